@@ -1,0 +1,53 @@
+"""`python -m modelops`: the operator."""
+
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+
+import uvloop
+
+from modelops.controllers import dataset, inferenceservice, modelversion, trainingrun
+from modelops.machinery.election import LeadershipLost
+from modelops.machinery.kube import Kube
+from modelops.machinery.runtime import Runtime
+from modelops.machinery.settings import Settings, SettingsError, load
+
+SETTINGS_VARIABLE = "MODELOPS_SETTINGS"
+_DEFAULT_SETTINGS = "/etc/modelops/settings.yaml"
+
+
+async def run(settings: Settings) -> None:
+    """Until a signal comes. Raises LeadershipLost."""
+    kube = await Kube.connect()
+    controllers = (
+        dataset.controller(),
+        trainingrun.controller(),
+        modelversion.controller(),
+        inferenceservice.controller(),
+    )
+    try:
+        await Runtime(settings, kube, controllers).run()
+    finally:
+        await kube.close()
+
+
+def main() -> int:
+    """The exit code: 0 after a signal, 1 where the Lease was lost, 2 where the settings cannot be used."""
+    try:
+        settings = load(Path(os.environ.get(SETTINGS_VARIABLE, _DEFAULT_SETTINGS)))
+    except SettingsError as error:
+        print(f"modelops: {error}", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        uvloop.run(run(settings))
+    except LeadershipLost as error:
+        logging.getLogger("modelops").warning("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""What the worker tells the operator: one JSON document as the container's termination message, at most 4,096 bytes.
+
+A report holds digests, counts and verdicts, never data beyond the first ten violations. `failure` is set exactly when
+the work did not succeed; the exit code then says whether trying again can help.
+"""
+
+from pydantic import Field
+
+from modelops.api.base import Model
+from modelops.api.types import ObjectVersion
+
+MAX_BYTES = 4096
+EXIT_RETRY = 1
+"""Something outside failed for longer than the worker waits: a new attempt can help."""
+EXIT_FINAL = 42
+"""The input itself is wrong: no attempt can help."""
+
+
+class Failure(Model):
+    """Why it failed: a CamelCase reason and one sentence a person can act on."""
+
+    reason: str
+    message: str
+
+
+class Violations(Model):
+    """What is wrong with a snapshot's content."""
+
+    total: int
+    examples: list[str]
+    """The first ten, one sentence each, such as `column "lvr": 12 of 2381 values are above max 2 (first at row 88: 3.41)`."""
+
+
+class SnapshotReport(Model):
+    """The snapshot taken, or why not.
+
+    `violations` decides whether the content is good, not the absence of a place: the manifest is written whenever all
+    objects could be fetched, the profile whenever all of them could be read, so that `onViolation: Warn` has both.
+    """
+
+    digest: str | None = None
+    objects: int = 0
+    bytes: int = 0
+    rows: int = 0
+    versioned: bool = False
+    manifest: str | None = None
+    profile: str | None = None
+    object_versions: list[ObjectVersion] = Field(default_factory=list)
+    """The first ten of the manifest."""
+    violations: Violations | None = None
+    failure: Failure | None = None
+
+
+class Artifact(Model):
+    """A published model: content-addressed, so that the same bytes are the same artifact."""
+
+    uri: str
+    digest: str
+    bytes: int
+    files: int
+
+
+class CourierReport(Model):
+    """The model and its final metrics, or why there is none."""
+
+    artifact: Artifact | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
+    failure: Failure | None = None
+
+
+class FetchReport(Model):
+    """What a fetch brought, or why it brought nothing."""
+
+    objects: int = 0
+    bytes: int = 0
+    failure: Failure | None = None

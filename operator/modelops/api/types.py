@@ -1,0 +1,151 @@
+"""Types that several kinds share: names, durations, places in S3, data formats, columns, conditions."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+
+from modelops.api.base import Model
+from modelops.api.durations import parse_duration
+from modelops.api.markers import list_map, rules
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
+Text = Annotated[str, StringConstraints(max_length=1024)]
+LongText = Annotated[str, StringConstraints(max_length=32768)]
+Uri = Annotated[str, StringConstraints(pattern=r"^s3://.+", max_length=2048)]
+Timestamp = Annotated[str, StringConstraints(max_length=40), Field(json_schema_extra={"format": "date-time"})]
+Quantity = Annotated[
+    str | int,
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 64, "anyOf": [{"type": "integer"}, {"type": "string"}]}),
+]
+
+
+def _is_duration(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+DurationText = Annotated[
+    str,
+    StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$", max_length=32),
+    AfterValidator(_is_duration),
+]
+"""A Go duration such as 90s, 5m or 1h30m."""
+
+
+def length_of(duration: str) -> timedelta:
+    """The length of a duration that admission has accepted."""
+    return parse_duration(duration)
+
+
+class LocalRef(Model):
+    """A reference by name to an object of the same namespace."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """The object's name."""
+
+
+class S3Source(Model):
+    """Objects below a prefix of an S3 bucket."""
+
+    bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", max_length=63)]
+    """The bucket's name."""
+    prefix: Annotated[str, StringConstraints(max_length=512)] = ""
+    """Only objects whose key begins with this belong to the Dataset, such as `mortgage/`. Empty: the whole bucket."""
+    endpoint: Annotated[str, StringConstraints(pattern=r"^https?://[^/]+/?$", max_length=512)] | None = None
+    """The URL of an S3-compatible service, such as `http://s3:8333`. Absent: AWS."""
+    region: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    """The bucket's region."""
+    secret_ref: LocalRef | None = None
+    """A Secret of this namespace with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN where
+    there is one. Absent: the workload identity of the ServiceAccount."""
+
+
+class Format(Model):
+    """How the objects of a Dataset are written."""
+
+    type: Literal["csv", "jsonl", "parquet"] = "csv"
+    """csv: comma-separated with a header line. jsonl: one JSON object a line. parquet: Apache Parquet."""
+
+
+class ColumnType(StrEnum):
+    """What a column holds."""
+
+    NUMBER = "number"
+    INTEGER = "integer"
+    STRING = "string"
+    BOOLEAN = "boolean"
+
+
+class Column(Model):
+    """What one column must look like."""
+
+    model_config = rules(
+        ("!has(self.min) || !has(self.max) || self.min <= self.max", "min must not be greater than max"),
+        (
+            "(!has(self.min) && !has(self.max)) || self.type in ['number', 'integer']",
+            "min and max need type number or integer",
+        ),
+    )
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    """The column's name: in CSV its header, in JSON Lines its key."""
+    type: ColumnType
+    """number, integer, string or boolean. A value of another type is a violation."""
+    min: float | None = None
+    """The least value allowed, for numbers and integers."""
+    max: float | None = None
+    """The greatest value allowed, for numbers and integers."""
+    nullable: bool = True
+    """Whether a value may be missing. An empty CSV field is missing."""
+
+
+class Schema(Model):
+    """What data must look like to become the current snapshot. Columns not listed are allowed, and profiled as well."""
+
+    columns: Annotated[list[Column], Field(min_length=1, max_length=256), list_map("name")]
+    """The columns that must be there, and what they must hold."""
+
+
+class ObjectVersion(Model):
+    """One object of a snapshot, pinned."""
+
+    key: Annotated[str, StringConstraints(max_length=1024)]
+    """The object's key in its bucket."""
+    version_id: Annotated[str, StringConstraints(max_length=1024)]
+    """The object's version in S3; `null` in a bucket without versioning."""
+    size: Annotated[int, Field(ge=0)]
+    """Its size in bytes."""
+    etag: Annotated[str, StringConstraints(max_length=256)]
+    """Its entity tag: an opaque token that changes with the content."""
+
+
+class Condition(Model):
+    """One aspect of an object's state, as Kubernetes' API conventions have it."""
+
+    type: Annotated[str, StringConstraints(max_length=316)]
+    """Which aspect."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    reason: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=1024)]
+    """Why, in one CamelCase word for programs."""
+    message: LongText
+    """Why, in a sentence for people."""
+    last_transition_time: Timestamp
+    """When `status` last changed."""
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The generation of the spec that this speaks of."""
+
+
+Conditions = Annotated[list[Condition], Field(max_length=16), list_map("type")]
+StringMap = Annotated[
+    dict[
+        Annotated[str, StringConstraints(max_length=256)],
+        Annotated[str, StringConstraints(max_length=4096)],
+    ],
+    Field(max_length=128),
+]
+Metrics = Annotated[dict[Annotated[str, StringConstraints(max_length=64)], float], Field(max_length=50)]
+Opaque = dict[str, Any]

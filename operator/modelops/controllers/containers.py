@@ -1,0 +1,113 @@
+"""How the operator's containers run: restricted, read-only, without a token, with credentials as files."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from modelops.api.pods import EnvVar, PodOptions, Resources
+from modelops.api.tasks import CREDENTIALS_DIR, TASK_VARIABLE, TaskKind
+from modelops.api.base import Model
+
+Json = dict[str, Any]
+SCRATCH = "scratch"
+SHARED = "modelops"
+SHARED_DIR = "/modelops"
+
+
+def container_security() -> Json:
+    """The restricted Pod Security Standard, and a root file system that cannot be written."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def pod_defaults(options: PodOptions) -> Json:
+    """A Pod spec without containers and volumes."""
+    spec: Json = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": options.run_as_user,
+            "runAsGroup": options.run_as_user,
+            "fsGroup": options.run_as_user,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    written = options.wire()
+    for field in ("serviceAccountName", "nodeSelector", "tolerations", "affinity", "priorityClassName", "imagePullSecrets"):
+        if written.get(field):
+            spec[field] = written[field]
+    return spec
+
+
+def worker(
+    name: str,
+    image: str,
+    pull_policy: str,
+    kind: TaskKind,
+    task: Model,
+    secrets: Iterable[str],
+    mounts: Iterable[Json] = (),
+    memory: str = "1Gi",
+) -> Json:
+    """A container of the worker image that does one task."""
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": pull_policy,
+        "args": [kind],
+        "env": [{"name": TASK_VARIABLE, "value": json.dumps(task.wire(), sort_keys=True)}],
+        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": memory}},
+        "securityContext": container_security(),
+        "terminationMessagePolicy": "File",
+        "volumeMounts": [*mounts, mount(SCRATCH, "/tmp"), *credential_mounts(secrets)],
+    }
+
+
+def mount(volume: str, path: str, *, read_only: bool = False, sub_path: str | None = None) -> Json:
+    """A volume mount."""
+    mounted: Json = {"name": volume, "mountPath": path}
+    if read_only:
+        mounted["readOnly"] = True
+    if sub_path:
+        mounted["subPath"] = sub_path
+    return mounted
+
+
+def empty(name: str) -> Json:
+    """A volume that lives and ends with its Pod."""
+    return {"name": name, "emptyDir": {}}
+
+
+def credential_volumes(secrets: Iterable[str]) -> list[Json]:
+    """A volume for each Secret with credentials."""
+    return [
+        {"name": f"credentials-{number}", "secret": {"secretName": secret, "defaultMode": 0o440}}
+        for number, secret in enumerate(_distinct(secrets))
+    ]
+
+
+def credential_mounts(secrets: Iterable[str]) -> list[Json]:
+    """Where the worker looks for them."""
+    return [
+        mount(f"credentials-{number}", f"{CREDENTIALS_DIR}/{secret}", read_only=True)
+        for number, secret in enumerate(_distinct(secrets))
+    ]
+
+
+def environment(variables: Iterable[EnvVar]) -> list[Json]:
+    """A user's environment variables."""
+    return [variable.wire() for variable in variables]
+
+
+def resources(wanted: Resources | None, default: Json) -> Json:
+    """What the user asked for, or the default."""
+    return wanted.wire() if wanted is not None else default
+
+
+def _distinct(secrets: Iterable[str]) -> list[str]:
+    return sorted(set(secrets))

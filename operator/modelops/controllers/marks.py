@@ -1,0 +1,58 @@
+"""Labels to select by and annotations to prove by, on everything the operator makes."""
+
+import json
+from typing import Any
+
+from modelops.api.kinds import API_VERSION, GROUP, Kind
+from modelops.api.modelversion import OriginDataset
+from modelops.machinery.resources import MANAGED_BY, MANAGER
+
+INPUT_KEY = f"{GROUP}/input-key"
+DATASET_DIGESTS = f"{GROUP}/dataset-digests"
+ARTIFACT_DIGEST = f"{GROUP}/artifact-digest"
+IMAGE_ID = f"{GROUP}/image-id"
+LINEAGE = f"{GROUP}/lineage"
+APPROVE = f"{GROUP}/approve"
+APPROVED_BY = f"{GROUP}/approved-by"
+_LABEL_LIMIT = 63
+
+
+def label_of(kind: str) -> str:
+    """The label that names the object of a kind."""
+    return f"{GROUP}/{kind.lower()}"
+
+
+def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:
+    """The labels of a child. `more` maps a kind in lower case, such as modelversion, to a name."""
+    return {
+        "app.kubernetes.io/name": parent.metadata.name[:_LABEL_LIMIT],
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/part-of": "modelops",
+        MANAGED_BY: MANAGER,
+        label_of(type(parent).__name__): parent.metadata.name,
+        **{label_of(kind): name for kind, name in more.items()},
+    }
+
+
+def owned_by(parent: Kind) -> list[dict[str, Any]]:
+    """The owner reference that ends a child with its parent."""
+    return [
+        {
+            "apiVersion": API_VERSION,
+            "kind": type(parent).__name__,
+            "name": parent.metadata.name,
+            "uid": parent.metadata.uid,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+    ]
+
+
+def dataset_marks(datasets: list[OriginDataset]) -> dict[str, str]:
+    """Which data it was, in annotations: digests for machines, manifests and versions for people."""
+    if not datasets:
+        return {}
+    return {
+        DATASET_DIGESTS: json.dumps({one.name: one.digest for one in datasets}, sort_keys=True),
+        LINEAGE: json.dumps({"datasets": [one.wire() for one in datasets]}, sort_keys=True),
+    }

@@ -1,0 +1,37 @@
+"""ModelVersion: evaluates the gates, waits for approval, says whether the version may serve."""
+
+from collections.abc import Iterable
+
+from modelops.api.inferenceservice import InferenceService
+from modelops.api.modelversion import ModelVersion
+from modelops.controllers.modelversion.reconcile import decide
+from modelops.machinery.cache import Cache, IndexKey
+from modelops.machinery.controller import Controller
+from modelops.machinery.resources import MODEL_VERSIONS, Body, Key
+
+
+def controller() -> Controller:
+    """The controller of ModelVersions."""
+    return Controller(
+        resource=MODEL_VERSIONS,
+        kind=ModelVersion,
+        decide=decide,
+        wakes={InferenceService.__name__: _served},
+        indexers={InferenceService.__name__: _serving},
+    )
+
+
+def _served(body: Body, cache: Cache) -> Iterable[Key]:
+    namespace = body["metadata"]["namespace"]
+    return [Key(ModelVersion.__name__, namespace, name) for name in _versions(body)]
+
+
+def _serving(body: Body) -> Iterable[IndexKey]:
+    namespace = body["metadata"]["namespace"]
+    return [("serves", namespace, name) for name in _versions(body)]
+
+
+def _versions(body: Body) -> set[str]:
+    """Every version that an InferenceService has to do with."""
+    status = body.get("status", {})
+    return {status[part]["version"] for part in ("stable", "candidate") if status.get(part)}

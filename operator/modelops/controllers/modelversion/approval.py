@@ -1,0 +1,24 @@
+"""Approval: a person names the artifact's digest. It holds as long as the annotation stands."""
+
+from datetime import datetime
+
+from modelops.api.modelversion import Approval, ApprovalStatus, ModelVersion
+from modelops.controllers.marks import APPROVE, APPROVED_BY
+from modelops.machinery.conditions import timestamp
+
+
+def approval(version: ModelVersion, now: datetime) -> ApprovalStatus:
+    """Whether the version is approved, by whom and since when."""
+    if version.spec.approval is Approval.AUTOMATIC:
+        return ApprovalStatus(state="NotRequired")
+    digest = version.spec.artifact.digest
+    named = version.metadata.annotations.get(APPROVE)
+    if named is None:
+        return ApprovalStatus(state="Pending")
+    if named != digest:
+        return ApprovalStatus(state="Refused")
+    by = version.metadata.annotations.get(APPROVED_BY)
+    before = version.status.approval
+    if before is not None and before.state == "Approved" and before.by == by and before.at:
+        return before
+    return ApprovalStatus(state="Approved", by=by, at=timestamp(now), digest=digest)

@@ -1,0 +1,29 @@
+"""What a ModelVersion's decisions rest on."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from modelops.api.inferenceservice import InferenceService
+from modelops.api.modelversion import ModelVersion
+from modelops.machinery.controller import World
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A version, who serves it, and the time."""
+
+    version: ModelVersion
+    served_by: tuple[str, ...]
+    now: datetime
+
+
+def observe(version: ModelVersion, world: World) -> Observation:
+    """All of it is in the cache."""
+    meta = version.metadata
+    services = world.cache.bodies("serves", meta.namespace, meta.name, kind=InferenceService.__name__)
+    serving = tuple(
+        body["metadata"]["name"]
+        for body in services
+        if body.get("status", {}).get("stable", {}).get("version") == meta.name
+    )
+    return Observation(version, serving, world.now)

@@ -1,0 +1,12 @@
+"""Observe, plan."""
+
+from modelops.api.modelversion import ModelVersion
+from modelops.controllers.modelversion.observe import observe
+from modelops.controllers.modelversion.plan import plan
+from modelops.machinery.controller import World
+from modelops.machinery.plan import Plan
+
+
+async def decide(version: ModelVersion, world: World) -> Plan:
+    """What a ModelVersion needs now."""
+    return plan(observe(version, world))

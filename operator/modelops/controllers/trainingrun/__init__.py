@@ -1,0 +1,51 @@
+"""TrainingRun: keeps a model in being for the current inputs, and trains only where there is none."""
+
+from collections.abc import Iterable
+
+from modelops.api.dataset import Dataset
+from modelops.api.modelversion import ModelVersion
+from modelops.api.trainingrun import TrainingRun
+from modelops.controllers.jobs import by_owner
+from modelops.controllers.trainingrun.reconcile import decide
+from modelops.machinery.cache import Cache, IndexKey
+from modelops.machinery.controller import Controller
+from modelops.machinery.dispatch import by_label
+from modelops.machinery.resources import JOBS, PODS, TRAINING_RUNS, Body, Key
+
+_KIND = TrainingRun.__name__
+
+
+def controller() -> Controller:
+    """The controller of TrainingRuns."""
+    return Controller(
+        resource=TRAINING_RUNS,
+        kind=TrainingRun,
+        decide=decide,
+        wakes={
+            JOBS.kind: by_label(_KIND),
+            PODS.kind: by_label(_KIND),
+            ModelVersion.__name__: by_label(_KIND),
+            Dataset.__name__: _users_of_dataset,
+        },
+        indexers={
+            _KIND: _used_datasets,
+            JOBS.kind: by_owner,
+            PODS.kind: by_owner,
+            ModelVersion.__name__: _input_key,
+        },
+    )
+
+
+def _used_datasets(body: Body) -> Iterable[IndexKey]:
+    namespace = body["metadata"]["namespace"]
+    return [("uses-dataset", namespace, used["ref"]["name"]) for used in body["spec"].get("datasets", [])]
+
+
+def _users_of_dataset(body: Body, cache: Cache) -> list[Key]:
+    metadata = body["metadata"]
+    return cache.find("uses-dataset", metadata["namespace"], metadata["name"], kind=_KIND)
+
+
+def _input_key(body: Body) -> Iterable[IndexKey]:
+    run = body["spec"].get("origin", {}).get("trainingRun")
+    return [("input-key", body["metadata"]["namespace"], run["inputKey"])] if run else []

@@ -1,0 +1,78 @@
+"""The input key: one digest of everything that decides what a training run makes. Pure."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelops.lineage.digests import canonical, sha256_of, short
+
+KEY_SCHEMA = 1
+"""Part of every key: raised when the key's make-up changes, since keys of different make-up must not be compared."""
+_SHOWN = 120
+
+
+@dataclass(frozen=True)
+class Components:
+    """What is in a key."""
+
+    datasets: dict[str, str]
+    """Channel → snapshot digest."""
+    image: str
+    command: list[str]
+    args: list[str]
+    env: list[dict[str, Any]]
+    parameters: dict[str, str]
+    nonce: str = ""
+    references: dict[str, str] = field(default_factory=dict)
+    """`ConfigMap name` or `Secret name` → a digest of its content."""
+
+    @property
+    def key(self) -> str:
+        """The key: SHA-256 of the canonical JSON."""
+        return sha256_of(
+            {
+                "schema": KEY_SCHEMA,
+                "datasets": self.datasets,
+                "image": self.image,
+                "command": self.command,
+                "args": self.args,
+                "env": self.env,
+                "parameters": self.parameters,
+                "nonce": self.nonce,
+                "references": self.references,
+            }
+        )
+
+    def described(self) -> dict[str, str]:
+        """Each component in a short text, so that a later run can say which one changed from what to what."""
+        texts = {
+            "image": self.image,
+            "command": _shown(self.command),
+            "args": _shown(self.args),
+            "env": _shown(self.env),
+            "parameters": _shown(self.parameters),
+            "nonce": self.nonce,
+        }
+        texts |= {f"dataset {name}": digest for name, digest in self.datasets.items()}
+        texts |= {name: short(digest, 12) for name, digest in self.references.items()}
+        return {name: text for name, text in texts.items() if text not in ("", "[]", "{}")}
+
+
+def difference(before: dict[str, str], after: dict[str, str]) -> str:
+    """Which components changed from what to what, as `parameters: {"depth":"3"} → {"depth":"4"}`; empty where none did."""
+    changed = [
+        f"{name}: {_abridged(before.get(name))} → {_abridged(after.get(name))}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+    return "; ".join(changed)
+
+
+def _shown(value: Any) -> str:
+    text = canonical(value).decode()
+    return text if len(text) <= _SHOWN else short(sha256_of(value), 12)
+
+
+def _abridged(text: str | None) -> str:
+    if text is None:
+        return "none"
+    return short(text, 12) if text.startswith("sha256:") else text

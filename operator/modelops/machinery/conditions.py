@@ -1,0 +1,87 @@
+"""Conditions after kstatus: Ready always, Reconciling and Stalled only while they are true."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from modelops.api.types import Condition
+
+READY = "Ready"
+RECONCILING = "Reconciling"
+STALLED = "Stalled"
+_MESSAGE_LIMIT = 8192
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A condition as a plan wants it."""
+
+    type: str
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str
+
+
+def condition(type_: str, holds: bool, reason: str, message: str) -> Wanted:
+    """A condition that holds or does not."""
+    return Wanted(type_, "True" if holds else "False", reason, message)
+
+
+def ready(reason: str, message: str) -> tuple[Wanted, ...]:
+    """All is as wanted."""
+    return (condition(READY, True, reason, message),)
+
+
+def in_progress(reason: str, message: str) -> tuple[Wanted, ...]:
+    """Not as wanted yet, and being worked on."""
+    return condition(READY, False, reason, message), condition(RECONCILING, True, reason, message)
+
+
+def waiting(reason: str, message: str) -> tuple[Wanted, ...]:
+    """Something outside is not there yet; its arrival wakes the object."""
+    return in_progress(reason, message)
+
+
+def stalled(reason: str, message: str) -> tuple[Wanted, ...]:
+    """A person must change something."""
+    return condition(READY, False, reason, message), condition(STALLED, True, reason, message)
+
+
+def merged(
+    old: Iterable[Condition], wanted: Iterable[Wanted], generation: int, now: datetime
+) -> list[Condition]:
+    """The wanted conditions, each with the time its status last changed."""
+    before = {one.type: one for one in old}
+    return [
+        Condition(
+            type=one.type,
+            status=one.status,
+            reason=one.reason,
+            message=one.message[:_MESSAGE_LIMIT],
+            last_transition_time=_since(before.get(one.type), one, now),
+            observed_generation=generation,
+        )
+        for one in wanted
+    ]
+
+
+def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
+    """The condition of a type."""
+    return next((one for one in conditions if one.type == type_), None)
+
+
+def timestamp(moment: datetime) -> str:
+    """As Kubernetes writes a time: UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(text: str) -> datetime:
+    """The time that a timestamp stands for."""
+    return datetime.fromisoformat(text)
+
+
+def _since(before: Condition | None, wanted: Wanted, now: datetime) -> str:
+    if before is not None and before.status == wanted.status:
+        return before.last_transition_time
+    return timestamp(now)

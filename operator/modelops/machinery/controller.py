@@ -1,0 +1,49 @@
+"""What a controller is to the machinery: a kind, how it decides, and what wakes it."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from modelops.api.kinds import Kind
+from modelops.machinery.cache import Cache, Indexer
+from modelops.machinery.kube import Kube
+from modelops.machinery.plan import Plan
+from modelops.machinery.resources import Body, Key, Resource
+from modelops.machinery.settings import Settings
+
+
+@dataclass(frozen=True)
+class World:
+    """All that a controller may look at: the cache first, the API where the cache has nothing, the settings, the time."""
+
+    cache: Cache
+    kube: Kube
+    settings: Settings
+    now: datetime
+
+
+Wake = Callable[[Body, Cache], Iterable[Key]]
+
+
+@dataclass(frozen=True)
+class Controller:
+    """One kind's controller."""
+
+    resource: Resource
+    kind: type[Kind]
+    decide: Callable[[Any, World], Awaitable[Plan]]
+    """Observe and plan for one object of the kind. Reads only."""
+    wakes: Mapping[str, Wake]
+    """Kind of a changed object → the objects of this kind to look at again."""
+    indexers: Mapping[str, Indexer]
+    """Kind of an object → the index keys it is found by."""
+
+
+class Stalled(Exception):
+    """A person must change something. Carries the reason and the sentence that says what."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message

@@ -1,0 +1,109 @@
+"""Which replica acts: a Lease, held by one. Losing it ends the process, so that two never act at once."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client
+from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.leaderelection.electionconfig import Config
+from kubernetes.aio.leaderelection.leaderelection import LeaderElection
+from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
+from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
+
+from modelops.machinery import metrics
+from modelops.machinery.settings import Election
+
+_log = logging.getLogger(__name__)
+_UNREACHABLE = (aiohttp.ClientError, TimeoutError)
+
+
+class LeadershipLost(Exception):
+    """Another replica acts now, or may: stop at once."""
+
+
+class _Lease(LeaseLock):
+    """The library's lock, to which an API server that does not answer is one failed try and not the end."""
+
+    async def get(self, name: str, namespace: str) -> Any:
+        try:
+            return await super().get(name, namespace)
+        except _UNREACHABLE as error:
+            return False, ApiException(status=0, reason=str(error))
+
+    async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
+        return await self._tried(super().create(name, namespace, election_record))
+
+    async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
+        return await self._tried(super().update(name, namespace, updated_record))
+
+    async def release(self) -> None:
+        """Let another replica take over at once."""
+        if self.lease_reference is None or self.lease_reference.spec.holder_identity != self.identity:
+            return
+        self.lease_reference.spec.holder_identity = None
+        try:
+            await self.api_instance.replace_namespaced_lease(self.name, self.namespace, self.lease_reference)
+        except (ApiException, *_UNREACHABLE) as error:
+            _log.info("the lease could not be released and will expire: %s", error)
+
+    @staticmethod
+    async def _tried(attempt: Awaitable[bool]) -> bool:
+        try:
+            return await attempt
+        except _UNREACHABLE:
+            return False
+
+
+async def lead(
+    api_client: client.ApiClient,
+    election: Election,
+    identity: str,
+    act: Callable[[], Coroutine[Any, Any, None]],
+) -> None:
+    """Run `act` while this replica holds the Lease. Raises LeadershipLost when it no longer does."""
+    if not election.enabled:
+        metrics.LEADER.set(1)
+        await act()
+        return
+    lease = _Lease(election.name, election.namespace, identity, api_client)
+    elected = asyncio.Event()
+
+    async def started() -> None:
+        elected.set()
+
+    async def stopped() -> None:
+        metrics.LEADER.set(0)
+
+    campaign = LeaderElection(
+        Config(
+            lease,
+            lease_duration=election.lease_seconds,
+            renew_deadline=election.renew_seconds,
+            retry_period=election.retry_seconds,
+            onstarted_leading=started,
+            onstopped_leading=stopped,
+        )
+    )
+    holding = asyncio.create_task(campaign.run(), name="lease")
+    acting = asyncio.create_task(_act_once(elected, act, identity), name="acting")
+    try:
+        done, _ = await asyncio.wait({holding, acting}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        acting.cancel()
+        await asyncio.gather(acting, return_exceptions=True)
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+        await lease.release()
+    raise LeadershipLost(f"{identity} no longer holds the lease {election.namespace}/{election.name}")
+
+
+async def _act_once(elected: asyncio.Event, act: Callable[[], Coroutine[Any, Any, None]], identity: str) -> None:
+    await elected.wait()
+    _log.info("%s leads", identity)
+    metrics.LEADER.set(1)
+    await act()

@@ -1,0 +1,47 @@
+"""Health and metrics over HTTP. What they say is measured, never assumed."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from modelops.machinery import metrics
+from modelops.machinery.freshness import Freshness
+from modelops.machinery.queue import Queue
+
+_STUCK_SECONDS = 900.0
+
+
+def problems(freshness: Freshness, queue: Queue, leading: bool) -> list[str]:
+    """What a restart would mend; nothing where all is well."""
+    found = [f"the watch of {plural} is behind" for plural in freshness.stale()]
+    if leading and queue.oldest_seconds() > _STUCK_SECONDS:
+        found.append(f"a key has been in work for {queue.oldest_seconds():.0f} s")
+    return found
+
+
+async def serve(
+    port: int, freshness: Freshness, queue: Queue, leading: Callable[[], bool], synced: Callable[[], bool]
+) -> web.AppRunner:
+    """Serve /healthz, /readyz and /metrics. Clean up the runner to stop."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        found = problems(freshness, queue, leading())
+        return web.Response(text="; ".join(found) or "ok", status=500 if found else 200)
+
+    async def readyz(_: web.Request) -> web.Response:
+        return web.Response(text="ok") if synced() else web.Response(text="the first LIST is not done", status=503)
+
+    async def show_metrics(_: web.Request) -> web.Response:
+        freshness.publish()
+        metrics.QUEUE_OLDEST_SECONDS.set(queue.oldest_seconds())
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.add_routes(
+        [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", show_metrics)]
+    )
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "0.0.0.0", port).start()
+    return runner

@@ -1,0 +1,168 @@
+"""The Kubernetes API as the operator uses it: JSON in, JSON out, errors by type, every call counted."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from modelops.machinery import metrics
+from modelops.machinery.resources import MANAGER, Body, Resource
+
+_TIMEOUT_SECONDS = 30
+_PAGE = 500
+_CONNECTIONS = 64
+
+
+class ApiError(Exception):
+    """The API server said no, or could not be reached (status 0)."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+    @property
+    def conflict(self) -> bool:
+        """Somebody else was faster: look again."""
+        return self.status == 409
+
+    @property
+    def refused(self) -> bool:
+        """Asking again will not help until a person changes something: 400, 403, 404 of a namespace, 413, 422."""
+        return 400 <= self.status < 500 and self.status not in (401, 408, 409, 410, 429)
+
+
+class Kube:
+    """The API server. Close it after use."""
+
+    def __init__(self, api_client: client.ApiClient) -> None:
+        self.client = api_client
+        self._configuration = api_client.configuration
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=api_client.rest_client.ssl_context),
+            timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS),
+        )
+
+    @classmethod
+    async def connect(cls) -> "Kube":
+        """With the ServiceAccount's token inside a cluster, else with the kubeconfig."""
+        configuration = client.Configuration()
+        try:
+            config.load_incluster_config(client_configuration=configuration)
+        except config.ConfigException:
+            await config.load_kube_config(client_configuration=configuration)
+        return cls(client.ApiClient(configuration))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+        await self.client.close()
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Body | None:
+        """One object, or None where there is none."""
+        try:
+            return await self._call("GET", resource.path(namespace, name), resource)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def pages(self, resource: Resource, namespace: str | None) -> AsyncIterator[tuple[int, list[Body]]]:
+        """Every object, with the kind filled in, page by page, each with the list's resourceVersion."""
+        query = {"limit": str(_PAGE)}
+        if resource.label_selector:
+            query["labelSelector"] = resource.label_selector
+        while True:
+            page = await self._call("GET", resource.path(namespace), resource, query=query, verb="LIST")
+            for item in page["items"]:
+                item["kind"] = resource.kind
+            yield int(page["metadata"]["resourceVersion"]), page["items"]
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    async def find(self, resource: Resource, namespace: str, selector: str) -> list[Body]:
+        """The objects of a namespace that a label selector matches."""
+        path = resource.path(namespace)
+        page = await self._call("GET", path, resource, query={"labelSelector": selector}, verb="LIST")
+        return page["items"]
+
+    async def apply(self, resource: Resource, body: Body) -> Body:
+        """Server-side apply: what `body` names becomes ours and so."""
+        metadata = body["metadata"]
+        return await self._call(
+            "PATCH",
+            resource.path(metadata["namespace"], metadata["name"]),
+            resource,
+            query={"fieldManager": MANAGER, "force": "true"},
+            body=body,
+            content_type="application/apply-patch+yaml",
+            verb="APPLY",
+        )
+
+    async def patch_status(self, resource: Resource, namespace: str, name: str, patch: Body) -> Body:
+        """Merge-patch the status subresource."""
+        return await self._call(
+            "PATCH",
+            resource.path(namespace, name, "status"),
+            resource,
+            query={"fieldManager": MANAGER},
+            body=patch,
+            content_type="application/merge-patch+json",
+            verb="PATCH",
+        )
+
+    async def create(self, resource: Resource, body: Body) -> Body:
+        """Create an object."""
+        return await self._call("POST", resource.path(body["metadata"]["namespace"]), resource, body=body)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
+        """Delete this very object and what it owns, in the background. One that is gone already is fine."""
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            await self._call("DELETE", resource.path(namespace, name), resource, body=options)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        resource: Resource,
+        *,
+        query: dict[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        verb: str | None = None,
+    ) -> Body:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        if token := await self._configuration.get_api_key_with_prefix("BearerToken"):
+            headers["Authorization"] = token
+        url = self._configuration.host + quote(path) + ("?" + urlencode(query) if query else "")
+        code = "0"
+        try:
+            data = None if body is None else json.dumps(body).encode()
+            async with self._session.request(method, url, data=data, headers=headers) as response:
+                code = str(response.status)
+                content = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ApiError(0, "Unreachable", f"the API server does not answer: {error or type(error).__name__}") from error
+        finally:
+            metrics.API_CALLS.labels(verb=verb or method, resource=resource.plural, code=code).inc()
+        if response.status >= 400:
+            raise _error(response.status, content)
+        return json.loads(content)
+
+
+def _error(status: int, content: bytes) -> ApiError:
+    try:
+        answer = json.loads(content)
+        return ApiError(status, answer.get("reason") or "Error", answer.get("message") or f"HTTP {status}")
+    except (ValueError, AttributeError):
+        return ApiError(status, "Error", content[:500].decode(errors="replace") or f"HTTP {status}")

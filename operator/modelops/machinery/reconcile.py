@@ -1,0 +1,137 @@
+"""Carrying a plan out: children, then the status once and only if it differs, then Events."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from modelops.api.kinds import Kind
+from modelops.api.types import Condition
+from modelops.machinery import conditions
+from modelops.machinery.cache import Cache
+from modelops.machinery.controller import Controller, Stalled, World
+from modelops.machinery.dispatch import Dispatcher
+from modelops.machinery.events import Recorder
+from modelops.machinery.kube import ApiError, Kube
+from modelops.machinery.matching import merge_patch, satisfied
+from modelops.machinery.plan import Delete, Event, Plan
+from modelops.machinery.resources import BY_KIND, Body, Key, key_of
+from modelops.machinery.settings import Settings
+
+_STALLED_AGAIN = timedelta(minutes=5)
+_log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Reconciles one object at a time: decide, carry out."""
+
+    def __init__(
+        self, kube: Kube, cache: Cache, settings: Settings, recorder: Recorder, dispatcher: Dispatcher
+    ) -> None:
+        self._kube = kube
+        self._cache = cache
+        self._settings = settings
+        self._recorder = recorder
+        self._dispatcher = dispatcher
+
+    async def reconcile(self, controller: Controller, key: Key) -> timedelta | None:
+        """Bring one object to where it shall be. Returns when to look again. Raises ApiError where that may help."""
+        parent = self._cache.parsed(key, controller.kind)
+        if parent is None or parent.metadata.deletion_timestamp is not None:
+            return None
+        try:
+            plan = await controller.decide(parent, self._world())
+            for child in plan.apply:
+                await self._apply(child, parent, key)
+            for delete in plan.delete:
+                await self._delete(delete)
+        except Stalled as problem:
+            plan = _stalled(problem.reason, problem.message)
+        except ApiError as error:
+            if not error.refused:
+                raise
+            plan = _stalled(error.reason, error.message)
+        await self._write_status(controller, key, parent, plan)
+        return plan.again_in
+
+    async def show_error(self, controller: Controller, key: Key, error: Exception) -> None:
+        """Show in the status that reconciling goes on failing."""
+        parent = self._cache.parsed(key, controller.kind)
+        if parent is not None and parent.metadata.deletion_timestamp is None:
+            shown = conditions.in_progress("ReconcileError", f"{error} (retried with growing pauses)")
+            await self._write_status(controller, key, parent, Plan(conditions=shown))
+
+    def _world(self) -> World:
+        return World(self._cache, self._kube, self._settings, datetime.now(UTC))
+
+    async def _apply(self, child: Body, parent: Kind, by: Key) -> None:
+        key = key_of(child)
+        found = self._cache.body(key)
+        if found is not None and satisfied(_comparable(child), found):
+            return
+        resource = BY_KIND[key.kind]
+        if found is None and not _named_by_hash(key, parent):
+            found = await self._kube.get(resource, key.namespace, key.name)
+            if found is not None and not _owned(found, parent):
+                raise Stalled(
+                    "NameTaken",
+                    f"{key} exists and does not belong to this object: rename one of the two, or delete the other",
+                )
+        self._dispatcher.wrote(resource, await self._kube.apply(resource, child), by)
+
+    async def _delete(self, delete: Delete) -> None:
+        resource = BY_KIND[delete.key.kind]
+        await self._kube.delete(resource, delete.key.namespace, delete.key.name, delete.uid)
+
+    async def _write_status(self, controller: Controller, key: Key, parent: Kind, plan: Plan) -> None:
+        old: dict[str, Any] = parent.status.wire()  # type: ignore[attr-defined]
+        before: list[Condition] = parent.status.conditions  # type: ignore[attr-defined]
+        merged = conditions.merged(before, plan.conditions, parent.metadata.generation, datetime.now(UTC))
+        kept = plan.status.wire() if plan.status is not None else dict(old)
+        new = kept | {
+            "observedGeneration": parent.metadata.generation,
+            "conditions": [condition.wire() for condition in merged],
+        }
+        patch = merge_patch(old, new)
+        if patch:
+            body = {"metadata": {"uid": parent.metadata.uid}, "status": patch}
+            try:
+                answer = await self._kube.patch_status(controller.resource, key.namespace, key.name, body)
+            except ApiError as error:
+                if error.status == 404:
+                    return
+                raise
+            self._dispatcher.wrote(controller.resource, answer, key)
+        for event in (*_transition(before, merged), *plan.events):
+            self._recorder.record(key, parent, controller.resource, event)
+
+
+def _stalled(reason: str, message: str) -> Plan:
+    return Plan(conditions=conditions.stalled(reason, message), again_in=_STALLED_AGAIN)
+
+
+def _comparable(child: Body) -> Body:
+    """A Job's template is neither kept in the cache nor can it change."""
+    if child["kind"] != "Job":
+        return child
+    return {**child, "spec": {key: value for key, value in child["spec"].items() if key != "template"}}
+
+
+def _named_by_hash(key: Key, parent: Kind) -> bool:
+    """A name with a hash of the owner in it cannot be a stranger's."""
+    return key.kind == "Job" and key.name.startswith(parent.metadata.name + "-")
+
+
+def _owned(body: Body, parent: Kind) -> bool:
+    owners = body["metadata"].get("ownerReferences", [])
+    labels = body["metadata"].get("labels") or {}
+    by_reference = any(owner["uid"] == parent.metadata.uid for owner in owners)
+    by_label = labels.get(f"modelops.dev/{type(parent).__name__.lower()}") == parent.metadata.name
+    return by_reference or (not owners and by_label)
+
+
+def _transition(before: list[Condition], after: list[Condition]) -> tuple[Event, ...]:
+    """A change of Ready is what people want to hear of."""
+    old, new = conditions.find(before, conditions.READY), conditions.find(after, conditions.READY)
+    if new is None or (old is not None and (old.status, old.reason) == (new.status, new.reason)):
+        return ()
+    return (Event(new.reason, new.message, warning=conditions.find(after, conditions.STALLED) is not None),)

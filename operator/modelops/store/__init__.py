@@ -1,0 +1,1 @@
+"""S3: list what is current, fetch a pinned version, write once. A thin layer over boto3 with one kind of error."""

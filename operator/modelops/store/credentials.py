@@ -1,0 +1,45 @@
+"""Access keys, from the files that Kubernetes mounts for a Secret, or from the Secret's own data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelops.api.tasks import CREDENTIALS_DIR, S3Place
+from modelops.store.errors import Reason, S3Problem
+
+_KEY_ID = "AWS_ACCESS_KEY_ID"
+_SECRET = "AWS_SECRET_ACCESS_KEY"
+_TOKEN = "AWS_SESSION_TOKEN"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What signs a request. Its text form shows no secret."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+def mounted(place: S3Place, directory: Path = Path(CREDENTIALS_DIR)) -> Credentials | None:
+    """The credentials of a place's Secret, mounted below `directory`; None for a place without one.
+
+    Raises S3Problem(InvalidCredentials) naming the key that is missing.
+    """
+    if place.secret_name is None:
+        return None
+    files = {name: directory / place.secret_name / name for name in (_KEY_ID, _SECRET, _TOKEN)}
+    return from_secret(
+        {name: file.read_text(errors="replace") for name, file in files.items() if file.is_file()}, place.secret_name
+    )
+
+
+def from_secret(data: Mapping[str, str], secret_name: str) -> Credentials:
+    """The credentials in a Secret's decoded data, stripped of white space. Raises S3Problem(InvalidCredentials)."""
+    values = {name: data.get(name, "").strip() for name in (_KEY_ID, _SECRET, _TOKEN)}
+    for name in (_KEY_ID, _SECRET):
+        if not values[name]:
+            raise S3Problem(
+                Reason.INVALID_CREDENTIALS, f'the Secret "{secret_name}" has no key {name}; add it', transient=False
+            )
+    return Credentials(values[_KEY_ID], values[_SECRET], values[_TOKEN] or None)

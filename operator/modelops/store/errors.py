@@ -1,0 +1,191 @@
+"""What can go wrong with S3, told apart into one exception: a reason, a sentence to act on, whether waiting helps."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from botocore import exceptions as boto  # type: ignore[import-untyped]
+from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
+
+_CODES: dict[str, "Reason"] = {}
+
+
+class Reason(StrEnum):
+    """Why a request did not succeed."""
+
+    NO_SUCH_BUCKET = "NoSuchBucket"
+    NO_SUCH_KEY = "NoSuchKey"
+    PINNED_VERSION_MISSING = "PinnedVersionMissing"
+    ACCESS_DENIED = "AccessDenied"
+    INVALID_CREDENTIALS = "InvalidCredentials"
+    WRONG_REGION = "WrongRegion"
+    CLOCK_SKEWED = "ClockSkewed"
+    ENDPOINT_UNREACHABLE = "EndpointUnreachable"
+    NOT_S3 = "EndpointNotS3"
+    INVALID_ENDPOINT = "InvalidEndpoint"
+    SLOW_DOWN = "SlowDown"
+    SERVER_ERROR = "ServerError"
+    OBJECT_MISMATCH = "ObjectMismatch"
+    UNEXPECTED = "S3Error"
+
+
+class S3Problem(Exception):
+    """A request that did not succeed. `transient`: the same request may succeed later without anyone doing anything."""
+
+    def __init__(self, reason: Reason, message: str, *, transient: bool) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.transient = transient
+
+
+class _Kind(NamedTuple):
+    reason: Reason
+    what: str
+    """What happened and what to do, after "bucket … at …: "."""
+    transient: bool = False
+
+
+_BY_REASON = {
+    Reason.NO_SUCH_BUCKET: _Kind(Reason.NO_SUCH_BUCKET, "there is no such bucket; create it or correct its name"),
+    Reason.NO_SUCH_KEY: _Kind(Reason.NO_SUCH_KEY, "there is no such object"),
+    Reason.ACCESS_DENIED: _Kind(Reason.ACCESS_DENIED, "access is denied; allow these credentials to do this"),
+    Reason.INVALID_CREDENTIALS: _Kind(
+        Reason.INVALID_CREDENTIALS,
+        "the credentials are missing or not accepted; correct the Secret or the workload identity",
+    ),
+    Reason.WRONG_REGION: _Kind(Reason.WRONG_REGION, "the bucket is in another region; set its region"),
+    Reason.CLOCK_SKEWED: _Kind(Reason.CLOCK_SKEWED, "the clocks differ by too much; set the node's clock"),
+    Reason.SLOW_DOWN: _Kind(
+        Reason.SLOW_DOWN, "the service asks for fewer requests; trying again later", transient=True
+    ),
+    Reason.SERVER_ERROR: _Kind(Reason.SERVER_ERROR, "the service failed; trying again later", transient=True),
+}
+
+_REASONS = {
+    Reason.NO_SUCH_BUCKET: ("NoSuchBucket",),
+    Reason.NO_SUCH_KEY: ("NoSuchKey", "NoSuchVersion", "404", "NotFound", "NoSuchUpload"),
+    Reason.ACCESS_DENIED: (
+        "AccessDenied",
+        "403",
+        "Forbidden",
+        "AllAccessDisabled",
+        "AccountProblem",
+        "MethodNotAllowed",
+    ),
+    Reason.INVALID_CREDENTIALS: (
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidToken",
+        "InvalidIdentityToken",
+        "TokenRefreshRequired",
+        "InvalidClientTokenId",
+        "CredentialsNotSupported",
+        "401",
+    ),
+    Reason.WRONG_REGION: (
+        "PermanentRedirect",
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+        "301",
+    ),
+    Reason.CLOCK_SKEWED: ("RequestTimeTooSkewed",),
+    Reason.SLOW_DOWN: (
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "TooManyRequests",
+        "TooManyRequestsException",
+        "429",
+    ),
+    Reason.SERVER_ERROR: (
+        "InternalError",
+        "ServiceUnavailable",
+        "RequestTimeout",
+        "OperationAborted",
+        "ConditionalRequestConflict",
+        "BadDigest",
+    ),
+}
+_CODES.update({code: reason for reason, codes in _REASONS.items() for code in codes})
+
+_NO_CREDENTIALS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.UnauthorizedSSOTokenError,
+    boto.TokenRetrievalError,
+)
+_NO_CONNECTION = (boto.HTTPClientError, boto.ConnectionError, boto.IncompleteReadError, boto.ResponseStreamingError)
+
+
+@contextmanager
+def told_apart(client: Any, bucket: str, key: str | None = None, *, pinned: bool = False) -> Iterator[None]:
+    """Turn whatever boto3 raises inside into an S3Problem that names bucket, endpoint and, where given, the key.
+
+    `pinned`: the request asks for one version of `key`, so that its absence is PinnedVersionMissing.
+    """
+    try:
+        yield
+    except (boto.BotoCoreError, boto.ClientError, ResponseParserError) as error:
+        raise problem(error, client.meta.endpoint_url, bucket, key, pinned=pinned) from error
+    except (OSError, ValueError) as error:
+        # While a body is read, the connection's own errors can come through unwrapped. A disk's errors are not ours.
+        if type(error).__module__.split(".")[0] not in ("urllib3", "socket", "ssl") and not isinstance(
+            error, ConnectionError | TimeoutError
+        ):
+            raise
+        raise problem(error, client.meta.endpoint_url, bucket, key, pinned=pinned) from error
+
+
+def problem(error: Exception, endpoint: str, bucket: str, key: str | None = None, *, pinned: bool = False) -> S3Problem:
+    """The S3Problem that an exception of boto3 stands for."""
+    kind = _kind(error)
+    if kind.reason is Reason.NO_SUCH_KEY and pinned:
+        kind = _Kind(Reason.PINNED_VERSION_MISSING, "the pinned version is gone; take a new snapshot of the data")
+    elif kind.reason is Reason.NO_SUCH_KEY and key is None:
+        kind = _BY_REASON[Reason.NO_SUCH_BUCKET]
+    where = f'bucket "{bucket}" at {endpoint}' + (f', object "{key}"' if key is not None else "")
+    return S3Problem(kind.reason, f"{where}: {kind.what}{_detail(error)}", transient=kind.transient)
+
+
+def _kind(error: Exception) -> _Kind:
+    if isinstance(error, boto.ClientError):
+        return _answered(error)
+    if isinstance(error, _NO_CREDENTIALS):
+        return _BY_REASON[Reason.INVALID_CREDENTIALS]
+    if isinstance(error, ResponseParserError):
+        return _Kind(Reason.NOT_S3, "what answers there does not speak S3; correct the endpoint")
+    if isinstance(error, boto.SSLError):
+        return _Kind(Reason.ENDPOINT_UNREACHABLE, "its TLS certificate is not accepted; correct it or the endpoint")
+    if isinstance(error, _NO_CONNECTION) or not isinstance(error, boto.BotoCoreError):
+        return _Kind(
+            Reason.ENDPOINT_UNREACHABLE,
+            "the endpoint cannot be reached; check its name, port and network",
+            transient=True,
+        )
+    return _Kind(Reason.UNEXPECTED, "the request cannot be made")
+
+
+def _answered(error: Any) -> _Kind:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _CODES:
+        return _BY_REASON[_CODES[code]]
+    if status >= 500:
+        return _BY_REASON[Reason.SERVER_ERROR]
+    return _Kind(Reason.UNEXPECTED, "the request was refused")
+
+
+def _detail(error: Exception) -> str:
+    """The service's own words, for those who look them up."""
+    if isinstance(error, boto.ClientError):
+        said = error.response.get("Error", {})
+        return f" ({error.operation_name}: {said.get('Code', '')})"
+    if isinstance(error, boto.SSLError) or _kind(error).reason is Reason.UNEXPECTED:
+        return f" ({str(error)[:200]})"
+    return f" ({type(error).__name__})"

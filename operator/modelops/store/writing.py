@@ -1,0 +1,89 @@
+"""Write an object once: what is there already is never replaced."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+
+from modelops.store.client import S3Client
+from modelops.store.errors import S3Problem, told_apart
+
+MULTIPART_BYTES = 64 << 20
+"""A file larger than this goes in parts of this size, or larger ones: S3 takes 10,000 parts at most."""
+_MOST_PARTS = 10_000
+
+
+def put_once(
+    client: S3Client, bucket: str, key: str, content: bytes | Path, *, part_bytes: int = MULTIPART_BYTES
+) -> bool:
+    """Write `content`, bytes or a file, at `key` unless something is there. True when written, False when not.
+
+    Memory: one part. Raises S3Problem; a failed upload in parts is given up, so that it leaves nothing behind.
+    """
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    try:
+        with told_apart(client, bucket, key):
+            if size <= part_bytes:
+                body = content if isinstance(content, bytes) else content.read_bytes()
+                client.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*", ContentMD5=_md5(body))
+            elif _exists(client, bucket, key):
+                return False  # Saves the upload. Two at once still meet at its completion, which decides.
+            else:
+                _put_in_parts(client, bucket, key, content, max(part_bytes, -(-size // _MOST_PARTS)))
+        return True
+    except S3Problem as problem:
+        if not isinstance(problem.__cause__, ClientError):
+            raise
+        status = problem.__cause__.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        # 409: someone else writes or deletes it right now. What is there then decides; if nothing, the next try.
+        if status == 412:
+            return False
+        if status == 409:
+            with told_apart(client, bucket, key):
+                if _exists(client, bucket, key):
+                    return False
+        raise
+
+
+def _put_in_parts(client: S3Client, bucket: str, key: str, content: bytes | Path, part_bytes: int) -> None:
+    upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+    name = {"Bucket": bucket, "Key": key, "UploadId": upload}
+    try:
+        parts = [
+            {
+                "PartNumber": number,
+                "ETag": client.upload_part(**name, PartNumber=number, Body=part, ContentMD5=_md5(part))["ETag"],
+            }
+            for number, part in enumerate(_parts(content, part_bytes), start=1)
+        ]
+        client.complete_multipart_upload(**name, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
+    except BaseException:
+        with suppress(Exception):
+            client.abort_multipart_upload(**name)
+        raise
+
+
+def _parts(content: bytes | Path, part_bytes: int) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        yield from (content[start : start + part_bytes] for start in range(0, len(content), part_bytes))
+        return
+    with content.open("rb") as file:
+        while part := file.read(part_bytes):
+            yield part
+
+
+def _exists(client: S3Client, bucket: str, key: str) -> bool:
+    try:
+        client.head_object(Bucket=bucket, Key=key)
+        return True
+    except ClientError as error:
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+            return False
+        raise
+
+
+def _md5(body: bytes) -> str:
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()

@@ -1,0 +1,100 @@
+"""`python -m modelops.worker <snapshot|fetch|courier|fetch-model>`: do the task in MODELOPS_TASK and report."""
+
+import errno
+import importlib
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+from pydantic import ValidationError
+
+from modelops.api.base import Model
+from modelops.api.reports import CourierReport, Failure, FetchReport, SnapshotReport
+from modelops.api.tasks import TASK_VARIABLE, CourierTask, FetchModelTask, FetchTask, SnapshotTask
+from modelops.store.errors import S3Problem
+from modelops.worker import reporting
+from modelops.worker.outcome import EXIT_DONE, Failed, failed_by
+
+_log = logging.getLogger("modelops.worker")
+
+
+class _Command(NamedTuple):
+    module: str
+    """Imported only when it runs: a courier waits for hours and need not carry pyarrow."""
+    task: type[Model]
+    report: type[Model]
+
+
+_COMMANDS = {
+    "snapshot": _Command("snapshot", SnapshotTask, SnapshotReport),
+    "fetch": _Command("fetch", FetchTask, FetchReport),
+    "courier": _Command("courier", CourierTask, CourierReport),
+    "fetch-model": _Command("fetch_model", FetchModelTask, FetchReport),
+}
+
+
+class _Terminated(BaseException):
+    """SIGTERM came. Not an Exception, so that no retry takes it for one."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command and write its report. Returns the exit code."""
+    if len(arguments) != 1 or arguments[0] not in _COMMANDS:
+        print(f"usage: python -m modelops.worker {'|'.join(_COMMANDS)}", file=sys.stderr)
+        return 2
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, _terminate)
+    command = _COMMANDS[arguments[0]]
+    report, exit_code = _outcome(command)
+    failure: Failure | None = getattr(report, "failure", None)
+    if failure is not None:
+        _log.info("%s: %s", failure.reason, failure.message)
+    reporting.write(report)
+    return exit_code
+
+
+def _outcome(command: _Command) -> tuple[Model, int]:
+    try:
+        run: Callable[[Any], Model] = importlib.import_module(f"modelops.worker.{command.module}").run
+        return run(command.task.model_validate_json(os.environ.get(TASK_VARIABLE, ""))), EXIT_DONE
+    except Failed as failed:
+        return _failure(command, failed)
+    except S3Problem as problem:
+        return _failure(command, failed_by(problem))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return _failure(command, Failed("InvalidTask", f"{TASK_VARIABLE}: {where or 'the document'}: {first['msg']}"))
+    except _Terminated:
+        return _failure(command, Failed("Terminated", "the worker was told to stop before it was done", retry=True))
+    except Exception as error:
+        traceback.print_exc()
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _failure(
+                command, Failed("NoSpace", f"no space is left for {error.filename or 'a file'}", retry=True)
+            )
+        return _failure(command, Failed("WorkerError", f"{type(error).__name__}: {error}", retry=True))
+
+
+def _failure(command: _Command, failed: Failed) -> tuple[Model, int]:
+    known = failed.report or command.report()
+    return known.model_copy(update={"failure": failed.failure}), failed.exit_code
+
+
+def _terminate(*_: object) -> NoReturn:
+    # Once is enough: a second signal must not interrupt the report.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Terminated
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: it would wait for downloads that nobody needs any more.
+    os._exit(code)

@@ -1,0 +1,71 @@
+"""fetch-model: bring a model by its digest to where a server finds it, and refuse any other bytes."""
+
+import logging
+import shutil
+from functools import partial
+from pathlib import Path
+
+from modelops.api.reports import FetchReport
+from modelops.api.tasks import FetchModelTask
+from modelops.lineage.digests import ArtifactFile, Pinned
+from modelops.store.client import S3Client
+from modelops.store.fetching import fetch
+from modelops.store.listing import list_current
+from modelops.store.places import Location, parse
+from modelops.worker import paths
+from modelops.worker.artifact import digest_of
+from modelops.worker.installing import install
+from modelops.worker.outcome import Failed
+from modelops.worker.parallel import each
+from modelops.worker.patience import patiently
+from modelops.worker.placing import Unplaceable, relative_path
+from modelops.worker.stores import client_of
+
+_log = logging.getLogger(__name__)
+
+
+def run(task: FetchModelTask) -> FetchReport:
+    """Do the task. Raises Failed and S3Problem; leaves no file of a model that it refuses."""
+    install(("busybox",), ("drain.sh",))
+    artifact = parse(task.artifact_uri if task.artifact_uri.endswith("/") else task.artifact_uri + "/")
+    client = client_of(task.store)
+    root = paths.model()
+    root.mkdir(parents=True, exist_ok=True)
+    _empty(root)  # What a former attempt left.
+    try:
+        files = _fetched(client, artifact, root)
+        if not files:
+            raise Failed("ArtifactNotFound", f"there is nothing at {artifact.uri}; was the model deleted?")
+        digest = digest_of(files)
+        if digest != task.digest:
+            raise Failed("DigestMismatch", f"what is at {artifact.uri} has the digest {digest}, not {task.digest}")
+    except BaseException:
+        _empty(root)
+        raise
+    _log.info("%d files, %s", len(files), digest)
+    return FetchReport(objects=len(files), bytes=sum(file.size for file in files))
+
+
+def _fetched(client: S3Client, artifact: Location, root: Path) -> list[ArtifactFile]:
+    objects = patiently(lambda: list(list_current(client, artifact.bucket, artifact.key).objects))
+    return list(each(objects, partial(_bring, client, artifact, root)))
+
+
+def _bring(client: S3Client, artifact: Location, root: Path, one: Pinned) -> ArtifactFile:
+    try:
+        path = relative_path(one.key, artifact.key)
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (Unplaceable, FileExistsError, NotADirectoryError) as error:
+        raise Failed("DigestMismatch", f"{artifact.uri} holds a file that is not the model's: {one.key}") from error
+    sha256 = patiently(lambda: fetch(client, artifact.bucket, one.key, target))
+    return ArtifactFile(path.as_posix(), target.stat().st_size, sha256)
+
+
+def _empty(directory: Path) -> None:
+    """Not the directory itself: it is a mount."""
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

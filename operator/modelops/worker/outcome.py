@@ -1,0 +1,25 @@
+"""How a task ends when it does not succeed: told by type, so that the exit code follows."""
+
+from modelops.api.base import Model
+from modelops.api.reports import EXIT_FINAL, EXIT_RETRY, Failure
+from modelops.store.errors import S3Problem
+
+EXIT_DONE = 0
+
+
+class Failed(Exception):
+    """The task cannot be done. `retry`: a new attempt can help. `ends_well`: the container still exits with 0."""
+
+    def __init__(
+        self, reason: str, message: str, *, retry: bool = False, ends_well: bool = False, report: Model | None = None
+    ) -> None:
+        super().__init__(message)
+        self.failure = Failure(reason=reason, message=message)
+        self.exit_code = EXIT_DONE if ends_well else EXIT_RETRY if retry else EXIT_FINAL
+        self.report = report
+        """What is known so far, where it is worth reporting beside the failure."""
+
+
+def failed_by(problem: S3Problem) -> Failed:
+    """What an S3 problem means for a task that has waited: only what passes by itself is worth a new attempt."""
+    return Failed(problem.reason, problem.message, retry=problem.transient)

@@ -1,0 +1,28 @@
+"""Where an object lands below its dataset's directory. Pure."""
+
+from pathlib import PurePosixPath
+
+_LONGEST_NAME_BYTES = 255
+
+
+class Unplaceable(ValueError):
+    """A key that is no path, or one that would lead out of the dataset's directory."""
+
+
+def relative_path(key: str, prefix: str) -> PurePosixPath:
+    """The path of `key` relative to `prefix`. Raises Unplaceable.
+
+    A key that is the prefix keeps its last part, and a prefix that ends in the middle of a name counts up to its last
+    slash, so that no name loses its beginning.
+    """
+    if not key.startswith(prefix):
+        raise Unplaceable(f'the object "{key}" is not below the prefix "{prefix}"')
+    rest = key.removeprefix(prefix)
+    if prefix and not prefix.endswith("/"):
+        rest = rest[1:] if rest.startswith("/") else prefix.rpartition("/")[2] + rest
+    elif not rest:
+        rest = key.rstrip("/").rpartition("/")[2]
+    parts = rest.split("/")
+    if any(part in ("", ".", "..") or "\0" in part or len(part.encode()) > _LONGEST_NAME_BYTES for part in parts):
+        raise Unplaceable(f'the object "{key}" has a key that is no path of a file; rename it')
+    return PurePosixPath(*parts)

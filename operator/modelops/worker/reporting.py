@@ -1,0 +1,49 @@
+"""The report: one JSON document of at most 4,096 bytes, which Kubernetes keeps as the termination message."""
+
+import json
+import os
+from pathlib import Path
+
+from modelops.api.base import Model
+from modelops.api.reports import MAX_BYTES, Failure, SnapshotReport
+
+REPORT_VARIABLE = "MODELOPS_REPORT"
+_TERMINATION_LOG = "/dev/termination-log"
+_SHORTEST_MESSAGE = 200
+
+
+def write(report: Model) -> None:
+    """Write the report where Kubernetes looks for it."""
+    # Truncated in place: the kubelet mounts this one file, so nothing can be renamed over it.
+    Path(os.environ.get(REPORT_VARIABLE, _TERMINATION_LOG)).write_bytes(fitted(report))
+
+
+def fitted(report: Model, limit: int = MAX_BYTES) -> bytes:
+    """The report in at most `limit` bytes. Pure.
+
+    Examples go first, then pinned objects, then the end of the failure's message; counts, digests and metrics never.
+    """
+    while len(content := _encoded(report)) > limit:
+        shorter = _shortened(report)
+        if shorter is None:
+            return content
+        report = shorter
+    return content
+
+
+def _encoded(report: Model) -> bytes:
+    return json.dumps(report.wire(), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _shortened(report: Model) -> Model | None:
+    if isinstance(report, SnapshotReport):
+        if report.violations is not None and len(report.violations.examples) > 1:
+            fewer = report.violations.model_copy(update={"examples": report.violations.examples[:-1]})
+            return report.model_copy(update={"violations": fewer})
+        if report.object_versions:
+            return report.model_copy(update={"object_versions": report.object_versions[:-1]})
+    failure: Failure | None = getattr(report, "failure", None)
+    if failure is not None and len(failure.message) > _SHORTEST_MESSAGE:
+        kept = failure.message[: max(_SHORTEST_MESSAGE - 2, len(failure.message) * 3 // 4)]
+        return report.model_copy(update={"failure": failure.model_copy(update={"message": kept + " …"})})
+    return None

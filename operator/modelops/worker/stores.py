@@ -1,0 +1,15 @@
+"""Clients for the places a task names, with the credentials mounted for them."""
+
+import os
+from pathlib import Path
+
+from modelops.api.tasks import CREDENTIALS_DIR, S3Place
+from modelops.store.client import S3Client, make_client
+from modelops.store.credentials import mounted
+
+CREDENTIALS_VARIABLE = "MODELOPS_CREDENTIALS_DIR"
+
+
+def client_of(place: S3Place) -> S3Client:
+    """A client for a place. Raises S3Problem(InvalidCredentials) when its Secret lacks a key."""
+    return make_client(place, mounted(place, Path(os.environ.get(CREDENTIALS_VARIABLE, CREDENTIALS_DIR))))

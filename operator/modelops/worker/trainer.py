@@ -1,0 +1,71 @@
+"""The trainer's end, as the supervisor leaves it: a pipe that closes, and an exit code, or none."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from modelops.worker.outcome import Failed
+
+_POLL_SECONDS = 0.2
+_FAILURE_TEXT_CHARACTERS = 1000
+_KILLED = 128 + 9
+
+
+def wait_for_end(state: Path, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Wait until the trainer has started, then until its supervisor is gone. A signal handler ends it by raising."""
+    while not (state / "started").exists():
+        sleep(_POLL_SECONDS)
+    # Without blocking: a pipe whose writer is gone already would otherwise be waited for until another one comes.
+    pipe = os.open(state / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        while _has_writer(pipe):
+            sleep(_POLL_SECONDS)
+    finally:
+        os.close(pipe)
+
+
+def exit_code(state: Path) -> int | None:
+    """What the trainer exited with; None when it was killed together with its supervisor."""
+    try:
+        return int((state / "exit-code").read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def check_end(code: int | None, failure_file: Path) -> None:
+    """Raises Failed unless the trainer succeeded. The courier then ends well: the Pod already fails by its trainer."""
+    if code == 0:
+        return
+    if code is None:
+        raise Failed(
+            "TrainerKilled",
+            "the trainer was killed before it could leave an exit code, as the kernel does when memory runs out",
+            ends_well=True,
+        )
+    text = failure_text(failure_file)
+    if code == _KILLED and not text:
+        raise Failed(
+            "TrainerKilled",
+            "the trainer was killed (exit code 137), as the kernel does when memory runs out",
+            ends_well=True,
+        )
+    raise Failed("TrainerFailed", text or f"the trainer exited with code {code}", ends_well=True)
+
+
+def failure_text(file: Path) -> str:
+    """The beginning of what the trainer left as the reason of its failure; empty where it left nothing."""
+    if not file.is_file():
+        return ""
+    with file.open("rb") as content:
+        text = content.read(4 * _FAILURE_TEXT_CHARACTERS).decode(errors="replace")
+    printable = "".join(one if one.isprintable() or one in "\n\t" else " " for one in text)
+    return printable.strip()[:_FAILURE_TEXT_CHARACTERS]
+
+
+def _has_writer(pipe: int) -> bool:
+    """Nobody writes to it: to read is to wait while it is held open, and its end when it is not."""
+    try:
+        return bool(os.read(pipe, 1))
+    except BlockingIOError:
+        return True

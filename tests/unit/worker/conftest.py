@@ -1,0 +1,40 @@
+"""The worker's places, moved into a directory of the test."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from support import tools
+
+
+@pytest.fixture
+def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """A Pod's volumes: `shared`, `ml`, and where the report goes; busybox and tini are real where they can be found."""
+    busybox, tini = tools.find("busybox"), tools.find("tini")
+    if busybox is None:
+        pytest.skip("no busybox: install busybox-static or set MODELOPS_TEST_BUSYBOX")
+    shared, ml, report = tmp_path / "shared", tmp_path / "ml", tmp_path / "report.json"
+    (ml / "output").mkdir(parents=True)
+    (ml / "model").mkdir()
+    monkeypatch.setenv("MODELOPS_SHARED", str(shared))
+    monkeypatch.setenv("MODELOPS_ML_ROOT", str(ml))
+    monkeypatch.setenv("MODELOPS_REPORT", str(report))
+    monkeypatch.setenv("MODELOPS_BUSYBOX", str(busybox))
+    monkeypatch.setenv("MODELOPS_TINI", str(tini or busybox))
+    processes: list[subprocess.Popen] = []
+    yield SimpleNamespace(shared=shared, ml=ml, report=report, tini=tini, processes=processes)
+    for process in processes:
+        if process.poll() is None:
+            own_group = os.getpgid(process.pid) == process.pid
+            (os.killpg if own_group else os.kill)(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdout:
+            process.stdout.close()

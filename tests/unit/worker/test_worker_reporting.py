@@ -1,0 +1,42 @@
+"""The termination message is the only thing that leaves a Pod: it must always fit and always be JSON."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelops.api.reports import Artifact, CourierReport, Failure, SnapshotReport, Violations
+from modelops.api.types import ObjectVersion
+from modelops.worker.metrics import checked
+from modelops.worker.outcome import Failed
+from modelops.worker.reporting import fitted
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=1000)
+
+
+@given(st.lists(TEXT, max_size=10), st.integers(0, 10), TEXT)
+def test_snapshot_reports_fit(examples, objects, message):
+    """However long keys and examples are, the operator can parse what it gets, with the true total."""
+    version = ObjectVersion(key="k" * 1024, version_id="v" * 100, size=1, etag="e" * 34)
+    report = SnapshotReport(
+        digest="sha256:" + "0" * 64,
+        object_versions=[version] * objects,
+        violations=Violations(total=12345, examples=examples),
+        failure=Failure(reason="SourceChanged", message=message),
+    )
+    content = fitted(report)
+    assert len(content) <= 4096
+    assert SnapshotReport.model_validate_json(content).violations.total == 12345
+
+
+@given(st.dictionaries(TEXT, st.floats(), max_size=60), TEXT)
+def test_metrics_are_kept_whole_or_refused(metrics, message):
+    """A gate never sees a part of the metrics: either all of them fit the report or the run says InvalidMetrics."""
+    try:
+        kept = checked(metrics)
+    except Failed:
+        return
+    artifact = Artifact(uri="s3://" + "b" * 600 + "/", digest="sha256:" + "0" * 64, bytes=1, files=1)
+    content = fitted(CourierReport(artifact=artifact, metrics=kept, failure=Failure(reason="R", message=message)))
+    assert len(content) <= 4096
+    assert json.loads(content).get("metrics", {}) == kept
