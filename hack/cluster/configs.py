@@ -1,0 +1,224 @@
+"""The configuration of every program of the embedded node."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from hack.cluster import pki
+from hack.cluster.network import Network
+
+NODE_NAME = "modelops"
+DOMAIN = "cluster.local"
+PAUSE_IMAGE = "localhost/modelops/pause:1"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that the node keeps running."""
+
+    name: str
+    command: list[str]
+
+
+@dataclass(frozen=True)
+class Node:
+    """Where the node's programs and files are."""
+
+    state: Path
+    network: Network
+    etcd: Path
+    kubernetes: Path
+    containerd: Path
+
+    @property
+    def certificates(self) -> Path:
+        return self.state / "pki"
+
+    @property
+    def socket(self) -> Path:
+        """containerd's."""
+        return self.state / "run" / "containerd.sock"
+
+    def config(self, name: str) -> Path:
+        """A configuration file."""
+        return self.state / "config" / name
+
+
+def write(node: Node) -> None:
+    """Write all configuration files."""
+    (node.state / "config" / "cni").mkdir(parents=True, exist_ok=True)
+    for user in ("kubelet", "controller-manager", "scheduler", "proxy", "coredns"):
+        node.config(f"{user}.kubeconfig").write_text(pki.kubeconfig(node.certificates, node.network, user))
+    node.config("containerd.toml").write_text(_containerd(node))
+    node.config("cni/10-pods.conflist").write_text(json.dumps(_cni(node), indent=1))
+    node.config("kubelet.yaml").write_text(json.dumps(_kubelet(node), indent=1))
+    node.config("kube-proxy.yaml").write_text(json.dumps(_kube_proxy(node), indent=1))
+    node.config("Corefile").write_text(_corefile(node))
+
+
+def programs(node: Node) -> list[Program]:
+    """What runs on the node, in the order of starting."""
+    certificates = node.certificates
+    network = node.network
+
+    def kubernetes(name: str, *flags: str) -> Program:
+        return Program(name, [str(node.kubernetes / name), *flags])
+
+    return [
+        Program(
+            "etcd",
+            [
+                str(node.etcd),
+                f"--data-dir={node.state}/etcd",
+                "--listen-client-urls=http://127.0.0.1:2379",
+                "--advertise-client-urls=http://127.0.0.1:2379",
+                "--listen-peer-urls=http://127.0.0.1:2380",
+                "--initial-advertise-peer-urls=http://127.0.0.1:2380",
+                "--initial-cluster=default=http://127.0.0.1:2380",
+                "--auto-compaction-retention=5m",
+                "--unsafe-no-fsync",
+            ],
+        ),
+        Program("containerd", [str(node.containerd / "containerd"), "--config", str(node.config("containerd.toml"))]),
+        kubernetes(
+            "kube-apiserver",
+            "--etcd-servers=http://127.0.0.1:2379",
+            f"--advertise-address={network.node}",
+            f"--service-cluster-ip-range={network.services}",
+            f"--client-ca-file={certificates}/ca.crt",
+            f"--tls-cert-file={certificates}/apiserver.crt",
+            f"--tls-private-key-file={certificates}/apiserver.key",
+            f"--kubelet-client-certificate={certificates}/apiserver-kubelet.crt",
+            f"--kubelet-client-key={certificates}/apiserver-kubelet.key",
+            "--kubelet-preferred-address-types=InternalIP",
+            f"--service-account-issuer=https://kubernetes.default.svc.{DOMAIN}",
+            f"--service-account-key-file={certificates}/sa.key",
+            f"--service-account-signing-key-file={certificates}/sa.key",
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            "--allow-privileged=true",
+        ),
+        kubernetes(
+            "kube-controller-manager",
+            f"--kubeconfig={node.config('controller-manager.kubeconfig')}",
+            f"--service-account-private-key-file={certificates}/sa.key",
+            f"--root-ca-file={certificates}/ca.crt",
+            "--use-service-account-credentials=true",
+            "--allocate-node-cidrs=true",
+            f"--cluster-cidr={network.pods}",
+            "--node-cidr-mask-size=19",
+            "--leader-elect=false",
+        ),
+        kubernetes("kube-scheduler", f"--kubeconfig={node.config('scheduler.kubeconfig')}", "--leader-elect=false"),
+        kubernetes(
+            "kubelet",
+            f"--config={node.config('kubelet.yaml')}",
+            f"--kubeconfig={node.config('kubelet.kubeconfig')}",
+            f"--root-dir={node.state}/kubelet",
+            f"--hostname-override={NODE_NAME}",
+            f"--node-ip={network.node}",
+        ),
+        kubernetes("kube-proxy", f"--config={node.config('kube-proxy.yaml')}", f"--hostname-override={NODE_NAME}"),
+        kubernetes("coredns", "-conf", str(node.config("Corefile"))),
+    ]
+
+
+def _containerd(node: Node) -> str:
+    return f"""version = 3
+root = "{node.state}/containerd"
+state = "{node.state}/run/containerd"
+
+[grpc]
+address = "{node.socket}"
+
+[plugins."io.containerd.cri.v1.images"]
+snapshotter = "overlayfs"
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = "{PAUSE_IMAGE}"
+
+[plugins."io.containerd.cri.v1.runtime"]
+restrict_oom_score_adj = true
+disable_apparmor = true
+[plugins."io.containerd.cri.v1.runtime".cni]
+bin_dirs = ["/usr/lib/cni"]
+conf_dir = "{node.state}/config/cni"
+[plugins."io.containerd.cri.v1.runtime".containerd]
+default_runtime_name = "runc"
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+"""
+
+
+def _cni(node: Node) -> object:
+    # ptp and not bridge: every packet between Pods passes the node's own stack, where Services are undone.
+    return {
+        "cniVersion": "1.0.0",
+        "name": "pods",
+        "plugins": [
+            {
+                "type": "ptp",
+                "ipMasq": False,
+                "ipam": {
+                    "type": "host-local",
+                    "ranges": [[{"subnet": node.network.pods.replace("/18", "/19")}]],
+                    "routes": [{"dst": "0.0.0.0/0"}],
+                    "dataDir": f"{node.state}/run/cni",
+                },
+            },
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+        ],
+    }
+
+
+def _kubelet(node: Node) -> object:
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "address": node.network.node,
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": str(node.certificates / "ca.crt")},
+        },
+        "authorization": {"mode": "Webhook"},
+        "containerRuntimeEndpoint": f"unix://{node.socket}",
+        "clusterDNS": [node.network.node],
+        "clusterDomain": DOMAIN,
+        "cgroupDriver": "cgroupfs",
+        "failCgroupV1": False,
+        "failSwapOn": False,
+        "featureGates": {"KubeletInUserNamespace": True},
+        "imageGCHighThresholdPercent": 100,
+        "imageGCLowThresholdPercent": 99,
+        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        "podLogsDir": str(node.state / "pod-logs"),
+        "maxPods": 250,
+        "resolvConf": "",
+        "shutdownGracePeriod": "0s",
+    }
+
+
+def _kube_proxy(node: Node) -> object:
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": "nftables",
+        "clusterCIDR": node.network.pods,
+        "clientConnection": {"kubeconfig": str(node.config("proxy.kubeconfig"))},
+        "conntrack": {"maxPerCore": 0},
+        "nftables": {"minSyncPeriod": "100ms"},
+    }
+
+
+def _corefile(node: Node) -> str:
+    # No way out of the cluster: names outside it are answered with a refusal at once, not with a wait.
+    return f"""{DOMAIN}:53 in-addr.arpa:53 {{
+    bind {node.network.node}
+    errors
+    cache 5
+    kubernetes {DOMAIN} in-addr.arpa {{
+        kubeconfig {node.config("coredns.kubeconfig")}
+        ttl 5
+    }}
+}}
+"""

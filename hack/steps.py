@@ -1,0 +1,152 @@
+"""Steps that a person watches: each shows its name and time while it runs, and leaves a log of its own."""
+
+import contextlib
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+_TICK_ON_TERMINAL = 0.2
+_TICK_ELSEWHERE = 30.0
+_TAIL_LINES = 8
+
+
+class Problem(Exception):
+    """Something a person must know or do, in one sentence."""
+
+
+class Step:
+    """One step while it runs. Its commands write to its log."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self.detail = ""
+        self._file = log.open("wb")
+
+    def note(self, detail: str) -> None:
+        """What it is doing just now, or what came of it; shown beside the time."""
+        self.detail = detail
+
+    def run(
+        self,
+        *command: str | Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        input_: str | None = None,
+        check: bool = True,
+        progress: re.Pattern[str] | None = None,
+    ) -> str:
+        """Run a command and return what it wrote to standard output. The last match of `progress` in a line is shown.
+        Raises Problem."""
+        words = [str(word) for word in command]
+        self._file.write(f"$ {' '.join(words)}\n".encode())
+        self._file.flush()
+        process = subprocess.Popen(
+            words,
+            env=dict(env) if env is not None else None,
+            cwd=cwd,
+            stdin=subprocess.PIPE if input_ is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        output: list[bytes] = []
+        streams = (process.stdout, process.stderr)
+        readers = [
+            threading.Thread(target=self._read, args=(stream, output if stream is process.stdout else None, progress))
+            for stream in streams
+        ]
+        for reader in readers:
+            reader.start()
+        if input_ is not None and process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(input_.encode())
+                process.stdin.close()
+        code = process.wait()
+        for reader in readers:
+            reader.join()
+        if check and code != 0:
+            raise Problem(f"`{' '.join(words[:6])}` ended with exit code {code}")
+        return b"".join(output).decode(errors="replace")
+
+    def _read(self, stream: object, output: list[bytes] | None, progress: re.Pattern[str] | None) -> None:
+        for line in stream:  # type: ignore[attr-defined]
+            self._file.write(line)
+            self._file.flush()
+            if output is not None:
+                output.append(line)
+            if progress is not None and (found := progress.search(line.decode(errors="replace"))):
+                self.note(found.group(1))
+
+    def tail(self) -> str:
+        """The end of the log."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return "\n".join(f"    {line[:300]}" for line in lines[-_TAIL_LINES:])
+
+    def close(self) -> None:
+        """No more is written."""
+        self._file.close()
+
+
+class Steps:
+    """The steps of one command, with their logs in one directory."""
+
+    def __init__(self, logs: Path) -> None:
+        logs.mkdir(parents=True, exist_ok=True)
+        self._logs = logs
+        self._terminal = sys.stdout.isatty()
+        self._started = time.monotonic()
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """One step. A Problem raised in it is told with the step's name and its log, and ends the program."""
+        step = Step(name, self._logs / f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.log")
+        started = time.monotonic()
+        ended = threading.Event()
+        ticker = threading.Thread(target=self._tick, args=(step, started, ended), daemon=True)
+        ticker.start()
+        try:
+            yield step
+        except (Problem, OSError, subprocess.SubprocessError) as problem:
+            _end(ticker, ended)
+            self._line("✗", step, started, last=True)
+            step.close()
+            print(f"\nFailed: {name}\n  why: {problem}\n  log: {step.log}", flush=True)
+            if tail := step.tail():
+                print(tail, flush=True)
+            raise SystemExit(1) from problem
+        except BaseException:
+            _end(ticker, ended)
+            step.close()
+            raise
+        _end(ticker, ended)
+        self._line("✓", step, started, last=True)
+        step.close()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first step began."""
+        return time.monotonic() - self._started
+
+    def _tick(self, step: Step, started: float, ended: threading.Event) -> None:
+        if not self._terminal:
+            print(f"  … {step.name}", flush=True)
+        while not ended.wait(_TICK_ON_TERMINAL if self._terminal else _TICK_ELSEWHERE):
+            self._line("…", step, started, last=False)
+
+    def _line(self, mark: str, step: Step, started: float, *, last: bool) -> None:
+        seconds = time.monotonic() - started
+        detail = f"  {step.detail}" if step.detail else ""
+        text = f"  {mark} {step.name:<46}{seconds:7.1f} s{detail}"
+        if self._terminal:
+            print(f"\r\033[K{text[:150]}", end="\n" if last else "", flush=True)
+        else:
+            print(text, flush=True)
+
+
+def _end(ticker: threading.Thread, ended: threading.Event) -> None:
+    ended.set()
+    ticker.join()
