@@ -1,0 +1,87 @@
+"""kind, where a Docker daemon answers."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from hack.cluster import binaries, places
+from hack.cluster.content import made_once
+from hack.steps import Problem, Step, Steps
+
+_VERSION = "v0.32.0"
+_CONFIG = places.CHECKOUT / "kind-config.yaml"
+
+
+class Kind:
+    """One cluster of this checkout, as a container."""
+
+    def __init__(self, cluster: places.Cluster) -> None:
+        self.cluster = cluster
+        self._name = f"modelops-{cluster.id}"
+
+    def up(self, steps: Steps) -> None:
+        """Running and Ready afterwards."""
+        with steps.step("Programs") as step:
+            kind = _kind(step)
+            _use_programs(step)
+        with steps.step(f"Node {self.cluster.name}") as step:
+            self.cluster.outputs.mkdir(parents=True, exist_ok=True)
+            if self._name in step.run(kind, "get", "clusters").split():
+                step.run(kind, "export", "kubeconfig", "--name", self._name, "--kubeconfig", self.cluster.kubeconfig)
+                step.note("runs already")
+                return
+            where = ("--name", self._name, "--kubeconfig", self.cluster.kubeconfig)
+            step.run(kind, "create", "cluster", *where, "--config", _CONFIG, "--wait", "120s")
+
+    def down(self, steps: Steps) -> None:
+        """The container is gone."""
+        with steps.step(f"Node {self.cluster.name} goes") as step:
+            step.run(_kind(step), "delete", "cluster", "--name", self._name, "--kubeconfig", self.cluster.kubeconfig)
+            for leftover in ("kubeconfig", "images.json"):
+                (self.cluster.outputs / leftover).unlink(missing_ok=True)
+
+    def images(self) -> set[str]:
+        """The names in the node's image store."""
+        return set(self._node("ctr", "-n", "k8s.io", "images", "list", "--quiet").split())
+
+    def load(self, step: Step, archive_file: Path | None, names: tuple[str, ...]) -> None:
+        """Put an image that Docker holds into the node's store, under several names."""
+        step.run(_kind(step), "load", "docker-image", names[0], "--name", self._name)
+        for name in names[1:]:
+            self._node("ctr", "-n", "k8s.io", "images", "tag", "--force", names[0], name)
+
+    def _node(self, *command: str) -> str:
+        done = subprocess.run(
+            ["docker", "exec", f"{self._name}-control-plane", *command], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise Problem(f"docker exec {' '.join(command)}: {done.stderr.strip()}")
+        return done.stdout
+
+
+def _kind(step: Step) -> Path:
+    found = shutil.which("kind")
+    if found:
+        return Path(found)
+    if shutil.which("go") is None:
+        raise Problem("Docker answers, but neither `kind` nor Go to build it is in PATH: install one of them")
+
+    def build(directory: Path) -> None:
+        step.note("builds kind")
+        step.run("go", "install", f"sigs.k8s.io/kind@{_VERSION}", env={**os.environ, "GOBIN": str(directory)})
+
+    return made_once("kind", _VERSION, build) / "kind"
+
+
+def _use_programs(step: Step) -> None:
+    """kubectl and helm: this machine's, or our own."""
+    directory = places.CHECKOUT / ".cluster" / "bin"
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in ("kubectl", "helm"):
+        found = shutil.which(name)
+        program = Path(found) if found else binaries.node(step) / name
+        link = directory / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(program)
+

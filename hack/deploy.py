@@ -1,0 +1,88 @@
+"""`python3 -m hack.deploy`: the chart and an S3 server, on the cluster of this checkout."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from hack.cluster import places
+from hack.cluster.__main__ import build_images, load_images, node
+from hack.cluster.images import Built
+from hack.kubectl import Kubectl
+from hack.steps import Problem, Step, Steps
+
+NAMESPACE = "modelops-system"
+RELEASE = "modelops"
+STORE = "s3://modelops/store"
+ENDPOINT = "http://s3.s3.svc.cluster.local:8333"
+ACCESS_KEY, SECRET_KEY = "modelops-demo", "modelops-demo-secret"
+_CHART = places.CHECKOUT / "helm" / "modelops"
+_S3 = places.CHECKOUT / "hack" / "s3" / "s3.yaml"
+
+
+def deploy(cluster: places.Cluster, steps: Steps) -> dict[str, Built]:
+    """Cluster, images, S3 and chart: everything but an example."""
+    built = build_images(cluster, steps)
+    node(cluster).up(steps)
+    load_images(cluster, steps, built)
+    images = {image.name: image for image in built}
+    with steps.step("S3 server") as step:
+        start_s3(Kubectl(cluster, step), step, images)
+    with steps.step("Chart modelops") as step:
+        install(Kubectl(cluster, step), step, images, cluster.outputs / "values.json")
+    return images
+
+
+def start_s3(kubectl: Kubectl, step: Step, images: dict[str, Built]) -> None:
+    """A Pod with SeaweedFS, reachable as http://s3.s3.svc.cluster.local:8333 in the cluster."""
+    kubectl.apply(_S3.read_text().replace("S3_IMAGE", images["s3"].by_tag))
+    kubectl("-n", "s3", "rollout", "status", "deployment/s3", "--timeout=120s")
+
+
+def install(kubectl: Kubectl, step: Step, images: dict[str, Built], values_file: Path) -> None:
+    """Install or upgrade the chart, unless the release is exactly this already."""
+    values = {
+        "store": {"url": STORE, "endpoint": ENDPOINT, "region": "us-east-1", "secretName": "s3"},
+        "images": {
+            name: {"registry": "", "repository": image.repository, "tag": image.tag}
+            for name, image in images.items()
+            if name in ("operator", "worker", "monitor", "server")
+        },
+    }
+    values_file.write_text(json.dumps(values, indent=2))
+    arguments = (RELEASE, str(_CHART), "--namespace", NAMESPACE, "--values", str(values_file))
+    try:
+        kubectl.helm("upgrade", "--install", *arguments, "--create-namespace", "--wait", "--timeout", "3m")
+    except Problem as problem:
+        raise Problem(f"{problem}; {_why_not_ready(kubectl)}") from problem
+
+
+def _why_not_ready(kubectl: Kubectl) -> str:
+    for pod in kubectl.listed("pods", NAMESPACE):
+        for status in pod["status"].get("containerStatuses", []):
+            if not status["ready"]:
+                return f"Pod {pod['metadata']['name']}: {json.dumps(status['state'])}"
+    return "no Pod says why"
+
+
+def wait_for_leader(kubectl: Kubectl, within: float = 60.0) -> str:
+    """The Pod that acts."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        lease = kubectl.get("lease", RELEASE, NAMESPACE)
+        holder = (lease or {}).get("spec", {}).get("holderIdentity")
+        if holder:
+            return str(holder)
+        time.sleep(0.2)
+    raise Problem("no replica of the operator holds the Lease")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="hack.deploy", description=__doc__)
+    parser.add_argument("--name", default="dev", choices=("dev", "test"))
+    cluster = places.Cluster(parser.parse_args().name)
+    deploy(cluster, Steps(cluster.logs))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+{{- define "modelops.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The name of what has no namespace: releases that watch some namespaces each may stand side by side. */}}
+{{- define "modelops.clusterName" -}}
+{{- $name := include "modelops.fullname" . -}}
+{{- ternary (printf "%s-%s" $name .Release.Namespace) $name (not (empty .Values.watchNamespaces)) -}}
+{{- end -}}
+
+{{- define "modelops.selector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end -}}
+
+{{/* managed-by is Helm, never modelops: the operator takes objects with that value for its own children. */}}
+{{- define "modelops.labels" -}}
+{{ include "modelops.selector" . }}
+app.kubernetes.io/part-of: modelops
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
+{{- end -}}
+
+{{- define "modelops.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "modelops.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* One of the project's images: (list $ "worker") */}}
+{{- define "modelops.image" -}}
+{{- $root := index . 0 -}}
+{{- $image := index $root.Values.images (index . 1) -}}
+{{- $registry := default $root.Values.images.registry $image.registry -}}
+{{- if $registry }}{{ trimSuffix "/" $registry }}/{{ end -}}
+{{- $image.repository -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default $root.Chart.AppVersion $image.tag }}{{ end -}}
+{{- end -}}
+
+{{/* The operator's settings: the fields of machinery/settings.py, and no others. */}}
+{{- define "modelops.settings" -}}
+images:
+  worker: {{ include "modelops.image" (list . "worker") | quote }}
+  monitor: {{ include "modelops.image" (list . "monitor") | quote }}
+store:
+  url: {{ required "store.url is missing: set it to the S3 prefix where manifests, profiles and models go, such as --set store.url=s3://bucket/prefix" .Values.store.url | quote }}
+  {{- range $field := list "endpoint" "region" "secretName" }}
+  {{- with index $.Values.store $field }}
+  {{ $field }}: {{ . | quote }}
+  {{- end }}
+  {{- end }}
+runtimes:
+  {{- range $name, $runtime := .Values.runtimes }}
+  {{- if $runtime }}
+  {{ $name | quote }}:
+    {{- if $runtime.image }}
+    image: {{ $runtime.image | quote }}
+    args: {{ default list $runtime.args | toJson }}
+    {{- else }}
+    image: {{ include "modelops.image" (list $ "server") | quote }}
+    args: {{ default (include "modelops.serverArgs" $ | fromJsonArray) $runtime.args | toJson }}
+    {{- end }}
+    {{- range $field := list "command" "formats" "httpPort" "grpcPort" "readinessPath" "resources" }}
+    {{- with index $runtime $field }}
+    {{ $field }}: {{ . | toJson }}
+    {{- end }}
+    {{- end }}
+  {{- end }}
+  {{- else }}
+  {}
+  {{- end }}
+watchNamespaces: {{ .Values.watchNamespaces | toJson }}
+election:
+  enabled: true
+  namespace: {{ .Release.Namespace | quote }}
+  name: {{ include "modelops.fullname" . | quote }}
+  leaseSeconds: {{ .Values.election.leaseSeconds | int }}
+  renewSeconds: {{ .Values.election.renewSeconds | int }}
+  retrySeconds: {{ .Values.election.retrySeconds | int }}
+imagePullPolicy: {{ .Values.images.pullPolicy }}
+clusterDomain: {{ .Values.clusterDomain | quote }}
+workers: {{ .Values.workers | int }}
+resync: {{ .Values.resync | quote }}
+httpPort: {{ .Values.httpPort | int }}
+logLevel: {{ .Values.logLevel }}
+{{- end -}}
+
+{{/* The server image's entrypoint is `python -m modelops.server`. */}}
+{{- define "modelops.serverArgs" -}}
+["--model-dir", "{model_dir}", "--model-name", "{model_name}", "--model-version", "{model_version}", "--format", "{format}", "--http-port", "{http_port}"]
+{{- end -}}
