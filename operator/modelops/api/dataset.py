@@ -8,6 +8,7 @@ from modelops.api.base import Model
 from modelops.api.kinds import Column as PrinterColumn
 from modelops.api.kinds import Kind
 from modelops.api.markers import list_atomic, rules
+from modelops.api.pods import PodOptions
 from modelops.api.types import (
     Conditions,
     Digest,
@@ -49,6 +50,8 @@ class DatasetSpec(Model):
     """How the objects are written."""
     schema_: Schema | None = Field(default=None, alias="schema")
     """What the data must look like to become the current snapshot. Absent: any readable data will do."""
+    pod: PodOptions = Field(default_factory=PodOptions)
+    """Where and as whom the Pod runs that reads the data."""
 
 
 class Snapshot(Model):
@@ -76,10 +79,14 @@ class Snapshot(Model):
     """A hash of the format and schema that the data passed: another one means checking again."""
     object_versions: Annotated[list[ObjectVersion], Field(max_length=10), list_atomic()] = Field(default_factory=list)
     """The first ten objects. All of them are in the manifest."""
+    violations: Annotated[int, Field(ge=0)] = 0
+    """How many violations of the schema it was taken in spite of."""
+    examples: Annotated[list[Text], Field(max_length=10), list_atomic()] = Field(default_factory=list)
+    """The first ten of them."""
 
 
 class Candidate(Model):
-    """A state of the data that is not current: not yet settled, being checked, or rejected."""
+    """A state of the data that is not current: not yet settled, being checked, rejected, or not to be checked."""
 
     digest: Digest
     """The digest it would have."""
@@ -89,14 +96,17 @@ class Candidate(Model):
     """Their size together."""
     since: Timestamp
     """Since when it has held still."""
-    state: Literal["Settling", "Checking", "Rejected"]
-    """Settling: waiting for the data to hold still. Checking: a Job reads it. Rejected: it is not what it must be."""
+    state: Literal["Settling", "Checking", "Rejected", "Failed"]
+    """Settling: waiting for the data to hold still. Checking: a Job reads it. Rejected: it is not what it must be.
+    Failed: it could not be checked, which is tried again after the interval."""
     checked_with: Annotated[str, StringConstraints(max_length=64)] | None = None
-    """The format and schema it was rejected with: another one means checking again."""
+    """A hash of the format and schema it was rejected with: another one means checking again."""
+    ended_at: Timestamp | None = None
+    """When it was rejected, or its check failed."""
     reason: Annotated[str, StringConstraints(max_length=128)] | None = None
-    """Why it was rejected, in one word."""
+    """Why it was rejected or could not be checked, in one word."""
     message: LongText | None = None
-    """Why it was rejected, in a sentence."""
+    """Why it was rejected or could not be checked, in a sentence."""
     violations: Annotated[int, Field(ge=0)] | None = None
     """How many violations there are in all."""
     examples: Annotated[list[Text], Field(max_length=10), list_atomic()] = Field(default_factory=list)
@@ -128,13 +138,13 @@ class DatasetStatus(Model):
     history: Annotated[list[PastSnapshot], Field(max_length=10), list_atomic()] = Field(default_factory=list)
     """The last ten snapshots, newest first, the current one included."""
     conditions: Conditions = Field(default_factory=list)
-    """Ready: there is a good snapshot and the source can be watched. Reconciling: a change is settling or being checked.
-    Stalled: a person must change something. Valid: the newest data is what it must be. Reproducible: the snapshot can
-    be fetched again."""
+    """Ready: there is a good snapshot and the source can be watched. Reconciling: a change is settling or being
+    checked. Stalled: a person must change something. Valid: the newest data is what it must be. Reproducible: the
+    snapshot can be fetched again."""
 
 
 class Dataset(Kind):
-    """Where data lives and what it must look like. Every state of it is pinned by content digest, checked and profiled."""
+    """Where data lives and what it must look like. Every state of it is pinned by digest, checked and profiled."""
 
     plural: ClassVar[str] = "datasets"
     short_names: ClassVar[tuple[str, ...]] = ("ds",)

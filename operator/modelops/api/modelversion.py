@@ -104,6 +104,8 @@ class OriginDataset(Model):
     """The list of every object and its version. Its SHA-256 is the digest."""
     source: S3Source | None = None
     """Where the objects were."""
+    versioned: bool
+    """Whether the bucket kept versions, so that the same bytes can be fetched again."""
     objects: Annotated[int, Field(ge=0)]
     """How many objects."""
     object_versions: Annotated[list[ObjectVersion], Field(max_length=10), list_atomic()] = Field(default_factory=list)
@@ -120,9 +122,7 @@ class Import(Model):
 class Origin(Model):
     """How the model came to be."""
 
-    model_config = rules(
-        ("has(self.trainingRun) != has(self.imported)", "set exactly one of trainingRun and imported")
-    )
+    model_config = rules(("has(self.trainingRun) != has(self.imported)", "set exactly one of trainingRun and imported"))
 
     training_run: OriginRun | None = None
     """The TrainingRun that made it."""
@@ -192,13 +192,13 @@ class ModelVersionStatus(Model):
     """Every gate with the value it found."""
     approval: ApprovalStatus | None = None
     """Who approved what, and when."""
-    served_by: Annotated[
-        list[Annotated[str, StringConstraints(max_length=253)]], Field(max_length=64), list_set()
-    ] = Field(default_factory=list)
+    served_by: Annotated[list[Annotated[str, StringConstraints(max_length=253)]], Field(max_length=64), list_set()] = (
+        Field(default_factory=list)
+    )
     """The InferenceServices that serve it."""
     conditions: Conditions = Field(default_factory=list)
-    """Ready: it may serve. Reconciling: a person's approval is awaited. Stalled: a gate failed, for good. GatesPassed and
-    Approved: what Ready is made of."""
+    """Ready: it may serve. Reconciling: a person's approval is awaited. Stalled: a gate failed, for good. GatesPassed
+    and Approved: what Ready is made of."""
 
 
 class ModelVersion(Kind):

@@ -28,7 +28,7 @@ class Violations(Model):
 
     total: int
     examples: list[str]
-    """The first ten, one sentence each, such as `column "lvr": 12 of 2381 values are above max 2 (first at row 88: 3.41)`."""
+    """The first ten, one sentence each: `column "lvr": 12 of 2381 values are above max 2 (first at row 88: 3.41)`."""
 
 
 class SnapshotReport(Model):

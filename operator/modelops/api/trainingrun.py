@@ -7,8 +7,8 @@ from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
 from modelops.api.kinds import Column, Kind
-from modelops.api.markers import list_atomic, list_map, list_set, rules
-from modelops.api.modelversion import ArtifactFormat, VersionTemplate
+from modelops.api.markers import list_map, list_set, rules
+from modelops.api.modelversion import ArtifactFormat, OriginDataset, VersionTemplate
 from modelops.api.pods import Arguments, Environment, Image, PodOptions, Resources
 from modelops.api.types import (
     Conditions,
@@ -35,8 +35,8 @@ class DatasetInput(Model):
 
 
 class Trainer(Model):
-    """The container that trains. It follows SageMaker's container contract: data, hyperparameters and the like are below
-    /opt/ml/input, the model goes to /opt/ml/model, the reason of a failure to /opt/ml/output/failure."""
+    """The container that trains. It follows SageMaker's container contract: data, hyperparameters and the like are
+    below /opt/ml/input, the model goes to /opt/ml/model, the reason of a failure to /opt/ml/output/failure."""
 
     image: Image
     """The training image. Pin it by digest (name@sha256:…) to make runs reproducible and to share their results."""
@@ -55,9 +55,9 @@ class Retries(Model):
 
     limit: Annotated[int, Field(ge=0, le=100)] = 0
     """How many times a trainer that failed runs again. An eviction or the loss of a node does not count."""
-    non_retryable_exit_codes: Annotated[
-        list[Annotated[int, Field(ge=1, le=255)]], Field(max_length=64), list_set()
-    ] = Field(default_factory=list)
+    non_retryable_exit_codes: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(max_length=64), list_set()] = (
+        Field(default_factory=list)
+    )
     """Exit codes of the trainer that no further attempt can help."""
 
 
@@ -72,7 +72,7 @@ class Cache(Model):
     """Whether a model that exists for the same inputs is used instead of training again."""
 
     mode: CacheMode = CacheMode.REUSE
-    """Reuse: a ModelVersion of this namespace with the same inputs and a pinned image is taken. Ignore: train anyway."""
+    """Reuse: a ModelVersion of this namespace with the same inputs and a pinned image is taken. Ignore: train."""
     nonce: Annotated[str, StringConstraints(max_length=128)] = ""
     """Part of the inputs: change it to train again with everything else the same."""
 
@@ -80,8 +80,8 @@ class Cache(Model):
 class Output(Model):
     """What the run produces."""
 
-    model: Name
-    """The model's name. Its versions are called <model>-<hash>."""
+    model: Annotated[Name, StringConstraints(max_length=54)]
+    """The model's name, of at most 54 characters. Its versions are called <model>-<hash>."""
     format: ArtifactFormat
     """What is in /opt/ml/model, so that a server knows how to load it."""
     publish_timeout: DurationText = "1h"
@@ -124,25 +124,12 @@ class TrainingRunSpec(Model):
     )
 
 
-class PinnedDataset(Model):
-    """A Dataset's state that a run uses."""
-
-    name: Annotated[str, StringConstraints(max_length=63)]
-    """The channel's name."""
-    dataset: Annotated[str, StringConstraints(max_length=253)]
-    """The Dataset's name."""
-    digest: Digest
-    """The snapshot's digest."""
-    manifest: Uri
-    """The list of every object and its version."""
-
-
 class Inputs(Model):
     """The components of the input key, each as a short text or hash: what a miss is explained with."""
 
     generation: int
     """The spec's generation that they were taken from."""
-    datasets: Annotated[list[PinnedDataset], Field(max_length=16), list_map("name")] = Field(default_factory=list)
+    datasets: Annotated[list[OriginDataset], Field(max_length=16), list_map("name")] = Field(default_factory=list)
     """The data."""
     components: StringMap = Field(default_factory=dict)
     """image, command, args, env, parameters, nonce and the content of every referenced ConfigMap and Secret."""
@@ -208,11 +195,12 @@ class TrainingRunStatus(Model):
     """The ModelVersion that came out."""
     conditions: Conditions = Field(default_factory=list)
     """Ready: a ModelVersion exists for the current inputs. Reconciling: it is being made. Stalled: a person must change
-    something. Running: the trainer runs. Succeeded: how it ended. Reproducible: the same key gives the same bytes to run."""
+    something. Running: the trainer runs. Succeeded: how it ended. Reproducible: the same key gives the same bytes to
+    run."""
 
 
 class TrainingRun(Kind):
-    """Code, data and parameters that become a model: run as a Job, once per distinct input, again when an input changes."""
+    """Code, data and parameters that become a model: a Job, once per distinct input, again when an input changes."""
 
     plural: ClassVar[str] = "trainingruns"
     short_names: ClassVar[tuple[str, ...]] = ("tr",)

@@ -18,7 +18,9 @@ Uri = Annotated[str, StringConstraints(pattern=r"^s3://.+", max_length=2048)]
 Timestamp = Annotated[str, StringConstraints(max_length=40), Field(json_schema_extra={"format": "date-time"})]
 Quantity = Annotated[
     str | int,
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 64, "anyOf": [{"type": "integer"}, {"type": "string"}]}),
+    WithJsonSchema(
+        {"x-kubernetes-int-or-string": True, "maxLength": 64, "anyOf": [{"type": "integer"}, {"type": "string"}]}
+    ),
 ]
 
 
@@ -107,6 +109,9 @@ class Schema(Model):
 
     columns: Annotated[list[Column], Field(min_length=1, max_length=256), list_map("name")]
     """The columns that must be there, and what they must hold."""
+    on_violation: Literal["Reject", "Warn"] = "Reject"
+    """Reject: data that is not so does not become current, and the last good snapshot stays. Warn: it does, if it can
+    be read at all, and the condition Valid says what is wrong with it."""
 
 
 class ObjectVersion(Model):

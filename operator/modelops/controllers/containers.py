@@ -1,12 +1,13 @@
 """How the operator's containers run: restricted, read-only, without a token, with credentials as files."""
 
+import hashlib
 import json
 from collections.abc import Iterable
 from typing import Any
 
+from modelops.api.base import Model
 from modelops.api.pods import EnvVar, PodOptions, Resources
 from modelops.api.tasks import CREDENTIALS_DIR, TASK_VARIABLE, TaskKind
-from modelops.api.base import Model
 
 Json = dict[str, Any]
 SCRATCH = "scratch"
@@ -38,7 +39,14 @@ def pod_defaults(options: PodOptions) -> Json:
         },
     }
     written = options.wire()
-    for field in ("serviceAccountName", "nodeSelector", "tolerations", "affinity", "priorityClassName", "imagePullSecrets"):
+    for field in (
+        "serviceAccountName",
+        "nodeSelector",
+        "tolerations",
+        "affinity",
+        "priorityClassName",
+        "imagePullSecrets",
+    ):
         if written.get(field):
             spec[field] = written[field]
     return spec
@@ -53,18 +61,19 @@ def worker(
     secrets: Iterable[str],
     mounts: Iterable[Json] = (),
     memory: str = "1Gi",
+    scratch: str = SCRATCH,
 ) -> Json:
-    """A container of the worker image that does one task."""
+    """A container of the worker image that does one task. `scratch` is the volume of its /tmp."""
     return {
         "name": name,
         "image": image,
         "imagePullPolicy": pull_policy,
         "args": [kind],
-        "env": [{"name": TASK_VARIABLE, "value": json.dumps(task.wire(), sort_keys=True)}],
+        "env": [{"name": TASK_VARIABLE, "value": literal(json.dumps(task.wire(), sort_keys=True))}],
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": memory}},
         "securityContext": container_security(),
         "terminationMessagePolicy": "File",
-        "volumeMounts": [*mounts, mount(SCRATCH, "/tmp"), *credential_mounts(secrets)],
+        "volumeMounts": [*mounts, mount(scratch, "/tmp"), *credential_mounts(secrets)],
     }
 
 
@@ -86,17 +95,14 @@ def empty(name: str) -> Json:
 def credential_volumes(secrets: Iterable[str]) -> list[Json]:
     """A volume for each Secret with credentials."""
     return [
-        {"name": f"credentials-{number}", "secret": {"secretName": secret, "defaultMode": 0o440}}
-        for number, secret in enumerate(_distinct(secrets))
+        {"name": _volume_of(secret), "secret": {"secretName": secret, "defaultMode": 0o440}}
+        for secret in _distinct(secrets)
     ]
 
 
 def credential_mounts(secrets: Iterable[str]) -> list[Json]:
     """Where the worker looks for them."""
-    return [
-        mount(f"credentials-{number}", f"{CREDENTIALS_DIR}/{secret}", read_only=True)
-        for number, secret in enumerate(_distinct(secrets))
-    ]
+    return [mount(_volume_of(secret), f"{CREDENTIALS_DIR}/{secret}", read_only=True) for secret in _distinct(secrets)]
 
 
 def environment(variables: Iterable[EnvVar]) -> list[Json]:
@@ -107,6 +113,16 @@ def environment(variables: Iterable[EnvVar]) -> list[Json]:
 def resources(wanted: Resources | None, default: Json) -> Json:
     """What the user asked for, or the default."""
     return wanted.wire() if wanted is not None else default
+
+
+def literal(text: str) -> str:
+    """A value for an environment variable in which the kubelet finds no `$(reference)` to replace."""
+    return text.replace("$", "$$")
+
+
+def _volume_of(secret: str) -> str:
+    """The same name in every container, whichever of the Pod's Secrets it mounts."""
+    return f"credentials-{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
 
 
 def _distinct(secrets: Iterable[str]) -> list[str]:

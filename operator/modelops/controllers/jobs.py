@@ -44,12 +44,12 @@ class JobState:
 def job_state(body: Body, pods: Iterable[Body]) -> JobState:
     """A Job's state from its body and those of its Pods. Pure."""
     status = body.get("status", {})
-    ends = [one for one in status.get("conditions", []) if one["type"] in ("Complete", "Failed") and one["status"] == "True"]
-    end = ends[0] if ends else {"type": "Active"}
+    true = {one["type"]: one for one in status.get("conditions", []) if one["status"] == "True"}
+    end = true.get("Complete") or true.get("Failed") or {}
     return JobState(
         key=key_of(body),
         uid=body["metadata"]["uid"],
-        state=end["type"],
+        state="Complete" if "Complete" in true else "Failed" if "Failed" in true else "Active",
         ended_because=end.get("reason", ""),
         message=end.get("message", ""),
         ended_at=end.get("lastTransitionTime", ""),
@@ -66,12 +66,18 @@ async def jobs_of(owner_uid: str, world: World) -> list[JobState]:
 async def _with_pods(body: Body, world: World) -> JobState:
     pods = list(world.cache.bodies("owner", body["metadata"]["uid"], kind=PODS.kind))
     state = job_state(body, pods)
-    if state.finished and not any(container.message for pod in state.pods for container in pod.containers.values()):
+    if state.finished and not _told(state):
         # The Job's end can be heard of before that of its Pods, and the report is in them.
         key = state.key
         live = await world.kube.find(PODS, key.namespace, f"{JOB_NAME_LABEL}={key.name}")
         state = job_state(body, live)
     return state
+
+
+def _told(state: JobState) -> bool:
+    """Whether the cache has the Pods' ends as well."""
+    over = all(pod.phase in ("Succeeded", "Failed") for pod in state.pods)
+    return over and any(container.message for pod in state.pods for container in pod.containers.values())
 
 
 def by_owner(body: Body) -> list[tuple[str, ...]]:

@@ -29,6 +29,8 @@ class Container:
     waits_message: str
     image_id: str
     restarts: int
+    ended_at: str = ""
+    """When it last ended, as Kubernetes writes it."""
 
 
 @dataclass(frozen=True)
@@ -106,4 +108,5 @@ def _container(status: dict[str, Any]) -> Container:
         waits_message=waits.get("message", ""),
         image_id=status.get("imageID", ""),
         restarts=status.get("restartCount", 0),
+        ended_at=ended.get("finishedAt") or "",
     )

@@ -58,7 +58,7 @@ class Cache:
         return True
 
     def keep_only(self, kind: str, namespace: str | None, present: set[Key], as_of: int) -> list[Body]:
-        """After a full LIST: forget what it did not have, unless it is newer than `as_of`. Returns what was forgotten."""
+        """After a full LIST: forget what it did not have, unless newer than `as_of`. Returns what was forgotten."""
         gone = [
             (key, entry)
             for key, entry in self._entries[kind].items()

@@ -48,9 +48,7 @@ def stalled(reason: str, message: str) -> tuple[Wanted, ...]:
     return condition(READY, False, reason, message), condition(STALLED, True, reason, message)
 
 
-def merged(
-    old: Iterable[Condition], wanted: Iterable[Wanted], generation: int, now: datetime
-) -> list[Condition]:
+def merged(old: Iterable[Condition], wanted: Iterable[Wanted], generation: int, now: datetime) -> list[Condition]:
     """The wanted conditions, each with the time its status last changed."""
     before = {one.type: one for one in old}
     return [

@@ -15,12 +15,14 @@ from modelops.machinery.settings import Settings
 
 @dataclass(frozen=True)
 class World:
-    """All that a controller may look at: the cache first, the API where the cache has nothing, the settings, the time."""
+    """All that a controller may look at: the cache, the API where the cache has nothing, the settings, the time."""
 
     cache: Cache
     kube: Kube
     settings: Settings
     now: datetime
+    wake: Callable[[Key], None] = lambda key: None
+    """Have an object looked at again: for what a controller has started in the background."""
 
 
 Wake = Callable[[Body, Cache], Iterable[Key]]

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from modelops.machinery import metrics
-from modelops.machinery.cache import Cache, IndexKey, Indexer
+from modelops.machinery.cache import Cache, Indexer, IndexKey
 from modelops.machinery.controller import Controller, Wake
 from modelops.machinery.freshness import Freshness
 from modelops.machinery.queue import Queue
@@ -57,6 +57,10 @@ class Dispatcher:
     def changed(self, body: Body) -> None:
         """This object is new, other, or gone: look at it and at whom it concerns."""
         self._wake(body, but=None)
+
+    def wake(self, key: Key) -> None:
+        """Look at this object again."""
+        self._queue.add(key)
 
     def _wake(self, body: Body, but: Key | None) -> None:
         key = key_of(body)

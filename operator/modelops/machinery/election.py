@@ -41,11 +41,12 @@ class _Lease(LeaseLock):
 
     async def release(self) -> None:
         """Let another replica take over at once."""
-        if self.lease_reference is None or self.lease_reference.spec.holder_identity != self.identity:
+        lease = self.lease_reference
+        if lease is None or lease.spec is None or lease.spec.holder_identity != self.identity:
             return
-        self.lease_reference.spec.holder_identity = None
+        lease.spec.holder_identity = None
         try:
-            await self.api_instance.replace_namespaced_lease(self.name, self.namespace, self.lease_reference)
+            await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
         except (ApiException, *_UNREACHABLE) as error:
             _log.info("the lease could not be released and will expire: %s", error)
 

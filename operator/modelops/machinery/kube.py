@@ -152,7 +152,9 @@ class Kube:
                 code = str(response.status)
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiError(0, "Unreachable", f"the API server does not answer: {error or type(error).__name__}") from error
+            raise ApiError(
+                0, "Unreachable", f"the API server does not answer: {error or type(error).__name__}"
+            ) from error
         finally:
             metrics.API_CALLS.labels(verb=verb or method, resource=resource.plural, code=code).inc()
         if response.status >= 400:

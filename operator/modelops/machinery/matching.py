@@ -10,7 +10,8 @@ def satisfied(wanted: Any, found: Any) -> bool:
     """
     if isinstance(wanted, dict):
         return isinstance(found, dict) and all(
-            satisfied(value, found.get(key)) or (value in ({}, []) and not found.get(key)) for key, value in wanted.items()
+            satisfied(value, found.get(key)) or (value in ({}, []) and not found.get(key))
+            for key, value in wanted.items()
         )
     if isinstance(wanted, list):
         return (

@@ -61,7 +61,7 @@ class Reconciler:
             await self._write_status(controller, key, parent, Plan(conditions=shown))
 
     def _world(self) -> World:
-        return World(self._cache, self._kube, self._settings, datetime.now(UTC))
+        return World(self._cache, self._kube, self._settings, datetime.now(UTC), self._dispatcher.wake)
 
     async def _apply(self, child: Body, parent: Kind, by: Key) -> None:
         key = key_of(child)

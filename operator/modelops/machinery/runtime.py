@@ -138,7 +138,11 @@ class Runtime:
             result = "conflict" if error.conflict else "api_error"
             failures = self._queue.failed(key)
             _log.log(
-                logging.WARNING if failures >= _SHOW_ERROR_AFTER else logging.INFO, "%s: %s (try %d)", key, error, failures
+                logging.WARNING if failures >= _SHOW_ERROR_AFTER else logging.INFO,
+                "%s: %s (try %d)",
+                key,
+                error,
+                failures,
             )
         except Exception as error:
             result = "bug"

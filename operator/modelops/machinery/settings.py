@@ -42,8 +42,8 @@ class Store(Model):
 
 
 class Runtime(Model):
-    """A preset of a server. `{model_name}`, `{model_dir}`, `{model_version}`, `{format}`, `{http_port}` and `{grpc_port}`
-    in args are filled in."""
+    """A preset of a server. `{model_name}`, `{model_dir}`, `{model_version}`, `{format}`, `{http_port}` and
+    `{grpc_port}` in args are filled in."""
 
     image: str
     command: list[str] | None = None

@@ -28,8 +28,8 @@ class Taken:
 def wanted(seen: Observation) -> Taken | Missing:
     """The inputs to have a model for.
 
-    Pinned ones stay: until the spec changes or, where the run follows its Datasets, until one of them has a new snapshot
-    and the run for the pinned ones has ended.
+    Pinned ones stay: until the spec changes or, where the run follows its Datasets, until one of them has a new
+    snapshot and the run for the pinned ones has ended.
     """
     status = seen.run.status
     if status.inputs is None or status.input_key is None or status.inputs.generation != seen.run.metadata.generation:
@@ -54,11 +54,10 @@ def taken_anew(seen: Observation) -> Taken | Missing:
             return snapshot
         pinned.append(_pin(used, snapshot))
     if seen.references.missing:
-        return Missing("ReferenceNotFound", f"the environment refers to what is not there: {', '.join(seen.references.missing)}")
+        missing = ", ".join(seen.references.missing)
+        return Missing("ReferenceNotFound", f"the environment refers to what is not there: {missing}")
     components = components_of(seen.run, pinned, seen.references.digests)
-    inputs = Inputs(
-        generation=seen.run.metadata.generation, datasets=pinned, components=components.described()
-    )
+    inputs = Inputs(generation=seen.run.metadata.generation, datasets=pinned, components=components.described())
     return Taken(inputs, components.key)
 
 

@@ -1,12 +1,15 @@
 """How a training Job ended, told apart by what really happened. Pure."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from modelops.api.reports import CourierReport, FetchReport
 from modelops.controllers.jobs import JobState
-from modelops.controllers.pods import PodState
+from modelops.controllers.pods import Container, PodState
 
 FETCH, TRAINER, COURIER = "fetch", "trainer", "courier"
+_COURIER_LEARNS_IN = timedelta(minutes=1)
+_SHOWN_OF_LOG = 500
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def outcome(job: JobState) -> Success | Failure | Lost:
             return Lost(f"Job {job.key.name} is complete, but its Pod was deleted before its report was read")
         return Success(report, pod.containers[TRAINER].image_id)
     if job.ended_because == "DeadlineExceeded":
-        return Failure("DeadlineExceeded", "the run did not end within its timeout")
+        return Failure(job.ended_because, "the run did not end within its timeout")
     if pod is None:
         return Failure(job.ended_because or "JobFailed", job.message or "the Job failed and its Pods are gone")
     return why_failed(pod) or Failure(job.ended_because or "JobFailed", job.message)
@@ -56,12 +59,16 @@ def why_failed(pod: PodState) -> Failure | None:
         return Failure(fetched.failure.reason, fetched.failure.message)
     trainer = pod.containers.get(TRAINER)
     if trainer is not None and trainer.ended_because == "OOMKilled":
-        return Failure("OutOfMemory", "the trainer used more memory than its limit and was killed; raise trainer.resources.limits.memory")
+        return Failure(
+            "OutOfMemory",
+            "the trainer used more memory than its limit and was killed; raise trainer.resources.limits.memory",
+        )
     report = pod.report(COURIER, CourierReport)
     if report is not None and report.failure is not None:
-        return Failure(report.failure.reason, report.failure.message)
+        return Failure(report.failure.reason, report.failure.message + _last_words(trainer, report.failure.message))
     if trainer is not None and trainer.exit_code:
-        return Failure("TrainerFailed", f"the trainer exited with code {trainer.exit_code}")
+        said = f"the trainer exited with code {trainer.exit_code}"
+        return Failure("TrainerFailed", said + _last_words(trainer, said))
     return next(
         (
             Failure("PodFailed", f"container {one.name} exited with code {one.exit_code} ({one.ended_because})")
@@ -70,6 +77,34 @@ def why_failed(pod: PodState) -> Failure | None:
         ),
         None,
     )
+
+
+def never_started(pod: PodState, now: datetime) -> Failure | timedelta | None:
+    """A trainer that ended before its supervisor began: the courier beside it would wait for ever.
+
+    How long the courier may still need to learn of a trainer's failure; the failure once that time is over.
+    """
+    trainer, courier = pod.containers.get(TRAINER), pod.containers.get(COURIER)
+    if trainer is None or courier is None or not trainer.exit_code or trainer.running or not courier.running:
+        return None
+    if not trainer.ended_at:
+        return _COURIER_LEARNS_IN
+    left = datetime.fromisoformat(trainer.ended_at) + _COURIER_LEARNS_IN - now
+    if left > timedelta():
+        return left
+    if trainer.ended_because == "OOMKilled":
+        return why_failed(pod)
+    said = (
+        f"the trainer ended with {trainer.ended_because} (exit code {trainer.exit_code}) before its command could run"
+    )
+    return Failure("TrainerNotStarted", said + _last_words(trainer, said))
+
+
+def _last_words(trainer: Container | None, said: str) -> str:
+    """The end of a failed trainer's log, where nothing else tells why: the failure file was not written."""
+    if trainer is None or not trainer.exit_code or not trainer.message or not said.startswith("the trainer e"):
+        return ""
+    return f": {trainer.message.strip()[-_SHOWN_OF_LOG:]}"
 
 
 def _telling(job: JobState) -> PodState | None:

@@ -1,18 +1,29 @@
 """What a TrainingRun needs: a ModelVersion for the current inputs, by the cheapest way that is honest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Literal
 
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import CacheMode, CacheResult, Outcome, RunArtifact, TrainingRunStatus
 from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun import children
-from modelops.controllers.trainingrun.inputs import Missing, Taken, follows_datasets, wanted
+from modelops.controllers.trainingrun.inputs import Missing, Taken, wanted
 from modelops.controllers.trainingrun.observe import Observation
-from modelops.controllers.trainingrun.outcome import Failure, Lost, Success, outcome
+from modelops.controllers.trainingrun.outcome import Failure, Lost, Success, never_started, outcome
 from modelops.controllers.trainingrun.progress import progress
 from modelops.lineage.input_key import difference
-from modelops.machinery.conditions import Wanted, condition, in_progress, ready, stalled, timestamp, waiting
+from modelops.machinery.conditions import (
+    READY,
+    Wanted,
+    condition,
+    find,
+    in_progress,
+    ready,
+    stalled,
+    timestamp,
+    waiting,
+)
 from modelops.machinery.plan import Event, Plan, first_answer
 
 _REFERENCE_AGAIN = timedelta(seconds=30)
@@ -62,10 +73,9 @@ def _case(seen: Observation, taken: Taken) -> Case:
     holds = old.outcome is not None and (old.outcome.state == "Succeeded" or old.job == job_name)
     status = TrainingRunStatus(input_key=taken.key, inputs=taken.inputs, model_version=old.model_version)
     if same_key:
-        kept = {"cache": old.cache, "job": old.job, "attempts": old.attempts}
-        if holds:
-            kept |= {"outcome": old.outcome, "artifact": old.artifact, "metrics": old.metrics}
-        status = status.model_copy(update=kept)
+        status = status.model_copy(update={"cache": old.cache, "job": old.job, "attempts": old.attempts})
+    if same_key and holds:
+        status = status.model_copy(update={"outcome": old.outcome, "artifact": old.artifact, "metrics": old.metrics})
     return Case(seen, taken, status, job_name)
 
 
@@ -91,6 +101,7 @@ def _failed(case: Case) -> Plan | None:
     if result is None or result.state != "Failed":
         return None
     return Plan(
+        delete=tuple(job.delete for job in case.seen.jobs if not job.finished),
         status=case.status,
         conditions=_conditions(
             case, *stalled(result.reason, result.message), condition("Succeeded", False, result.reason, result.message)
@@ -138,7 +149,7 @@ def _cached(case: Case) -> Plan | None:
             "metrics": source.spec.origin.metrics,
         }
     )
-    return _succeeded(Case(case.seen, case.taken, hit, case.job_name))
+    return _succeeded(replace(case, status=hit))
 
 
 def _to_start(case: Case) -> Plan | None:
@@ -158,48 +169,32 @@ def _to_start(case: Case) -> Plan | None:
 
 
 def _running(case: Case) -> Plan | None:
-    """The Job runs: tell how far it is."""
+    """The Job runs: tell how far it is. It is not applied again: Jobs cannot change, and a newer operator's differ."""
     job = case.job
     if job is None or job.finished:
         return None
-    status = case.status.model_copy(
-        update={
-            "job": case.job_name,
-            "attempts": job.attempts,
-            "cache": case.status.cache or CacheResult(result="Miss", reason=_why_missed(case)),
-        }
-    )
-    return Plan(
-        apply=(children.job(case.seen.run, case.taken, case.seen.settings, case.job_name),),
-        status=status,
-        conditions=_conditions(case, *progress(job)),
-    )
+    end = never_started(job.pod, case.seen.now) if job.pod is not None else None
+    if isinstance(end, Failure):
+        # The Job goes once its end is in the status, and not before.
+        return replace(_ended_badly(case, job, end), delete=(), again_in=timedelta(seconds=2))
+    return Plan(status=_started(case, job), conditions=_conditions(case, *progress(job)), again_in=end)
 
 
 def _ended(case: Case) -> Plan:
     """The Job has ended: a model, or a reason."""
     job = case.job
     assert job is not None, "the earlier steps answer where there is no Job"
-    status = case.status.model_copy(
-        update={
-            "job": job.key.name,
-            "attempts": job.attempts,
-            "cache": case.status.cache or CacheResult(result="Miss", reason=_why_missed(case)),
-        }
-    )
-    at = timestamp(case.seen.now)
     match outcome(job):
         case Lost(message):
             return Plan(
                 delete=(job.delete,),
-                status=status,
+                status=_started(case, job),
                 conditions=_conditions(case, *in_progress("ReportLost", f"{message}: it is trained again")),
                 events=(Event("ReportLost", message, warning=True),),
                 again_in=timedelta(seconds=2),
             )
-        case Failure(reason, message):
-            failed = Outcome(state="Failed", reason=reason, message=message, finished_at=at)
-            done = _failed(Case(case.seen, case.taken, status.model_copy(update={"outcome": failed}), case.job_name))
+        case Failure() as failure:
+            return _ended_badly(case, job, failure)
         case Success(report, image_id):
             assert report.artifact is not None
             artifact = RunArtifact(
@@ -207,13 +202,40 @@ def _ended(case: Case) -> Plan:
             )
             message = f"trained by Job {job.key.name} in {job.attempts} attempt{'s' if job.attempts != 1 else ''}"
             update = {
-                "outcome": Outcome(state="Succeeded", reason="Trained", message=message, finished_at=at),
+                "outcome": _outcome(case, "Succeeded", "Trained", message),
                 "artifact": artifact,
                 "metrics": report.metrics,
             }
-            done = _succeeded(Case(case.seen, case.taken, status.model_copy(update=update), case.job_name))
+            done = _succeeded(replace(case, status=_started(case, job).model_copy(update=update)))
+            assert done is not None
+            return done
+
+
+def _ended_badly(case: Case, job: JobState, failure: Failure) -> Plan:
+    message = failure.message
+    last = find(case.seen.run.status.conditions, READY)
+    if failure.reason == "DeadlineExceeded" and last is not None and case.status.job == job.key.name:
+        # The Job controller has deleted the Pods: what was seen last is all that is left to tell why.
+        message = f"{message} ({case.seen.run.spec.timeout}); at last: {last.reason}: {last.message}"
+    status = _started(case, job).model_copy(update={"outcome": _outcome(case, "Failed", failure.reason, message)})
+    done = _failed(replace(case, status=status))
     assert done is not None
     return done
+
+
+def _outcome(case: Case, state: Literal["Succeeded", "Failed"], reason: str, message: str) -> Outcome:
+    return Outcome(state=state, reason=reason, message=message, finished_at=timestamp(case.seen.now))
+
+
+def _started(case: Case, job: JobState) -> TrainingRunStatus:
+    """The status once there is a Job."""
+    return case.status.model_copy(
+        update={
+            "job": job.key.name,
+            "attempts": job.attempts,
+            "cache": case.status.cache or CacheResult(result="Miss", reason=_why_missed(case)),
+        }
+    )
 
 
 def _conditions(case: Case, *conditions: Wanted) -> tuple[Wanted, ...]:
@@ -229,7 +251,10 @@ def _reproducible(case: Case) -> Wanted:
     if not _pinned_image(case):
         image = case.seen.run.spec.trainer.image
         return condition(
-            "Reproducible", False, "MutableImageTag", f"{image} is a tag and can come to mean another image: pin it by digest"
+            "Reproducible",
+            False,
+            "MutableImageTag",
+            f"{image} is a tag and can come to mean another image: pin it by digest",
         )
     unversioned = [one.dataset for one in case.taken.inputs.datasets if not one.versioned]
     if unversioned:

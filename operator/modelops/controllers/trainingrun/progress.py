@@ -1,7 +1,7 @@
 """How far a Job that has not ended is, and what holds it up. Pure."""
 
 from modelops.controllers.jobs import JobState
-from modelops.controllers.trainingrun.outcome import TRAINER, why_failed
+from modelops.controllers.trainingrun.outcome import FETCH, TRAINER, why_failed
 from modelops.machinery.conditions import Wanted, condition, in_progress, stalled
 
 
@@ -23,6 +23,11 @@ def progress(job: JobState) -> tuple[Wanted, ...]:
         return _not_running("Retrying", f"the last attempt failed: {failure.message if failure else pod.name}")
     trainer = pod.containers.get(TRAINER)
     if trainer is None or not trainer.started:
+        fetch = pod.containers.get(FETCH)
+        if fetch is None or not fetch.started:
+            # The kubelet says nothing in a Pod's status of a volume that it cannot mount.
+            waits = "its node, its images and the Secrets that its data and the store need"
+            return _not_running("Preparing", f"Pod {pod.name} waits for {waits}")
         return _not_running("Preparing", f"Pod {pod.name} fetches the data")
     if trainer.running:
         message = f"the trainer runs in Pod {pod.name} on {pod.node}"

@@ -1,7 +1,10 @@
 """Observe, plan."""
 
+from dataclasses import replace
+
 from modelops.api.trainingrun import TrainingRun
-from modelops.controllers.trainingrun.observe import observe
+from modelops.controllers.trainingrun.inputs import Taken, wanted
+from modelops.controllers.trainingrun.observe import observe, versions_made_for
 from modelops.controllers.trainingrun.plan import plan
 from modelops.machinery.controller import World
 from modelops.machinery.plan import Plan
@@ -9,4 +12,8 @@ from modelops.machinery.plan import Plan
 
 async def decide(run: TrainingRun, world: World) -> Plan:
     """What a TrainingRun needs now."""
-    return plan(await observe(run, world))
+    seen = await observe(run, world)
+    inputs = wanted(seen)
+    if isinstance(inputs, Taken):
+        seen = replace(seen, versions=versions_made_for(inputs.key, run, world))
+    return plan(seen)

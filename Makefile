@@ -1,0 +1,55 @@
+# Two commands matter: `make demo` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv/bin/python
+export PYTHONPATH := .:operator:tests
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help
+help: ## Show this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+.PHONY: demo
+demo: python ## Set everything up, train the mortgage model, serve it, ask it
+	@$(VENV) -m hack.demo
+
+.PHONY: test
+test: python ## Lint, unit, integration and e2e tests on a cluster of their own
+	@$(VENV) -m hack.check
+
+.PHONY: cluster
+cluster: ## Start a Kubernetes (kind where Docker answers, an embedded node else)
+	@$(PYTHON) -m hack.cluster up
+
+.PHONY: cluster-down
+cluster-down: ## End it, and leave nothing of it
+	@$(PYTHON) -m hack.cluster down
+
+.PHONY: images
+images: ## Build the images that have changed
+	@$(PYTHON) -m hack.cluster images
+
+.PHONY: deploy
+deploy: ## Cluster, images, an S3 server and the chart, without the example
+	@$(PYTHON) -m hack.deploy
+
+.PHONY: lint
+lint: python ## Style, types, layers, generated files, the chart
+	@$(VENV) -m hack.check lint
+
+.PHONY: crds
+crds: python ## Generate the CRDs from the models
+	@$(VENV) -m modelops.api.crds crds
+	@cp crds/*.yaml helm/modelops/files/crds/
+
+.PHONY: bench
+bench: python ## Benchmarks, printed and kept in build/bench.json (ONLY=name runs one)
+	@$(VENV) -m hack.bench $(ONLY)
+
+.PHONY: lock
+lock: python ## Lock the requirements again, with hashes
+	@$(VENV) -m hack.lock
+
+.PHONY: python
+python:
+	@$(PYTHON) -m hack.cluster python

@@ -1,0 +1,24 @@
+"""Dataset: looks at a source, and pins every state of it that is what it must be."""
+
+from functools import partial
+
+from modelops.api.dataset import Dataset
+from modelops.controllers.dataset.probing import Prober
+from modelops.controllers.dataset.reconcile import decide
+from modelops.controllers.jobs import by_owner
+from modelops.machinery.controller import Controller
+from modelops.machinery.dispatch import by_label
+from modelops.machinery.resources import DATASETS, JOBS, PODS
+
+_KIND = Dataset.__name__
+
+
+def controller() -> Controller:
+    """The controller of Datasets."""
+    return Controller(
+        resource=DATASETS,
+        kind=Dataset,
+        decide=partial(decide, prober=Prober()),
+        wakes={JOBS.kind: by_label(_KIND), PODS.kind: by_label(_KIND)},
+        indexers={JOBS.kind: by_owner, PODS.kind: by_owner},
+    )

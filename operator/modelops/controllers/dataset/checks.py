@@ -1,0 +1,10 @@
+"""What data is checked with, as a hash: other checks mean checking the same data again. Pure."""
+
+from modelops.api.dataset import DatasetSpec
+from modelops.lineage.digests import sha256_of, short
+
+
+def checks_of(spec: DatasetSpec) -> str:
+    """A hash of the format and the schema."""
+    schema = spec.schema_.wire() if spec.schema_ is not None else None
+    return short(sha256_of({"format": spec.format.wire(), "schema": schema}), 16)

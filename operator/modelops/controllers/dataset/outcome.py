@@ -1,0 +1,75 @@
+"""How a snapshot Job ended, told apart by what must happen next. Pure."""
+
+from dataclasses import dataclass
+
+from modelops.api.reports import SnapshotReport
+from modelops.controllers.dataset.children import SNAPSHOT
+from modelops.controllers.jobs import JobState
+
+_OF_THE_DATA = ("EmptyPrefix", "UnusableKey")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The data has been read: a manifest, and what is wrong with the data, if anything is."""
+
+    report: SnapshotReport
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The data changed while it was read."""
+
+    message: str
+    digest: str | None
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """The data cannot be a snapshot, whoever reads it."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The data could not be read, which need not be the data's fault."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The Job ended well, and its report cannot be read any more."""
+
+    message: str
+
+
+def outcome(job: JobState) -> Taken | Moved | Unusable | Failure | Lost:
+    """How a finished Job ended."""
+    succeeded = [pod for pod in job.pods if pod.phase == "Succeeded"]
+    pod = succeeded[0] if succeeded and job.state == "Complete" else job.pod
+    report = pod.report(SNAPSHOT, SnapshotReport) if pod is not None else None
+    if job.state == "Complete":
+        if report is None or report.digest is None or report.manifest is None:
+            return Lost(f"Job {job.key.name} is complete, but its Pod was deleted before its report was read")
+        return Taken(report)
+    if job.ended_because == "DeadlineExceeded":
+        return Failure(job.ended_because, f"Job {job.key.name} did not end within its time; {job.message}")
+    if report is not None and report.failure is not None:
+        failure = report.failure
+        if failure.reason == "SourceChanged":
+            return Moved(failure.message, report.digest)
+        kind = Unusable if failure.reason in _OF_THE_DATA else Failure
+        return kind(failure.reason, failure.message)
+    container = pod.containers.get(SNAPSHOT) if pod is not None else None
+    if container is not None and container.ended_because == "OOMKilled":
+        return Failure("OutOfMemory", "reading the data took more memory than the Job has; write it in smaller objects")
+    if pod is not None and pod.reason:
+        return Failure(pod.reason, pod.message or f"Pod {pod.name} failed: {pod.reason}")
+    if container is not None and container.exit_code:
+        message = f"Job {job.key.name} exited with code {container.exit_code} and left no report"
+        return Failure("WorkerFailed", message)
+    return Failure(job.ended_because or "JobFailed", job.message or f"Job {job.key.name} failed and its Pods are gone")

@@ -1,0 +1,13 @@
+"""Observe, plan."""
+
+from modelops.api.dataset import Dataset
+from modelops.controllers.dataset.observe import observe
+from modelops.controllers.dataset.plan import plan
+from modelops.controllers.dataset.probing import Prober
+from modelops.machinery.controller import World
+from modelops.machinery.plan import Plan
+
+
+async def decide(dataset: Dataset, world: World, prober: Prober) -> Plan:
+    """What a Dataset needs now."""
+    return plan(await observe(dataset, world, prober))

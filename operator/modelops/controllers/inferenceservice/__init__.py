@@ -1,0 +1,63 @@
+"""InferenceService: serves a version that may serve, and replaces it without a lost request."""
+
+from collections.abc import Iterable
+
+from modelops.api.inferenceservice import InferenceService
+from modelops.api.modelversion import ModelVersion
+from modelops.controllers.inferenceservice.observe import SERVER_OF, VERSION_OF
+from modelops.controllers.inferenceservice.reconcile import decide
+from modelops.controllers.marks import label_of
+from modelops.machinery.cache import Cache, IndexKey
+from modelops.machinery.controller import Controller
+from modelops.machinery.dispatch import by_label
+from modelops.machinery.resources import DEPLOYMENTS, INFERENCE_SERVICES, PODS, SERVICES, Body, Key
+
+_KIND = InferenceService.__name__
+_WANTS_MODEL = "wants-model"
+_WANTS_VERSION = "wants-version"
+
+
+def controller() -> Controller:
+    """The controller of InferenceServices."""
+    return Controller(
+        resource=INFERENCE_SERVICES,
+        kind=InferenceService,
+        decide=decide,
+        wakes={
+            DEPLOYMENTS.kind: by_label(_KIND),
+            PODS.kind: by_label(_KIND),
+            SERVICES.kind: by_label(_KIND),
+            ModelVersion.__name__: _who_wants,
+        },
+        indexers={
+            _KIND: _wants,
+            ModelVersion.__name__: _model_of,
+            PODS.kind: _server_of,
+        },
+    )
+
+
+def _wants(body: Body) -> Iterable[IndexKey]:
+    namespace, model = body["metadata"]["namespace"], body["spec"]["model"]
+    if model.get("version"):
+        return [(_WANTS_VERSION, namespace, model["version"])]
+    return [(_WANTS_MODEL, namespace, model["name"])]
+
+
+def _who_wants(body: Body, cache: Cache) -> list[Key]:
+    metadata = body["metadata"]
+    namespace = metadata["namespace"]
+    return [
+        *cache.find(_WANTS_VERSION, namespace, metadata["name"], kind=_KIND),
+        *cache.find(_WANTS_MODEL, namespace, body["spec"]["model"], kind=_KIND),
+    ]
+
+
+def _model_of(body: Body) -> Iterable[IndexKey]:
+    return [(VERSION_OF, body["metadata"]["namespace"], body["spec"]["model"])]
+
+
+def _server_of(body: Body) -> Iterable[IndexKey]:
+    metadata = body["metadata"]
+    name = (metadata.get("labels") or {}).get(label_of(_KIND))
+    return [(SERVER_OF, metadata["namespace"], name)] if name else []

@@ -1,0 +1,95 @@
+"""What keeps a Pod from answering, in words a person can act on. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from modelops.api.reports import EXIT_FINAL, FetchReport
+from modelops.controllers.inferenceservice.rollout import ServerPod
+from modelops.controllers.pods import Container, PodState
+
+FETCH = "fetch-model"
+PROXY = "proxy"
+MODEL = "model"
+_TAIL = 1000
+"""Of a container's last words the end says most."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a Pod does not answer. A `stuck` one stays so until a person changes something."""
+
+    reason: str
+    message: str
+    stuck: bool = False
+
+
+def worst(pods: Iterable[ServerPod]) -> Problem | None:
+    """What keeps Pods from answering: a problem that waits for a person first, then the newest Pod's."""
+    waiting = [pod.state for pod in pods if pod.counts and not pod.ready]
+    waiting.sort(key=lambda pod: (pod.created, pod.name), reverse=True)
+    problems = [found for found in map(problem_of, waiting) if found is not None]
+    return next((found for found in problems if found.stuck), problems[0] if problems else None)
+
+
+def problem_of(pod: PodState) -> Problem | None:
+    """What keeps one Pod from answering. None where it only needs time."""
+    return _unscheduled(pod) or _not_pulled(pod) or _not_fetched(pod) or _not_started(pod) or _ended(pod)
+
+
+def _unscheduled(pod: PodState) -> Problem | None:
+    return Problem("Unschedulable", f"Pod {pod.name}: {pod.unschedulable}") if pod.unschedulable else None
+
+
+def _not_pulled(pod: PodState) -> Problem | None:
+    found = pod.pull_problem
+    if found is None:
+        return None
+    return Problem("ImagePullFailed", f"Pod {pod.name}, container {found.name}: {_waits(found)}", stuck=True)
+
+
+def _not_fetched(pod: PodState) -> Problem | None:
+    """The init container says what is wrong with the artifact, or with the store."""
+    fetch = pod.containers.get(FETCH)
+    report = pod.report(FETCH, FetchReport)
+    if fetch is None or report is None or report.failure is None:
+        return None
+    return Problem(
+        report.failure.reason, f"Pod {pod.name}: {report.failure.message}", stuck=fetch.exit_code == EXIT_FINAL
+    )
+
+
+def _not_started(pod: PodState) -> Problem | None:
+    found = pod.start_problem
+    if found is None:
+        return None
+    return Problem(found.waits_because, f"Pod {pod.name}, container {found.name}: {_waits(found)}", stuck=True)
+
+
+def _ended(pod: PodState) -> Problem | None:
+    """A container that is started again and again, with what it said last."""
+    for name in (FETCH, PROXY, MODEL):
+        found = pod.containers.get(name)
+        if found is not None and _has_failed(found):
+            reason = "OOMKilled" if found.ended_because == "OOMKilled" else "CrashLoopBackOff"
+            return Problem(reason, f"Pod {pod.name}: {_last_end(found)}")
+    return None
+
+
+def _has_failed(container: Container) -> bool:
+    """A model server that ends with 0 has failed too: it shall not end. The init container shall."""
+    if container.exit_code is None:
+        return False
+    return container.exit_code != 0 or container.name != FETCH
+
+
+def _last_end(container: Container) -> str:
+    because = f" ({container.ended_because})" if container.ended_because not in ("", "Error", "Completed") else ""
+    said = container.message.strip()
+    tail = said if len(said) <= _TAIL else "…" + said[-_TAIL:]
+    return f"container {container.name} ended with exit code {container.exit_code}{because}" + (
+        f": {tail}" if tail else ""
+    )
+
+
+def _waits(container: Container) -> str:
+    return container.waits_message or container.waits_because

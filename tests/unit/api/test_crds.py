@@ -1,0 +1,63 @@
+"""The CustomResourceDefinitions that are checked in are those of the models, and the API server will take them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from modelops.api.crds import KINDS, crd, main
+
+CRDS = Path(__file__).parents[3] / "crds"
+
+
+def test_the_files_are_up_to_date(tmp_path: Path) -> None:
+    """Whoever installs from the repository gets the API that the operator speaks; mend with `make crds`."""
+    main(tmp_path)
+    generated = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    assert {file.name: file.read_text() for file in CRDS.glob("*.yaml")} == generated
+
+
+def schemas(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, schema
+    for name, inner in schema.get("properties", {}).items():
+        yield from schemas(inner, f"{path}.{name}")
+    if "items" in schema:
+        yield from schemas(schema["items"], f"{path}[]")
+    if isinstance(schema.get("additionalProperties"), dict):
+        yield from schemas(schema["additionalProperties"], f"{path}{{}}")
+
+
+FIELDS = [
+    pytest.param(path, schema, id=path)
+    for kind in KINDS
+    for path, schema in schemas(
+        crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"], f"{kind.__name__}.spec"
+    )
+]
+
+
+@pytest.mark.parametrize(("path", "schema"), FIELDS)
+def test_every_field_is_bounded(path: str, schema: dict[str, Any]) -> None:
+    """Without bounds CEL rules are refused as too costly, and one object could fill etcd."""
+    if schema.get("type") == "array":
+        assert "maxItems" in schema
+        assert "x-kubernetes-list-type" in schema
+    if schema.get("type") == "string" and "enum" not in schema:
+        assert "maxLength" in schema
+    if isinstance(schema.get("additionalProperties"), dict):
+        assert "maxProperties" in schema
+
+
+@pytest.mark.parametrize(("path", "schema"), FIELDS)
+def test_every_field_is_explained(path: str, schema: dict[str, Any]) -> None:
+    """`kubectl explain` answers for every field."""
+    if not path.endswith(("[]", "{}")):
+        assert schema.get("description")
+
+
+def test_the_files_are_yaml() -> None:
+    """Each file is one definition, of the kind that its name says."""
+    for kind in KINDS:
+        (made,) = yaml.safe_load_all((CRDS / f"{kind.plural}.yaml").read_text())
+        assert made["spec"]["names"]["kind"] == kind.__name__

@@ -1,0 +1,314 @@
+"""What an InferenceService's children look like: security, probes, lineage, and that nothing rolls without need."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from modelops.api.tasks import FetchModelTask
+from modelops.controllers.inferenceservice import children
+from modelops.controllers.inferenceservice.quantities import canonical
+from modelops.controllers.inferenceservice.rollout import REVISION
+from modelops.machinery.matching import satisfied
+from modelops.monitor.bootstrap import bootstrap
+from modelops.monitor.settings import Settings as ProxySettings
+from support.serving_objects import digest, inference_service, settings, version
+
+TRITON = {
+    "image": "triton:1",
+    "command": ["serve"],
+    "args": ["{model_dir}/{model_name}", "{grpc_port}", "{model_version}", "{format}", "{unknown}", "{{http_port}}"],
+    "formats": ["sklearn"],
+    "grpcPort": 8082,
+    "readinessPath": "/ready?x=$(HOME)",
+}
+
+
+def made(service: Any = None, serves: Any = None, **more: Any) -> dict[str, Any]:
+    """The Deployment."""
+    return children.deployment(service or inference_service(), serves or version(), settings(**more))
+
+
+def spec(**given: Any) -> dict[str, Any]:
+    """The Pod's spec."""
+    return made(**given)["spec"]["template"]["spec"]
+
+
+def container(pod: dict[str, Any], name: str) -> dict[str, Any]:
+    """One of its containers."""
+    return next(one for one in (*pod["initContainers"], *pod["containers"]) if one["name"] == name)
+
+
+def environment(of: dict[str, Any]) -> dict[str, Any]:
+    """A container's variables, each of which must be there once."""
+    names = [variable["name"] for variable in of["env"]]
+    assert len(names) == len(set(names))
+    return {variable["name"]: variable.get("value", variable.get("valueFrom")) for variable in of["env"]}
+
+
+def ports(service: dict[str, Any]) -> list[tuple[str, int, str]]:
+    """A Service's ports."""
+    return [(port["name"], port["port"], port["targetPort"]) for port in service["spec"]["ports"]]
+
+
+def test_start_order() -> None:
+    """The artifact is verified first; the proxy is up before the model and goes after it."""
+    pod = spec()
+    assert [one["name"] for one in pod["initContainers"]] == ["fetch-model", "proxy"]
+    assert "restartPolicy" not in pod["initContainers"][0]
+    assert pod["initContainers"][1]["restartPolicy"] == "Always"
+    assert [one["name"] for one in pod["containers"]] == ["model"]
+
+
+def test_nothing_waits_for_itself() -> None:
+    """The model starts only when the proxy has started: a startup probe through to the model would wait for ever."""
+    proxy = container(spec(), "proxy")
+    assert "startupProbe" not in proxy
+    assert proxy["readinessProbe"]["httpGet"] == {"path": "/v2/health/ready", "port": "http"}
+    assert proxy["livenessProbe"]["httpGet"]["port"] == "stats"
+
+
+def test_the_fetch_task() -> None:
+    """The worker must understand what it is told: which artifact, which digest, and where the store is."""
+    fetch = container(spec(), "fetch-model")
+    task = FetchModelTask.model_validate_json(environment(fetch)["MODELOPS_TASK"])
+    assert (task.artifact_uri, task.digest) == ("s3://store/modelops/models/a/", digest("a"))
+    assert (task.store.bucket, task.store.secret_name) == ("store", "store-keys")
+    assert fetch["args"] == ["fetch-model"]
+
+
+def test_only_the_fetcher_sees_credentials() -> None:
+    """A model is foreign code: the keys of the store are not beside it."""
+    pod = spec()
+    secret = next(volume["name"] for volume in pod["volumes"] if "secret" in volume)
+    holders = [
+        one["name"]
+        for one in (*pod["initContainers"], *pod["containers"])
+        if any(mounted["name"] == secret for mounted in one["volumeMounts"])
+    ]
+    assert holders == ["fetch-model"]
+
+
+def test_a_store_without_a_secret_mounts_none() -> None:
+    """Workload identity: the ServiceAccount of the spec, and no volume."""
+    pod = spec(store={"url": "s3://store"}, service=inference_service(pod={"serviceAccountName": "reader"}))
+    assert pod["serviceAccountName"] == "reader"
+    assert not any("secret" in volume for volume in pod["volumes"])
+
+
+def test_restricted() -> None:
+    """Pods meet the restricted Pod Security Standard, and no container can write to its own files."""
+    pod = spec()
+    assert pod["automountServiceAccountToken"] is False
+    for one in (*pod["initContainers"], *pod["containers"]):
+        security = one["securityContext"]
+        assert security["readOnlyRootFilesystem"]
+        assert security["runAsNonRoot"]
+        assert not security["allowPrivilegeEscalation"]
+        assert security["capabilities"] == {"drop": ["ALL"]}
+    model = {
+        mounted["mountPath"]: mounted.get("readOnly", False) for mounted in container(pod, "model")["volumeMounts"]
+    }
+    assert model == {"/mnt/models": True, "/modelops": True, "/tmp": False}
+
+
+def test_every_mount_has_its_volume_and_its_own_tmp() -> None:
+    """A mount without a volume is refused by the API server; a shared /tmp would let the model change the proxy's."""
+    pod = spec()
+    volumes = [volume["name"] for volume in pod["volumes"]]
+    assert len(volumes) == len(set(volumes))
+    tmp = []
+    for one in (*pod["initContainers"], *pod["containers"]):
+        assert {mounted["name"] for mounted in one["volumeMounts"]} <= set(volumes)
+        tmp += [mounted["name"] for mounted in one["volumeMounts"] if mounted["mountPath"] == "/tmp"]
+    assert len(set(tmp)) == 3
+
+
+def test_the_drain_fits_into_the_grace_period() -> None:
+    """A Pod that is killed while it drains loses requests."""
+    pod = spec()
+    command = container(pod, "model")["lifecycle"]["preStop"]["exec"]["command"]
+    assert command[:3] == ["/modelops/bin/busybox", "sh", "/modelops/bin/drain.sh"]
+    assert sum(int(seconds) for seconds in command[3:]) + 15 <= pod["terminationGracePeriodSeconds"]
+
+
+@pytest.mark.parametrize("runtime", [None, TRITON])
+def test_the_proxy_understands_its_environment(runtime: Any) -> None:
+    """The monitor's own settings must accept what it is told, or no Pod ever answers."""
+    given = {"runtimes": {"sklearn": runtime}} if runtime else {}
+    told = environment(container(spec(**given), "proxy"))
+    known = ProxySettings.from_environment({name: value.replace("$$", "$") for name, value in told.items()})
+    assert (known.listen_port, known.stats_port, known.admin_port, known.model_port) == (8080, 9090, 15000, 8081)
+    assert (known.model_version, known.artifact_digest) == ("mortgage-1", digest("a"))
+    assert known.model_grpc_port == (8082 if runtime else None)
+    assert known.readiness_path == ("/ready?x=$(HOME)" if runtime else "/v2/health/ready")
+    assert known.revision == made(**given)["spec"]["template"]["metadata"]["labels"][REVISION]
+    assert {name.removeprefix("MODELOPS_").lower() for name in told} <= set(ProxySettings.model_fields)
+    bootstrap(known)
+
+
+def test_a_path_with_a_space() -> None:
+    """Admission lets a space through; Envoy and the kubelet do not."""
+    server = {"container": {"image": "mine:1", "readinessPath": "/is ready"}}
+    proxy = container(spec(service=inference_service(server=server)), "proxy")
+    assert proxy["readinessProbe"]["httpGet"]["path"] == "/is%20ready"
+    assert ProxySettings.from_environment(environment(proxy)).readiness_path == "/is%20ready"
+
+
+def test_placeholders() -> None:
+    """Plain replacement, once: braces that mean nothing stay, and no format string is ever evaluated."""
+    model = container(spec(runtimes={"sklearn": TRITON}), "model")
+    assert model["command"] == ["serve"]
+    assert model["args"] == ["/mnt/models/mortgage", "8082", "mortgage-1", "sklearn", "{unknown}", "{8081}"]
+
+
+def test_a_container_of_the_users_own() -> None:
+    """It is taken as it is: no placeholder is filled in, and its own variables win over ours."""
+    server = {
+        "container": {
+            "image": "mine:1",
+            "command": ["run"],
+            "args": ["{model_name}"],
+            "env": [{"name": "HOME", "value": "/tmp/me"}, {"name": "EMPTY", "value": ""}],
+            "port": 7000,
+            "resources": {"limits": {"memory": "1024Mi", "nvidia.com/gpu": 1}},
+        }
+    }
+    pod = spec(service=inference_service(server=server))
+    model = container(pod, "model")
+    assert (model["image"], model["command"], model["args"]) == ("mine:1", ["run"], ["{model_name}"])
+    assert environment(model)["HOME"] == "/tmp/me"
+    assert {"name": "EMPTY"} in model["env"], "the API server drops an empty value: ours must not differ from it"
+    assert model["resources"] == {"limits": {"memory": "1Gi", "nvidia.com/gpu": "1"}}
+    assert environment(container(pod, "proxy"))["MODELOPS_MODEL_PORT"] == "7000"
+
+
+def test_resources_and_environment_of_a_preset() -> None:
+    """What the spec says goes before what the preset says."""
+    preset = {"image": "x:1", "formats": ["sklearn"], "resources": {"requests": {"cpu": "2"}}}
+    own = {"runtime": "sklearn", "resources": {"requests": {"cpu": "1000m"}}, "env": [{"name": "A", "value": "b"}]}
+    runtimes = {"runtimes": {"sklearn": preset}}
+    assert container(spec(**runtimes), "model")["resources"] == {"requests": {"cpu": "2"}}
+    model = container(spec(service=inference_service(server=own), **runtimes), "model")
+    assert model["resources"] == {"requests": {"cpu": "1"}}
+    assert environment(model)["A"] == "b"
+
+
+def test_from_a_pod_to_its_data() -> None:
+    """With kubectl alone: a Pod names its version, run, image, and each dataset's digest and manifest."""
+    deployment = made()
+    metadata = deployment["spec"]["template"]["metadata"]
+    assert metadata["labels"]["modelops.dev/modelversion"] == "mortgage-1"
+    for annotations in (metadata["annotations"], deployment["metadata"]["annotations"]):
+        assert annotations["modelops.dev/artifact-digest"] == digest("a")
+        assert annotations["modelops.dev/input-key"] == digest("e")
+        assert json.loads(annotations["modelops.dev/dataset-digests"]) == {"train": digest("d")}
+        assert annotations["modelops.dev/image-id"] == "trainer@" + digest("f")
+        lineage = json.loads(annotations["modelops.dev/lineage"])
+        assert lineage["trainingRun"]["name"] == "mortgage"
+        assert lineage["datasets"][0]["manifest"] == "s3://store/modelops/manifests/d"
+    assert metadata["annotations"]["prometheus.io/port"] == "9090"
+
+
+def test_an_imported_model_says_where_it_comes_from() -> None:
+    """No run, no data: the annotations do not pretend."""
+    marks = children.lineage_marks(version(origin={"imported": {"source": "a hub"}}))
+    assert set(marks) == {"modelops.dev/artifact-digest", "modelops.dev/lineage"}
+    assert json.loads(marks["modelops.dev/lineage"])["imported"] == {"source": "a hub"}
+
+
+def test_what_may_change_later_changes_no_pod() -> None:
+    """Approval, gates' results and serving status of a version, and the number of replicas: none of it may roll."""
+    looked_at = version(annotations={"modelops.dev/approve": digest("a")}, why="something else")
+    more = inference_service(replicas=7, stable="mortgage-1")
+    assert made(serves=looked_at)["spec"]["template"] == made()["spec"]["template"]
+    assert made(service=more)["spec"]["template"] == made()["spec"]["template"]
+    assert made(service=more)["spec"]["replicas"] == 7
+
+
+def test_the_revision_is_the_template() -> None:
+    """Whatever changes a Pod gives it another revision; the selector, which cannot change, never does."""
+    base = made()
+    others = [
+        made(serves=version("mortgage-2", letter="b")),
+        made(service=inference_service(pod={"nodeSelector": {"disk": "ssd"}})),
+        made(service=inference_service(server={"runtime": "sklearn", "env": [{"name": "A", "value": "b"}]})),
+        made(images={"worker": "w:2", "monitor": "m:2"}),
+    ]
+    revisions = {one["spec"]["template"]["metadata"]["labels"][REVISION] for one in (base, *others)}
+    assert len(revisions) == 5
+    for one in others:
+        assert one["spec"]["selector"] == base["spec"]["selector"]
+        assert one["metadata"]["name"] == base["metadata"]["name"]
+    labels = base["spec"]["template"]["metadata"]["labels"]
+    assert base["spec"]["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_nothing_is_written_twice() -> None:
+    """What the API server makes of the Deployment, with its defaults, already is what is wanted."""
+    server = {"runtime": "sklearn", "env": [{"name": "E", "value": ""}], "resources": {"limits": {"cpu": "0.5"}}}
+    wanted = made(service=inference_service(server=server))
+    found = copy.deepcopy(wanted)
+    found["status"] = {"replicas": 2}
+    found["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "1"
+    pod = found["spec"]["template"]["spec"]
+    pod |= {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler"}
+    for one in (*pod["initContainers"], *pod["containers"]):
+        one["terminationMessagePath"] = "/dev/termination-log"
+        for field in [field for field, value in one.items() if value in ([], {})]:
+            del one[field]
+    container(pod, "model")["resources"]["requests"] = {"cpu": "500m"}
+    assert container(pod, "model")["resources"]["limits"] == {"cpu": "500m"}
+    assert satisfied(wanted, found)
+
+
+def test_the_service() -> None:
+    """Clients keep to one name and port; gRPC is offered where the server speaks it, through the same proxy."""
+    service = inference_service()
+    plain = children.endpoint(service, settings().runtimes["sklearn"])
+    assert [(port["name"], port["port"], port["targetPort"]) for port in plain["spec"]["ports"]] == [
+        ("http", 80, "http")
+    ]
+    assert plain["spec"]["selector"] == made()["spec"]["selector"]["matchLabels"]
+    both = children.endpoint(service, settings(runtimes={"sklearn": TRITON}).runtimes["sklearn"])
+    assert [(port["name"], port["targetPort"]) for port in both["spec"]["ports"]] == [
+        ("http", "http"),
+        ("grpc", "http"),
+    ]
+    assert [port["name"] for port in children.endpoint(service, None)["spec"]["ports"]] == ["http"]
+
+
+def test_names_fit() -> None:
+    """The longest name that admission allows still makes a Deployment's name of at most 63 characters."""
+    service = inference_service()
+    long = service.model_copy(update={"metadata": service.metadata.model_copy(update={"name": "m" * 52})})
+    assert len(made(service=long)["metadata"]["name"]) <= 63
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        (1, "1"),
+        ("1000m", "1"),
+        ("0.5", "500m"),
+        ("1.5", "1500m"),
+        ("1500", "1500"),
+        ("2000", "2k"),
+        ("1024Mi", "1Gi"),
+        ("1000Mi", "1000Mi"),
+        ("1.5Gi", "1536Mi"),
+        ("0.5Ki", "512"),
+        ("1e3", "1e3"),
+        ("5e2", "500"),
+        ("128974848", "128974848"),
+        ("0", "0"),
+        ("0Gi", "0"),
+        ("100M", "100M"),
+        ("0.1m", "100u"),
+        ("much", "much"),
+        ("1e999999999", "1e999999999"),
+    ],
+)
+def test_canonical_quantities(written: str | int, kept: str) -> None:
+    """A quantity that differs from what the API server keeps would be applied at every look."""
+    assert canonical(written) == kept

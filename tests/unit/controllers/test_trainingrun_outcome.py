@@ -1,0 +1,155 @@
+"""How a training Job ended: each way to fail is told apart from the others, with the words that help."""
+
+from datetime import timedelta
+
+import pytest
+from modelops.api.base import Model
+from modelops.api.reports import Artifact, CourierReport, Failure, FetchReport
+from modelops.controllers.jobs import JobState
+from modelops.controllers.pods import pod_state
+from modelops.controllers.trainingrun.outcome import Lost, Success, never_started, outcome
+from modelops.controllers.trainingrun.progress import progress
+from support.builders import NOW, RUNNING, ago, digest, job, pod, terminated, waiting
+
+MODEL = CourierReport(artifact=Artifact(uri="s3://store/m/", digest=digest("d"), bytes=1, files=1), metrics={"a": 0.5})
+DONE = terminated(0)
+
+
+def said(reason: str, message: str, kind: type[Model] = CourierReport) -> Model:
+    return kind.model_validate({"failure": Failure(reason=reason, message=message).wire()})
+
+
+def failed(*, because: str = "BackoffLimitExceeded", **containers: dict) -> JobState:
+    return job("train-1", pod("Failed", **containers), ended="Failed", because=because)
+
+
+def test_success_carries_the_model_and_the_image_that_ran() -> None:
+    """The ModelVersion is made from this: the artifact, the metrics, and the image by digest, not by tag."""
+    ended = job("train-1", pod("Succeeded", init=DONE, trainer=DONE, courier=terminated(0, MODEL)), ended="Complete")
+    result = outcome(ended)
+    assert isinstance(result, Success)
+    assert (result.report, result.image_id) == (MODEL, f"example/trainer@{digest('e')}")
+
+
+def test_the_pod_that_succeeded_speaks_for_a_complete_job() -> None:
+    """A Pod of an earlier attempt must not hide the model of the last one."""
+    good = pod("Succeeded", name="a", trainer=DONE, courier=terminated(0, MODEL))
+    bad = pod("Failed", name="b", trainer=terminated(1), courier=DONE)
+    assert isinstance(outcome(job("train-1", good, bad, ended="Complete")), Success)
+
+
+@pytest.mark.parametrize("pods", [(), (pod("Succeeded", trainer=DONE, courier=terminated(0, "no json")),)])
+def test_a_report_that_is_gone_is_no_failure(pods: tuple[dict, ...]) -> None:
+    """A Pod deleted before its report was read says nothing of the run: it is made again, not failed."""
+    assert isinstance(outcome(job("train-1", *pods, ended="Complete")), Lost)
+
+
+@pytest.mark.parametrize(
+    ("name", "ended", "reason", "words"),
+    [
+        (
+            "a trainer that writes why it failed is quoted",
+            failed(trainer=terminated(1), courier=terminated(0, said("TrainerFailed", "column lvr is missing"))),
+            "TrainerFailed",
+            "column lvr is missing",
+        ),
+        (
+            "a trainer that writes nothing is quoted from the end of its log",
+            failed(
+                trainer=terminated(3, "KeyError: 'lvr'\n"),
+                courier=terminated(0, said("TrainerFailed", "the trainer exited with code 3")),
+            ),
+            "TrainerFailed",
+            "the trainer exited with code 3: KeyError: 'lvr'",
+        ),
+        (
+            "the kernel's word goes before the courier's guess",
+            failed(trainer=terminated(137, reason="OOMKilled"), courier=terminated(0, said("TrainerKilled", "killed"))),
+            "OutOfMemory",
+            "trainer.resources.limits.memory",
+        ),
+        (
+            "no model is told apart from a failure of the trainer",
+            failed(trainer=DONE, courier=terminated(42, said("NoModelWritten", "nothing in /opt/ml/model"))),
+            "NoModelWritten",
+            "nothing in",
+        ),
+        (
+            "data that cannot be fetched is not the trainer's fault",
+            failed(init=terminated(42, said("PinnedVersionMissing", "take a new snapshot", FetchReport))),
+            "PinnedVersionMissing",
+            "take a new snapshot",
+        ),
+        (
+            "the node's word goes first",
+            job(
+                "train-1",
+                pod("Failed", reason="Evicted", trainer=terminated(137), courier=terminated(1)),
+                ended="Failed",
+                because="BackoffLimitExceeded",
+            ),
+            "Evicted",
+            "the node says Evicted",
+        ),
+        (
+            "a trainer whose courier died is judged by its exit code",
+            failed(trainer=terminated(7), courier=terminated(137)),
+            "TrainerFailed",
+            "code 7",
+        ),
+        ("a timeout is no failure of the trainer", failed(because="DeadlineExceeded"), "DeadlineExceeded", "timeout"),
+        (
+            "a Job whose Pods are gone says what the Job controller says",
+            job("train-1", ended="Failed", because="BackoffLimitExceeded", message="too often"),
+            "BackoffLimitExceeded",
+            "too often",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " in value else "",
+)
+def test_failures(name: str, ended: JobState, reason: str, words: str) -> None:
+    """Each case's name is the promise it protects."""
+    result = outcome(ended)
+    assert not isinstance(result, Success | Lost), name
+    assert result.reason == reason
+    assert words in result.message
+
+
+def test_a_trainer_that_never_began_does_not_keep_its_courier_for_ever() -> None:
+    """The courier waits for a supervisor that will never be: after a minute the run ends, with the runtime's reason."""
+    early = pod(trainer=terminated(128, "exec format error", "StartError", ago(seconds=20)), courier=RUNNING)
+    late = pod(trainer=terminated(128, "exec format error", "StartError", ago(minutes=2)), courier=RUNNING)
+    assert never_started(pod_state(early), NOW) == timedelta(seconds=40)
+    result = never_started(pod_state(late), NOW)
+    assert result is not None
+    assert not isinstance(result, timedelta)
+    assert result.reason == "TrainerNotStarted"
+    assert "StartError (exit code 128)" in result.message
+    assert "exec format error" in result.message
+
+
+def test_a_courier_that_publishes_is_left_alone() -> None:
+    """A trainer that succeeded hours ago may still have its model uploaded: that is never cut short here."""
+    assert never_started(pod_state(pod(trainer=terminated(0, at=ago(hours=5)), courier=RUNNING)), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("running", "ready"),
+    [
+        (job("j"), "False JobCreated"),
+        (job("j", pod("Pending", init=waiting("ImagePullBackOff", "no such image"))), "False ImagePullFailed"),
+        (
+            job("j", pod("Pending", init=DONE, trainer=waiting("CreateContainerConfigError", "no Secret"))),
+            "False CreateContainerConfigError",
+        ),
+        (job("j", pod("Pending", init=waiting("PodInitializing"))), "False Preparing"),
+        (job("j", pod("Pending", init=RUNNING)), "False Preparing"),
+        (job("j", pod(init=DONE, trainer=RUNNING, courier=RUNNING)), "False Training"),
+        (job("j", pod(init=DONE, trainer=DONE, courier=RUNNING)), "False Publishing"),
+        (job("j", pod("Failed", trainer=terminated(1), courier=DONE)), "False Retrying"),
+    ],
+)
+def test_progress(running: JobState, ready: str) -> None:
+    """A person sees what a run is busy with, or what holds it up, without describing its Pod."""
+    summary = next(one for one in progress(running) if one.type == "Ready")
+    assert f"{summary.status} {summary.reason}" == ready

@@ -1,0 +1,322 @@
+"""What a TrainingRun does: it trains once per distinct input, takes what is there already, and says why."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from modelops.api.modelversion import ModelVersion
+from modelops.api.reports import Artifact, CourierReport
+from modelops.api.trainingrun import TrainingRun, TrainingRunStatus
+from modelops.controllers.jobs import JobState
+from modelops.controllers.trainingrun import children
+from modelops.controllers.trainingrun.inputs import Taken, wanted
+from modelops.controllers.trainingrun.observe import Observation
+from modelops.controllers.trainingrun.plan import plan
+from modelops.controllers.trainingrun.references import References
+from modelops.machinery.plan import Plan
+from support.builders import (
+    NOW,
+    RUNNING,
+    ago,
+    dataset,
+    deleted,
+    digest,
+    job,
+    names,
+    pod,
+    reason,
+    settings,
+    shown,
+    snapshot,
+    terminated,
+    training_run,
+)
+
+MODEL = CourierReport(artifact=Artifact(uri="s3://store/m/", digest=digest("d"), bytes=9, files=1), metrics={"a": 0.5})
+ROOMY = {**training_run().spec.trainer.wire(), "resources": {"limits": {"memory": "4Gi"}}}
+TAG = {"image": "example/train:latest", "command": ["x"]}
+
+
+def observe(
+    *,
+    status: dict[str, Any] | None = None,
+    letter: str | None = "a",
+    jobs: tuple[JobState, ...] = (),
+    versions: tuple[ModelVersion, ...] = (),
+    references: References | None = None,
+    generation: int = 1,
+    versioned: bool = True,
+    **spec: Any,
+) -> Observation:
+    """A run, and its Dataset with a snapshot of this letter; no letter: without one."""
+    run = training_run(status=status, generation=generation, **spec)
+    data = dataset(status={"snapshot": snapshot(letter, versioned=versioned)} if letter else {})
+    return Observation(run, settings(), NOW, {"mortgage": data}, references or References(), jobs, versions)
+
+
+def key_of(letter: str = "a", **spec: Any) -> Taken:
+    taken = wanted(observe(letter=letter, **spec))
+    assert isinstance(taken, Taken)
+    return taken
+
+
+def job_of(letter: str = "a", **spec: Any) -> str:
+    return children.job_name(training_run(**spec), key_of(letter, **spec).key)
+
+
+def pinned(letter: str = "a", outcome: str | None = None, **spec: Any) -> dict[str, Any]:
+    """The status of a run that has taken its inputs, and how it ended."""
+    taken = key_of(letter, **spec)
+    status: dict[str, Any] = {
+        "inputKey": taken.key,
+        "inputs": taken.inputs.wire(),
+        "job": job_of(letter, **spec),
+        "attempts": 1,
+        "cache": {"result": "Miss", "reason": "before"},
+    }
+    if outcome is not None:
+        status["outcome"] = {"state": outcome, "reason": "Because", "message": "so", "finishedAt": ago(hours=1)}
+    if outcome == "Succeeded":
+        status["artifact"] = {"uri": "s3://store/m/", "digest": digest("d"), "bytes": 9, "image": "x"}
+        status["metrics"] = {"a": 0.5}
+    return status
+
+
+def version_of(run: TrainingRun, letter: str = "a", **spec: Any) -> ModelVersion:
+    """The ModelVersion that a run has made."""
+    status = TrainingRunStatus.model_validate(pinned(letter, "Succeeded", **spec))
+    return ModelVersion.model_validate(children.model_version(run, key_of(letter, **spec), status))
+
+
+VERSION = version_of(training_run())
+
+
+def running(name: str) -> JobState:
+    return job(name, pod(init=terminated(0), trainer=RUNNING, courier=RUNNING))
+
+
+def complete(name: str) -> JobState:
+    done = pod("Succeeded", init=terminated(0), trainer=terminated(0), courier=terminated(0, MODEL))
+    return job(name, done, ended="Complete")
+
+
+def failed(name: str) -> JobState:
+    return job(name, pod("Failed", trainer=terminated(1), courier=terminated(0)), ended="Failed")
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    given: Observation
+    ready: str
+    stalled: bool = False
+    applies: list[str] = field(default_factory=list)
+    deletes: list[str] = field(default_factory=list)
+    succeeded: str | None = None
+    cache: str | None = None
+    again_in: float | None = None
+
+
+CASES = [
+    Case(
+        "a Dataset without a snapshot is waited for",
+        observe(letter=None),
+        "False DatasetNotReady",
+    ),
+    Case(
+        "a Secret that is not there is looked for every half minute, since Secrets are not watched",
+        observe(references=References(missing=("Secret s",))),
+        "False ReferenceNotFound",
+        again_in=30,
+    ),
+    Case(
+        "inputs without a model are trained",
+        observe(),
+        "False JobCreated",
+        applies=[f"Job {job_of()}"],
+        cache="Miss: no ModelVersion of this namespace has these inputs",
+    ),
+    Case(
+        "a running Job is told of, and never applied again: a newer operator's template would be refused",
+        observe(status=pinned(), jobs=(running(job_of()),)),
+        "False Training",
+        cache="Miss: before",
+    ),
+    Case(
+        "a Job whose status could not be written is taken up",
+        observe(jobs=(running(job_of()),)),
+        "False Training",
+        cache="Miss: no ModelVersion of this namespace has these inputs",
+    ),
+    Case(
+        "a complete Job becomes a ModelVersion",
+        observe(status=pinned(), jobs=(complete(job_of()),)),
+        "True Trained",
+        applies=[f"ModelVersion {VERSION.metadata.name}"],
+        succeeded="True Trained",
+        cache="Miss: before",
+    ),
+    Case(
+        "a ModelVersion that is there is not written again",
+        observe(status=pinned(outcome="Succeeded"), versions=(VERSION,)),
+        "True Because",
+        succeeded="True Because",
+        cache="Miss: before",
+    ),
+    Case(
+        "a ModelVersion that somebody deleted is made again, without training",
+        observe(status=pinned(outcome="Succeeded")),
+        "True Because",
+        applies=[f"ModelVersion {VERSION.metadata.name}"],
+        succeeded="True Because",
+        cache="Miss: before",
+    ),
+    Case(
+        "a failed Job is final",
+        observe(status=pinned(), jobs=(failed(job_of()),)),
+        "False TrainerFailed",
+        stalled=True,
+        succeeded="False TrainerFailed",
+        cache="Miss: before",
+    ),
+    Case(
+        "what has failed is not tried again, though its Job is gone",
+        observe(status=pinned(outcome="Failed")),
+        "False Because",
+        stalled=True,
+        succeeded="False Because",
+        cache="Miss: before",
+    ),
+    Case(
+        "more memory is a new chance for what has failed",
+        observe(status=pinned(outcome="Failed"), generation=2, trainer=ROOMY),
+        "False JobCreated",
+        applies=[f"Job {job_of(trainer=ROOMY)}"],
+        cache="Miss: no ModelVersion of this namespace has these inputs",
+    ),
+    Case(
+        "a report that was lost with its Pod means training again",
+        observe(status=pinned(), jobs=(job(job_of(), ended="Complete"),)),
+        "False ReportLost",
+        deletes=[job_of()],
+        cache="Miss: before",
+        again_in=2,
+    ),
+    Case(
+        "another run's model for the same inputs is taken",
+        observe(versions=(version_of(training_run("another")),)),
+        "True CacheHit",
+        succeeded="True CacheHit",
+        cache=f"Hit: ModelVersion {VERSION.metadata.name} has the same inputs",
+    ),
+    Case(
+        "with cache.mode Ignore it is not",
+        observe(versions=(version_of(training_run("another")),), cache={"mode": "Ignore"}),
+        "False JobCreated",
+        applies=[f"Job {job_of()}"],
+        cache="Miss: cache.mode is Ignore",
+    ),
+    Case(
+        "a mutable tag is never shared",
+        observe(versions=(version_of(training_run("another"), trainer=TAG),), trainer=TAG),
+        "False JobCreated",
+        applies=[f"Job {job_of(trainer=TAG)}"],
+        cache="Miss: the image is a mutable tag, so no other run's result is taken",
+    ),
+    Case(
+        "a new snapshot alone changes nothing",
+        observe(letter="b", status=pinned("a", "Succeeded"), versions=(VERSION,)),
+        "True Because",
+        succeeded="True Because",
+        cache="Miss: before",
+    ),
+    Case(
+        "with rerunOn DatasetChange it is trained on, and the reason names it",
+        observe(letter="b", status=pinned("a", "Succeeded"), rerunOn=["DatasetChange"]),
+        "False JobCreated",
+        applies=[f"Job {job_of('b')}"],
+        cache=f"Miss: dataset train: {'a' * 12} → {'b' * 12}",
+    ),
+    Case(
+        "a new snapshot does not end the run that is under way",
+        observe(letter="b", status=pinned("a"), rerunOn=["DatasetChange"], jobs=(running(job_of("a")),)),
+        "False Training",
+        cache="Miss: before",
+    ),
+    Case(
+        "a changed spec ends the run that is under way, before the next one starts",
+        observe(status=pinned(), generation=2, parameters={"max_depth": "5"}, jobs=(running(job_of()),)),
+        "False Superseded",
+        deletes=[job_of()],
+        again_in=2,
+    ),
+    Case(
+        "once it is gone the next one starts, and the reason names the change",
+        observe(status=pinned(), generation=2, parameters={"max_depth": "5"}),
+        "False JobCreated",
+        applies=[f"Job {job_of(parameters={'max_depth': '5'})}"],
+        cache='Miss: parameters: {"max_depth":"4"} → {"max_depth":"5"}',
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_story(case: Case) -> None:
+    """Each case's name is the promise it protects."""
+    done = plan(case.given)
+    assert reason(done) == case.ready
+    assert (shown(done, "Stalled") is not None) == case.stalled
+    assert reason(done, "Succeeded") == case.succeeded
+    assert names(done.apply) == case.applies
+    assert deleted(done) == case.deletes
+    assert cache(done) == case.cache
+    assert (done.again_in.total_seconds() if done.again_in is not None else None) == case.again_in
+
+
+def cache(done: Plan) -> str | None:
+    assert isinstance(done.status, TrainingRunStatus)
+    found = done.status.cache
+    return f"{found.result}: {found.reason}" if found else None
+
+
+@pytest.mark.parametrize(
+    ("spec", "versioned", "expected"),
+    [
+        ({}, True, "True Pinned"),
+        ({"trainer": TAG}, True, "False MutableImageTag"),
+        ({}, False, "False BucketNotVersioned"),
+    ],
+)
+def test_honesty(spec: dict[str, Any], versioned: bool, expected: str) -> None:
+    """What cannot be done again the same way says so."""
+    assert reason(plan(observe(versioned=versioned, **spec)), "Reproducible") == expected
+
+
+def test_the_timeout_tells_what_took_so_long() -> None:
+    """The Job controller deletes the Pods at the deadline: what was seen last is the only hint at the reason."""
+    last = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "ImagePullFailed",
+        "message": "no such image",
+        "lastTransitionTime": ago(hours=1),
+    }
+    over = job(job_of(timeout="1h"), ended="Failed", because="DeadlineExceeded")
+    done = plan(observe(status={**pinned(timeout="1h"), "conditions": [last]}, jobs=(over,), timeout="1h"))
+    ready = shown(done, "Ready")
+    assert ready is not None
+    assert ready.reason == "DeadlineExceeded"
+    assert ready.message == "the run did not end within its timeout (1h); at last: ImagePullFailed: no such image"
+
+
+def test_a_trainer_that_never_began_ends_the_run_in_two_steps() -> None:
+    """Its reason is in the status before its Job goes: the other way round a crash could run it again."""
+    stuck = pod(init=terminated(0), trainer=terminated(128, "", "StartError", ago(minutes=2)), courier=RUNNING)
+    first = plan(observe(status=pinned(), jobs=(job(job_of(), stuck),)))
+    assert reason(first) == "False TrainerNotStarted"
+    assert (deleted(first), first.again_in) == ([], timedelta(seconds=2))
+    assert isinstance(first.status, TrainingRunStatus)
+    second = plan(observe(status=first.status.wire(), jobs=(job(job_of(), stuck),)))
+    assert reason(second) == "False TrainerNotStarted"
+    assert deleted(second) == [job_of()]
