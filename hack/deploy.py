@@ -52,7 +52,7 @@ def install(kubectl: Kubectl, step: Step, images: dict[str, Built], values_file:
     values_file.write_text(json.dumps(values, indent=2))
     arguments = (RELEASE, str(_CHART), "--namespace", NAMESPACE, "--values", str(values_file))
     try:
-        kubectl.helm("upgrade", "--install", *arguments, "--create-namespace", "--wait", "--timeout", "3m")
+        kubectl.helm("upgrade", "--install", *arguments, "--create-namespace", "--wait", "--timeout", "90s")
     except Problem as problem:
         raise Problem(f"{problem}; {_why_not_ready(kubectl)}") from problem
 

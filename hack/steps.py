@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 _TICK_ON_TERMINAL = 0.2
 _TICK_ELSEWHERE = 30.0
@@ -54,10 +55,10 @@ class Step:
             stderr=subprocess.PIPE,
         )
         output: list[bytes] = []
-        streams = (process.stdout, process.stderr)
+        errors: list[bytes] = []
         readers = [
-            threading.Thread(target=self._read, args=(stream, output if stream is process.stdout else None, progress))
-            for stream in streams
+            threading.Thread(target=self._read, args=(stream, lines, progress))
+            for stream, lines in ((process.stdout, output), (process.stderr, errors))
         ]
         for reader in readers:
             reader.start()
@@ -69,15 +70,15 @@ class Step:
         for reader in readers:
             reader.join()
         if check and code != 0:
-            raise Problem(f"`{' '.join(words[:6])}` ended with exit code {code}")
+            said = next((line.decode(errors="replace").strip() for line in reversed(errors) if line.strip()), "")
+            raise Problem(f"`{' '.join(words[:3])} …` ended with exit code {code}{': ' + said if said else ''}")
         return b"".join(output).decode(errors="replace")
 
-    def _read(self, stream: object, output: list[bytes] | None, progress: re.Pattern[str] | None) -> None:
-        for line in stream:  # type: ignore[attr-defined]
+    def _read(self, stream: IO[bytes], lines: list[bytes], progress: re.Pattern[str] | None) -> None:
+        for line in stream:
             self._file.write(line)
             self._file.flush()
-            if output is not None:
-                output.append(line)
+            lines.append(line)
             if progress is not None and (found := progress.search(line.decode(errors="replace"))):
                 self.note(found.group(1))
 

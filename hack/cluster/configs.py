@@ -213,7 +213,6 @@ def _kube_proxy(node: Node) -> object:
 def _corefile(node: Node) -> str:
     # No way out of the cluster: names outside it are answered with a refusal at once, not with a wait.
     return f"""{DOMAIN}:53 in-addr.arpa:53 {{
-    bind {node.network.node}
     errors
     cache 5
     kubernetes {DOMAIN} in-addr.arpa {{

@@ -41,6 +41,7 @@ def main() -> int:
         print(f"modelops: {error}", file=sys.stderr)
         return 2
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     try:
         uvloop.run(run(settings))
     except LeadershipLost as error:

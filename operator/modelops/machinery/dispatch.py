@@ -8,7 +8,7 @@ from modelops.machinery.cache import Cache, Indexer, IndexKey
 from modelops.machinery.controller import Controller, Wake
 from modelops.machinery.freshness import Freshness
 from modelops.machinery.queue import Queue
-from modelops.machinery.resources import PARENTS, Body, Key, Resource, key_of
+from modelops.machinery.resources import PARENTS, WATCHED, Body, Key, Resource, key_of
 
 _PARENT_KINDS = {resource.kind for resource in PARENTS}
 
@@ -50,7 +50,8 @@ class Dispatcher:
 
     def wrote(self, resource: Resource, body: Body, by: Key) -> None:
         """The operator itself wrote this while it looked at `by`: whom else it concerns need not wait for the watch."""
-        self._freshness.expect(resource.plural, int(body["metadata"]["resourceVersion"]))
+        if resource in WATCHED:
+            self._freshness.expect(resource.plural, int(body["metadata"]["resourceVersion"]))
         if self._cache.put(body):
             self._wake(body, but=by)
 

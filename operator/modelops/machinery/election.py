@@ -34,7 +34,7 @@ class _Lease(LeaseLock):
             return False, ApiException(status=0, reason=str(error))
 
     async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
-        return await self._tried(super().create(name, namespace, election_record))
+        return await self._tried(self._create(name, namespace, election_record))
 
     async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
         return await self._tried(super().update(name, namespace, updated_record))
@@ -49,6 +49,16 @@ class _Lease(LeaseLock):
             await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
         except (ApiException, *_UNREACHABLE) as error:
             _log.info("the lease could not be released and will expire: %s", error)
+
+    async def _create(self, name: str, namespace: str, record: LeaderElectionRecord) -> bool:
+        # kubernetes 37.0 asks for `pretty=True`, which its own client refuses.
+        lease = client.V1Lease(metadata=client.V1ObjectMeta(name=name), spec=self.update_lease(record))
+        try:
+            await self.api_instance.create_namespaced_lease(namespace, lease)
+        except ApiException as error:
+            _log.info("the lease could not be created: %s", error.reason)
+            return False
+        return True
 
     @staticmethod
     async def _tried(attempt: Awaitable[bool]) -> bool:

@@ -20,7 +20,7 @@ async def resync(
         missed = 0
         everywhere: list[str | None] = [None]
         for namespace in namespaces or everywhere:
-            missed += await _resync_one(kube, cache, dispatcher, freshness, resource, namespace)
+            missed += await _resync_one(kube, cache, dispatcher, freshness, resource, namespace, first=first)
         metrics.CACHED_OBJECTS.labels(resource=resource.plural).set(cache.size(resource.kind))
         if missed and not first:
             metrics.MISSED_EVENTS.labels(resource=resource.plural).inc(missed)
@@ -34,6 +34,8 @@ async def _resync_one(
     freshness: Freshness,
     resource: Resource,
     namespace: str | None,
+    *,
+    first: bool,
 ) -> int:
     present: set[Key] = set()
     missed = 0
@@ -42,7 +44,9 @@ async def _resync_one(
         as_of = as_of or version
         for body in items:
             present.add(key_of(body))
-            freshness.expect(resource.plural, int(body["metadata"]["resourceVersion"]))
+            if not first:
+                # Of the first LIST nothing is expected back: what is deleted before the watch begins never comes.
+                freshness.expect(resource.plural, int(body["metadata"]["resourceVersion"]))
             if cache.put(body):
                 missed += 1
                 dispatcher.changed(body)

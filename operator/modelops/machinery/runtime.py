@@ -74,6 +74,7 @@ class Runtime:
         namespaces = self._settings.watch_namespaces
         await kopf.operator(
             registry=watching.registry(self._dispatcher.heard),
+            identity=self._identity,
             standalone=True,
             clusterwide=not namespaces,
             namespaces=namespaces,

@@ -32,6 +32,10 @@ def registry(heard: Heard) -> kopf.OperatorRegistry:
                 where = (resource.group, resource.version, resource.plural)
                 settings.watching.label_selectors[where] = resource.label_selector
 
+    @kopf.on.login(registry=handlers)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
     return handlers
 
 

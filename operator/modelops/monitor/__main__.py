@@ -1,6 +1,6 @@
 """The monitor image's entry.
 
-supervise   the container's command: write Envoy's bootstrap, then keep Envoy and the monitor running
+supervise   the container's command, and the default: write Envoy's bootstrap, then keep Envoy and the monitor running
 bootstrap   print Envoy's bootstrap
 run         the monitor alone
 
@@ -19,7 +19,7 @@ ITSELF = [sys.executable, "-m", "modelops.monitor"]
 def main(arguments: list[str]) -> int:
     """Do what the one argument says."""
     match arguments:
-        case ["supervise"]:
+        case [] | ["supervise"]:
             return supervise()
         case ["bootstrap"]:
             return print_bootstrap()
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
             metrics.run(Settings.from_environment(os.environ))
             return 0
         case _:
-            print("usage: python -m modelops.monitor supervise|bootstrap|run", file=sys.stderr)
+            print("usage: python -m modelops.monitor [supervise|bootstrap|run]", file=sys.stderr)
             return 2
 
 

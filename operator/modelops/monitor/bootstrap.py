@@ -1,7 +1,7 @@
 """Envoy's bootstrap, as data. Pure: the same settings give the same document.
 
 Three listeners: `ingress` takes requests and passes them to the model on loopback, `stats` lets Prometheus read two
-paths, and the admin interface answers on loopback only, since it can end the process.
+paths and the kubelet a third, and the admin interface answers on loopback only, since it can end the process.
 """
 
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 from modelops.monitor.settings import Settings
 
 LOOPBACK = "127.0.0.1"
+NOBODY = "0.0.0.0"
+"""An address that no client has."""
 BUFFER_BYTES = 2**20
 MOST_AT_ONCE = 10_000
 UPSTREAM_IDLE = "4s"
@@ -66,9 +68,10 @@ def _ingress(settings: Settings) -> Json:
     )
     manager |= {
         "codec_type": "AUTO",  # HTTP/1.1, or h2c by prior knowledge, which is what gRPC speaks inside a cluster
-        # Nobody before this proxy is trusted to steer it by x-envoy-… headers, such as one that repeats a POST.
+        # Nobody before this proxy is trusted to steer it by x-envoy-… headers, such as one that repeats a POST. With no
+        # range at all Envoy would trust every private address, and so every Pod.
         "use_remote_address": True,
-        "internal_address_config": {},
+        "internal_address_config": {"cidr_ranges": [{"address_prefix": NOBODY, "prefix_len": 32}]},
         "generate_request_id": True,
         "preserve_external_request_id": True,
         "always_set_request_id_in_response": True,
@@ -85,6 +88,7 @@ def _stats(settings: Settings) -> Json:
     routes = [
         _page("/metrics", "admin", "/stats/prometheus"),
         _page("/monitor/metrics", "monitor", "/metrics"),
+        _page("/ready", "admin", "/ready"),
         {"match": {"prefix": "/"}, "direct_response": {"status": 404}},
     ]
     virtual_hosts = [{"name": "stats", "domains": ["*"], "routes": routes}]

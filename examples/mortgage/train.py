@@ -1,0 +1,134 @@
+"""Learn from the mortgage applications which one is denied. Written to SageMaker's container contract.
+
+The model is a pipeline that takes a table with the columns of FEATURES by name. Whether an applicant is black is no
+feature, but goes to predictions.csv, so that the outcome can be looked at group by group.
+
+The same data and hyperparameters give the same bytes.
+"""
+
+import csv
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import joblib
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, log_loss, precision_score, recall_score, roc_auc_score
+from sklearn.model_selection import FixedThresholdClassifier, train_test_split
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+NUMBERS = ["dir", "hir", "lvr", "ccs", "mcs", "uria", "comdominiom"]
+ANSWERS = ["pbcr", "dmi", "self", "single"]
+FEATURES = NUMBERS + ANSWERS
+LABEL, PROTECTED = "deny", "black"
+SEED = 20
+HELD_OUT = 0.25
+
+
+def place(variable: str, default: str) -> Path:
+    """A directory of the contract."""
+    return Path(os.environ.get(variable, default))
+
+
+OUTPUT = place("SM_OUTPUT_DIR", "/opt/ml/output")
+
+
+def hyperparameters() -> tuple[float, float]:
+    """`c`, the inverse of the regularisation, and `threshold`, the probability from which an application is denied."""
+    file = place("SM_INPUT_CONFIG_DIR", "/opt/ml/input/config") / "hyperparameters.json"
+    given = json.loads(file.read_text()) if file.exists() else {}
+    unknown = sorted(set(given) - {"c", "threshold"})
+    if unknown:
+        raise ValueError(f"unknown hyperparameters: {', '.join(unknown)}; known are c and threshold")
+    return float(given.get("c", "1.0")), float(given.get("threshold", "0.5"))
+
+
+def applications() -> pd.DataFrame:
+    """All rows of all files of the channel `train`."""
+    directory = place("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train")
+    files = sorted(directory.rglob("*.csv"))
+    if not files:
+        raise FileNotFoundError(f"there is no CSV file in {directory}")
+    # Only what is used: an index without a name, as R writes it, would be a column of its own otherwise.
+    rows = [pd.read_csv(file, usecols=[*FEATURES, LABEL, PROTECTED], na_values=["NA", ""]) for file in files]
+    return pd.concat(rows, ignore_index=True)
+
+
+def pipeline(c: float, threshold: float) -> Pipeline:
+    """Everything from a table of applications to a decision."""
+    numbers = Pipeline([("fill", SimpleImputer(strategy="median")), ("scale", StandardScaler())])
+    answers = Pipeline(
+        [
+            ("fill", SimpleImputer(missing_values=None, strategy="most_frequent")),
+            ("encode", OneHotEncoder(drop="if_binary", handle_unknown="ignore")),
+        ]
+    )
+    columns = ColumnTransformer([("numbers", numbers, NUMBERS), ("answers", answers, ANSWERS)])
+    regression = LogisticRegression(C=c, max_iter=1000, random_state=SEED)
+    return Pipeline([("columns", columns), ("classify", FixedThresholdClassifier(regression, threshold=threshold))])
+
+
+def features(rows: pd.DataFrame) -> pd.DataFrame:
+    """What the model sees. Missing answers are None, as a request sends them."""
+    table = rows[FEATURES].copy()
+    table[NUMBERS] = table[NUMBERS].astype(float)
+    table[ANSWERS] = table[ANSWERS].astype(object).where(table[ANSWERS].notna(), None)
+    return table
+
+
+def main() -> None:
+    c, threshold = hyperparameters()
+    rows = applications()
+    denied = (rows[LABEL] == "yes").astype(int)
+    learn, test = train_test_split(rows.index, test_size=HELD_OUT, random_state=SEED, stratify=denied)
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+
+    # How the held-out score changes with the amount of data: a curve, one step a line.
+    with (OUTPUT / "metrics.jsonl").open("w") as steps:
+        for step, share in enumerate((0.25, 0.5, 0.75, 1.0), start=1):
+            some = learn[: int(len(learn) * share)]
+            model = pipeline(c, threshold).fit(features(rows.loc[some]), denied[some])
+            probability = model.predict_proba(features(rows.loc[test]))[:, 1]
+            line = {"step": step, "rows": len(some), "roc_auc": float(roc_auc_score(denied[test], probability))}
+            print(json.dumps(line), file=steps, flush=True)
+
+    prediction = model.predict(features(rows.loc[test]))
+    truth = denied[test]
+    black = rows.loc[test, PROTECTED] == "yes"
+    metrics = {
+        "accuracy": accuracy_score(truth, prediction),
+        "roc_auc": roc_auc_score(truth, probability),
+        "log_loss": log_loss(truth, probability),
+        "precision": precision_score(truth, prediction, zero_division=0),
+        "recall": recall_score(truth, prediction, zero_division=0),
+        "approval_ratio": float((1 - prediction[black]).mean() / (1 - prediction[~black]).mean()),
+        "rows": len(rows),
+    }
+    metrics = {name: round(float(value), 6) for name, value in metrics.items()}
+
+    model_dir = place("SM_MODEL_DIR", "/opt/ml/model")
+    model_dir.mkdir(parents=True, exist_ok=True)
+    joblib.dump(model, model_dir / "model.joblib", protocol=5)
+    with (OUTPUT / "predictions.csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["label", "prediction", PROTECTED])
+        out.writerows(zip(truth, prediction, rows.loc[test, PROTECTED], strict=True))
+    (OUTPUT / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    print(json.dumps(metrics), flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Exception as error:
+        # The contract: what is written here becomes the reason of the failure.
+        OUTPUT.mkdir(parents=True, exist_ok=True)
+        (OUTPUT / "failure").write_text(f"{type(error).__name__}: {error}")
+        traceback.print_exc()
+        sys.exit(1)

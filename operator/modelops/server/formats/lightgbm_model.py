@@ -1,0 +1,56 @@
+"""LightGBM: `model.txt`, as `save_model` writes it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+
+from modelops.server.files import find
+from modelops.server.predictor import PREDICT, PREDICT_PROBA, Refused, Signature, Tensor, takes
+
+_UNNAMED = re.compile(r"Column_\d+")
+
+
+class LightgbmModel:
+    """A booster, with classes where its objective has them."""
+
+    def __init__(self, booster: lightgbm.Booster) -> None:
+        self._booster = booster
+        self._objective, *_ = str(booster.dump_model(num_iteration=1).get("objective", "")).split() or [""]
+        names = tuple(booster.feature_name())
+        # The names that LightGBM gives to columns which had none.
+        columns = () if all(_UNNAMED.fullmatch(name) for name in names) else names
+        width = booster.num_feature()
+        self._categories = booster.pandas_categorical or []
+        self.signature = Signature(takes(columns, width), self._outputs(), columns, width)
+
+    def predict(self, table: Any) -> dict[str, Any]:
+        """Values; with a classifying objective the class and the probabilities."""
+        if self._categories:
+            text = [name for name in table.columns if table[name].dtype == object]
+            table = table.astype(dict.fromkeys(text, "category"))
+        try:
+            values = np.asarray(self._booster.predict(table))
+        except (ValueError, TypeError, lightgbm.basic.LightGBMError) as error:
+            raise Refused(str(error)) from error
+        match self._objective:
+            case "binary":
+                probabilities = np.column_stack([1 - values, values])
+            case "multiclass" | "multiclassova":
+                probabilities = values
+            case _:
+                return {PREDICT: values}
+        return {PREDICT: probabilities.argmax(axis=1).astype(np.int64), PREDICT_PROBA: probabilities}
+
+    def _outputs(self) -> tuple[Tensor, ...]:
+        if self._objective not in ("binary", "multiclass", "multiclassova"):
+            return (Tensor(PREDICT, "FP64"),)
+        classes = max(2, self._booster.num_model_per_iteration())
+        return Tensor(PREDICT, "INT64"), Tensor(PREDICT_PROBA, "FP64", (-1, classes))
+
+
+def load(model_dir: Path) -> LightgbmModel:
+    """Load the model. Raises Unusable."""
+    return LightgbmModel(lightgbm.Booster(model_file=str(find(model_dir, "model.txt"))))

@@ -1,0 +1,106 @@
+"""ONNX: `model.onnx`, run by ONNX Runtime.
+
+A graph with one input takes one tensor; one with several takes them as columns. Outputs keep the graph's own names,
+except that a single one is `predict`, and those of a classifier as converters write it (a label, and probabilities) are
+`predict` and `predict_proba`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]
+
+from modelops.server.files import Unusable, find
+from modelops.server.predictor import PREDICT, PREDICT_PROBA, Refused, Signature, Tensor
+from modelops.server.threads import available
+
+_DATATYPES = {
+    "tensor(bool)": "BOOL",
+    "tensor(string)": "BYTES",
+    "tensor(float16)": "FP16",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    **{f"tensor({sign}int{bits})": f"{sign.upper()}INT{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+_DTYPES: dict[str, Any] = {
+    "BOOL": np.bool_,
+    "BYTES": np.object_,
+    "FP16": np.float16,
+    "FP32": np.float32,
+    "FP64": np.float64,
+    **{name: np.dtype(name.lower()) for name in _DATATYPES.values() if "INT" in name},
+}
+
+
+class OnnxModel:
+    """An inference session."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self._inputs = tuple(_tensor(one) for one in session.get_inputs())
+        outputs = session.get_outputs()
+        self._names = _names([one.name for one in outputs])
+        columns = tuple(one.name for one in self._inputs) if len(self._inputs) > 1 else ()
+        first = self._inputs[0].shape
+        width = first[1] if not columns and len(first) == 2 and first[1] > 0 else None
+        given = tuple(
+            Tensor(name, _DATATYPES.get(one.type, "FP32"), _shape(one.shape) if "seq" not in one.type else (-1, -1))
+            for name, one in zip(self._names, outputs, strict=True)
+        )
+        self.signature = Signature(self._inputs, given, columns, width)
+
+    def predict(self, table: Any) -> dict[str, Any]:
+        """Run the graph."""
+        try:
+            feed = {one.name: self._fed(table, one) for one in self._inputs}
+            values = self._session.run(None, feed)
+        except (ValueError, TypeError, onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument) as error:
+            raise Refused(str(error)) from error
+        return {name: _array(value) for name, value in zip(self._names, values, strict=True)}
+
+    def _fed(self, table: Any, one: Tensor) -> Any:
+        if not self.signature.columns:
+            return np.asarray(table).astype(_DTYPES[one.datatype])
+        column = table[one.name].to_numpy().astype(_DTYPES[one.datatype])
+        return column.reshape(-1, 1) if len(one.shape) == 2 else column
+
+
+def load(model_dir: Path) -> OnnxModel:
+    """Load the model. Raises Unusable."""
+    file = find(model_dir, "model.onnx")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = available()
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    for one in session.get_inputs():
+        if one.type not in _DATATYPES:
+            raise Unusable(f'{file} has the input "{one.name}" of type {one.type}, which no request can carry')
+    if not session.get_inputs():
+        raise Unusable(f"{file} has no inputs")
+    return OnnxModel(session)
+
+
+def _tensor(one: Any) -> Tensor:
+    return Tensor(one.name, _DATATYPES[one.type], _shape(one.shape))
+
+
+def _shape(shape: list[Any]) -> tuple[int, ...]:
+    return tuple(size if isinstance(size, int) else -1 for size in shape) or (-1,)
+
+
+def _names(names: list[str]) -> list[str]:
+    match names:
+        case [_]:
+            return [PREDICT]
+        case [_, second] if "probab" in second.lower():
+            return [PREDICT, PREDICT_PROBA]
+        case _:
+            return names
+
+
+def _array(value: Any) -> Any:
+    """Converters write probabilities as a map for each row, from class to probability."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        classes = sorted(value[0])
+        return np.array([[row[one] for one in classes] for row in value], dtype=np.float32)
+    return np.asarray(value)

@@ -1,0 +1,72 @@
+"""scikit-learn: `model.joblib` or `model.pkl`, any object with `predict`. A pickle: see the package's warning."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import joblib  # type: ignore[import-untyped]
+from sklearn.compose import ColumnTransformer  # type: ignore[import-untyped]
+from sklearn.exceptions import NotFittedError  # type: ignore[import-untyped]
+from sklearn.pipeline import Pipeline  # type: ignore[import-untyped]
+
+from modelops.server.files import Unusable, find
+from modelops.server.predictor import PREDICT, PREDICT_PROBA, Refused, Signature, Tensor, takes
+from modelops.server.tensors import datatype_of
+
+
+class SklearnModel:
+    """An estimator, or a pipeline of them."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        classes = getattr(model, "classes_", None)
+        # With several outputs each has classes of its own, and no one matrix holds their probabilities.
+        self._has_probabilities = hasattr(model, "predict_proba") and not isinstance(classes, list)
+        columns = tuple(str(name) for name in getattr(model, "feature_names_in_", ()))
+        width = getattr(model, "n_features_in_", None)
+        outputs = [Tensor(PREDICT, "FP64" if classes is None or isinstance(classes, list) else datatype_of(classes))]
+        if self._has_probabilities:
+            outputs.append(Tensor(PREDICT_PROBA, "FP64", (-1, -1 if classes is None else len(classes))))
+        text = frozenset(_text_columns(model))
+        self.signature = Signature(takes(columns, width, text), tuple(outputs), columns, width)
+
+    def predict(self, table: Any) -> dict[str, Any]:
+        """Labels or values, and probabilities where the model has them."""
+        try:
+            if not self._has_probabilities:
+                return {PREDICT: self._model.predict(table)}
+            model, prepared = self._prepared(table)
+            answer = {PREDICT: model.predict(prepared), PREDICT_PROBA: model.predict_proba(prepared)}
+        except NotFittedError:
+            raise
+        except (ValueError, TypeError) as error:
+            raise Refused(str(error)) from error
+        return answer
+
+    def _prepared(self, table: Any) -> tuple[Any, Any]:
+        """A pipeline's last step, and what the others make of the table: once for both questions, not once for each."""
+        if isinstance(self._model, Pipeline) and len(self._model) > 1:
+            return self._model[-1], self._model[:-1].transform(table)
+        return self._model, table
+
+
+def load(model_dir: Path) -> SklearnModel:
+    """Load the model. Raises Unusable."""
+    file = find(model_dir, "model.joblib", "model.pkl")
+    model = joblib.load(file)
+    if not callable(getattr(model, "predict", None)):
+        raise Unusable(f"{file} holds a {type(model).__name__}, which has no predict")
+    return SklearnModel(model)
+
+
+def _text_columns(model: Any) -> Iterator[str]:
+    """Columns that the first step of a pipeline encodes from text."""
+    first = model.steps[0][1] if isinstance(model, Pipeline) and model.steps else model
+    if not isinstance(first, ColumnTransformer):
+        return
+    for _, encoder, columns in getattr(first, "transformers_", ()):
+        steps = [step for _, step in encoder.steps] if isinstance(encoder, Pipeline) else [encoder]
+        for step in steps:
+            for column, categories in zip(columns, getattr(step, "categories_", ()), strict=False):
+                if isinstance(column, str) and datatype_of(categories) == "BYTES":
+                    yield column

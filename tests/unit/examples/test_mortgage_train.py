@@ -1,0 +1,130 @@
+"""The examples' training scripts on the real data, by SageMaker's contract alone."""
+
+import csv
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import pandas as pd
+import pytest
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+MORTGAGE = EXAMPLES / "mortgage"
+
+
+class Training:
+    """The directories of one run, and the run itself."""
+
+    def __init__(self, root: Path, data: Path = MORTGAGE / "data") -> None:
+        self.model, self.output, self.config, self.data = root / "model", root / "output", root / "config", data
+
+    def run(self, **hyperparameters: str) -> subprocess.CompletedProcess:
+        self.config.mkdir(parents=True, exist_ok=True)
+        (self.config / "hyperparameters.json").write_text(json.dumps(hyperparameters))
+        environment = {
+            "PATH": os.environ["PATH"],
+            "SM_CHANNEL_TRAIN": str(self.data),
+            "SM_INPUT_CONFIG_DIR": str(self.config),
+            "SM_MODEL_DIR": str(self.model),
+            "SM_OUTPUT_DIR": str(self.output),
+        }
+        words = [sys.executable, str(MORTGAGE / "train.py")]
+        return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Training:
+    training = Training(tmp_path_factory.mktemp("trained"))
+    ended = training.run(c="1.0", threshold="0.5")
+    assert ended.returncode == 0, ended.stderr
+    return training
+
+
+def test_the_metrics_pass_the_examples_gates(trained):
+    """`make demo` ends with a model that serves."""
+    import yaml
+
+    metrics = json.loads((trained.output / "metrics.json").read_text())
+    run = yaml.safe_load((MORTGAGE / "manifests/trainingrun.yaml").read_text())
+    gates = run["spec"]["output"]["versionTemplate"]["gates"]
+    assert gates
+    for gate in gates:
+        assert metrics[gate["metric"]] >= gate["min"]
+    assert metrics["rows"] == 2381
+
+
+def test_step_metrics_are_a_line_each(trained):
+    lines = [json.loads(line) for line in (trained.output / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert lines[-1]["roc_auc"] == pytest.approx(
+        json.loads((trained.output / "metrics.json").read_text())["roc_auc"], abs=1e-6
+    )
+
+
+def test_predictions_name_the_groups(trained):
+    """Whoever judges the model's fairness has label, prediction and group of every held-out row."""
+    with (trained.output / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0].keys() == {"label", "prediction", "black"}
+    assert {row["black"] for row in rows} == {"yes", "no"}
+    right = sum(row["label"] == row["prediction"] for row in rows) / len(rows)
+    assert right == pytest.approx(json.loads((trained.output / "metrics.json").read_text())["accuracy"], abs=1e-6)
+
+
+def test_the_protected_attribute_and_the_label_are_no_features(trained):
+    model = joblib.load(trained.model / "model.joblib")
+    assert not {"black", "deny", ""} & set(model.feature_names_in_)
+
+
+def test_the_examples_request_fits_the_model(trained):
+    """Row 1 of the data, as the README sends it."""
+    request = json.loads((MORTGAGE / "request.json").read_text())
+    columns = {one["name"]: one["data"] for one in request["inputs"]}
+    model = joblib.load(trained.model / "model.joblib")
+    assert set(columns) == set(model.feature_names_in_)
+    first = pd.read_csv(MORTGAGE / "data/applications.csv").iloc[0]
+    for name, data in columns.items():
+        assert data == [pytest.approx(first[name]) if isinstance(data[0], float | int) else first[name]]
+    assert model.predict(pd.DataFrame(columns)[list(model.feature_names_in_)]).tolist() == [0]
+
+
+def test_the_same_inputs_give_the_same_bytes(trained, tmp_path):
+    """An artifact's digest can be reproduced."""
+    again = Training(tmp_path)
+    assert again.run(c="1.0", threshold="0.5").returncode == 0
+    first, second = (hashlib.sha256((one.model / "model.joblib").read_bytes()).hexdigest() for one in (trained, again))
+    assert first == second
+
+
+def test_other_hyperparameters_give_another_model(trained, tmp_path):
+    """`threshold` is the model's own: what serves decides as what was measured."""
+    other = Training(tmp_path)
+    assert other.run(threshold="0.2").returncode == 0
+    recall = [json.loads((one.output / "metrics.json").read_text())["recall"] for one in (trained, other)]
+    assert recall[1] > recall[0]
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "empty", "reason"),
+    [
+        ({"depth": "4"}, False, "ValueError: unknown hyperparameters: depth; known are c and threshold"),
+        ({}, True, "FileNotFoundError: there is no CSV file in "),
+    ],
+)
+def test_a_failure_leaves_its_reason(tmp_path, hyperparameters, empty, reason):
+    """What is in output/failure becomes the TrainingRun's message."""
+    data = tmp_path / "data"
+    data.mkdir()
+    training = Training(tmp_path, data) if empty else Training(tmp_path)
+    assert training.run(**hyperparameters).returncode == 1
+    assert (training.output / "failure").read_text().startswith(reason)
+    assert not training.model.exists()
+
+
+def test_the_sagemaker_script_knows_nothing_of_modelops():
+    """It proves the contract only as long as it is written against SageMaker's alone."""
+    assert "modelops" not in (EXAMPLES / "sagemaker/train.py").read_text().lower()
