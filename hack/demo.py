@@ -120,7 +120,7 @@ def lineage(kubectl: Kubectl, service: str) -> str:
         lines.append(f"Dataset       {dataset['dataset']}  {dataset['digest']}")
         lines += [
             f"S3 object     {one['key']}  version {one['versionId']}  {one['size']:,} bytes"
-            for one in dataset.get("objects", [])
+            for one in dataset.get("objectVersions", [])
         ]
     return "\n".join(("" if number == 0 else "  " * number + "└ ") + line for number, line in enumerate(lines))
 

