@@ -1,5 +1,7 @@
 """kopf's part: watch streams that reconnect. Every event is handed on, and nothing is decided here."""
 
+import dataclasses
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -34,9 +36,18 @@ def registry(heard: Heard) -> kopf.OperatorRegistry:
 
     @kopf.on.login(registry=handlers)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        in_cluster = kopf.login_with_service_account(**kwargs)
+        if in_cluster is None:
+            return kopf.login_with_kubeconfig(**kwargs)
+        # kopf would ask for the API server's name, and so depend on the cluster's DNS.
+        return dataclasses.replace(in_cluster, server=_api_server())
 
     return handlers
+
+
+def _api_server() -> str:
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
 def _watch(handlers: kopf.OperatorRegistry, resource: Resource, heard: Heard) -> None:
