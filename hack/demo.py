@@ -105,7 +105,9 @@ def ask(kubectl: Kubectl, service: str, model: str, request: str, within: float 
 def lineage(kubectl: Kubectl, service: str) -> str:
     """From a serving Pod back to the bytes, read from annotations alone."""
     pods = kubectl.listed("pods", NAMESPACE, f"modelops.dev/inferenceservice={service}")
-    pod = next(pod for pod in pods if pod["status"].get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp"))
+    pod = next(
+        pod for pod in pods if pod["status"].get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp")
+    )
     version_name = pod["metadata"]["labels"]["modelops.dev/modelversion"]
     version = kubectl.get("modelversion", version_name, NAMESPACE)
     assert version is not None, f"ModelVersion {version_name} is there"

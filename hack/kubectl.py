@@ -38,7 +38,9 @@ class Kubectl:
 
     def listed(self, kind: str, namespace: str, selector: str = "") -> list[dict[str, Any]]:
         """The objects of a kind."""
-        found: list[dict[str, Any]] = json.loads(self("get", kind, "-n", namespace, "-l", selector, "-o", "json"))["items"]
+        found: list[dict[str, Any]] = json.loads(self("get", kind, "-n", namespace, "-l", selector, "-o", "json"))[
+            "items"
+        ]
         return found
 
     def wait(
@@ -66,4 +68,3 @@ class Kubectl:
 def is_ready(body: dict[str, Any]) -> bool:
     """Whether Ready is True."""
     return any(one["type"] == "Ready" and one["status"] == "True" for one in body["status"].get("conditions", []))
-

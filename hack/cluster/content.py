@@ -51,6 +51,8 @@ def made_once(kind: str, key: str, make: Callable[[Path], None]) -> Path:
 
 
 def _forget_old(kind: Path, keep: int = 4) -> None:
-    entries = sorted((one for one in kind.iterdir() if not one.name.startswith(".")), key=lambda one: one.stat().st_mtime)
+    entries = sorted(
+        (one for one in kind.iterdir() if not one.name.startswith(".")), key=lambda one: one.stat().st_mtime
+    )
     for old in entries[:-keep]:
         shutil.rmtree(old, ignore_errors=True)

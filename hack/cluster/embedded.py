@@ -35,14 +35,13 @@ class Embedded:
             machine.install(step)
             etcd = machine.etcd(step)
         with steps.step("Kubernetes' programs") as step:
-            kubernetes = binaries.node(step)
+            kubernetes = self.programs(step)
             containerd = binaries.containerd(step)
             pause = binaries.pause(step)
             step.note(f"{binaries.KUBERNETES}, as built before" if not step.detail else binaries.KUBERNETES)
         with steps.step(f"Node {self.cluster.name}") as step:
             addresses = network.reserve(self.cluster)
             node = configs.Node(self.cluster.state, addresses, etcd, kubernetes, containerd)
-            self._use_programs(kubernetes)
             if self._running() is not None and self._ready(kubernetes):
                 step.note("runs already")
                 return
@@ -54,6 +53,18 @@ class Embedded:
             self._import(step, archive.of_one_file(configs.PAUSE_IMAGE, pause, node.state / "pause.tar"))
             self._wait_until_ready(step, kubernetes)
             step.note(f"ready on {addresses.node}")
+
+    def programs(self, step: Step) -> Path:
+        """Kubernetes' programs, with kubectl and helm where a person finds them."""
+        kubernetes = binaries.node(step)
+        directory = places.CHECKOUT / ".cluster" / "bin"
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in ("kubectl", "helm"):
+            link = directory / name
+            if not link.is_symlink() or link.readlink() != kubernetes / name:
+                link.unlink(missing_ok=True)
+                link.symlink_to(kubernetes / name)
+        return kubernetes
 
     def down(self, steps: Steps) -> None:
         """No process, mount, namespace, interface or cgroup of it is left, and none of its state."""
@@ -142,22 +153,15 @@ class Embedded:
         self.cluster.kubeconfig.write_text(pki.kubeconfig(node.certificates, node.network, "admin", embed=True))
         self.cluster.kubeconfig.chmod(0o600)
 
-    def _use_programs(self, kubernetes: Path) -> None:
-        directory = places.CHECKOUT / ".cluster" / "bin"
-        directory.mkdir(parents=True, exist_ok=True)
-        for name in ("kubectl", "helm"):
-            link = directory / name
-            if not link.is_symlink() or link.readlink() != kubernetes / name:
-                link.unlink(missing_ok=True)
-                link.symlink_to(kubernetes / name)
-
     def _wait_for_api(self, node: configs.Node) -> None:
         context = ssl.create_default_context(cafile=str(node.certificates / "ca.crt"))
         context.load_cert_chain(node.certificates / "admin.crt", node.certificates / "admin.key")
         deadline = time.monotonic() + _READY_WITHIN
         while time.monotonic() < deadline:
             try:
-                with urllib.request.urlopen(f"https://{node.network.node}:6443/readyz", context=context, timeout=2) as answer:
+                with urllib.request.urlopen(
+                    f"https://{node.network.node}:6443/readyz", context=context, timeout=2
+                ) as answer:
                     if answer.status == 200:
                         return
             except (OSError, urllib.error.URLError):
@@ -175,7 +179,14 @@ class Embedded:
 
     def _ready(self, kubernetes: Path) -> bool:
         path = "{.items[0].status.conditions[?(@.type=='Ready')].status}"
-        command = [kubernetes / "kubectl", "--kubeconfig", self.cluster.kubeconfig, "get", "nodes", "--request-timeout=5s"]
+        command = [
+            kubernetes / "kubectl",
+            "--kubeconfig",
+            self.cluster.kubeconfig,
+            "get",
+            "nodes",
+            "--request-timeout=5s",
+        ]
         done = subprocess.run([*command, "-o", f"jsonpath={path}"], capture_output=True, text=True, check=False)
         account = subprocess.run(
             [kubernetes / "kubectl", "--kubeconfig", self.cluster.kubeconfig]

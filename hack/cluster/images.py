@@ -42,7 +42,9 @@ OWN = (
 ALL = (
     *OWN,
     Image("s3", "hack/s3/Dockerfile", ("hack/s3",)),
-    Image("examples", "examples/Dockerfile", ("examples/mortgage/train.py", "examples/sagemaker/train.py"), on="server"),
+    Image(
+        "examples", "examples/Dockerfile", ("examples/mortgage/train.py", "examples/sagemaker/train.py"), on="server"
+    ),
 )
 
 
@@ -134,7 +136,9 @@ class _Buildah:
     def _mounts(self, directory: Path) -> tuple[str, ...]:
         """What pip needs of this machine: its settings, its certificates, and a cache."""
         settings = directory / "pip.conf"
-        variables = {name[4:].lower().replace("_", "-"): value for name, value in os.environ.items() if name.startswith("PIP_")}
+        variables = {
+            name[4:].lower().replace("_", "-"): value for name, value in os.environ.items() if name.startswith("PIP_")
+        }
         listed = self._step.run("python3", "-m", "pip", "config", "list", check=False)
         for line in listed.splitlines():
             name, _, value = line.partition("=")

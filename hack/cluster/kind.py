@@ -24,7 +24,7 @@ class Kind:
         """Running and Ready afterwards."""
         with steps.step("Programs") as step:
             kind = _kind(step)
-            _use_programs(step)
+            self.programs(step)
         with steps.step(f"Node {self.cluster.name}") as step:
             self.cluster.outputs.mkdir(parents=True, exist_ok=True)
             if self._name in step.run(kind, "get", "clusters").split():
@@ -33,6 +33,17 @@ class Kind:
                 return
             where = ("--name", self._name, "--kubeconfig", self.cluster.kubeconfig)
             step.run(kind, "create", "cluster", *where, "--config", _CONFIG, "--wait", "120s")
+
+    def programs(self, step: Step) -> None:
+        """kubectl and helm where a person finds them: this machine's, or our own."""
+        directory = places.CHECKOUT / ".cluster" / "bin"
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in ("kubectl", "helm"):
+            found = shutil.which(name)
+            program = Path(found) if found else binaries.node(step) / name
+            link = directory / name
+            link.unlink(missing_ok=True)
+            link.symlink_to(program)
 
     def down(self, steps: Steps) -> None:
         """The container is gone."""
@@ -72,16 +83,3 @@ def _kind(step: Step) -> Path:
         step.run("go", "install", f"sigs.k8s.io/kind@{_VERSION}", env={**os.environ, "GOBIN": str(directory)})
 
     return made_once("kind", _VERSION, build) / "kind"
-
-
-def _use_programs(step: Step) -> None:
-    """kubectl and helm: this machine's, or our own."""
-    directory = places.CHECKOUT / ".cluster" / "bin"
-    directory.mkdir(parents=True, exist_ok=True)
-    for name in ("kubectl", "helm"):
-        found = shutil.which(name)
-        program = Path(found) if found else binaries.node(step) / name
-        link = directory / name
-        link.unlink(missing_ok=True)
-        link.symlink_to(program)
-

@@ -57,7 +57,9 @@ def reserve(cluster: places.Cluster) -> Network:
         taken = {json.loads(file.read_text()): file.parent.name for file in root.glob("*/network.json")}
         own = next((octet for octet, owner in taken.items() if owner == cluster.id), None)
         in_use = {*taken, *_routed_octets()}
-        octet = own if own is not None else next((one for one in range(_FIRST, _FIRST + _COUNT) if one not in in_use), None)
+        octet = (
+            own if own is not None else next((one for one in range(_FIRST, _FIRST + _COUNT) if one not in in_use), None)
+        )
         if octet is None:
             raise Problem(f"all {_COUNT} networks from 10.{_FIRST}.0.0/16 on are taken: end another cluster first")
         (cluster.state / "network.json").write_text(json.dumps(octet))

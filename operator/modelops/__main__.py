@@ -1,6 +1,5 @@
 """`python -m modelops`: the operator."""
 
-import asyncio
 import logging
 import os
 import sys

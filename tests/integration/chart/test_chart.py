@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from modelops.controllers.marks import APPROVE, APPROVED_BY
 from modelops.machinery import resources
 from modelops.machinery.matching import satisfied

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from modelops.api.crds import KINDS, crd, main
 
 CRDS = Path(__file__).parents[3] / "crds"

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from modelops.api.dataset import Dataset, DatasetStatus
 from modelops.api.reports import EXIT_FINAL, Failure, SnapshotReport, Violations
 from modelops.controllers.dataset import children

@@ -5,6 +5,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+
 from modelops.api.tasks import S3Place
 from modelops.controllers.dataset.probing import Prober
 from modelops.controllers.dataset.sighting import Problem, Sighting, next_look

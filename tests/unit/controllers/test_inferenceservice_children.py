@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+
 from modelops.api.tasks import FetchModelTask
 from modelops.controllers.inferenceservice import children
 from modelops.controllers.inferenceservice.quantities import canonical

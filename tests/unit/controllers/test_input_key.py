@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from modelops.lineage.input_key import Components, difference
 from support.builders import digest
 

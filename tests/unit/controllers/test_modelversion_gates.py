@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
+
 from modelops.api.modelversion import Gate
 from modelops.controllers.modelversion.gates import evaluate, in_words
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
+
 from modelops.api.modelversion import ModelVersion, ModelVersionStatus
 from modelops.controllers.modelversion.observe import Observation
 from modelops.controllers.modelversion.plan import plan

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from modelops.api.modelversion import ModelVersion, OriginDataset
 from modelops.api.reports import EXIT_FINAL
 from modelops.api.tasks import TASK_VARIABLE, CourierTask, FetchTask

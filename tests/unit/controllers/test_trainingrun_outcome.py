@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+
 from modelops.api.base import Model
 from modelops.api.reports import Artifact, CourierReport, Failure, FetchReport
 from modelops.controllers.jobs import JobState

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from modelops.api.modelversion import ModelVersion
 from modelops.api.reports import Artifact, CourierReport
 from modelops.api.trainingrun import TrainingRun, TrainingRunStatus

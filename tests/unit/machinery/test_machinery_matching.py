@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from modelops.machinery.matching import merge_patch, satisfied
 
 JSON = st.recursive(

@@ -1,0 +1,165 @@
+"""The real cluster that integration and e2e tests run on: objects by kubectl, S3 by its Service."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hack import store
+from hack.cluster import places
+from hack.cluster.images import Built
+from hack.deploy import ACCESS_KEY, ENDPOINT, NAMESPACE, SECRET_KEY, wait_for_leader
+from hack.kubectl import Kubectl
+from hack.steps import Problem, Step
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RealCluster:
+    """A cluster with the chart and an S3 server on it."""
+
+    place: places.Cluster
+    kubectl: Kubectl
+    images: dict[str, Built]
+    s3: Any
+
+    def apply(self, *bodies: Body) -> None:
+        """Apply as `kubectl apply --server-side` does. Raises Refused with the API server's words."""
+        for body in bodies:
+            try:
+                self.kubectl.apply(json.dumps(body))
+            except Problem as problem:
+                raise Refused(str(problem)) from problem
+
+    def get(self, kind: str, name: str, namespace: str) -> Body:
+        """An object that must be there."""
+        body = self.kubectl.get(kind, name, namespace)
+        assert body is not None, f"{kind} {namespace}/{name} is not there"
+        return body
+
+    def wait(self, kind: str, name: str, namespace: str, done: Callable[[Body], bool], within: float = 90.0) -> Body:
+        """Wait until an object is so. The failure shows its status."""
+        deadline = time.monotonic() + within
+        body: Body | None = None
+        while time.monotonic() < deadline:
+            body = self.kubectl.get(kind, name, namespace)
+            if body is not None and done(body):
+                return body
+            time.sleep(0.25)
+        shown = json.dumps(body["status"] if body and "status" in body else body, indent=1)
+        raise AssertionError(f"{kind} {namespace}/{name} is not so after {within:.0f} s:\n{shown}")
+
+    def gone(self, kind: str, name: str, namespace: str, within: float = 60.0) -> None:
+        """Wait until an object is gone."""
+        deadline = time.monotonic() + within
+        while self.kubectl.get(kind, name, namespace) is not None:
+            assert time.monotonic() < deadline, f"{kind} {namespace}/{name} is still there after {within:.0f} s"
+            time.sleep(0.25)
+
+    def operator_pod(self) -> Body:
+        """The replica that acts."""
+        return self.get("pod", wait_for_leader(self.kubectl), NAMESPACE)
+
+
+class Refused(Exception):
+    """The API server did not take an object."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """A namespace of one test, with credentials for the store, and a bucket of its own."""
+
+    cluster: RealCluster
+    name: str
+    bucket: str
+
+    def upload(self, key: str, content: str | bytes) -> None:
+        """Put an object into the bucket."""
+        body = content.encode() if isinstance(content, str) else content
+        self.cluster.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def dataset(self, name: str = "data", prefix: str = "data/", **spec: Any) -> Body:
+        """A Dataset of the bucket that looks often."""
+        source = {"bucket": self.bucket, "prefix": prefix, "endpoint": ENDPOINT, "region": "us-east-1"}
+        own = {"source": {"s3": {**source, "secretRef": {"name": "s3"}}}, "interval": "2s", "settle": "0s", **spec}
+        return self.object("Dataset", name, own)
+
+    def run(self, name: str = "train", script: str = "", dataset: str | None = "data", **spec: Any) -> Body:
+        """A TrainingRun of a Python script, in the examples' image."""
+        image = self.cluster.images["examples"].by_digest
+        own: Body = {
+            "trainer": {"image": image, "command": ["python3", "-c", script]},
+            "output": {"model": name, "format": "sklearn"},
+            **spec,
+        }
+        if dataset is not None:
+            own["datasets"] = [{"name": "train", "ref": {"name": dataset}}]
+        return self.object("TrainingRun", name, own)
+
+    def object(self, kind: str, name: str, spec: Body) -> Body:
+        """An object of ours."""
+        metadata = {"name": name, "namespace": self.name}
+        return {"apiVersion": "modelops.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+
+    def apply(self, *bodies: Body) -> None:
+        """Apply objects."""
+        self.cluster.apply(*bodies)
+
+    def get(self, kind: str, name: str) -> Body:
+        """An object that must be there."""
+        return self.cluster.get(kind, name, self.name)
+
+    def wait(self, kind: str, name: str, done: Callable[[Body], bool], within: float = 90.0) -> Body:
+        """Wait until an object is so."""
+        return self.cluster.wait(kind, name, self.name, done, within)
+
+    def listed(self, kind: str, selector: str = "") -> list[Body]:
+        """The objects of a kind."""
+        return self.cluster.kubectl.listed(kind, self.name, selector)
+
+
+def has(type_: str, status: str = "True", reason: str | None = None) -> Callable[[Body], bool]:
+    """Whether a condition is so, of the newest generation."""
+
+    def check(body: Body) -> bool:
+        one = condition(body, type_)
+        return (
+            one is not None
+            and one["status"] == status
+            and reason in (None, one["reason"])
+            and one.get("observedGeneration") == body["metadata"]["generation"]
+        )
+
+    return check
+
+
+def condition(body: Body, type_: str) -> Body | None:
+    """A condition of an object."""
+    found: list[Body] = body.get("status", {}).get("conditions", [])
+    return next((one for one in found if one["type"] == type_), None)
+
+
+def make_space(cluster: RealCluster, name: str, *, versioned: bool = True) -> Space:
+    """A namespace that holds Pods to the restricted standard, with the Secret `s3`, and a bucket of the same name."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}},
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "s3", "namespace": name},
+            "stringData": {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY},
+        },
+    )
+    store.make_bucket(cluster.s3, name, versioned=versioned)
+    return Space(cluster, name, name)
+
+
+def connect(place: places.Cluster, step: Step, images: dict[str, Built]) -> RealCluster:
+    """The cluster, as tests use it."""
+    kubectl = Kubectl(place, step)
+    s3 = store.client(kubectl)
+    store.make_bucket(s3, "modelops")
+    return RealCluster(place, kubectl, images, s3)
