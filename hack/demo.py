@@ -83,9 +83,11 @@ def apply_example(kubectl: Kubectl, step: Step, images: dict[str, Built]) -> Non
     step.note("namespace, Secret, Dataset, TrainingRun, InferenceService")
 
 
-def ask(kubectl: Kubectl, service: str, model: str, request: str, within: float = 30.0) -> tuple[Any, dict[str, str]]:
+def ask(
+    kubectl: Kubectl, service: str, model: str, request: str, *, namespace: str = NAMESPACE, within: float = 30.0
+) -> tuple[Any, dict[str, str]]:
     """Send a request over the Open Inference Protocol v2, through the Service."""
-    body = kubectl.get("service", service, NAMESPACE)
+    body = kubectl.get("service", service, namespace)
     assert body is not None, f"Service {service} is there"
     url = f"http://{body['spec']['clusterIP']}/v2/models/{model}/infer"
     message = urllib.request.Request(url, data=request.encode(), headers={"Content-Type": "application/json"})

@@ -42,6 +42,8 @@ def start_s3(kubectl: Kubectl, step: Step, images: dict[str, Built]) -> None:
 def install(kubectl: Kubectl, step: Step, images: dict[str, Built], values_file: Path) -> None:
     """Install or upgrade the chart, unless the release is exactly this already."""
     values = {
+        # A replica that was killed is replaced within seconds: for demo and tests, not for a busy API server.
+        "election": {"leaseSeconds": 5, "renewSeconds": 4, "retrySeconds": 1},
         "store": {"url": STORE, "endpoint": ENDPOINT, "region": "us-east-1", "secretName": "s3"},
         "images": {
             name: {"registry": "", "repository": image.repository, "tag": image.tag}

@@ -38,15 +38,14 @@ class Kubectl:
 
     def listed(self, kind: str, namespace: str, selector: str = "") -> list[dict[str, Any]]:
         """The objects of a kind."""
-        found: list[dict[str, Any]] = json.loads(self("get", kind, "-n", namespace, "-l", selector, "-o", "json"))[
-            "items"
-        ]
+        text = self("get", kind, "-n", namespace, "-l", selector, "-o", "json")
+        found: list[dict[str, Any]] = json.loads(text)["items"]
         return found
 
     def wait(
         self, kind: str, name: str, namespace: str, done: Callable[[dict[str, Any]], bool], within: float
     ) -> dict[str, Any]:
-        """Wait until an object is as wanted. Its Ready condition is shown meanwhile; Stalled ends the wait with its message."""
+        """Wait until an object is as wanted, and show its Ready condition meanwhile. Stalled ends the wait."""
         deadline = time.monotonic() + within
         seen = "not there yet"
         while time.monotonic() < deadline:

@@ -101,10 +101,10 @@ class Embedded:
         }
         (node.state / "init.json").write_text(json.dumps(setup, indent=1))
         namespaces = ("--mount", "--net", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--mount-proc")
+        init = (sys.executable, "-m", "hack.cluster.init", str(node.state))
         with (node.state / "init.log").open("wb") as log:
             process = subprocess.Popen(
-                ["unshare", *namespaces, "--propagation", "private", "--kill-child=KILL"]
-                + [sys.executable, "-m", "hack.cluster.init", str(node.state)],
+                ["unshare", *namespaces, "--propagation", "private", "--kill-child=KILL", *init],
                 cwd=places.CHECKOUT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -119,9 +119,9 @@ class Embedded:
         children = Path(f"/proc/{unshare}/task/{unshare}/children")
         for _ in range(200):
             with contextlib.suppress(OSError):
-                if found := children.read_text().split():
-                    if os.readlink(f"/proc/{found[0]}/ns/net") != os.readlink("/proc/self/ns/net"):
-                        return int(found[0])
+                for child in children.read_text().split():
+                    if os.readlink(f"/proc/{child}/ns/net") != os.readlink("/proc/self/ns/net"):
+                        return int(child)
             time.sleep(0.02)
         raise Problem(f"the node's first process did not start: see {self.cluster.state / 'init.log'}")
 
@@ -178,23 +178,15 @@ class Embedded:
         raise Problem(f"the node is not Ready after {_READY_WITHIN:.0f} s: see {self.cluster.state / 'logs'}")
 
     def _ready(self, kubernetes: Path) -> bool:
-        path = "{.items[0].status.conditions[?(@.type=='Ready')].status}"
-        command = [
-            kubernetes / "kubectl",
-            "--kubeconfig",
-            self.cluster.kubeconfig,
-            "get",
-            "nodes",
-            "--request-timeout=5s",
-        ]
-        done = subprocess.run([*command, "-o", f"jsonpath={path}"], capture_output=True, text=True, check=False)
-        account = subprocess.run(
-            [kubernetes / "kubectl", "--kubeconfig", self.cluster.kubeconfig]
-            + ["-n", "default", "get", "serviceaccount", "default", "--request-timeout=5s"],
-            capture_output=True,
-            check=False,
-        )
-        return done.stdout.startswith("True") and account.returncode == 0
+        """The node is Ready, and Pods can be admitted."""
+        path = "jsonpath={.items[0].status.conditions[?(@.type=='Ready')].status}"
+        ready = self._kubectl(kubernetes, "get", "nodes", "-o", path)
+        account = self._kubectl(kubernetes, "get", "serviceaccount", "default", "-n", "default", "-o", "name")
+        return ready.startswith("True") and bool(account)
+
+    def _kubectl(self, kubernetes: Path, *arguments: str) -> str:
+        command = [kubernetes / "kubectl", "--kubeconfig", self.cluster.kubeconfig, "--request-timeout=5s", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
     def _import(self, step: Step, archive_file: Path) -> None:
         step.run(*self._ctr_command(), "images", "import", archive_file)

@@ -15,7 +15,7 @@ LOCK = places.CHECKOUT / "requirements" / "dev.txt"
 
 def python(step: Step) -> Path:
     """The interpreter that has everything, and `.venv` as a link to its environment."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this says so to whoever has an older one
         raise Problem(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}")
     root = places.cache() / "python" / key_of(LOCK, sys.version, sys.executable)
     complete = root / "complete"

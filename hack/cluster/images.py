@@ -121,10 +121,9 @@ class _Buildah:
         def make(directory: Path) -> None:
             self._step.note("base: Debian and Python")
             tree = directory / "base.tar"
-            self._step.run(
-                "mmdebstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", "--dpkgopt=path-exclude=/usr/share/doc/*",
-                "--dpkgopt=path-exclude=/usr/share/man/*", "bookworm", tree,
-            )  # fmt: skip
+            without = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man")]
+            what = ("--variant=minbase", f"--include={BASE_PACKAGES}", *without)
+            self._step.run("mmdebstrap", *what, "bookworm", tree)
 
         tree = made_once("images/base", self.base_key, make) / "base.tar"
         if not self._run("images", "-q", "--filter", f"reference={name}").strip():

@@ -58,7 +58,7 @@ class Components:
 
 
 def difference(before: dict[str, str], after: dict[str, str]) -> str:
-    """Which components changed from what to what, as `parameters: {"depth":"3"} → {"depth":"4"}`; empty where none did."""
+    """Which components changed from what to what, as `nonce: none → a`; empty where none did."""
     changed = [
         f"{name}: {_abridged(before.get(name))} → {_abridged(after.get(name))}"
         for name in sorted(before.keys() | after.keys())

@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
+from typing import Any, cast
 
 import kopf
 
@@ -74,7 +75,7 @@ class Runtime:
         namespaces = self._settings.watch_namespaces
         await kopf.operator(
             registry=watching.registry(self._dispatcher.heard),
-            identity=self._identity,
+            identity=cast(Any, self._identity),
             standalone=True,
             clusterwide=not namespaces,
             namespaces=namespaces,

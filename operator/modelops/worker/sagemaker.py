@@ -20,7 +20,7 @@ def config_files(
 def write(ml: Path, files: Mapping[str, Any]) -> None:
     """Write the files, and make the directories that a trainer may expect to find."""
     config = ml / "input" / "config"
-    for directory in (config, ml / "input" / "data", ml / "model", ml / "output", ml / "checkpoints"):
+    for directory in (config, ml / "input" / "data", ml / "model", ml / "output" / "data", ml / "checkpoints"):
         directory.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (config / name).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")

@@ -76,7 +76,7 @@ CASES = [
         gates="True",
         approved="False",
         state="Pending",
-        message=f"kubectl annotate modelversion mortgage-1 modelops.dev/approve={digest('a')}",
+        message=f"modelops.dev/approve={digest('a')} modelops.dev/approved-by=",
     ),
     Case(
         "a person has approved this very artifact",

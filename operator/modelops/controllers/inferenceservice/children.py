@@ -239,7 +239,7 @@ def _proxy(
         },
         # Of Envoy alone, whatever the model does, and patient: ending Envoy costs every request in flight.
         "livenessProbe": {
-            "httpGet": {"path": "/metrics", "port": "stats"},
+            "httpGet": {"path": "/ready", "port": "stats"},
             "initialDelaySeconds": 10,
             "periodSeconds": 10,
             "timeoutSeconds": 5,

@@ -1,7 +1,7 @@
 """May this version serve?"""
 
 from modelops.api.modelversion import ApprovalStatus, GateResult, ModelVersion, ModelVersionStatus
-from modelops.controllers.marks import APPROVE
+from modelops.controllers.marks import APPROVE, APPROVED_BY
 from modelops.controllers.modelversion.approval import approval
 from modelops.controllers.modelversion.gates import evaluate, in_words
 from modelops.controllers.modelversion.observe import Observation
@@ -52,7 +52,8 @@ def _approved(version: ModelVersion, approved: ApprovalStatus) -> Wanted:
 
 def _how_to_approve(version: ModelVersion) -> str:
     digest = version.spec.artifact.digest
-    return f"a person approves with: kubectl annotate modelversion {version.metadata.name} {APPROVE}={digest}"
+    where = f"modelversion {version.metadata.name} -n {version.metadata.namespace}"
+    return f"a person approves with: kubectl annotate {where} {APPROVE}={digest} {APPROVED_BY}=<own user name>"
 
 
 def _mismatch(version: ModelVersion) -> str:

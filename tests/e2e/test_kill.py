@@ -1,0 +1,58 @@
+"""The operator killed with -9 after each step of the chain: the chain completes, and nothing is done twice."""
+
+import time
+from collections.abc import Callable
+
+from support import mortgage, operator_process
+from support.real_cluster import Body, Space, has
+
+
+def test_the_chain_completes_though_the_operator_is_killed_after_each_step(space: Space) -> None:
+    """Losing the process at any instant costs time, never correctness: one Job, one ModelVersion, one Deployment."""
+    space.upload("mortgage/applications.csv", mortgage.data())
+    dataset, run, service = mortgage.manifests(space)
+
+    space.apply(dataset)
+    operator_process.kill_leader(space.cluster)
+    _wait_for_any(space, "jobs", "modelops.dev/dataset=applications")
+    operator_process.kill_leader(space.cluster)
+    space.wait("dataset", "applications", lambda body: "snapshot" in body.get("status", {}), within=120)
+    operator_process.kill_leader(space.cluster)
+
+    space.apply(run)
+    job = _wait_for_any(space, "jobs", "modelops.dev/trainingrun=approval")
+    operator_process.kill_leader(space.cluster)
+    space.wait("job", job["metadata"]["name"], _complete, within=120)
+    operator_process.kill_leader(space.cluster)
+    version = _wait_for_any(space, "modelversions")
+    operator_process.kill_leader(space.cluster)
+
+    space.apply(service)
+    _wait_for_any(space, "deployments")
+    operator_process.kill_leader(space.cluster)
+
+    space.wait("trainingrun", "approval", has("Ready"), within=120)
+    space.wait("inferenceservice", "approvals", mortgage.serves(version["metadata"]["name"]), within=120)
+    assert [one["metadata"]["uid"] for one in space.listed("jobs", "modelops.dev/trainingrun=approval")] == [
+        job["metadata"]["uid"]
+    ]
+    assert [one["metadata"]["uid"] for one in space.listed("modelversions")] == [version["metadata"]["uid"]]
+    assert len(space.listed("deployments")) == 1
+    assert space.get("trainingrun", "approval")["status"]["attempts"] == 1
+    assert len(space.get("dataset", "applications")["status"].get("history", [])) <= 1
+
+
+def _complete(job: Body) -> bool:
+    return any(one["type"] == "Complete" and one["status"] == "True" for one in job["status"].get("conditions", []))
+
+
+def _wait_for_any(space: Space, kind: str, selector: str = "", within: float = 60.0) -> Body:
+    return _first(lambda: space.listed(kind, selector), f"{kind} {selector}", within)
+
+
+def _first(look: Callable[[], list[Body]], what: str, within: float) -> Body:
+    deadline = time.monotonic() + within
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"no {what} after {within:.0f} s"
+        time.sleep(0.1)
+    return found[0]
