@@ -58,9 +58,15 @@ class RealCluster:
             assert time.monotonic() < deadline, f"{kind} {namespace}/{name} is still there after {within:.0f} s"
             time.sleep(0.25)
 
-    def operator_pod(self) -> Body:
-        """The replica that acts."""
-        return self.get("pod", wait_for_leader(self.kubectl), NAMESPACE)
+    def operator_pod(self, within: float = 60.0) -> Body:
+        """The replica that acts. A Lease may still name one that is gone."""
+        deadline = time.monotonic() + within
+        while True:
+            pod = self.kubectl.get("pod", wait_for_leader(self.kubectl), NAMESPACE)
+            if pod is not None and "deletionTimestamp" not in pod["metadata"]:
+                return pod
+            assert time.monotonic() < deadline, f"no replica of the operator acts after {within:.0f} s"
+            time.sleep(0.2)
 
 
 class Refused(Exception):

@@ -75,4 +75,4 @@ def _shown(value: Any) -> str:
 def _abridged(text: str | None) -> str:
     if text is None:
         return "none"
-    return short(text, 12) if text.startswith("sha256:") else text
+    return text[:19] + "…" if text.startswith("sha256:") else text

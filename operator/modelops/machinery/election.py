@@ -41,6 +41,7 @@ class _Lease(LeaseLock):
 
     async def release(self) -> None:
         """Let another replica take over at once."""
+        await self.get(self.name, self.namespace)
         lease = self.lease_reference
         if lease is None or lease.spec is None or lease.spec.holder_identity != self.identity:
             return

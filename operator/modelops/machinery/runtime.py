@@ -41,6 +41,7 @@ class Runtime:
         self._queue = Queue()
         self._freshness = Freshness()
         self._leading = False
+        self._stop = asyncio.Event()
         self._synced = asyncio.Event()
         self._cache = Cache(indexers(controllers))
         self._dispatcher = Dispatcher(self._cache, self._queue, controllers, self._freshness)
@@ -49,16 +50,14 @@ class Runtime:
 
     async def run(self) -> None:
         """Until a signal comes or the Lease is lost. Raises election.LeadershipLost."""
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        self._take_signals()
         web = await health.serve(
             self._settings.http_port, self._freshness, self._queue, lambda: self._leading, self._synced.is_set
         )
         tasks = [
             asyncio.create_task(self._watch(), name="watches"),
             asyncio.create_task(self._lead(), name="election"),
-            asyncio.create_task(stop.wait(), name="signal"),
+            asyncio.create_task(self._stop.wait(), name="signal"),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -74,7 +73,7 @@ class Runtime:
         await self._first_sync()
         namespaces = self._settings.watch_namespaces
         await kopf.operator(
-            registry=watching.registry(self._dispatcher.heard),
+            registry=watching.registry(self._dispatcher.heard, started=self._take_signals),
             identity=cast(Any, self._identity),
             standalone=True,
             clusterwide=not namespaces,
@@ -82,6 +81,11 @@ class Runtime:
             stop_flag=asyncio.Event(),
         )
         raise RuntimeError("kopf ended by itself")
+
+    def _take_signals(self) -> None:
+        """Again once kopf has started: it takes them for itself, and would end the watches before the Lease is given up."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
 
     async def _first_sync(self) -> None:
         started = time.monotonic()

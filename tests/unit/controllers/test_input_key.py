@@ -67,7 +67,7 @@ def test_a_miss_names_what_changed() -> None:
     """A person reads why it was trained again: which component, from what, to what."""
     other = replace(BASE, parameters={"depth": "5"}, datasets={"train": digest("f")}, nonce="n")
     told = difference(BASE.described(), other.described())
-    assert f"dataset train: {'a' * 12} → {'f' * 12}" in told
+    assert f"dataset train: sha256:{'a' * 12}… → sha256:{'f' * 12}…" in told
     assert 'parameters: {"depth":"4"} → {"depth":"5"}' in told
     assert "nonce: none → n" in told
     assert "image" not in told

@@ -237,7 +237,7 @@ CASES = [
         observe(letter="b", status=pinned("a", "Succeeded"), rerunOn=["DatasetChange"]),
         "False JobCreated",
         applies=[f"Job {job_of('b')}"],
-        cache=f"Miss: dataset train: {'a' * 12} → {'b' * 12}",
+        cache=f"Miss: dataset train: sha256:{'a' * 12}… → sha256:{'b' * 12}…",
     ),
     Case(
         "a new snapshot does not end the run that is under way",
