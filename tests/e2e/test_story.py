@@ -2,11 +2,10 @@
 
 import json
 
+from hack import demo
 from support import mortgage, operator_process
 from support.real_cluster import Space, has
 from support.traffic import Traffic
-
-from hack import demo
 
 
 def test_from_data_to_answers_and_on_to_the_next_model(space: Space) -> None:
@@ -50,7 +49,7 @@ def test_from_data_to_answers_and_on_to_the_next_model(space: Space) -> None:
 
 
 def _walk_back_to_the_bytes(space: Space, version: str) -> None:
-    """With kubectl alone, by marks on the Pod, to the object versions in S3; and those are the bytes that were learned."""
+    """By marks alone, from the Pod to the object versions in S3: and those are the bytes that were learned."""
     pods = space.listed("pods", "modelops.dev/inferenceservice=approvals")
     marks = pods[0]["metadata"]["annotations"]
     body = space.get("modelversion", version)

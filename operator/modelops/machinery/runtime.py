@@ -83,7 +83,7 @@ class Runtime:
         raise RuntimeError("kopf ended by itself")
 
     def _take_signals(self) -> None:
-        """Again once kopf has started: it takes them for itself, and would end the watches before the Lease is given up."""
+        """Again once kopf has started, which takes them for itself and would end before the Lease is given up."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
 
