@@ -13,9 +13,9 @@ from support.real_cluster import RealCluster
 def kill_leader(cluster: RealCluster) -> None:
     """kill -9 the replica that acts, and see that it is gone before anything else is done."""
     pod = cluster.operator_pod()
-    pids = _pids(pod["metadata"]["uid"])
-    assert pids, f"no process of Pod {pod['metadata']['name']} is on this machine"
-    for pid in pids:
+    running = pids(pod["metadata"]["uid"])
+    assert running, f"no process of Pod {pod['metadata']['name']} is on this machine"
+    for pid in running:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     # A new Pod, since the kubelet would let a container that was killed often wait for long.
@@ -33,7 +33,8 @@ def restart(cluster: RealCluster) -> None:
         time.sleep(0.2)
 
 
-def _pids(pod_uid: str) -> list[int]:
+def pids(pod_uid: str) -> list[int]:
+    """The operator's processes in a Pod, by this machine's numbers."""
     found = []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():

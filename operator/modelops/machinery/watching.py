@@ -21,7 +21,7 @@ def registry(heard: Heard, started: Callable[[], None]) -> kopf.OperatorRegistry
         _watch(handlers, resource, heard)
 
     @kopf.on.startup(registry=handlers)
-    def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+    async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         started()
         settings.posting.enabled = False
         settings.scanning.disabled = True

@@ -50,10 +50,13 @@ def _approved(version: ModelVersion, approved: ApprovalStatus) -> Wanted:
             return condition("Approved", False, "AwaitingApproval", _how_to_approve(version))
 
 
+_WHOAMI = "\"$(kubectl auth whoami -o jsonpath='{.status.userInfo.username}')\""
+
+
 def _how_to_approve(version: ModelVersion) -> str:
     digest = version.spec.artifact.digest
     where = f"modelversion {version.metadata.name} -n {version.metadata.namespace}"
-    return f"a person approves with: kubectl annotate {where} {APPROVE}={digest} {APPROVED_BY}=<own user name>"
+    return f"a person approves with: kubectl annotate {where} {APPROVE}={digest} {APPROVED_BY}={_WHOAMI}"
 
 
 def _mismatch(version: ModelVersion) -> str:

@@ -1,0 +1,35 @@
+"""Figures: printed as a table, and kept in build/bench.json."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hack.cluster import places
+
+RESULT = places.CHECKOUT / "build" / "bench.json"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value, and the target it is held against, as text."""
+
+    name: str
+    value: float
+    unit: str
+    target: str
+
+
+def keep(figures: list[Figure], file: Path = RESULT) -> None:
+    """Write the figures, in place of older ones of the same names."""
+    file.parent.mkdir(exist_ok=True)
+    before = json.loads(file.read_text()) if file.exists() else []
+    new = {figure.name: asdict(figure) for figure in figures}
+    file.write_text(json.dumps([*(one for one in before if one["name"] not in new), *new.values()], indent=1) + "\n")
+
+
+def table(figures: list[Figure]) -> str:
+    """For people."""
+    rows = [("name", "value", "unit", "target")]
+    rows += [(one.name, f"{one.value:,.2f}".rstrip("0").rstrip("."), one.unit, one.target) for one in figures]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
