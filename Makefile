@@ -44,7 +44,7 @@ crds: python ## Generate the CRDs from the models
 
 .PHONY: bench
 bench: python ## Benchmarks, printed and kept in build/bench.json (ONLY=name runs one)
-	@$(VENV) -m hack.bench $(ONLY)
+	@$(VENV) -m bench $(ONLY)
 
 .PHONY: lock
 lock: python ## Lock the requirements again, with hashes

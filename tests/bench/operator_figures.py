@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
+
 from support import operator_process
 from support.real_cluster import RealCluster
 
@@ -23,6 +24,8 @@ class Figures:
     errors: float
     """API calls that ended with 4xx or 5xx."""
     queue: float
+    objects: float
+    """In the cache."""
 
 
 def look(cluster: RealCluster) -> Figures:
@@ -41,6 +44,7 @@ def look(cluster: RealCluster) -> Figures:
             one.value for one in calls if one.labels["verb"] in _WRITES and one.labels["resource"] not in ("events",)
         ),
         errors=sum(one.value for one in calls if one.labels["code"][0] in "045"),
+        objects=sum(one.value for one in samples if one.name == "modelops_cached_objects"),
         queue=next((one.value for one in samples if one.name == "modelops_queue_depth"), 0.0),
     )
 

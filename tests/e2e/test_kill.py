@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
+from hack.deploy import NAMESPACE, RELEASE
 from support import mortgage, operator_process
 from support.real_cluster import Body, Space, has
 
@@ -56,3 +58,21 @@ def _first(look: Callable[[], list[Body]], what: str, within: float) -> Body:
         assert time.monotonic() < deadline, f"no {what} after {within:.0f} s"
         time.sleep(0.1)
     return found[0]
+
+
+def test_a_replica_that_is_told_to_end_gives_the_lease_up(space: Space) -> None:
+    """An upgrade or a node drain does not wait for the Lease to expire: the old replica clears it as it goes."""
+    kubectl = space.cluster.kubectl
+    leader = space.cluster.operator_pod()["metadata"]["name"]
+    kubectl("delete", "pod", leader, "-n", NAMESPACE, "--wait=false")
+    held: list[Body] = []
+
+    def by_another(lease: Body) -> bool:
+        held.append(lease["spec"])
+        return lease["spec"].get("holderIdentity") not in (None, "", leader)
+
+    after = space.cluster.wait("lease", RELEASE, NAMESPACE, by_another)["spec"]
+    last = [one for one in held if one.get("holderIdentity") == leader]
+    if last:
+        renewed, taken = (datetime.fromisoformat(one) for one in (last[-1]["renewTime"], after["acquireTime"]))
+        assert taken - renewed < timedelta(seconds=after["leaseDurationSeconds"]), "the Lease was left to expire"

@@ -72,18 +72,26 @@ class Runtime:
     async def _watch(self) -> None:
         await self._first_sync()
         namespaces = self._settings.watch_namespaces
+        running = asyncio.Event()
+        signals = asyncio.create_task(self._take_signals_back(running), name="signals")
         await kopf.operator(
-            registry=watching.registry(self._dispatcher.heard, started=self._take_signals),
+            registry=watching.registry(self._dispatcher.heard),
             identity=cast(Any, self._identity),
             standalone=True,
             clusterwide=not namespaces,
             namespaces=namespaces,
+            ready_flag=running,
             stop_flag=asyncio.Event(),
         )
+        signals.cancel()
         raise RuntimeError("kopf ended by itself")
 
+    async def _take_signals_back(self, running: asyncio.Event) -> None:
+        """kopf takes them for itself, and would end the watches long before the Lease is given up."""
+        await running.wait()
+        self._take_signals()
+
     def _take_signals(self) -> None:
-        """Again once kopf has started, which takes them for itself and would end before the Lease is given up."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
 

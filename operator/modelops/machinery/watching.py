@@ -14,7 +14,7 @@ _PAGE = 500
 _STREAM_SECONDS = 300
 
 
-def registry(heard: Heard, started: Callable[[], None]) -> kopf.OperatorRegistry:
+def registry(heard: Heard) -> kopf.OperatorRegistry:
     """kopf's handlers: one `on.event` a resource, which kopf neither retries nor keeps state for."""
     handlers = kopf.OperatorRegistry()
     for resource in WATCHED:
@@ -22,7 +22,6 @@ def registry(heard: Heard, started: Callable[[], None]) -> kopf.OperatorRegistry
 
     @kopf.on.startup(registry=handlers)
     async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-        started()
         settings.posting.enabled = False
         settings.scanning.disabled = True
         settings.queueing.idle_timeout = 0.5

@@ -1,0 +1,160 @@
+"""`make bench [ONLY=name]`: the controllers under load, on the real cluster of the tests.
+
+`trainingruns_500`: 500 TrainingRuns created at once, whose Pods no node takes, until 500 Jobs exist. `restart`: the
+operator started again with all of that settled. ONLY names one of the two, or one of their figures.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+
+from kubernetes.aio import client, config
+
+from bench import operator_figures
+from bench.report import Figure, keep, table
+from hack.cluster import places
+from hack.cluster.__main__ import node
+from hack.deploy import NAMESPACE, RELEASE, deploy
+from hack.steps import Step, Steps
+from support import operator_process, real_cluster
+from support.real_cluster import RealCluster
+
+RUNS = 500
+_SPACE = "bench"
+_AT_ONCE = 32
+_GROUP = ("modelops.dev", "v1alpha1", _SPACE, "trainingruns")
+
+
+async def trainingruns_500(cluster: RealCluster) -> list[Figure]:
+    """From the first creation until all Jobs exist; then what each run cost in writes until nothing changes."""
+    await _remove(cluster)
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _SPACE}})
+    before = operator_figures.look(cluster)
+    async with await _api(cluster) as api:
+        started = time.monotonic()
+        await _create(api)
+        created = time.monotonic() - started
+        await _until(lambda: _count_jobs(api), RUNS)
+        seconds = time.monotonic() - started
+    at_jobs = operator_figures.look(cluster)
+    await _settled(cluster)
+    after = operator_figures.look(cluster)
+    return [
+        Figure("trainingruns_500_created", created, "s", "how long the client took to create them"),
+        Figure("trainingruns_500_jobs", seconds, "s", "< 3 (Kubeflow Trainer 12.3, raised limits 9.9)"),
+        Figure("trainingruns_500_cpu", at_jobs.cpu_seconds - before.cpu_seconds, "CPU s", "< 2 (Trainer 4.5 to 5.9)"),
+        Figure("trainingruns_500_rss", after.rss_peak_mib, "MiB", "< 120 (Trainer 74 + 85)"),
+        Figure("trainingruns_500_api_errors", after.errors - before.errors, "calls", "0"),
+        Figure("writes_per_run_pending", (after.writes - before.writes) / RUNS, "writes", "<= 6 until it has finished"),
+    ]
+
+
+async def restart(cluster: RealCluster) -> list[Figure]:
+    """Both replicas ended, with everything settled."""
+    if len(cluster.kubectl.listed("trainingruns", _SPACE)) < RUNS:
+        await trainingruns_500(cluster)
+    cluster.kubectl("scale", "deployment", RELEASE, "-n", NAMESPACE, "--replicas=0")
+    cluster.kubectl("wait", "--for=delete", "pod", "--all", "-n", NAMESPACE, "--timeout=60s")
+    started = time.monotonic()
+    cluster.kubectl("scale", "deployment", RELEASE, "-n", NAMESPACE, "--replicas=2")
+    cluster.kubectl("rollout", "status", f"deployment/{RELEASE}", "-n", NAMESPACE, "--timeout=120s")
+    await _settled(cluster)
+    seconds = time.monotonic() - started
+    after = operator_figures.look(cluster)
+    return [
+        Figure("restart_objects", after.objects, "objects", "settled, in the cache"),
+        Figure("restart_ready", seconds, "s", "< 15, Pod start and election included"),
+        Figure("restart_writes", after.writes, "writes", "0"),
+        Figure("restart_cpu", after.cpu_seconds, "CPU s", ""),
+        Figure("restart_rss", after.rss_peak_mib, "MiB", "< 200"),
+    ]
+
+
+SCENARIOS = {"trainingruns_500": trainingruns_500, "restart": restart}
+
+
+async def _settled(cluster: RealCluster, quiet_seconds: float = 6.0) -> None:
+    """Until the operator has written nothing for a while and nothing waits."""
+    last, since = -1.0, time.monotonic()
+    while time.monotonic() - since < quiet_seconds:
+        await asyncio.sleep(0.5)
+        seen = operator_figures.look(cluster)
+        if seen.writes != last or seen.queue:
+            last, since = seen.writes, time.monotonic()
+
+
+async def _api(cluster: RealCluster) -> client.ApiClient:
+    configuration = client.Configuration()
+    await config.load_kube_config(config_file=str(cluster.place.kubeconfig), client_configuration=configuration)
+    configuration.connection_pool_maxsize = _AT_ONCE
+    return client.ApiClient(configuration)
+
+
+async def _create(api: client.ApiClient) -> None:
+    objects = client.CustomObjectsApi(api)
+    free = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(number: int) -> None:
+        async with free:
+            await objects.create_namespaced_custom_object(*_GROUP, body=_run(number))
+
+    await asyncio.gather(*(one(number) for number in range(RUNS)))
+
+
+def _run(number: int) -> dict[str, object]:
+    return {
+        "apiVersion": "modelops.dev/v1alpha1",
+        "kind": "TrainingRun",
+        "metadata": {"name": f"run-{number:04}"},
+        "spec": {
+            "parameters": {"number": str(number)},
+            "trainer": {"image": "localhost/bench/none@sha256:" + "0" * 64, "command": ["true"]},
+            "pod": {"nodeSelector": {"modelops.dev/bench": "no-node-has-this"}},
+            "output": {"model": "bench", "format": "sklearn"},
+        },
+    }
+
+
+async def _count_jobs(api: client.ApiClient) -> int:
+    answer = await client.BatchV1Api(api).list_namespaced_job_without_preload_content(_SPACE, limit=1)
+    page = json.loads(await answer.read())
+    return len(page["items"]) + int(page["metadata"].get("remainingItemCount", 0))
+
+
+async def _until(count: Callable[[], "asyncio.Future[int]"], wanted: int, within: float = 120.0) -> None:
+    deadline = time.monotonic() + within
+    while await count() < wanted:
+        assert time.monotonic() < deadline, f"fewer than {wanted} Jobs after {within:.0f} s"
+        await asyncio.sleep(0.02)
+
+
+async def _remove(cluster: RealCluster) -> None:
+    cluster.kubectl("delete", "namespace", _SPACE, "--ignore-not-found", "--wait=true", "--timeout=300s")
+
+
+def main() -> int:
+    only = sys.argv[1] if len(sys.argv) > 1 else ""
+    chosen = {name: run for name, run in SCENARIOS.items() if not only or only.startswith(name)}
+    if not chosen:
+        print(f"no benchmark is called {only}; there are {', '.join(SCENARIOS)}", file=sys.stderr)
+        return 2
+    place = places.Cluster("test")
+    steps = Steps(place.logs)
+    images = deploy(place, steps)
+    step = Step("bench", place.logs / "bench.log")
+    cluster = real_cluster.connect(place, step, images)
+    operator_process.restart(cluster)
+    figures: list[Figure] = []
+    for name, run in chosen.items():
+        with steps.step(f"Benchmark {name}"):
+            figures += asyncio.run(run(cluster))
+    keep(figures)
+    print("\n" + table(figures) + "\n")
+    node(place).down(steps)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
