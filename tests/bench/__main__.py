@@ -152,7 +152,8 @@ def main() -> int:
             figures += asyncio.run(run(cluster))
     keep(figures)
     print("\n" + table(figures) + "\n")
-    node(place).down(steps)
+    if "--keep" not in sys.argv:
+        node(place).down(steps)
     return 0
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import ssl
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,8 +13,8 @@ from modelops.api.crds import KINDS
 from modelops.api.kinds import API_VERSION
 
 Body = dict[str, Any]
+_ADDED = ("Checked value must be of type", "some validation rules were not checked")
 _PLURALS = {kind.__name__: kind.plural for kind in KINDS}
-_NOT_ALL_CHECKED = "some validation rules were not checked because the object was invalid"
 
 
 class ApiServer:
@@ -26,25 +25,27 @@ class ApiServer:
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         self._http = httpx.Client(base_url=cluster["server"], verify=_context(cluster, user), timeout=30)
 
-    def create(self, body: Body, namespace: str, *, dry_run: bool = True, unknown: str = "Strict") -> httpx.Response:
+    def create(
+        self, body: Body, namespace: str, user: str | None = None, *, dry_run: bool = True, unknown: str = "Strict"
+    ) -> httpx.Response:
         """What it answers to a new object. `dry_run`: it is checked like any other, and not kept."""
         asked = {"fieldValidation": unknown, **({"dryRun": "All"} if dry_run else {})}
-        return self._http.post(_path(body["kind"], namespace), params=asked, json=body)
+        who = {"Impersonate-User": user} if user is not None else {}
+        return self._http.post(_path(body["kind"], namespace), params=asked, json=body, headers=who)
 
-    def replace(self, body: Body) -> httpx.Response:
-        """What it answers to an object that takes the place of the one of its name."""
-        meta = body["metadata"]
-        return self._http.put(_path(body["kind"], meta["namespace"], meta["name"]), json=body)
-
-    def annotate(
-        self, kind: str, namespace: str, name: str, annotations: Mapping[str, str | None], user: str, *groups: str
+    def change(
+        self, kind: str, namespace: str, name: str, change: Body, user: str | None = None, *groups: str
     ) -> httpx.Response:
-        """What it answers to somebody who sets annotations; None takes one away."""
-        who = [("Impersonate-User", user), *(("Impersonate-Group", group) for group in groups)]
+        """What it answers to a change (a JSON merge patch) by its administrator, or by somebody else."""
+        who = [("Impersonate-User", user)] if user is not None else []
         return self._http.patch(
             _path(kind, namespace, name),
-            json={"metadata": {"annotations": dict(annotations)}},
-            headers=[("Content-Type", "application/merge-patch+json"), *who],
+            json=change,
+            headers=[
+                ("Content-Type", "application/merge-patch+json"),
+                *who,
+                *(("Impersonate-Group", group) for group in groups),
+            ],
         )
 
     def definition(self, plural: str) -> Body:
@@ -60,10 +61,13 @@ class ApiServer:
 
 
 def causes(answer: httpx.Response) -> list[str]:
-    """What is wrong with an object, as `field: message`, without the note that more may be."""
+    """What is wrong with an object, as `field: message`, without what Kubernetes adds: that the same value cannot be
+    checked further, and that more may be wrong."""
     assert answer.status_code == 422, f"{answer.status_code}: {answer.text[:2000]}"
     found = answer.json()["details"].get("causes", [])
-    return [f"{one['field']}: {one['message']}" for one in found if _NOT_ALL_CHECKED not in one["message"]]
+    return [
+        f"{one['field']}: {one['message']}" for one in found if not any(words in one["message"] for words in _ADDED)
+    ]
 
 
 def said(answer: httpx.Response) -> str:

@@ -14,7 +14,10 @@ JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 
 @dataclass(frozen=True)
 class JobState:
-    """One Job's state. `ended_because` and `message` are the Job controller's own words, `ended_at` its time."""
+    """One Job's state. `ended_because` and `message` are the Job controller's own words, `ended_at` its time.
+
+    `attempts` counts the Pod that a new Job is about to make.
+    """
 
     key: Key
     uid: str
@@ -53,7 +56,7 @@ def job_state(body: Body, pods: Iterable[Body]) -> JobState:
         ended_because=end.get("reason", ""),
         message=end.get("message", ""),
         ended_at=end.get("lastTransitionTime", ""),
-        attempts=status.get("failed", 0) + status.get("succeeded", 0) + status.get("active", 0),
+        attempts=max(1, status.get("failed", 0) + status.get("succeeded", 0) + status.get("active", 0)),
         pods=tuple(pod_state(pod) for pod in pods),
     )
 

@@ -11,7 +11,7 @@ from modelops.controllers.trainingrun import children
 from modelops.controllers.trainingrun.inputs import Missing, Taken, wanted
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.outcome import Failure, Lost, Success, never_started, outcome
-from modelops.controllers.trainingrun.progress import progress
+from modelops.controllers.trainingrun.progress import created, progress
 from modelops.lineage.input_key import difference
 from modelops.machinery.conditions import (
     READY,
@@ -157,14 +157,13 @@ def _to_start(case: Case) -> Plan | None:
     if case.job is not None:
         return None
     status = case.status.model_copy(
-        update={"job": case.job_name, "attempts": 0, "cache": CacheResult(result="Miss", reason=_why_missed(case))}
+        update={"job": case.job_name, "attempts": 1, "cache": CacheResult(result="Miss", reason=_why_missed(case))}
     )
-    message = f"Job {case.job_name} is created; {status.cache.reason}" if status.cache else ""
     return Plan(
         apply=(children.job(case.seen.run, case.taken, case.seen.settings, case.job_name),),
         delete=tuple(job.delete for job in case.seen.jobs),
         status=status,
-        conditions=_conditions(case, *in_progress("JobCreated", message)),
+        conditions=_conditions(case, *created(case.job_name)),
     )
 
 
