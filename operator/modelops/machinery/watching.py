@@ -8,6 +8,7 @@ from typing import Any
 import kopf
 
 from modelops.machinery.resources import WATCHED, Body, Resource
+from modelops.machinery.stateless import NoDiffBase, NoProgress
 
 Heard = Callable[[Resource, str | None, Body], None]
 _PAGE = 500
@@ -24,6 +25,8 @@ def registry(heard: Heard) -> kopf.OperatorRegistry:
     async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False
         settings.scanning.disabled = True
+        settings.persistence.diffbase_storage = NoDiffBase()
+        settings.persistence.progress_storage = NoProgress()
         settings.queueing.idle_timeout = 0.5
         settings.watching.chunk_size = _PAGE
         settings.watching.server_timeout = _STREAM_SECONDS
