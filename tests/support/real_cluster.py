@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from hack import store
@@ -169,3 +170,8 @@ def connect(place: places.Cluster, step: Step, images: dict[str, Built]) -> Real
     s3 = store.client(kubectl)
     store.make_bucket(s3, "modelops")
     return RealCluster(place, kubectl, images, s3)
+
+
+def moment(text: str) -> datetime:
+    """The time that Kubernetes wrote."""
+    return datetime.fromisoformat(text)

@@ -21,6 +21,7 @@ from modelops.api.types import (
     Text,
     Timestamp,
     Uri,
+    at_least,
 )
 
 
@@ -35,7 +36,7 @@ class DatasetSpec(Model):
     """Where the data lives, how often to look, and what it must look like."""
 
     model_config = rules(
-        ("duration(self.interval) >= duration('1s')", "interval must be at least 1s"),
+        at_least("interval", "1s"),
     )
 
     source: DatasetSource
@@ -147,7 +148,7 @@ class Dataset(Kind):
     """Where data lives and what it must look like. Every state of it is pinned by digest, checked and profiled."""
 
     plural: ClassVar[str] = "datasets"
-    short_names: ClassVar[tuple[str, ...]] = ("ds",)
+    short_names: ClassVar[tuple[str, ...]] = ("dset",)
     columns: ClassVar[tuple[PrinterColumn, ...]] = (
         PrinterColumn("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
         PrinterColumn("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),

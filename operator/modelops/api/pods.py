@@ -50,7 +50,7 @@ class EnvVar(Model):
 
 
 Environment = Annotated[list[EnvVar], Field(max_length=64), list_map("name")]
-Quantities = Annotated[dict[Annotated[str, StringConstraints(max_length=253)], Quantity], Field(max_length=16)]
+Quantities = Annotated[dict[str, Quantity], Field(max_length=16)]
 
 
 class Resources(Model):
@@ -83,7 +83,7 @@ class PodOptions(Model):
     service_account_name: Annotated[str, StringConstraints(max_length=253)] | None = None
     """The ServiceAccount, for workload identity. Its token is not mounted."""
     node_selector: Annotated[
-        dict[Annotated[str, StringConstraints(max_length=316)], Annotated[str, StringConstraints(max_length=63)]],
+        dict[str, Annotated[str, StringConstraints(max_length=63)]],
         Field(max_length=32),
     ] = Field(default_factory=dict)
     """Labels that a node must have."""

@@ -22,6 +22,7 @@ from modelops.api.types import (
     Text,
     Timestamp,
     Uri,
+    at_least,
 )
 
 
@@ -113,10 +114,7 @@ class TrainingRunSpec(Model):
     """What the run produces."""
 
     model_config = rules(
-        (
-            "!has(self.timeout) || duration(self.timeout) >= duration('1s')",
-            "timeout must be at least 1s; leave it out for no limit",
-        ),
+        at_least("timeout", "1s", "; leave it out for no limit"),
         (
             "!has(self.rerunOn) || self.rerunOn.size() == 0 || (has(self.datasets) && self.datasets.size() > 0)",
             "rerunOn DatasetChange needs at least one entry in datasets",

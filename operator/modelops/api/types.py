@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from modelops.api.base import Model
 from modelops.api.durations import parse_duration
-from modelops.api.markers import list_map, rules
+from modelops.api.markers import Rule, list_map, rules
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
@@ -24,6 +24,17 @@ Quantity = Annotated[
 ]
 
 
+DURATION_PATTERN = "^([0-9]{1,5}([.][0-9]{1,3})?(ms|s|m|h))+$"
+"""Of at most five digits a part: what is longer overflows what CEL and Python can count."""
+
+
+def at_least(field: str, shortest: str, advice: str = "") -> Rule:
+    """A rule for a duration, silent where the pattern has already refused it: one mistake is told once."""
+    value = f"self.{field}"
+    fine = f"!has({value}) || !{value}.matches('{DURATION_PATTERN}') || duration({value}) >= duration('{shortest}')"
+    return fine, f"{field} must be at least {shortest}{advice}"
+
+
 def _is_duration(text: str) -> str:
     parse_duration(text)
     return text
@@ -31,7 +42,7 @@ def _is_duration(text: str) -> str:
 
 DurationText = Annotated[
     str,
-    StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$", max_length=32),
+    StringConstraints(pattern=DURATION_PATTERN, max_length=32),
     AfterValidator(_is_duration),
 ]
 """A Go duration such as 90s, 5m or 1h30m."""
@@ -147,10 +158,10 @@ class Condition(Model):
 Conditions = Annotated[list[Condition], Field(max_length=16), list_map("type")]
 StringMap = Annotated[
     dict[
-        Annotated[str, StringConstraints(max_length=256)],
+        str,
         Annotated[str, StringConstraints(max_length=4096)],
     ],
     Field(max_length=128),
 ]
-Metrics = Annotated[dict[Annotated[str, StringConstraints(max_length=64)], float], Field(max_length=50)]
+Metrics = Annotated[dict[str, float], Field(max_length=50)]
 Opaque = dict[str, Any]
