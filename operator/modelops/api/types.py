@@ -16,10 +16,16 @@ Text = Annotated[str, StringConstraints(max_length=1024)]
 LongText = Annotated[str, StringConstraints(max_length=32768)]
 Uri = Annotated[str, StringConstraints(pattern=r"^s3://.+", max_length=2048)]
 Timestamp = Annotated[str, StringConstraints(max_length=40), Field(json_schema_extra={"format": "date-time"})]
+_QUANTITY = "^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$"
 Quantity = Annotated[
     str | int,
     WithJsonSchema(
-        {"x-kubernetes-int-or-string": True, "maxLength": 64, "anyOf": [{"type": "integer"}, {"type": "string"}]}
+        {
+            "x-kubernetes-int-or-string": True,
+            "maxLength": 64,
+            "pattern": _QUANTITY,
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+        }
     ),
 ]
 

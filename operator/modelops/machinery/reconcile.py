@@ -54,11 +54,19 @@ class Reconciler:
         return plan.again_in
 
     async def show_error(self, controller: Controller, key: Key, error: Exception) -> None:
-        """Show in the status that reconciling goes on failing."""
-        parent = self._cache.parsed(key, controller.kind)
-        if parent is not None and parent.metadata.deletion_timestamp is None:
-            shown = conditions.in_progress("ReconcileError", f"{error} (retried with growing pauses)")
-            await self._write_status(controller, key, parent, Plan(conditions=shown))
+        """Show in the status that reconciling goes on failing. The spec is not read: it may be what cannot be read."""
+        body = self._cache.body(key)
+        if body is None or body["metadata"].get("deletionTimestamp"):
+            return
+        told = body.get("status", {}).get("conditions", [])
+        before = [Condition.model_validate(one) for one in told]
+        wanted = conditions.in_progress("ReconcileError", f"{error} (retried with growing pauses)")
+        generation = body["metadata"].get("generation", 0)
+        shown = [one.wire() for one in conditions.merged(before, wanted, generation, datetime.now(UTC))]
+        if shown != told:
+            patch = {"metadata": {"uid": body["metadata"]["uid"]}, "status": {"conditions": shown}}
+            answer = await self._kube.patch_status(controller.resource, key.namespace, key.name, patch)
+            self._dispatcher.wrote(controller.resource, answer, key)
 
     def _world(self) -> World:
         return World(self._cache, self._kube, self._settings, datetime.now(UTC), self._dispatcher.wake)

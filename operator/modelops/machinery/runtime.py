@@ -1,7 +1,6 @@
 """The operator as a process: watches always, and, while it leads, workers and resyncs."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -158,12 +157,21 @@ class Runtime:
                 error,
                 failures,
             )
+            if not error.conflict:
+                await self._show_lasting(controller, key, error, failures)
         except Exception as error:
             result = "bug"
             failures = self._queue.failed(key)
             _log.exception("%s: reconciling failed (try %d)", key, failures)
-            if failures >= _SHOW_ERROR_AFTER:
-                with contextlib.suppress(ApiError):
-                    await self._reconciler.show_error(controller, key, error)
+            await self._show_lasting(controller, key, error, failures)
         metrics.RECONCILES.labels(kind=key.kind, result=result).inc()
         metrics.RECONCILE_SECONDS.labels(kind=key.kind).observe(time.monotonic() - started)
+
+    async def _show_lasting(self, controller: Controller, key: Key, error: Exception, failures: int) -> None:
+        """An error that lasts is shown to whoever looks at the object. Showing it must never end the operator."""
+        if failures < _SHOW_ERROR_AFTER:
+            return
+        try:
+            await self._reconciler.show_error(controller, key, error)
+        except Exception as another:
+            _log.warning("%s: the error could not be shown: %s", key, another)
