@@ -12,7 +12,7 @@ import pytest
 from modelops.api.tasks import S3Place
 from modelops.store.listing import probe
 
-HMDA = Path("/work/shared/data/hmda.csv")
+HMDA = Path(__file__).parents[3] / "examples" / "mortgage" / "data" / "applications.csv"
 DATA = HMDA.read_bytes() if HMDA.exists() else b'"","dir","black","deny"\n"1",0.2,"no","no"\n'
 
 

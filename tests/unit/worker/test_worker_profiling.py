@@ -13,7 +13,7 @@ from modelops.api.types import Column
 from modelops.worker.profiling import Profile, apportioned
 from modelops.worker.tables import Faults, read
 
-HMDA = Path("/work/shared/data/hmda.csv")
+HMDA = Path(__file__).parents[3] / "examples" / "mortgage" / "data" / "applications.csv"
 
 
 def profiled(tmp_path: Path, *contents: bytes, columns: tuple[dict, ...] = ()) -> dict[str, dict]:
