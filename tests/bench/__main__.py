@@ -60,8 +60,7 @@ async def restart(cluster: RealCluster) -> list[Figure]:
     started = time.monotonic()
     cluster.kubectl("scale", "deployment", RELEASE, "-n", NAMESPACE, "--replicas=2")
     cluster.kubectl("rollout", "status", f"deployment/{RELEASE}", "-n", NAMESPACE, "--timeout=120s")
-    await _settled(cluster)
-    seconds = time.monotonic() - started
+    seconds = await _settled(cluster) - started
     after = operator_figures.look(cluster)
     return [
         Figure("restart_objects", after.objects, "objects", "settled, in the cache"),
@@ -75,14 +74,15 @@ async def restart(cluster: RealCluster) -> list[Figure]:
 SCENARIOS = {"trainingruns_500": trainingruns_500, "restart": restart}
 
 
-async def _settled(cluster: RealCluster, quiet_seconds: float = 6.0) -> None:
-    """Until the operator has written nothing for a while and nothing waits."""
+async def _settled(cluster: RealCluster, quiet_seconds: float = 6.0) -> float:
+    """Until the operator has written nothing for a while and nothing waits. Since when, on the monotonic clock."""
     last, since = -1.0, time.monotonic()
     while time.monotonic() - since < quiet_seconds:
         await asyncio.sleep(0.5)
         seen = operator_figures.look(cluster)
         if seen.writes != last or seen.queue:
             last, since = seen.writes, time.monotonic()
+    return since
 
 
 async def _api(cluster: RealCluster) -> client.ApiClient:
