@@ -7,9 +7,7 @@ import tempfile
 from pathlib import Path
 
 from hack.cluster import machine, places
-from hack.cluster.content import key_of, made_once
-from hack.cluster.embedded import Embedded
-from hack.cluster.kind import Kind
+from hack.cluster.__main__ import node
 from hack.steps import Problem, Step, Steps
 
 _PYTHON = Path(sys.executable)
@@ -42,8 +40,7 @@ def lint(steps: Steps, cluster: places.Cluster) -> None:
     with steps.step("Generated files") as step:
         _generated(step)
     with steps.step("Helm") as step:
-        node = Kind(cluster) if machine.docker_answers() else Embedded(cluster)
-        node.programs(step)
+        node(cluster).programs(step)
         helm = places.CHECKOUT / ".cluster" / "bin" / "helm"
         step.run(
             helm, "lint", "--strict", places.CHECKOUT / "helm" / "modelops", "--set", "store.url=s3://bucket/prefix"
@@ -64,15 +61,7 @@ def _generated(step: Step) -> None:
 
 def static_tools(step: Step) -> dict[str, str]:
     """busybox and tini for the tests of the worker's scripts, from Debian's packages, unpacked and not installed."""
-
-    def unpack(directory: Path) -> None:
-        step.run("apt-get", "-q", "update")
-        step.run("apt-get", "-q", "download", "busybox-static", "tini", cwd=directory)
-        for package in directory.glob("*.deb"):
-            step.run("dpkg-deb", "-x", package, directory)
-            package.unlink()
-
-    root = made_once("tools", key_of("busybox-static", "tini"), unpack)
+    root = machine.unpacked(step, "tools", "busybox-static", "tini")
     return {
         "MODELOPS_TEST_BUSYBOX": str(root / "bin" / "busybox"),
         "MODELOPS_TEST_TINI": str(root / "usr" / "bin" / "tini-static"),

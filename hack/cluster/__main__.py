@@ -17,7 +17,7 @@ def node(cluster: places.Cluster) -> Node:
 
 
 def build_images(cluster: places.Cluster, steps: Steps) -> list[images.Built]:
-    """Build what has changed, list it in images.json, and put into the node what it has not got."""
+    """Build what has changed, and list all of it in images.json."""
     machine_ = node(cluster)
     with steps.step("Images") as step:
         if isinstance(machine_, Embedded):

@@ -57,13 +57,8 @@ class Embedded:
     def programs(self, step: Step) -> Path:
         """Kubernetes' programs, with kubectl and helm where a person finds them."""
         kubernetes = binaries.node(step)
-        directory = places.CHECKOUT / ".cluster" / "bin"
-        directory.mkdir(parents=True, exist_ok=True)
         for name in ("kubectl", "helm"):
-            link = directory / name
-            if not link.is_symlink() or link.readlink() != kubernetes / name:
-                link.unlink(missing_ok=True)
-                link.symlink_to(kubernetes / name)
+            places.offer(name, kubernetes / name)
         return kubernetes
 
     def down(self, steps: Steps) -> None:

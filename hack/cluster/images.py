@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,8 +175,3 @@ class _Docker:
         dockerfile = places.CHECKOUT / image.dockerfile
         self._step.run("docker", "build", "-f", dockerfile, "-t", name, *parent, *target, places.CHECKOUT)
         return Built(image.name, key, self._step.run("docker", "image", "inspect", "-f", "{{.Id}}", name).strip())
-
-
-def forget() -> None:
-    """Remove buildah's storage, which only speeds up the next build."""
-    shutil.rmtree(places.cache() / "buildah", ignore_errors=True)

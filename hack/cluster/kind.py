@@ -36,14 +36,9 @@ class Kind:
 
     def programs(self, step: Step) -> None:
         """kubectl and helm where a person finds them: this machine's, or our own."""
-        directory = places.CHECKOUT / ".cluster" / "bin"
-        directory.mkdir(parents=True, exist_ok=True)
         for name in ("kubectl", "helm"):
             found = shutil.which(name)
-            program = Path(found) if found else binaries.node(step) / name
-            link = directory / name
-            link.unlink(missing_ok=True)
-            link.symlink_to(program)
+            places.offer(name, Path(found) if found else binaries.node(step) / name)
 
     def down(self, steps: Steps) -> None:
         """The container is gone."""

@@ -22,8 +22,6 @@ PROGRAMS = {
     "/usr/lib/cni/ptp": "containernetworking-plugins",
 }
 """A program that is needed → the Debian package that brings it."""
-UNPACKED = ("etcd-server",)
-"""Packages that are unpacked and not installed: installing them would start a service on this machine."""
 
 
 def docker_answers() -> bool:
@@ -61,13 +59,18 @@ def install(step: Step) -> None:
 
 
 def etcd(step: Step) -> Path:
-    """The etcd program."""
+    """The etcd program. Installing its package would start a service on this machine."""
+    return unpacked(step, "etcd", "etcd-server") / "usr" / "bin" / "etcd"
+
+
+def unpacked(step: Step, kind: str, *packages: str) -> Path:
+    """A directory with the files of Debian packages, which are not installed."""
 
     def unpack(directory: Path) -> None:
         step.run("apt-get", "-q", "update")
-        step.run("apt-get", "-q", "download", *UNPACKED, cwd=directory)
+        step.run("apt-get", "-q", "download", *packages, cwd=directory)
         for package in directory.glob("*.deb"):
             step.run("dpkg-deb", "-x", package, directory)
             package.unlink()
 
-    return made_once("etcd", key_of(*UNPACKED), unpack) / "usr" / "bin" / "etcd"
+    return made_once(kind, key_of(*packages), unpack)

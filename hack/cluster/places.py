@@ -13,6 +13,15 @@ def cache() -> Path:
     return Path(os.environ.get("MODELOPS_CACHE") or Path.home() / ".cache" / "modelops")
 
 
+def offer(name: str, program: Path) -> None:
+    """Put a program where a person finds it: .cluster/bin."""
+    link = CHECKOUT / ".cluster" / "bin" / name
+    if not link.is_symlink() or link.readlink() != program:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(program)
+
+
 @dataclass(frozen=True)
 class Cluster:
     """One cluster of this checkout. Its id holds a hash of the checkout's path: two checkouts never share a cluster."""

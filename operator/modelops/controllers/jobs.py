@@ -39,6 +39,12 @@ class JobState:
         return newest(self.pods)
 
     @property
+    def telling_pod(self) -> PodState | None:
+        """The Pod whose end was the Job's: of a complete Job the one that succeeded, else the newest."""
+        succeeded = [pod for pod in self.pods if pod.phase == "Succeeded"]
+        return succeeded[0] if succeeded and self.state == "Complete" else self.pod
+
+    @property
     def delete(self) -> Delete:
         """Its deletion."""
         return Delete(self.key, self.uid)

@@ -49,8 +49,7 @@ class Lost:
 
 def outcome(job: JobState) -> Taken | Moved | Unusable | Failure | Lost:
     """How a finished Job ended."""
-    succeeded = [pod for pod in job.pods if pod.phase == "Succeeded"]
-    pod = succeeded[0] if succeeded and job.state == "Complete" else job.pod
+    pod = job.telling_pod
     report = pod.report(SNAPSHOT, SnapshotReport) if pod is not None else None
     if job.state == "Complete":
         if report is None or report.digest is None or report.manifest is None:

@@ -37,7 +37,7 @@ class Lost:
 
 def outcome(job: JobState) -> Success | Failure | Lost:
     """How a finished Job ended."""
-    pod = _telling(job)
+    pod = job.telling_pod
     if job.state == "Complete":
         report = pod.report(COURIER, CourierReport) if pod else None
         if pod is None or report is None or report.artifact is None:
@@ -105,9 +105,3 @@ def _last_words(trainer: Container | None, said: str) -> str:
     if trainer is None or not trainer.exit_code or not trainer.message or not said.startswith("the trainer e"):
         return ""
     return f": {trainer.message.strip()[-_SHOWN_OF_LOG:]}"
-
-
-def _telling(job: JobState) -> PodState | None:
-    """The Pod whose end was the Job's: of a complete Job the one that succeeded, else the newest."""
-    succeeded = [pod for pod in job.pods if pod.phase == "Succeeded"]
-    return succeeded[0] if succeeded and job.state == "Complete" else job.pod
