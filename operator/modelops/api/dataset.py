@@ -5,18 +5,19 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
+from modelops.api.checks import Check, CheckResult
 from modelops.api.kinds import Column as PrinterColumn
 from modelops.api.kinds import Kind
 from modelops.api.markers import list_atomic, rules
 from modelops.api.pods import PodOptions
 from modelops.api.types import (
     Conditions,
+    DataSource,
     Digest,
     DurationText,
     Format,
     LongText,
     ObjectVersion,
-    S3Source,
     Schema,
     Text,
     Timestamp,
@@ -25,11 +26,12 @@ from modelops.api.types import (
 )
 
 
-class DatasetSource(Model):
-    """Where the data lives."""
+class Probe(Model):
+    """What the operator looks at itself, between two Jobs."""
 
-    s3: S3Source
-    """An S3 bucket. With versioning on, every snapshot can be fetched again, byte for byte."""
+    max_objects: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    """The operator lists at most so many objects of an S3 source, a thousand a request. Where there are more, and of a
+    claim always, a Job looks every interval. 0: always a Job."""
 
 
 class DatasetSpec(Model):
@@ -37,9 +39,25 @@ class DatasetSpec(Model):
 
     model_config = rules(
         at_least("interval", "1s"),
+        (
+            "!has(self.checks) || self.checks.all(c, !has(c.bias) || (has(self.schema) && has(self.schema.protected)"
+            " && has(c.column) && c.column in self.schema.protected))",
+            "a check of bias needs its column in schema.protected",
+        ),
+        (
+            "!has(self.checks) || self.checks.all(c, !has(c.bias) || c.bias.metric == 'ClassImbalance'"
+            " || (has(self.schema) && has(self.schema.label)))",
+            "a check of bias other than ClassImbalance needs schema.label",
+        ),
+        (
+            "!has(self.checks) || self.checks.all(c, !has(c.bias)"
+            " || c.bias.metric != 'DifferenceInProportionsOfLabels' || (has(self.schema) && has(self.schema.label)"
+            " && has(self.schema.label.positive) && self.schema.label.positive.size() > 0))",
+            "DifferenceInProportionsOfLabels needs schema.label.positive",
+        ),
     )
 
-    source: DatasetSource
+    source: DataSource
     """Where the data lives."""
     interval: DurationText = "5m"
     """How often to look for change, such as 5m."""
@@ -47,12 +65,19 @@ class DatasetSpec(Model):
     """How long a change must hold still before it counts, since uploads are rarely one object. 0s: at once."""
     suspend: bool = False
     """true: do not look for change. The current snapshot stays."""
+    probe: Probe = Field(default_factory=Probe)
+    """What the operator looks at itself."""
     format: Format = Field(default_factory=Format)
     """How the objects are written."""
     schema_: Schema | None = Field(default=None, alias="schema")
     """What the data must look like to become the current snapshot. Absent: any readable data will do."""
+    checks: Annotated[list[Check], Field(max_length=32), list_atomic()] = Field(default_factory=list)
+    """What a snapshot must keep as a whole: rows, completeness, change since the last one, bias."""
     pod: PodOptions = Field(default_factory=PodOptions)
     """Where and as whom the Pod runs that reads the data."""
+
+
+CheckResults = Annotated[list[CheckResult], Field(max_length=32), list_atomic()]
 
 
 class Snapshot(Model):
@@ -72,18 +97,24 @@ class Snapshot(Model):
     """Statistics of every column."""
     taken_at: Timestamp
     """When the snapshot became current."""
-    source: S3Source
+    source: DataSource
     """Where the objects were when the snapshot was taken."""
     versioned: bool
-    """Whether the bucket keeps versions, so that the snapshot can be fetched again."""
+    """Whether the source keeps versions, so that the snapshot can be fetched again."""
+    newest: Timestamp | None = None
+    """When the newest object was written."""
+    change_token: Annotated[str, StringConstraints(max_length=128)] | None = None
+    """Of a claim: a hash of every file's path, size and time, so that an unchanged one need not be read again."""
     checked_with: Annotated[str, StringConstraints(max_length=64)]
-    """A hash of the format and schema that the data passed: another one means checking again."""
+    """A hash of the format, schema and checks that the data passed: another one means checking again."""
     object_versions: Annotated[list[ObjectVersion], Field(max_length=10), list_atomic()] = Field(default_factory=list)
     """The first ten objects. All of them are in the manifest."""
     violations: Annotated[int, Field(ge=0)] = 0
     """How many violations of the schema it was taken in spite of."""
     examples: Annotated[list[Text], Field(max_length=10), list_atomic()] = Field(default_factory=list)
     """The first ten of them."""
+    checks: CheckResults = Field(default_factory=list)
+    """What each of spec.checks found."""
 
 
 class Candidate(Model):
@@ -112,6 +143,8 @@ class Candidate(Model):
     """How many violations there are in all."""
     examples: Annotated[list[Text], Field(max_length=10), list_atomic()] = Field(default_factory=list)
     """The first ten violations."""
+    checks: CheckResults = Field(default_factory=list)
+    """What each of spec.checks found."""
 
 
 class PastSnapshot(Model):
@@ -136,12 +169,16 @@ class DatasetStatus(Model):
     """The current snapshot: the newest data that was good. TrainingRuns use this."""
     candidate: Candidate | None = None
     """Data seen and not current."""
+    looked_at: Timestamp | None = None
+    """When a Job looked last, where the operator does not look itself."""
+    refresh: Text | None = None
+    """The value of the annotation modelops.dev/refresh that was acted on."""
     history: Annotated[list[PastSnapshot], Field(max_length=10), list_atomic()] = Field(default_factory=list)
     """The last ten snapshots, newest first, the current one included."""
     conditions: Conditions = Field(default_factory=list)
     """Ready: there is a good snapshot and the source can be watched. Reconciling: a change is settling or being
-    checked. Stalled: a person must change something. Valid: the newest data is what it must be. Reproducible: the
-    snapshot can be fetched again."""
+    checked. Stalled: a person must change something. Valid: the newest data is what it must be. Fresh: the current
+    snapshot is as new as spec.checks want it. Reproducible: the snapshot can be fetched again."""
 
 
 class Dataset(Kind):

@@ -10,11 +10,11 @@ from modelops.api.kinds import Column, Kind
 from modelops.api.markers import list_atomic, list_map, list_set, rules
 from modelops.api.types import (
     Conditions,
+    DataSource,
     Digest,
     Metrics,
     Name,
     ObjectVersion,
-    S3Source,
     StringMap,
     Text,
     Timestamp,
@@ -102,7 +102,7 @@ class OriginDataset(Model):
     """The snapshot's digest."""
     manifest: Uri
     """The list of every object and its version. Its SHA-256 is the digest."""
-    source: S3Source | None = None
+    source: DataSource | None = None
     """Where the objects were."""
     versioned: bool
     """Whether the bucket kept versions, so that the same bytes can be fetched again."""
@@ -136,6 +136,14 @@ class Origin(Model):
     """Its hyperparameters."""
     metrics: Metrics = Field(default_factory=dict)
     """Its metrics: what the gates look at."""
+    revision: Annotated[str, StringConstraints(max_length=256)] | None = None
+    """The revision of the code, as the run's annotation modelops.dev/revision or the trainer's GIT_COMMIT said."""
+    packages: Uri | None = None
+    """The packages that were installed where it was trained, if the trainer listed them."""
+    history: Uri | None = None
+    """Every line of the trainer's metrics.jsonl."""
+    sweep: Annotated[str, StringConstraints(max_length=253)] | None = None
+    """The sweep whose best trial made it."""
 
 
 class ModelVersionSpec(Model):

@@ -7,6 +7,7 @@ the work did not succeed; the exit code then says whether trying again can help.
 from pydantic import Field
 
 from modelops.api.base import Model
+from modelops.api.checks import CheckResult
 from modelops.api.types import ObjectVersion
 
 MAX_BYTES = 4096
@@ -48,6 +49,15 @@ class SnapshotReport(Model):
     object_versions: list[ObjectVersion] = Field(default_factory=list)
     """The first ten of the manifest."""
     violations: Violations | None = None
+    """Of the format and the schema."""
+    checks: list[CheckResult] = Field(default_factory=list)
+    """At the place of each of the task's checks what it found. Empty where the data could not be read."""
+    newest: str | None = None
+    """When the newest object was written."""
+    change_token: str | None = None
+    """Of a volume."""
+    unchanged: bool = False
+    """A survey found what is known already: `digest` says which, and nothing was read."""
     failure: Failure | None = None
 
 
@@ -65,6 +75,10 @@ class CourierReport(Model):
 
     artifact: Artifact | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
+    packages: str | None = None
+    """Where /opt/ml/output/packages.txt was put, an s3:// URI."""
+    history: str | None = None
+    """Where /opt/ml/output/metrics.jsonl was put."""
     failure: Failure | None = None
 
 
@@ -74,3 +88,24 @@ class FetchReport(Model):
     objects: int = 0
     bytes: int = 0
     failure: Failure | None = None
+
+
+class ProgressPoint(Model):
+    """One line of the trainer's metrics.jsonl."""
+
+    step: int
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+
+class ProgressReport(Model):
+    """How far the trainer is: what a courier answers to GET /progress."""
+
+    last: ProgressPoint | None = None
+    """None: nothing was written yet."""
+    total_steps: int | None = None
+    started_at: str | None = None
+    """When the first line was seen."""
+    updated_at: str | None = None
+    """When the last line was seen."""
+    points: list[ProgressPoint] = Field(default_factory=list)
+    """At most 32 of all lines, evenly spread, the first and the last among them."""

@@ -10,10 +10,15 @@ from typing import Literal
 from pydantic import Field
 
 from modelops.api.base import Model
+from modelops.api.checks import Check
 from modelops.api.types import Format, Schema
 
 TASK_VARIABLE = "MODELOPS_TASK"
 CREDENTIALS_DIR = "/var/run/modelops/credentials"
+VOLUME_DIR = "/var/run/modelops/volume"
+"""Where a snapshot Job finds a Dataset's PersistentVolumeClaim."""
+PROGRESS_PORT = 9102
+"""Where a courier tells the trainer's progress, as JSON (/progress) and to Prometheus (/metrics)."""
 
 
 class S3Place(Model):
@@ -26,15 +31,32 @@ class S3Place(Model):
     secret_name: str | None = None
 
 
-class SnapshotTask(Model):
-    """Take, check and profile a snapshot of `source`; write manifest and profile below `store`."""
+class Survey(Model):
+    """Look whether there is anything new, where the operator did not look itself."""
 
-    source: S3Place
+    settle_seconds: float
+    """A change must hold still this long before it is read."""
+    known_digests: list[str] = Field(default_factory=list)
+    """Data with one of these digests has been decided on: report `unchanged`, and read nothing."""
+    known_token: str | None = None
+    """Of a volume: the change token of the current snapshot. The same token is the same data, unread."""
+
+
+class SnapshotTask(Model):
+    """Take, check and profile a snapshot of `source` or of the volume; write manifest and profile below `store`."""
+
+    source: S3Place | None = None
+    """Absent: the data is in the volume mounted at VOLUME_DIR."""
     store: S3Place
-    expect_digest: str
+    expect_digest: str | None = None
     """What the operator's probe saw. A different listing now means the data still moves: `SourceChanged`."""
+    survey: Survey | None = None
+    """Set exactly where `expect_digest` is not."""
     format: Format
     schema_: Schema | None = Field(default=None, alias="schema")
+    checks: list[Check] = Field(default_factory=list)
+    baseline: str | None = None
+    """The profile of the current snapshot, as an s3:// URI in the store: what drift and growth are measured against."""
 
 
 class FetchDataset(Model):
@@ -43,24 +65,33 @@ class FetchDataset(Model):
     name: str
     digest: str
     manifest: str
-    source: S3Place
+    source: S3Place | None = None
+    """Absent: the files are mounted where the trainer finds them, and only verified."""
 
 
 class FetchTask(Model):
-    """Fill `/opt/ml/input` and install the supervisor, before the trainer starts."""
+    """Fill `/opt/ml/input`, restore checkpoints and install the supervisor, before the trainer starts."""
 
     store: S3Place
     datasets: list[FetchDataset]
     hyperparameters: dict[str, str]
     content_type: dict[str, str] = Field(default_factory=dict)
     """Content type a dataset, for SageMaker's inputdataconfig.json."""
+    hosts: list[str] = Field(default_factory=lambda: ["algo-1"])
+    """The workers by rank, for SageMaker's resourceconfig.json. Which one this is, JOB_COMPLETION_INDEX says."""
+    checkpoints: str
+    """The prefix (an s3:// URI in the store, with its slash) that checkpoints of this run are kept below."""
 
 
 class CourierTask(Model):
-    """Wait for the trainer; publish `/opt/ml/model` below `store`; report."""
+    """Watch over the trainer: keep its checkpoints, tell its progress, publish `/opt/ml/model`; report."""
 
     store: S3Place
     publish_timeout_seconds: float
+    checkpoints: str
+    """As in FetchTask."""
+    stop_seconds: float = 30.0
+    """How long after SIGTERM everything must have ended: what the Pod's grace period is."""
 
 
 class FetchModelTask(Model):

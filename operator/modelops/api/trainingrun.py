@@ -8,22 +8,13 @@ from pydantic import Field, StringConstraints
 from modelops.api.base import Model
 from modelops.api.kinds import Column, Kind
 from modelops.api.markers import list_map, list_set, rules
-from modelops.api.modelversion import ArtifactFormat, OriginDataset, VersionTemplate
+from modelops.api.modelversion import ArtifactFormat, VersionTemplate
 from modelops.api.pods import Arguments, Environment, Image, PodOptions, Resources
-from modelops.api.types import (
-    Conditions,
-    Digest,
-    DurationText,
-    LocalRef,
-    LongText,
-    Metrics,
-    Name,
-    StringMap,
-    Text,
-    Timestamp,
-    Uri,
-    at_least,
-)
+from modelops.api.sweep import Sweep
+from modelops.api.trainingrun_status import TrainingRunStatus
+from modelops.api.types import DurationText, LocalRef, Name, StringMap, at_least
+
+QueueName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=63)]
 
 
 class DatasetInput(Model):
@@ -33,6 +24,28 @@ class DatasetInput(Model):
     """The channel's name: the trainer finds the data in /opt/ml/input/data/<name>/."""
     ref: LocalRef
     """The Dataset."""
+
+
+class Framework(StrEnum):
+    """Which variables workers find each other by, beside those of SageMaker."""
+
+    TORCH = "torch"
+    JAX = "jax"
+    PLAIN = "plain"
+
+
+class Workers(Model):
+    """How many Pods train together."""
+
+    count: Annotated[int, Field(ge=1, le=256)] = 1
+    """More than 1: an Indexed Job whose Pods start together and end together. Each finds the others by name; rank 0
+    publishes the model."""
+    framework: Framework = Framework.PLAIN
+    """torch: the variables of torchrun (PET_NNODES, PET_NODE_RANK, PET_MASTER_ADDR and so on). jax: those of
+    jax.distributed (JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES, JAX_PROCESS_ID). plain: none. MASTER_ADDR, MASTER_PORT,
+    WORLD_SIZE, RANK and SageMaker's SM_HOSTS and SM_CURRENT_HOST are set with each of them."""
+    processes_per_worker: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many processes torchrun starts in each Pod (PET_NPROC_PER_NODE)."""
 
 
 class Trainer(Model):
@@ -55,11 +68,29 @@ class Retries(Model):
     """When a failed attempt is made again."""
 
     limit: Annotated[int, Field(ge=0, le=100)] = 0
-    """How many times a trainer that failed runs again. An eviction or the loss of a node does not count."""
+    """How many times a trainer that failed runs again. Evictions, preemptions and lost nodes do not count."""
+    backoff: DurationText = "10s"
+    """How long to wait before the second attempt. The pause doubles with each one, up to five minutes."""
     non_retryable_exit_codes: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(max_length=64), list_set()] = (
         Field(default_factory=list)
     )
     """Exit codes of the trainer that no further attempt can help."""
+
+
+class Rerun(Model):
+    """When inputs are taken anew, and what becomes of a run that is under way then."""
+
+    schedule: Annotated[str, StringConstraints(min_length=9, max_length=128)] | None = None
+    """A cron expression of five fields, such as `0 3 * * 1`: take the newest inputs at these times, and train if they
+    are not those of the last run. With cache.mode Ignore, train each time."""
+    time_zone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "UTC"
+    """The time zone of the schedule, such as Europe/Berlin."""
+    min_interval: DurationText | None = None
+    """At least so long between the starts of two runs for new data. What changes in between is taken together."""
+    debounce: DurationText | None = None
+    """How long a new snapshot must have been current before a run starts for it."""
+    in_flight: Literal["Finish", "Replace"] = "Finish"
+    """Finish: a run that is under way ends first. Replace: it is stopped, and one for the new inputs starts."""
 
 
 class CacheMode(StrEnum):
@@ -73,7 +104,10 @@ class Cache(Model):
     """Whether a model that exists for the same inputs is used instead of training again."""
 
     mode: CacheMode = CacheMode.REUSE
-    """Reuse: a ModelVersion of this namespace with the same inputs and a pinned image is taken. Ignore: train."""
+    """Reuse: what another run of this namespace has made of the same inputs with a pinned image is taken. Ignore:
+    train."""
+    ttl: DurationText | None = None
+    """How old a model may be to be taken, such as 720h. Absent: as old as it is."""
     nonce: Annotated[str, StringConstraints(max_length=128)] = ""
     """Part of the inputs: change it to train again with everything else the same."""
 
@@ -87,6 +121,8 @@ class Output(Model):
     """What is in /opt/ml/model, so that a server knows how to load it."""
     publish_timeout: DurationText = "1h"
     """How long to try to store the model while the store is down, before the attempt fails."""
+    registration: Literal["Always", "Never"] = "Always"
+    """Always: a ModelVersion is made of the model. Never: the model is stored and named in the status, and no more."""
     version_template: VersionTemplate = Field(default_factory=VersionTemplate)
     """What the ModelVersion must pass before it may serve."""
 
@@ -102,99 +138,44 @@ class TrainingRunSpec(Model):
     """The container that trains."""
     pod: PodOptions = Field(default_factory=PodOptions)
     """Where and as whom the Pod runs."""
+    workers: Workers = Field(default_factory=Workers)
+    """How many Pods train together."""
+    queue_name: QueueName | None = None
+    """The LocalQueue of Kueue that decides when the Job may start. Needs Kueue in the cluster."""
     retries: Retries = Field(default_factory=Retries)
     """When a failed attempt is made again."""
     timeout: DurationText | None = None
-    """How long all attempts together may take, such as 6h. Absent: as long as they need."""
+    """How long an attempt may run, such as 6h; time in a queue does not count. Absent: as long as it needs."""
+    ttl_after_finished: DurationText = "1h"
+    """How long the Jobs and Pods of a run that has ended are kept. What they told is in the status by then."""
     rerun_on: Annotated[list[Literal["DatasetChange"]], Field(max_length=1), list_set()] = Field(default_factory=list)
     """DatasetChange: train again when a Dataset has a new snapshot. Absent: only when this spec changes."""
+    rerun: Rerun = Field(default_factory=Rerun)
+    """When inputs are taken anew, and what becomes of a run that is under way then."""
+    sweep: Sweep | None = None
+    """Train many times with other parameters, and keep the best model."""
     cache: Cache = Field(default_factory=Cache)
     """Whether a model that exists for the same inputs is used."""
     output: Output
     """What the run produces."""
 
     model_config = rules(
+        at_least("ttlAfterFinished", "0s"),
         at_least("timeout", "1s", "; leave it out for no limit"),
         (
             "!has(self.rerunOn) || self.rerunOn.size() == 0 || (has(self.datasets) && self.datasets.size() > 0)",
             "rerunOn DatasetChange needs at least one entry in datasets",
         ),
+        (
+            "!has(self.rerun) || (!has(self.rerun.minInterval) && !has(self.rerun.debounce))"
+            " || (has(self.rerunOn) && self.rerunOn.size() > 0)",
+            "rerun.minInterval and rerun.debounce need rerunOn: [DatasetChange]",
+        ),
+        (
+            "!has(self.sweep) || !has(self.parameters) || !self.sweep.parameters.exists(p, p.name in self.parameters)",
+            "a parameter of the sweep must not be in parameters as well",
+        ),
     )
-
-
-class Inputs(Model):
-    """The components of the input key, each as a short text or hash: what a miss is explained with."""
-
-    generation: int
-    """The spec's generation that they were taken from."""
-    datasets: Annotated[list[OriginDataset], Field(max_length=16), list_map("name")] = Field(default_factory=list)
-    """The data."""
-    components: StringMap = Field(default_factory=dict)
-    """image, command, args, env, parameters, nonce and the content of every referenced ConfigMap and Secret."""
-
-
-class CacheResult(Model):
-    """Whether a model existed for the inputs, and why not."""
-
-    result: Literal["Hit", "Miss"]
-    """Hit: a ModelVersion was taken. Miss: a Job trains."""
-    reason: Text
-    """Which component of the inputs changed, or whose result was taken."""
-
-
-class RunArtifact(Model):
-    """The model that the run published."""
-
-    uri: Uri
-    """Where it is."""
-    digest: Digest
-    """What it is."""
-    bytes: Annotated[int, Field(ge=0)]
-    """Its size."""
-    image: Text
-    """The image that really ran, by digest."""
-
-
-class Outcome(Model):
-    """How the run for an input key ended. As long as it is here, that key is not trained again."""
-
-    state: Literal["Succeeded", "Failed"]
-    """Succeeded or Failed."""
-    reason: Annotated[str, StringConstraints(max_length=128)]
-    """Why, in one word: TrainerFailed, OutOfMemory, DeadlineExceeded, NoModelWritten and so on."""
-    message: LongText
-    """Why, in a sentence; for a failed trainer what it wrote to /opt/ml/output/failure."""
-    finished_at: Timestamp
-    """When."""
-
-
-class TrainingRunStatus(Model):
-    """What the run uses, how far it is and what came out."""
-
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The generation of the spec that this speaks of."""
-    input_key: Digest | None = None
-    """The SHA-256 of everything that decides the result."""
-    inputs: Inputs | None = None
-    """What is in the key."""
-    cache: CacheResult | None = None
-    """Whether a model existed for the inputs, and why not."""
-    job: Annotated[str, StringConstraints(max_length=63)] | None = None
-    """The Job that trains."""
-    attempts: Annotated[int, Field(ge=0)] | None = None
-    """How many times the trainer was started."""
-    outcome: Outcome | None = None
-    """How it ended."""
-    artifact: RunArtifact | None = None
-    """The model that was published."""
-    metrics: Metrics = Field(default_factory=dict)
-    """The trainer's final metrics."""
-    model_version: Annotated[str, StringConstraints(max_length=253)] | None = None
-    """The ModelVersion that came out."""
-    conditions: Conditions = Field(default_factory=list)
-    """Ready: a ModelVersion exists for the current inputs. Reconciling: it is being made. Stalled: a person must change
-    something. Running: the trainer runs. Succeeded: how it ended. Reproducible: the same key gives the same bytes to
-    run."""
 
 
 class TrainingRun(Kind):

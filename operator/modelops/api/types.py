@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from modelops.api.base import Model
 from modelops.api.durations import parse_duration
-from modelops.api.markers import Rule, list_map, rules
+from modelops.api.markers import Rule, list_map, list_set, rules
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
@@ -82,11 +82,43 @@ class S3Source(Model):
     there is one. Absent: the workload identity of the ServiceAccount."""
 
 
+class VolumeSource(Model):
+    """A directory of a PersistentVolumeClaim of the same namespace."""
+
+    model_config = rules(
+        (
+            "!has(self.path) || !self.path.split('/').exists(part, part in ['', '.', '..'])",
+            "path must be a directory in the claim, such as data/mortgage: no slash at its ends, no . and no ..",
+        )
+    )
+
+    claim_name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """The claim. Its access mode must let snapshot Jobs and training Pods mount it at once."""
+    path: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
+    """The directory in it, such as `data/mortgage`. Absent: all of it."""
+
+
+class DataSource(Model):
+    """Where data lives."""
+
+    model_config = rules(("has(self.s3) != has(self.pvc)", "set exactly one of s3 and pvc"))
+
+    s3: S3Source | None = None
+    """An S3 bucket. With versioning on, every snapshot can be fetched again, byte for byte."""
+    pvc: VolumeSource | None = None
+    """A directory of a PersistentVolumeClaim. Training Pods mount it read-only instead of copying it."""
+
+
 class Format(Model):
     """How the objects of a Dataset are written."""
 
     type: Literal["csv", "jsonl", "parquet"] = "csv"
     """csv: comma-separated with a header line. jsonl: one JSON object a line. parquet: Apache Parquet."""
+
+
+ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+CellText = Annotated[str, StringConstraints(max_length=256)]
+OnViolation = Literal["Reject", "Warn"]
 
 
 class ColumnType(StrEnum):
@@ -109,7 +141,7 @@ class Column(Model):
         ),
     )
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    name: ColumnName
     """The column's name: in CSV its header, in JSON Lines its key."""
     type: ColumnType
     """number, integer, string or boolean. A value of another type is a violation."""
@@ -119,14 +151,33 @@ class Column(Model):
     """The greatest value allowed, for numbers and integers."""
     nullable: bool = True
     """Whether a value may be missing. An empty CSV field is missing."""
+    enum: Annotated[list[CellText], Field(max_length=100), list_set()] = Field(default_factory=list)
+    """The only values allowed, as text: numbers are compared as numbers. Absent: any."""
+    unique: bool = False
+    """Whether no value may come twice in the whole snapshot. Missing values do not count."""
+
+
+class Label(Model):
+    """What the model shall predict."""
+
+    column: ColumnName
+    """The label's column."""
+    positive: Annotated[list[CellText], Field(max_length=20), list_set()] = Field(default_factory=list)
+    """The values that are the favourable outcome, such as `no` for a column `deny`. Bias by proportions of labels needs
+    them."""
 
 
 class Schema(Model):
     """What data must look like to become the current snapshot. Columns not listed are allowed, and profiled as well."""
 
-    columns: Annotated[list[Column], Field(min_length=1, max_length=256), list_map("name")]
+    columns: Annotated[list[Column], Field(max_length=256), list_map("name")] = Field(default_factory=list)
     """The columns that must be there, and what they must hold."""
-    on_violation: Literal["Reject", "Warn"] = "Reject"
+    label: Label | None = None
+    """What the model shall predict: its bias is measured against the protected columns."""
+    protected: Annotated[list[ColumnName], Field(max_length=8), list_set()] = Field(default_factory=list)
+    """Columns of attributes that must not decide, such as race or sex. The profile has the bias of each of their groups
+    against all others."""
+    on_violation: OnViolation = "Reject"
     """Reject: data that is not so does not become current, and the last good snapshot stays. Warn: it does, if it can
     be read at all, and the condition Valid says what is wrong with it."""
 

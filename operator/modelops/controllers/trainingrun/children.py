@@ -10,7 +10,8 @@ from modelops.api.modelversion import Artifact, ModelVersion, ModelVersionSpec, 
 from modelops.api.pods import Resources
 from modelops.api.reports import EXIT_FINAL
 from modelops.api.tasks import CourierTask, FetchDataset, FetchTask
-from modelops.api.trainingrun import TrainingRun, TrainingRunStatus
+from modelops.api.trainingrun import TrainingRun
+from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.api.types import length_of
 from modelops.controllers.containers import (
     SHARED,

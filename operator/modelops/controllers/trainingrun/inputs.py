@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from modelops.api.dataset import Snapshot
 from modelops.api.modelversion import OriginDataset
-from modelops.api.trainingrun import DatasetInput, Inputs, TrainingRun
+from modelops.api.trainingrun import DatasetInput, TrainingRun
+from modelops.api.trainingrun_status import Inputs
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.lineage.input_key import Components
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Literal
 
 from modelops.api.modelversion import ModelVersion
-from modelops.api.trainingrun import CacheMode, CacheResult, Outcome, RunArtifact, TrainingRunStatus
+from modelops.api.trainingrun import CacheMode
+from modelops.api.trainingrun_status import CacheResult, Outcome, RunArtifact, TrainingRunStatus
 from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun import children
 from modelops.controllers.trainingrun.inputs import Missing, Taken, wanted
