@@ -66,14 +66,20 @@ def snapshot(letter: str = "a", **changes: Any) -> Body:
         "manifest": f"s3://store/ml/datasets/manifests/{letter}",
         "profile": f"s3://store/ml/datasets/profiles/{letter}",
         "takenAt": ago(hours=1),
-        "source": {"bucket": "data", "prefix": "mortgage/", "endpoint": "http://s3:8333"},
+        "source": {"s3": {"bucket": "data", "prefix": "mortgage/", "endpoint": "http://s3:8333"}},
         "versioned": True,
         "checkedWith": "other checks",
         **changes,
     }
 
 
-def training_run(name: str = "train", status: Body | None = None, generation: int = 1, **spec: Any) -> TrainingRun:
+def training_run(
+    name: str = "train",
+    status: Body | None = None,
+    generation: int = 1,
+    annotations: dict[str, str] | None = None,
+    **spec: Any,
+) -> TrainingRun:
     """A TrainingRun on one Dataset with a pinned image."""
     given: Body = {
         "datasets": [{"name": "train", "ref": {"name": "mortgage"}}],
@@ -81,7 +87,8 @@ def training_run(name: str = "train", status: Body | None = None, generation: in
         "trainer": {"image": PINNED, "command": ["python", "train.py"]},
         "output": {"model": "mortgage", "format": "sklearn"},
     }
-    body = {"metadata": metadata(name, generation=generation), "spec": given | spec, "status": status or {}}
+    meta = metadata(name, generation=generation, annotations=annotations or {})
+    body = {"metadata": meta, "spec": given | spec, "status": status or {}}
     return TrainingRun.model_validate(body)
 
 
@@ -102,7 +109,13 @@ def waiting(reason: str, message: str = "") -> Body:
 
 
 def pod(
-    phase: str = "Running", init: Body | None = None, name: str = "pod-1", reason: str = "", **containers: Body
+    phase: str = "Running",
+    init: Body | None = None,
+    name: str = "pod-1",
+    reason: str = "",
+    rank: int | None = None,
+    disrupted: str = "",
+    **containers: Body,
 ) -> Body:
     """A Pod whose containers are in these states. `init` is the state of `fetch`."""
 
@@ -117,14 +130,30 @@ def pod(
         status["initContainerStatuses"] = statuses({"fetch": init})
     if reason:
         status |= {"reason": reason, "message": f"the node says {reason}"}
+    if disrupted:
+        status["conditions"] = [{"type": "DisruptionTarget", "status": "True", "reason": disrupted}]
+    annotations = {} if rank is None else {"batch.kubernetes.io/job-completion-index": str(rank)}
     return {
-        "metadata": {"name": name, "namespace": NAMESPACE, "creationTimestamp": ago(minutes=2)},
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "creationTimestamp": ago(minutes=2),
+            "annotations": annotations,
+        },
         "spec": {"nodeName": "node-1"},
         "status": status,
     }
 
 
-def job(name: str, *pods: Body, ended: str | None = None, because: str = "", message: str = "") -> JobState:
+def job(
+    name: str,
+    *pods: Body,
+    ended: str | None = None,
+    because: str = "",
+    message: str = "",
+    spec: Body | None = None,
+    ended_ago: timedelta = timedelta(minutes=1),
+) -> JobState:
     """A Job, and how it ended: None, Complete or Failed."""
     status: Body = {"active": 1} if ended is None else {"succeeded": 1} if ended == "Complete" else {"failed": 1}
     if ended is not None:
@@ -134,10 +163,11 @@ def job(name: str, *pods: Body, ended: str | None = None, because: str = "", mes
                 "status": "True",
                 "reason": because,
                 "message": message,
-                "lastTransitionTime": ago(minutes=1),
+                "lastTransitionTime": timestamp(NOW - ended_ago),
             }
         ]
-    body = {"kind": "Job", "metadata": metadata(name), "status": status}
+    made = metadata(name, creationTimestamp=ago(minutes=2))
+    body = {"kind": "Job", "metadata": made, "spec": spec or {}, "status": status}
     return job_state(body, pods)
 
 

@@ -63,6 +63,8 @@ class Inputs(Model):
     """The spec's generation that they were taken from."""
     datasets: Annotated[list[OriginDataset], Field(max_length=16), list_map("name")] = Field(default_factory=list)
     """The data."""
+    occurrence: Timestamp | None = None
+    """The time of the schedule that they were taken for, where cache.mode is Ignore: each is a run of its own."""
     components: StringMap = Field(default_factory=dict)
     """image, command, args, env, parameters, nonce and the content of every referenced ConfigMap and Secret."""
 
@@ -121,6 +123,8 @@ class TrainingRunStatus(Model):
     """The Job that trains."""
     attempts: Annotated[int, Field(ge=0)] | None = None
     """How many times the trainer was started."""
+    failures: Annotated[int, Field(ge=0)] = 0
+    """How many attempts counted against retries.limit."""
     failed_attempts: Annotated[list[Attempt], Field(max_length=20), list_atomic()] = Field(default_factory=list)
     """The last twenty that did not succeed."""
     progress: Progress | None = None
@@ -131,6 +135,8 @@ class TrainingRunStatus(Model):
     """The last time of rerun.schedule that was acted on."""
     retry: Text | None = None
     """The value of the annotation modelops.dev/retry that was acted on."""
+    stop: Text | None = None
+    """The value of the annotation modelops.dev/stop that was acted on."""
     sweep: SweepStatus | None = None
     """The trials, where there is a sweep."""
     outcome: Outcome | None = None

@@ -14,18 +14,19 @@ JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 
 @dataclass(frozen=True)
 class JobState:
-    """One Job's state. `ended_because` and `message` are the Job controller's own words, `ended_at` its time.
-
-    `attempts` counts the Pod that a new Job is about to make.
-    """
+    """One Job's state. `ended_because` and `message` are the Job controller's own words, `ended_at` its time."""
 
     key: Key
     uid: str
     state: Literal["Active", "Complete", "Failed"]
+    created: str
+    suspended: bool
+    """Something, such as Kueue, holds it back: it has no Pods."""
+    indexed: bool
+    """Its Pods have ranks, and all of them are one attempt."""
     ended_because: str
     message: str
     ended_at: str
-    attempts: int
     pods: tuple[PodState, ...]
 
     @property
@@ -34,15 +35,29 @@ class JobState:
         return self.state != "Active"
 
     @property
+    def attempts(self) -> int:
+        """How many Pods it has made, where it makes them one after the other. Counts the one a new Job will make."""
+        return max(1, len(self.pods))
+
+    @property
     def pod(self) -> PodState | None:
-        """Its newest Pod."""
-        return newest(self.pods)
+        """The Pod to look at: the newest; of several ranks the one that is held up, else the first."""
+        if not self.indexed:
+            return newest(self.pods)
+        ranks = sorted(self.pods, key=lambda pod: pod.index)
+        held_up = (pod for pod in ranks if pod.pull_problem or pod.start_problem or pod.unschedulable)
+        return next(held_up, ranks[0] if ranks else None)
 
     @property
     def telling_pod(self) -> PodState | None:
-        """The Pod whose end was the Job's: of a complete Job the one that succeeded, else the newest."""
-        succeeded = [pod for pod in self.pods if pod.phase == "Succeeded"]
-        return succeeded[0] if succeeded and self.state == "Complete" else self.pod
+        """The Pod whose end was the Job's: the first that succeeded, or that failed; else the newest."""
+        wanted = "Succeeded" if self.state == "Complete" else "Failed"
+        ended = [pod for pod in self.pods if pod.phase == wanted]
+        if self.state == "Complete" and ended:
+            return min(ended, key=lambda pod: pod.index)
+        if self.indexed and ended:
+            return min(ended, key=lambda pod: (pod.ended_at or self.ended_at, pod.index))
+        return self.pod
 
     @property
     def delete(self) -> Delete:
@@ -59,10 +74,12 @@ def job_state(body: Body, pods: Iterable[Body]) -> JobState:
         key=key_of(body),
         uid=body["metadata"]["uid"],
         state="Complete" if "Complete" in true else "Failed" if "Failed" in true else "Active",
+        created=body["metadata"].get("creationTimestamp", ""),
+        suspended=bool(body.get("spec", {}).get("suspend")),
+        indexed=body.get("spec", {}).get("completionMode") == "Indexed",
         ended_because=end.get("reason", ""),
         message=end.get("message", ""),
         ended_at=end.get("lastTransitionTime", ""),
-        attempts=max(1, status.get("failed", 0) + status.get("succeeded", 0) + status.get("active", 0)),
         pods=tuple(pod_state(pod) for pod in pods),
     )
 

@@ -10,6 +10,7 @@ from modelops.api.base import Model
 from modelops.machinery.resources import Body
 
 R = TypeVar("R", bound=Model)
+INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 _PULL_PROBLEMS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _START_PROBLEMS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 
@@ -47,6 +48,18 @@ class PodState:
     unschedulable: str
     """The scheduler's words, where no node fits."""
     containers: dict[str, Container]
+    index: int = 0
+    """Its rank among the Pods of an Indexed Job."""
+    address: str = ""
+    """Its IP."""
+    uid: str = ""
+    disrupted: str = ""
+    """Why Kubernetes itself ended it: preemption, eviction, the loss of its node. Empty where it did not."""
+
+    @property
+    def ended_at(self) -> str:
+        """When the first of its containers failed, as Kubernetes writes it; empty where none did."""
+        return min((one.ended_at for one in self.containers.values() if one.exit_code and one.ended_at), default="")
 
     def report(self, container: str, kind: type[R]) -> R | None:
         """What a worker left as its termination message; None where there is nothing that can be read."""
@@ -74,6 +87,7 @@ def pod_state(body: Body) -> PodState:
     status = body.get("status", {})
     conditions = {one["type"]: one for one in status.get("conditions", [])}
     scheduled = conditions.get("PodScheduled", {})
+    disruption = conditions.get("DisruptionTarget", {})
     statuses = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
     return PodState(
         name=body["metadata"]["name"],
@@ -85,6 +99,10 @@ def pod_state(body: Body) -> PodState:
         ready=conditions.get("Ready", {}).get("status") == "True",
         unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
         containers={one["name"]: _container(one) for one in statuses},
+        index=int((body["metadata"].get("annotations") or {}).get(INDEX_ANNOTATION, 0)),
+        address=status.get("podIP", ""),
+        uid=body["metadata"].get("uid", ""),
+        disrupted=disruption.get("reason", "") if disruption.get("status") == "True" else "",
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from modelops.lineage.digests import canonical, sha256_of, short
 
-KEY_SCHEMA = 1
+KEY_SCHEMA = 2
 """Part of every key: raised when the key's make-up changes, since keys of different make-up must not be compared."""
 _SHOWN = 120
 
@@ -21,7 +21,13 @@ class Components:
     args: list[str]
     env: list[dict[str, Any]]
     parameters: dict[str, str]
+    workers: dict[str, Any] = field(default_factory=dict)
+    """How many train together, and how they find each other."""
+    sweep: dict[str, Any] = field(default_factory=dict)
+    """How the best of several trainings is looked for; empty where there is one."""
     nonce: str = ""
+    occurrence: str = ""
+    """The time of a schedule whose every time is a training of its own."""
     references: dict[str, str] = field(default_factory=dict)
     """`ConfigMap name` or `Secret name` → a digest of its content."""
 
@@ -37,7 +43,10 @@ class Components:
                 "args": self.args,
                 "env": self.env,
                 "parameters": self.parameters,
+                "workers": self.workers,
+                "sweep": self.sweep,
                 "nonce": self.nonce,
+                "occurrence": self.occurrence,
                 "references": self.references,
             }
         )
@@ -50,7 +59,10 @@ class Components:
             "args": _shown(self.args),
             "env": _shown(self.env),
             "parameters": _shown(self.parameters),
+            "workers": _shown(self.workers),
+            "sweep": _shown(self.sweep),
             "nonce": self.nonce,
+            "occurrence": self.occurrence,
         }
         texts |= {f"dataset {name}": digest for name, digest in self.datasets.items()}
         texts |= {name: short(digest, 12) for name, digest in self.references.items()}

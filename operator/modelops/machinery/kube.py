@@ -35,6 +35,11 @@ class ApiError(Exception):
         """Asking again will not help until a person changes something: 400, 403, 404 of a namespace, 413, 422."""
         return 400 <= self.status < 500 and self.status not in (401, 408, 409, 410, 429)
 
+    @property
+    def out_of_quota(self) -> bool:
+        """A ResourceQuota has no room. Only the words tell it from a lack of rights: both are 403 Forbidden."""
+        return self.status == 403 and "exceeded quota" in self.message
+
 
 class Kube:
     """The API server. Close it after use."""
@@ -86,10 +91,17 @@ class Kube:
                 return
             query["continue"] = token
 
-    async def find(self, resource: Resource, namespace: str, selector: str) -> list[Body]:
-        """The objects of a namespace that a label selector matches."""
-        path = resource.path(namespace)
-        page = await self._call("GET", path, resource, query={"labelSelector": selector}, verb="LIST")
+    async def find(self, resource: Resource, namespace: str, selector: str = "", *, fields: str = "") -> list[Body]:
+        """The objects of a namespace that a label selector and a field selector match; none of an unknown resource."""
+        query = {"labelSelector": selector} if selector else {}
+        if fields:
+            query["fieldSelector"] = fields
+        try:
+            page = await self._call("GET", resource.path(namespace), resource, query=query, verb="LIST")
+        except ApiError as error:
+            if error.status == 404:
+                return []
+            raise
         return page["items"]
 
     async def apply(self, resource: Resource, body: Body) -> Body:

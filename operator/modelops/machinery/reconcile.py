@@ -14,10 +14,11 @@ from modelops.machinery.events import Recorder
 from modelops.machinery.kube import ApiError, Kube
 from modelops.machinery.matching import merge_patch, satisfied
 from modelops.machinery.plan import Delete, Event, Plan
-from modelops.machinery.resources import BY_KIND, Body, Key, key_of
+from modelops.machinery.resources import BY_KIND, MANAGED_BY, MANAGER, Body, Key, key_of
 from modelops.machinery.settings import Settings
 
 _STALLED_AGAIN = timedelta(minutes=5)
+_QUOTA_AGAIN = timedelta(minutes=1)
 _log = logging.getLogger(__name__)
 
 
@@ -49,7 +50,7 @@ class Reconciler:
         except ApiError as error:
             if not error.refused:
                 raise
-            plan = _stalled(error.reason, error.message)
+            plan = _out_of_quota(error) if error.out_of_quota else _stalled(error.reason, error.message)
         await self._write_status(controller, key, parent, plan)
         return plan.again_in
 
@@ -77,7 +78,7 @@ class Reconciler:
         if found is not None and satisfied(_comparable(child), found):
             return
         resource = BY_KIND[key.kind]
-        if found is None and not _named_by_hash(key, parent):
+        if found is None and not _named_by_hash(key):
             found = await self._kube.get(resource, key.namespace, key.name)
             if found is not None and not _owned(found, parent):
                 raise Stalled(
@@ -117,6 +118,11 @@ def _stalled(reason: str, message: str) -> Plan:
     return Plan(conditions=conditions.stalled(reason, message), again_in=_STALLED_AGAIN)
 
 
+def _out_of_quota(error: ApiError) -> Plan:
+    """Room comes by itself when others end, and nothing tells of it: asked for slowly, as it may take long."""
+    return Plan(conditions=conditions.waiting("QuotaExceeded", error.message), again_in=_QUOTA_AGAIN)
+
+
 def _comparable(child: Body) -> Body:
     """A Job's template is neither kept in the cache nor can it change."""
     if child["kind"] != "Job":
@@ -124,17 +130,18 @@ def _comparable(child: Body) -> Body:
     return {**child, "spec": {key: value for key, value in child["spec"].items() if key != "template"}}
 
 
-def _named_by_hash(key: Key, parent: Kind) -> bool:
+def _named_by_hash(key: Key) -> bool:
     """A name with a hash of the owner in it cannot be a stranger's."""
-    return key.kind == "Job" and key.name.startswith(parent.metadata.name + "-")
+    return key.kind == "Job"
 
 
 def _owned(body: Body, parent: Kind) -> bool:
+    """By reference; or, where another child owns it or nobody does, by the label that only we write."""
     owners = body["metadata"].get("ownerReferences", [])
     labels = body["metadata"].get("labels") or {}
     by_reference = any(owner["uid"] == parent.metadata.uid for owner in owners)
     by_label = labels.get(f"modelops.dev/{type(parent).__name__.lower()}") == parent.metadata.name
-    return by_reference or (not owners and by_label)
+    return by_reference or (by_label and labels.get(MANAGED_BY) == MANAGER)
 
 
 def _transition(before: list[Condition], after: list[Condition]) -> tuple[Event, ...]:

@@ -47,3 +47,8 @@ def profile_of(store: S3Place, digest: str) -> Location:
 def model_of(store: S3Place, digest: str) -> Location:
     """The prefix, with its slash, under which a model's files are kept."""
     return below(store, f"models/sha256-{hex_of(digest)}/")
+
+
+def checkpoints_of(store: S3Place, namespace: str, run: str, key: str) -> Location:
+    """The prefix, with its slash, under which the checkpoints of a run for an input key are kept."""
+    return below(store, f"checkpoints/{namespace}/{run}/{key}/")

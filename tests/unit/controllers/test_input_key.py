@@ -32,7 +32,10 @@ BASE = Components(
         {"args": []},
         {"env": []},
         {"parameters": {"depth": "5"}},
+        {"workers": {"count": 2}},
+        {"sweep": {"maxTrials": 2}},
         {"nonce": "again"},
+        {"occurrence": "2026-03-01T12:00:00Z"},
         {"references": {"ConfigMap c": digest("d")}},
         {"references": {"Secret c": digest("c")}},
     ],
@@ -52,7 +55,7 @@ def test_order_of_names_does_not_count() -> None:
 def test_a_key_stays_what_it_is() -> None:
     """A new version of the operator must find the models of the old one: change this only with KEY_SCHEMA."""
     empty = Components(datasets={}, image="i", command=["c"], args=[], env=[], parameters={})
-    assert empty.key == "sha256:2055b05a0d2ee6f1fe81e51c3ec27bc0b8c7b629fa06110d580bcd7ab204504a"
+    assert empty.key == "sha256:0492fc10b7f2516479e191043a3ecfd006efc6a822515ab8e343c892872c0c08"
 
 
 @given(st.lists(st.text(max_size=4), max_size=3), st.lists(st.text(max_size=4), max_size=3))

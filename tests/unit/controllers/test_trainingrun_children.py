@@ -8,7 +8,8 @@ import pytest
 from modelops.api.modelversion import ModelVersion, OriginDataset
 from modelops.api.reports import EXIT_FINAL
 from modelops.api.tasks import TASK_VARIABLE, CourierTask, FetchTask
-from modelops.api.trainingrun import Inputs, RunArtifact, TrainingRun, TrainingRunStatus
+from modelops.api.trainingrun import TrainingRun
+from modelops.api.trainingrun_status import Inputs, RunArtifact, TrainingRunStatus
 from modelops.controllers.trainingrun import children
 from modelops.controllers.trainingrun.inputs import Taken
 from support.builders import NAMESPACE, PINNED, digest, settings, snapshot, training_run
@@ -17,7 +18,7 @@ KEY = digest("1")
 
 
 def taken(secret: str | None = None) -> Taken:
-    source = snapshot()["source"] | ({"secretRef": {"name": secret}} if secret else {})
+    source = {"s3": snapshot()["source"]["s3"] | ({"secretRef": {"name": secret}} if secret else {})}
     pinned = OriginDataset.model_validate(
         {**snapshot(), "name": "train", "dataset": "mortgage", "source": source, "versioned": True}
     )
@@ -168,27 +169,21 @@ def test_variables_are_told_apart_and_named_well() -> None:
     assert {"SM_HP_A_B", "SM_HP_LEARNING-RATE", "SM_HP__"} <= set(variables)
 
 
-@pytest.mark.parametrize(
-    ("retries", "codes"),
-    [
-        ({}, None),
-        ({"limit": 2, "nonRetryableExitCodes": [43, 42]}, [42, 43]),
-    ],
-)
-def test_what_is_tried_again(retries: dict[str, Any], codes: list[int] | None) -> None:
-    """An eviction never counts, what cannot be helped is not tried again, the trainer's codes are the user's."""
+@pytest.mark.parametrize(("retries", "codes"), [({}, None), ({"nonRetryableExitCodes": [43, 42]}, [42, 43])])
+def test_one_job_is_one_attempt(retries: dict[str, Any], codes: list[int] | None) -> None:
+    """Whether there is another one is the run's decision: a Job knows not whose fault a failure was."""
     spec = job(training_run(retries=retries))["spec"]
-    ignored, *failing = spec["podFailurePolicy"]["rules"]
-    assert ignored == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    disrupted, *failing = spec["podFailurePolicy"]["rules"]
+    assert disrupted == {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     found = {rule["onExitCodes"]["containerName"]: rule["onExitCodes"]["values"] for rule in failing}
     trainer = {"trainer": codes} if codes else {}
     assert found == {"fetch": [EXIT_FINAL], "courier": [EXIT_FINAL], **trainer}
-    assert spec["backoffLimit"] == retries.get("limit", 0)
+    assert spec["backoffLimit"] == 0
     assert spec["podReplacementPolicy"] == "Failed"
 
 
 def test_timeout() -> None:
-    """A timeout bounds all attempts together; without one there is no bound."""
+    """A timeout bounds each attempt; without one there is no bound."""
     assert job(training_run(timeout="90s"))["spec"]["activeDeadlineSeconds"] == 90
     assert "activeDeadlineSeconds" not in job()["spec"]
 

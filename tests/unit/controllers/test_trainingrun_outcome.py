@@ -10,7 +10,7 @@ from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import pod_state
 from modelops.controllers.trainingrun.outcome import Lost, Success, never_started, outcome
 from modelops.controllers.trainingrun.progress import progress
-from support.builders import NOW, RUNNING, ago, digest, job, pod, terminated, waiting
+from support.builders import NOW, RUNNING, ago, digest, job, pod, terminated, training_run, waiting
 
 MODEL = CourierReport(artifact=Artifact(uri="s3://store/m/", digest=digest("d"), bytes=1, files=1), metrics={"a": 0.5})
 DONE = terminated(0)
@@ -147,10 +147,48 @@ def test_a_courier_that_publishes_is_left_alone() -> None:
         (job("j", pod("Pending", init=RUNNING)), "False Preparing"),
         (job("j", pod(init=DONE, trainer=RUNNING, courier=RUNNING)), "False Training"),
         (job("j", pod(init=DONE, trainer=DONE, courier=RUNNING)), "False Publishing"),
-        (job("j", pod("Failed", trainer=terminated(1), courier=DONE)), "False Retrying"),
+        (job("j", pod("Failed", trainer=terminated(1), courier=DONE)), "False AttemptFailed"),
+        (job("j", spec={"suspend": True}), "False Queued"),
     ],
 )
 def test_progress(running: JobState, ready: str) -> None:
     """A person sees what a run is busy with, or what holds it up, without describing its Pod."""
-    summary = next(one for one in progress(running) if one.type == "Ready")
+    summary = next(one for one in progress(training_run(), running, "").conditions if one.type == "Ready")
     assert f"{summary.status} {summary.reason}" == ready
+
+
+@pytest.mark.parametrize(
+    ("running", "held_up", "reason", "words"),
+    [
+        (job("j", spec={"suspend": True}), "insufficient unused quota for cpu", "Queued", "insufficient unused quota"),
+        (job("j"), 'pods "j-x" is forbidden: exceeded quota: small', "QuotaExceeded", "exceeded quota: small"),
+        (job("j"), "violates PodSecurity", "PodsRefused", "violates PodSecurity"),
+    ],
+)
+def test_what_holds_a_job_up_is_told(running: JobState, held_up: str, reason: str, words: str) -> None:
+    """A Job without Pods says nothing of itself: a person reads why in the run, and it is no failure."""
+    shown = progress(training_run(queueName="team-a"), running, held_up)
+    assert {one.reason for one in shown.conditions if one.type in ("Ready", "Reconciling")} == {reason}
+    assert not [one for one in shown.conditions if one.type == "Stalled"]
+    assert all(words in one.message for one in shown.conditions)
+    assert shown.again_in is not None, "nobody else would notice the end of it"
+
+
+def test_the_first_rank_to_fail_tells_for_all() -> None:
+    """The others of a gang are ended because of it: their ends would hide the reason."""
+    victim = pod("Failed", name="p-0", rank=0, trainer=terminated(143, at=ago(seconds=5)), courier=DONE)
+    culprit = pod("Failed", name="p-1", rank=1, trainer=terminated(7, at=ago(seconds=30)), courier=DONE)
+    ended = job("j", victim, culprit, ended="Failed", because="PodFailurePolicy", spec={"completionMode": "Indexed"})
+    told = outcome(ended)
+    assert not isinstance(told, Success | Lost)
+    assert "code 7" in told.message
+
+
+def test_the_first_rank_publishes_for_all() -> None:
+    """Only rank 0 has a model to report, whichever of the Pods ended last."""
+    report = CourierReport(artifact=Artifact(uri="s3://m/", digest=digest("d"), bytes=1, files=1))
+    first = pod("Succeeded", name="p-0", rank=0, trainer=DONE, courier=terminated(0, report))
+    second = pod("Succeeded", name="p-1", rank=1, trainer=DONE, courier=terminated(0, CourierReport()))
+    told = outcome(job("j", second, first, ended="Complete", spec={"completionMode": "Indexed"}))
+    assert isinstance(told, Success)
+    assert told.report == report

@@ -6,104 +6,34 @@ from typing import Any
 
 import pytest
 
-from modelops.api.modelversion import ModelVersion
-from modelops.api.reports import Artifact, CourierReport
-from modelops.api.trainingrun import TrainingRun, TrainingRunStatus
-from modelops.controllers.jobs import JobState
-from modelops.controllers.trainingrun import children
-from modelops.controllers.trainingrun.inputs import Taken, wanted
+from modelops.api.trainingrun import TrainingRun
+from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.plan import plan
 from modelops.controllers.trainingrun.references import References
 from modelops.machinery.plan import Plan
-from support.builders import (
-    NOW,
-    RUNNING,
-    ago,
-    dataset,
-    deleted,
-    digest,
-    job,
-    names,
-    pod,
-    reason,
-    settings,
-    shown,
-    snapshot,
-    terminated,
-    training_run,
+from support.builders import RUNNING, ago, deleted, job, names, pod, reason, shown, terminated, training_run
+from support.run_observations import (
+    ROOMY,
+    TAG,
+    VERSION,
+    complete,
+    failed,
+    job_of,
+    observe,
+    pinned,
+    running,
+    version_of,
 )
 
-MODEL = CourierReport(artifact=Artifact(uri="s3://store/m/", digest=digest("d"), bytes=9, files=1), metrics={"a": 0.5})
-ROOMY = {**training_run().spec.trainer.wire(), "resources": {"limits": {"memory": "4Gi"}}}
-TAG = {"image": "example/train:latest", "command": ["x"]}
+LONG_OVER = pinned(outcome="Succeeded", ended=ago(hours=2))
+UNREGISTERED = {"model": "mortgage", "format": "sklearn", "registration": "Never"}
 
 
-def observe(
-    *,
-    status: dict[str, Any] | None = None,
-    letter: str | None = "a",
-    jobs: tuple[JobState, ...] = (),
-    versions: tuple[ModelVersion, ...] = (),
-    references: References | None = None,
-    generation: int = 1,
-    versioned: bool = True,
-    **spec: Any,
-) -> Observation:
-    """A run, and its Dataset with a snapshot of this letter; no letter: without one."""
-    run = training_run(status=status, generation=generation, **spec)
-    data = dataset(status={"snapshot": snapshot(letter, versioned=versioned)} if letter else {})
-    return Observation(run, settings(), NOW, {"mortgage": data}, references or References(), jobs, versions)
-
-
-def key_of(letter: str = "a", **spec: Any) -> Taken:
-    taken = wanted(observe(letter=letter, **spec))
-    assert isinstance(taken, Taken)
-    return taken
-
-
-def job_of(letter: str = "a", **spec: Any) -> str:
-    return children.job_name(training_run(**spec), key_of(letter, **spec).key)
-
-
-def pinned(letter: str = "a", outcome: str | None = None, **spec: Any) -> dict[str, Any]:
-    """The status of a run that has taken its inputs, and how it ended."""
-    taken = key_of(letter, **spec)
-    status: dict[str, Any] = {
-        "inputKey": taken.key,
-        "inputs": taken.inputs.wire(),
-        "job": job_of(letter, **spec),
-        "attempts": 1,
-        "cache": {"result": "Miss", "reason": "before"},
-    }
-    if outcome is not None:
-        status["outcome"] = {"state": outcome, "reason": "Because", "message": "so", "finishedAt": ago(hours=1)}
-    if outcome == "Succeeded":
-        status["artifact"] = {"uri": "s3://store/m/", "digest": digest("d"), "bytes": 9, "image": "x"}
-        status["metrics"] = {"a": 0.5}
-    return status
-
-
-def version_of(run: TrainingRun, letter: str = "a", **spec: Any) -> ModelVersion:
-    """The ModelVersion that a run has made."""
-    status = TrainingRunStatus.model_validate(pinned(letter, "Succeeded", **spec))
-    return ModelVersion.model_validate(children.model_version(run, key_of(letter, **spec), status))
-
-
-VERSION = version_of(training_run())
-
-
-def running(name: str) -> JobState:
-    return job(name, pod(init=terminated(0), trainer=RUNNING, courier=RUNNING))
-
-
-def complete(name: str) -> JobState:
-    done = pod("Succeeded", init=terminated(0), trainer=terminated(0), courier=terminated(0, MODEL))
-    return job(name, done, ended="Complete")
-
-
-def failed(name: str) -> JobState:
-    return job(name, pod("Failed", trainer=terminated(1), courier=terminated(0)), ended="Failed")
+def sibling(reason: str = "Trained") -> TrainingRun:
+    """Another run that has a model of the same inputs, ten minutes old."""
+    status = pinned(outcome="Succeeded")
+    return training_run("sibling", status={**status, "outcome": {**status["outcome"], "reason": reason}})
 
 
 @dataclass(frozen=True)
@@ -136,7 +66,7 @@ CASES = [
         observe(),
         "False JobCreated",
         applies=[f"Job {job_of()}"],
-        cache="Miss: no ModelVersion of this namespace has these inputs",
+        cache="Miss: nothing in this namespace was made of these inputs",
     ),
     Case(
         "a running Job is told of, and never applied again: a newer operator's template would be refused",
@@ -148,15 +78,16 @@ CASES = [
         "a Job whose status could not be written is taken up",
         observe(jobs=(running(job_of()),)),
         "False Training",
-        cache="Miss: no ModelVersion of this namespace has these inputs",
+        cache="Miss: nothing in this namespace was made of these inputs",
     ),
     Case(
-        "a complete Job becomes a ModelVersion",
+        "a complete Job becomes a ModelVersion, and is kept for a while",
         observe(status=pinned(), jobs=(complete(job_of()),)),
         "True Trained",
         applies=[f"ModelVersion {VERSION.metadata.name}"],
         succeeded="True Trained",
         cache="Miss: before",
+        again_in=3600,
     ),
     Case(
         "a ModelVersion that is there is not written again",
@@ -180,6 +111,7 @@ CASES = [
         stalled=True,
         succeeded="False TrainerFailed",
         cache="Miss: before",
+        again_in=3600,
     ),
     Case(
         "what has failed is not tried again, though its Job is gone",
@@ -194,7 +126,7 @@ CASES = [
         observe(status=pinned(outcome="Failed"), generation=2, trainer=ROOMY),
         "False JobCreated",
         applies=[f"Job {job_of(trainer=ROOMY)}"],
-        cache="Miss: no ModelVersion of this namespace has these inputs",
+        cache="Miss: nothing in this namespace was made of these inputs",
     ),
     Case(
         "a report that was lost with its Pod means training again",
@@ -251,6 +183,59 @@ CASES = [
         "False Superseded",
         deletes=[job_of()],
         again_in=2,
+    ),
+    Case(
+        "with registration Never the model is kept in the status alone",
+        observe(
+            status=pinned(output=UNREGISTERED),
+            jobs=(complete(job_of(output=UNREGISTERED)),),
+            output=UNREGISTERED,
+        ),
+        "True Trained",
+        succeeded="True Trained",
+        cache="Miss: before",
+        again_in=3600,
+    ),
+    Case(
+        "once its time is over the Job of a run that has ended goes, and nothing is trained again",
+        observe(
+            status=pinned(outcome="Succeeded", ended=ago(hours=2)), jobs=(complete(job_of()),), versions=(VERSION,)
+        ),
+        "True Because",
+        deletes=[job_of()],
+        succeeded="True Because",
+        cache="Miss: before",
+    ),
+    Case(
+        "what has failed long ago stays so without its Job",
+        observe(status=pinned(outcome="Failed", ended=ago(hours=2)), jobs=(failed(job_of()),)),
+        "False Because",
+        stalled=True,
+        deletes=[job_of()],
+        succeeded="False Because",
+        cache="Miss: before",
+    ),
+    Case(
+        "a sibling's result for the same inputs is taken, also where it has no ModelVersion",
+        observe(seen={"siblings": (sibling(),)}),
+        "True CacheHit",
+        applies=[f"ModelVersion {VERSION.metadata.name}"],
+        succeeded="True CacheHit",
+        cache="Hit: TrainingRun sibling has the same inputs",
+    ),
+    Case(
+        "a result that only was taken is not passed on",
+        observe(seen={"siblings": (sibling(reason="CacheHit"),)}),
+        "False JobCreated",
+        applies=[f"Job {job_of()}"],
+        cache="Miss: nothing in this namespace was made of these inputs",
+    ),
+    Case(
+        "a result that is older than cache.ttl is not taken",
+        observe(seen={"siblings": (sibling(),)}, cache={"ttl": "5m"}),
+        "False JobCreated",
+        applies=[f"Job {job_of(cache={'ttl': '5m'})}"],
+        cache="Miss: what was made of these inputs is older than cache.ttl (5m)",
     ),
     Case(
         "once it is gone the next one starts, and the reason names the change",

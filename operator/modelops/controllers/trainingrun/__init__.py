@@ -1,16 +1,18 @@
 """TrainingRun: keeps a model in being for the current inputs, and trains only where there is none."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from modelops.api.dataset import Dataset
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.jobs import by_owner
+from modelops.controllers.trainingrun.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.reconcile import decide
 from modelops.machinery.cache import Cache, IndexKey
 from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import by_label
-from modelops.machinery.resources import JOBS, PODS, TRAINING_RUNS, Body, Key
+from modelops.machinery.resources import JOBS, PODS, SERVICES, TRAINING_RUNS, Body, Key
 
 _KIND = TrainingRun.__name__
 
@@ -20,7 +22,7 @@ def controller() -> Controller:
     return Controller(
         resource=TRAINING_RUNS,
         kind=TrainingRun,
-        decide=decide,
+        decide=partial(decide, poller=ProgressPoller()),
         wakes={
             JOBS.kind: by_label(_KIND),
             PODS.kind: by_label(_KIND),
@@ -28,17 +30,22 @@ def controller() -> Controller:
             Dataset.__name__: _users_of_dataset,
         },
         indexers={
-            _KIND: _used_datasets,
+            _KIND: _by_inputs,
             JOBS.kind: by_owner,
             PODS.kind: by_owner,
+            SERVICES.kind: by_owner,
             ModelVersion.__name__: _input_key,
         },
     )
 
 
-def _used_datasets(body: Body) -> Iterable[IndexKey]:
-    namespace = body["metadata"]["namespace"]
-    return [("uses-dataset", namespace, used["ref"]["name"]) for used in body["spec"].get("datasets", [])]
+def _by_inputs(body: Body) -> Iterable[IndexKey]:
+    """The Datasets that a run uses, and the inputs that it has a model for."""
+    namespace, status = body["metadata"]["namespace"], body.get("status", {})
+    for used in body["spec"].get("datasets", []):
+        yield "uses-dataset", namespace, used["ref"]["name"]
+    if status.get("outcome", {}).get("state") == "Succeeded" and "inputKey" in status:
+        yield "input-key", namespace, status["inputKey"]
 
 
 def _users_of_dataset(body: Body, cache: Cache) -> list[Key]:

@@ -1,57 +1,30 @@
-"""A run's children: the Job that trains, and the ModelVersion that comes out. Pure."""
+"""A run's children: the Job of an attempt, and the ModelVersion that comes out. Pure."""
 
-import json
 import math
-import re
-from typing import Any
 
 from modelops.api.kinds import API_VERSION
 from modelops.api.modelversion import Artifact, ModelVersion, ModelVersionSpec, Origin, OriginRun
-from modelops.api.pods import Resources
 from modelops.api.reports import EXIT_FINAL
-from modelops.api.tasks import CourierTask, FetchDataset, FetchTask
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.api.types import length_of
-from modelops.controllers.containers import (
-    SHARED,
-    SHARED_DIR,
-    container_security,
-    credential_volumes,
-    empty,
-    environment,
-    literal,
-    mount,
-    pod_defaults,
-    resources,
-    worker,
-)
 from modelops.controllers.marks import ARTIFACT_DIGEST, IMAGE_ID, INPUT_KEY, dataset_marks, label_of, labels, owned_by
-from modelops.controllers.sources import place_of
+from modelops.controllers.trainingrun import gang
 from modelops.controllers.trainingrun.inputs import Taken
 from modelops.controllers.trainingrun.outcome import COURIER, FETCH, TRAINER
+from modelops.controllers.trainingrun.pod import pod_spec
+from modelops.controllers.trainingrun.revision import revision
 from modelops.lineage.digests import sha256_of, short
 from modelops.machinery.resources import MANAGED_BY, MANAGER, Body
 from modelops.machinery.settings import Settings
 
-_ML = "/opt/ml"
-_INPUT, _MODEL, _OUTPUT, _CHECKPOINTS = "input", "model", "output", "checkpoints"
-_WRITTEN = (_MODEL, _OUTPUT, _CHECKPOINTS)
-_SUPERVISED = [
-    f"{SHARED_DIR}/bin/tini",
-    "-g",
-    "--",
-    f"{SHARED_DIR}/bin/busybox",
-    "sh",
-    f"{SHARED_DIR}/bin/supervise.sh",
-]
-_DEFAULT_RESOURCES = {"requests": {"cpu": "250m", "memory": "256Mi"}}
-"""No limits: how much a training needs is not ours to guess. The requests keep it from being evicted first."""
-_HOST = "algo-1"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+_LONGEST_OF_GANG = 47
+"""Of a run's name in that of its Job: a worker's host name adds a dash and its rank, and has 63 characters at most."""
 
 
-def job_name(run: TrainingRun, key: str) -> str:
-    """The name of the Job for an input key and for everything else that decides how it runs."""
+def job_name(run: TrainingRun, key: str, attempt: int = 1) -> str:
+    """The name of the Job for an attempt at an input key, and for everything else that decides how it runs."""
     spec = run.spec
     decides = {
         "uid": run.metadata.uid,
@@ -61,22 +34,32 @@ def job_name(run: TrainingRun, key: str) -> str:
         "timeout": spec.timeout,
         "retries": spec.retries.wire(),
         "publishTimeout": spec.output.publish_timeout,
+        "queue": spec.queue_name,
+        "attempt": attempt,
     }
-    return f"{run.metadata.name}-{short(sha256_of(decides), 10)}"
+    name = run.metadata.name[:_LONGEST_OF_GANG].rstrip("-") if gang.is_gang(run) else run.metadata.name
+    return f"{name}-{short(sha256_of(decides), 10)}"
 
 
 def job(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Body:
-    """The Job that trains for the inputs taken."""
+    """The Job that trains for the inputs taken. One Job is one attempt: whether there is another one is the run's to
+    decide, since a Job can tell neither whose fault a failure was nor restart all of its ranks."""
     meta = {
         "labels": labels(run, "trainer", model=run.spec.output.model),
         "annotations": {INPUT_KEY: taken.key, **dataset_marks(taken.inputs.datasets)},
     }
     spec: Body = {
-        "backoffLimit": run.spec.retries.limit,
+        "backoffLimit": 0,
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": {"rules": _failure_rules(run)},
-        "template": {"metadata": meta, "spec": _pod(run, taken, settings, job_name)},
+        **gang.job_fields(run),
+        "template": {"metadata": meta, "spec": pod_spec(run, taken, settings, job_name)},
     }
+    own_labels = meta["labels"]
+    if run.spec.queue_name is not None:
+        # Suspended from the start, whether or not Kueue's webhook is there to do it: no quota, no Pod.
+        spec["suspend"] = True
+        own_labels = {**own_labels, QUEUE_LABEL: run.spec.queue_name}
     if run.spec.timeout is not None:
         spec["activeDeadlineSeconds"] = math.ceil(length_of(run.spec.timeout).total_seconds())
     return {
@@ -86,6 +69,7 @@ def job(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Bo
             "name": job_name,
             "namespace": run.metadata.namespace,
             **meta,
+            "labels": own_labels,
             "ownerReferences": owned_by(run),
         },
         "spec": spec,
@@ -114,6 +98,9 @@ def model_version(run: TrainingRun, taken: Taken, status: TrainingRunStatus) -> 
             image=artifact.image or None,
             parameters=run.spec.parameters,
             metrics=status.metrics,
+            revision=revision(run),
+            packages=artifact.packages,
+            history=artifact.history,
         ),
         gates=output.version_template.gates,
         approval=output.version_template.approval,
@@ -142,135 +129,15 @@ def model_version(run: TrainingRun, taken: Taken, status: TrainingRunStatus) -> 
 
 
 def _failure_rules(run: TrainingRun) -> list[Body]:
-    """The first rule that fits decides; a failure that none fits counts against `backoffLimit`."""
-    rules: list[Body] = [
-        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        _fails_job(FETCH, [EXIT_FINAL]),
-        _fails_job(COURIER, [EXIT_FINAL]),
+    """Any failure ends the Job. The message names the rule: so a disruption is told also when its Pod is gone."""
+    rules: list[Body] = [{"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+    rules += [
+        {"action": "FailJob", "onExitCodes": {"containerName": name, "operator": "In", "values": [EXIT_FINAL]}}
+        for name in (FETCH, COURIER)
     ]
-    if run.spec.retries.non_retryable_exit_codes:
-        rules.append(_fails_job(TRAINER, sorted(set(run.spec.retries.non_retryable_exit_codes))))
+    codes = sorted(set(run.spec.retries.non_retryable_exit_codes))
+    if codes:
+        rules.append(
+            {"action": "FailJob", "onExitCodes": {"containerName": TRAINER, "operator": "In", "values": codes}}
+        )
     return rules
-
-
-def _fails_job(container: str, codes: list[int]) -> Body:
-    return {"action": "FailJob", "onExitCodes": {"containerName": container, "operator": "In", "values": codes}}
-
-
-def _pod(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Body:
-    store = settings.store.place
-    fetched = [
-        FetchDataset(name=one.name, digest=one.digest, manifest=one.manifest, source=place_of(one.source))
-        for one in taken.inputs.datasets
-        if one.source is not None
-    ]
-    store_secrets = [store.secret_name] if store.secret_name else []
-    secrets = [*store_secrets, *(one.source.secret_name for one in fetched if one.source.secret_name)]
-    fetch = worker(
-        FETCH,
-        settings.images.worker,
-        settings.image_pull_policy,
-        "fetch",
-        FetchTask(store=store, datasets=fetched, hyperparameters=run.spec.parameters),
-        secrets,
-        [mount(SHARED, SHARED_DIR), *(mount(name, f"{_ML}/{name}") for name in (_INPUT, *_WRITTEN))],
-        scratch=_scratch(FETCH),
-    )
-    courier = worker(
-        COURIER,
-        settings.images.worker,
-        settings.image_pull_policy,
-        "courier",
-        CourierTask(store=store, publish_timeout_seconds=length_of(run.spec.output.publish_timeout).total_seconds()),
-        store_secrets,
-        [
-            mount(SHARED, SHARED_DIR, read_only=True),
-            mount(_MODEL, f"{_ML}/{_MODEL}", read_only=True),
-            mount(_OUTPUT, f"{_ML}/{_OUTPUT}", read_only=True),
-        ],
-        scratch=_scratch(COURIER),
-    )
-    volumes = (SHARED, _INPUT, *_WRITTEN, *(_scratch(name) for name in (FETCH, TRAINER, COURIER)))
-    return {
-        **pod_defaults(run.spec.pod),
-        "restartPolicy": "Never",
-        "initContainers": [fetch],
-        "containers": [_trainer(run, settings, job_name), courier],
-        "volumes": [*(empty(name) for name in volumes), *credential_volumes(secrets)],
-    }
-
-
-def _trainer(run: TrainingRun, settings: Settings, job_name: str) -> Body:
-    trainer = run.spec.trainer
-    return {
-        "name": TRAINER,
-        "image": trainer.image,
-        "imagePullPolicy": settings.image_pull_policy,
-        "command": [*_SUPERVISED, *trainer.command],
-        "args": list(trainer.args),
-        "env": _environment(run, job_name),
-        "resources": resources(trainer.resources, _DEFAULT_RESOURCES),
-        "securityContext": container_security(),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [
-            mount(SHARED, SHARED_DIR),
-            mount(_INPUT, f"{_ML}/{_INPUT}", read_only=True),
-            *(mount(name, f"{_ML}/{name}") for name in _WRITTEN),
-            mount(_scratch(TRAINER), "/tmp"),
-        ],
-    }
-
-
-def _scratch(container: str) -> str:
-    return f"scratch-{container}"
-
-
-def _environment(run: TrainingRun, job_name: str) -> list[Body]:
-    """SageMaker's variables, then the user's, which win."""
-    users = environment(run.spec.trainer.env)
-    taken = {variable["name"] for variable in users}
-    ours: list[Body] = [
-        {"name": name, "value": literal(value)}
-        for name, value in _sagemaker(run, job_name).items()
-        if name not in taken
-    ]
-    if "SM_NUM_CPUS" not in taken:
-        ours.append({"name": "SM_NUM_CPUS", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}})
-    return [*ours, *users]
-
-
-def _sagemaker(run: TrainingRun, job_name: str) -> dict[str, str]:
-    channels = sorted(dataset.name for dataset in run.spec.datasets)
-    parameters = run.spec.parameters
-    return {
-        "HOME": "/tmp",
-        "TRAINING_JOB_NAME": job_name,
-        "SM_CHANNELS": _text(channels),
-        "SM_CURRENT_HOST": _HOST,
-        "SM_HOSTS": _text([_HOST]),
-        "SM_HPS": _text(parameters),
-        "SM_INPUT_CONFIG_DIR": f"{_ML}/{_INPUT}/config",
-        "SM_INPUT_DIR": f"{_ML}/{_INPUT}",
-        "SM_MODEL_DIR": f"{_ML}/{_MODEL}",
-        "SM_NETWORK_INTERFACE_NAME": "eth0",
-        "SM_NUM_GPUS": str(_gpus(run.spec.trainer.resources)),
-        "SM_OUTPUT_DATA_DIR": f"{_ML}/{_OUTPUT}/data",
-        "SM_OUTPUT_DIR": f"{_ML}/{_OUTPUT}",
-        **{f"SM_CHANNEL_{name.upper()}": f"{_ML}/{_INPUT}/data/{name}" for name in channels},
-        **{f"SM_HP_{_variable(name)}": value for name, value in sorted(parameters.items())},
-    }
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def _variable(parameter: str) -> str:
-    """A parameter's name as the part of a variable's name. SageMaker keeps dashes, and so does Kubernetes."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", parameter).upper()
-
-
-def _gpus(wanted: Resources | None) -> int:
-    limits = (wanted.limits if wanted else None) or {}
-    counts = [str(count) for name, count in limits.items() if name.endswith("/gpu")]
-    return sum(int(count) for count in counts if count.isdigit())

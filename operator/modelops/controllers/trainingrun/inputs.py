@@ -1,12 +1,15 @@
 """Which inputs a run uses: those it has pinned, or new ones. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from modelops.api.dataset import Snapshot
 from modelops.api.modelversion import OriginDataset
 from modelops.api.trainingrun import DatasetInput, TrainingRun
 from modelops.api.trainingrun_status import Inputs
 from modelops.controllers.trainingrun.observe import Observation
+from modelops.controllers.trainingrun.pinning import pinned_by_sweep
+from modelops.controllers.trainingrun.renewal import renewal, trains_each_time
 from modelops.lineage.input_key import Components
 
 
@@ -24,45 +27,63 @@ class Taken:
 
     inputs: Inputs
     key: str
+    scheduled_at: str | None = None
+    """The time of the schedule that they were taken for."""
+    again_in: timedelta | None = None
+    """When to ask again whether newer ones are due."""
 
 
 def wanted(seen: Observation) -> Taken | Missing:
     """The inputs to have a model for.
 
-    Pinned ones stay: until the spec changes or, where the run follows its Datasets, until one of them has a new
-    snapshot and the run for the pinned ones has ended.
+    Pinned ones stay: until the spec changes, or until newer ones are due. Raises Stalled.
     """
     status = seen.run.status
-    if status.inputs is None or status.input_key is None or status.inputs.generation != seen.run.metadata.generation:
-        return taken_anew(seen)
-    pinned = Taken(status.inputs, status.input_key)
-    if follows_datasets(seen.run) and status.outcome is not None and _datasets_moved(seen, status.inputs):
-        return taken_anew(seen)
-    return pinned
+    pinned = pinned_inputs(seen.run)
+    if pinned is None:
+        return taken_anew(seen, status.scheduled_at)
+    due = renewal(seen, pinned.inputs)
+    if due.due:
+        return taken_anew(seen, due.scheduled_at or status.scheduled_at)
+    return replace(pinned, again_in=due.again_in)
 
 
-def follows_datasets(run: TrainingRun) -> bool:
-    """Whether a new snapshot means a new run."""
-    return "DatasetChange" in run.spec.rerun_on
+def pinned_inputs(run: TrainingRun) -> Taken | None:
+    """The inputs that a run has for the spec as it is."""
+    status = run.status
+    if status.inputs is None or status.input_key is None or status.inputs.generation != run.metadata.generation:
+        return None
+    return Taken(status.inputs, status.input_key, status.scheduled_at)
 
 
-def taken_anew(seen: Observation) -> Taken | Missing:
+def takes_anew(seen: Observation) -> bool:
+    """Whether `wanted` will look at what the environment refers to. Raises Stalled."""
+    pinned = pinned_inputs(seen.run)
+    return pinned is None or renewal(seen, pinned.inputs).due
+
+
+def taken_anew(seen: Observation, scheduled_at: str | None = None) -> Taken | Missing:
     """The inputs as they are now."""
-    pinned: list[OriginDataset] = []
-    for used in seen.run.spec.datasets:
-        snapshot = _snapshot(used, seen)
-        if isinstance(snapshot, Missing):
-            return snapshot
-        pinned.append(_pin(used, snapshot))
+    pinned = _pinned(seen)
+    if isinstance(pinned, Missing):
+        return pinned
     if seen.references.missing:
         missing = ", ".join(seen.references.missing)
         return Missing("ReferenceNotFound", f"the environment refers to what is not there: {missing}")
-    components = components_of(seen.run, pinned, seen.references.digests)
-    inputs = Inputs(generation=seen.run.metadata.generation, datasets=pinned, components=components.described())
-    return Taken(inputs, components.key)
+    occurrence = scheduled_at if trains_each_time(seen.run) else None
+    components = components_of(seen.run, pinned, seen.references.digests, occurrence)
+    inputs = Inputs(
+        generation=seen.run.metadata.generation,
+        datasets=pinned,
+        occurrence=occurrence,
+        components=components.described(),
+    )
+    return Taken(inputs, components.key, scheduled_at)
 
 
-def components_of(run: TrainingRun, pinned: list[OriginDataset], references: dict[str, str]) -> Components:
+def components_of(
+    run: TrainingRun, pinned: list[OriginDataset], references: dict[str, str], occurrence: str | None = None
+) -> Components:
     """What the key is made of."""
     trainer = run.spec.trainer
     return Components(
@@ -72,9 +93,25 @@ def components_of(run: TrainingRun, pinned: list[OriginDataset], references: dic
         args=list(trainer.args),
         env=[variable.wire() for variable in trainer.env],
         parameters=dict(run.spec.parameters),
+        workers=run.spec.workers.wire(),
+        sweep=run.spec.sweep.wire() if run.spec.sweep is not None else {},
         nonce=run.spec.cache.nonce,
+        occurrence=occurrence or "",
         references=references,
     )
+
+
+def _pinned(seen: Observation) -> list[OriginDataset] | Missing:
+    given = pinned_by_sweep(seen.run)
+    if given is not None:
+        return given
+    pinned: list[OriginDataset] = []
+    for used in seen.run.spec.datasets:
+        snapshot = _snapshot(used, seen)
+        if isinstance(snapshot, Missing):
+            return snapshot
+        pinned.append(_pin(used, snapshot))
+    return pinned
 
 
 def _snapshot(used: DatasetInput, seen: Observation) -> Snapshot | Missing:
@@ -97,12 +134,3 @@ def _pin(used: DatasetInput, snapshot: Snapshot) -> OriginDataset:
         objects=snapshot.objects,
         object_versions=snapshot.object_versions,
     )
-
-
-def _datasets_moved(seen: Observation, inputs: Inputs) -> bool:
-    digests = {one.name: one.digest for one in inputs.datasets}
-    for used in seen.run.spec.datasets:
-        snapshot = _snapshot(used, seen)
-        if isinstance(snapshot, Snapshot) and snapshot.digest != digests.get(used.name):
-            return True
-    return False

@@ -1,16 +1,23 @@
 """What a TrainingRun's decisions rest on."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from modelops.api.dataset import Dataset
 from modelops.api.modelversion import ModelVersion
+from modelops.api.reports import ProgressReport
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.jobs import JobState, jobs_of
-from modelops.controllers.trainingrun.references import References, read_references
+from modelops.controllers.trainingrun.progress_polling import ProgressPoller
+from modelops.controllers.trainingrun.references import References
+from modelops.machinery.conditions import moment
 from modelops.machinery.controller import World
-from modelops.machinery.resources import Key
+from modelops.machinery.resources import EVENTS, SERVICES, WORKLOADS, Key
 from modelops.machinery.settings import Settings
+
+_PODLESS_FOR = timedelta(seconds=5)
+"""A Job's first Pod is there at once, unless something forbids it."""
+_JOB_UID_LABEL = "kueue.x-k8s.io/job-uid"
 
 
 @dataclass(frozen=True)
@@ -23,28 +30,38 @@ class Observation:
     datasets: dict[str, Dataset | None] = field(default_factory=dict)
     """Name of a Dataset → the Dataset, None where there is none."""
     references: References = field(default_factory=References)
+    """Empty where the pinned inputs stay."""
     jobs: tuple[JobState, ...] = ()
+    services: frozenset[str] = frozenset()
+    """The headless Services of its workers that are there."""
     versions: tuple[ModelVersion, ...] = ()
     """The ModelVersions of the namespace that were made for the inputs wanted now."""
+    siblings: tuple[TrainingRun, ...] = ()
+    """Other runs of the namespace that have succeeded for the inputs wanted now."""
+    held_up: str = ""
+    """Why the Job that is to run has no Pods, in the words of Kueue or of the Job controller."""
+    progress: ProgressReport | None = None
+    """What the trainer that runs told last."""
 
 
-async def observe(run: TrainingRun, world: World) -> Observation:
-    """All but the versions, which are found by the inputs wanted.
-
-    The cache has all of it but the content of ConfigMaps and Secrets, which is read when inputs may be taken anew.
-    """
+async def observe(run: TrainingRun, world: World, poller: ProgressPoller) -> Observation:
+    """All but the references and what was made for the inputs wanted, which those decide."""
     namespace = run.metadata.namespace
     datasets = {
         used.ref.name: world.cache.parsed(Key(Dataset.__name__, namespace, used.ref.name), Dataset)
         for used in run.spec.datasets
     }
+    jobs = tuple(await jobs_of(run.metadata.uid, world))
+    active = next((job for job in jobs if not job.finished), None)
     return Observation(
         run=run,
         settings=world.settings,
         now=world.now,
         datasets=datasets,
-        references=References() if _keeps_inputs(run) else await read_references(run, world),
-        jobs=tuple(await jobs_of(run.metadata.uid, world)),
+        jobs=jobs,
+        services=frozenset(key.name for job in jobs for key in world.cache.find("owner", job.uid, kind=SERVICES.kind)),
+        held_up=await _held_up(active, world) if active is not None else "",
+        progress=poller.progress(run, active, world) if active is not None else None,
     )
 
 
@@ -55,8 +72,27 @@ def versions_made_for(input_key: str, run: TrainingRun, world: World) -> tuple[M
     return tuple(version for version in found if version is not None)
 
 
-def _keeps_inputs(run: TrainingRun) -> bool:
-    """Whether the pinned inputs stay, whatever the Datasets are now."""
-    status = run.status
-    pinned = status.inputs is not None and status.inputs.generation == run.metadata.generation
-    return pinned and (status.outcome is None or not run.spec.rerun_on)
+def siblings_with(input_key: str, run: TrainingRun, world: World) -> tuple[TrainingRun, ...]:
+    """The other runs of the namespace that have a model for an input key."""
+    keys = world.cache.find("input-key", run.metadata.namespace, input_key, kind=TrainingRun.__name__)
+    found = (world.cache.parsed(key, TrainingRun) for key in keys if key.name != run.metadata.name)
+    return tuple(sibling for sibling in found if sibling is not None)
+
+
+async def _held_up(job: JobState, world: World) -> str:
+    """Asked for only where a Job has no Pods: neither Workloads nor Events are watched. Raises ApiError."""
+    namespace = job.key.namespace
+    if job.suspended:
+        found = await world.kube.find(WORKLOADS, namespace, f"{_JOB_UID_LABEL}={job.uid}")
+        waits = (
+            condition["message"]
+            for workload in found
+            for condition in workload.get("status", {}).get("conditions", [])
+            if condition["type"] in ("QuotaReserved", "Admitted") and condition["status"] == "False"
+        )
+        return next(waits, "")
+    if job.pods or world.now - moment(job.created) < _PODLESS_FOR:
+        return ""
+    told = await world.kube.find(EVENTS, namespace, fields=f"regarding.uid={job.uid},reason=FailedCreate")
+    newest = max(told, key=lambda event: event["metadata"]["creationTimestamp"], default=None)
+    return newest.get("note", "") if newest is not None else ""

@@ -1,18 +1,23 @@
 """What a TrainingRun needs: a ModelVersion for the current inputs, by the cheapest way that is honest."""
 
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Literal
 
-from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import CacheMode
 from modelops.api.trainingrun_status import CacheResult, Outcome, RunArtifact, TrainingRunStatus
+from modelops.api.types import length_of
 from modelops.controllers.jobs import JobState
-from modelops.controllers.trainingrun import children
-from modelops.controllers.trainingrun.inputs import Missing, Taken, wanted
+from modelops.controllers.trainingrun import children, gang, retrying
+from modelops.controllers.trainingrun.caching import CACHE_HIT, pinned_image, reusable
+from modelops.controllers.trainingrun.case import Case, case_of
+from modelops.controllers.trainingrun.inputs import Missing, wanted
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.outcome import Failure, Lost, Success, never_started, outcome
 from modelops.controllers.trainingrun.progress import created, progress
+from modelops.controllers.trainingrun.progress_polling import worth_telling
+from modelops.controllers.trainingrun.reproducible import reproducible
+from modelops.controllers.trainingrun.retrying import Verdict
 from modelops.lineage.input_key import difference
 from modelops.machinery.conditions import (
     READY,
@@ -20,6 +25,7 @@ from modelops.machinery.conditions import (
     condition,
     find,
     in_progress,
+    moment,
     ready,
     stalled,
     timestamp,
@@ -29,31 +35,18 @@ from modelops.machinery.plan import Event, Plan, first_answer
 
 _REFERENCE_AGAIN = timedelta(seconds=30)
 """ConfigMaps and Secrets are not watched: reading all of them for the few that matter is no least privilege."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """An observation with its inputs settled."""
-
-    seen: Observation
-    taken: Taken
-    status: TrainingRunStatus
-    """The status for these inputs, as far as it is known."""
-    job_name: str
-
-    @property
-    def job(self) -> JobState | None:
-        """The Job for these inputs."""
-        return next((job for job in self.seen.jobs if job.key.name == self.job_name), None)
+_SHORTLY = timedelta(seconds=2)
 
 
 def plan(seen: Observation) -> Plan:
-    """Decide what a TrainingRun needs now. Pure."""
+    """Decide what a TrainingRun needs now. Pure. Raises Stalled."""
     taken = wanted(seen)
     if isinstance(taken, Missing):
         return _waiting(seen, taken)
-    case = _case(seen, taken)
-    return first_answer(case, (_succeeded, _failed, _other_jobs_first, _cached, _to_start, _running, _ended))
+    case = case_of(seen, taken)
+    steps = (_succeeded, _failed, _stopped, _other_jobs_first, _cached, _backing_off, _to_start, _running, _ended)
+    decision = first_answer(case, steps)
+    return replace(decision, again_in=_sooner(decision.again_in, taken.again_in))
 
 
 def _waiting(seen: Observation, missing: Missing) -> Plan:
@@ -65,49 +58,65 @@ def _waiting(seen: Observation, missing: Missing) -> Plan:
     )
 
 
-def _case(seen: Observation, taken: Taken) -> Case:
-    """The status starts anew when the key does. The last version stays named until the next one is there."""
-    old = seen.run.status
-    job_name = children.job_name(seen.run, taken.key)
-    same_key = old.input_key == taken.key
-    # A failure is final for this very Job; what succeeded is so for the key, whatever Job it was.
-    holds = old.outcome is not None and (old.outcome.state == "Succeeded" or old.job == job_name)
-    status = TrainingRunStatus(input_key=taken.key, inputs=taken.inputs, model_version=old.model_version)
-    if same_key:
-        status = status.model_copy(update={"cache": old.cache, "job": old.job, "attempts": old.attempts})
-    if same_key and holds:
-        status = status.model_copy(update={"outcome": old.outcome, "artifact": old.artifact, "metrics": old.metrics})
-    return Case(seen, taken, status, job_name)
-
-
 def _succeeded(case: Case) -> Plan | None:
     """The model exists. Its ModelVersion is made again should somebody delete it."""
-    if case.status.outcome is None or case.status.outcome.state != "Succeeded":
+    result = case.status.outcome
+    if result is None or result.state != "Succeeded":
         return None
+    tidied = _tidied(case, result)
+    conditions = condition("Succeeded", True, result.reason, result.message)
+    if case.seen.run.spec.output.registration == "Never":
+        return replace(
+            tidied, status=case.status, conditions=_conditions(case, *ready(result.reason, result.message), conditions)
+        )
     version = children.model_version(case.seen.run, case.taken, case.status)
     status = case.status.model_copy(update={"model_version": version["metadata"]["name"]})
     there = any(one.metadata.name == status.model_version for one in case.seen.versions)
-    message = f"ModelVersion {status.model_version}: {case.status.outcome.message}"
-    return Plan(
+    message = f"ModelVersion {status.model_version}: {result.message}"
+    return replace(
+        tidied,
         apply=() if there else (version,),
-        delete=tuple(job.delete for job in case.seen.jobs if job.key.name != status.job),
         status=status,
-        conditions=_conditions(case, *ready(case.status.outcome.reason, message), _ended_well(case.status.outcome)),
+        conditions=_conditions(case, *ready(result.reason, message), conditions),
     )
 
 
 def _failed(case: Case) -> Plan | None:
     """It failed for these inputs, and will not be tried again before something changes."""
     result = case.status.outcome
-    if result is None or result.state != "Failed":
+    if result is None:
         return None
-    return Plan(
-        delete=tuple(job.delete for job in case.seen.jobs if not job.finished),
-        status=case.status,
-        conditions=_conditions(
-            case, *stalled(result.reason, result.message), condition("Succeeded", False, result.reason, result.message)
-        ),
+    ended = condition("Succeeded", False, result.reason, result.message)
+    # What was stopped is as somebody wanted it; what failed is not.
+    shown = stalled(result.reason, result.message)
+    if result.state == "Stopped":
+        shown = (condition(READY, False, result.reason, result.message),)
+    return replace(_tidied(case, result), status=case.status, conditions=_conditions(case, *shown, ended))
+
+
+def _tidied(case: Case, result: Outcome) -> Plan:
+    """Jobs of a run that has ended go once nobody looks at them any more; the outcome alone keeps it from rerunning."""
+    due = moment(result.finished_at) + length_of(case.seen.run.spec.ttl_after_finished)
+    over = due <= case.seen.now
+    going = [job for job in case.seen.jobs if over or not job.finished or job.key.name != case.status.job]
+    kept = len(going) < len(case.seen.jobs)
+    return Plan(delete=tuple(job.delete for job in going), again_in=due - case.seen.now if kept else None)
+
+
+def _stopped(case: Case) -> Plan | None:
+    """Somebody asked for the end of a run that is under way."""
+    if case.stop is None:
+        return None
+    result = _outcome(case, "Stopped", "Stopped", f"stopped: {case.stop}")
+    halted = retrying.halted_attempt(case.attempt, case.job, result.message, case.seen.now)
+    stopped = case.status.model_copy(
+        update={
+            "job": case.job_name,
+            "outcome": result,
+            "failed_attempts": retrying.kept([*case.status.failed_attempts, halted]),
+        }
     )
+    return _failed(replace(case, status=stopped))
 
 
 def _other_jobs_first(case: Case) -> Plan | None:
@@ -116,41 +125,49 @@ def _other_jobs_first(case: Case) -> Plan | None:
     if not others:
         return None
     names = ", ".join(job.key.name for job in others)
-    message = f"the spec has changed: Job {names} is stopped"
+    message = f"the inputs have changed: Job {names} is stopped"
     return Plan(
         delete=tuple(job.delete for job in others),
         status=case.status,
         conditions=_conditions(case, *in_progress("Superseded", message)),
         events=(Event("Superseded", message),),
-        again_in=timedelta(seconds=2),
+        again_in=_SHORTLY,
     )
 
 
 def _cached(case: Case) -> Plan | None:
     """Another run of the namespace has made this model already."""
-    run = case.seen.run
-    if case.job is not None or run.spec.cache.mode is CacheMode.IGNORE or not _pinned_image(case):
+    result = reusable(case.seen, case.taken) if case.job is None else None
+    if result is None:
         return None
-    source = next((version for version in case.seen.versions if _same_inputs(version, case)), None)
-    if source is None:
-        return None
-    artifact = source.spec.artifact
+    message = f"taken from {result.source}, nothing was trained"
     hit = case.status.model_copy(
         update={
-            "cache": CacheResult(result="Hit", reason=f"ModelVersion {source.metadata.name} has the same inputs"),
-            "outcome": Outcome(
-                state="Succeeded",
-                reason="CacheHit",
-                message=f"taken from ModelVersion {source.metadata.name}, nothing was trained",
-                finished_at=timestamp(case.seen.now),
-            ),
-            "artifact": RunArtifact(
-                uri=artifact.uri, digest=artifact.digest, bytes=artifact.bytes, image=source.spec.origin.image or ""
-            ),
-            "metrics": source.spec.origin.metrics,
+            "cache": CacheResult(result="Hit", reason=f"{result.source} has the same inputs"),
+            "outcome": _outcome(case, "Succeeded", CACHE_HIT, message),
+            "artifact": result.artifact,
+            "metrics": result.metrics,
         }
     )
     return _succeeded(replace(case, status=hit))
+
+
+def _backing_off(case: Case) -> Plan | None:
+    """The last attempt failed, and the next one is not due yet."""
+    attempts = case.status.failed_attempts
+    if case.job is not None or not attempts:
+        return None
+    due = retrying.next_start(attempts, case.seen.run.spec.retries)
+    return _retrying(case, due) if due > case.seen.now else None
+
+
+def _retrying(case: Case, due: datetime) -> Plan:
+    last = case.status.failed_attempts[-1]
+    message = f"attempt {last.number} failed ({last.reason}: {last.message}); the next one starts at {timestamp(due)}"
+    shown = (*in_progress("Retrying", message), condition("Running", False, "Retrying", message))
+    return Plan(
+        status=case.status, conditions=_conditions(case, *shown), again_in=max(due - case.seen.now, timedelta())
+    )
 
 
 def _to_start(case: Case) -> Plan | None:
@@ -158,13 +175,17 @@ def _to_start(case: Case) -> Plan | None:
     if case.job is not None:
         return None
     status = case.status.model_copy(
-        update={"job": case.job_name, "attempts": 1, "cache": CacheResult(result="Miss", reason=_why_missed(case))}
+        update={
+            "job": case.job_name,
+            "attempts": case.attempt,
+            "cache": case.status.cache or CacheResult(result="Miss", reason=_why_missed(case)),
+        }
     )
     return Plan(
         apply=(children.job(case.seen.run, case.taken, case.seen.settings, case.job_name),),
         delete=tuple(job.delete for job in case.seen.jobs),
         status=status,
-        conditions=_conditions(case, *created(case.job_name)),
+        conditions=_conditions(case, *created(case.seen.run, case.job_name)),
     )
 
 
@@ -176,12 +197,21 @@ def _running(case: Case) -> Plan | None:
     end = never_started(job.pod, case.seen.now) if job.pod is not None else None
     if isinstance(end, Failure):
         # The Job goes once its end is in the status, and not before.
-        return replace(_ended_badly(case, job, end), delete=(), again_in=timedelta(seconds=2))
-    return Plan(status=_started(case, job), conditions=_conditions(case, *progress(job)), again_in=end)
+        return replace(_ended_badly(case, job, end), delete=(), again_in=_SHORTLY)
+    told = worth_telling(case.seen.progress, case.seen.run, case.seen.now)
+    status = _started(case, job).model_copy(update={"progress": told.progress or case.status.progress})
+    missing = gang.is_gang(case.seen.run) and gang.service_name(case.job_name) not in case.seen.services
+    shown = progress(case.seen.run, job, case.seen.held_up)
+    return Plan(
+        apply=(gang.service(case.seen.run, case.job_name, job.uid),) if missing else (),
+        status=status,
+        conditions=_conditions(case, *shown.conditions),
+        again_in=_sooner(end, _sooner(shown.again_in, told.again_in)),
+    )
 
 
 def _ended(case: Case) -> Plan:
-    """The Job has ended: a model, or a reason."""
+    """The Job has ended: a model, another attempt, or a reason."""
     job = case.job
     assert job is not None, "the earlier steps answer where there is no Job"
     match outcome(job):
@@ -191,16 +221,21 @@ def _ended(case: Case) -> Plan:
                 status=_started(case, job),
                 conditions=_conditions(case, *in_progress("ReportLost", f"{message}: it is trained again")),
                 events=(Event("ReportLost", message, warning=True),),
-                again_in=timedelta(seconds=2),
+                again_in=_SHORTLY,
             )
         case Failure() as failure:
             return _ended_badly(case, job, failure)
         case Success(report, image_id):
             assert report.artifact is not None
             artifact = RunArtifact(
-                uri=report.artifact.uri, digest=report.artifact.digest, bytes=report.artifact.bytes, image=image_id
+                uri=report.artifact.uri,
+                digest=report.artifact.digest,
+                bytes=report.artifact.bytes,
+                image=image_id,
+                packages=report.packages,
+                history=report.history,
             )
-            message = f"trained by Job {job.key.name} in {job.attempts} attempt{'s' if job.attempts != 1 else ''}"
+            message = f"trained by Job {job.key.name} in {case.attempt} attempt{'s' if case.attempt != 1 else ''}"
             update = {
                 "outcome": _outcome(case, "Succeeded", "Trained", message),
                 "artifact": artifact,
@@ -212,18 +247,31 @@ def _ended(case: Case) -> Plan:
 
 
 def _ended_badly(case: Case, job: JobState, failure: Failure) -> Plan:
+    """Another attempt where it can help and is allowed. This one is in the status before that one starts."""
+    retries = case.seen.run.spec.retries
+    pod = job.telling_pod
+    decided = retrying.verdict(job, pod, retries)
+    counted = decided is not Verdict.FREE
+    ended = retrying.failed_attempt(case.attempt, job, pod, failure, counted=counted, now=case.seen.now)
+    failures = case.status.failures + (1 if counted else 0)
+    status = _started(case, job).model_copy(
+        update={"failures": failures, "failed_attempts": retrying.kept([*case.status.failed_attempts, ended])}
+    )
+    if decided is Verdict.FREE or (decided is Verdict.COUNTED and failures <= retries.limit):
+        again = _retrying(replace(case, status=status), retrying.next_start(status.failed_attempts, retries))
+        return replace(again, events=(Event("AttemptFailed", f"{failure.reason}: {failure.message}", warning=True),))
     message = failure.message
     last = find(case.seen.run.status.conditions, READY)
-    if failure.reason == "DeadlineExceeded" and last is not None and case.status.job == job.key.name:
+    if failure.reason == "DeadlineExceeded" and last is not None and case.seen.run.status.job == job.key.name:
         # The Job controller has deleted the Pods: what was seen last is all that is left to tell why.
         message = f"{message} ({case.seen.run.spec.timeout}); at last: {last.reason}: {last.message}"
-    status = _started(case, job).model_copy(update={"outcome": _outcome(case, "Failed", failure.reason, message)})
+    status = status.model_copy(update={"outcome": _outcome(case, "Failed", failure.reason, message)})
     done = _failed(replace(case, status=status))
     assert done is not None
     return done
 
 
-def _outcome(case: Case, state: Literal["Succeeded", "Failed"], reason: str, message: str) -> Outcome:
+def _outcome(case: Case, state: Literal["Succeeded", "Failed", "Stopped"], reason: str, message: str) -> Outcome:
     return Outcome(state=state, reason=reason, message=message, finished_at=timestamp(case.seen.now))
 
 
@@ -232,44 +280,14 @@ def _started(case: Case, job: JobState) -> TrainingRunStatus:
     return case.status.model_copy(
         update={
             "job": job.key.name,
-            "attempts": job.attempts,
+            "attempts": case.attempt,
             "cache": case.status.cache or CacheResult(result="Miss", reason=_why_missed(case)),
         }
     )
 
 
 def _conditions(case: Case, *conditions: Wanted) -> tuple[Wanted, ...]:
-    return *conditions, _reproducible(case)
-
-
-def _ended_well(result: Outcome) -> Wanted:
-    return condition("Succeeded", True, result.reason, result.message)
-
-
-def _reproducible(case: Case) -> Wanted:
-    """Honesty: what cannot be done again the same way says so."""
-    if not _pinned_image(case):
-        image = case.seen.run.spec.trainer.image
-        return condition(
-            "Reproducible",
-            False,
-            "MutableImageTag",
-            f"{image} is a tag and can come to mean another image: pin it by digest",
-        )
-    unversioned = [one.dataset for one in case.taken.inputs.datasets if not one.versioned]
-    if unversioned:
-        message = f"Dataset {', '.join(unversioned)}: the bucket keeps no versions, so its bytes may not be had again"
-        return condition("Reproducible", False, "BucketNotVersioned", message)
-    return condition("Reproducible", True, "Pinned", "image and data are pinned by digest")
-
-
-def _pinned_image(case: Case) -> bool:
-    return "@sha256:" in case.seen.run.spec.trainer.image
-
-
-def _same_inputs(version: ModelVersion, case: Case) -> bool:
-    origin = version.spec.origin
-    return origin.training_run is not None and origin.training_run.input_key == case.taken.key
+    return *conditions, reproducible(case.seen.run, case.taken.inputs)
 
 
 def _why_missed(case: Case) -> str:
@@ -278,6 +296,13 @@ def _why_missed(case: Case) -> str:
         return difference(before.components, case.taken.inputs.components)
     if case.seen.run.spec.cache.mode is CacheMode.IGNORE:
         return "cache.mode is Ignore"
-    if not _pinned_image(case):
+    if not pinned_image(case.seen.run):
         return "the image is a mutable tag, so no other run's result is taken"
-    return "no ModelVersion of this namespace has these inputs"
+    ttl = case.seen.run.spec.cache.ttl
+    if ttl is not None and (case.seen.versions or case.seen.siblings):
+        return f"what was made of these inputs is older than cache.ttl ({ttl})"
+    return "nothing in this namespace was made of these inputs"
+
+
+def _sooner(one: timedelta | None, other: timedelta | None) -> timedelta | None:
+    return min((length for length in (one, other) if length is not None), default=None)

@@ -3,17 +3,25 @@
 from dataclasses import replace
 
 from modelops.api.trainingrun import TrainingRun
-from modelops.controllers.trainingrun.inputs import Taken, wanted
-from modelops.controllers.trainingrun.observe import observe, versions_made_for
+from modelops.controllers.trainingrun.inputs import Taken, takes_anew, wanted
+from modelops.controllers.trainingrun.observe import observe, siblings_with, versions_made_for
 from modelops.controllers.trainingrun.plan import plan
+from modelops.controllers.trainingrun.progress_polling import ProgressPoller
+from modelops.controllers.trainingrun.references import read_references
 from modelops.machinery.controller import World
 from modelops.machinery.plan import Plan
 
 
-async def decide(run: TrainingRun, world: World) -> Plan:
-    """What a TrainingRun needs now."""
-    seen = await observe(run, world)
+async def decide(run: TrainingRun, world: World, poller: ProgressPoller) -> Plan:
+    """What a TrainingRun needs now. Raises Stalled and ApiError."""
+    seen = await observe(run, world, poller)
+    if takes_anew(seen):
+        seen = replace(seen, references=await read_references(run, world))
     inputs = wanted(seen)
     if isinstance(inputs, Taken):
-        seen = replace(seen, versions=versions_made_for(inputs.key, run, world))
+        seen = replace(
+            seen,
+            versions=versions_made_for(inputs.key, run, world),
+            siblings=siblings_with(inputs.key, run, world),
+        )
     return plan(seen)

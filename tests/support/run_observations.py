@@ -1,0 +1,113 @@
+"""TrainingRuns as their planner sees them, with defaults, so that a case shows only what matters to it."""
+
+from typing import Any
+
+from modelops.api.modelversion import ModelVersion
+from modelops.api.reports import Artifact, CourierReport
+from modelops.api.trainingrun import TrainingRun
+from modelops.api.trainingrun_status import TrainingRunStatus
+from modelops.controllers.jobs import JobState
+from modelops.controllers.trainingrun import children
+from modelops.controllers.trainingrun.inputs import Taken, wanted
+from modelops.controllers.trainingrun.observe import Observation
+from modelops.controllers.trainingrun.references import References
+from support.builders import (
+    NOW,
+    RUNNING,
+    ago,
+    dataset,
+    digest,
+    job,
+    pod,
+    settings,
+    snapshot,
+    terminated,
+    training_run,
+)
+
+MODEL = CourierReport(artifact=Artifact(uri="s3://store/m/", digest=digest("d"), bytes=9, files=1), metrics={"a": 0.5})
+ROOMY = {**training_run().spec.trainer.wire(), "resources": {"limits": {"memory": "4Gi"}}}
+TAG = {"image": "example/train:latest", "command": ["x"]}
+
+
+def observe(
+    *,
+    status: dict[str, Any] | None = None,
+    letter: str | None = "a",
+    jobs: tuple[JobState, ...] = (),
+    versions: tuple[ModelVersion, ...] = (),
+    references: References | None = None,
+    generation: int = 1,
+    versioned: bool = True,
+    annotations: dict[str, str] | None = None,
+    seen: dict[str, Any] | None = None,
+    **spec: Any,
+) -> Observation:
+    """A run, and its Dataset with a snapshot of this letter; no letter: without one."""
+    run = training_run(status=status, generation=generation, annotations=annotations, **spec)
+    data = dataset(status={"snapshot": snapshot(letter, versioned=versioned)} if letter else {})
+    return Observation(
+        run,
+        settings(),
+        NOW,
+        datasets={"mortgage": data},
+        references=references or References(),
+        jobs=jobs,
+        versions=versions,
+        **seen or {},
+    )
+
+
+def key_of(letter: str = "a", **spec: Any) -> Taken:
+    taken = wanted(observe(letter=letter, **spec))
+    assert isinstance(taken, Taken)
+    return taken
+
+
+def job_of(letter: str = "a", attempt: int = 1, **spec: Any) -> str:
+    """The name of the Job of an attempt."""
+    return children.job_name(training_run(**spec), key_of(letter, **spec).key, attempt)
+
+
+def pinned(letter: str = "a", outcome: str | None = None, ended: str = ago(minutes=10), **spec: Any) -> dict[str, Any]:
+    """The status of a run that has taken its inputs an hour ago, and how it ended."""
+    taken = key_of(letter, **spec)
+    status: dict[str, Any] = {
+        "inputKey": taken.key,
+        "inputs": taken.inputs.wire(),
+        "job": job_of(letter, **spec),
+        "attempts": 1,
+        "startedAt": ago(hours=1),
+        "cache": {"result": "Miss", "reason": "before"},
+    }
+    if outcome == "Failed":
+        last = {"number": 1, "reason": "Because", "message": "so", "endedAt": ended, "counted": True}
+        status |= {"failures": 1, "failedAttempts": [last]}
+    if outcome is not None:
+        status["outcome"] = {"state": outcome, "reason": "Because", "message": "so", "finishedAt": ended}
+    if outcome == "Succeeded":
+        status["artifact"] = {"uri": "s3://store/m/", "digest": digest("d"), "bytes": 9, "image": "x"}
+        status["metrics"] = {"a": 0.5}
+    return status
+
+
+def version_of(run: TrainingRun, letter: str = "a", **spec: Any) -> ModelVersion:
+    """The ModelVersion that a run has made."""
+    status = TrainingRunStatus.model_validate(pinned(letter, "Succeeded", **spec))
+    return ModelVersion.model_validate(children.model_version(run, key_of(letter, **spec), status))
+
+
+VERSION = version_of(training_run())
+
+
+def running(name: str) -> JobState:
+    return job(name, pod(init=terminated(0), trainer=RUNNING, courier=RUNNING))
+
+
+def complete(name: str) -> JobState:
+    done = pod("Succeeded", init=terminated(0), trainer=terminated(0), courier=terminated(0, MODEL))
+    return job(name, done, ended="Complete")
+
+
+def failed(name: str) -> JobState:
+    return job(name, pod("Failed", trainer=terminated(1), courier=terminated(0)), ended="Failed")
