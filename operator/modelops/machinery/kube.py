@@ -1,12 +1,12 @@
 """The Kubernetes API as the operator uses it: JSON in, JSON out, errors by type, every call counted."""
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
 from kubernetes.aio import client, config
+from pydantic_core import from_json, to_json
 
 from modelops.machinery import metrics
 from modelops.machinery.resources import MANAGER, Body, Resource
@@ -14,6 +14,8 @@ from modelops.machinery.resources import MANAGER, Body, Resource
 _TIMEOUT_SECONDS = 30
 _PAGE = 500
 _CONNECTIONS = 64
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+"""An answer without spec and status, which we have sent ourselves: a Job's is ten times as long with them."""
 
 
 class ApiError(Exception):
@@ -118,8 +120,8 @@ class Kube:
         )
 
     async def patch_status(self, resource: Resource, namespace: str, name: str, patch: Body) -> Body:
-        """Merge-patch the status subresource."""
-        return await self._call(
+        """Merge-patch the status subresource. Returns the object's metadata: the rest is known."""
+        answer = await self._call(
             "PATCH",
             resource.path(namespace, name, "status"),
             resource,
@@ -127,7 +129,28 @@ class Kube:
             body=patch,
             content_type="application/merge-patch+json",
             verb="PATCH",
+            accept=_METADATA_ONLY,
         )
+        return answer["metadata"]
+
+    async def create_once(self, resource: Resource, body: Body) -> Body:
+        """Create an object that cannot change afterwards, unless it is there. Returns it as it is there.
+
+        For what is made by the thousand and never again: server-side apply would cost the API server twice the time.
+        """
+        path = resource.path(body["metadata"]["namespace"])
+        try:
+            answer = await self._call(
+                "POST", path, resource, query={"fieldManager": MANAGER}, body=body, accept=_METADATA_ONLY
+            )
+        except ApiError as error:
+            if not error.conflict:
+                raise
+            there = await self.get(resource, body["metadata"]["namespace"], body["metadata"]["name"])
+            if there is None:
+                raise
+            return {**there, "kind": resource.kind}
+        return {**body, "metadata": answer["metadata"]}
 
     async def create(self, resource: Resource, body: Body) -> Body:
         """Create an object."""
@@ -151,15 +174,16 @@ class Kube:
         query: dict[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
         verb: str | None = None,
     ) -> Body:
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        headers = {"Accept": accept, "Content-Type": content_type}
         if token := await self._configuration.get_api_key_with_prefix("BearerToken"):
             headers["Authorization"] = token
         url = self._configuration.host + quote(path) + ("?" + urlencode(query) if query else "")
         code = "0"
         try:
-            data = None if body is None else json.dumps(body).encode()
+            data = None if body is None else to_json(body)
             async with self._session.request(method, url, data=data, headers=headers) as response:
                 code = str(response.status)
                 content = await response.read()
@@ -171,12 +195,12 @@ class Kube:
             metrics.API_CALLS.labels(verb=verb or method, resource=resource.plural, code=code).inc()
         if response.status >= 400:
             raise _error(response.status, content)
-        return json.loads(content)
+        return from_json(content)
 
 
 def _error(status: int, content: bytes) -> ApiError:
     try:
-        answer = json.loads(content)
+        answer = from_json(content)
         return ApiError(status, answer.get("reason") or "Error", answer.get("message") or f"HTTP {status}")
     except (ValueError, AttributeError):
         return ApiError(status, "Error", content[:500].decode(errors="replace") or f"HTTP {status}")

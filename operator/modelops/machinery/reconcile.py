@@ -12,9 +12,10 @@ from modelops.machinery.controller import Controller, Stalled, World
 from modelops.machinery.dispatch import Dispatcher
 from modelops.machinery.events import Recorder
 from modelops.machinery.kube import ApiError, Kube
+from modelops.machinery.lanes import Lane, Lanes
 from modelops.machinery.matching import merge_patch, satisfied
 from modelops.machinery.plan import Delete, Event, Plan
-from modelops.machinery.resources import BY_KIND, MANAGED_BY, MANAGER, Body, Key, key_of
+from modelops.machinery.resources import BY_KIND, JOBS, MANAGED_BY, MANAGER, Body, Key, Resource, key_of
 from modelops.machinery.settings import Settings
 
 _STALLED_AGAIN = timedelta(minutes=5)
@@ -26,19 +27,32 @@ class Reconciler:
     """Reconciles one object at a time: decide, carry out."""
 
     def __init__(
-        self, kube: Kube, cache: Cache, settings: Settings, recorder: Recorder, dispatcher: Dispatcher
+        self, kube: Kube, cache: Cache, settings: Settings, recorder: Recorder, dispatcher: Dispatcher, lanes: Lanes
     ) -> None:
         self._kube = kube
         self._cache = cache
         self._settings = settings
         self._recorder = recorder
         self._dispatcher = dispatcher
+        self._lanes = lanes
 
     async def reconcile(self, controller: Controller, key: Key) -> timedelta | None:
-        """Bring one object to where it shall be. Returns when to look again. Raises ApiError where that may help."""
-        parent = self._cache.parsed(key, controller.kind)
-        if parent is None or parent.metadata.deletion_timestamp is not None:
-            return None
+        """Bring one object to where it shall be. Returns when to look again. Raises ApiError where that may help.
+
+        Called with a place among the lanes, which it leaves once the children are as they shall be.
+        """
+        try:
+            parent = self._cache.parsed(key, controller.kind)
+            if parent is None or parent.metadata.deletion_timestamp is not None:
+                return None
+            plan = await self._made(controller, key, parent)
+        finally:
+            self._lanes.leave()
+        await self._write_status(controller, key, parent, plan)
+        return plan.again_in
+
+    async def _made(self, controller: Controller, key: Key, parent: Kind) -> Plan:
+        """The plan, with its children as they shall be; or what keeps it from that, as a plan. Raises ApiError."""
         try:
             plan = await controller.decide(parent, self._world())
             for child in plan.apply:
@@ -51,8 +65,7 @@ class Reconciler:
             if not error.refused:
                 raise
             plan = _out_of_quota(error) if error.out_of_quota else _stalled(error.reason, error.message)
-        await self._write_status(controller, key, parent, plan)
-        return plan.again_in
+        return plan
 
     async def show_error(self, controller: Controller, key: Key, error: Exception) -> None:
         """Show in the status that reconciling goes on failing. The spec is not read: it may be what cannot be read."""
@@ -66,8 +79,14 @@ class Reconciler:
         shown = [one.wire() for one in conditions.merged(before, wanted, generation, datetime.now(UTC))]
         if shown != told:
             patch = {"metadata": {"uid": body["metadata"]["uid"]}, "status": {"conditions": shown}}
-            answer = await self._kube.patch_status(controller.resource, key.namespace, key.name, patch)
-            self._dispatcher.wrote(controller.resource, answer, key)
+            metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, patch)
+            self._told(controller.resource, key, metadata, {**body.get("status", {}), "conditions": shown})
+
+    def _told(self, resource: Resource, key: Key, metadata: Body, status: Body) -> None:
+        """Have the object with its new status at once. One whose spec changed meanwhile comes by the watch."""
+        body = self._cache.body(key)
+        if body is not None and body["metadata"].get("generation") == metadata.get("generation"):
+            self._dispatcher.wrote(resource, {**body, "metadata": metadata, "status": status}, key)
 
     def _world(self) -> World:
         return World(self._cache, self._kube, self._settings, datetime.now(UTC), self._dispatcher.wake)
@@ -78,7 +97,10 @@ class Reconciler:
         if found is not None and satisfied(_comparable(child), found):
             return
         resource = BY_KIND[key.kind]
-        if found is None and not _named_by_hash(key):
+        if resource is JOBS and found is None:
+            self._dispatcher.wrote(resource, await self._kube.create_once(resource, child), by)
+            return
+        if found is None:
             found = await self._kube.get(resource, key.namespace, key.name)
             if found is not None and not _owned(found, parent):
                 raise Stalled(
@@ -104,12 +126,13 @@ class Reconciler:
         if patch:
             body = {"metadata": {"uid": parent.metadata.uid}, "status": patch}
             try:
-                answer = await self._kube.patch_status(controller.resource, key.namespace, key.name, body)
+                async with self._lanes.place(Lane.STATUS):
+                    metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, body)
             except ApiError as error:
                 if error.status == 404:
                     return
                 raise
-            self._dispatcher.wrote(controller.resource, answer, key)
+            self._told(controller.resource, key, metadata, new)
         for event in (*_transition(before, merged), *plan.events):
             self._recorder.record(key, parent, controller.resource, event)
 
@@ -128,11 +151,6 @@ def _comparable(child: Body) -> Body:
     if child["kind"] != "Job":
         return child
     return {**child, "spec": {key: value for key, value in child["spec"].items() if key != "template"}}
-
-
-def _named_by_hash(key: Key) -> bool:
-    """A name with a hash of the owner in it cannot be a stranger's."""
-    return key.kind == "Job"
 
 
 def _owned(body: Body, parent: Kind) -> bool:

@@ -19,6 +19,7 @@ from modelops.machinery.dispatch import Dispatcher, indexers
 from modelops.machinery.events import Recorder
 from modelops.machinery.freshness import Freshness
 from modelops.machinery.kube import ApiError, Kube
+from modelops.machinery.lanes import Lane, Lanes
 from modelops.machinery.queue import Queue
 from modelops.machinery.reconcile import Reconciler
 from modelops.machinery.resources import Key
@@ -45,7 +46,8 @@ class Runtime:
         self._cache = Cache(indexers(controllers))
         self._dispatcher = Dispatcher(self._cache, self._queue, controllers, self._freshness)
         self._recorder = Recorder(kube, self._identity)
-        self._reconciler = Reconciler(kube, self._cache, settings, self._recorder, self._dispatcher)
+        self._lanes = Lanes(settings.workers)
+        self._reconciler = Reconciler(kube, self._cache, settings, self._recorder, self._dispatcher, self._lanes)
 
     async def run(self) -> None:
         """Until a signal comes or the Lease is lost. Raises election.LeadershipLost."""
@@ -117,8 +119,7 @@ class Runtime:
         await self._synced.wait()
         self._leading = True
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._settings.workers):
-                group.create_task(self._work())
+            group.create_task(self._work(group))
             group.create_task(self._recorder.run())
             group.create_task(self._resync_for_ever())
 
@@ -130,13 +131,17 @@ class Runtime:
             except ApiError as error:
                 _log.warning("a full LIST failed: %s", error)
 
-    async def _work(self) -> None:
+    async def _work(self, group: asyncio.TaskGroup) -> None:
+        """A task a key, begun when there is a place for it: what waits to tell of its work keeps no place."""
         while True:
-            key = await self._queue.get()
-            try:
-                await self._reconcile(key)
-            finally:
-                self._queue.done(key)
+            await self._lanes.enter(Lane.CHILDREN)
+            group.create_task(self._work_on(await self._queue.get()))
+
+    async def _work_on(self, key: Key) -> None:
+        try:
+            await self._reconcile(key)
+        finally:
+            self._queue.done(key)
 
     async def _reconcile(self, key: Key) -> None:
         controller = self._controllers[key.kind]

@@ -42,14 +42,7 @@ def service(run: TrainingRun, job_name: str, job_uid: str) -> Body:
             "namespace": run.metadata.namespace,
             "labels": labels(run, "workers"),
             "ownerReferences": [
-                {
-                    "apiVersion": "batch/v1",
-                    "kind": "Job",
-                    "name": job_name,
-                    "uid": job_uid,
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
+                {"apiVersion": "batch/v1", "kind": "Job", "name": job_name, "uid": job_uid, "controller": True}
             ],
         },
         "spec": {

@@ -1,0 +1,56 @@
+"""The lanes: never more at once than there are places, work before telling, and no place lost."""
+
+import asyncio
+
+import pytest
+
+from modelops.machinery.lanes import Lane, Lanes
+
+
+async def test_no_more_at_once_than_places() -> None:
+    """The API server is not asked for more at a time than the setting says, however much there is to do."""
+    lanes, at_once, most = Lanes(3), 0, 0
+
+    async def work() -> None:
+        nonlocal at_once, most
+        async with lanes.place(Lane.CHILDREN):
+            at_once += 1
+            most = max(most, at_once)
+            await asyncio.sleep(0)
+            at_once -= 1
+
+    await asyncio.gather(*(work() for _ in range(20)))
+    assert most == 3
+
+
+async def test_children_go_before_statuses() -> None:
+    """With many objects at once, Jobs are made before it is told that they are; within a lane the first is first."""
+    lanes, done = Lanes(1), []
+
+    async def work(lane: Lane, number: int) -> None:
+        async with lanes.place(lane):
+            done.append((lane, number))
+
+    await lanes.enter(Lane.CHILDREN)
+    lane_of = {0: Lane.STATUS, 1: Lane.STATUS, 2: Lane.CHILDREN, 3: Lane.CHILDREN}
+    tasks = [asyncio.create_task(work(lane, number)) for number, lane in lane_of.items()]
+    await asyncio.sleep(0)
+    lanes.leave()
+    await asyncio.gather(*tasks)
+    assert [number for _, number in done] == [2, 3, 0, 1]
+
+
+async def test_who_gives_up_leaves_no_gap() -> None:
+    """A reconcile that is cancelled while it waits, or when its turn has just come, takes no place with it."""
+    lanes = Lanes(1)
+    await lanes.enter(Lane.CHILDREN)
+    waiting = [asyncio.create_task(lanes.enter(Lane.STATUS)) for _ in range(2)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    lanes.leave()
+    waiting[1].cancel()
+    for task in waiting:
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await asyncio.wait_for(lanes.enter(Lane.CHILDREN), 1)
