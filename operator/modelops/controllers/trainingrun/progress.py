@@ -11,7 +11,8 @@ from modelops.machinery.conditions import Wanted, condition, in_progress, stalle
 
 _LOOK_AGAIN = timedelta(seconds=30)
 """At what is not watched: Kueue's Workloads, and the Events of a Job without Pods."""
-_PODLESS_AGAIN = timedelta(seconds=10)
+_WORDLESS_AGAIN = timedelta(seconds=5)
+"""While nobody has said yet why it waits, or nothing waits at all."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def created(run: TrainingRun, job_name: str) -> tuple[Wanted, ...]:
 def progress(run: TrainingRun, job: JobState, held_up: str) -> Shown:
     """Conditions of a run whose Job is not finished. `held_up`: why it has no Pods, where somebody says so."""
     if job.suspended:
-        return Shown(_queued(run, held_up), _LOOK_AGAIN)
+        return Shown(_queued(run, held_up), _LOOK_AGAIN if held_up else _WORDLESS_AGAIN)
     pod = job.pod
     if pod is None:
         return _without_pods(run, job, held_up)
@@ -50,7 +51,7 @@ def _without_pods(run: TrainingRun, job: JobState, held_up: str) -> Shown:
         return Shown(_not_running("QuotaExceeded", held_up), _LOOK_AGAIN)
     if held_up:
         return Shown(_not_running("PodsRefused", held_up), _LOOK_AGAIN)
-    return Shown(created(run, job.key.name) if run.spec.queue_name is None else _admitted(job), _PODLESS_AGAIN)
+    return Shown(created(run, job.key.name) if run.spec.queue_name is None else _admitted(job), _WORDLESS_AGAIN)
 
 
 def _admitted(job: JobState) -> tuple[Wanted, ...]:
