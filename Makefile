@@ -33,6 +33,10 @@ images: ## Build the images that have changed
 deploy: ## Cluster, images, an S3 server and the chart, without the example
 	@$(PYTHON) -m hack.deploy
 
+.PHONY: kueue
+kueue: ## Install Kueue in the demo's cluster, to try queues out
+	@$(PYTHON) -m hack.kueue
+
 .PHONY: lint
 lint: python ## Style, types, layers, generated files, the chart
 	@$(VENV) -m hack.check lint

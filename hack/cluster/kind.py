@@ -52,8 +52,9 @@ class Kind:
         return set(self._node("ctr", "-n", "k8s.io", "images", "list", "--quiet").split())
 
     def load(self, step: Step, archive_file: Path | None, names: tuple[str, ...]) -> None:
-        """Put an image that Docker holds into the node's store, under several names."""
-        step.run(_kind(step), "load", "docker-image", names[0], "--name", self._name)
+        """Put an image, from an archive or else from Docker, into the node's store, under several names."""
+        what = ("docker-image", names[0]) if archive_file is None else ("image-archive", archive_file)
+        step.run(_kind(step), "load", *what, "--name", self._name)
         for name in names[1:]:
             self._node("ctr", "-n", "k8s.io", "images", "tag", "--force", names[0], name)
 
