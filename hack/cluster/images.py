@@ -47,6 +47,14 @@ ALL = (
 )
 
 
+DISTRIBUTED = Image(
+    "distributed",
+    "examples/distributed/Dockerfile",
+    ("requirements/distributed.txt", "examples/distributed/train.py"),
+)
+"""With JAX. Not in ALL: only the tests that need it wait for it."""
+
+
 @dataclass(frozen=True)
 class Built:
     """An image that was built. `archive` is an OCI archive, absent where Docker holds the image."""

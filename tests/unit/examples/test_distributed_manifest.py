@@ -1,0 +1,35 @@
+"""The distributed example's manifest is what the API takes, and fits the script and its image."""
+
+import ast
+import re
+from pathlib import Path
+
+import yaml
+
+from hack.cluster.images import DISTRIBUTED
+from modelops.api.trainingrun import Framework, TrainingRun
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "examples" / "distributed"
+WRITTEN = yaml.safe_load((EXAMPLE / "trainingrun.yaml").read_text())
+RUN = TrainingRun.model_validate(WRITTEN)
+SCRIPT = (EXAMPLE / "train.py").read_text()
+
+
+def test_every_field_is_one_of_the_api() -> None:
+    """A misspelt field would be dropped without a word, and the run would have one worker."""
+    assert RUN.spec.model_dump(mode="json", by_alias=True, exclude_unset=True) == WRITTEN["spec"]
+    assert (RUN.spec.workers.count, RUN.spec.workers.framework) == (2, Framework.JAX)
+
+
+def test_it_runs_the_script_that_is_in_the_image() -> None:
+    dockerfile = (ROOT / DISTRIBUTED.dockerfile).read_text()
+    copied = dict(re.findall(r"^COPY (\S+) (\S+)$", dockerfile, re.MULTILINE))
+    assert set(copied) == set(DISTRIBUTED.sources)
+    assert RUN.spec.trainer.command[-1] == copied["examples/distributed/train.py"]
+
+
+def test_the_script_knows_every_parameter() -> None:
+    """It refuses others."""
+    known = next(ast.literal_eval(one) for one in ast.walk(ast.parse(SCRIPT)) if isinstance(one, ast.Set))
+    assert set(RUN.spec.parameters) == known
