@@ -1,0 +1,162 @@
+"""Several workers that train one model together, on a real cluster."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from hack.cluster import places
+from hack.cluster.images import Built
+from support.real_cluster import Body, Space, has
+
+_EXAMPLE = places.CHECKOUT / "examples" / "distributed" / "trainingrun.yaml"
+_IMAGE = "modelops-example/distributed:dev"
+_RANK = "batch.kubernetes.io/job-completion-index"
+_SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}}
+
+
+def test_two_workers_train_one_model(space: Space, jax_image: Built) -> None:
+    """More than one worker is a matter of one field: they find each other, and what they have learned together comes
+    out once."""
+    space.apply(_regression(space, jax_image, steps="20", pause="0"))
+    done = space.wait("trainingrun", "regression", has("Ready"), within=180)
+    metrics = done["status"]["metrics"]
+    assert metrics["process_count"] == 2
+    assert metrics["ranks"] == 2
+    assert metrics["resumed_from"] == 0
+    assert done["status"]["attempts"] == 1
+    assert [one["metadata"]["name"] for one in space.listed("modelversions")] == [done["status"]["modelVersion"]]
+    assert [path for path, _ in _model(space, done)] == ["model.npz"]
+
+
+def test_a_killed_worker_starts_all_of_them_again_from_the_checkpoint(space: Space, jax_image: Built) -> None:
+    """One worker is not worth anything without the others: when one is lost, all begin again, and where they were."""
+    space.apply(_regression(space, jax_image, steps="400", pause="0.1"))
+    begun = space.wait("trainingrun", "regression", lambda body: _step(body) > 0, within=120)
+    before = _pods_by_rank(space, begun)
+    assert set(before) == {"0", "1"}
+    _kill_trainer(space, before["1"])
+
+    done = space.wait("trainingrun", "regression", has("Ready"), within=240)
+    status = done["status"]
+    assert status["metrics"]["resumed_from"] > 0, "the workers began from nothing"
+    assert status["metrics"]["process_count"] == 2
+    assert status["attempts"] == 2
+    (failed,) = status["failedAttempts"]
+    assert failed["counted"]
+    after = _pods_by_rank(space, done)
+    assert set(after) == {"0", "1"}
+    assert not {_uid(pod) for pod in after.values()} & {_uid(pod) for pod in before.values()}, "a worker was left"
+    assert len(space.listed("modelversions")) == 1
+
+
+_MEETS = """
+import json, os, socket, time
+rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+place = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
+prefixes = ("PET_", "JAX_", "MASTER_", "RANK", "WORLD_SIZE", "SM_HOSTS", "SM_CURRENT_HOST")
+mine = {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
+mine["resources"] = json.load(open("/opt/ml/input/config/resourceconfig.json"))
+mine["found"] = [bool(socket.gethostbyname(host)) for host in mine["resources"]["hosts"]] if rank else []
+
+def call():
+    for _ in range(300):
+        try:
+            return socket.create_connection(place, timeout=60)
+        except OSError:
+            time.sleep(0.2)
+    raise SystemExit(f"{place} does not answer")
+
+if rank == 0:
+    server = socket.create_server(("", place[1]))
+    all_ = {0: mine}
+    while len(all_) < size:
+        with server.accept()[0].makefile() as heard:
+            other = json.load(heard)
+            all_[int(other["RANK"])] = other
+    with open("/opt/ml/model/environments.json", "w") as file:
+        json.dump([all_[number] for number in sorted(all_)], file)
+else:
+    # What it writes is not published: only the first worker's model is.
+    open("/opt/ml/model/not-mine", "w").write("x")
+    with call() as connection:
+        connection.sendall(json.dumps(mine).encode())
+"""
+"""The first worker waits where MASTER_ADDR and MASTER_PORT say, the others tell it what they see."""
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax", "plain"])
+def test_each_worker_finds_the_others_by_its_variables(space: Space, framework: str) -> None:
+    """Training code for torchrun, JAX, SageMaker or for none of these runs with several workers unchanged."""
+    run = space.run(
+        "meets", _MEETS, dataset=None, workers={"count": 3, "framework": framework, "processesPerWorker": 2}
+    )
+    run["spec"]["trainer"]["resources"] = _SMALL
+    space.apply(run)
+    done = space.wait("trainingrun", "meets", has("Ready"), within=120)
+    ((path, content),) = _model(space, done)
+    assert path == "environments.json"
+    workers: list[dict[str, Any]] = json.loads(content)
+
+    assert [one["RANK"] for one in workers] == ["0", "1", "2"]
+    assert {one["WORLD_SIZE"] for one in workers} == {"3"}
+    hosts = workers[0]["resources"]["hosts"]
+    assert len(set(hosts)) == 3
+    assert all(one["resources"]["hosts"] == json.loads(one["SM_HOSTS"]) == hosts for one in workers)
+    assert [one["resources"]["current_host"] for one in workers] == [one["SM_CURRENT_HOST"] for one in workers] == hosts
+    assert all(one["found"] == [True] * 3 for one in workers[1:])
+    address, port = workers[0]["MASTER_ADDR"], workers[0]["MASTER_PORT"]
+    for rank, one in enumerate(workers):
+        assert {name: value for name, value in one.items() if name.startswith(("PET_", "JAX_"))} == {
+            "torch": {
+                "PET_NNODES": "3",
+                "PET_NPROC_PER_NODE": "2",
+                "PET_NODE_RANK": str(rank),
+                "PET_MASTER_ADDR": address,
+                "PET_MASTER_PORT": port,
+            },
+            "jax": {
+                "JAX_COORDINATOR_ADDRESS": f"{address}:{port}",
+                "JAX_NUM_PROCESSES": "3",
+                "JAX_PROCESS_ID": str(rank),
+            },
+            "plain": {},
+        }[framework]
+
+
+def _regression(space: Space, image: Built, **parameters: str) -> Body:
+    """The example's TrainingRun."""
+    body: Body = yaml.safe_load(_EXAMPLE.read_text().replace(_IMAGE, image.by_digest))
+    body["metadata"]["namespace"] = space.name
+    body["spec"]["parameters"] = parameters
+    return body
+
+
+def _step(run: Body) -> int:
+    return int(run.get("status", {}).get("progress", {}).get("step", 0))
+
+
+def _pods_by_rank(space: Space, run: Body) -> dict[str, Body]:
+    """The workers of the Job that the status names."""
+    pods = space.listed("pods", f"batch.kubernetes.io/job-name={run['status']['job']}")
+    return {pod["metadata"]["labels"][_RANK]: pod for pod in pods}
+
+
+def _uid(pod: Body) -> str:
+    return str(pod["metadata"]["uid"])
+
+
+def _kill_trainer(space: Space, pod: Body) -> None:
+    """kill -9 of the user's process, which is neither the container's first nor the supervisor."""
+    kill = ("/modelops/bin/busybox", "pkill", "-9", "-f", "^python3 /opt/ml/code/train.py")
+    space.cluster.kubectl("exec", "-n", space.name, pod["metadata"]["name"], "-c", "trainer", "--", *kill)
+
+
+def _model(space: Space, run: Body) -> list[tuple[str, bytes]]:
+    """The files of the model that a run published, by path."""
+    version = space.get("modelversion", run["status"]["modelVersion"])
+    bucket, _, prefix = version["spec"]["artifact"]["uri"].removeprefix("s3://").partition("/")
+    s3 = space.cluster.s3
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]]
+    return [(key.removeprefix(prefix), s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]

@@ -1,0 +1,119 @@
+"""TrainingRuns that wait in a queue of a real Kueue, which evicts Jobs whose Pods are not ready in time."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from hack.kueue import PODS_READY_WITHIN_SECONDS
+from support.kueue import Queue
+from support.real_cluster import Body, Space, condition, has, moment
+
+_SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}}
+_TRAINS_FOR = """
+import sys, time
+time.sleep({seconds})
+open("/opt/ml/model/model", "w").write("x")
+"""
+_GOES_ON = """
+import json, os, time
+place = "/opt/ml/checkpoints/step"
+first = int(open(place).read()) if os.path.exists(place) else 0
+for step in range(first + 1, 121):
+    with open(place + ".new", "w") as file:
+        file.write(str(step))
+    os.rename(place + ".new", place)
+    with open("/opt/ml/output/metrics.jsonl", "a") as file:
+        print(json.dumps({"step": step, "total_steps": 120}), file=file)
+    time.sleep(0.25)
+open("/opt/ml/model/model", "w").write("x")
+json.dump({"resumed_from": first}, open("/opt/ml/output/metrics.json", "w"))
+"""
+"""Thirty seconds, if nothing comes between; and its checkpoint is one number."""
+_LONG = PODS_READY_WITHIN_SECONDS + 10
+_TIMEOUT = 25
+
+
+def test_with_quota_for_one_the_second_run_waits_its_turn(space: Space, queue: Queue) -> None:
+    """Who waits for quota is told so in Kueue's own words, and has neither failed nor lost any of its time; and who
+    trains for longer than Kueue waits for Pods to be ready is left alone."""
+    space.apply(_queued(space, "first", _TRAINS_FOR.format(seconds=_LONG)))
+    space.wait("trainingrun", "first", has("Running"))
+    second = _queued(space, "second", _TRAINS_FOR.format(seconds=1), timeout=f"{_TIMEOUT}s")
+    space.apply(second)
+    waits = space.wait("trainingrun", "second", _waits_because("insufficient unused quota for pods"))
+    assert has("Ready", "False", "Queued")(waits)
+    assert has("Running", "True")(space.get("trainingrun", "first"))
+
+    seen: list[Body] = []
+
+    def ready(body: Body) -> bool:
+        seen.append(body)
+        return has("Ready")(body)
+
+    done = space.wait("trainingrun", "second", ready, within=_LONG + 90)
+    assert not [body for body in seen if has("Stalled")(body) or has("Succeeded", "False")(body)]
+    assert not has("Queued")(done)
+    succeeded = condition(done, "Succeeded")
+    assert succeeded is not None
+    waited = moment(succeeded["lastTransitionTime"]) - moment(done["metadata"]["creationTimestamp"])
+    assert waited > timedelta(seconds=_TIMEOUT), "the wait was shorter than the timeout, and shows nothing"
+
+    first = space.wait("trainingrun", "first", has("Ready"))
+    assert first["status"]["attempts"] == done["status"]["attempts"] == 1
+    assert queue.evictions() == []
+
+
+def test_a_run_that_is_preempted_goes_on_from_its_checkpoint(space: Space, queue: Queue) -> None:
+    """To give way to what is more urgent costs no attempt and no finished work."""
+    urgent = f"urgent-{space.name}"
+    space.apply(_priority_class(urgent))
+    space.apply(_queued(space, "patient", _GOES_ON))
+    space.wait("trainingrun", "patient", lambda body: body.get("status", {}).get("progress", {}).get("step", 0) > 0)
+    space.apply(_queued(space, "urgent", _TRAINS_FOR.format(seconds=1), pod={"priorityClassName": urgent}))
+
+    space.wait("trainingrun", "patient", has("Queued"))
+    space.wait("trainingrun", "urgent", has("Ready"))
+    assert not has("Ready")(space.get("trainingrun", "patient")), "it was not preempted"
+    done = space.wait("trainingrun", "patient", has("Ready"), within=120)
+
+    assert done["status"]["metrics"]["resumed_from"] > 0
+    assert not [one for one in done["status"].get("failedAttempts", []) if one["counted"]]
+    assert len(space.listed("modelversions")) == 2
+    space.cluster.kubectl("delete", "priorityclass", urgent)
+
+
+def test_workers_are_admitted_all_at_once_or_not_at_all(space: Space, queue: Queue) -> None:
+    """Half of the workers would hold quota and wait for the others."""
+    space.apply(_queued(space, "pair", _TRAINS_FOR.format(seconds=1), workers={"count": 2}))
+    space.wait("trainingrun", "pair", _waits_because("quota for pods"))
+    assert space.listed("pods") == []
+    queue.make(pods=2)
+    done = space.wait("trainingrun", "pair", has("Ready"))
+    assert done["status"]["attempts"] == 1
+
+
+def _queued(space: Space, name: str, script: str, **spec: object) -> Body:
+    """A TrainingRun that asks for little but its place in the queue. The model is another one with each name."""
+    run = space.run(name, script, dataset=None, queueName="team", **spec)
+    run["spec"]["trainer"]["resources"] = _SMALL
+    return run
+
+
+def _waits_because(words: str) -> Callable[[Body], bool]:
+    """Whether a run is queued, and Kueue's words are told."""
+
+    def check(body: Body) -> bool:
+        queued = condition(body, "Queued")
+        return has("Queued")(body) and queued is not None and words in queued["message"]
+
+    return check
+
+
+def _priority_class(name: str) -> Body:
+    """For Kueue: the scheduler has room for all and stops nobody."""
+    return {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": name},
+        "value": 1000,
+        "preemptionPolicy": "Never",
+    }
