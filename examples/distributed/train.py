@@ -66,6 +66,7 @@ def join() -> None:
         coordinator_bind_address=f"0.0.0.0:{address.rpartition(':')[2]}",
         num_processes=workers,
         process_id=int(os.environ["JAX_PROCESS_ID"]),
+        cluster_detection_method="deactivate",
         heartbeat_timeout_seconds=GONE_AFTER_SECONDS,
         shutdown_timeout_seconds=GONE_AFTER_SECONDS,
     )

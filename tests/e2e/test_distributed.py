@@ -58,15 +58,17 @@ place = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
 prefixes = ("PET_", "JAX_", "MASTER_", "RANK", "WORLD_SIZE", "SM_HOSTS", "SM_CURRENT_HOST")
 mine = {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
 mine["resources"] = json.load(open("/opt/ml/input/config/resourceconfig.json"))
-mine["found"] = [bool(socket.gethostbyname(host)) for host in mine["resources"]["hosts"]] if rank else []
 
-def call():
+def patiently(ask, *arguments):
     for _ in range(300):
         try:
-            return socket.create_connection(place, timeout=60)
-        except OSError:
+            return ask(*arguments)
+        except OSError as error:
+            last = error
             time.sleep(0.2)
-    raise SystemExit(f"{place} does not answer")
+    raise SystemExit(f"{arguments}: {last}")
+
+mine["addresses"] = [patiently(socket.gethostbyname, host) for host in mine["resources"]["hosts"]]
 
 if rank == 0:
     server = socket.create_server(("", place[1]))
@@ -80,7 +82,7 @@ if rank == 0:
 else:
     # What it writes is not published: only the first worker's model is.
     open("/opt/ml/model/not-mine", "w").write("x")
-    with call() as connection:
+    with patiently(socket.create_connection, place) as connection:
         connection.sendall(json.dumps(mine).encode())
 """
 """The first worker waits where MASTER_ADDR and MASTER_PORT say, the others tell it what they see."""
@@ -105,7 +107,9 @@ def test_each_worker_finds_the_others_by_its_variables(space: Space, framework: 
     assert len(set(hosts)) == 3
     assert all(one["resources"]["hosts"] == json.loads(one["SM_HOSTS"]) == hosts for one in workers)
     assert [one["resources"]["current_host"] for one in workers] == [one["SM_CURRENT_HOST"] for one in workers] == hosts
-    assert all(one["found"] == [True] * 3 for one in workers[1:])
+    addresses = workers[0]["addresses"]
+    assert len(set(addresses)) == 3
+    assert all(one["addresses"] == addresses for one in workers)
     address, port = workers[0]["MASTER_ADDR"], workers[0]["MASTER_PORT"]
     for rank, one in enumerate(workers):
         assert {name: value for name, value in one.items() if name.startswith(("PET_", "JAX_"))} == {
@@ -149,7 +153,7 @@ def _uid(pod: Body) -> str:
 
 def _kill_trainer(space: Space, pod: Body) -> None:
     """kill -9 of the user's process, which is neither the container's first nor the supervisor."""
-    kill = ("/modelops/bin/busybox", "pkill", "-9", "-f", "^python3 /opt/ml/code/train.py")
+    kill = ("/modelops/bin/busybox", "killall", "-9", "python3")
     space.cluster.kubectl("exec", "-n", space.name, pod["metadata"]["name"], "-c", "trainer", "--", *kill)
 
 

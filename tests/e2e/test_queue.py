@@ -77,6 +77,7 @@ def test_a_run_that_is_preempted_goes_on_from_its_checkpoint(space: Space, queue
 
     assert done["status"]["metrics"]["resumed_from"] > 0
     assert not [one for one in done["status"].get("failedAttempts", []) if one["counted"]]
+    assert len(queue.evictions()) == 1
     assert len(space.listed("modelversions")) == 2
     space.cluster.kubectl("delete", "priorityclass", urgent)
 

@@ -44,10 +44,10 @@ class Queue:
             kubectl("delete", f"{kind}.kueue.x-k8s.io", name, "--ignore-not-found", "--timeout=60s")
 
     def evictions(self) -> list[str]:
-        """Why Kueue has stopped a Job of this namespace, in its own words."""
-        workloads = self.space.listed("workloads.kueue.x-k8s.io")
-        evicted = [condition(one, "Evicted") for one in workloads]
-        return [one["reason"] for one in evicted if one is not None and one["status"] == "True"]
+        """Why Kueue has ever stopped a Job of this namespace, in its own words. The condition stays, as False, when the
+        Job runs again."""
+        evicted = [condition(one, "Evicted") for one in self.space.listed("workloads.kueue.x-k8s.io")]
+        return [one["message"] for one in evicted if one is not None]
 
 
 def _object(kind: str, name: str, spec: Body, namespace: str | None = None) -> Body:
