@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 
-_NUMBER: Final = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-_LONGEST_TEXT: Final = 256
-"""Longer texts are counted by their beginning."""
+NUMBER: Final = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+"""What a CSV's number looks like, without the spaces around it."""
+_LONGEST_NESTED: Final = 256
+"""Lists, objects and the like are told by their beginning."""
 
 
 class Kind(IntEnum):
@@ -40,8 +41,7 @@ class Cells:
 
     def texts(self) -> Any:
         """The values as an Arrow array of strings, null where missing."""
-        texts = self._source if pa.types.is_string(self._source.type) else _as_text(self._source)
-        return pc.utf8_slice_codeunits(texts, 0, _LONGEST_TEXT)
+        return self._source if pa.types.is_string(self._source.type) else _as_text(self._source)
 
     def text_at(self, row: int) -> str:
         """One value for people: a number as it is, a text in quotes."""
@@ -54,7 +54,7 @@ class Cells:
 def from_text(column: Any) -> Cells:
     """The cells of a CSV column: an Arrow array of strings."""
     trimmed = pc.utf8_trim_whitespace(column)
-    looks_like_number = pc.fill_null(pc.match_substring_regex(trimmed, _NUMBER), False)
+    looks_like_number = pc.fill_null(pc.match_substring_regex(trimmed, NUMBER), False)
     numbers = _floats(pc.cast(pc.if_else(looks_like_number, trimmed, pa.scalar(None, pa.string())), pa.float64()))
     kinds = np.where(np.isnan(numbers), Kind.TEXT, Kind.NUMBER).astype(np.uint8)
     kinds[_nulls(column)] = Kind.NULL
@@ -77,13 +77,14 @@ def from_array(column: Any) -> Cells:
     kind = column.type
     if pa.types.is_dictionary(kind):
         return from_array(column.dictionary_decode())
+    if pa.types.is_floating(kind):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
     numbers = np.full(len(column), np.nan)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         raw = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         numbers = np.where(np.isfinite(raw), raw, np.nan)
         kinds = np.full(len(column), Kind.NUMBER, np.uint8)
         kinds[np.isinf(raw)] = Kind.OTHER
-        kinds[np.isnan(raw)] = Kind.NULL
     elif pa.types.is_boolean(kind):
         kinds = np.full(len(column), Kind.BOOLEAN, np.uint8)
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
@@ -123,7 +124,7 @@ def _text_of(value: Any) -> str | None:
         return None
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = value if isinstance(value, str) else repr(value)[:_LONGEST_TEXT]
+    text = value if isinstance(value, str) else repr(value)[:_LONGEST_NESTED]
     # JSON can spell half of a character, Arrow cannot hold it.
     return text if text.isascii() else text.encode(errors="replace").decode()
 
@@ -133,5 +134,5 @@ def _as_text(column: Any) -> Any:
         return pc.cast(column, pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return pa.array(
-            [None if value is None else str(value)[:_LONGEST_TEXT] for value in column.to_pylist()], pa.string()
+            [None if value is None else str(value)[:_LONGEST_NESTED] for value in column.to_pylist()], pa.string()
         )

@@ -1,7 +1,8 @@
 """Does a snapshot look like its schema says? Counts every violation, and tells the first of each sort in a sentence."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -10,11 +11,14 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 from modelops.api.reports import Violations
 from modelops.api.types import Column, ColumnType
 from modelops.worker.cells import Cells, Kind
+from modelops.worker.positions import Positions
 from modelops.worker.tables import Batch
+from modelops.worker.uniqueness import RECORDS_IN_MEMORY, Uniqueness
+from modelops.worker.values import FALSE, TRUE, text, texts
 
 MOST_EXAMPLES = 10
 LONGEST_EXAMPLE = 200
-_BOOLEANS = pa.array(["true", "false", "1", "0"])
+_BOOLEANS = pa.array([*TRUE, *FALSE])
 _NOT_OF_TYPE = {
     ColumnType.NUMBER: "no number",
     ColumnType.INTEGER: "no integer",
@@ -34,6 +38,9 @@ class _Sort:
 @dataclass
 class _ColumnState:
     column: Column
+    allowed: Any = None
+    """An Arrow array of the enum; None where there is none."""
+    uniqueness: Uniqueness | None = None
     values: int = 0
     sorts: dict[str, _Sort] = field(default_factory=dict)
     seen_in_object: bool = False
@@ -42,21 +49,32 @@ class _ColumnState:
 
 
 class SchemaCheck:
-    """Takes in the batches of one object after the other."""
+    """Takes in the batches of one object after the other. What must be unique is kept in files in `scratch`."""
 
-    def __init__(self, columns: list[Column]) -> None:
-        self._states = [_ColumnState(column) for column in columns]
+    def __init__(self, columns: list[Column], scratch: Path) -> None:
+        unique = [column.name for column in columns if column.unique]
+        self._positions = Positions(scratch / "objects") if unique else None
+        self._states: list[_ColumnState] = []
+        for column in columns:
+            state = _ColumnState(column)
+            if column.enum:
+                state.allowed = pa.array([text(one, column.type) for one in column.enum], pa.string())
+            if column.unique:
+                file = scratch / f"values-{len(self._states)}"
+                state.uniqueness = Uniqueness(file, RECORDS_IN_MEMORY // len(unique))
+            self._states.append(state)
         self._structural = 0
         self._structural_examples: list[str] = []
 
     def add(self, name: str, batch: Batch) -> None:
         """Check a batch of the object that people know as `name`."""
+        positions = self._positions.of(batch) if self._positions is not None else np.zeros(0)
         for state in self._states:
             cells = batch.columns.get(state.column.name)
             if cells is not None:
                 state.seen_in_object = True
                 state.values += batch.rows
-                _check(state, cells, name, batch.row_number)
+                _check(state, cells, name, batch, positions)
             elif state.seen_in_object:
                 state.values += batch.rows
                 _missing(state, batch.rows, f"{name} row {batch.row_number(0)}")
@@ -71,12 +89,11 @@ class SchemaCheck:
             elif state.absent:
                 state.values += state.absent
                 _missing(state, state.absent, f"{name} row 1")
-            state.seen_in_object, state.absent = False, 0
+        self._next_object(name)
 
-    def give_up_object(self) -> None:
+    def give_up_object(self, name: str) -> None:
         """The object could not be read to its end: say nothing about columns that might have come."""
-        for state in self._states:
-            state.seen_in_object, state.absent = False, 0
+        self._next_object(name)
 
     def structural(self, sentence: str, count: int = 1) -> None:
         """Count something that is wrong with a file rather than with a value."""
@@ -85,7 +102,9 @@ class SchemaCheck:
             self._structural_examples.append(_clip(sentence, LONGEST_EXAMPLE))
 
     def result(self) -> Violations | None:
-        """Everything that is wrong; None where nothing is."""
+        """Everything that is wrong; None where nothing is. Nothing can be added any more."""
+        for state in self._states:
+            self._count_duplicates(state)
         found = [(state, what, sort) for state in self._states for what, sort in state.sorts.items()]
         total = self._structural + sum(sort.count for _, _, sort in found)
         if not total:
@@ -93,13 +112,25 @@ class SchemaCheck:
         examples = [*self._structural_examples, *(_sentence(state, what, sort) for state, what, sort in found)]
         return Violations(total=total, examples=examples[:MOST_EXAMPLES])
 
+    def _next_object(self, name: str) -> None:
+        if self._positions is not None:
+            self._positions.end_object(name)
+        for state in self._states:
+            state.seen_in_object, state.absent = False, 0
+
+    def _count_duplicates(self, state: _ColumnState) -> None:
+        found = state.uniqueness.finish() if state.uniqueness is not None else None
+        if found is not None and self._positions is not None:
+            first, before = self._positions.told(found.first), self._positions.told(found.before)
+            _count(state, "{are} there already", found.count, f"{first}, as in {before}")
+
 
 def short_name(key: str) -> str:
     """An object's key as messages show it: its end, where it is long."""
     return key if len(key) <= 60 else "…" + key[-59:]
 
 
-def _check(state: _ColumnState, cells: Cells, name: str, row_number: Callable[[int], int]) -> None:
+def _check(state: _ColumnState, cells: Cells, name: str, batch: Batch, positions: np.ndarray) -> None:
     column = state.column
     null = cells.kinds == Kind.NULL
     fits = _fits(column.type, cells)
@@ -110,12 +141,19 @@ def _check(state: _ColumnState, cells: Cells, name: str, row_number: Callable[[i
         found[f"{{are}} below min {column.min:g}"] = fits & (cells.numbers < column.min)
     if column.max is not None:
         found[f"{{are}} above max {column.max:g}"] = fits & (cells.numbers > column.max)
+    if state.allowed is not None or state.uniqueness is not None:
+        values = texts(cells, column.type)
+        if state.allowed is not None:
+            allowed = pc.is_in(values, value_set=state.allowed).to_numpy(zero_copy_only=False)
+            found["{are} not in the enum"] = fits & ~allowed
+        if state.uniqueness is not None:
+            state.uniqueness.add(values.filter(pa.array(fits)), positions[fits])
     for what, wrong in found.items():
         count = int(np.count_nonzero(wrong))
         if count:
             first = int(np.argmax(wrong))
             value = "" if null[first] else f": {cells.text_at(first)}"
-            _count(state, what, count, f"{name} row {row_number(first)}{value}")
+            _count(state, what, count, f"{name} row {batch.row_number(first)}{value}")
 
 
 def _fits(kind: ColumnType, cells: Cells) -> np.ndarray:

@@ -5,46 +5,49 @@ one everything below edges[0] and the last one everything from edges[-1] on: `bi
 `std` is that of the population. A categorical column has its most frequent `values`, and the count of all `other`.
 """
 
-import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc  # type: ignore[import-untyped]
-from datasketches import (  # type: ignore[import-untyped]
-    frequent_items_error_type,
-    frequent_strings_sketch,
-    kll_doubles_sketch,
-)
 
-from modelops.api.types import Column, ColumnType
+from modelops.api.checks import Check
+from modelops.api.types import ColumnType, Schema
 from modelops.worker.cells import Cells, Kind
+from modelops.worker.distributions import Numbers, Values
+from modelops.worker.groups import Groups
 from modelops.worker.tables import Batch
+from modelops.worker.values import NUMERIC, texts
 
-SCHEMA_VERSION = 1
-TOP_VALUES = 50
-_DECILES = [tenth / 10 for tenth in range(1, 10)]
-_SKETCH_K = 8192
-"""Exact up to as many values; beyond, ranks are within 0.04 % in some 200 KiB a column."""
-_DISTINCT_LOG2 = 14
-"""Value counts are exact up to 0.75 * 2^14 distinct values; beyond, lower bounds."""
-_NUMERIC = (ColumnType.NUMBER, ColumnType.INTEGER)
+SCHEMA_VERSION = 2
 
 
 class Profile:
-    """Takes in batches; tells the profile in the end. Memory grows with the number of columns, not of rows."""
+    """Takes in batches; tells the profile in the end. Memory grows with the number of columns, not of rows.
 
-    def __init__(self, columns: list[Column]) -> None:
+    `checks` say what must be counted beyond what every profile has.
+    """
+
+    def __init__(self, schema: Schema | None = None, checks: Sequence[Check] = ()) -> None:
         self.rows = 0
-        self._declared = {column.name: column.type for column in columns}
-        self._columns: dict[str, _ColumnProfile] = {}
+        self.declared = {column.name: column.type for column in schema.columns} if schema else {}
+        self.groups = Groups(schema, self.declared, checks) if schema and schema.protected else None
+        self._listed = {check.column for check in checks if check.allowed_values is not None}
+        self._columns: dict[str, ColumnProfile] = {}
 
     def add(self, batch: Batch) -> None:
         """Take in a batch."""
         self.rows += batch.rows
         for name, cells in batch.columns.items():
             if name not in self._columns:
-                self._columns[name] = _ColumnProfile(self._declared.get(name))
+                self._columns[name] = ColumnProfile(self.declared.get(name), by_value=name in self._listed)
             self._columns[name].add(cells)
+        if self.groups is not None:
+            self.groups.add(batch)
+
+    @property
+    def columns(self) -> Mapping[str, "ColumnProfile"]:
+        """Every column that was in any batch."""
+        return self._columns
 
     def document(self, digest: str, format_type: str) -> dict[str, Any]:
         """The profile as JSON."""
@@ -54,36 +57,53 @@ class Profile:
             "format": format_type,
             "rows": self.rows,
             "columns": [{"name": name, **column.document(self.rows)} for name, column in self._columns.items()],
+            **({"bias": self.groups.document()} if self.groups is not None else {}),
         }
 
 
-class _ColumnProfile:
-    """One column. Without a declared type, it is numeric if every value that is there is a number."""
+class ColumnProfile:
+    """One column. Without a declared type, it is numeric if every value that is there is a number.
 
-    def __init__(self, declared: ColumnType | None) -> None:
+    `by_value`: count its values one by one even if it is numeric.
+    """
+
+    def __init__(self, declared: ColumnType | None, *, by_value: bool) -> None:
         self._declared = declared
         self._kinds = np.zeros(len(Kind), np.int64)
-        self._numbers = _Numbers()
-        self._values = frequent_strings_sketch(_DISTINCT_LOG2)
+        self.numbers = Numbers() if declared is None or declared in NUMERIC else None
+        """Absent where the column is declared to be something else."""
+        self.values = Values() if declared not in NUMERIC or by_value else None
+        """Absent where the column is declared numeric and nobody asks for its values."""
 
     def add(self, cells: Cells) -> None:
+        """Take in the column's part of a batch."""
         self._kinds += np.bincount(cells.kinds, minlength=len(Kind))
-        if self._declared is None or self._declared in _NUMERIC:
-            self._numbers.add(cells.numbers[cells.kinds == Kind.NUMBER])
-        if self._declared not in _NUMERIC:
-            for pair in pc.value_counts(pc.drop_null(cells.texts())).to_pylist():
-                self._values.update(pair["values"], pair["counts"])
-
-    def document(self, rows: int) -> dict[str, Any]:
-        if self._type in _NUMERIC:
-            count = self._numbers.count
-            nulls = rows - self._there
-            return {"type": self._type.value, "count": count, "nulls": nulls, **self._numbers.document()}
-        return {"type": self._type.value, "count": self._there, "nulls": rows - self._there, **self._top_values()}
+        if self.numbers is not None:
+            self.numbers.add(cells.numbers[cells.kinds == Kind.NUMBER])
+        if self.values is not None:
+            self.values.add(texts(cells, self._declared))
 
     @property
-    def _there(self) -> int:
+    def there(self) -> int:
+        """How many values are not missing, whatever they are."""
         return int(self._kinds.sum() - self._kinds[Kind.NULL])
+
+    @property
+    def told(self) -> Numbers | Values:
+        """What the profile tells of the column: its numbers where it is numeric, else its values."""
+        told = self.numbers if self._type in NUMERIC else self.values
+        assert told is not None, "what a column is told by is always counted"
+        return told
+
+    def document(self, rows: int) -> dict[str, Any]:
+        """The column's part of the profile of so many rows."""
+        return {
+            "type": self._type.value,
+            "count": self.told.count,
+            "nulls": rows - self.there,
+            "distinct": self.told.distinct,
+            **self.told.document(),
+        }
 
     @property
     def _type(self) -> ColumnType:
@@ -91,67 +111,6 @@ class _ColumnProfile:
             return self._declared
         if self._kinds[Kind.NUMBER] and not self._kinds[Kind.TEXT] and not self._kinds[Kind.BOOLEAN]:
             return ColumnType.NUMBER
-        if self._kinds[Kind.BOOLEAN] == self._there > 0:
+        if self._kinds[Kind.BOOLEAN] == self.there > 0:
             return ColumnType.BOOLEAN
         return ColumnType.STRING
-
-    def _top_values(self) -> dict[str, Any]:
-        items = self._values.get_frequent_items(frequent_items_error_type.NO_FALSE_NEGATIVES)
-        # The lower bound is the count itself while no value had to be dropped, and never more than it.
-        counted = sorted(((value, lower) for value, _, lower, _ in items), key=lambda one: (-one[1], one[0]))
-        top = counted[:TOP_VALUES]
-        return {
-            "values": [{"value": value, "count": count} for value, count in top],
-            "other": self._there - sum(count for _, count in top),
-        }
-
-
-class _Numbers:
-    """Count, mean and deviation by Chan's method, which loses no digits over batches; quantiles by a KLL sketch."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._mean = self._squares = 0.0
-        self._min, self._max = math.inf, -math.inf
-        self._sketch = kll_doubles_sketch(_SKETCH_K)
-
-    def add(self, numbers: np.ndarray) -> None:
-        if not len(numbers):
-            return
-        with np.errstate(over="ignore"):
-            count, mean = len(numbers), float(numbers.mean())
-        total, shift = self.count + count, mean - self._mean
-        with np.errstate(over="ignore"):  # Infinity then, which the document leaves out.
-            self._squares += float(((numbers - mean) ** 2).sum()) + shift * shift * self.count * count / total
-        self._mean += shift * count / total
-        self.count = total
-        self._min, self._max = min(self._min, float(numbers.min())), max(self._max, float(numbers.max()))
-        self._sketch.update(np.ascontiguousarray(numbers))
-
-    def document(self) -> dict[str, Any]:
-        if not self.count:
-            return {"min": None, "max": None, "mean": None, "std": None, "edges": [], "counts": [0]}
-        edges = sorted(set(self._sketch.get_quantiles(_DECILES)))
-        return {
-            "min": self._min,
-            "max": self._max,
-            "mean": _finite(self._mean),
-            "std": _finite(math.sqrt(self._squares / self.count)),
-            "edges": edges,
-            "counts": apportioned(self._sketch.get_pmf(edges), self.count),
-        }
-
-
-def apportioned(shares: list[float], total: int) -> list[int]:
-    """Whole numbers in proportion to `shares`, their sum exactly `total`: largest remainders go up. Pure."""
-    exact = [share * total for share in shares]
-    counts = [math.floor(value + 1e-9) for value in exact]
-    by_remainder = sorted(range(len(counts)), key=lambda index: (counts[index] - exact[index], index))
-    for index in by_remainder[: total - sum(counts)]:
-        counts[index] += 1
-    return counts
-
-
-def _finite(value: float) -> float | None:
-    """Squares of huge numbers can overflow, and JSON has no infinity."""
-    return value if math.isfinite(value) else None

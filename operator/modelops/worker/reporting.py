@@ -21,7 +21,8 @@ def write(report: Model) -> None:
 def fitted(report: Model, limit: int = MAX_BYTES) -> bytes:
     """The report in at most `limit` bytes. Pure.
 
-    Examples go first, then pinned objects, then the end of the failure's message; counts, digests and metrics never.
+    All examples but the first go first, then pinned objects, then the end of the failure's message, then the last
+    example; counts, digests, metrics and results of checks never.
     """
     while len(content := _encoded(report)) > limit:
         shorter = _shortened(report)
@@ -46,4 +47,6 @@ def _shortened(report: Model) -> Model | None:
     if failure is not None and len(failure.message) > _SHORTEST_MESSAGE:
         kept = failure.message[: max(_SHORTEST_MESSAGE - 2, len(failure.message) * 3 // 4)]
         return report.model_copy(update={"failure": failure.model_copy(update={"message": kept + " …"})})
+    if isinstance(report, SnapshotReport) and report.violations is not None and report.violations.examples:
+        return report.model_copy(update={"violations": report.violations.model_copy(update={"examples": []})})
     return None

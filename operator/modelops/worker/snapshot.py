@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,9 @@ from modelops.store.listing import list_current
 from modelops.store.places import Location, manifest_of, profile_of
 from modelops.store.writing import put_once
 from modelops.worker import paths
+from modelops.worker.baselines import baseline_of
 from modelops.worker.checking import SchemaCheck, short_name
+from modelops.worker.checks import Evidence, evaluate
 from modelops.worker.manifests import Manifest, write_manifest
 from modelops.worker.outcome import Failed, failed_by
 from modelops.worker.parallel import each
@@ -57,10 +60,11 @@ def run(task: SnapshotTask) -> SnapshotReport:
 
 
 def _snapshot(task: SnapshotTask, scratch: Path) -> SnapshotReport:
-    source = client_of(task.source)
+    source, store = client_of(task.source), client_of(task.store)
     listed = patiently(lambda: _list(source, task.source, scratch / "manifest"))
     report = _counted(listed)
     _check_expected(task, report)
+    baseline = baseline_of(store, task.baseline, task.checks, scratch)
     try:
         content = _read_all(source, task, listed.manifest, scratch)
     except S3Problem as problem:
@@ -68,7 +72,6 @@ def _snapshot(task: SnapshotTask, scratch: Path) -> SnapshotReport:
         failed.report = report
         raise failed from problem
 
-    store = client_of(task.store)
     manifest = manifest_of(task.store, listed.manifest.digest)
     _write(store, manifest, listed.manifest.file)
     report = report.model_copy(
@@ -79,7 +82,9 @@ def _snapshot(task: SnapshotTask, scratch: Path) -> SnapshotReport:
     document = content.profile.document(listed.manifest.digest, task.format.type)
     profile = profile_of(task.store, sha256_of(document))
     _write(store, profile, canonical(document))
-    return report.model_copy(update={"profile": profile.uri})
+    newest = datetime.fromisoformat(report.newest) if report.newest else None
+    results = evaluate(task.checks, Evidence(content.profile, baseline, newest, datetime.now(UTC)))
+    return report.model_copy(update={"profile": profile.uri, "checks": results})
 
 
 def _list(client: S3Client, source: S3Place, file: Path) -> _Listed:
@@ -128,7 +133,7 @@ def _moved(task: SnapshotTask, problem: S3Problem) -> Failed:
 
 def _read_all(client: S3Client, task: SnapshotTask, manifest: Manifest, scratch: Path) -> _Content:
     columns = task.schema_.columns if task.schema_ else []
-    check, profile, readable = SchemaCheck(columns), Profile(columns), True
+    check, profile, readable = SchemaCheck(columns, scratch), Profile(task.schema_, task.checks), True
     for pinned, file in _downloaded(client, task.source.bucket, manifest.entries(), scratch):
         name, faults = short_name(pinned.key), Faults()
         try:
@@ -138,7 +143,7 @@ def _read_all(client: S3Client, task: SnapshotTask, manifest: Manifest, scratch:
             check.end_object(name)
         except Unreadable as error:
             readable = False
-            check.give_up_object()
+            check.give_up_object(name)
             check.structural(str(error))
         if faults.count:
             check.structural(faults.first, faults.count)

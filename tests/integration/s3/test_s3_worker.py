@@ -79,6 +79,44 @@ def test_violations_keep_their_evidence(pod, client, buckets):
     assert "failure" not in report
 
 
+CHECKS = [
+    {"rows": {"min": 2}},
+    {"rowsChange": {"min": -0.5}},
+    {"column": "dir", "drift": {"max": 0.2}},
+    {"column": "black", "bias": {"metric": "ClassImbalance", "group": "yes", "max": 0.9}},
+]
+
+
+def test_checks_against_the_current_snapshot(pod, client, buckets):
+    """The first snapshot has nothing to be compared with; the next one is measured against the first one's profile."""
+    source, store = buckets
+    more = {"schema": {"protected": ["black"]}, "checks": CHECKS}
+    first = pod.run("snapshot", snapshot_task(pod, client, source, store, **more)).report
+    assert [one["outcome"] for one in first["checks"]] == ["Passed", "Skipped", "Skipped", "Passed"]
+    assert json.loads(body(client, first["profile"]))["bias"]["columns"][0]["name"] == "black"
+    again = pod.run("snapshot", snapshot_task(pod, client, source, store, baseline=first["profile"], **more)).report
+    assert [one.get("value") for one in again["checks"][1:3]] == [0, 0]
+    client.put_object(Bucket=source, Key="in/hmda.csv", Body=b"dir,black\n2.5,yes\n2.6,no\n")
+    worse = pod.run("snapshot", snapshot_task(pod, client, source, store, baseline=first["profile"], **more)).report
+    assert [one["outcome"] for one in worse["checks"]] == ["Passed", "Failed", "Failed", "Passed"]
+    assert "failure" not in worse
+
+
+def test_a_baseline_that_is_not_what_it_was(pod, client, buckets):
+    """Drift is never measured against a profile that is gone or altered; without such a check it is not looked at."""
+    source, store = buckets
+    profile = pod.run("snapshot", snapshot_task(pod, client, source, store)).report["profile"]
+    key = profile.removeprefix(f"s3://{store}/")
+    task = snapshot_task(pod, client, source, store, baseline=profile, checks=CHECKS[:3])
+    client.put_object(Bucket=store, Key=key, Body=b"{}")
+    done = pod.run("snapshot", task)
+    assert (done.exit_code, done.report["failure"]["reason"]) == (42, "DigestMismatch")
+    client.delete_object(Bucket=store, Key=key)
+    done = pod.run("snapshot", task)
+    assert (done.exit_code, done.report["failure"]["reason"]) == (42, "BaselineMissing")
+    assert "failure" not in pod.run("snapshot", {**task, "checks": CHECKS[:1]}).report
+
+
 def test_data_that_still_moves(pod, client, buckets):
     """A listing that is not the one the operator saw is never taken for it."""
     source, store = buckets

@@ -1,6 +1,7 @@
 """A snapshot's content against its schema: every case of bad data in the sentence a person reads."""
 
 import gzip
+import itertools
 import json
 from pathlib import Path
 
@@ -15,9 +16,13 @@ from modelops.worker import tables
 from modelops.worker.checking import SchemaCheck
 from modelops.worker.tables import Faults, Unreadable, read
 
+SCRATCHES = itertools.count()
+
 
 def checked(tmp_path: Path, columns: list[dict], *files: tuple[str, bytes], kind: str = "csv"):
-    check = SchemaCheck([Column.model_validate(column) for column in columns])
+    scratch = tmp_path / f"scratch-{next(SCRATCHES)}"
+    scratch.mkdir()
+    check = SchemaCheck([Column.model_validate(column) for column in columns], scratch)
     for name, content in files:
         file = tmp_path / "object"
         file.write_bytes(content)
@@ -27,7 +32,7 @@ def checked(tmp_path: Path, columns: list[dict], *files: tuple[str, bytes], kind
                 check.add(name, batch)
             check.end_object(name)
         except Unreadable as error:
-            check.give_up_object()
+            check.give_up_object(name)
             check.structural(str(error))
         if faults.count:
             check.structural(faults.first, faults.count)
@@ -216,3 +221,126 @@ def test_csv_and_json_lines_agree(tmp_path_factory, one, other):
         if kind == "jsonl" and (set(one) == {None} or set(other) == {None}):
             continue  # A key that is null throughout is there.
         assert (found.total if found else 0) == expected
+
+
+def written(kind: str, values: list, tmp_path: Path, name: str = "v") -> bytes:
+    """An object with one column, and another beside it so that a row of a missing value is a row."""
+    if kind == "csv":
+        texts = ["" if value is None else str(value).lower() if value is True else str(value) for value in values]
+        return f"{name},w\n{''.join(f'{text},0{chr(10)}' for text in texts)}".encode()
+    if kind == "jsonl":
+        return "".join(json.dumps({name: value, "w": 0}) + "\n" for value in values).encode()
+    parquet.write_table(pa.table({name: values, "w": [0] * len(values)}), tmp_path / "written")
+    return (tmp_path / "written").read_bytes()
+
+
+FORMATS = pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    ("column", "values", "total", "sentence"),
+    [
+        pytest.param(
+            {"type": "string", "enum": ["no", "yes"]},
+            ["no", "maybe", None, "yes", "No"],
+            2,
+            'column "v": 2 of 5 values are not in the enum (first in a row 2: "maybe")',
+            id="a text that the enum does not name, to the letter",
+        ),
+        pytest.param(
+            {"type": "number", "enum": ["1.0", "2.50", "1e2"]},
+            [1, 2.5, 100, 3.5],
+            1,
+            'column "v": 1 of 4 values is not in the enum (first in a row 4: 3.5)',
+            id="numbers are compared as numbers",
+        ),
+        pytest.param(
+            {"type": "integer", "enum": ["9007199254740993"]},
+            [9007199254740993, 9007199254740992],
+            1,
+            'column "v": 1 of 2 values is not in the enum (first in a row 2: 9007199254740992)',
+            id="great whole numbers digit by digit",
+        ),
+        pytest.param(
+            {"type": "boolean", "enum": ["True"]},
+            [True, False, None],
+            1,
+            'column "v": 1 of 3 values is not in the enum (first in a row 2: ',
+            id="booleans however they are written",
+        ),
+        pytest.param(
+            {"type": "string", "enum": ["a" * 256]},
+            ["a" * 256, "a" * 257],
+            1,
+            "is not in the enum (first in a row 2",
+            id="a longer text that begins like one of the enum is another",
+        ),
+        pytest.param(
+            {"type": "string", "unique": True},
+            ["x", "y", None, "x", None, "x"],
+            2,
+            'column "v": 2 of 6 values are there already (first in a row 4, as in a row 1)',
+            id="values that come again, missing ones aside",
+        ),
+        pytest.param(
+            {"type": "number", "unique": True},
+            [0.5, 7.0, 3.0, 7, -0.0, 0.0],
+            2,
+            'column "v": 2 of 6 values are there already (first in a row 4, as in a row 2)',
+            id="numbers that are the same",
+        ),
+        pytest.param(
+            {"type": "integer", "unique": True},
+            [9007199254740992, 9007199254740993, 1, 10**16],
+            0,
+            None,
+            id="great identifiers that differ in the last digit",
+        ),
+        pytest.param(
+            {"type": "string", "unique": True},
+            ["a" * 300, "a" * 301],
+            0,
+            None,
+            id="long texts that differ at their end",
+        ),
+    ],
+)
+def test_enum_and_unique(tmp_path, kind, column, values, total, sentence):
+    """Both mean the same in every format."""
+    found = checked(tmp_path, [{"name": "v", **column}], ("a", written(kind, values, tmp_path)), kind=kind)
+    assert (found.total if found else 0) == total
+    if sentence is not None:
+        (example,) = found.examples
+        assert sentence in example
+
+
+def test_a_value_of_the_wrong_type_is_one_violation(tmp_path):
+    """What is no number is neither told as missing in the enum, nor as a duplicate."""
+    column = {"name": "v", "type": "number", "enum": ["1"], "unique": True}
+    assert checked(tmp_path, [column], ("a", b"v\nx\nx\n1\n")).total == 2
+
+
+def test_a_duplicate_names_both_places(tmp_path):
+    """Over objects, skipped rows and blank lines, rows are counted as people count them."""
+    unique = {"name": "v", "type": "string", "unique": True}
+    found = checked(tmp_path, [unique], ("a.csv", b"v,w\n1,0\n2,0,0\n3,0\n"), ("b.csv", b"v,w\n4,0\n3,0\n1,0\n"))
+    assert 'column "v": 2 of 5 values are there already (first in b.csv row 2, as in a.csv row 3)' in found.examples
+    found = checked(tmp_path, [unique], ("a", b'{"v": "x"}\n\n\n{"v": "x"}\n'), kind="jsonl")
+    assert found.examples == ['column "v": 1 of 2 values is there already (first in a row 4, as in a row 1)']
+
+
+@FORMATS
+@settings(max_examples=15, deadline=None)
+@given(objects=st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=30), min_size=1, max_size=5))
+def test_enum_and_unique_over_many_objects(tmp_path_factory, kind, objects):
+    """In however many objects the same values come, the same violations are counted."""
+    tmp_path = tmp_path_factory.mktemp("data")
+    allowed = {str(number) for number in range(20)}
+    column = {"name": "v", "type": "integer", "enum": sorted(allowed), "unique": True}
+    found = checked(
+        tmp_path, [column], *((f"o{n}", written(kind, values, tmp_path)) for n, values in enumerate(objects)), kind=kind
+    )
+    everything = [value for values in objects for value in values]
+    expected = sum(str(value) not in allowed for value in everything) + len(everything) - len(set(everything))
+    assert (found.total if found else 0) == expected

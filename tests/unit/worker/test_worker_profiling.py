@@ -1,23 +1,27 @@
 """The profile is the baseline that drift is measured against: its bins must hold exactly what was there."""
 
+import json
 import math
 from bisect import bisect_right
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelops.api.types import Column
-from modelops.worker.profiling import Profile, apportioned
+from modelops.api.types import Schema
+from modelops.worker.distributions import apportioned
+from modelops.worker.profiling import Profile
 from modelops.worker.tables import Faults, read
 
 HMDA = Path(__file__).parents[3] / "examples" / "mortgage" / "data" / "applications.csv"
 
 
 def profiled(tmp_path: Path, *contents: bytes, columns: tuple[dict, ...] = ()) -> dict[str, dict]:
-    profile = Profile([Column.model_validate(column) for column in columns])
+    profile = Profile(Schema.model_validate({"columns": columns}))
     for content in contents:
         (tmp_path / "object").write_bytes(content)
         for batch in read(tmp_path / "object", "object", "csv", Faults()):
@@ -81,6 +85,63 @@ def test_huge_numbers_stay_json(tmp_path):
     """Numbers whose squares overflow leave no infinity in the profile."""
     found = profiled(tmp_path, b"a\n1e300\n-1e300\n")["a"]
     assert found["std"] is None or math.isfinite(found["std"])
+
+
+@pytest.mark.parametrize("number", [0, 1, 5000, 16_000])
+def test_distinct_values_are_exact_up_to_some_number(tmp_path, number):
+    """Of as many values as small tables have, the number is what a person would count."""
+    rows = "".join(f"{i},n{i},{i % 7}\n" for i in range(number)) * 2
+    found = profiled(tmp_path, f"a,b,c\n{rows}".encode(), columns=({"name": "a", "type": "integer"},))
+    assert [found[name]["distinct"] for name in ("a", "b", "c")] == [number, number, min(number, 7)]
+
+
+def test_many_distinct_values_are_estimated(tmp_path):
+    """Of many values, the number is right within a few per cent, and never greater than there are values."""
+    rows = "".join(f"{i}.5,n{i}\n" for i in range(60_000))
+    found = profiled(tmp_path, f"a,b\n{rows}".encode())
+    for name in ("a", "b"):
+        assert found[name]["distinct"] == pytest.approx(60_000, rel=0.04)
+        assert found[name]["distinct"] <= found[name]["count"]
+
+
+COLUMN = st.lists(st.none() | st.integers(-50, 50), min_size=1, max_size=40)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@settings(max_examples=10, deadline=None)
+@given(objects=st.lists(COLUMN, min_size=1, max_size=5))
+def test_many_objects_are_one(tmp_path_factory, kind, objects):
+    """In how many objects and batches rows come makes no difference to what the profile says."""
+    tmp_path = tmp_path_factory.mktemp("p")
+
+    def profile_of(*parts):
+        profile = Profile(Schema.model_validate({"label": {"column": "v", "positive": ["1"]}, "protected": ["g"]}))
+        for part in parts:
+            (tmp_path / "object").write_bytes(written(kind, part, tmp_path / "table"))
+            for batch in read(tmp_path / "object", "object", kind, Faults()):
+                profile.add(batch)
+        return profile.document("sha256:0", kind)
+
+    def comparable(document):
+        for column in document["columns"]:
+            for rounded in ("mean", "std"):
+                if column.get(rounded) is not None:
+                    column[rounded] = pytest.approx(column[rounded], abs=1e-9)
+        return document
+
+    rows = [value for part in objects for value in part]
+    assert comparable(profile_of(*objects)) == profile_of(rows)
+
+
+def written(kind, values, table):
+    groups = ["odd" if value is not None and value % 2 else "even" for value in values]
+    if kind == "parquet":
+        parquet.write_table(pa.table({"v": pa.array(values, pa.int64()), "g": groups}), table)
+        return table.read_bytes()
+    rows = list(zip(values, groups, strict=True))
+    if kind == "jsonl":
+        return "".join(json.dumps({"v": value, "g": group}) + "\n" for value, group in rows).encode()
+    return ("v,g\n" + "".join(f"{'' if value is None else value},{group}\n" for value, group in rows)).encode()
 
 
 @pytest.mark.skipif(not HMDA.exists(), reason="the shared data is not here")

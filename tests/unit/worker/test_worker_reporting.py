@@ -5,6 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelops.api.checks import CheckResult
 from modelops.api.reports import Artifact, CourierReport, Failure, SnapshotReport, Violations
 from modelops.api.types import ObjectVersion
 from modelops.worker.metrics import checked
@@ -14,19 +15,31 @@ from modelops.worker.reporting import fitted
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=1000)
 
 
-@given(st.lists(TEXT, max_size=10), st.integers(0, 10), TEXT)
-def test_snapshot_reports_fit(examples, objects, message):
-    """However long keys and examples are, the operator can parse what it gets, with the true total."""
+RESULT = st.builds(
+    CheckResult,
+    value=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    outcome=st.sampled_from(["Passed", "Failed", "Skipped"]),
+)
+
+
+@given(st.lists(TEXT, max_size=10), st.integers(0, 10), TEXT, st.lists(RESULT, max_size=32))
+def test_snapshot_reports_fit(examples, objects, message, results):
+    """However long keys and examples are, the operator can parse what it gets, with the true total and every check."""
     version = ObjectVersion(key="k" * 1024, version_id="v" * 100, size=1, etag="e" * 34)
     report = SnapshotReport(
         digest="sha256:" + "0" * 64,
+        manifest="s3://" + "m" * 400,
+        profile="s3://" + "p" * 400,
         object_versions=[version] * objects,
-        violations=Violations(total=12345, examples=examples),
+        violations=Violations(total=12345, examples=[example[:200] for example in examples]),
+        checks=results,
         failure=Failure(reason="SourceChanged", message=message),
     )
     content = fitted(report)
     assert len(content) <= 4096
-    assert SnapshotReport.model_validate_json(content).violations.total == 12345
+    read = SnapshotReport.model_validate_json(content)
+    assert read.violations.total == 12345
+    assert read.checks == results
 
 
 @given(st.dictionaries(TEXT, st.floats(), max_size=60), TEXT)
