@@ -122,7 +122,7 @@ class SchemaCheck:
         found = state.uniqueness.finish() if state.uniqueness is not None else None
         if found is not None and self._positions is not None:
             first, before = self._positions.told(found.first), self._positions.told(found.before)
-            _count(state, "{are} there already", found.count, f"{first}, as in {before}")
+            _count(state, "{are} there already", found.repeated, f"{first}, as in {before}")
 
 
 def short_name(key: str) -> str:

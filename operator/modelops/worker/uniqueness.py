@@ -3,7 +3,8 @@
 A value is known by 128 bits of its BLAKE2b: that two different ones of 10^8 have the same is less likely than 10^-22,
 where 64 bits would already mistake one snapshot in 4,000. Full buffers go to a file as sorted runs without duplicates.
 In the end the file is gone through once, one range of hashes after the other: since hashes are spread evenly and each
-comes at most once a run, ranges can be chosen so small that one of all runs fits into memory.
+comes at most once a run, ranges can be chosen so small that one of all runs fits into memory. The file is mapped: its
+pages look like memory in use, but the kernel can drop them at any time.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ _HASH_BYTES = 16
 class Duplicates(NamedTuple):
     """How many values were there already, where the first of them is, and where it was before."""
 
-    count: int
+    repeated: int
     first: int
     before: int
 
@@ -94,7 +95,7 @@ class Uniqueness:
 
 
 def _together(one: Duplicates, other: Duplicates) -> Duplicates:
-    return min(one, other, key=lambda found: found.first)._replace(count=one.count + other.count)
+    return min(one, other, key=lambda found: found.first)._replace(repeated=one.repeated + other.repeated)
 
 
 def _hash(value: str) -> bytes:

@@ -1,6 +1,7 @@
 """The example's manifests are what the API takes, and fit each other and the data."""
 
 import csv
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,12 @@ import yaml
 from modelops.api.dataset import Dataset
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.trainingrun import TrainingRun
+from modelops.controllers.dataset.check_messages import rejecting, warning
+from modelops.worker.baselines import Baseline
+from modelops.worker.checking import SchemaCheck
+from modelops.worker.checks import Evidence, evaluate
+from modelops.worker.profiling import Profile
+from modelops.worker.tables import Faults, read
 
 MORTGAGE = Path(__file__).parents[3] / "examples" / "mortgage"
 KINDS = {"Dataset": Dataset, "TrainingRun": TrainingRun, "InferenceService": InferenceService}
@@ -52,6 +59,49 @@ def test_the_schema_names_every_column_of_the_data():
     with (MORTGAGE / "data/applications.csv").open() as file:
         header = next(csv.reader(file))
     assert [column.name for column in parsed("Dataset").spec.schema_.columns] == header[1:]
+
+
+def looked_at(tmp_path, rows):
+    """What a snapshot Job finds in the header and so many rows, measured against all of them."""
+    spec, lines = parsed("Dataset").spec, (MORTGAGE / "data/applications.csv").read_bytes().splitlines(keepends=True)
+    check, profile = SchemaCheck(spec.schema_.columns, tmp_path), Profile(spec.schema_, spec.checks)
+    (tmp_path / "object").write_bytes(b"".join(lines[: rows + 1]))
+    for batch in read(tmp_path / "object", "a.csv", "csv", Faults()):
+        check.add("a.csv", batch)
+        profile.add(batch)
+    check.end_object("a.csv")
+    return check.result(), profile
+
+
+@pytest.mark.parametrize(
+    ("rows", "failed"),
+    [
+        pytest.param(2381, [], id="all of the data"),
+        pytest.param(2081, [], id="without the last 300 rows"),
+        pytest.param(
+            900,
+            [
+                "rows: 900, must be at least 1000",
+                "rows: -62.2% against the current snapshot, must be at least -20%",
+                'column "black": DifferenceInProportionsOfLabels 0.24 of group "yes", must be at most 0.2',
+            ],
+            id="most of it gone",
+        ),
+    ],
+)
+def test_the_data_keeps_the_schema_and_the_checks(tmp_path, rows, failed):
+    """The bounds mean something for this data: it keeps them, but not by far."""
+    (tmp_path / "whole").mkdir()
+    checks = parsed("Dataset").spec.checks
+    _, whole = looked_at(tmp_path / "whole", 2381)
+    baseline = Baseline.model_validate(whole.document("sha256:0", "csv"))
+    violations, profile = looked_at(tmp_path, rows)
+    results = evaluate(checks, Evidence(profile, baseline, None, datetime.now(UTC)))
+    assert violations is None
+    assert rejecting(checks, results) == failed
+    assert warning(checks, results) == []
+    if rows == 2381:
+        assert [round(one.value, 3) for one in results] == [2381, 0, 1, 0, 0, 0.191, 0.715]
 
 
 def test_they_refer_to_each_other():
