@@ -132,7 +132,7 @@ def test_with_cache_ignore_every_time_is_a_training_of_its_own() -> None:
 def test_a_schedule_that_is_none_is_told(rerun: Body, words: str) -> None:
     """Admission cannot tell it: the run says which field is wrong, and what it should look like."""
     with pytest.raises(Stalled, match=words) as told:
-        plan(observe(status=pinned("a", "Succeeded", rerun=rerun), rerun=rerun))
+        plan(observe(rerun=rerun))
     assert told.value.reason == "InvalidSchedule"
 
 

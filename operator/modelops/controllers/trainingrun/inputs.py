@@ -10,6 +10,7 @@ from modelops.api.trainingrun_status import Inputs
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.pinning import pinned_by_sweep
 from modelops.controllers.trainingrun.renewal import renewal, trains_each_time
+from modelops.controllers.trainingrun.schedule import next_due
 from modelops.lineage.input_key import Components
 
 
@@ -36,9 +37,12 @@ class Taken:
 def wanted(seen: Observation) -> Taken | Missing:
     """The inputs to have a model for.
 
-    Pinned ones stay: until the spec changes, or until newer ones are due. Raises Stalled.
+    Pinned ones stay: until the spec changes, or until newer ones are due. Raises Stalled, for a schedule that is none
+    before anything is trained.
     """
-    status = seen.run.status
+    status, rerun = seen.run.status, seen.run.spec.rerun
+    if rerun.schedule is not None:
+        next_due(rerun.schedule, rerun.time_zone, seen.now)
     pinned = pinned_inputs(seen.run)
     if pinned is None:
         return taken_anew(seen, status.scheduled_at)
@@ -57,7 +61,7 @@ def pinned_inputs(run: TrainingRun) -> Taken | None:
 
 
 def takes_anew(seen: Observation) -> bool:
-    """Whether `wanted` will look at what the environment refers to. Raises Stalled."""
+    """Whether `wanted` will look at what the environment refers to. Raises Stalled as it does."""
     pinned = pinned_inputs(seen.run)
     return pinned is None or renewal(seen, pinned.inputs).due
 
