@@ -49,11 +49,20 @@ def metadata(name: str, **more: Any) -> Body:
     }
 
 
-def dataset(name: str = "mortgage", status: Body | None = None, generation: int = 1, **spec: Any) -> Dataset:
-    """A Dataset of CSV files."""
-    given = {"source": {"s3": {"bucket": "data", "prefix": "mortgage/", "endpoint": "http://s3:8333"}}, **spec}
-    body = {"metadata": metadata(name, generation=generation), "spec": given, "status": status or {}}
-    return Dataset.model_validate(body)
+S3: Body = {"s3": {"bucket": "data", "prefix": "mortgage/", "endpoint": "http://s3:8333"}}
+CLAIM: Body = {"pvc": {"claimName": "files", "path": "mortgage/2026"}}
+
+
+def dataset(
+    name: str = "mortgage",
+    status: Body | None = None,
+    generation: int = 1,
+    annotations: dict[str, str] | None = None,
+    **spec: Any,
+) -> Dataset:
+    """A Dataset of CSV files in S3."""
+    about = metadata(name, generation=generation, annotations=annotations or {})
+    return Dataset.model_validate({"metadata": about, "spec": {"source": S3, **spec}, "status": status or {}})
 
 
 def snapshot(letter: str = "a", **changes: Any) -> Body:
@@ -66,7 +75,7 @@ def snapshot(letter: str = "a", **changes: Any) -> Body:
         "manifest": f"s3://store/ml/datasets/manifests/{letter}",
         "profile": f"s3://store/ml/datasets/profiles/{letter}",
         "takenAt": ago(hours=1),
-        "source": {"s3": {"bucket": "data", "prefix": "mortgage/", "endpoint": "http://s3:8333"}},
+        "source": S3,
         "versioned": True,
         "checkedWith": "other checks",
         **changes,

@@ -120,8 +120,8 @@ class Snapshot(Model):
 class Candidate(Model):
     """A state of the data that is not current: not yet settled, being checked, rejected, or not to be checked."""
 
-    digest: Digest
-    """The digest it would have."""
+    digest: Digest | None = None
+    """The digest it would have. Absent: a Job looked, and could not tell."""
     objects: Annotated[int, Field(ge=0)]
     """How many objects."""
     bytes: Annotated[int, Field(ge=0)]
@@ -132,13 +132,13 @@ class Candidate(Model):
     """Settling: waiting for the data to hold still. Checking: a Job reads it. Rejected: it is not what it must be.
     Failed: it could not be checked, which is tried again after the interval."""
     checked_with: Annotated[str, StringConstraints(max_length=64)] | None = None
-    """A hash of the format and schema it was rejected with: another one means checking again."""
+    """A hash of the format, schema and checks it was decided on with: another one, or none, means checking again."""
     ended_at: Timestamp | None = None
     """When it was rejected, or its check failed."""
     reason: Annotated[str, StringConstraints(max_length=128)] | None = None
-    """Why it was rejected or could not be checked, in one word."""
+    """Why it was rejected, could not be checked or must settle anew, in one word."""
     message: LongText | None = None
-    """Why it was rejected or could not be checked, in a sentence."""
+    """Why it was rejected, could not be checked or must settle anew, in a sentence."""
     violations: Annotated[int, Field(ge=0)] | None = None
     """How many violations there are in all."""
     examples: Annotated[list[Text], Field(max_length=10), list_atomic()] = Field(default_factory=list)
@@ -171,6 +171,8 @@ class DatasetStatus(Model):
     """Data seen and not current."""
     looked_at: Timestamp | None = None
     """When a Job looked last, where the operator does not look itself."""
+    looked_generation: Annotated[int, Field(ge=0)] | None = None
+    """The generation of the spec that it looked for."""
     refresh: Text | None = None
     """The value of the annotation modelops.dev/refresh that was acted on."""
     history: Annotated[list[PastSnapshot], Field(max_length=10), list_atomic()] = Field(default_factory=list)
@@ -193,6 +195,7 @@ class Dataset(Kind):
         PrinterColumn("Rows", "integer", ".status.snapshot.rows"),
         PrinterColumn("Taken", "date", ".status.snapshot.takenAt"),
         PrinterColumn("Source", "string", ".spec.source.s3.bucket", priority=1),
+        PrinterColumn("Claim", "string", ".spec.source.pvc.claimName", priority=1),
         PrinterColumn("Age", "date", ".metadata.creationTimestamp"),
     )
 

@@ -12,6 +12,7 @@ DATASET_DIGESTS = f"{GROUP}/dataset-digests"
 ARTIFACT_DIGEST = f"{GROUP}/artifact-digest"
 IMAGE_ID = f"{GROUP}/image-id"
 LINEAGE = f"{GROUP}/lineage"
+REFRESH = f"{GROUP}/refresh"
 APPROVE = f"{GROUP}/approve"
 APPROVED_BY = f"{GROUP}/approved-by"
 _LABEL_LIMIT = 63

@@ -1,7 +1,12 @@
-"""A Dataset's source as a task names it."""
+"""A Dataset's source as a task and a Pod name it."""
+
+from typing import Any
 
 from modelops.api.tasks import S3Place
-from modelops.api.types import S3Source
+from modelops.api.types import DataSource, S3Source, VolumeSource
+from modelops.controllers.containers import mount
+
+Json = dict[str, Any]
 
 
 def place_of(source: S3Source) -> S3Place:
@@ -13,3 +18,21 @@ def place_of(source: S3Source) -> S3Place:
         region=source.region,
         secret_name=source.secret_ref.name if source.secret_ref else None,
     )
+
+
+def claim_volume(name: str, source: VolumeSource) -> Json:
+    """A claim as a Pod's volume. Read-only, so that the kubelet does not change whom its files belong to either."""
+    return {"name": name, "persistentVolumeClaim": {"claimName": source.claim_name, "readOnly": True}}
+
+
+def claim_mount(name: str, path: str, source: VolumeSource) -> Json:
+    """Where a container finds the source's directory."""
+    return mount(name, path, read_only=True, sub_path=source.path)
+
+
+def words_for(source: DataSource) -> str:
+    """Where the data lives, for a sentence."""
+    if source.pvc is not None:
+        return f'/{source.pvc.path or ""} of claim "{source.pvc.claim_name}"'
+    assert source.s3 is not None
+    return f"s3://{source.s3.bucket}/{source.s3.prefix}"

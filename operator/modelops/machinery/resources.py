@@ -95,6 +95,7 @@ CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SECRETS = Resource("", "v1", "secrets", "Secret")
 WORKLOADS = Resource("kueue.x-k8s.io", "v1beta1", "workloads", "Workload")
 """Kueue's. Asked for by name of a Job, never watched: Kueue need not be there."""
+PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
 
 PARENTS = (DATASETS, TRAINING_RUNS, MODEL_VERSIONS, INFERENCE_SERVICES)

@@ -26,6 +26,15 @@ class Probe(NamedTuple):
     objects: int
     bytes: int
     versioned: bool
+    newest: str | None = None
+    """When the newest object was written."""
+
+
+class TooMany(NamedTuple):
+    """There are more objects than a look may list."""
+
+    objects: int
+    """How many were listed before it was given up."""
 
 
 def list_current(client: S3Client, bucket: str, prefix: str) -> Listing:
@@ -38,7 +47,7 @@ def list_current(client: S3Client, bucket: str, prefix: str) -> Listing:
     return Listing(status == "Enabled", _without_directories(pages(client, bucket, prefix)))
 
 
-def probe(client: S3Client, place: S3Place) -> Probe:
+def probe(client: S3Client, place: S3Place, max_objects: int) -> Probe | TooMany:
     """Look at a place, in one pass and constant memory as long as the service lists keys in order. Raises S3Problem."""
     seen = _Tally()
     listing = list_current(client, place.bucket, place.prefix)
@@ -46,6 +55,8 @@ def probe(client: S3Client, place: S3Place) -> Probe:
     try:
         for one in listing.objects:
             digest.add(manifest_line(*seen.counted(one)))
+            if seen.objects > max_objects:
+                return TooMany(seen.objects)
         return Probe(digest.value, seen.objects, seen.bytes, listing.versioned)
     except OutOfOrder:
         # S3 Express and some gateways list in an order of their own: once more, with all lines in memory.

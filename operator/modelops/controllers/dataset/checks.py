@@ -5,6 +5,10 @@ from modelops.lineage.digests import sha256_of, short
 
 
 def checks_of(spec: DatasetSpec) -> str:
-    """A hash of the format and the schema."""
-    schema = spec.schema_.wire() if spec.schema_ is not None else None
-    return short(sha256_of({"format": spec.format.wire(), "schema": schema}), 16)
+    """A hash of the format, the schema and the checks."""
+    decides = {
+        "format": spec.format.wire(),
+        "schema": spec.schema_.wire() if spec.schema_ is not None else None,
+        "checks": [check.wire() for check in spec.checks],
+    }
+    return short(sha256_of(decides), 16)

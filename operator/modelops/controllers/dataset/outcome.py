@@ -1,6 +1,6 @@
 """How a snapshot Job ended, told apart by what must happen next. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from modelops.api.reports import SnapshotReport
 from modelops.controllers.dataset.children import SNAPSHOT
@@ -17,11 +17,18 @@ class Taken:
 
 
 @dataclass(frozen=True)
+class Unchanged:
+    """A survey has found what is known, and has read nothing."""
+
+    report: SnapshotReport
+
+
+@dataclass(frozen=True)
 class Moved:
-    """The data changed while it was read."""
+    """The data changed while it was read. The report says as far as it can what is there now."""
 
     message: str
-    digest: str | None
+    report: SnapshotReport
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class Unusable:
 
     reason: str
     message: str
+    report: SnapshotReport
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class Failure:
 
     reason: str
     message: str
+    report: SnapshotReport = field(default_factory=SnapshotReport)
 
 
 @dataclass(frozen=True)
@@ -47,11 +56,17 @@ class Lost:
     message: str
 
 
-def outcome(job: JobState) -> Taken | Moved | Unusable | Failure | Lost:
+Ended = Taken | Moved | Unusable | Failure
+"""What is said of the data."""
+
+
+def outcome(job: JobState) -> Ended | Unchanged | Lost:
     """How a finished Job ended."""
     pod = job.telling_pod
     report = pod.report(SNAPSHOT, SnapshotReport) if pod is not None else None
     if job.state == "Complete":
+        if report is not None and report.unchanged:
+            return Unchanged(report)
         if report is None or report.digest is None or report.manifest is None:
             return Lost(f"Job {job.key.name} is complete, but its Pod was deleted before its report was read")
         return Taken(report)
@@ -60,9 +75,9 @@ def outcome(job: JobState) -> Taken | Moved | Unusable | Failure | Lost:
     if report is not None and report.failure is not None:
         failure = report.failure
         if failure.reason == "SourceChanged":
-            return Moved(failure.message, report.digest)
+            return Moved(failure.message, report)
         kind = Unusable if failure.reason in _OF_THE_DATA else Failure
-        return kind(failure.reason, failure.message)
+        return kind(failure.reason, failure.message, report)
     container = pod.containers.get(SNAPSHOT) if pod is not None else None
     if container is not None and container.ended_because == "OOMKilled":
         return Failure("OutOfMemory", "reading the data took more memory than the Job has; write it in smaller objects")

@@ -15,9 +15,11 @@ from modelops.machinery.resources import Key
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.store.errors import S3Problem
-from modelops.store.listing import Probe, probe
+from modelops.store.listing import Probe, TooMany, probe
 
 R = TypeVar("R")
+Look = Callable[[S3Place, Credentials | None, int], Probe | TooMany]
+"""Looks at a place, unless there are more objects than the number says. Raises S3Problem."""
 _AT_ONCE = 8
 _ATTEMPTS = 2
 """Tries of a request: a source that does not answer holds one of the few places for as short as can be."""
@@ -27,7 +29,7 @@ _log = logging.getLogger(__name__)
 class Prober:
     """The last look at each Dataset's source, and the looks under way."""
 
-    def __init__(self, look: Callable[[S3Place, Credentials | None], Probe] | None = None) -> None:
+    def __init__(self, look: Look | None = None) -> None:
         self._look = look or look_at
         self._last: dict[Key, Sighting] = {}
         self._running: dict[Key, asyncio.Task[None]] = {}
@@ -49,6 +51,7 @@ class Prober:
         generation: int,
         place: S3Place,
         credentials: Credentials | None,
+        max_objects: int,
         wake: Callable[[Key], None],
     ) -> None:
         """Look in the background, and have the Dataset woken once the look has ended."""
@@ -59,7 +62,7 @@ class Prober:
             try:
                 async with self._places:
                     at = datetime.now(UTC)
-                    found = await _found(lambda: self._look(place, credentials))
+                    found = await _found(lambda: self._look(place, credentials, max_objects))
                 self.note(key, uid, generation, at, found)
             finally:
                 del self._running[key]
@@ -67,7 +70,7 @@ class Prober:
 
         self._running[key] = asyncio.create_task(run(), name=f"probe {key}")
 
-    def note(self, key: Key, uid: str, generation: int, at: datetime, found: Probe | Problem) -> Sighting:
+    def note(self, key: Key, uid: str, generation: int, at: datetime, found: Probe | TooMany | Problem) -> Sighting:
         """Keep what a look has brought."""
         before = self.last(key, uid, generation)
         failures = 0
@@ -75,6 +78,10 @@ class Prober:
             failures = (before.failures if before else 0) + 1
         self._last[key] = Sighting(at, uid, generation, found, failures)
         return self._last[key]
+
+    def forget(self, key: Key) -> None:
+        """What was seen does not count any more."""
+        self._last.pop(key, None)
 
     def keep_only(self, exists: Callable[[Key], bool]) -> None:
         """Forget Datasets that are gone."""
@@ -84,9 +91,9 @@ class Prober:
         return len(self._last)
 
 
-def look_at(place: S3Place, credentials: Credentials | None) -> Probe:
+def look_at(place: S3Place, credentials: Credentials | None, max_objects: int) -> Probe | TooMany:
     """Look at a place. Raises S3Problem."""
-    return probe(_client(place.endpoint, place.region, credentials), place)
+    return probe(_client(place.endpoint, place.region, credentials), place, max_objects)
 
 
 @lru_cache(maxsize=64)
@@ -95,7 +102,7 @@ def _client(endpoint: str | None, region: str | None, credentials: Credentials |
     return make_client(S3Place(bucket="any", endpoint=endpoint, region=region), credentials, attempts=_ATTEMPTS)
 
 
-async def _found(look: Callable[[], Probe]) -> Probe | Problem:
+async def _found(look: Callable[[], Probe | TooMany]) -> Probe | TooMany | Problem:
     try:
         return await _in_thread(look)
     except S3Problem as problem:
