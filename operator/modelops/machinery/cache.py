@@ -89,6 +89,11 @@ class Cache:
             if body is not None:
                 yield body
 
+    def all(self, kind: str) -> Iterator[Body]:
+        """Every object of a kind."""
+        for entry in self._entries[kind].values():
+            yield from_json(entry.text)
+
     def size(self, kind: str) -> int:
         """How many objects of a kind there are."""
         return len(self._entries[kind])

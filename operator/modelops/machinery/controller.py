@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from prometheus_client import Metric
+
 from modelops.api.kinds import Kind
 from modelops.machinery.cache import Cache, Indexer
 from modelops.machinery.kube import Kube
@@ -40,6 +42,8 @@ class Controller:
     """Kind of a changed object → the objects of this kind to look at again."""
     indexers: Mapping[str, Indexer]
     """Kind of an object → the index keys it is found by."""
+    collect: Callable[[Cache], Iterable[Metric]] | None = None
+    """What Prometheus is told about the objects of the kind whenever it asks. Quick: nothing else happens meanwhile."""
 
 
 class Stalled(Exception):

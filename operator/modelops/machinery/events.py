@@ -28,6 +28,7 @@ class Recorder:
 
     def record(self, key: Key, about: Kind, resource: Resource, event: Event) -> None:
         """Have an Event about an object written."""
+        metrics.EVENTS.labels(kind=key.kind, reason=event.reason).inc()
         now = datetime.now(UTC)
         body = {
             "apiVersion": EVENTS.api_version,

@@ -20,5 +20,6 @@ MISSED_EVENTS = Counter(
     "modelops_watch_missed_total", "Objects that a full LIST found other than the watch had told.", ["resource"]
 )
 CACHED_OBJECTS = Gauge("modelops_cached_objects", "Objects in the cache.", ["resource"])
+EVENTS = Counter("modelops_events_total", "Kubernetes Events, written or dropped.", ["kind", "reason"])
 EVENTS_DROPPED = Counter("modelops_events_dropped_total", "Kubernetes Events that were not written.")
 LEADER = Gauge("modelops_leader", "1 while this replica acts.")

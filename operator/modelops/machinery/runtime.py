@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import kopf
+from prometheus_client import REGISTRY
 
 from modelops.api.types import length_of
 from modelops.machinery import election, health, metrics, watching
 from modelops.machinery.cache import Cache
+from modelops.machinery.collecting import ObjectMetrics
 from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import Dispatcher, indexers
 from modelops.machinery.events import Recorder
@@ -52,6 +54,7 @@ class Runtime:
     async def run(self) -> None:
         """Until a signal comes or the Lease is lost. Raises election.LeadershipLost."""
         self._take_signals()
+        REGISTRY.register(ObjectMetrics(self._cache, self._controllers.values(), lambda: self._leading))
         web = await health.serve(
             self._settings.http_port, self._freshness, self._queue, lambda: self._leading, self._synced.is_set
         )

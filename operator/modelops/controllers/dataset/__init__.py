@@ -3,6 +3,7 @@
 from functools import partial
 
 from modelops.api.dataset import Dataset
+from modelops.controllers.dataset.metrics import collect
 from modelops.controllers.dataset.probing import Prober
 from modelops.controllers.dataset.reconcile import decide
 from modelops.controllers.jobs import by_owner
@@ -21,4 +22,5 @@ def controller() -> Controller:
         decide=partial(decide, prober=Prober()),
         wakes={JOBS.kind: by_label(_KIND), PODS.kind: by_label(_KIND)},
         indexers={JOBS.kind: by_owner, PODS.kind: by_owner},
+        collect=collect,
     )
