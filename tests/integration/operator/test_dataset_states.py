@@ -11,6 +11,7 @@ from hack import store
 from hack.deploy import ACCESS_KEY, ENDPOINT, SECRET_KEY
 from support import real_cluster
 from support.real_cluster import Body, RealCluster, Space, condition, has, moment
+from support.real_datasets import current, digest_of, message, reason
 
 _GOOD = "lvr,deny\n0.5,true\n0.7,false\n"
 _SCHEMA: Body = {
@@ -21,18 +22,6 @@ _SCHEMA: Body = {
 }
 
 
-def _message(body: Body, type_: str = "Ready") -> str:
-    found = condition(body, type_)
-    assert found is not None
-    return str(found["message"])
-
-
-def _reason(body: Body, type_: str = "Ready") -> str:
-    found = condition(body, type_)
-    assert found is not None
-    return str(found["reason"])
-
-
 def _secret(space: Space, name: str, secret_key: str = SECRET_KEY) -> Body:
     return {
         "apiVersion": "v1",
@@ -40,21 +29,6 @@ def _secret(space: Space, name: str, secret_key: str = SECRET_KEY) -> Body:
         "metadata": {"name": name, "namespace": space.name},
         "stringData": {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": secret_key},
     }
-
-
-def _digest_of(space: Space, prefix: str) -> str:
-    """The digest by the documentation, from what S3 itself lists: sorted lines of key, version, size, entity tag."""
-    listed = space.cluster.s3.list_object_versions(Bucket=space.bucket, Prefix=prefix)
-    lines = [
-        "\0".join((one["Key"], one["VersionId"], str(one["Size"]), one["ETag"].strip('"'))).encode() + b"\n"
-        for one in listed.get("Versions", [])
-        if one["IsLatest"] and (one["Size"] or not one["Key"].endswith("/"))
-    ]
-    return "sha256:" + hashlib.sha256(b"".join(sorted(lines))).hexdigest()
-
-
-def _current(digest: str) -> Any:
-    return lambda body: body.get("status", {}).get("snapshot", {}).get("digest") == digest and has("Ready")(body)
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +92,10 @@ def test_a_source_that_says_no_says_what_to_do(
 ) -> None:
     """Each way in which a source is wrong has a reason of its own, and a sentence that names the place."""
     told = begun.wait("dataset", name, has("Stalled"))
-    assert _reason(told) in reasons
+    assert reason(told) in reasons
     assert condition(told, "Ready")["status"] == "False"  # type: ignore[index]
     for word in words:
-        assert word in _message(told)
+        assert word in message(told)
     assert "snapshot" not in told["status"]
     assert begun.listed("jobs", f"modelops.dev/dataset={name}") == []
 
@@ -130,23 +104,23 @@ def test_a_source_that_says_no_says_what_to_do(
 def test_a_source_that_does_not_answer_is_asked_again(begun: Space, name: str, place: str) -> None:
     """A service that is down is no mistake of the user's: the Dataset is not stalled, and says what it waits for."""
     told = begun.wait("dataset", name, has("Reconciling", "True", "EndpointUnreachable"))
-    assert place in _message(told)
+    assert place in message(told)
     assert condition(told, "Stalled") is None
 
 
 def test_a_dataset_waits_for_its_secret(begun: Space) -> None:
     """What is applied in any order converges: the Secret's arrival is seen without anybody touching the Dataset."""
     waiting = begun.wait("dataset", "later", has("Reconciling", "True", "SecretNotFound"))
-    assert '"later"' in _message(waiting)
+    assert '"later"' in message(waiting)
     begun.apply(_secret(begun, "later"))
-    begun.wait("dataset", "later", _current(_digest_of(begun, "later/")))
+    begun.wait("dataset", "later", current(digest_of(begun, "later/")))
 
 
 def test_good_data_becomes_a_snapshot_that_anybody_can_recompute(begun: Space) -> None:
     """The digest is what the documentation says, over what S3 itself lists, and the manifest in the store is the list
     that it is the digest of."""
-    digest = _digest_of(begun, "good/")
-    body = begun.wait("dataset", "good", _current(digest))
+    digest = digest_of(begun, "good/")
+    body = begun.wait("dataset", "good", current(digest))
     snapshot = body["status"]["snapshot"]
     assert (snapshot["objects"], snapshot["rows"], snapshot["bytes"]) == (3, 6, 3 * len(_GOOD))
     assert "candidate" not in body["status"]
@@ -167,9 +141,9 @@ def _stored(space: Space, uri: str) -> bytes:
 def test_nothing_below_a_prefix_is_told(begun: Space) -> None:
     """No data is more often a wrong prefix than an empty one: it is told, and mended by the first upload."""
     told = begun.wait("dataset", "empty", has("Stalled", "True", "EmptyPrefix"))
-    assert f"s3://{begun.bucket}/empty/" in _message(told)
+    assert f"s3://{begun.bucket}/empty/" in message(told)
     begun.upload("empty/a.csv", _GOOD)
-    begun.wait("dataset", "empty", _current(_digest_of(begun, "empty/")))
+    begun.wait("dataset", "empty", current(digest_of(begun, "empty/")))
 
 
 @pytest.mark.parametrize(
@@ -180,23 +154,23 @@ def test_data_that_was_never_good_is_told(begun: Space, name: str, reason: str, 
     """A column that is not there, and bytes that are no CSV: a Dataset without any good data stands still, and says
     why."""
     told = begun.wait("dataset", name, has("Stalled", "True", reason))
-    assert words in _message(told)
+    assert words in message(told)
     assert told["status"]["candidate"]["state"] == "Rejected"
-    assert told["status"]["candidate"]["digest"] == _digest_of(begun, f"{name}/")
+    assert told["status"]["candidate"]["digest"] == digest_of(begun, f"{name}/")
     assert "snapshot" not in told["status"]
     assert has("Valid", "False", reason)(told)
 
 
-def test_bad_data_never_becomes_current(begun: Space) -> None:
+def test_bad_data_never_becomescurrent(begun: Space) -> None:
     """A bad upload costs nothing but its own rejection: told with how many violations and where, while the last good
     snapshot stays, and until good data comes."""
-    good = _digest_of(begun, "bad/")
-    begun.wait("dataset", "bad", _current(good))
+    good = digest_of(begun, "bad/")
+    begun.wait("dataset", "bad", current(good))
 
     begun.upload("bad/b.csv", "lvr,deny\n3.41,true\n0.5,\n9,false\n")
     told = begun.wait("dataset", "bad", has("Valid", "False", "SchemaViolated"))
     candidate = told["status"]["candidate"]
-    assert (candidate["state"], candidate["digest"]) == ("Rejected", _digest_of(begun, "bad/"))
+    assert (candidate["state"], candidate["digest"]) == ("Rejected", digest_of(begun, "bad/"))
     assert candidate["violations"] == 3
     assert any('column "lvr": 2 of 3 values are above max 2' in one and "3.41" in one for one in candidate["examples"])
     assert any('column "deny"' in one for one in candidate["examples"])
@@ -205,8 +179,8 @@ def test_bad_data_never_becomes_current(begun: Space) -> None:
     assert [one["digest"] for one in told["status"]["history"]] == [good]
 
     begun.upload("bad/b.csv", _GOOD + "0.9,false\n")
-    newest = _digest_of(begun, "bad/")
-    mended = begun.wait("dataset", "bad", _current(newest))
+    newest = digest_of(begun, "bad/")
+    mended = begun.wait("dataset", "bad", current(newest))
     assert "candidate" not in mended["status"]
     assert [one["digest"] for one in mended["status"]["history"]] == [newest, good]
     assert has("Valid", "True", "Checked")(mended)
@@ -214,7 +188,7 @@ def test_bad_data_never_becomes_current(begun: Space) -> None:
 
 def test_with_warn_bad_data_becomes_current_and_says_so(begun: Space) -> None:
     """`onViolation: Warn` takes what can be read, and says what is wrong with it."""
-    taken = begun.wait("dataset", "warn", _current(_digest_of(begun, "warn/")))
+    taken = begun.wait("dataset", "warn", current(digest_of(begun, "warn/")))
     assert taken["status"]["snapshot"]["violations"] == 1
     assert "3.41" in taken["status"]["snapshot"]["examples"][0]
     assert has("Valid", "False", "SchemaViolated")(taken)
@@ -222,8 +196,8 @@ def test_with_warn_bad_data_becomes_current_and_says_so(begun: Space) -> None:
 
 def test_another_schema_checks_the_same_data_again(begun: Space) -> None:
     """What was good by the old schema is not good by the new one before it was checked, and the other way round."""
-    digest = _digest_of(begun, "schema/")
-    begun.wait("dataset", "schema", _current(digest))
+    digest = digest_of(begun, "schema/")
+    begun.wait("dataset", "schema", current(digest))
     begun.apply(_dataset(begun, "schema", {"schema": {"columns": [{"name": "lvr", "type": "number", "max": 0.6}]}}))
     told = begun.wait("dataset", "schema", has("Valid", "False", "SchemaViolated"))
     assert told["status"]["candidate"]["digest"] == told["status"]["snapshot"]["digest"] == digest
@@ -239,7 +213,7 @@ def test_a_bucket_without_versions_is_told(begun: Space) -> None:
     """Data that can be overwritten for good is taken, and never called reproducible."""
     taken = begun.wait("dataset", "plain", has("Ready"))
     assert has("Reproducible", "False", "BucketNotVersioned")(taken)
-    assert f"{begun.name}-plain" in _message(taken, "Reproducible")
+    assert f"{begun.name}-plain" in message(taken, "Reproducible")
     assert taken["status"]["snapshot"]["versioned"] is False
     assert taken["status"]["snapshot"]["objectVersions"][0]["versionId"] == "null"
 
@@ -249,16 +223,16 @@ def test_a_change_counts_once_it_has_held_still(begun: Space) -> None:
     than `settle` after the last."""
     begun.wait("dataset", "settle", has("Stalled", "True", "EmptyPrefix"))
     begun.upload("settle/a.csv", _GOOD)
-    first = _digest_of(begun, "settle/")
+    first = digest_of(begun, "settle/")
     seen = begun.wait("dataset", "settle", has("Reconciling", "True", "ChangeSettling"))
     assert seen["status"]["candidate"]["digest"] == first
     assert seen["status"]["candidate"]["state"] == "Settling"
-    assert "must hold still until" in _message(seen, "Reconciling")
+    assert "must hold still until" in message(seen, "Reconciling")
 
     begun.upload("settle/b.csv", _GOOD)
-    digest = _digest_of(begun, "settle/")
+    digest = digest_of(begun, "settle/")
     moved = begun.wait("dataset", "settle", lambda body: body["status"].get("candidate", {}).get("digest") == digest)
-    taken = begun.wait("dataset", "settle", _current(digest))
+    taken = begun.wait("dataset", "settle", current(digest))
     assert [one["digest"] for one in taken["status"]["history"]] == [digest]
     # A Job goes when it has nothing more to say; what Kubernetes told of its Pod stays.
     made = {
@@ -273,20 +247,20 @@ def test_a_change_counts_once_it_has_held_still(begun: Space) -> None:
 
 def test_a_suspended_dataset_is_not_looked_at(begun: Space) -> None:
     """`suspend` freezes what is current: new data is not looked at before the Dataset is resumed."""
-    before = _digest_of(begun, "suspend/")
-    begun.wait("dataset", "suspend", _current(before))
+    before = digest_of(begun, "suspend/")
+    begun.wait("dataset", "suspend", current(before))
     begun.apply(_dataset(begun, "suspend", {"suspend": True}))
     begun.wait("dataset", "suspend", has("Ready", "True", "Suspended"))
 
     begun.upload("suspend/b.csv", _GOOD + "0.9,false\n")
-    after = _digest_of(begun, "suspend/")
+    after = digest_of(begun, "suspend/")
     # Another Dataset of the same objects has taken the change: there was time to.
     begun.apply(_dataset(begun, "witness", prefix="suspend/"))
-    begun.wait("dataset", "witness", _current(after))
+    begun.wait("dataset", "witness", current(after))
     kept = begun.get("dataset", "suspend")
     assert kept["status"]["snapshot"]["digest"] == before
     assert has("Ready", "True", "Suspended")(kept)
 
     begun.apply(_dataset(begun, "suspend"))
-    resumed = begun.wait("dataset", "suspend", _current(after))
+    resumed = begun.wait("dataset", "suspend", current(after))
     assert [one["digest"] for one in resumed["status"]["history"]] == [after, before]
