@@ -161,7 +161,7 @@ def test_data_that_was_never_good_is_told(begun: Space, name: str, reason: str, 
     assert has("Valid", "False", reason)(told)
 
 
-def test_bad_data_never_becomescurrent(begun: Space) -> None:
+def test_bad_data_never_becomes_current(begun: Space) -> None:
     """A bad upload costs nothing but its own rejection: told with how many violations and where, while the last good
     snapshot stays, and until good data comes."""
     good = digest_of(begun, "bad/")
