@@ -71,6 +71,9 @@ def start(directory: Path) -> Seaweed:
                 "-volume.max=2000",
                 # By default, writing to a bucket makes it.
                 "-s3.autoCreateBucket=false",
+                # Catalogues that nobody here asks, at fixed ports: a second server would end at them.
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
                 *(f"-{name}={port}" for name, port in zip(names, others, strict=False)),
             ],
             cwd=directory,
