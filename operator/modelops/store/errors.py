@@ -27,6 +27,7 @@ class Reason(StrEnum):
     SLOW_DOWN = "SlowDown"
     SERVER_ERROR = "ServerError"
     OBJECT_MISMATCH = "ObjectMismatch"
+    PRECONDITION_FAILED = "PreconditionFailed"
     UNEXPECTED = "S3Error"
 
 
@@ -57,6 +58,7 @@ _BY_REASON = {
     ),
     Reason.WRONG_REGION: _Kind(Reason.WRONG_REGION, "the bucket is in another region; set its region"),
     Reason.CLOCK_SKEWED: _Kind(Reason.CLOCK_SKEWED, "the clocks differ by too much; set the node's clock"),
+    Reason.PRECONDITION_FAILED: _Kind(Reason.PRECONDITION_FAILED, "it is not the object that was expected"),
     Reason.SLOW_DOWN: _Kind(
         Reason.SLOW_DOWN, "the service asks for fewer requests; trying again later", transient=True
     ),
@@ -93,6 +95,7 @@ _REASONS = {
         "301",
     ),
     Reason.CLOCK_SKEWED: ("RequestTimeTooSkewed",),
+    Reason.PRECONDITION_FAILED: ("PreconditionFailed", "412"),
     Reason.SLOW_DOWN: (
         "SlowDown",
         "Throttling",
@@ -145,7 +148,7 @@ def told_apart(client: Any, bucket: str, key: str | None = None, *, pinned: bool
 def problem(error: Exception, endpoint: str, bucket: str, key: str | None = None, *, pinned: bool = False) -> S3Problem:
     """The S3Problem that an exception of boto3 stands for."""
     kind = _kind(error)
-    if kind.reason is Reason.NO_SUCH_KEY and pinned:
+    if kind.reason in (Reason.NO_SUCH_KEY, Reason.PRECONDITION_FAILED) and pinned:
         kind = _Kind(Reason.PINNED_VERSION_MISSING, "the pinned version is gone; take a new snapshot of the data")
     elif kind.reason is Reason.NO_SUCH_KEY and key is None:
         kind = _BY_REASON[Reason.NO_SUCH_BUCKET]
@@ -160,6 +163,8 @@ def _kind(error: Exception) -> _Kind:
         return _BY_REASON[Reason.INVALID_CREDENTIALS]
     if isinstance(error, ResponseParserError):
         return _Kind(Reason.NOT_S3, "what answers there does not speak S3; correct the endpoint")
+    if isinstance(error, boto.FlexibleChecksumError):
+        return _Kind(Reason.OBJECT_MISMATCH, "its bytes do not have the checksum that it was stored with")
     if isinstance(error, boto.SSLError):
         return _Kind(Reason.ENDPOINT_UNREACHABLE, "its TLS certificate is not accepted; correct it or the endpoint")
     if isinstance(error, _NO_CONNECTION) or not isinstance(error, boto.BotoCoreError):
@@ -185,7 +190,8 @@ def _detail(error: Exception) -> str:
     """The service's own words, for those who look them up."""
     if isinstance(error, boto.ClientError):
         said = error.response.get("Error", {})
-        return f" ({error.operation_name}: {said.get('Code', '')})"
+        more = f": {said.get('Message', '')[:200]}" if _kind(error).reason is Reason.UNEXPECTED else ""
+        return f" ({error.operation_name}: {said.get('Code', '')}{more})"
     if isinstance(error, boto.SSLError) or _kind(error).reason is Reason.UNEXPECTED:
         return f" ({str(error)[:200]})"
     return f" ({type(error).__name__})"

@@ -1,14 +1,12 @@
 """What is in a bucket now: the current version of each object below a prefix, and the digest of it all."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from modelops.api.tasks import S3Place
 from modelops.lineage.digests import DatasetDigest, OutOfOrder, Pinned, dataset_digest, manifest_line
 from modelops.store.client import S3Client
-from modelops.store.errors import Reason, S3Problem, told_apart
-
-NO_VERSION = "null"
+from modelops.store.pages import Pages, Seen, in_seconds, pages
 
 
 class Listing(NamedTuple):
@@ -26,15 +24,14 @@ class Probe(NamedTuple):
     objects: int
     bytes: int
     versioned: bool
-    newest: str | None = None
-    """When the newest object was written."""
+    newest: str | None
+    """When the newest object was written, in whole seconds; None where there is no object."""
 
 
 class TooMany(NamedTuple):
-    """There are more objects than a look may list."""
+    """A look that was broken off: the listing has more entries than may be looked at."""
 
-    objects: int
-    """How many were listed before it was given up."""
+    objects_seen: int
 
 
 def list_current(client: S3Client, bucket: str, prefix: str) -> Listing:
@@ -42,71 +39,54 @@ def list_current(client: S3Client, bucket: str, prefix: str) -> Listing:
 
     Raises S3Problem, here or while `objects` is gone through.
     """
-    status = _versioning(client, bucket)
-    pages = _latest_versions if status in ("Enabled", "Suspended") else _objects
-    return Listing(status == "Enabled", _without_directories(pages(client, bucket, prefix)))
+    listed = pages(client, bucket, prefix)
+    return Listing(listed.versioned, (one.pinned for page in listed.all() for one in page.objects))
 
 
 def probe(client: S3Client, place: S3Place, max_objects: int) -> Probe | TooMany:
-    """Look at a place, in one pass and constant memory as long as the service lists keys in order. Raises S3Problem."""
-    seen = _Tally()
-    listing = list_current(client, place.bucket, place.prefix)
+    """Look at a place, in one pass that holds one page in memory as long as the service lists keys in order.
+
+    At most `max_objects` entries are listed, rounded up to a page; old versions and delete markers are entries too,
+    since they cost as much. A service that lists in another order is asked a second time, with one line an object in
+    memory. Raises S3Problem.
+    """
+    if max_objects <= 0:
+        return TooMany(0)
+    listed = pages(client, place.bucket, place.prefix)
+    tally = _Tally()
     digest = DatasetDigest()
     try:
-        for one in listing.objects:
-            digest.add(manifest_line(*seen.counted(one)))
-            if seen.objects > max_objects:
-                return TooMany(seen.objects)
-        return Probe(digest.value, seen.objects, seen.bytes, listing.versioned)
+        for one in tally.counted(listed, max_objects):
+            digest.add(manifest_line(*one))
+        value = digest.value
     except OutOfOrder:
-        # S3 Express and some gateways list in an order of their own: once more, with all lines in memory.
-        seen = _Tally()
-        listing = list_current(client, place.bucket, place.prefix)
-        value = dataset_digest(manifest_line(*seen.counted(one)) for one in listing.objects)
-        return Probe(value, seen.objects, seen.bytes, listing.versioned)
+        tally = _Tally()
+        value = dataset_digest(manifest_line(*one) for one in tally.counted(listed, max_objects))
+    if tally.too_many:
+        return TooMany(tally.objects)
+    return Probe(value, tally.objects, tally.bytes, listed.versioned, in_seconds(tally.newest))
 
 
 class _Tally:
     def __init__(self) -> None:
         self.objects = 0
         self.bytes = 0
+        self.newest = ""
+        self.too_many = False
 
-    def counted(self, one: Pinned) -> Pinned:
+    def counted(self, listed: Pages, max_entries: int) -> Iterator[Pinned]:
+        """The objects, until there are too many entries."""
+        entries = 0
+        for page in listed.all():
+            entries += len(page.keys)
+            for one in page.objects:
+                yield self._count(one)
+            if entries > max_entries or (page.next is not None and entries >= max_entries):
+                self.too_many = True
+                return
+
+    def _count(self, one: Seen) -> Pinned:
         self.objects += 1
-        self.bytes += one.size
-        return one
-
-
-def _versioning(client: S3Client, bucket: str) -> str:
-    try:
-        with told_apart(client, bucket):
-            return str(client.get_bucket_versioning(Bucket=bucket).get("Status", "Off"))
-    except S3Problem as problem:
-        if problem.reason is Reason.UNEXPECTED and "NotImplemented" in problem.message:
-            return "Off"
-        raise
-
-
-def _latest_versions(client: S3Client, bucket: str, prefix: str) -> Iterator[Pinned]:
-    """Delete markers come in a list of their own: an object that is deleted has no latest version here."""
-    for page in _pages(client.get_paginator("list_object_versions").paginate, client, bucket, prefix):
-        for one in page.get("Versions", ()):
-            if one["IsLatest"]:
-                yield Pinned(
-                    one["Key"], one.get("VersionId") or NO_VERSION, one["Size"], one.get("ETag", "").strip('"')
-                )
-
-
-def _objects(client: S3Client, bucket: str, prefix: str) -> Iterator[Pinned]:
-    for page in _pages(client.get_paginator("list_objects_v2").paginate, client, bucket, prefix):
-        for one in page.get("Contents", ()):
-            yield Pinned(one["Key"], NO_VERSION, one["Size"], one.get("ETag", "").strip('"'))
-
-
-def _pages(paginate: Callable[..., Iterator[dict]], client: S3Client, bucket: str, prefix: str) -> Iterator[dict]:
-    with told_apart(client, bucket):
-        yield from paginate(Bucket=bucket, Prefix=prefix)
-
-
-def _without_directories(objects: Iterator[Pinned]) -> Iterator[Pinned]:
-    return (one for one in objects if one.size or not one.key.endswith("/"))
+        self.bytes += one.pinned.size
+        self.newest = max(self.newest, one.modified)
+        return one.pinned
