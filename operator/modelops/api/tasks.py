@@ -37,9 +37,11 @@ class Survey(Model):
     settle_seconds: float
     """A change must hold still this long before it is read."""
     known_digests: list[str] = Field(default_factory=list)
-    """Data with one of these digests has been decided on: report `unchanged`, and read nothing."""
+    """Data with one of these digests has been decided on: report `unchanged`, and read nothing. That of the current
+    snapshot comes first."""
     known_token: str | None = None
-    """Of a volume: the change token of the current snapshot. The same token is the same data, unread."""
+    """Of a volume: the change token of the current snapshot. The same token is the same data, unread: what is reported
+    is the first of `known_digests`."""
 
 
 class SnapshotTask(Model):

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 PREFIX = "sha256:"
+BY_CONTENT = "sha256"
+"""What a manifest line has for a version where the content itself is pinned: the entity tag is its SHA-256 in hex. It
+cannot be a version of S3: a service makes those up by itself, and calls that of an unversioned bucket null."""
 _FORBIDDEN = ("\0", "\n")
 
 
@@ -66,9 +69,20 @@ class DatasetDigest:
         return PREFIX + self._hash.hexdigest()
 
 
+def line_of(*fields: str) -> bytes:
+    """Fields as one line, a NUL between them. Raises Unspeakable where one of them would make it read otherwise."""
+    for field in fields:
+        if any(mark in field for mark in _FORBIDDEN):
+            raise Unspeakable(f"{field!r} has a NUL or a line break in it; rename the object")
+    try:
+        return "\0".join(fields).encode() + b"\n"
+    except UnicodeEncodeError as error:
+        raise Unspeakable(f"{fields[0]!r} is no valid Unicode text; rename the object") from error
+
+
 def manifest_line(key: str, version_id: str, size: int, etag: str) -> bytes:
     """One object's line, `key NUL versionId NUL size NUL etag LF`. Raises Unspeakable where that would be ambiguous."""
-    return _line(key, version_id, str(size), etag)
+    return line_of(key, version_id, str(size), etag)
 
 
 def dataset_digest(lines: Iterable[bytes]) -> str:
@@ -94,7 +108,7 @@ def manifest_entries(lines: Iterable[bytes]) -> Iterator[Pinned]:
 
 def artifact_digest(files: Iterable[ArtifactFile]) -> str:
     """The digest of a set of files, in any order. Raises Unspeakable for a path with a NUL or a line break."""
-    return _sha256(b"".join(sorted(_line(file.path, str(file.size), file.sha256) for file in files)))
+    return _sha256(b"".join(sorted(line_of(file.path, str(file.size), file.sha256) for file in files)))
 
 
 def canonical(value: Any) -> bytes:
@@ -119,16 +133,6 @@ def short(digest: str, n: int = 8) -> str:
 def hex_of(digest: str) -> str:
     """The hex digits of a digest."""
     return digest.removeprefix(PREFIX)
-
-
-def _line(*fields: str) -> bytes:
-    for field in fields:
-        if any(mark in field for mark in _FORBIDDEN):
-            raise Unspeakable(f"{field!r} has a NUL or a line break in it; rename the object")
-    try:
-        return "\0".join(fields).encode() + b"\n"
-    except UnicodeEncodeError as error:
-        raise Unspeakable(f"{fields[0]!r} is no valid Unicode text; rename the object") from error
 
 
 def _sha256(content: bytes) -> str:

@@ -1,19 +1,16 @@
 """A manifest on disk: the pinned objects of a dataset, one line each, in order."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from modelops.lineage.digests import (
-    PREFIX,
-    DatasetDigest,
-    OutOfOrder,
-    Pinned,
-    dataset_digest,
-    manifest_entries,
-    manifest_line,
-)
+from modelops.lineage.digests import PREFIX, Pinned, manifest_entries
+from modelops.worker.sorting import sort_lines
+
+
+class Repeated(ValueError):
+    """One key came twice: what was listed changed meanwhile."""
 
 
 class Manifest(NamedTuple):
@@ -30,25 +27,14 @@ class Manifest(NamedTuple):
             yield from manifest_entries(lines)
 
 
-def write_manifest(objects: Iterable[Pinned], file: Path) -> Manifest:
-    """Write the manifest of `objects` to `file`, in constant memory when they come in order. Raises Unspeakable."""
-    count, size, in_order = 0, 0, True
-    digest = DatasetDigest()
-    with file.open("wb") as output:
-        for one in objects:
-            line = manifest_line(*one)
-            output.write(line)
-            count, size = count + 1, size + one.size
-            if in_order:
-                try:
-                    digest.add(line)
-                except OutOfOrder:
-                    in_order = False
-    if in_order:
-        return Manifest(file, digest.value, count, size)
-    lines = _sorted_lines(file)
-    file.write_bytes(b"".join(lines))
-    return Manifest(file, dataset_digest(lines), count, size)
+def finish(file: Path, objects: int, size: int) -> Manifest:
+    """The manifest whose lines are in `file`, which are sorted first where they are not. Raises Repeated."""
+    digest = _digest(file)
+    if digest is None:
+        sort_lines(file)
+        digest = _digest(file)
+    assert digest is not None, "sorted lines are in order"
+    return Manifest(file, digest, objects, size)
 
 
 def digest_of_file(file: Path) -> str:
@@ -57,7 +43,16 @@ def digest_of_file(file: Path) -> str:
         return PREFIX + hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _sorted_lines(file: Path) -> list[bytes]:
-    # Not splitlines: a key may hold a carriage return, which ends no line here.
+def _digest(file: Path) -> str | None:
+    """The digest of the lines; None where they are not in order."""
+    digest, last, last_key = hashlib.sha256(), b"", None
     with file.open("rb") as lines:
-        return sorted(lines)
+        for line in lines:
+            if line < last:
+                return None
+            key = line[: line.index(b"\0")]
+            if key == last_key:
+                raise Repeated(f'"{key.decode()}" was listed twice')
+            digest.update(line)
+            last, last_key = line, key
+    return PREFIX + digest.hexdigest()

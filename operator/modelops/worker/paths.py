@@ -4,6 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from modelops.api.tasks import VOLUME_DIR
+
 
 def shared() -> Path:
     """The volume that the worker shares with the user's container: `bin/` and `state/`."""
@@ -18,6 +20,11 @@ def ml() -> Path:
 def model() -> Path:
     """Where a model server finds its model."""
     return Path(os.environ.get("MODELOPS_MODEL_DIR", "/mnt/models"))
+
+
+def volume() -> Path:
+    """Where a snapshot Job finds a Dataset's volume."""
+    return Path(os.environ.get("MODELOPS_VOLUME_DIR", VOLUME_DIR))
 
 
 def tool(name: str) -> Path:

@@ -17,7 +17,7 @@ DATA = HMDA.read_bytes() if HMDA.exists() else b'"","dir","black","deny"\n"1",0.
 
 
 def snapshot_task(pod, client, bucket: str, store: str, **more) -> dict:
-    seen = probe(client, S3Place(bucket=bucket, prefix="in/"))
+    seen = probe(client, S3Place(bucket=bucket, prefix="in/"), 10_000)
     return {
         "source": pod.place(bucket, "in/"),
         "store": pod.place(store, "ops"),
@@ -155,7 +155,8 @@ def fetch_task(pod, client, buckets, **more) -> dict:
         "manifest": report["manifest"],
         "source": pod.place(source, "in/"),
     }
-    return {"store": pod.place(store, "ops"), "datasets": [dataset], "hyperparameters": {"depth": "4"}, **more}
+    task = {"store": pod.place(store, "ops"), "datasets": [dataset], "hyperparameters": {"depth": "4"}, **more}
+    return {**task, "checkpoints": f"s3://{store}/ops/checkpoints/"}
 
 
 def test_fetch_brings_the_pinned_data(pod, client, buckets):
