@@ -1,6 +1,7 @@
 """A real S3 server for tests: SeaweedFS on loopback, in a directory of its own, ended by its process id."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -77,6 +78,8 @@ def start(directory: Path) -> Seaweed:
                 *(f"-{name}={port}" for name, port in zip(names, others, strict=False)),
             ],
             cwd=directory,
+            # Without a key of its own it refuses encryption with the service's keys (SSE-S3).
+            env={**os.environ, "WEED_S3_SSE_KEY": "of the tests"},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

@@ -72,12 +72,14 @@ def _at_once(
     page: Callable[[Position], Page], cut: list[Range], head: Page, file: Path, threads: int
 ) -> list[_Sum] | None:
     """Each range into a file of its own, then all into one. None: they do not make up one listing."""
-    if len(cut) < 2 or not head.in_order:
+    if len(cut) < 2:
         return None
     # Of its own: threads that are still at it when this ends must not meet those of a next listing.
     with TemporaryDirectory(dir=file.parent, ignore_cleanup_errors=True) as directory:
         parts = [_Part(one, Path(directory, str(number))) for number, one in enumerate(cut)]
         try:
+            if not head.in_order:
+                raise Disordered
             listed = list(each(parts, partial(_write_part, page), threads=threads, ahead=len(parts)))
             if not meet([stretch for stretch, _ in listed]):
                 raise Disordered
