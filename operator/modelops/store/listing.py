@@ -24,7 +24,7 @@ class Probe(NamedTuple):
     objects: int
     bytes: int
     versioned: bool
-    newest: str | None
+    newest: str | None = None
     """When the newest object was written, in whole seconds; None where there is no object."""
 
 
