@@ -94,10 +94,10 @@ def structural(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str,
     if "const" in result:
         result["enum"] = [result.pop("const")]
         result.setdefault("type", "string")
-    for bound in ("Minimum", "Maximum"):
-        # Kubernetes has OpenAPI 3.0's schemas, where the bound stands beside a flag.
-        if f"exclusive{bound}" in result:
-            result |= {bound.lower(): result[f"exclusive{bound}"], f"exclusive{bound}": True}
+    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if exclusive in result:
+            # Kubernetes' schemas are of an older draft, where this is a boolean beside the bound.
+            result |= {bound: result[exclusive], exclusive: True}
     if result.get("default", "") is None:
         del result["default"]
     if "properties" in result:

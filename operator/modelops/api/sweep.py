@@ -41,15 +41,26 @@ class SweptParameter(Model):
             "!has(self.log) || !self.log || !has(self.step)",
             "set log or step, not both",
         ),
+        (
+            "self.type != 'int' || [has(self.min) ? self.min : 0.0, has(self.max) ? self.max : 0.0,"
+            " has(self.step) ? self.step : 1.0].all(n, n >= -9007199254740992.0 && n <= 9007199254740992.0"
+            " && double(int(n)) == n)",
+            "min, max and step of an int must be whole numbers of at most 53 bits",
+        ),
+        (
+            "!has(self.step) || self.step <= 0.0 || !has(self.min) || !has(self.max)"
+            " || self.max - self.min <= self.step * 1000000000.0",
+            "step is too small: there must be at most 1000000000 steps from min to max",
+        ),
     )
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
     """The parameter's name, as the trainer finds it in hyperparameters.json."""
     type: ParameterType
     """double, int or categorical."""
-    min: float | None = None
+    min: Annotated[float, Field(ge=-1e18, le=1e18)] | None = None
     """The least value of a double or int."""
-    max: float | None = None
+    max: Annotated[float, Field(ge=-1e18, le=1e18)] | None = None
     """The greatest value of a double or int."""
     step: Annotated[float, Field(gt=0)] | None = None
     """The distance between two values. A grid needs it for a double; an int has 1."""
@@ -85,6 +96,11 @@ class EarlyStopping(Model):
     """By the median stopping rule."""
 
 
+_LENGTHS = "has(p.values) ? p.values.map(v, size(v)).max() : 24"
+_TABLE = f"self.maxTrials * (160 + self.parameters.map(p, size(p.name) + 8 + ({_LENGTHS})).sum())"
+"""At most so many characters has the table of trials."""
+
+
 class Sweep(Model):
     """Train with many parameters, and keep the best model. Each trial is a TrainingRun of its own."""
 
@@ -92,6 +108,14 @@ class Sweep(Model):
         (
             "self.algorithm != 'grid' || self.parameters.all(p, p.type != 'double' || has(p.step))",
             "a grid needs a step for each double parameter",
+        ),
+        (
+            "self.algorithm != 'grid' || self.parameters.all(p, !has(p.log) || !p.log)",
+            "a grid takes every value once: it has no log",
+        ),
+        (
+            f"{_TABLE} <= 1000000",
+            "the table of trials would be too large for a status: set a smaller maxTrials, or shorten names and values",
         ),
     )
 
@@ -103,7 +127,7 @@ class Sweep(Model):
     objective: Objective
     """What makes one trial better than another."""
     parallelism: Annotated[int, Field(ge=1, le=100)] = 1
-    """How many trials run at the same time."""
+    """How many trials run at the same time, at most."""
     max_trials: Annotated[int, Field(ge=1, le=500)] = 10
     """How many trials there are at most. A grid ends when all its points are tried."""
     max_failed_trials: Annotated[int, Field(ge=0, le=500)] = 3
@@ -111,7 +135,8 @@ class Sweep(Model):
     early_stopping: EarlyStopping | None = None
     """When trials that will not be the best are stopped. Absent: never."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
-    """The same seed gives the same suggestions."""
+    """The same seed gives the same suggestions, whatever happens to the operator. tpe learns from results, so they must
+    be the same as well; and no trial begins before all those up to `parallelism` before it have ended."""
 
 
 class Trial(Model):

@@ -175,6 +175,10 @@ class TrainingRunSpec(Model):
             "!has(self.sweep) || !has(self.parameters) || !self.sweep.parameters.exists(p, p.name in self.parameters)",
             "a parameter of the sweep must not be in parameters as well",
         ),
+        (
+            "!has(self.sweep) || !has(self.parameters) || self.parameters.size() + self.sweep.parameters.size() <= 128",
+            "parameters and those of the sweep must be at most 128 together",
+        ),
     )
 
 

@@ -1,0 +1,87 @@
+"""A run that a sweep has made, and what became of it. Pure."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from modelops.api.sweep import Objective
+from modelops.api.trainingrun import TrainingRun
+from modelops.api.trainingrun_status import TracePoint
+from modelops.controllers.trainingrun.sweep.stopping import best_of
+from modelops.machinery.conditions import STALLED, find
+from modelops.machinery.plan import Delete
+from modelops.machinery.resources import Body, key_of
+
+
+@dataclass(frozen=True)
+class Child:
+    """One run, and its body as it was read."""
+
+    body: Body
+    run: TrainingRun
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.run.metadata.name
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has an outcome. One from before its spec changed does not count."""
+        metadata, status = self.run.metadata, self.run.status
+        return status.outcome is not None and status.observed_generation == metadata.generation
+
+    @property
+    def finished_at(self) -> str:
+        """When it ended; empty before."""
+        outcome = self.run.status.outcome
+        return outcome.finished_at if outcome is not None else ""
+
+    @property
+    def trace(self) -> tuple[TracePoint, ...]:
+        """The objective over the steps."""
+        progress = self.run.status.progress
+        return tuple(progress.trace) if progress is not None else ()
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it is being deleted."""
+        return self.run.metadata.deletion_timestamp is not None
+
+    @property
+    def delete(self) -> Delete:
+        """Its deletion."""
+        return Delete(key_of(self.body), self.run.metadata.uid)
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a trial."""
+
+    state: Literal["Running", "Succeeded", "Failed", "Stopped"]
+    objective: float | None = None
+    reason: str = ""
+    """Of a failure, or of what a person must mend for the trial to go on."""
+    message: str = ""
+
+
+def child_of(body: Body) -> Child:
+    """A child from its body."""
+    return Child(body, TrainingRun.model_validate(body))
+
+
+def fate(child: Child, objective: Objective) -> Fate:
+    """What became of a trial. One that did not write its objective has failed: nothing says how good it is."""
+    status = child.run.status
+    outcome = status.outcome
+    if outcome is None or not child.ended:
+        problem = find(status.conditions, STALLED)
+        return Fate("Running") if problem is None else Fate("Running", None, problem.reason, problem.message)
+    if outcome.state == "Stopped":
+        return Fate("Stopped", best_of(child.trace, objective) if child.trace else None)
+    if outcome.state == "Failed":
+        return Fate("Failed", None, outcome.reason, outcome.message)
+    value = status.metrics.get(objective.metric)
+    if value is None:
+        message = f'the trainer wrote no "{objective.metric}" to /opt/ml/output/metrics.json'
+        return Fate("Failed", None, "ObjectiveMissing", message)
+    return Fate("Succeeded", value)

@@ -1,0 +1,28 @@
+"""What a sweep's decisions rest on, beside what every run's do."""
+
+import asyncio
+from dataclasses import replace
+
+from modelops.api.trainingrun import TrainingRun
+from modelops.controllers.trainingrun.inputs import Taken
+from modelops.controllers.trainingrun.sweep.child import child_of
+from modelops.controllers.trainingrun.sweep.identity import outcome_holds
+from modelops.controllers.trainingrun.sweep.plan import Sweeping
+from modelops.controllers.trainingrun.sweep.suggestions import suggest
+from modelops.controllers.trainingrun.sweep.trials import due
+from modelops.machinery.controller import World
+
+
+async def observe(run: TrainingRun, taken: Taken, world: World) -> Sweeping:
+    """A run's trials, and parameters for those that are to begin. Suggesting them takes a thread's time."""
+    bodies = world.cache.bodies("owner", run.metadata.uid, kind=TrainingRun.__name__)
+    seen = Sweeping(run, taken, world.now, tuple(child_of(body) for body in bodies))
+    sweep = run.spec.sweep
+    if sweep is None or outcome_holds(run, taken):
+        return seen
+    trials = seen.trials
+    numbers = due(sweep, trials)
+    if not numbers:
+        return seen
+    tried = {one.number: one.tried for one in trials}
+    return replace(seen, suggested=await asyncio.to_thread(suggest, sweep, numbers, tried))

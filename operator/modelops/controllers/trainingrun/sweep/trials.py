@@ -1,0 +1,111 @@
+"""The trials of a sweep as their runs tell of them, and which are to begin. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from modelops.api.sweep import Algorithm, Objective, Sweep, Trial
+from modelops.api.trainingrun import TrainingRun
+from modelops.api.types import StringMap
+from modelops.controllers.trainingrun.inputs import Taken
+from modelops.controllers.trainingrun.sweep import grid
+from modelops.controllers.trainingrun.sweep.child import Child, Fate, fate
+from modelops.controllers.trainingrun.sweep.children import kept
+from modelops.controllers.trainingrun.sweep.identity import retry_of, trial_name
+from modelops.controllers.trainingrun.sweep.marks import SWEEP_RETRY, TRIAL
+from modelops.controllers.trainingrun.sweep.suggestions import Tried
+from modelops.machinery.matching import satisfied
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """A trial that has a run."""
+
+    number: int
+    child: Child
+    parameters: StringMap
+    """Those that the sweep varies."""
+    fate: Fate
+    outdated: bool = False
+    """It failed and has another chance: its run goes, and is made again once it is gone."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.fate.state == "Running"
+
+    @property
+    def tried(self) -> Tried:
+        """As suggestions learn of it."""
+        return Tried(self.parameters, self.fate.state, self.fate.objective, self.child.trace)
+
+    @property
+    def row(self) -> Trial:
+        """As the status shows it."""
+        return Trial(
+            number=self.number,
+            run=self.child.name,
+            parameters=self.parameters,
+            state=self.fate.state,
+            objective=self.fate.objective,
+        )
+
+
+def attempted(run: TrainingRun, taken: Taken, children: Iterable[Child]) -> list[Attempted]:
+    """The trials of the sweep as it is now, by number. Runs that were made for another one are not among them."""
+    sweep = run.spec.sweep
+    if sweep is None:
+        return []
+    found = []
+    for child in children:
+        mark = child.run.metadata.annotations.get(TRIAL, "")
+        number = int(mark) if mark.isdecimal() else -1
+        if 0 <= number < total(sweep) and child.name == trial_name(run, taken, number):
+            found.append(_attempted(run, sweep, taken, number, child))
+    return sorted(found, key=lambda one: one.number)
+
+
+def total(sweep: Sweep) -> int:
+    """How many trials there will be."""
+    if sweep.algorithm is Algorithm.GRID:
+        return min(sweep.max_trials, grid.size(sweep))
+    return sweep.max_trials
+
+
+def due(sweep: Sweep, trials: Sequence[Attempted]) -> list[int]:
+    """The numbers of the trials to begin now.
+
+    For tpe, none begins before all those up to `parallelism` before it have ended: it is suggested from their results.
+    """
+    if sum(one.fate.state == "Failed" for one in trials) > sweep.max_failed_trials:
+        return []
+    there = {one.number for one in trials}
+    missing = [number for number in range(total(sweep)) if number not in there]
+    if sweep.algorithm is Algorithm.TPE:
+        ended = {one.number for one in trials if not one.running}
+        first_open = next(number for number in range(total(sweep) + 1) if number not in ended)
+        missing = [number for number in missing if number < first_open + sweep.parallelism]
+    free = sweep.parallelism - sum(one.running and not one.outdated for one in trials)
+    return missing[: max(free, 0)]
+
+
+def best(objective: Objective, rows: Iterable[Trial]) -> Trial | None:
+    """The best trial of a table; of equal ones the first."""
+    sign = 1 if objective.goal == "Maximize" else -1
+    reached = [(row.objective, row) for row in rows if row.state == "Succeeded" and row.objective is not None]
+    _, row = max(reached, key=lambda one: (sign * one[0], -one[1].number), default=(None, None))
+    return row
+
+
+def _attempted(run: TrainingRun, sweep: Sweep, taken: Taken, number: int, child: Child) -> Attempted:
+    given = child.run.spec.parameters
+    parameters = {one.name: given[one.name] for one in sweep.parameters if one.name in given}
+    became = fate(child, sweep.objective)
+    if became.state != "Failed":
+        return Attempted(number, child, parameters, became)
+    if child.run.metadata.annotations.get(SWEEP_RETRY, "") != retry_of(run):
+        return Attempted(number, child, parameters, Fate("Running"), outdated=True)
+    if not child.leaving and not satisfied(kept(run, taken, number, parameters, child), child.body):
+        # The sweep's spec has changed, such as to more memory. Whether that is worth another try is for the trial's own
+        # plan to say; until it has, it has not failed.
+        became = Fate("Running")
+    return Attempted(number, child, parameters, became)
