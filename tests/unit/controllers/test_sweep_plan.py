@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from modelops.api.sweep import Trial
 from modelops.api.trainingrun_status import TrainingRunStatus
-from modelops.controllers.trainingrun.sweep.plan import parameters_of
+from modelops.controllers.trainingrun.sweep.result import parameters_of, taken_over
 from modelops.controllers.trainingrun.sweep.tidying import tidied
 from modelops.controllers.trainingrun.sweep.trials import best
 from modelops.machinery.plan import Plan
@@ -429,3 +429,15 @@ def test_whatever_happens_the_same_trials_are_made_and_each_once(seed: int, algo
     assert rough.written == 9
     assert parameters(rough) == parameters(calm)
     assert rough.status.sweep == calm.status.sweep
+
+
+def test_a_result_that_is_taken_over_keeps_its_parameters() -> None:
+    """The model's origin must say what it was made with, though this sweep has tried nothing."""
+    made = finished(0.7, 0.9)
+    status = made.status
+    whole = parameters_of(made.run, status)
+    other = taken_over(made.seen().sweep, "another", whole, status.metrics)
+    assert other.trials == [
+        Trial(number=0, run="another", parameters=parameters(made)[1], state="Succeeded", objective=0.9)
+    ]
+    assert parameters_of(made.run, TrainingRunStatus(sweep=other)) == whole

@@ -69,14 +69,6 @@ def plan(seen: Sweeping, status: TrainingRunStatus) -> Plan:
     )
 
 
-def parameters_of(run: TrainingRun, status: TrainingRunStatus) -> StringMap:
-    """All parameters of the model that came out: the run's own, and those of the best trial."""
-    if run.spec.sweep is None or status.sweep is None:
-        return run.spec.parameters
-    chosen = next((row.parameters for row in status.sweep.trials if row.number == status.sweep.best), {})
-    return run.spec.parameters | chosen
-
-
 def _running(seen: Sweeping, trials: Sequence[Attempted]) -> list[Body]:
     """The trials that have not ended, as they shall be: with the word to stop where they will not be the best."""
     rule = seen.sweep.early_stopping
