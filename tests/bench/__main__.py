@@ -1,7 +1,8 @@
 """`make bench [ONLY=name]`: the controllers under load, on the real cluster of the tests.
 
 `trainingruns_500`: 500 TrainingRuns created at once, whose Pods no node takes, until 500 Jobs exist. `restart`: the
-operator started again with all of that settled. ONLY names one of the two, or one of their figures.
+operator started again with all of that settled. `sweep_50`: what a trial of a sweep costs beside a run of its own. ONLY
+names one of them, or one of their figures.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from kubernetes.aio import client, config
 
 from bench import operator_figures
 from bench.report import Figure, keep, table
+from bench.sweep import sweep_50
 from hack.cluster import places
 from hack.cluster.__main__ import node
 from hack.deploy import NAMESPACE, RELEASE, deploy
@@ -72,7 +74,7 @@ async def restart(cluster: RealCluster) -> list[Figure]:
     ]
 
 
-SCENARIOS = {"trainingruns_500": trainingruns_500, "restart": restart}
+SCENARIOS = {"trainingruns_500": trainingruns_500, "restart": restart, "sweep_50": sweep_50}
 
 
 async def _settled(cluster: RealCluster, quiet_seconds: float = 6.0) -> float:

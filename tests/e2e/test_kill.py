@@ -10,7 +10,8 @@ from support.real_cluster import Body, Space, has
 
 
 def test_the_chain_completes_though_the_operator_is_killed_after_each_step(space: Space) -> None:
-    """Losing the process at any instant costs time, never correctness: one Job, one ModelVersion, one Deployment."""
+    """Losing the process at any instant costs time, never correctness: one Job a trial, one ModelVersion, one
+    Deployment."""
     space.upload("mortgage/applications.csv", mortgage.data())
     dataset, run, service = mortgage.manifests(space)
 
@@ -22,11 +23,11 @@ def test_the_chain_completes_though_the_operator_is_killed_after_each_step(space
     operator_process.kill_leader(space.cluster)
 
     space.apply(run)
-    job = _wait_for_any(space, "jobs", "modelops.dev/trainingrun=approval")
+    job = _wait_for_any(space, "jobs", "modelops.dev/model=approval")
     operator_process.kill_leader(space.cluster)
     space.wait("job", job["metadata"]["name"], _complete, within=120)
     operator_process.kill_leader(space.cluster)
-    version = _wait_for_any(space, "modelversions")
+    version = _wait_for_any(space, "modelversions", within=120)
     operator_process.kill_leader(space.cluster)
 
     space.apply(service)
@@ -35,12 +36,14 @@ def test_the_chain_completes_though_the_operator_is_killed_after_each_step(space
 
     space.wait("trainingrun", "approval", has("Ready"), within=120)
     space.wait("inferenceservice", "approvals", mortgage.serves(version["metadata"]["name"]), within=120)
-    assert [one["metadata"]["uid"] for one in space.listed("jobs", "modelops.dev/trainingrun=approval")] == [
-        job["metadata"]["uid"]
-    ]
+    trials = space.get("trainingrun", "approval")["status"]["sweep"]["trials"]
+    jobs = space.listed("jobs", "modelops.dev/model=approval")
+    assert job["metadata"]["uid"] in {one["metadata"]["uid"] for one in jobs}
+    runs = [one["metadata"]["labels"]["modelops.dev/trainingrun"] for one in jobs]
+    assert sorted(runs) == sorted(trial["run"] for trial in trials)
+    assert [space.get("trainingrun", name)["status"]["attempts"] for name in runs] == [1] * 4
     assert [one["metadata"]["uid"] for one in space.listed("modelversions")] == [version["metadata"]["uid"]]
     assert len(space.listed("deployments")) == 1
-    assert space.get("trainingrun", "approval")["status"]["attempts"] == 1
     assert len(space.get("dataset", "applications")["status"].get("history", [])) <= 1
 
 

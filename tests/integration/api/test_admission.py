@@ -109,7 +109,14 @@ def _env(*variables: Body) -> list[Body]:
     return list(variables)
 
 
+def _sweep(*parameters: Body, **more: Any) -> Body:
+    return {"parameters": list(parameters), "objective": {"metric": "auc"}, **more}
+
+
 _KEY = {"name": "settings", "key": "a"}
+_RATE: Body = {"name": "rate", "type": "double", "min": 0.1, "max": 1}
+_DEPTH: Body = {"name": "depth", "type": "int", "min": 1, "max": 9}
+_KERNEL: Body = {"name": "kernel", "type": "categorical", "values": ["linear", "rbf"]}
 _BAD = [
     _dataset("no source", "source", _ABSENT, "spec.source: Required value"),
     _dataset("a source of nothing", "source", {}, "spec.source.s3: Required value"),
@@ -231,6 +238,25 @@ _BAD = [
          "spec.output.versionTemplate.gates[0]", "a gate needs a bound: set min, max or both"),
     _run("an unknown approval", "output.versionTemplate.approval", "Never",
          "spec.output.versionTemplate.approval: Unsupported value", '"Automatic"', '"Manual"'),
+    _run("a sweep of nothing", "sweep", _sweep(), "spec.sweep.parameters", "at least 1 items"),
+    _run("a sweep without an objective", "sweep", {"parameters": [_RATE]}, "spec.sweep.objective: Required value"),
+    _run("an unknown algorithm", "sweep", _sweep(_RATE, algorithm="bayes"), "spec.sweep.algorithm", '"tpe"'),
+    _run("a parameter swept twice", "sweep", _sweep(_RATE, _RATE), "spec.sweep.parameters[1]: Duplicate value"),
+    _run("a categorical with bounds", "sweep", _sweep({**_KERNEL, "min": 1}), "a categorical parameter needs values"),
+    _run("a double without bounds", "sweep", _sweep({"name": "x", "type": "double"}), "double or int needs min and max"),
+    _run("bounds the wrong way round", "sweep", _sweep({**_RATE, "min": 2}), "min must not be greater than max"),
+    _run("a logarithm of nothing", "sweep", _sweep({**_RATE, "min": 0, "log": True}), "log needs a min above 0"),
+    _run("logarithms in steps", "sweep", _sweep({**_RATE, "log": True, "step": 0.1}), "set log or step, not both"),
+    _run("a step of nothing", "sweep", _sweep({**_RATE, "step": 0}), "spec.sweep.parameters[0].step", "greater than 0"),
+    _run("steps without end", "sweep", _sweep({**_RATE, "step": 1e-12}), "step is too small"),
+    _run("half an int", "sweep", _sweep({**_DEPTH, "min": 1.5}), "must be whole numbers"),
+    _run("a bound too large", "sweep", _sweep({**_RATE, "max": 1e19}), "spec.sweep.parameters[0].max"),
+    _run("a grid of doubles", "sweep", _sweep(_RATE, algorithm="grid"), "a grid needs a step for each double"),
+    _run("a grid of logarithms", "sweep", _sweep({**_DEPTH, "log": True}, algorithm="grid"), "it has no log"),
+    _run("too many trials", "sweep", _sweep(_RATE, maxTrials=501), "spec.sweep.maxTrials", "less than or equal to 500"),
+    _run("a table that no status holds", "sweep",
+         _sweep(*({**_KERNEL, "name": f"k{n}", "values": ["v" * 256]} for n in range(16)), maxTrials=500),
+         "the table of trials would be too large"),
     _run("root", "pod.runAsUser", 0, "spec.pod.runAsUser", "greater than or equal to 1"),
     #
     _version("no model", "model", _ABSENT, "spec.model: Required value"),
@@ -430,6 +456,8 @@ _GOOD = [
     ("TrainingRun", {"spec.trainer.env": [{"name": "A"}, {"name": "B", "valueFrom": {"secretKeyRef": _KEY}}]}),
     ("TrainingRun", {"spec.trainer.resources": {"limits": {"cpu": 1, "memory": "1Gi", "nvidia.com/gpu": "1"}}}),
     ("TrainingRun", {"spec.output.model": "m" * 54, "spec.cache.mode": "Ignore"}),
+    ("TrainingRun", {"spec.sweep": _sweep(_RATE, _DEPTH, _KERNEL, parallelism=100, maxTrials=500, seed=2**31 - 1)}),
+    ("TrainingRun", {"spec.sweep": _sweep({**_RATE, "step": 0.1}, algorithm="grid", earlyStopping={"median": {}})}),
     ("TrainingRun", {"spec.pod.affinity": {"nodeAffinity": {}}, "spec.pod.tolerations": [{"operator": "Exists"}]}),
     ("ModelVersion", {"spec.gates": [{"metric": "a", "min": 1, "max": 1}, {"metric": "a", "max": 2}]}),
     ("ModelVersion", {"spec.origin.datasets": [_SHORT_EXAMPLES["origin"]], "spec.origin.metrics": {"a": 1, "b": 0.5}}),

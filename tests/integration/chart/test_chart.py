@@ -180,6 +180,7 @@ def test_without_watch_namespaces_the_operator_may_watch_all_it_watches(render: 
         assert {"get", "list", "watch"} <= verbs, resource.plural
     for resource in resources.PARENTS:
         assert allowed(manifests, "modelops", PROJECT, f"{resource.plural}/status") == {"patch"}
+    assert {"create", "patch", "delete"} <= allowed(manifests, "modelops", PROJECT, "trainingruns"), "trials of sweeps"
     (binding,) = of_kind(manifests, "ClusterRoleBinding")
     (subject,) = binding["subjects"]
     assert (subject["name"], subject["namespace"]) == ("modelops", "modelops-system")

@@ -11,6 +11,10 @@ from pathlib import Path
 import joblib
 import pandas as pd
 import pytest
+import yaml
+
+from modelops.api.sweep import Sweep
+from modelops.controllers.trainingrun.sweep.suggestions import Tried, suggest
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 MORTGAGE = EXAMPLES / "mortgage"
@@ -44,17 +48,24 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Training:
     return training
 
 
-def test_the_metrics_pass_the_examples_gates(trained):
+def test_the_sweeps_best_trial_passes_the_examples_gates(tmp_path):
     """`make demo` ends with a model that serves."""
-    import yaml
-
-    metrics = json.loads((trained.output / "metrics.json").read_text())
     run = yaml.safe_load((MORTGAGE / "manifests/trainingrun.yaml").read_text())
+    sweep = Sweep.model_validate(run["spec"]["sweep"])
+    table, metrics = {}, {}
+    for number in range(sweep.max_trials):
+        training = Training(tmp_path / str(number))
+        parameters = suggest(sweep, [number], table)[number]
+        ended = training.run(**parameters)
+        assert ended.returncode == 0, ended.stderr
+        metrics[number] = json.loads((training.output / "metrics.json").read_text())
+        table[number] = Tried(parameters, "Succeeded", metrics[number][sweep.objective.metric])
+    best = max(metrics.values(), key=lambda one: one[sweep.objective.metric])
     gates = run["spec"]["output"]["versionTemplate"]["gates"]
     assert gates
     for gate in gates:
-        assert metrics[gate["metric"]] >= gate["min"]
-    assert metrics["rows"] == 2381
+        assert best[gate["metric"]] >= gate["min"]
+    assert best["rows"] == 2381
 
 
 def test_step_metrics_are_a_line_each(trained):

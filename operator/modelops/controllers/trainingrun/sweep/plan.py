@@ -18,7 +18,7 @@ from modelops.controllers.trainingrun.sweep import children
 from modelops.controllers.trainingrun.sweep.child import Child
 from modelops.controllers.trainingrun.sweep.marks import STOP
 from modelops.controllers.trainingrun.sweep.stopping import why_stopped
-from modelops.controllers.trainingrun.sweep.trials import Attempted, attempted, best, total
+from modelops.controllers.trainingrun.sweep.trials import Attempted, attempted, best, table_of, total
 from modelops.machinery.conditions import Wanted, in_progress, stalled, timestamp
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
@@ -126,10 +126,7 @@ def _table(seen: Sweeping, trials: Sequence[Attempted], began: Mapping[int, Body
         Trial(number=number, run=body["metadata"]["name"], parameters=seen.suggested[number], state="Running")
         for number, body in began.items()
     ]
-    winner = best(seen.sweep.objective, rows)
-    return SweepStatus(
-        trials=sorted(rows, key=lambda row: row.number), best=winner.number if winner is not None else None
-    )
+    return table_of(seen.sweep.objective, rows)
 
 
 def _conditions(sweep: Sweep, trials: Sequence[Attempted], table: SweepStatus) -> tuple[Wanted, ...]:

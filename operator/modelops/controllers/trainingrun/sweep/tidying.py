@@ -1,13 +1,15 @@
 """What becomes of trials that are of no use any more. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from modelops.api.sweep import Trial
 from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.api.types import length_of
 from modelops.controllers.trainingrun.sweep.child import Child
 from modelops.controllers.trainingrun.sweep.plan import Sweeping
-from modelops.controllers.trainingrun.sweep.trials import Attempted
+from modelops.controllers.trainingrun.sweep.trials import Attempted, table_of
 from modelops.machinery.conditions import moment
 from modelops.machinery.plan import Plan
 
@@ -30,7 +32,7 @@ def tidied(plan: Plan, seen: Sweeping) -> Plan:
     return replace(
         plan,
         delete=(*plan.delete, *(child.delete for child in goes)),
-        status=_none_runs(status),
+        status=_none_runs(status, seen, current),
         again_in=min((one for one in (plan.again_in, waits) if one is not None), default=None),
     )
 
@@ -54,11 +56,16 @@ def _kept_for(seen: Sweeping, status: TrainingRunStatus) -> timedelta | None:
     return max(left, timedelta())
 
 
-def _none_runs(status: TrainingRunStatus) -> TrainingRunStatus:
-    """The table of a sweep that has ended: what still ran then was stopped."""
-    if status.outcome is None or status.sweep is None:
+def _none_runs(status: TrainingRunStatus, seen: Sweeping, current: Mapping[str, Attempted]) -> TrainingRunStatus:
+    """The table of a sweep that has ended: what has not ended with it was stopped."""
+    sweep = seen.run.spec.sweep
+    if status.outcome is None or status.sweep is None or sweep is None:
         return status
-    rows = [
-        row.model_copy(update={"state": "Stopped"}) if row.state == "Running" else row for row in status.sweep.trials
-    ]
-    return status.model_copy(update={"sweep": status.sweep.model_copy(update={"trials": rows})})
+    rows = [_last_of(row, current.get(row.run)) if row.state == "Running" else row for row in status.sweep.trials]
+    return status.model_copy(update={"sweep": table_of(sweep.objective, rows)})
+
+
+def _last_of(row: Trial, trial: Attempted | None) -> Trial:
+    if trial is not None and not trial.running:
+        return trial.row
+    return row.model_copy(update={"state": "Stopped"})

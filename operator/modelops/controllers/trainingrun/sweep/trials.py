@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from modelops.api.sweep import Algorithm, Objective, Sweep, Trial
+from modelops.api.sweep import Algorithm, Objective, Sweep, SweepStatus, Trial
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.types import StringMap
 from modelops.controllers.trainingrun.inputs import Taken
@@ -94,6 +94,13 @@ def best(objective: Objective, rows: Iterable[Trial]) -> Trial | None:
     reached = [(row.objective, row) for row in rows if row.state == "Succeeded" and row.objective is not None]
     _, row = max(reached, key=lambda one: (sign * one[0], -one[1].number), default=(None, None))
     return row
+
+
+def table_of(objective: Objective, rows: Iterable[Trial]) -> SweepStatus:
+    """The table as the status shows it."""
+    ordered = sorted(rows, key=lambda row: row.number)
+    winner = best(objective, ordered)
+    return SweepStatus(trials=ordered, best=winner.number if winner is not None else None)
 
 
 def _attempted(run: TrainingRun, sweep: Sweep, taken: Taken, number: int, child: Child) -> Attempted:
