@@ -243,7 +243,7 @@ _BAD = [
     _run("an unknown algorithm", "sweep", _sweep(_RATE, algorithm="bayes"), "spec.sweep.algorithm", '"tpe"'),
     _run("a parameter swept twice", "sweep", _sweep(_RATE, _RATE), "spec.sweep.parameters[1]: Duplicate value"),
     _run("a categorical with bounds", "sweep", _sweep({**_KERNEL, "min": 1}), "a categorical parameter needs values"),
-    _run("a double without bounds", "sweep", _sweep({"name": "x", "type": "double"}), "double or int needs min and max"),
+    _run("a double without bounds", "sweep", _sweep({"name": "x", "type": "double"}), "a double or int needs"),
     _run("bounds the wrong way round", "sweep", _sweep({**_RATE, "min": 2}), "min must not be greater than max"),
     _run("a logarithm of nothing", "sweep", _sweep({**_RATE, "min": 0, "log": True}), "log needs a min above 0"),
     _run("logarithms in steps", "sweep", _sweep({**_RATE, "log": True, "step": 0.1}), "set log or step, not both"),

@@ -51,6 +51,15 @@ def test_every_field_is_bounded(path: str, schema: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("path", "schema"), FIELDS)
+def test_an_exclusive_bound_is_said_as_kubernetes_reads_it(path: str, schema: dict[str, Any]) -> None:
+    """The API server cannot read a definition that has a number there, and the chart would not install."""
+    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if exclusive in schema:
+            assert schema[exclusive] is True
+            assert bound in schema
+
+
+@pytest.mark.parametrize(("path", "schema"), FIELDS)
 def test_every_field_is_explained(path: str, schema: dict[str, Any]) -> None:
     """`kubectl explain` answers for every field."""
     if not path.endswith(("[]", "{}")):
