@@ -1,8 +1,9 @@
 """What a sweep does: as many trials as asked for, each once whatever happens, and the best one's model."""
 
+import copy
 import random
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -10,10 +11,16 @@ from hypothesis import strategies as st
 
 from modelops.api.sweep import Trial
 from modelops.api.trainingrun_status import TrainingRunStatus
+from modelops.controllers.jobs import by_owner
+from modelops.controllers.trainingrun.sweep.observe import observe
 from modelops.controllers.trainingrun.sweep.result import parameters_of, taken_over
 from modelops.controllers.trainingrun.sweep.tidying import tidied
 from modelops.controllers.trainingrun.sweep.trials import best
+from modelops.machinery.cache import Cache
+from modelops.machinery.controller import World
+from modelops.machinery.kube import Kube
 from modelops.machinery.plan import Plan
+from support import builders
 from support.builders import NOW, deleted, reason, shown
 from support.sweeps import Simulation, sweep_run
 
@@ -441,3 +448,34 @@ def test_a_result_that_is_taken_over_keeps_its_parameters() -> None:
         Trial(number=0, run="another", parameters=parameters(made)[1], state="Succeeded", objective=0.9)
     ]
     assert parameters_of(made.run, TrainingRunStatus(sweep=other)) == whole
+
+
+async def test_a_sweep_sees_its_own_trials_as_they_are_now() -> None:
+    """Of each trial the newest version that was heard of, and no run of anybody else."""
+    made = begun(parallelism=2)
+    cache = Cache({"TrainingRun": by_owner})
+    for body in made.bodies.values():
+        cache.put(body)
+    stranger = copy.deepcopy(made.body(0))
+    stranger["metadata"] |= {"name": "stranger", "uid": "s", "ownerReferences": []}
+    cache.put(stranger)
+    world = World(cache, cast(Kube, None), builders.settings(), NOW)
+    run = made.run.model_copy(update={"status": made.status})
+    first = await observe(run, made.taken, world)
+    assert [one.number for one in first.trials] == [0, 1]
+    assert first.suggested == {}
+    made.ends(0, 0.5)
+    made.body(0)["metadata"]["resourceVersion"] = "2"
+    cache.put(made.body(0))
+    then = await observe(run, made.taken, world)
+    assert [one.fate.state for one in then.trials] == ["Succeeded", "Running"]
+    assert then.suggested == made.seen().suggested
+    assert list(then.suggested) == [2]
+
+
+async def test_a_sweep_that_has_ended_asks_for_no_suggestions() -> None:
+    """Its trials are gone some day, and none is made again for that."""
+    made = finished(0.7)
+    world = World(Cache({"TrainingRun": by_owner}), cast(Kube, None), builders.settings(), NOW)
+    seen = await observe(made.run.model_copy(update={"status": made.status}), made.taken, world)
+    assert (seen.children, seen.suggested) == ((), {})

@@ -1,22 +1,24 @@
 """What a sweep's decisions rest on, beside what every run's do."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.trainingrun.inputs import Taken
-from modelops.controllers.trainingrun.sweep.child import child_of
+from modelops.controllers.trainingrun.sweep.child import Child, child_of
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
 from modelops.controllers.trainingrun.sweep.plan import Sweeping
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
 from modelops.controllers.trainingrun.sweep.trials import due
 from modelops.machinery.controller import World
+from modelops.machinery.resources import Body
 
 
 async def observe(run: TrainingRun, taken: Taken, world: World) -> Sweeping:
     """A run's trials, and parameters for those that are to begin. Suggesting them takes a thread's time."""
     bodies = world.cache.bodies("owner", run.metadata.uid, kind=TrainingRun.__name__)
-    seen = Sweeping(run, taken, world.now, tuple(child_of(body) for body in bodies))
+    seen = Sweeping(run, taken, world.now, tuple(_child(_Version.of(body)) for body in bodies))
     sweep = run.spec.sweep
     if sweep is None or outcome_holds(run, taken):
         return seen
@@ -26,3 +28,22 @@ async def observe(run: TrainingRun, taken: Taken, world: World) -> Sweeping:
         return seen
     tried = {one.number: one.tried for one in trials}
     return replace(seen, suggested=await asyncio.to_thread(suggest, sweep, numbers, tried))
+
+
+@dataclass(frozen=True)
+class _Version:
+    """A run as it was written once: the same version is the same run."""
+
+    uid: str
+    version: str
+    body: Body = field(compare=False)
+
+    @classmethod
+    def of(cls, body: Body) -> "_Version":
+        return cls(body["metadata"]["uid"], body["metadata"]["resourceVersion"], body)
+
+
+@lru_cache(maxsize=512)
+def _child(version: _Version) -> Child:
+    """Of the hundreds of runs of a large sweep few have changed since it was looked at last."""
+    return child_of(version.body)

@@ -7,6 +7,7 @@ from them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from modelops.api.sweep import Sweep, SweepStatus, Trial
@@ -43,7 +44,7 @@ class Sweeping:
         assert self.run.spec.sweep is not None, "only a sweep is planned as one"
         return self.run.spec.sweep
 
-    @property
+    @cached_property
     def trials(self) -> list[Attempted]:
         """The trials that have a run."""
         return attempted(self.run, self.taken, self.children)
