@@ -479,3 +479,14 @@ async def test_a_sweep_that_has_ended_asks_for_no_suggestions() -> None:
     world = World(Cache({"TrainingRun": by_owner}), cast(Kube, None), builders.settings(), NOW)
     seen = await observe(made.run.model_copy(update={"status": made.status}), made.taken, world)
     assert (seen.children, seen.suggested) == ((), {})
+
+
+def test_trials_that_there_are_come_before_new_ones() -> None:
+    """Where a quota has no room for a new one, the others must still hear that they shall stop."""
+    made = begun(parallelism=4, **STOPPING)
+    for number in (0, 1):
+        made.tells(number, 0.7, 0.8)
+        made.ends(number, 0.8)
+    made.tells(2, 0.1, 0.2)
+    numbers = [body["metadata"]["annotations"]["modelops.dev/trial"] for body in made.plan().apply]
+    assert numbers == ["2", "3", "4", "5"]

@@ -64,7 +64,8 @@ def plan(seen: Sweeping, status: TrainingRunStatus) -> Plan:
     if ended is not None:
         return Plan(status=ended)
     return Plan(
-        apply=(*began.values(), *_running(seen, trials)),
+        # Those that there are first: a quota that has no room for new ones must not keep a word to stop from them.
+        apply=(*_running(seen, trials), *began.values()),
         status=status,
         conditions=_conditions(seen.sweep, trials, table),
     )
