@@ -25,9 +25,9 @@ _SLOW_WHERE_BAD = (
     _START
     + "good = given['kind'] == 'good'\n"
     + "steps = open(output + '/metrics.jsonl', 'w')\n"
-    + "for step in range(1, 11 if good else 600):\n"
+    + "for step in range(1, 41 if good else 600):\n"
     + "    print(json.dumps({'step': step, 'score': 0.9 if good else 0.1}), file=steps, flush=True)\n"
-    + "    time.sleep(0.1 if good else 1)\n"
+    + "    time.sleep(1)\n"
     + "model(score=0.9 if good else 0.1)\n"
 )
 _X = {"name": "x", "type": "double", "min": 0, "max": 3}
@@ -70,7 +70,8 @@ def _failing() -> Body:
 
 
 def _stopping() -> Body:
-    """Four trials at once: two that are good and end soon, and two that are bad and would take ten minutes."""
+    """Four trials at once: two that are good, long enough to be looked at, and two that are bad and would take ten
+    minutes."""
     kind = {"name": "kind", "type": "categorical", "values": ["good", "bad"]}
     turn = {"name": "turn", "type": "int", "min": 1, "max": 2}
     return {
