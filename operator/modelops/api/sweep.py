@@ -77,6 +77,8 @@ class Objective(Model):
     """The metric's name in the trainer's metrics.json, and in metrics.jsonl for early stopping."""
     goal: Literal["Maximize", "Minimize"] = "Maximize"
     """Whether the greatest value is the best or the least."""
+    target: float | None = None
+    """A trial that is as good as this ends the sweep. Absent: every trial is made."""
 
 
 class MedianStopping(Model):

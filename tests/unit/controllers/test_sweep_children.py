@@ -148,6 +148,7 @@ def test_a_word_to_stop_and_which_retry_it_was_made_for_stay() -> None:
         ("random", {"seed": 1}, True),
         ("random", {"earlyStopping": {"median": {}}}, True),
         ("random", {"objective": {"metric": "auc", "goal": "Minimize"}}, True),
+        ("random", {"objective": {"metric": "auc", "target": 0.9}}, True),
     ],
     ids=str,
 )

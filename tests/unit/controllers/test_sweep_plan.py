@@ -291,6 +291,7 @@ def test_new_data_starts_new_trials() -> None:
         ({"maxTrials": 4}, True),
         ({"parallelism": 2}, True),
         ({"maxFailedTrials": 1}, True),
+        ({"objective": {"metric": "auc", "target": 0.8}}, True),
         ({"seed": 9}, False),
         ({"objective": {"metric": "loss"}}, False),
         ({"spec": {"parameters": {"max_depth": "5"}}}, False),
@@ -490,3 +491,29 @@ def test_trials_that_there_are_come_before_new_ones() -> None:
     made.tells(2, 0.1, 0.2)
     numbers = [body["metadata"]["annotations"]["modelops.dev/trial"] for body in made.plan().apply]
     assert numbers == ["2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("goal", "target", "value", "enough"),
+    [
+        ("Maximize", 0.8, 0.8, True),
+        ("Maximize", 0.8, 0.79, False),
+        ("Minimize", 0.2, 0.2, True),
+        ("Minimize", 0.2, 0.21, False),
+        ("Minimize", 0.0, 0.0, True),
+    ],
+)
+def test_a_trial_that_is_good_enough_ends_the_sweep(goal: str, target: float, value: float, enough: bool) -> None:
+    """As Katib's goal: what would come after it costs and helps nobody."""
+    made = begun(parallelism=2, objective={"metric": "auc", "goal": goal, "target": target})
+    made.ends(1, value)
+    decided = made.step()
+    assert (made.status.outcome is not None) is enough
+    if enough:
+        assert made.status.outcome is not None
+        assert made.status.outcome.message == (
+            f"trial 1 is the best of 2: auc {value:.4g}, and the target is {target:.4g}"
+        )
+        assert made.table() == {0: "Stopped", 1: "Succeeded"}
+        assert deleted(decided) == [made.status.sweep.trials[0].run] if made.status.sweep else False
+        assert made.step().apply == ()

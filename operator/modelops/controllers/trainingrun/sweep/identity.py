@@ -2,7 +2,7 @@
 
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.trainingrun.inputs import Taken
-from modelops.controllers.trainingrun.sweep.key import decides
+from modelops.controllers.trainingrun.sweep.key import suggests
 from modelops.controllers.trainingrun.sweep.marks import RETRY
 from modelops.lineage.digests import sha256_of, short
 
@@ -11,12 +11,12 @@ _HASH_LENGTH = 10
 
 
 def trial_name(run: TrainingRun, taken: Taken, number: int) -> str:
-    """The name of a trial's run: another one for other inputs or another search, the same one for more trials.
+    """The name of a trial's run: another one for other inputs or another search, the same one for more trials of it.
 
     The parameters are not in it, so that there cannot be two runs for one trial.
     """
     inputs = {name: text for name, text in taken.inputs.components.items() if name != "sweep"}
-    search = {name: value for name, value in decides(run.spec.sweep).items() if name != "maxTrials"}
+    search = suggests(run.spec.sweep) if run.spec.sweep is not None else {}
     common = {"uid": run.metadata.uid, "inputs": inputs, "sweep": search, "number": number}
     cut = run.metadata.name[: _NAME_LIMIT - _HASH_LENGTH - 1].rstrip("-")
     return f"{cut}-{short(sha256_of(common), _HASH_LENGTH)}"

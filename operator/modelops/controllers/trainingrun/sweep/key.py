@@ -1,4 +1,4 @@
-"""What of a sweep is part of the input key. Pure."""
+"""What of a sweep decides what: which model comes out, and which trials are made. Pure."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from modelops.api.sweep import Algorithm, Sweep
 
 
 def decides(sweep: Sweep | None) -> dict[str, Any]:
-    """What of a sweep decides which model comes out; empty where there is none.
+    """What of a sweep decides which model comes out, its part of the input key; empty where there is none.
 
     How many trials run at once does so for tpe alone, which learns from those that have ended. How many may fail never
     does.
@@ -16,3 +16,10 @@ def decides(sweep: Sweep | None) -> dict[str, Any]:
     learns = sweep.algorithm is Algorithm.TPE
     unimportant = {"maxFailedTrials"} if learns else {"maxFailedTrials", "parallelism"}
     return {name: value for name, value in sweep.wire().items() if name not in unimportant}
+
+
+def suggests(sweep: Sweep) -> dict[str, Any]:
+    """What of a sweep decides what its trials are: not how many there are, nor which result is good enough."""
+    when_it_ends = {"maxTrials", "objective"}
+    rest = {name: value for name, value in decides(sweep).items() if name not in when_it_ends}
+    return rest | {"objective": {"metric": sweep.objective.metric, "goal": sweep.objective.goal}}

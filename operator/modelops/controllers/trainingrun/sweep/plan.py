@@ -19,7 +19,7 @@ from modelops.controllers.trainingrun.sweep import children
 from modelops.controllers.trainingrun.sweep.child import Child
 from modelops.controllers.trainingrun.sweep.marks import STOP
 from modelops.controllers.trainingrun.sweep.stopping import why_stopped
-from modelops.controllers.trainingrun.sweep.trials import Attempted, attempted, best, table_of, total
+from modelops.controllers.trainingrun.sweep.trials import Attempted, attempted, best, reached, table_of, total
 from modelops.machinery.conditions import Wanted, in_progress, stalled, timestamp
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
@@ -93,15 +93,20 @@ def _ended(seen: Sweeping, trials: Sequence[Attempted], status: TrainingRunStatu
     if len(failed) > sweep.max_failed_trials:
         numbers = f"{len(failed)} of {everyone} trials failed, more than maxFailedTrials {sweep.max_failed_trials}"
         return _with_outcome(seen, status, "Failed", "SweepFailed", numbers + _last_words(failed))
-    if len(trials) < everyone or any(one.running for one in trials):
+    rows = [one.row for one in trials]
+    enough = reached(sweep.objective, rows)
+    if not enough and (len(trials) < everyone or any(one.running for one in trials)):
         return None
-    winner = best(sweep.objective, (one.row for one in trials))
+    winner = best(sweep.objective, rows)
     if winner is None:
         stopped = everyone - len(failed)
         numbers = f"none of {everyone} trials succeeded: {len(failed)} failed, {stopped} were stopped"
         return _with_outcome(seen, status, "Failed", "SweepFailed", numbers + _last_words(failed))
     made = next(one.child.run.status for one in trials if one.number == winner.number)
-    message = f"trial {winner.number} is the best of {everyone}: {sweep.objective.metric} {winner.objective:.4g}"
+    value = f"{sweep.objective.metric} {winner.objective:.4g}"
+    message = f"trial {winner.number} is the best of {len(rows)}: {value}"
+    if enough:
+        message += f", and the target is {sweep.objective.target:.4g}"
     status = status.model_copy(update={"artifact": made.artifact, "metrics": made.metrics})
     return _with_outcome(seen, status, "Succeeded", "Trained", message)
 

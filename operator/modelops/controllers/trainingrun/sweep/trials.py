@@ -12,6 +12,7 @@ from modelops.controllers.trainingrun.sweep.child import Child, Fate, fate
 from modelops.controllers.trainingrun.sweep.children import kept
 from modelops.controllers.trainingrun.sweep.identity import retry_of, trial_name
 from modelops.controllers.trainingrun.sweep.marks import SWEEP_RETRY, TRIAL
+from modelops.controllers.trainingrun.sweep.stopping import is_better
 from modelops.controllers.trainingrun.sweep.suggestions import Tried
 from modelops.machinery.matching import satisfied
 
@@ -78,6 +79,8 @@ def due(sweep: Sweep, trials: Sequence[Attempted]) -> list[int]:
     """
     if sum(one.fate.state == "Failed" for one in trials) > sweep.max_failed_trials:
         return []
+    if reached(sweep.objective, (one.row for one in trials)):
+        return []
     there = {one.number for one in trials}
     missing = [number for number in range(total(sweep)) if number not in there]
     if sweep.algorithm is Algorithm.TPE:
@@ -94,6 +97,14 @@ def best(objective: Objective, rows: Iterable[Trial]) -> Trial | None:
     reached = [(row.objective, row) for row in rows if row.state == "Succeeded" and row.objective is not None]
     _, row = max(reached, key=lambda one: (sign * one[0], -one[1].number), default=(None, None))
     return row
+
+
+def reached(objective: Objective, rows: Iterable[Trial]) -> bool:
+    """Whether the best trial is as good as was asked for."""
+    winner = best(objective, rows)
+    if objective.target is None or winner is None or winner.objective is None:
+        return False
+    return not is_better(objective.target, winner.objective, objective)
 
 
 def table_of(objective: Objective, rows: Iterable[Trial]) -> SweepStatus:
