@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modelops.api.sweep import Sweep, SweptParameter
@@ -185,6 +185,7 @@ def parameters(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @settings(max_examples=150, deadline=None)
+@example({"name": "p", "type": "int", "min": 2**53 - 38, "max": 2**53 - 37, "log": True}, "tpe", 0, 5)
 @given(parameters(), st.sampled_from(["random", "tpe"]), st.integers(0, 2**31 - 1), st.integers(0, 499))
 def test_every_suggestion_is_one_of_the_values(
     parameter: dict[str, Any], algorithm: str, seed: int, number: int

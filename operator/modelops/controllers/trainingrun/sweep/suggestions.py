@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _RANDOM_FIRST = 5
 """So many trials must have ended before tpe learns from them: Optuna's ten would leave nothing of a sweep of ten."""
+_NARROW = 1.000001
+"""Over a range narrower than that logarithms are a straight line, and too close together to reckon with."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,10 @@ def _distribution(parameter: SweptParameter) -> "BaseDistribution":
         return CategoricalDistribution(parameter.values)
     low, high = bounds(parameter)
     step = step_of(parameter)
+    log = parameter.log and high > low * _NARROW
     if parameter.type is ParameterType.INT:
-        return IntDistribution(int(low), int(high), log=parameter.log, step=int(step or 1))
-    return FloatDistribution(low, high, log=parameter.log, step=step)
+        return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
+    return FloatDistribution(low, high, log=log, step=step)
 
 
 def _told(sweep: Sweep, tried: Tried, space: dict[str, "BaseDistribution"], *, ended: bool) -> "FrozenTrial | None":
