@@ -9,6 +9,7 @@ from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.jobs import by_owner
 from modelops.controllers.trainingrun.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.reconcile import decide
+from modelops.controllers.trainingrun.sweep.waking import sweep_of
 from modelops.machinery.cache import Cache, IndexKey
 from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import by_label
@@ -26,6 +27,7 @@ def controller() -> Controller:
         wakes={
             JOBS.kind: by_label(_KIND),
             PODS.kind: by_label(_KIND),
+            _KIND: sweep_of,
             ModelVersion.__name__: by_label(_KIND),
             Dataset.__name__: _users_of_dataset,
         },
@@ -40,7 +42,8 @@ def controller() -> Controller:
 
 
 def _by_inputs(body: Body) -> Iterable[IndexKey]:
-    """The Datasets that a run uses, and the inputs that it has a model for."""
+    """The sweep that a run is a trial of, the Datasets that it uses, and the inputs that it has a model for."""
+    yield from by_owner(body)
     namespace, status = body["metadata"]["namespace"], body.get("status", {})
     for used in body["spec"].get("datasets", []):
         yield "uses-dataset", namespace, used["ref"]["name"]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import CacheMode, TrainingRun
 from modelops.api.trainingrun_status import RunArtifact
-from modelops.api.types import Metrics, length_of
+from modelops.api.types import Metrics, StringMap, length_of
 from modelops.controllers.trainingrun.inputs import Taken
 from modelops.controllers.trainingrun.observe import Observation
+from modelops.controllers.trainingrun.sweep.result import parameters_of
 from modelops.machinery.conditions import moment
 
 CACHE_HIT = "CacheHit"
@@ -22,6 +23,9 @@ class Result:
     """What has it, in words."""
     artifact: RunArtifact
     metrics: Metrics
+    made_by: str
+    """The TrainingRun."""
+    parameters: StringMap
 
 
 def reusable(seen: Observation, taken: Taken) -> Result | None:
@@ -65,12 +69,14 @@ def _of_version(version: ModelVersion) -> tuple[str, Result]:
         history=origin.history,
     )
     made = version.metadata.creation_timestamp
-    return made, Result(f"ModelVersion {version.metadata.name}", taken, origin.metrics)
+    made_by = origin.training_run.name if origin.training_run is not None else ""
+    return made, Result(f"ModelVersion {version.metadata.name}", taken, origin.metrics, made_by, origin.parameters)
 
 
 def _of_run(run: TrainingRun) -> tuple[str, Result]:
     assert run.status.artifact is not None
     assert run.status.outcome is not None
+    name, metrics = run.metadata.name, run.status.metrics
     return run.status.outcome.finished_at, Result(
-        f"TrainingRun {run.metadata.name}", run.status.artifact, run.status.metrics
+        f"TrainingRun {name}", run.status.artifact, metrics, name, parameters_of(run, run.status)
     )

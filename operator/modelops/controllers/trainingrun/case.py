@@ -8,6 +8,8 @@ from modelops.controllers.trainingrun import children
 from modelops.controllers.trainingrun.inputs import Taken
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.requests import retry, stop
+from modelops.controllers.trainingrun.sweep.identity import outcome_holds
+from modelops.controllers.trainingrun.sweep.plan import Sweeping
 from modelops.machinery.conditions import timestamp
 
 
@@ -25,6 +27,8 @@ class Case:
     """That attempt's number."""
     stop: str | None = None
     """Why the run is to be stopped, where that is asked for and not done yet."""
+    sweeping: Sweeping | None = None
+    """The trials that the run has made."""
 
     @property
     def job(self) -> JobState | None:
@@ -32,7 +36,7 @@ class Case:
         return next((job for job in self.seen.jobs if job.key.name == self.job_name), None)
 
 
-def case_of(seen: Observation, taken: Taken) -> Case:
+def case_of(seen: Observation, taken: Taken, sweeping: Sweeping | None = None) -> Case:
     """The status starts anew when the key does. The last version stays named until the next one is there."""
     run, old = seen.run, seen.run.status
     again, halt = retry(run), stop(run)
@@ -46,7 +50,7 @@ def case_of(seen: Observation, taken: Taken) -> Case:
         stop=halt.value,
         sweep=old.sweep if old.input_key == taken.key else None,
     )
-    case = Case(seen, taken, fresh, children.job_name(run, taken.key), 1, halt.value if halt.new else None)
+    case = Case(seen, taken, fresh, children.job_name(run, taken.key), 1, halt.value if halt.new else None, sweeping)
     return _continued(case, retried=again.new) if old.input_key == taken.key else case
 
 
@@ -59,6 +63,10 @@ def _continued(case: Case, *, retried: bool) -> Case:
     if old.outcome is not None and old.outcome.state == "Succeeded":
         done = {"outcome": old.outcome, "artifact": old.artifact, "metrics": old.metrics}
         return replace(case, status=status.model_copy(update=done))
+    if run.spec.sweep is not None:
+        # Its trials have the attempts.
+        held = {"outcome": old.outcome} if outcome_holds(run, case.taken) else {}
+        return replace(case, status=status.model_copy(update=held))
     last = old.failed_attempts[-1].number if old.failed_attempts else 0
     names = {number: children.job_name(run, case.taken.key, number) for number in (last, last + 1)}
     if old.job is not None and old.job not in names.values():

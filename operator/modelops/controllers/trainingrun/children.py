@@ -14,6 +14,7 @@ from modelops.controllers.trainingrun.inputs import Taken
 from modelops.controllers.trainingrun.outcome import COURIER, FETCH, TRAINER
 from modelops.controllers.trainingrun.pod import pod_spec
 from modelops.controllers.trainingrun.revision import revision
+from modelops.controllers.trainingrun.sweep.result import parameters_of
 from modelops.lineage.digests import sha256_of, short
 from modelops.machinery.resources import MANAGED_BY, MANAGER, Body
 from modelops.machinery.settings import Settings
@@ -96,11 +97,12 @@ def model_version(run: TrainingRun, taken: Taken, status: TrainingRunStatus) -> 
             training_run=OriginRun(name=run.metadata.name, uid=run.metadata.uid, input_key=taken.key),
             datasets=datasets,
             image=artifact.image or None,
-            parameters=run.spec.parameters,
+            parameters=parameters_of(run, status),
             metrics=status.metrics,
             revision=revision(run),
             packages=artifact.packages,
             history=artifact.history,
+            sweep=run.metadata.name if run.spec.sweep is not None else None,
         ),
         gates=output.version_template.gates,
         approval=output.version_template.approval,

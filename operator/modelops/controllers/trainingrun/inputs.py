@@ -8,9 +8,10 @@ from modelops.api.modelversion import OriginDataset
 from modelops.api.trainingrun import DatasetInput, TrainingRun
 from modelops.api.trainingrun_status import Inputs
 from modelops.controllers.trainingrun.observe import Observation
-from modelops.controllers.trainingrun.pinning import pinned_by_sweep
 from modelops.controllers.trainingrun.renewal import renewal, trains_each_time
 from modelops.controllers.trainingrun.schedule import next_due
+from modelops.controllers.trainingrun.sweep.key import decides
+from modelops.controllers.trainingrun.sweep.pinning import pinned_by_parent
 from modelops.lineage.input_key import Components
 
 
@@ -98,7 +99,7 @@ def components_of(
         env=[variable.wire() for variable in trainer.env],
         parameters=dict(run.spec.parameters),
         workers=run.spec.workers.wire(),
-        sweep=run.spec.sweep.wire() if run.spec.sweep is not None else {},
+        sweep=decides(run.spec.sweep),
         nonce=run.spec.cache.nonce,
         occurrence=occurrence or "",
         references=references,
@@ -106,7 +107,7 @@ def components_of(
 
 
 def _pinned(seen: Observation) -> list[OriginDataset] | Missing:
-    given = pinned_by_sweep(seen.run)
+    given = pinned_by_parent(seen.run)
     if given is not None:
         return given
     pinned: list[OriginDataset] = []

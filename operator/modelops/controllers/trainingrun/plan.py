@@ -18,6 +18,10 @@ from modelops.controllers.trainingrun.progress import created, progress
 from modelops.controllers.trainingrun.progress_polling import worth_telling
 from modelops.controllers.trainingrun.reproducible import reproducible
 from modelops.controllers.trainingrun.retrying import Verdict
+from modelops.controllers.trainingrun.sweep.plan import Sweeping
+from modelops.controllers.trainingrun.sweep.plan import plan as plan_sweep
+from modelops.controllers.trainingrun.sweep.result import taken_over
+from modelops.controllers.trainingrun.sweep.tidying import tidied
 from modelops.lineage.input_key import difference
 from modelops.machinery.conditions import (
     READY,
@@ -38,14 +42,27 @@ _REFERENCE_AGAIN = timedelta(seconds=30)
 _SHORTLY = timedelta(seconds=2)
 
 
-def plan(seen: Observation) -> Plan:
+def plan(seen: Observation, sweeping: Sweeping | None = None) -> Plan:
     """Decide what a TrainingRun needs now. Pure. Raises Stalled."""
     taken = wanted(seen)
     if isinstance(taken, Missing):
         return _waiting(seen, taken)
-    case = case_of(seen, taken)
-    steps = (_succeeded, _failed, _stopped, _other_jobs_first, _cached, _backing_off, _to_start, _running, _ended)
+    case = case_of(seen, taken, sweeping)
+    steps = (
+        _succeeded,
+        _failed,
+        _stopped,
+        _other_jobs_first,
+        _cached,
+        _searching,
+        _backing_off,
+        _to_start,
+        _running,
+        _ended,
+    )
     decision = first_answer(case, steps)
+    if sweeping is not None:
+        decision = tidied(decision, sweeping)
     return replace(decision, again_in=_sooner(decision.again_in, taken.again_in))
 
 
@@ -108,6 +125,8 @@ def _stopped(case: Case) -> Plan | None:
     if case.stop is None:
         return None
     result = _outcome(case, "Stopped", "Stopped", f"stopped: {case.stop}")
+    if case.seen.run.spec.sweep is not None:
+        return _failed(replace(case, status=case.status.model_copy(update={"outcome": result})))
     halted = retrying.halted_attempt(case.attempt, case.job, result.message, case.seen.now)
     stopped = case.status.model_copy(
         update={
@@ -141,15 +160,30 @@ def _cached(case: Case) -> Plan | None:
     if result is None:
         return None
     message = f"taken from {result.source}, nothing was trained"
+    sweep = case.seen.run.spec.sweep
     hit = case.status.model_copy(
         update={
             "cache": CacheResult(result="Hit", reason=f"{result.source} has the same inputs"),
             "outcome": _outcome(case, "Succeeded", CACHE_HIT, message),
             "artifact": result.artifact,
             "metrics": result.metrics,
+            "sweep": taken_over(sweep, result.made_by, result.parameters, result.metrics) if sweep else None,
         }
     )
     return _succeeded(replace(case, status=hit))
+
+
+def _searching(case: Case) -> Plan | None:
+    """A sweep trains by its trials. What follows from how it ended is as for every run."""
+    if case.sweeping is None or case.seen.run.spec.sweep is None:
+        return None
+    cache = case.status.cache or CacheResult(result="Miss", reason=_why_missed(case))
+    decision = plan_sweep(case.sweeping, case.status.model_copy(update={"cache": cache}))
+    assert isinstance(decision.status, TrainingRunStatus)
+    if decision.status.outcome is None:
+        return replace(decision, conditions=_conditions(case, *decision.conditions))
+    ended = replace(case, status=decision.status)
+    return _succeeded(ended) or _failed(ended)
 
 
 def _backing_off(case: Case) -> Plan | None:

@@ -8,6 +8,7 @@ from modelops.controllers.trainingrun.observe import observe, siblings_with, ver
 from modelops.controllers.trainingrun.plan import plan
 from modelops.controllers.trainingrun.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.references import read_references
+from modelops.controllers.trainingrun.sweep.observe import observe as observe_sweep
 from modelops.machinery.controller import World
 from modelops.machinery.plan import Plan
 
@@ -18,10 +19,11 @@ async def decide(run: TrainingRun, world: World, poller: ProgressPoller) -> Plan
     if takes_anew(seen):
         seen = replace(seen, references=await read_references(run, world))
     inputs = wanted(seen)
-    if isinstance(inputs, Taken):
-        seen = replace(
-            seen,
-            versions=versions_made_for(inputs.key, run, world),
-            siblings=siblings_with(inputs.key, run, world),
-        )
-    return plan(seen)
+    if not isinstance(inputs, Taken):
+        return plan(seen)
+    seen = replace(
+        seen,
+        versions=versions_made_for(inputs.key, run, world),
+        siblings=siblings_with(inputs.key, run, world),
+    )
+    return plan(seen, await observe_sweep(run, inputs, world))

@@ -15,9 +15,9 @@ from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import Outcome, TrainingRunStatus
 from modelops.api.types import StringMap
 from modelops.controllers.trainingrun.inputs import Taken
+from modelops.controllers.trainingrun.requests import STOP
 from modelops.controllers.trainingrun.sweep import children
 from modelops.controllers.trainingrun.sweep.child import Child
-from modelops.controllers.trainingrun.sweep.marks import STOP
 from modelops.controllers.trainingrun.sweep.stopping import why_stopped
 from modelops.controllers.trainingrun.sweep.trials import Attempted, attempted, best, reached, table_of, total
 from modelops.machinery.conditions import Wanted, in_progress, stalled, timestamp
