@@ -4,7 +4,9 @@ A report holds digests, counts and verdicts, never data beyond the first ten vio
 the work did not succeed; the exit code then says whether trying again can help.
 """
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, FiniteFloat
 
 from modelops.api.base import Model
 from modelops.api.checks import CheckResult
@@ -90,11 +92,15 @@ class FetchReport(Model):
     failure: Failure | None = None
 
 
-class ProgressPoint(Model):
-    """One line of the trainer's metrics.jsonl."""
+Step = Annotated[int, Field(ge=0, le=2**53)]
+"""Of at most what a float holds exactly: JSON's numbers are floats elsewhere."""
 
-    step: int
-    metrics: dict[str, float] = Field(default_factory=dict)
+
+class ProgressPoint(Model):
+    """One step of the trainer: the lines of its metrics.jsonl that have this step, taken together."""
+
+    step: Step
+    metrics: dict[str, FiniteFloat] = Field(default_factory=dict)
 
 
 class ProgressReport(Model):
@@ -102,10 +108,11 @@ class ProgressReport(Model):
 
     last: ProgressPoint | None = None
     """None: nothing was written yet."""
-    total_steps: int | None = None
+    total_steps: Annotated[int, Field(ge=1, le=2**53)] | None = None
     started_at: str | None = None
-    """When the first line was seen."""
+    """When the first line was seen, in ISO 8601."""
     updated_at: str | None = None
     """When the last line was seen."""
-    points: list[ProgressPoint] = Field(default_factory=list)
-    """At most 32 of all lines, evenly spread, the first and the last among them."""
+    points: Annotated[list[ProgressPoint], Field(max_length=32)] = Field(default_factory=list)
+    """At most 32 of all steps, evenly spread, the first and the last among them. A metric that not every step has is
+    shown at the point that follows it."""
