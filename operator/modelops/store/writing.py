@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,23 +16,39 @@ MULTIPART_BYTES = 64 << 20
 _MOST_PARTS = 10_000
 
 
+class ContentChanged(Exception):
+    """A file is not what it was when its SHA-256 was taken. Nothing is written."""
+
+
 def put_once(
-    client: S3Client, bucket: str, key: str, content: bytes | Path, *, part_bytes: int = MULTIPART_BYTES
+    client: S3Client,
+    bucket: str,
+    key: str,
+    content: bytes | Path,
+    *,
+    part_bytes: int = MULTIPART_BYTES,
+    sha256: str | None = None,
+    before_part: Callable[[], object] = lambda: None,
 ) -> bool:
     """Write `content`, bytes or a file, at `key` unless something is there. True when written, False when not.
 
-    Memory: one part. Raises S3Problem; a failed upload in parts is given up, so that it leaves nothing behind.
+    `sha256`: what the bytes sent must have, in hex. `before_part` may raise to give the upload up.
+    Memory: one part. Raises S3Problem and ContentChanged; an upload in parts that is not completed is given up, so that
+    it leaves nothing behind.
     """
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
     try:
         with told_apart(client, bucket, key):
             if size <= part_bytes:
+                before_part()
                 body = content if isinstance(content, bytes) else content.read_bytes()
+                _check(key, sha256, hashlib.sha256(body))
                 client.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*", ContentMD5=_md5(body))
             elif _exists(client, bucket, key):
                 return False  # Saves the upload. Two at once still meet at its completion, which decides.
             else:
-                _put_in_parts(client, bucket, key, content, max(part_bytes, -(-size // _MOST_PARTS)))
+                parts = _parts(content, max(part_bytes, -(-size // _MOST_PARTS)))
+                _put_in_parts(client, bucket, key, parts, sha256, before_part)
         return True
     except S3Problem as problem:
         if not isinstance(problem.__cause__, ClientError):
@@ -48,22 +64,35 @@ def put_once(
         raise
 
 
-def _put_in_parts(client: S3Client, bucket: str, key: str, content: bytes | Path, part_bytes: int) -> None:
+def _put_in_parts(
+    client: S3Client,
+    bucket: str,
+    key: str,
+    content: Iterator[bytes],
+    sha256: str | None,
+    before_part: Callable[[], object],
+) -> None:
     upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
     name = {"Bucket": bucket, "Key": key, "UploadId": upload}
+    digest = hashlib.sha256()
+    parts = []
     try:
-        parts = [
-            {
-                "PartNumber": number,
-                "ETag": client.upload_part(**name, PartNumber=number, Body=part, ContentMD5=_md5(part))["ETag"],
-            }
-            for number, part in enumerate(_parts(content, part_bytes), start=1)
-        ]
+        for number, part in enumerate(content, start=1):
+            before_part()
+            digest.update(part)
+            tag = client.upload_part(**name, PartNumber=number, Body=part, ContentMD5=_md5(part))["ETag"]
+            parts.append({"PartNumber": number, "ETag": tag})
+        _check(key, sha256, digest)
         client.complete_multipart_upload(**name, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
     except BaseException:
         with suppress(Exception):
             client.abort_multipart_upload(**name)
         raise
+
+
+def _check(key: str, expected: str | None, found: "hashlib._Hash") -> None:
+    if expected is not None and found.hexdigest() != expected:
+        raise ContentChanged(f"what was to be written at {key} changed while it was read")
 
 
 def _parts(content: bytes | Path, part_bytes: int) -> Iterator[bytes]:
