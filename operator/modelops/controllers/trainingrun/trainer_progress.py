@@ -1,0 +1,70 @@
+"""What a courier's report of the trainer's progress means for the status. Pure."""
+
+from datetime import UTC, datetime, timedelta
+
+from modelops.api.pace import ends_at, ratio
+from modelops.api.reports import ProgressReport
+from modelops.api.trainingrun_status import Progress, TracePoint
+from modelops.machinery.conditions import timestamp
+
+WRITE_EVERY = timedelta(seconds=15)
+"""A run's progress is written no more often: every write goes to etcd, and to all who watch."""
+_MOST_METRICS = 20
+_LONGEST_NAME = 64
+_MINUTE = timedelta(minutes=1)
+
+
+def progress_status(report: ProgressReport, now: datetime, objective: str | None = None) -> Progress | None:
+    """How far the trainer is; None where it has not said anything yet. `objective`: the metric whose trace is kept.
+
+    Whatever a report says, what comes of it can be written.
+    """
+    if report.last is None:
+        return None
+    done = ratio(report)
+    return Progress(
+        step=report.last.step,
+        total_steps=report.total_steps,
+        percent=int(done * 100) if done is not None else None,
+        ends_at=_end(report, now),
+        metrics=_metrics(report.last.metrics, objective),
+        trace=[
+            TracePoint(step=point.step, value=point.metrics[objective])
+            for point in report.points
+            if objective in point.metrics
+        ]
+        if objective is not None
+        else [],
+    )
+
+
+def worth_writing(shown: Progress | None, new: Progress | None, written_at: datetime | None, now: datetime) -> bool:
+    """Whether the status shall have `new` in the place of `shown`, which was written at `written_at` (None: unknown).
+
+    A guess of the end that moved is no news as long as the trainer has not.
+    """
+    if new is None or (shown is not None and _news(shown) == _news(new)):
+        return False
+    return written_at is None or now - written_at >= WRITE_EVERY
+
+
+def _news(progress: Progress) -> Progress:
+    return progress.model_copy(update={"ends_at": None})
+
+
+def _end(report: ProgressReport, now: datetime) -> str | None:
+    """Up to the minute, so that it stays the same from one report to the next; none where it has passed already."""
+    end = ends_at(report)
+    if end is None or end < now:
+        return None
+    try:
+        full = end.astimezone(UTC).replace(second=0, microsecond=0)
+        return timestamp(full if full == end else full + _MINUTE)
+    except OverflowError:
+        return None
+
+
+def _metrics(metrics: dict[str, float], objective: str | None) -> dict[str, float]:
+    """The objective first, then as the trainer has them."""
+    names = sorted((name for name in metrics if 0 < len(name) <= _LONGEST_NAME), key=lambda name: name != objective)
+    return {name: metrics[name] for name in names[:_MOST_METRICS]}
