@@ -1,19 +1,31 @@
 """SageMaker's container contract: what a training image finds below /opt/ml/input/config. Pure, but for `write`."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modelops.worker.outcome import Failed
+
 
 def config_files(
-    hyperparameters: Mapping[str, str], channels: Iterable[str], content_type: Mapping[str, str]
+    hyperparameters: Mapping[str, str],
+    channels: Iterable[str],
+    content_type: Mapping[str, str],
+    hosts: Sequence[str],
+    rank: int,
 ) -> dict[str, Any]:
-    """The three files by name. All hyperparameters are strings, as SageMaker's are."""
+    """The three files by name. All hyperparameters are strings, as SageMaker's are. Raises Failed(InvalidTask)."""
+    if rank >= len(hosts):
+        raise Failed("InvalidTask", f"this is worker {rank} of {len(hosts)}, counted from 0: it has no host name")
     return {
         "hyperparameters.json": dict(hyperparameters),
         "inputdataconfig.json": {name: _channel(content_type.get(name)) for name in channels},
-        "resourceconfig.json": {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"},
+        "resourceconfig.json": {
+            "current_host": hosts[rank],
+            "hosts": list(hosts),
+            "network_interface_name": "eth0",
+        },
     }
 
 
