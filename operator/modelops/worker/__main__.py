@@ -18,6 +18,7 @@ from modelops.api.tasks import TASK_VARIABLE, CourierTask, FetchModelTask, Fetch
 from modelops.store.errors import S3Problem
 from modelops.worker import reporting
 from modelops.worker.outcome import EXIT_DONE, Failed, failed_by
+from modelops.worker.stopping import Terminated
 
 _log = logging.getLogger("modelops.worker")
 
@@ -35,10 +36,6 @@ _COMMANDS = {
     "courier": _Command("courier", CourierTask, CourierReport),
     "fetch-model": _Command("fetch_model", FetchModelTask, FetchReport),
 }
-
-
-class _Terminated(BaseException):
-    """SIGTERM came. Not an Exception, so that no retry takes it for one."""
 
 
 def main(arguments: list[str]) -> int:
@@ -70,7 +67,7 @@ def _outcome(command: _Command) -> tuple[Model, int]:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return _failure(command, Failed("InvalidTask", f"{TASK_VARIABLE}: {where or 'the document'}: {first['msg']}"))
-    except _Terminated:
+    except Terminated:
         return _failure(command, Failed("Terminated", "the worker was told to stop before it was done", retry=True))
     except Exception as error:
         traceback.print_exc()
@@ -89,7 +86,7 @@ def _failure(command: _Command, failed: Failed) -> tuple[Model, int]:
 def _terminate(*_: object) -> NoReturn:
     # Once is enough: a second signal must not interrupt the report.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _Terminated
+    raise Terminated
 
 
 if __name__ == "__main__":

@@ -1,74 +1,109 @@
-"""courier: wait for the trainer beside it, publish the model it wrote, and report."""
+"""courier: watch over the trainer beside it, keep its checkpoints, publish the model it wrote, and report."""
 
 import logging
-from time import monotonic
+import time
+from functools import partial
 
-from modelops.api.reports import Artifact, CourierReport
+from modelops.api.reports import CourierReport
 from modelops.api.tasks import CourierTask
-from modelops.lineage.digests import ArtifactFile
-from modelops.store.client import S3Client
-from modelops.store.errors import Reason, S3Problem
-from modelops.store.places import Location, model_of
-from modelops.store.writing import put_once
-from modelops.worker import paths, trainer
-from modelops.worker.artifact import digest_of, files_of
+from modelops.store.errors import S3Problem
+from modelops.store.places import Location, history_of, packages_of
+from modelops.worker import checkpoints, paths, trainer
+from modelops.worker.artifact import files_of
+from modelops.worker.checkpoint_keeper import Keeper, Trainer
+from modelops.worker.checkpoint_manifests import RankPlace
+from modelops.worker.keeping import Keeping
 from modelops.worker.metrics import read_metrics
 from modelops.worker.outcome import Failed
-from modelops.worker.parallel import each
 from modelops.worker.patience import patiently
+from modelops.worker.publishing import publish
+from modelops.worker.rank import own_rank
+from modelops.worker.records import MOST_HISTORY_BYTES, MOST_PACKAGES_BYTES, keep_record
+from modelops.worker.stopping import Stop, Terminated
 from modelops.worker.stores import client_of
+from modelops.worker.tailing import Tail
+from modelops.worker.telling import telling
 
-_A_PERSON_CAN_MEND = (Reason.ACCESS_DENIED, Reason.NO_SUCH_BUCKET, Reason.INVALID_CREDENTIALS, Reason.CLOCK_SKEWED)
-_UPLOADS = 4
+_LAST_CHECKPOINTS_SECONDS = 300.0
+_AFTERWARDS_SECONDS = 60.0
+"""For what is done once the model is safe, each: it must not hold up the run's success for long."""
 _log = logging.getLogger(__name__)
 
 
 def run(task: CourierTask) -> CourierReport:
-    """Do the task. Raises Failed."""
+    """Do the task. Raises Failed and Terminated."""
     state = paths.shared() / "state"
-    _log.info("waiting for the trainer")
-    trainer.wait_for_end(state)
-    code = trainer.exit_code(state)
-    _log.info("the trainer ended with %s", "no exit code" if code is None else f"exit code {code}")
-    trainer.check_end(code, paths.ml() / "output" / "failure")
+    rank = own_rank()
+    place = checkpoints.place_of(task.checkpoints)
+    connect = partial(client_of, task.store)
+    keeper = Keeper(checkpoints.directory(), RankPlace(place, rank), connect, checkpoints.remembered())
+    tail = Tail(paths.ml() / "output" / "metrics.jsonl")
+    with Stop(task.stop_seconds) as stop, telling(tail), Keeping(keeper) as keeping:
+        _log.info("waiting for the trainer")
+        ended = trainer.wait_for_end(state, stop)
+        stopped = stop.wished
+        code = trainer.exit_code(state)
+        _log.info("the trainer %s", f"ended with {_words(code)}" if ended else "is waited for no longer")
+        if stopped or code != 0 or rank > 0:
+            complete = ended and not trainer.was_killed(code)
+            _keep_once_more(keeping, Trainer.ENDED if complete else Trainer.MAY_WRITE, stop)
+        if stopped:
+            # Also where it exited with 0: a trainer that was told to stop has not written its model for that.
+            raise Terminated
+        trainer.check_end(code, paths.ml() / "output" / "failure")
+        if rank > 0:
+            return CourierReport()
+        keeping.abandon()
+        report = _published(task)
+        try:
+            report = _with_records(report, task)
+            _delete_checkpoints(place, task, keeping, stop)
+        except Terminated:
+            _log.info("told to stop, after the model was published")
+        return report
 
+
+def _keep_once_more(keeping: Keeping, what: Trainer, stop: Stop) -> None:
+    deadline = time.monotonic() + _LAST_CHECKPOINTS_SECONDS
+    keeping.once_more(what, lambda: min(deadline - time.monotonic(), stop.left()))
+
+
+def _published(task: CourierTask) -> CourierReport:
     model = paths.ml() / "model"
     files = files_of(model) if model.is_dir() else []
     if not files:
         raise Failed("NoModelWritten", "the trainer exited with code 0 but wrote nothing to /opt/ml/model")
     metrics = read_metrics(paths.ml() / "output" / "metrics.json")
-    return CourierReport(artifact=_publish(files, task), metrics=metrics)
+    return CourierReport(artifact=publish(files, task.store, task.publish_timeout_seconds), metrics=metrics)
 
 
-def _publish(files: list[ArtifactFile], task: CourierTask) -> Artifact:
-    """Training is paid for: everything that could be mended while we wait is waited for."""
-    digest = digest_of(files)
-    to = model_of(task.store, digest)
+def _with_records(report: CourierReport, task: CourierTask) -> CourierReport:
+    """With what else the trainer left. A model is not lost for the lack of it."""
+    output = paths.ml() / "output"
+    records = {}
+    for field, name, place, most_bytes in (
+        ("history", "metrics.jsonl", history_of, MOST_HISTORY_BYTES),
+        ("packages", "packages.txt", packages_of, MOST_PACKAGES_BYTES),
+    ):
+        try:
+            records[field] = keep_record(output / name, task.store, place, most_bytes, _AFTERWARDS_SECONDS)
+        except OSError as error:
+            _log.warning("%s is not kept: %s", name, error)
+    return report.model_copy(update=records)
+
+
+def _delete_checkpoints(place: Location, task: CourierTask, keeping: Keeping, stop: Stop) -> None:
+    """They have served their purpose. What cannot be deleted now stays behind, and costs only space."""
+    deadline = time.monotonic() + _AFTERWARDS_SECONDS
+    keeping.has_ended(lambda: min(deadline - time.monotonic(), stop.left()))
     try:
         client = client_of(task.store)
-        upload = _Upload(client, to, task.publish_timeout_seconds)
-        for file, written in zip(files, each(files, upload, threads=_UPLOADS, ahead=2 * _UPLOADS), strict=True):
-            _log.info("%s: %s", file.path, "published" if written else "is there already")
+        count = patiently(lambda: checkpoints.delete_all(client, place), seconds=_AFTERWARDS_SECONDS)
+        if count:
+            _log.info("%d objects of checkpoints deleted", count)
     except S3Problem as problem:
-        raise Failed(
-            "PublishFailed",
-            f"the model could not be published within {task.publish_timeout_seconds:.0f} s: {problem.message}",
-            retry=True,
-        ) from problem
-    return Artifact(uri=to.uri, digest=digest, bytes=sum(file.size for file in files), files=len(files))
+        _log.warning("checkpoints stay behind at %s: %s", place.uri, problem.message)
 
 
-class _Upload:
-    """Uploads one file after another within one deadline for all of them."""
-
-    def __init__(self, client: S3Client, to: Location, seconds: float) -> None:
-        self._client, self._to = client, to
-        self._deadline = monotonic() + seconds
-
-    def __call__(self, file: ArtifactFile) -> bool:
-        source = paths.ml() / "model" / file.path
-        return patiently(
-            lambda: put_once(self._client, self._to.bucket, self._to.key + file.path, source),
-            seconds=self._deadline - monotonic(),
-            worth=lambda problem: problem.transient or problem.reason in _A_PERSON_CAN_MEND,
-        )
+def _words(code: int | None) -> str:
+    return "no exit code" if code is None else f"exit code {code}"

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from modelops.api.base import Model
-from modelops.api.reports import MAX_BYTES, Failure, SnapshotReport
+from modelops.api.reports import MAX_BYTES, CourierReport, Failure, SnapshotReport
 
 REPORT_VARIABLE = "MODELOPS_REPORT"
 _TERMINATION_LOG = "/dev/termination-log"
@@ -21,8 +21,8 @@ def write(report: Model) -> None:
 def fitted(report: Model, limit: int = MAX_BYTES) -> bytes:
     """The report in at most `limit` bytes. Pure.
 
-    All examples but the first go first, then pinned objects, then the end of the failure's message, then the last
-    example; counts, digests, metrics and results of checks never.
+    All examples but the first go first, then pinned objects, or where records were put, then the end of the failure's
+    message, then the last example; counts, digests, metrics and results of checks never.
     """
     while len(content := _encoded(report)) > limit:
         shorter = _shortened(report)
@@ -43,6 +43,10 @@ def _shortened(report: Model) -> Model | None:
             return report.model_copy(update={"violations": fewer})
         if report.object_versions:
             return report.model_copy(update={"object_versions": report.object_versions[:-1]})
+    if isinstance(report, CourierReport):
+        for field in ("packages", "history"):
+            if getattr(report, field) is not None:
+                return report.model_copy(update={field: None})
     failure: Failure | None = getattr(report, "failure", None)
     if failure is not None and len(failure.message) > _SHORTEST_MESSAGE:
         kept = failure.message[: max(_SHORTEST_MESSAGE - 2, len(failure.message) * 3 // 4)]

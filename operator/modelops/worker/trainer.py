@@ -6,21 +6,30 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelops.worker.outcome import Failed
+from modelops.worker.stopping import Stop
 
 _POLL_SECONDS = 0.2
 _FAILURE_TEXT_CHARACTERS = 1000
 _KILLED = 128 + 9
 
 
-def wait_for_end(state: Path, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Wait until the trainer has started, then until its supervisor is gone. A signal handler ends it by raising."""
+def wait_for_end(state: Path, stop: Stop, sleep: Callable[[float], None] = time.sleep) -> bool:
+    """Wait until the trainer has started, then until its supervisor is gone. True once it is.
+
+    False where a stop is wished: at once before the trainer's start, else when its time to end is over.
+    """
     while not (state / "started").exists():
+        if stop.wished:
+            return False
         sleep(_POLL_SECONDS)
     # Without blocking: a pipe whose writer is gone already would otherwise be waited for until another one comes.
     pipe = os.open(state / "alive", os.O_RDONLY | os.O_NONBLOCK)
     try:
         while _has_writer(pipe):
+            if stop.waits_no_longer:
+                return False
             sleep(_POLL_SECONDS)
+        return True
     finally:
         os.close(pipe)
 
@@ -31,6 +40,11 @@ def exit_code(state: Path) -> int | None:
         return int((state / "exit-code").read_text())
     except (FileNotFoundError, ValueError):
         return None
+
+
+def was_killed(code: int | None) -> bool:
+    """Whether it had no chance to finish what it was writing. A signal that it can catch is its own affair."""
+    return code is None or code == _KILLED
 
 
 def check_end(code: int | None, failure_file: Path) -> None:

@@ -115,6 +115,7 @@ def pod(s3: seaweed.Seaweed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "MODELOPS_ML_ROOT": str(tmp_path / "ml"),
         "MODELOPS_MODEL_DIR": str(tmp_path / "models"),
         "MODELOPS_CREDENTIALS_DIR": str(tmp_path / "credentials"),
+        "MODELOPS_PROGRESS_PORT": "0",
         "MODELOPS_REPORT": str(tmp_path / "report.json"),
         "MODELOPS_BUSYBOX": str(tools.find("busybox") or stand_in),
         "MODELOPS_TINI": str(tools.find("tini") or stand_in),

@@ -155,8 +155,13 @@ def fetch_task(pod, client, buckets, **more) -> dict:
         "manifest": report["manifest"],
         "source": pod.place(source, "in/"),
     }
-    task = {"store": pod.place(store, "ops"), "datasets": [dataset], "hyperparameters": {"depth": "4"}, **more}
-    return {**task, "checkpoints": f"s3://{store}/ops/checkpoints/"}
+    return {
+        "store": pod.place(store, "ops"),
+        "datasets": [dataset],
+        "hyperparameters": {"depth": "4"},
+        "checkpoints": f"s3://{store}/ops/runs/one/",
+        **more,
+    }
 
 
 def test_fetch_brings_the_pinned_data(pod, client, buckets):
@@ -213,9 +218,14 @@ def trained(pod, files: dict[str, bytes], metrics: str = "{}") -> None:
 MODEL = {"model.bin": b"weights" * 1000, "tokens/vocab.txt": b"a\nb\n", "empty": b""}
 
 
+def courier_task(pod, store: str, seconds: float = 30, **more) -> dict:
+    place = pod.place(store, "ops")
+    return {"store": place, "publishTimeoutSeconds": seconds, "checkpoints": f"s3://{store}/ops/runs/one/", **more}
+
+
 def published(pod, store: str) -> dict:
     trained(pod, MODEL, '{"accuracy": 0.9}')
-    done = pod.run("courier", {"store": pod.place(store, "ops"), "publishTimeoutSeconds": 30})
+    done = pod.run("courier", courier_task(pod, store))
     assert done.exit_code == 0, done.output
     return done.report
 
@@ -274,7 +284,7 @@ def test_publishing_waits_for_a_person(pod, client):
     bucket = "made-late"
     timer = threading.Timer(1.0, lambda: client.create_bucket(Bucket=bucket))
     timer.start()
-    done = pod.run("courier", {"store": pod.place(bucket), "publishTimeoutSeconds": 30})
+    done = pod.run("courier", courier_task(pod, bucket))
     assert done.exit_code == 0, done.output
     assert "there is no such bucket" in done.output
 
@@ -283,7 +293,7 @@ def test_publishing_gives_up(pod):
     """After its timeout the courier says what kept it."""
     trained(pod, MODEL)
     began = time.monotonic()
-    done = pod.run("courier", {"store": pod.place("never-made"), "publishTimeoutSeconds": 1})
+    done = pod.run("courier", courier_task(pod, "never-made", 1))
     assert (done.exit_code, done.report["failure"]["reason"]) == (1, "PublishFailed")
     assert "there is no such bucket" in done.report["failure"]["message"]
     assert time.monotonic() - began < 15

@@ -42,14 +42,16 @@ def test_snapshot_reports_fit(examples, objects, message, results):
     assert read.checks == results
 
 
-@given(st.dictionaries(TEXT, st.floats(), max_size=60), TEXT)
-def test_metrics_are_kept_whole_or_refused(metrics, message):
+@given(st.dictionaries(TEXT, st.floats(), max_size=60), TEXT, st.none() | st.just("s3://" + "b" * 700))
+def test_metrics_are_kept_whole_or_refused(metrics, message, record):
     """A gate never sees a part of the metrics: either all of them fit the report or the run says InvalidMetrics."""
     try:
         kept = checked(metrics)
     except Failed:
         return
     artifact = Artifact(uri="s3://" + "b" * 600 + "/", digest="sha256:" + "0" * 64, bytes=1, files=1)
-    content = fitted(CourierReport(artifact=artifact, metrics=kept, failure=Failure(reason="R", message=message)))
+    failure = Failure(reason="R", message=message)
+    report = CourierReport(artifact=artifact, metrics=kept, packages=record, history=record, failure=failure)
+    content = fitted(report)
     assert len(content) <= 4096
     assert json.loads(content).get("metrics", {}) == kept

@@ -27,9 +27,9 @@ def supervise(pod, *command: str, tini: bool = False, **options) -> subprocess.P
     return pod.processes[-1]
 
 
-def courier(pod) -> subprocess.Popen:
+def courier(pod, **more) -> subprocess.Popen:
     place = {"bucket": "none", "endpoint": "http://127.0.0.1:9"}
-    task = json.dumps({"store": place, "publishTimeoutSeconds": 0})
+    task = json.dumps({"store": place, "publishTimeoutSeconds": 0, "checkpoints": "s3://none/runs/one/", **more})
     # The credentials are made up: nothing is ever sent.
     environment = os.environ | {
         "MODELOPS_TASK": task,
@@ -224,7 +224,9 @@ def test_bugs_and_bad_tasks_are_reported(pod, monkeypatch):
     assert report(pod).failure.message == "MODELOPS_TASK: store.bucket: Field required"
     # A supervisor that left no pipe is nothing that the worker foresees.
     (pod.shared / "state/started").mkdir(parents=True)
-    environment["MODELOPS_TASK"] = '{"store": {"bucket": "ml"}, "publishTimeoutSeconds": 1}'
+    environment["MODELOPS_TASK"] = (
+        '{"store": {"bucket": "ml"}, "publishTimeoutSeconds": 1, "checkpoints": "s3://ml/runs/one/"}'
+    )
     run = subprocess.run([PYTHON, "-m", "modelops.worker", "courier"], env=environment, capture_output=True)
     assert run.returncode == EXIT_RETRY
     assert report(pod).failure.reason == "WorkerError"

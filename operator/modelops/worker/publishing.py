@@ -1,0 +1,174 @@
+"""Publish a model: all of its files below its digest, or, where that fails, nothing that was not there before."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from modelops.api.reports import Artifact
+from modelops.api.tasks import S3Place
+from modelops.lineage.digests import ArtifactFile, Pinned
+from modelops.store.client import S3Client
+from modelops.store.errors import Reason, S3Problem
+from modelops.store.listing import list_current
+from modelops.store.places import model_of
+from modelops.store.removing import abort_uploads, remove
+from modelops.store.writing import put_once
+from modelops.worker import paths
+from modelops.worker.artifact import digest_of
+from modelops.worker.outcome import Failed
+from modelops.worker.parallel import each
+from modelops.worker.patience import patiently
+from modelops.worker.stopping import Terminated
+from modelops.worker.stores import client_of
+
+_A_PERSON_CAN_MEND = (Reason.ACCESS_DENIED, Reason.NO_SUCH_BUCKET, Reason.INVALID_CREDENTIALS, Reason.CLOCK_SKEWED)
+_UPLOADS = 4
+_CLEANING_SECONDS = 30.0
+_HASTY_CLEANING_SECONDS = 1.5
+_OTHERS_CLEAN_WITHIN_SECONDS = 3.0
+_log = logging.getLogger(__name__)
+
+
+def publish(files: Sequence[ArtifactFile], store: S3Place, seconds: float) -> Artifact:
+    """Publish the files of /opt/ml/model. Training is paid for: what could be mended in `seconds` is waited for.
+
+    Raises Failed(PublishFailed).
+    """
+    digest = digest_of(list(files))
+    to = model_of(store, digest)
+    try:
+        _Publication(files, client_of(store), to.bucket, to.key, time.monotonic() + seconds).run()
+    except S3Problem as problem:
+        message = f"the model could not be published within {seconds:.0f} s: {problem.message}"
+        raise Failed("PublishFailed", message, retry=True) from problem
+    return Artifact(uri=to.uri, digest=digest, bytes=sum(file.size for file in files), files=len(files))
+
+
+class _GivenUp(Exception):
+    """Another file could not be published, so this one need not be."""
+
+
+class _Publication:
+    """One try to publish an artifact. Another process may publish, or clean up after, the same one at the same time."""
+
+    def __init__(
+        self, files: Sequence[ArtifactFile], client: S3Client, bucket: str, prefix: str, deadline: float
+    ) -> None:
+        self._files = {file.path: file for file in files}
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+        self._deadline = deadline
+        self._written: set[str] = set()
+        self._over = threading.Event()
+        self._uploading = 0
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Until every file is there, by whomever. Raises S3Problem and Failed."""
+        try:
+            self._give_up_uploads()
+            self._publish()
+        except Terminated:
+            self._clean_up(_HASTY_CLEANING_SECONDS)
+            raise
+        except BaseException:
+            self._clean_up(_CLEANING_SECONDS)
+            raise
+
+    def _publish(self) -> None:
+        missing = self._missing()
+        shared = bool(missing) and len(missing) < len(self._files)
+        while missing:
+            for file, written in zip(missing, each(missing, self._upload, threads=_UPLOADS, ahead=8), strict=True):
+                _log.info("%s: %s", file.path, "published" if written else "is there already")
+                shared = shared or not written
+            missing = self._missing()
+            if not missing and shared:
+                # What another publisher wrote it may remove, should it fail now; nobody removes what is complete.
+                shared = False
+                time.sleep(_OTHERS_CLEAN_WITHIN_SECONDS)
+                missing = self._missing()
+
+    def _missing(self) -> list[ArtifactFile]:
+        """What is not there yet. Raises Failed where something is there that does not belong there."""
+        there = patiently(self._there, seconds=self._deadline - time.monotonic(), worth=self._worth_waiting)
+        for path, one in there.items():
+            file = self._files.get(path)
+            if file is None or file.size != one.size:
+                where = f"s3://{self._bucket}/{one.key}"
+                raise Failed("PublishFailed", f"{where} is not the model's, and nothing is overwritten; delete it")
+        return [file for path, file in self._files.items() if path not in there]
+
+    def _there(self) -> dict[str, Pinned]:
+        objects = list_current(self._client, self._bucket, self._prefix).objects
+        return {one.key.removeprefix(self._prefix): one for one in objects}
+
+    def _upload(self, file: ArtifactFile) -> bool:
+        with self._lock:
+            self._uploading += 1
+        try:
+            written = patiently(
+                lambda: put_once(
+                    self._client,
+                    self._bucket,
+                    self._prefix + file.path,
+                    paths.ml() / "model" / file.path,
+                    sha256=file.sha256,
+                    before_part=self._unless_over,
+                ),
+                seconds=self._deadline - time.monotonic(),
+                worth=self._worth_waiting,
+            )
+            if written:
+                self._written.add(file.path)
+            return written
+        finally:
+            with self._lock:
+                self._uploading -= 1
+
+    def _worth_waiting(self, problem: S3Problem) -> bool:
+        """That an upload is gone means that another publisher has begun, and given up what it took for left behind."""
+        known = problem.transient or problem.reason in (*_A_PERSON_CAN_MEND, Reason.NO_SUCH_KEY)
+        return known and not self._over.is_set()
+
+    def _unless_over(self) -> None:
+        if self._over.is_set():
+            raise _GivenUp
+
+    def _clean_up(self, seconds: float) -> None:
+        """In a thread, since a store that does not answer must not keep the report from being written."""
+        self._over.set()
+        deadline = time.monotonic() + seconds
+        thread = threading.Thread(target=self._remove_own, args=(deadline,), name="cleaning", daemon=True)
+        thread.start()
+        thread.join(seconds)
+
+    def _remove_own(self, deadline: float) -> None:
+        """At once, and again once the uploads under way have ended: there may be no time for both."""
+        under_way = self._uploading > 0
+        self._remove_what_is_there()
+        while self._uploading and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if under_way:
+            self._remove_what_is_there()
+
+    def _remove_what_is_there(self) -> None:
+        try:
+            there = self._there()
+            if self._files.keys() <= there.keys():
+                return  # Somebody has completed it.
+            for path in self._written & there.keys():
+                remove(self._client, self._bucket, there[path])
+                _log.info("%s: removed, since the model is not complete", path)
+        except S3Problem as problem:
+            _log.info("what was published of the model stays: %s", problem.message)
+        self._give_up_uploads()
+
+    def _give_up_uploads(self) -> None:
+        """Those that a killed attempt left in the middle."""
+        try:
+            abort_uploads(self._client, self._bucket, self._prefix)
+        except S3Problem as problem:
+            _log.info("uploads that were left in the middle stay: %s", problem.message)
