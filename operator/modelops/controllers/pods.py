@@ -61,6 +61,11 @@ class PodState:
         """When the first of its containers failed, as Kubernetes writes it; empty where none did."""
         return min((one.ended_at for one in self.containers.values() if one.exit_code and one.ended_at), default="")
 
+    def running(self, container: str) -> bool:
+        """Whether a container runs."""
+        state = self.containers.get(container)
+        return state is not None and state.running
+
     def report(self, container: str, kind: type[R]) -> R | None:
         """What a worker left as its termination message; None where there is nothing that can be read."""
         state = self.containers.get(container)

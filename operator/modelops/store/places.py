@@ -52,6 +52,8 @@ def model_of(store: S3Place, digest: str) -> Location:
 def checkpoints_of(store: S3Place, namespace: str, run: str, key: str) -> Location:
     """The prefix, with its slash, under which the checkpoints of a run for an input key are kept."""
     return below(store, f"checkpoints/{namespace}/{run}/{key}/")
+
+
 def history_of(store: S3Place, digest: str) -> Location:
     """Where every line of a trainer's metrics.jsonl is kept. Not beside the model: its listing is its digest."""
     return below(store, f"runs/history/sha256-{hex_of(digest)}.jsonl")

@@ -3,7 +3,7 @@
 from modelops.lineage.digests import Pinned
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Problem, told_apart
-from modelops.store.listing import NO_VERSION
+from modelops.store.pages import NO_VERSION
 
 
 def remove(client: S3Client, bucket: str, one: Pinned) -> None:

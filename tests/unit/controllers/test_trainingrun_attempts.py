@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.api.reports import EXIT_FINAL
+from modelops.api.reports import EXIT_FINAL, ProgressPoint, ProgressReport
 from modelops.api.trainingrun import Retries
 from modelops.api.trainingrun_status import Attempt, TrainingRunStatus
 from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun.plan import plan
+from modelops.controllers.trainingrun.progress_polling import POLL_EVERY
 from modelops.controllers.trainingrun.retrying import Verdict, next_start, verdict
 from modelops.machinery.conditions import moment
 from modelops.machinery.plan import Plan
@@ -187,6 +188,17 @@ def test_progress_is_kept_while_the_trainer_is_silent() -> None:
     told = status_of(plan(observe(status=status, jobs=(job(job_of(), pod(init=DONE, trainer=RUNNING)),)))).progress
     assert told is not None
     assert told.step == 3
+
+
+def test_progress_is_what_the_courier_told_last() -> None:
+    """Steps, metrics and the share that is done reach the status of a run that trains, and are looked at again."""
+    told = ProgressReport(last=ProgressPoint(step=5, metrics={"loss": 0.25}), total_steps=10)
+    trains = job(job_of(), pod(init=DONE, trainer=RUNNING, courier=RUNNING))
+    done = plan(observe(status=pinned(), jobs=(trains,), seen={"progress": told}))
+    progress = status_of(done).progress
+    assert progress is not None
+    assert (progress.step, progress.percent, progress.metrics) == (5, 50, {"loss": 0.25})
+    assert done.again_in == POLL_EVERY
 
 
 def test_times_are_the_job_controllers() -> None:

@@ -73,12 +73,14 @@ CASES = [
         observe(status=pinned(), jobs=(running(job_of()),)),
         "False Training",
         cache="Miss: before",
+        again_in=15,
     ),
     Case(
         "a Job whose status could not be written is taken up",
         observe(jobs=(running(job_of()),)),
         "False Training",
         cache="Miss: nothing in this namespace was made of these inputs",
+        again_in=15,
     ),
     Case(
         "a complete Job becomes a ModelVersion, and is kept for a while",
@@ -176,6 +178,7 @@ CASES = [
         observe(letter="b", status=pinned("a"), rerunOn=["DatasetChange"], jobs=(running(job_of("a")),)),
         "False Training",
         cache="Miss: before",
+        again_in=15,
     ),
     Case(
         "a changed spec ends the run that is under way, before the next one starts",

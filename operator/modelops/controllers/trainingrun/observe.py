@@ -8,6 +8,7 @@ from modelops.api.modelversion import ModelVersion
 from modelops.api.reports import ProgressReport
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.jobs import JobState, jobs_of
+from modelops.controllers.trainingrun.outcome import TRAINER
 from modelops.controllers.trainingrun.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.references import References
 from modelops.machinery.conditions import moment
@@ -61,8 +62,20 @@ async def observe(run: TrainingRun, world: World, poller: ProgressPoller) -> Obs
         jobs=jobs,
         services=frozenset(key.name for job in jobs for key in world.cache.find("owner", job.uid, kind=SERVICES.kind)),
         held_up=await _held_up(active, world) if active is not None else "",
-        progress=poller.progress(run, active, world) if active is not None else None,
+        progress=_progress(run, active, world, poller) if active is not None else None,
     )
+
+
+def _progress(run: TrainingRun, job: JobState, world: World, poller: ProgressPoller) -> ProgressReport | None:
+    """What the courier of the first rank told last. It is asked again in the background, which wakes the run."""
+    pod = job.pod
+    if pod is None or not pod.running(TRAINER):
+        return None
+    if len(poller) > 2 * world.cache.size(TrainingRun.__name__) + 100:
+        poller.keep_only(lambda key: world.cache.body(key) is not None)
+    key = Key(TrainingRun.__name__, run.metadata.namespace, run.metadata.name)
+    poller.start(key, run.metadata.uid, pod.uid, pod.address, world.wake)
+    return poller.last(run.metadata.uid, pod.uid)
 
 
 def versions_made_for(input_key: str, run: TrainingRun, world: World) -> tuple[ModelVersion, ...]:

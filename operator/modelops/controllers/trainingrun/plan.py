@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from modelops.api.trainingrun import CacheMode
-from modelops.api.trainingrun_status import CacheResult, Outcome, RunArtifact, TrainingRunStatus
+from modelops.api.trainingrun_status import CacheResult, Outcome, Progress, RunArtifact, TrainingRunStatus
 from modelops.api.types import length_of
 from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun import children, gang, retrying
@@ -15,13 +15,14 @@ from modelops.controllers.trainingrun.inputs import Missing, wanted
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.outcome import Failure, Lost, Success, never_started, outcome
 from modelops.controllers.trainingrun.progress import created, progress
-from modelops.controllers.trainingrun.progress_polling import worth_telling
 from modelops.controllers.trainingrun.reproducible import reproducible
 from modelops.controllers.trainingrun.retrying import Verdict
+from modelops.controllers.trainingrun.sweep.marks import OBJECTIVE
 from modelops.controllers.trainingrun.sweep.plan import Sweeping
 from modelops.controllers.trainingrun.sweep.plan import plan as plan_sweep
 from modelops.controllers.trainingrun.sweep.result import taken_over
 from modelops.controllers.trainingrun.sweep.tidying import tidied
+from modelops.controllers.trainingrun.trainer_progress import newer, progress_status
 from modelops.lineage.input_key import difference
 from modelops.machinery.conditions import (
     READY,
@@ -232,16 +233,23 @@ def _running(case: Case) -> Plan | None:
     if isinstance(end, Failure):
         # The Job goes once its end is in the status, and not before.
         return replace(_ended_badly(case, job, end), delete=(), again_in=_SHORTLY)
-    told = worth_telling(case.seen.progress, case.seen.run, case.seen.now)
-    status = _started(case, job).model_copy(update={"progress": told.progress or case.status.progress})
+    status = _started(case, job).model_copy(update={"progress": _told(case)})
     missing = gang.is_gang(case.seen.run) and gang.service_name(case.job_name) not in case.seen.services
     shown = progress(case.seen.run, job, case.seen.held_up)
     return Plan(
         apply=(gang.service(case.seen.run, case.job_name, job.uid),) if missing else (),
         status=status,
         conditions=_conditions(case, *shown.conditions),
-        again_in=_sooner(end, _sooner(shown.again_in, told.again_in)),
+        again_in=_sooner(end, shown.again_in),
     )
+
+
+def _told(case: Case) -> Progress | None:
+    """How far the trainer is. Of a trial of a sweep the objective's trace as well, which others are judged by."""
+    if case.seen.progress is None:
+        return case.status.progress
+    objective = case.seen.run.metadata.annotations.get(OBJECTIVE)
+    return newer(case.status.progress, progress_status(case.seen.progress, case.seen.now, objective))
 
 
 def _ended(case: Case) -> Plan:

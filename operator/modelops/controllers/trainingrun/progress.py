@@ -7,6 +7,7 @@ from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import PodState
 from modelops.controllers.trainingrun.outcome import TRAINER, why_failed
+from modelops.controllers.trainingrun.progress_polling import POLL_EVERY
 from modelops.machinery.conditions import Wanted, condition, in_progress, stalled
 
 _LOOK_AGAIN = timedelta(seconds=30)
@@ -37,7 +38,7 @@ def progress(run: TrainingRun, job: JobState, held_up: str) -> Shown:
     pod = job.pod
     if pod is None:
         return _without_pods(run, job, held_up)
-    return Shown(_with_pod(run, job, pod))
+    return Shown(_with_pod(run, job, pod), POLL_EVERY if pod.running(TRAINER) else None)
 
 
 def _queued(run: TrainingRun, words: str) -> tuple[Wanted, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import aiohttp
 from yarl import URL
@@ -14,7 +14,8 @@ from modelops.machinery import metrics
 from modelops.machinery.resources import Key
 
 POLL_EVERY = timedelta(seconds=15)
-"""How often a run's courier is asked at most: look at a run again after so long while its trainer runs."""
+"""How often a run's courier is asked at most, and so how often its status gets other progress: every write goes to etcd
+and to all who watch. A run whose trainer runs is looked at again after so long."""
 _AT_ONCE = 16
 _TIMEOUT_SECONDS = 2.0
 _MOST_BYTES = 1 << 20
@@ -31,7 +32,6 @@ class _Run:
     pod_uid: str = ""
     report: ProgressReport | None = None
     """That of the Pod."""
-    written_at: datetime | None = None
 
 
 class ProgressPoller:
@@ -72,16 +72,6 @@ class ProgressPoller:
                 wake(key)
 
         run.asking = asyncio.create_task(ask(), name=f"progress of {key}")
-
-    def wrote(self, run_uid: str, at: datetime) -> None:
-        """Remember when the run's status got other progress, so that it is not written too often."""
-        if run_uid in self._runs:
-            self._runs[run_uid].written_at = at
-
-    def written_at(self, run_uid: str) -> datetime | None:
-        """When that was; None where this replica has not done it."""
-        run = self._runs.get(run_uid)
-        return run.written_at if run is not None else None
 
     def keep_only(self, exists: Callable[[Key], bool]) -> None:
         """Forget runs that are gone."""

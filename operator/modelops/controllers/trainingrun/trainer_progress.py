@@ -7,8 +7,6 @@ from modelops.api.reports import ProgressReport
 from modelops.api.trainingrun_status import Progress, TracePoint
 from modelops.machinery.conditions import timestamp
 
-WRITE_EVERY = timedelta(seconds=15)
-"""A run's progress is written no more often: every write goes to etcd, and to all who watch."""
 _MOST_METRICS = 20
 _LONGEST_NAME = 64
 _MINUTE = timedelta(minutes=1)
@@ -38,14 +36,14 @@ def progress_status(report: ProgressReport, now: datetime, objective: str | None
     )
 
 
-def worth_writing(shown: Progress | None, new: Progress | None, written_at: datetime | None, now: datetime) -> bool:
-    """Whether the status shall have `new` in the place of `shown`, which was written at `written_at` (None: unknown).
+def newer(shown: Progress | None, told: Progress | None) -> Progress | None:
+    """What the status shall have: what is shown, unless the trainer has told something else since.
 
-    A guess of the end that moved is no news as long as the trainer has not.
+    A guess of the end that moved is no news as long as the trainer has not. How often there is any is up to the poller.
     """
-    if new is None or (shown is not None and _news(shown) == _news(new)):
-        return False
-    return written_at is None or now - written_at >= WRITE_EVERY
+    if told is None or (shown is not None and _news(shown) == _news(told)):
+        return shown
+    return told
 
 
 def _news(progress: Progress) -> Progress:
