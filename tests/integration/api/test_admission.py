@@ -56,6 +56,8 @@ class Refused:
     path: str
     value: Any
     says: tuple[str, ...] = field(default=())
+    beside: Body = field(default_factory=dict)
+    """What else the spec has."""
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.mistake}"
@@ -63,7 +65,8 @@ class Refused:
     @property
     def body(self) -> Body:
         """The bad object."""
-        return _with(_object(self.kind), {f"spec.{self.path}": self.value})
+        beside = {f"spec.{path}": value for path, value in self.beside.items()}
+        return _with(_object(self.kind), {f"spec.{self.path}": self.value, **beside})
 
 
 def _object(kind: str, name: str = "one") -> Body:
@@ -89,8 +92,12 @@ def _columns(*columns: Body) -> Body:
     return {"columns": list(columns)}
 
 
-def _dataset(mistake: str, path: str, value: Any, *says: str) -> Refused:
-    return Refused(mistake, "Dataset", path, value, says)
+def _dataset(mistake: str, path: str, value: Any, *says: str, beside: Body | None = None) -> Refused:
+    return Refused(mistake, "Dataset", path, value, says, beside or {})
+
+
+def _bias(metric: str) -> Body:
+    return {"column": "race", "bias": {"metric": metric, "max": 0.1}}
 
 
 def _run(mistake: str, path: str, value: Any, *says: str) -> Refused:
@@ -119,7 +126,32 @@ _DEPTH: Body = {"name": "depth", "type": "int", "min": 1, "max": 9}
 _KERNEL: Body = {"name": "kernel", "type": "categorical", "values": ["linear", "rbf"]}
 _BAD = [
     _dataset("no source", "source", _ABSENT, "spec.source: Required value"),
-    _dataset("a source of nothing", "source", {}, "spec.source.s3: Required value"),
+    _dataset("a source of nothing", "source", {}, "spec.source", "set exactly one of s3 and pvc"),
+    _dataset("two sources", "source.pvc", {"claimName": "data"}, "spec.source", "set exactly one of s3 and pvc"),
+    _dataset("a path out of the claim", "source", {"pvc": {"claimName": "data", "path": "a/../.."}},
+             "spec.source.pvc", "no . and no .."),
+    _dataset("an absolute path", "source", {"pvc": {"claimName": "data", "path": "/data"}},
+             "spec.source.pvc", "no slash"),
+    _dataset("a claim without a name", "source", {"pvc": {"path": "a"}}, "spec.source.pvc.claimName: Required value"),
+    _dataset("a negative probe", "probe.maxObjects", -1, "spec.probe.maxObjects"),
+    _dataset("a check of nothing", "checks", [{}], "spec.checks[0]", "set exactly one of"),
+    _dataset("a check of two things", "checks", [{"rows": {"min": 1}, "rowsChange": {"min": -0.1}}],
+             "spec.checks[0]", "set exactly one of"),
+    _dataset("a check without its column", "checks", [{"completeness": {"min": 0.9}}], "spec.checks[0]", "column goes"),
+    _dataset("a check with a column too many", "checks", [{"column": "a", "rows": {"min": 1}}],
+             "spec.checks[0]", "column goes"),
+    _dataset("a check without a bound", "checks", [{"rows": {}}], "spec.checks[0].rows", "needs a bound"),
+    _dataset("a share above one", "checks", [{"column": "a", "completeness": {"min": 2}}],
+             "spec.checks[0].completeness.min", "less than or equal to 1"),
+    _dataset("a drift that nothing keeps", "checks", [{"column": "a", "drift": {"max": 0}}],
+             "spec.checks[0].drift.max"),
+    _dataset("fresh within no time", "checks", [{"freshWithin": "0s"}], "spec.checks[0]", "at least 1s"),
+    _dataset("bias of what is not protected", "checks", [_bias("ClassImbalance")],
+             "needs its column in schema.protected"),
+    _dataset("bias against no label", "schema", {"protected": ["race"]}, "needs schema.label", beside={
+        "checks": [_bias("KLDivergence")]}),
+    _dataset("bias against no favourable label", "schema", {"protected": ["race"], "label": {"column": "y"}},
+             "needs schema.label.positive", beside={"checks": [_bias("DifferenceInProportionsOfLabels")]}),
     _dataset("no bucket", "source.s3.bucket", _ABSENT, "spec.source.s3.bucket: Required value"),
     _dataset("a bucket in capitals", "source.s3.bucket", "Data", "spec.source.s3.bucket", "should match"),
     _dataset("a bucket with an underscore", "source.s3.bucket", "my_data", "spec.source.s3.bucket", "should match"),
@@ -145,8 +177,6 @@ _BAD = [
     _dataset("an endless settle", "settle", "9" * 30 + "h", "settle"),
     _dataset("a suspend in words", "suspend", "yes", "spec.suspend", "must be of type boolean"),
     _dataset("an unknown format", "format.type", "xlsx", "spec.format.type: Unsupported value", '"csv"', '"parquet"'),
-    _dataset("a schema without columns", "schema", {}, "spec.schema.columns: Required value"),
-    _dataset("a schema of no column", "schema", _columns(), "spec.schema.columns", "at least 1 items"),
     _dataset("too many columns", "schema", _columns(*({"name": f"c{n}", "type": "number"} for n in range(257))),
              "spec.schema.columns: Too many"),
     _dataset("a column twice", "schema", _columns({"name": "a", "type": "number"}, {"name": "a", "type": "string"}),
@@ -238,6 +268,15 @@ _BAD = [
          "spec.output.versionTemplate.gates[0]", "a gate needs a bound: set min, max or both"),
     _run("an unknown approval", "output.versionTemplate.approval", "Never",
          "spec.output.versionTemplate.approval: Unsupported value", '"Automatic"', '"Manual"'),
+    _run("no workers", "workers.count", 0, "spec.workers.count", "greater than or equal to 1"),
+    _run("an unknown framework", "workers.framework", "mpi", "spec.workers.framework", '"torch"'),
+    _run("a queue in capitals", "queueName", "Team", "spec.queueName", "should match"),
+    _run("an interval for no change", "rerun.minInterval", "1h", "need rerunOn: [DatasetChange]"),
+    _run("a pause for no change", "rerun.debounce", "1m", "need rerunOn: [DatasetChange]"),
+    _run("a run in flight that is lost", "rerun.inFlight", "Drop", "spec.rerun.inFlight", '"Replace"'),
+    _run("a schedule too short", "rerun.schedule", "daily", "spec.rerun.schedule"),
+    _run("an unknown registration", "output.registration", "Sometimes", "spec.output.registration", '"Never"'),
+    _run("a time to live of no length", "ttlAfterFinished", "soon", "spec.ttlAfterFinished", "should match"),
     _run("a sweep of nothing", "sweep", _sweep(), "spec.sweep.parameters", "at least 1 items"),
     _run("a sweep without an objective", "sweep", {"parameters": [_RATE]}, "spec.sweep.objective: Required value"),
     _run("an unknown algorithm", "sweep", _sweep(_RATE, algorithm="bayes"), "spec.sweep.algorithm", '"tpe"'),
@@ -365,7 +404,7 @@ _UNKNOWN = [
     ("Dataset", "spec.source.s3.buket", "data"),
     ("Dataset", "spec.pod.runAsRoot", True),
     ("TrainingRun", "spec.trainer.cmd", ["train"]),
-    ("TrainingRun", "spec.retries.backoff", "1s"),
+    ("TrainingRun", "spec.retries.pause", "1s"),
     ("ModelVersion", "spec.artifact.sha256", "a"),
     ("ModelVersion", "spec.origin.imported.from", "a"),
     ("InferenceService", "spec.canary", {}),
@@ -401,7 +440,9 @@ _DEFAULTED: dict[str, Body] = {
         "interval": "5m",
         "settle": "30s",
         "suspend": False,
+        "probe": {"maxObjects": 10000},
         "format": {"type": "csv"},
+        "checks": [],
         "pod": _POD,
     },
     "TrainingRun": {
@@ -409,13 +450,17 @@ _DEFAULTED: dict[str, Body] = {
         "parameters": {},
         "trainer": {"image": "trainer:1", "command": ["train"], "args": [], "env": []},
         "pod": _POD,
-        "retries": {"limit": 0, "nonRetryableExitCodes": []},
+        "workers": {"count": 1, "framework": "plain", "processesPerWorker": 1},
+        "retries": {"limit": 0, "backoff": "10s", "nonRetryableExitCodes": []},
+        "ttlAfterFinished": "1h",
         "rerunOn": [],
+        "rerun": {"timeZone": "UTC", "inFlight": "Finish"},
         "cache": {"mode": "Reuse", "nonce": ""},
         "output": {
             "model": "approval",
             "format": "sklearn",
             "publishTimeout": "1h",
+            "registration": "Always",
             "versionTemplate": {"gates": [], "approval": "Automatic"},
         },
     },
