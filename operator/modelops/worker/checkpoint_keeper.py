@@ -15,11 +15,12 @@ from modelops.store.client import S3Client
 from modelops.store.errors import S3Problem
 from modelops.store.fetching import fetch
 from modelops.store.listing import list_current
-from modelops.store.removing import abort_uploads, remove
+from modelops.store.removing import remove
 from modelops.store.writing import ContentChanged, put_once
 from modelops.worker import paths
 from modelops.worker.checkpoint_looks import Look, Signature, look_at, signature
 from modelops.worker.checkpoint_manifests import KeptFile, KeptLink, Manifest, RankPlace, Restored
+from modelops.worker.leftovers import give_up_uploads
 from modelops.worker.parallel import each
 
 PART_BYTES = 16 << 20
@@ -28,6 +29,7 @@ _UPLOADS = 4
 _READ_BYTES = 1 << 20
 _PATIENT_LOOKS = 4
 _KEPT_MANIFESTS = 2
+_QUIET_NANOSECONDS = 2_000_000_000
 _log = logging.getLogger(__name__)
 
 
@@ -57,6 +59,7 @@ class Keeper:
         self._connect = connect
         self._client: S3Client | None = None
         self._before = Look()
+        self._last_look: tuple[Look, dict[str, Signature]] | None = None
         self._waited = 0
         self._known: dict[str, tuple[Signature, str]] = {}
         self._others: dict[str, tuple[Signature | None, str]] = {}
@@ -72,10 +75,10 @@ class Keeper:
 
         Raises S3Problem, after which it can be called again, and Abandoned.
         """
-        now = look_at(self._root)
-        before, self._before = self._before, now
-        self._tell_left_out(now)
-        still = now.files if trainer is Trainer.ENDED else now.still(before)
+        now, still = self._last_look or self._look(trainer)
+        if trainer is not Trainer.RUNS:
+            # To try again is not to look again: what is half written does not become whole by holding still.
+            self._last_look = now, still
         moving = len(still) < len(now.files)
         self._known = {path: known for path, known in self._known.items() if path in now.files}
         # Files that belong together are best taken together; a file that is written all the time must not hold up all.
@@ -93,6 +96,20 @@ class Keeper:
             raise
         self._waited = 0
         return written
+
+    def _look(self, trainer: Trainer) -> tuple[Look, dict[str, Signature]]:
+        """What is there, and what of it holds still."""
+        now = look_at(self._root)
+        before, self._before = self._before, now
+        self._tell_left_out(now)
+        if trainer is Trainer.ENDED:
+            return now, now.files
+        still = now.still(before)
+        if trainer is Trainer.MAY_WRITE:
+            # Both looks may have come after a kill, which is learnt of a moment later.
+            latest = time.time_ns() - _QUIET_NANOSECONDS
+            still = {path: seen for path, seen in still.items() if seen.modified < latest}
+        return now, still
 
     def _begin_with(self, restored: Restored) -> None:
         """What came from other ranks is theirs to keep, until this one writes to it."""
@@ -151,7 +168,7 @@ class Keeper:
         client = self._client
         if client is None:
             client = self._connect()
-            abort_uploads(client, self._place.run.bucket, self._place.prefix)  # Of an attempt that was killed.
+            give_up_uploads(client, self._place.run.bucket, self._place.prefix)
             self._client = client
         there = {one.key: one for one in list_current(client, self._place.run.bucket, self._place.prefix).objects}
         missing = {file.sha256: file for file in wanted.files if self._place.object_key(file.sha256) not in there}

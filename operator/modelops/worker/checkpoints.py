@@ -8,9 +8,10 @@ from pydantic import ValidationError
 from modelops.store.client import S3Client
 from modelops.store.listing import list_current
 from modelops.store.places import Location, parse
-from modelops.store.removing import abort_uploads, remove
+from modelops.store.removing import remove
 from modelops.worker import paths
 from modelops.worker.checkpoint_manifests import Restored
+from modelops.worker.leftovers import give_up_uploads
 from modelops.worker.outcome import Failed
 from modelops.worker.parallel import each
 
@@ -47,7 +48,7 @@ def remembered() -> Restored | None:
 
 def delete_all(client: S3Client, run: Location) -> int:
     """Delete everything below a run's prefix. How many objects. Raises S3Problem."""
-    abort_uploads(client, run.bucket, run.key)
+    give_up_uploads(client, run.bucket, run.key)
     objects = list(list_current(client, run.bucket, run.key).objects)
     return sum(1 for _ in each(objects, partial(remove, client, run.bucket)))
 

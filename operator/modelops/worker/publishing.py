@@ -12,10 +12,11 @@ from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Problem
 from modelops.store.listing import list_current
 from modelops.store.places import model_of
-from modelops.store.removing import abort_uploads, remove
+from modelops.store.removing import remove
 from modelops.store.writing import put_once
 from modelops.worker import paths
 from modelops.worker.artifact import digest_of
+from modelops.worker.leftovers import give_up_uploads
 from modelops.worker.outcome import Failed
 from modelops.worker.parallel import each
 from modelops.worker.patience import patiently
@@ -68,7 +69,7 @@ class _Publication:
     def run(self) -> None:
         """Until every file is there, by whomever. Raises S3Problem and Failed."""
         try:
-            self._give_up_uploads()
+            give_up_uploads(self._client, self._bucket, self._prefix)
             self._publish()
         except Terminated:
             self._clean_up(_HASTY_CLEANING_SECONDS)
@@ -164,11 +165,4 @@ class _Publication:
                 _log.info("%s: removed, since the model is not complete", path)
         except S3Problem as problem:
             _log.info("what was published of the model stays: %s", problem.message)
-        self._give_up_uploads()
-
-    def _give_up_uploads(self) -> None:
-        """Those that a killed attempt left in the middle."""
-        try:
-            abort_uploads(self._client, self._bucket, self._prefix)
-        except S3Problem as problem:
-            _log.info("uploads that were left in the middle stay: %s", problem.message)
+        give_up_uploads(self._client, self._bucket, self._prefix)

@@ -4,11 +4,13 @@ import hashlib
 import json
 import logging
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from modelops.api.tasks import S3Place
 from modelops.store.client import make_client
@@ -139,24 +141,42 @@ def test_half_written_files_are_not_taken(store: Store, root: Path, fresh) -> No
 @pytest.mark.parametrize(
     ("trainer", "expected"),
     [
-        (Trainer.ENDED, {"new": "half", "kept": "2"}),
+        (Trainer.ENDED, {"new": "half of it", "cut": "half", "kept": "2"}),
         (Trainer.MAY_WRITE, {"old": "1", "kept": "2"}),
     ],
 )
 def test_the_last_look(store: Store, root: Path, fresh, trainer: Trainer, expected: dict[str, str]) -> None:
-    """A trainer that ended has written what it wanted. From one that was killed nothing half written is taken, and what
-    it deleted to make room for that stays."""
+    """A trainer that ended has written what it wanted. From one that was killed nothing is taken that was written right
+    before, even if it holds still since; and what it deleted to make room for that stays."""
     write(root, old="1", kept="1")
     keeper = store.keeper(root)
     assert settled(keeper)
-    write(root, kept="2")
+    write(root, kept="2", cut="half", new="half")
+    os.utime(root / "kept", ns=(1, time.time_ns() - 5_000_000_000))
     keeper.sync(Trainer.RUNS)
     (root / "old").unlink()
-    write(root, new="half")
+    write(root, new="half of it")
     assert keeper.sync(trainer)
     again = fresh()
     store.restored(again)
     assert content(again) == expected
+
+
+def test_the_last_look_counts_however_long_the_store_is_away(store: Store, root: Path, fresh, monkeypatch) -> None:
+    """What a killed trainer left half written is not taken for whole because it has held still since."""
+    away = make_client(S3Place(bucket="-", endpoint="http://127.0.0.1:9"), Credentials("a", "b"), attempts=1)
+    clients = [away, store.client]
+    write(root, first="1", cut="half")
+    os.utime(root / "first", ns=(1, 1))
+    keeper = Keeper(root, RankPlace(store.run, 0), lambda: clients.pop(0))
+    keeper.sync(Trainer.RUNS)
+    with pytest.raises(S3Problem):
+        keeper.sync(Trainer.MAY_WRITE)
+    monkeypatch.setattr(checkpoint_keeper, "_QUIET_NANOSECONDS", 0)
+    assert keeper.sync(Trainer.MAY_WRITE)
+    again = fresh()
+    store.restored(again)
+    assert content(again) == {"first": "1"}
 
 
 def test_what_is_not_needed_is_deleted(store: Store, root: Path) -> None:
@@ -222,6 +242,25 @@ def test_uploads_of_a_killed_courier_are_given_up(store: Store, root: Path) -> N
     assert settled(store.keeper(root))
     (left,) = store.client.list_multipart_uploads(Bucket=store.run.bucket)["Uploads"]
     assert left["UploadId"] == other["UploadId"]
+
+
+def test_without_the_right_to_clear_up(store: Store, s3: seaweed.Seaweed, root: Path, fresh) -> None:
+    """Credentials that may neither delete nor look for uploads keep every checkpoint, and all that is not needed."""
+
+    def refuse(model: Any, **_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, model.name)
+
+    client = make_client(S3Place(bucket="-", endpoint=s3.endpoint), Credentials(seaweed.ACCESS_KEY, seaweed.SECRET_KEY))
+    for operation in ("ListMultipartUploads", "DeleteObject"):
+        client.meta.events.register(f"before-call.s3.{operation}", refuse)
+    keeper = Keeper(root, RankPlace(store.run, 0), lambda: client)
+    for number in range(4):
+        write(root, model=f"{number}")
+        assert settled(keeper)
+    assert len(store.keys("json")) == 4
+    again = fresh()
+    store.restored(again)
+    assert content(again) == {"model": "3"}
 
 
 def damage(store: Store, what: str) -> None:

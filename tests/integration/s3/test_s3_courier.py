@@ -146,14 +146,35 @@ def test_what_a_trainer_saves_at_sigterm_is_kept(beside: Beside, tmp_path: Path)
     assert beside.restored(tmp_path / "next") == {"first": b"1", "last": b"saved at the end"}
 
 
+WRITES_FOR_EVER = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open("first", "w").write("1")
+log = open("log", "w")
+while True:
+    log.write("x")
+    log.flush()
+    time.sleep(0.01)
+"""
+
+
+def test_a_trainer_that_is_killed(beside: Beside, tmp_path: Path) -> None:
+    """Nothing that it was in the middle of writing is restored: the kernel's kill lets no write come to its end."""
+    beside.fetch()
+    trainer, courier = beside.train(WRITES_FOR_EVER), beside.courier()
+    until(lambda: (beside.checkpoints / "log").exists())
+    time.sleep(2.5)
+    os.killpg(trainer.pid, signal.SIGKILL)
+    trainer.wait()
+    assert courier.wait(10) == 0
+    assert beside.report()["failure"]["reason"] == "TrainerKilled"
+    assert beside.restored(tmp_path / "next") == {"first": b"1"}
+
+
 def test_a_trainer_that_does_not_end(beside: Beside, tmp_path: Path) -> None:
     """What held still is kept before the kubelet kills everything; what is being written is not."""
     beside.fetch()
-    beside.train(
-        "import signal, time; signal.signal(15, signal.SIG_IGN); open('first', 'w').write('1')\n"
-        "log = open('log', 'w')\n"
-        "while True: log.write('x'); log.flush(); time.sleep(0.01)"
-    )
+    beside.train(WRITES_FOR_EVER)
     courier = beside.courier(stopSeconds=3)
     until(lambda: (beside.checkpoints / "log").exists())
     began = time.monotonic()
