@@ -186,6 +186,7 @@ CASES = [
         "False Superseded",
         deletes=[job_of()],
         again_in=2,
+        cache='Miss: parameters: {"max_depth":"4"} → {"max_depth":"5"}',
     ),
     Case(
         "with registration Never the model is kept in the status alone",

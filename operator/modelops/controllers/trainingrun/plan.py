@@ -148,7 +148,8 @@ def _other_jobs_first(case: Case) -> Plan | None:
     message = f"the inputs have changed: Job {names} is stopped"
     return Plan(
         delete=tuple(job.delete for job in others),
-        status=case.status,
+        # What changed is told now: with the new inputs in the status there is nothing to compare them with.
+        status=case.status.model_copy(update={"cache": _miss(case)}),
         conditions=_conditions(case, *in_progress("Superseded", message)),
         events=(Event("Superseded", message),),
         again_in=_SHORTLY,
@@ -178,8 +179,7 @@ def _searching(case: Case) -> Plan | None:
     """A sweep trains by its trials. What follows from how it ended is as for every run."""
     if case.sweeping is None or case.seen.run.spec.sweep is None:
         return None
-    cache = case.status.cache or CacheResult(result="Miss", reason=_why_missed(case))
-    decision = plan_sweep(case.sweeping, case.status.model_copy(update={"cache": cache}))
+    decision = plan_sweep(case.sweeping, case.status.model_copy(update={"cache": _miss(case)}))
     assert isinstance(decision.status, TrainingRunStatus)
     if decision.status.outcome is None:
         return replace(decision, conditions=_conditions(case, *decision.conditions))
@@ -213,7 +213,7 @@ def _to_start(case: Case) -> Plan | None:
         update={
             "job": case.job_name,
             "attempts": case.attempt,
-            "cache": case.status.cache or CacheResult(result="Miss", reason=_why_missed(case)),
+            "cache": _miss(case),
         }
     )
     return Plan(
@@ -323,13 +323,18 @@ def _started(case: Case, job: JobState) -> TrainingRunStatus:
         update={
             "job": job.key.name,
             "attempts": case.attempt,
-            "cache": case.status.cache or CacheResult(result="Miss", reason=_why_missed(case)),
+            "cache": _miss(case),
         }
     )
 
 
 def _conditions(case: Case, *conditions: Wanted) -> tuple[Wanted, ...]:
     return *conditions, reproducible(case.seen.run, case.taken.inputs)
+
+
+def _miss(case: Case) -> CacheResult:
+    """What is known of it already, or why there is nothing to take."""
+    return case.status.cache or CacheResult(result="Miss", reason=_why_missed(case))
 
 
 def _why_missed(case: Case) -> str:
