@@ -1,8 +1,9 @@
-"""`make bench [ONLY=name]`: the controllers under load, on the real cluster of the tests.
+"""`make bench [ONLY=name]`: the controllers under load on the real cluster of the tests, the worker under much data.
 
 `trainingruns_500`: 500 TrainingRuns created at once, whose Pods no node takes, until 500 Jobs exist. `restart`: the
-operator started again with all of that settled. `sweep_50`: what a trial of a sweep costs beside a run of its own. ONLY
-names one of them, or one of their figures.
+operator started again with all of that settled. `sweep_50`: what a trial of a sweep costs beside a run of its own.
+`snapshot`: prefixes of up to 100,000 objects. `fetch`: large and small objects against fetching one after the other. The
+last two need no cluster. ONLY names one of them, or one of their figures.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from collections.abc import Callable
 
 from kubernetes.aio import client, config
 
-from bench import operator_figures
+from bench import data_figures, operator_figures
 from bench.report import Figure, keep, table
 from bench.sweep import sweep_50
 from hack.cluster import places
@@ -75,6 +76,7 @@ async def restart(cluster: RealCluster) -> list[Figure]:
 
 
 SCENARIOS = {"trainingruns_500": trainingruns_500, "restart": restart, "sweep_50": sweep_50}
+WITHOUT_CLUSTER = {"snapshot": data_figures.snapshots, "fetch": data_figures.fetches}
 
 
 async def _settled(cluster: RealCluster, quiet_seconds: float = 6.0) -> float:
@@ -143,25 +145,34 @@ async def _remove(cluster: RealCluster) -> None:
 
 def main() -> int:
     only = sys.argv[1] if len(sys.argv) > 1 else ""
-    chosen = {name: run for name, run in SCENARIOS.items() if not only or only.startswith(name)}
+    chosen = {name for name in (*SCENARIOS, *WITHOUT_CLUSTER) if not only or only.startswith(name)}
     if not chosen:
-        print(f"no benchmark is called {only}; there are {', '.join(SCENARIOS)}", file=sys.stderr)
+        known = ", ".join((*SCENARIOS, *WITHOUT_CLUSTER))
+        print(f"no benchmark is called {only}; there are {known}", file=sys.stderr)
         return 2
     place = places.Cluster("test")
     steps = Steps(place.logs)
+    figures = _on_the_cluster(place, steps, chosen) if chosen & SCENARIOS.keys() else []
+    for name in (name for name in WITHOUT_CLUSTER if name in chosen):
+        with steps.step(f"Benchmark {name}"):
+            figures += WITHOUT_CLUSTER[name]()
+    keep(figures)
+    print("\n" + table(figures) + "\n")
+    return 0
+
+
+def _on_the_cluster(place: places.Cluster, steps: Steps, chosen: set[str]) -> list[Figure]:
     images = deploy(place, steps)
     step = Step("bench", place.logs / "bench.log")
     cluster = real_cluster.connect(place, step, images)
     operator_process.restart(cluster)
     figures: list[Figure] = []
-    for name, run in chosen.items():
+    for name in (name for name in SCENARIOS if name in chosen):
         with steps.step(f"Benchmark {name}"):
-            figures += asyncio.run(run(cluster))
-    keep(figures)
-    print("\n" + table(figures) + "\n")
+            figures += asyncio.run(SCENARIOS[name](cluster))
     if "--keep" not in sys.argv:
         node(place).down(steps)
-    return 0
+    return figures
 
 
 if __name__ == "__main__":

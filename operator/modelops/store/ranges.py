@@ -1,23 +1,26 @@
-"""List a large prefix by several at once: its keys are cut into ranges, and each range is listed by itself.
+"""List a large prefix by several at once: its keys are cut into ranges, and runs of ranges are listed side by side.
 
-A cut is any key: a bad one costs balance, nothing else. That the ranges together are the whole listing is not believed
-but checked. Each range is listed up to the first key beyond its end, and that key must be the very first that the next
-range lists. If a service's answer to "what follows this key" is a rest of its one listing, then the ranges that meet
-so cover all of it, in whatever order it lists; and where every range's keys are sorted and within their bounds, no key
-comes twice. A service that lists otherwise, or a bucket that changes meanwhile, is noticed (`Disordered`,
-`meet`), and listed serially.
+A cut is any key: a bad one costs balance, nothing else. That the runs together are the whole listing is not believed
+but checked. Each is listed up to the first key beyond its end, and that key must be the very first that the next run
+lists. If a service's answer to "what follows this key" is a rest of its one listing, then runs that meet so cover all
+of it, in whatever order it lists; and where every run's keys are sorted and within their bounds, no key comes twice.
+Another service, or a bucket that changes meanwhile, is noticed (`Disordered`, `meet`), and listed serially.
+
+A run goes on into the next range as long as nobody has begun that one, so the end of a range costs no request; only
+where two runs meet, a page is listed twice. How many may begin follows the number of pages listed so far: what those
+pages cost twice stays a small share of all, however small the listing turns out to be.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import NamedTuple
 
 from modelops.store.pages import Page, Pages, Position, Seen
 
-MOST_CUTS = 32
 _ENOUGH_CUTS = 16
-_MOST_LOOKS = 8
-"""Requests for cuts: as many as a listing of a few thousand objects can spare."""
+_MOST_LOOKS = 4
+_PAGES_A_RUN = 4
 
 
 class Disordered(Exception):
@@ -33,49 +36,122 @@ class Range(NamedTuple):
     until: str | None
 
 
-class Stretch:
-    """One range, gone through once: its objects; then `first` and `beyond` tell whether it meets its neighbours."""
+class Ranges:
+    """The ranges of one listing, in order, and which of them are begun. For many threads."""
 
-    def __init__(self, page: Callable[[Position], Page], range_: Range) -> None:
-        self._page = page
-        self._range = range_
+    def __init__(self, ranges: Sequence[Range], *, pages_a_run: int = _PAGES_A_RUN) -> None:
+        self._ranges = ranges
+        self._begun = [False] * len(ranges)
+        self._pages_a_run = pages_a_run
+        self._runs = 0
+        self._pages = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._ranges)
+
+    def begin(self) -> "Run | None":
+        """A run at the place where it helps most, once enough pages were listed for one more; None: none is left."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._all_begun() or self._pages >= self._runs * self._pages_a_run)
+            if self._all_begun():
+                return None
+            index = self._middle_of_the_longest_rest() if self._runs else 0
+            self._runs += 1
+            self._take(index)
+            return Run(self, index, self._ranges[index])
+
+    def go_on(self, index: int) -> Range | None:
+        """Take the range at an index for the run before it; None: it is begun already, or there is none."""
+        with self._changed:
+            if index >= len(self._ranges) or self._begun[index]:
+                return None
+            self._take(index)
+            return self._ranges[index]
+
+    def page_listed(self) -> None:
+        """Count a page. Raises Disordered once what is listed is of no use any more."""
+        with self._changed:
+            if self._closed:
+                raise Disordered
+            self._pages += 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let nobody begin or go on any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _take(self, index: int) -> None:
+        self._begun[index] = True
+        self._changed.notify_all()
+
+    def _all_begun(self) -> bool:
+        return self._closed or all(self._begun)
+
+    def _middle_of_the_longest_rest(self) -> int:
+        start, longest, where = 0, 0, 0
+        for index, begun in enumerate([*self._begun, True]):
+            if begun:
+                if index - start > longest:
+                    longest, where = index - start, start
+                start = index + 1
+        return where + longest // 2
+
+
+class Run:
+    """Neighbouring ranges, listed once by one thread."""
+
+    def __init__(self, ranges: Ranges, index: int, begin: Range) -> None:
+        self._ranges = ranges
+        self._begin = begin
+        self.index = index
+        """Of the range that it began with."""
         self.first: str | None = None
         """The first key that was listed, within the range or not."""
         self.beyond: str | None = None
-        """The first key after the range's end."""
+        """The first key after the run's end."""
 
-    def objects(self) -> Iterator[Seen]:
-        """The current objects in the range. Raises Disordered and S3Problem."""
-        at: Position | None = self._range.at
-        last, until = self._range.least, self._range.until
+    def objects(self, page: Callable[[Position], Page]) -> Iterator[Seen]:
+        """The current objects in the run. Raises Disordered and S3Problem."""
+        at: Position | None = self._begin.at
+        last, until, index = self._begin.least, self._begin.until, self.index
         while at is not None and self.beyond is None:
-            page = self._page(at)
-            if page.keys:
-                if not page.in_order or page.keys[0] < last:
+            listed = page(at)
+            self._ranges.page_listed()
+            if listed.keys:
+                if not listed.in_order or listed.keys[0] < last:
                     raise Disordered
-                self.first = self.first if self.first is not None else page.keys[0]
-                last = page.keys[-1]
-            if until is not None and last > until:
-                self.beyond = next(key for key in page.keys if key > until)
-            yield from (one for one in page.objects if until is None or one.pinned.key <= until)
-            at = page.next
+                self.first = self.first if self.first is not None else listed.keys[0]
+                last = listed.keys[-1]
+            at = listed.next
+            while until is not None and (last > until or at is None):
+                index += 1
+                taken = self._ranges.go_on(index)
+                if taken is None:
+                    self.beyond = next((key for key in listed.keys if key > until), None)
+                    break
+                until = taken.until
+            yield from (one for one in listed.objects if until is None or one.pinned.key <= until)
 
 
-def meet(stretches: Sequence[Stretch]) -> bool:
+def meet(runs: Sequence[Run]) -> bool:
     """Whether neighbours, gone through, join without a gap: where one was left is where the next began."""
-    return all(left.beyond == right.first for left, right in pairwise(stretches))
+    return all(left.beyond == right.first for left, right in pairwise(runs))
 
 
-def ranges(pages: Pages, head: Page) -> list[Range]:
-    """What follows the listing's first page, in ranges to list at once. Raises S3Problem."""
-    if head.next is None:
+def ranges(pages: Pages, head: Sequence[Page]) -> list[Range]:
+    """What follows a listing's first pages, in ranges; none where nothing does, or not in order. Raises S3Problem."""
+    keys = [key for page in head for key in page.keys]
+    following = head[-1].next
+    if following is None or keys != sorted(keys) or not all(page.in_order for page in head):
         return []
-    seen = head.keys[-1] if head.keys else ""
+    seen = keys[-1] if keys else ""
     cuts = [cut for cut in _cuts(pages) if cut > seen]
-    cuts = cuts[:: -(-len(cuts) // MOST_CUTS) or 1]
-    ends = [*cuts, None]
-    first = Range(head.next, seen, ends[0])
-    return [first, *(Range(pages.after(cut), cut + "\0", end) for cut, end in zip(cuts, ends[1:], strict=True))]
+    first = Range(following, seen, next(iter(cuts), None))
+    return [first, *(Range(pages.after(cut), cut + "\0", end) for cut, end in zip_longest(cuts, cuts[1:]))]
 
 
 def _cuts(pages: Pages) -> list[str]:

@@ -4,19 +4,23 @@ import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from modelops.api.tasks import S3Place
 from modelops.lineage.digests import manifest_line
 from modelops.store.client import S3Client
 from modelops.store.pages import Page, Position, Seen, in_seconds, pages
-from modelops.store.ranges import Disordered, Range, Stretch, meet, ranges
+from modelops.store.ranges import Disordered, Range, Ranges, Run, meet, ranges
 from modelops.worker.manifests import Manifest, finish
 from modelops.worker.parallel import THREADS, each
 from modelops.worker.patience import patiently
 
+_HEAD_PAGES = 4
+"""What is listed before anything is known: a listing of so many pages is not worth cutting."""
+_RUNS_A_THREAD = 4
 _log = logging.getLogger(__name__)
 
 
@@ -35,9 +39,10 @@ class _Sum(NamedTuple):
     newest: str
 
 
-class _Part(NamedTuple):
-    range: Range
+class _Written(NamedTuple):
+    run: Run
     file: Path
+    sum: _Sum
 
 
 def pin(client: S3Client, place: S3Place, file: Path, *, threads: int = THREADS) -> Pinning:
@@ -50,58 +55,68 @@ def pin(client: S3Client, place: S3Place, file: Path, *, threads: int = THREADS)
     def page(at: Position) -> Page:
         return patiently(lambda: listed.page(at))
 
-    head = page({})
-    found = _at_once(page, patiently(lambda: ranges(listed, head)), head, file, threads)
-    if found is None:
-        found = [_write(_objects(page, head), file)]
-    objects, size = sum(one.objects for one in found), sum(one.bytes for one in found)
-    newest = max(one.newest for one in found)
+    head = list(islice(_pages_from(page, {}), _HEAD_PAGES))
+    sums = [_write(_objects(head), file)]
+    rest = head[-1].next
+    if rest is not None:
+        at_once = _at_once(page, patiently(lambda: ranges(listed, head)), file, threads)
+        sums += at_once or [_write(_objects(_pages_from(page, rest)), file, "ab")]
+    objects, size = sum(one.objects for one in sums), sum(one.bytes for one in sums)
+    newest = max(one.newest for one in sums)
     return Pinning(finish(file, objects, size), listed.versioned, in_seconds(newest))
 
 
-def _objects(page: Callable[[Position], Page], head: Page) -> Iterator[Seen]:
-    yield from head.objects
-    at = head.next
-    while at is not None:
-        listed = page(at)
-        yield from listed.objects
-        at = listed.next
-
-
-def _at_once(
-    page: Callable[[Position], Page], cut: list[Range], head: Page, file: Path, threads: int
-) -> list[_Sum] | None:
-    """Each range into a file of its own, then all into one. None: they do not make up one listing."""
+def _at_once(page: Callable[[Position], Page], cut: list[Range], file: Path, threads: int) -> list[_Sum]:
+    """Runs of ranges, each into a file of its own, then all to the end of one. Empty: they are not one listing."""
     if len(cut) < 2:
-        return None
+        return []
+    shared = Ranges(cut)
+
+    def write(directory: str, number: int) -> _Written | None:
+        run = shared.begin()
+        if run is None:
+            return None
+        part = Path(directory, str(number))
+        try:
+            return _Written(run, part, _write(run.objects(page), part))
+        except BaseException:
+            shared.close()
+            raise
+
     # Of its own: threads that are still at it when this ends must not meet those of a next listing.
     with TemporaryDirectory(dir=file.parent, ignore_cleanup_errors=True) as directory:
-        parts = [_Part(one, Path(directory, str(number))) for number, one in enumerate(cut)]
+        most = min(len(cut), _RUNS_A_THREAD * threads)
         try:
-            if not head.in_order:
-                raise Disordered
-            listed = list(each(parts, partial(_write_part, page), threads=threads, ahead=len(parts)))
-            if not meet([stretch for stretch, _ in listed]):
+            written = [one for one in each(range(most), partial(write, directory), threads=threads, ahead=most) if one]
+            written.sort(key=lambda one: one.run.index)
+            if not meet([one.run for one in written]):
                 raise Disordered
         except Disordered:
             _log.info("the listing's ranges do not meet: it is listed serially")
-            return None
-        first = _write(head.objects, file)
+            return []
         with file.open("ab") as output:
-            for part in parts:
-                with part.file.open("rb") as lines:
+            for one in written:
+                with one.file.open("rb") as lines:
                     shutil.copyfileobj(lines, output)
-        return [first, *(found for _, found in listed)]
+        return [one.sum for one in written]
 
 
-def _write_part(page: Callable[[Position], Page], part: _Part) -> tuple[Stretch, _Sum]:
-    stretch = Stretch(page, part.range)
-    return stretch, _write(stretch.objects(), part.file)
+def _pages_from(page: Callable[[Position], Page], start: Position) -> Iterator[Page]:
+    at: Position | None = start
+    while at is not None:
+        listed = page(at)
+        yield listed
+        at = listed.next
 
 
-def _write(objects: Iterable[Seen], file: Path) -> _Sum:
+def _objects(listed: Iterable[Page]) -> Iterator[Seen]:
+    for page in listed:
+        yield from page.objects
+
+
+def _write(objects: Iterable[Seen], file: Path, mode: Literal["wb", "ab"] = "wb") -> _Sum:
     count, size, newest = 0, 0, ""
-    with file.open("wb") as output:
+    with file.open(mode) as output:
         for pinned, modified in objects:
             output.write(manifest_line(*pinned))
             count, size = count + 1, size + pinned.size

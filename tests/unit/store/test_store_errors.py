@@ -30,6 +30,8 @@ def answered(code: str, status: int = 400) -> boto.ClientError:
         (answered("InternalError", 500), "ServerError", True),
         (answered("Whatever", 502), "ServerError", True),
         (answered("InvalidArgument", 400), "S3Error", False),
+        (answered("PreconditionFailed", 412), "PreconditionFailed", False),
+        (boto.FlexibleChecksumError(error_msg="crc32"), "ObjectMismatch", False),
         (boto.EndpointConnectionError(endpoint_url="http://x"), "EndpointUnreachable", True),
         (boto.ConnectTimeoutError(endpoint_url="http://x"), "EndpointUnreachable", True),
         (boto.ReadTimeoutError(endpoint_url="http://x"), "EndpointUnreachable", True),
@@ -48,11 +50,20 @@ def test_reasons(error, reason, transient):
     assert 'bucket "ml" at http://s3:8333: ' in found.message
 
 
-@pytest.mark.parametrize("code", ["NoSuchKey", "NoSuchVersion", "404"])
-def test_a_missing_version_is_told_apart(code):
+@pytest.mark.parametrize(
+    ("code", "otherwise"),
+    [("NoSuchKey", "NoSuchKey"), ("NoSuchVersion", "NoSuchKey"), ("404", "NoSuchKey"), ("412", "PreconditionFailed")],
+)
+def test_a_missing_version_is_told_apart(code, otherwise):
     """A pinned version that is gone is not a typing error: nothing but a new snapshot helps."""
-    assert problem(answered(code, 404), "e", "b", "k", pinned=True).reason == "PinnedVersionMissing"
-    assert problem(answered(code, 404), "e", "b", "k").reason == "NoSuchKey"
+    assert problem(answered(code), "e", "b", "k", pinned=True).reason == "PinnedVersionMissing"
+    assert problem(answered(code), "e", "b", "k").reason == otherwise
+
+
+def test_what_is_not_told_apart_is_told_in_the_services_words():
+    """A refusal that nobody here has foreseen, such as of an object under a customer's key, can still be acted on."""
+    error = boto.ClientError({"Error": {"Code": "InvalidRequest", "Message": "needs a key"}}, "GetObject")
+    assert "(GetObject: InvalidRequest: needs a key)" in problem(error, "e", "b", "k").message
 
 
 def test_credentials_are_stripped(tmp_path):

@@ -1,7 +1,9 @@
 """A listing in ranges is the whole listing, once, or it is noticed: whatever the keys, the cuts and the service."""
 
+import threading
+import time
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelops.lineage.digests import Pinned
 from modelops.store.pages import Page, Position, Seen
-from modelops.store.ranges import MOST_CUTS, Disordered, Range, Stretch, meet, ranges
+from modelops.store.ranges import Disordered, Range, Ranges, Run, meet, ranges
 
 KEYS = st.lists(st.text(alphabet="ab-/.é", min_size=1, max_size=5), max_size=30, unique=True)
 CUTS = st.lists(st.text(alphabet="ab-/.é", min_size=1, max_size=5), max_size=6, unique=True).map(sorted)
@@ -47,50 +49,81 @@ def by_directories(key: str) -> list[str]:
     return key.split("/")
 
 
-def cut_at(service: Service, cuts: list[str]) -> list[Range]:
+def cut_at(service: Service, cuts: list[str]) -> Ranges:
     starts = [Range({}, "", None), *(Range(service.after(cut), cut + "\0", None) for cut in cuts)]
-    return [one._replace(until=end) for one, end in zip(starts, [*cuts, None], strict=True)]
+    return Ranges([one._replace(until=end) for one, end in zip(starts, [*cuts, None], strict=True)], pages_a_run=0)
 
 
-def listed(stretches: list[Stretch]) -> list[str]:
-    return [one.pinned.key for stretch in stretches for one in stretch.objects()]
+def interleaved(shared: Ranges, page, draw: Callable[[int], int]) -> tuple[list[Run], list[str]]:
+    """Runs that begin and go on in an order that `draw` decides, object by object; and all that they list."""
+    runs: list[Run] = []
+    open_: list[tuple[Iterator[Seen], list[str]]] = []
+    found: list[list[str]] = []
+    may_begin = True
+    while may_begin or open_:
+        choice = draw(len(open_) + may_begin)
+        if choice == len(open_):
+            run = shared.begin()
+            may_begin = run is not None
+            if run is not None:
+                runs.append(run)
+                found.append([])
+                open_.append((run.objects(page), found[-1]))
+            continue
+        objects, keys = open_[choice]
+        one = next(objects, None)
+        if one is None:
+            open_.pop(choice)
+        else:
+            keys.append(one.pinned.key)
+    order = sorted(range(len(runs)), key=lambda number: runs[number].index)
+    return [runs[number] for number in order], [key for number in order for key in found[number]]
 
 
-@given(KEYS, CUTS, st.integers(1, 4))
-def test_ranges_are_the_whole_listing(keys, cuts, size):
-    """Every object is pinned exactly once and in order, wherever the listing is cut."""
+def drawn(data) -> Callable[[int], int]:
+    return lambda count: data.draw(st.integers(0, count - 1))
+
+
+def objects_of(keys) -> list[str]:
+    return sorted(key for key in keys if not key.endswith("/"))
+
+
+@given(KEYS, CUTS, st.integers(1, 4), st.data())
+def test_runs_are_the_whole_listing(keys, cuts, size, data):
+    """Every object is pinned exactly once and in order, wherever the listing is cut and whoever comes first."""
     service = Service(keys, size)
-    stretches = [Stretch(service.page, one) for one in cut_at(service, cuts)]
-    assert listed(stretches) == sorted(key for key in keys if not key.endswith("/"))
-    assert meet(stretches)
+    runs, found = interleaved(cut_at(service, cuts), service.page, drawn(data))
+    assert found == objects_of(keys)
+    assert meet(runs)
 
 
-@given(KEYS, CUTS, st.integers(1, 4))
-def test_another_order_is_noticed(keys, cuts, size):
+@given(KEYS, CUTS, st.integers(1, 4), st.data())
+def test_another_order_is_noticed(keys, cuts, size, data):
     """A service that does not list in S3's order never costs an object: what is not noticed is complete."""
     service = Service(keys, size, by_directories)
-    stretches = [Stretch(service.page, one) for one in cut_at(service, cuts)]
     try:
-        found = listed(stretches)
+        runs, found = interleaved(cut_at(service, cuts), service.page, drawn(data))
     except Disordered:
         return
-    if meet(stretches):
-        assert sorted(found) == sorted(key for key in keys if not key.endswith("/"))
+    if meet(runs):
+        assert sorted(found) == objects_of(keys)
 
 
 @given(KEYS, CUTS, st.integers(1, 4), st.data())
 def test_a_change_meanwhile_loses_nothing_that_stays(keys, cuts, size, data):
-    """Objects that come and go while ranges are listed one after the other do not hide one that was there all along."""
-    service = Service(keys, size)
-    stretches, found, stayed = [], [], set(keys)
-    for one in cut_at(service, cuts):
-        stretches.append(Stretch(service.page, one))
-        found += listed(stretches[-1:])
-        service.keys = sorted(data.draw(st.lists(st.sampled_from(keys), unique=True))) if keys else []
-        stayed &= set(service.keys)
-    if meet(stretches):
-        assert {key for key in stayed if not key.endswith("/")} <= set(found)
+    """Objects that come and go while their prefix is listed do not hide one that was there all along."""
+    service, stayed = Service(keys, size), set(keys)
+
+    def page(at: Position) -> Page:
+        if keys and data.draw(st.booleans()):
+            service.keys = sorted(data.draw(st.lists(st.sampled_from(keys), unique=True)))
+            stayed.intersection_update(service.keys)
+        return service.page(at)
+
+    runs, found = interleaved(cut_at(service, cuts), page, drawn(data))
     assert len(found) == len(set(found))
+    if meet(runs):
+        assert set(objects_of(stayed)) <= set(found)
 
 
 def test_a_service_that_skips_is_noticed():
@@ -102,9 +135,34 @@ def test_a_service_that_skips_is_noticed():
         kept = [one for one in full.objects if at.get("after") != "a" or one.pinned.key != "a/b"]
         return full._replace(objects=kept, keys=[one.pinned.key for one in kept])
 
-    stretches = [Stretch(page, one) for one in cut_at(service, ["a"])]
-    assert listed(stretches) == ["Z", "a", "b"]
-    assert not meet(stretches)
+    runs, found = interleaved(cut_at(service, ["a"]), page, lambda count: count - 1)
+    assert found == ["Z", "a", "b"]
+    assert not meet(runs)
+
+
+def test_runs_begin_as_pages_come():
+    """Each run may list a page twice: a listing that turns out small is not worth many of them."""
+    service = Service([f"{number:02}/x" for number in range(40)], 1)
+    shared = Ranges(ranges(service, [service.page({})]), pages_a_run=4)
+    first = shared.begin()
+    listed = first.objects(service.page)
+    beginners = [threading.Thread(target=shared.begin, daemon=True) for _ in range(2)]
+    for one in beginners:
+        one.start()
+    for _ in range(3):
+        next(listed)
+    assert all(one.is_alive() for one in beginners)
+    next(listed)
+    deadline = time.monotonic() + 5
+    while all(one.is_alive() for one in beginners) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert sum(one.is_alive() for one in beginners) == 1
+    shared.close()
+    for one in beginners:
+        one.join(timeout=5)
+    assert not any(one.is_alive() for one in beginners)
+    with pytest.raises(Disordered):
+        next(listed)
 
 
 @pytest.mark.parametrize(
@@ -125,22 +183,28 @@ def test_a_service_that_skips_is_noticed():
 def test_where_it_is_cut(keys, size, ends):
     """A listing is cut where its prefixes begin."""
     service = Service(keys, size)
-    assert [one.until for one in ranges(service, service.page({}))] == ends
+    assert [one.until for one in ranges(service, [service.page({})])] == ends
 
 
-def test_cuts_are_few_and_cheap():
-    """A thousand prefixes make no thousand ranges, and a deep tree no endless search."""
-    wide = Service([f"{number:04}/x" for number in range(1000)], 10)
-    assert 2 <= len(ranges(wide, wide.page({}))) <= MOST_CUTS + 1
+def test_cuts_are_cheap():
+    """However deep the prefixes are, few requests look for cuts."""
     deep = Service(["a/" * 100 + str(number) for number in range(20)], 10)
-    ranges(deep, deep.page({}))
-    assert deep.looks <= 8
+    ranges(deep, [deep.page({})])
+    assert deep.looks <= 4
 
 
-def test_all_of_it_from_the_first_page():
-    """The first page and the ranges after it are together the listing."""
+def test_a_head_out_of_order_is_not_cut():
+    """What has been listed already could come again in a range."""
+    service = Service(["a/1", "a-b", "c/1", "d/1"], 2, by_directories)
+    assert ranges(service, [service.page({})]) == []
+
+
+def test_all_of_it_from_the_first_pages():
+    """The first pages and the runs after them are together the listing."""
     service = Service([f"{number % 7}/{number}" for number in range(100)], 9)
-    head = service.page({})
-    stretches = [Stretch(service.page, one) for one in ranges(service, head)]
-    assert [one.pinned.key for one in head.objects] + listed(stretches) == sorted(service.keys)
-    assert meet(stretches)
+    first = service.page({})
+    head = [first, service.page(first.next)]
+    runs, found = interleaved(Ranges(ranges(service, head), pages_a_run=0), service.page, lambda count: count - 1)
+    assert [one.pinned.key for page in head for one in page.objects] + found == sorted(service.keys)
+    assert meet(runs)
+    assert len(runs) > 2
