@@ -2,7 +2,7 @@
 
 `trainingruns_500`: 500 TrainingRuns created at once, whose Pods no node takes, until 500 Jobs exist. `restart`: the
 operator started again with all of that settled. `sweep_50`: what a trial of a sweep costs beside a run of its own.
-`snapshot`: prefixes of up to 100,000 objects. `fetch`: large and small objects against fetching one after the other. The
+`snapshot`: prefixes of up to 100,000 objects. `fetch`: large and small objects against one after the other. The
 last two need no cluster. ONLY names one of them, or one of their figures.
 """
 
