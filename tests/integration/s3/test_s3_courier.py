@@ -1,5 +1,6 @@
 """The courier as a process beside a real supervisor and a real S3: signals, kills, and two of it at once."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -67,7 +68,7 @@ class Beside:
         """The trainer, in Python, under its supervisor. Its directory is that of the checkpoints."""
         shared = self.pod.root / "shared"
         command = [str(shared / "bin/busybox"), "sh", str(shared / "bin/supervise.sh"), sys.executable, "-c", script]
-        return self._started(command, cwd=self.checkpoints, start_new_session=True)
+        return self._started(command, cwd=self.checkpoints)
 
     def courier(self, *, rank: int = 0, **more: Any) -> subprocess.Popen[Any]:
         """The courier, once it takes signals."""
@@ -95,13 +96,14 @@ class Beside:
         return self.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
 
     def _started(self, command: list[str], **options: Any) -> subprocess.Popen[Any]:
-        self.processes.append(subprocess.Popen(command, **options))
+        self.processes.append(subprocess.Popen(command, start_new_session=True, **options))
         return self.processes[-1]
 
     def stop(self) -> None:
+        """End every process and what it has started: a trainer outlives a supervisor that is killed."""
         for process in self.processes:
-            if process.poll() is None:
-                process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             if process.stdout:
                 process.stdout.close()
