@@ -86,7 +86,7 @@ class LargeObject:
             answer = self._client.get_object(
                 **self._name, Range=f"bytes={start}-{start + length - 1}", IfMatch=self._etag
             )
-            with target.open("r+b", buffering=0) as file:
+            with target.open("r+b") as file:
                 file.seek(start)
                 if answer.get("ContentRange") != f"bytes {start}-{start + length - 1}/{self._pinned.size}":
                     raise S3Problem(
