@@ -7,7 +7,8 @@ from typing import NamedTuple, TypeVar
 from pydantic_core import from_json, to_json
 
 from modelops.api.kinds import Kind
-from modelops.machinery.resources import BY_KIND, Body, Key, key_of
+from modelops.machinery import metrics
+from modelops.machinery.resources import BY_KIND, WATCHED, Body, Key, key_of
 
 IndexKey = tuple[str, ...]
 Indexer = Callable[[Body], Iterable[IndexKey]]
@@ -97,6 +98,11 @@ class Cache:
     def size(self, kind: str) -> int:
         """How many objects of a kind there are."""
         return len(self._entries[kind])
+
+    def publish(self) -> None:
+        """Tell Prometheus."""
+        for resource in WATCHED:
+            metrics.CACHED_OBJECTS.labels(resource=resource.plural).set(self.size(resource.kind))
 
     def total(self) -> int:
         """How many objects there are."""

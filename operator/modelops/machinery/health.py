@@ -6,6 +6,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from modelops.machinery import metrics
+from modelops.machinery.cache import Cache
 from modelops.machinery.freshness import Freshness
 from modelops.machinery.queue import Queue
 
@@ -21,7 +22,12 @@ def problems(freshness: Freshness, queue: Queue, leading: bool) -> list[str]:
 
 
 async def serve(
-    port: int, freshness: Freshness, queue: Queue, leading: Callable[[], bool], synced: Callable[[], bool]
+    port: int,
+    freshness: Freshness,
+    queue: Queue,
+    cache: Cache,
+    leading: Callable[[], bool],
+    synced: Callable[[], bool],
 ) -> web.AppRunner:
     """Serve /healthz, /readyz and /metrics. Clean up the runner to stop."""
 
@@ -34,6 +40,7 @@ async def serve(
 
     async def show_metrics(_: web.Request) -> web.Response:
         freshness.publish()
+        cache.publish()
         metrics.QUEUE_OLDEST_SECONDS.set(queue.oldest_seconds())
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 

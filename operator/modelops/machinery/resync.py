@@ -21,7 +21,6 @@ async def resync(
         everywhere: list[str | None] = [None]
         for namespace in namespaces or everywhere:
             missed += await _resync_one(kube, cache, dispatcher, freshness, resource, namespace, first=first)
-        metrics.CACHED_OBJECTS.labels(resource=resource.plural).set(cache.size(resource.kind))
         if missed and not first:
             metrics.MISSED_EVENTS.labels(resource=resource.plural).inc(missed)
             _log.warning("the watch of %s had missed %d changes", resource.plural, missed)

@@ -56,7 +56,12 @@ class Runtime:
         self._take_signals()
         REGISTRY.register(ObjectMetrics(self._cache, self._controllers.values(), lambda: self._leading))
         web = await health.serve(
-            self._settings.http_port, self._freshness, self._queue, lambda: self._leading, self._synced.is_set
+            self._settings.http_port,
+            self._freshness,
+            self._queue,
+            self._cache,
+            lambda: self._leading,
+            self._synced.is_set,
         )
         tasks = [
             asyncio.create_task(self._watch(), name="watches"),
