@@ -2,10 +2,17 @@
 
 import asyncio
 import heapq
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import IntEnum
 from itertools import count
+
+_BURST = 8
+"""So many children made within _BURST_SECONDS are a burst."""
+_BURST_SECONDS = 0.25
+_PATIENCE = 12
+"""So many times as long telling waits for the end of a burst."""
 
 
 class Lane(IntEnum):
@@ -24,6 +31,7 @@ class Lanes:
         self._free = places
         self._waiting: list[tuple[Lane, int, asyncio.Future[None]]] = []
         self._numbers = count()
+        self._made: deque[float] = deque(maxlen=_BURST)
 
     @asynccontextmanager
     async def place(self, lane: Lane) -> AsyncIterator[None]:
@@ -34,8 +42,14 @@ class Lanes:
         finally:
             self.leave()
 
+    def made(self) -> None:
+        """A child was made: while that goes on at a great rate, telling of it waits a little."""
+        self._made.append(asyncio.get_running_loop().time())
+
     async def enter(self, lane: Lane) -> None:
         """Wait for a place. Call `leave` afterwards."""
+        if lane is Lane.STATUS:
+            await self._burst_over()
         if self._free:
             self._free -= 1
             return
@@ -56,3 +70,10 @@ class Lanes:
                 turn.set_result(None)
                 return
         self._free += 1
+
+    async def _burst_over(self) -> None:
+        now = asyncio.get_running_loop().time
+        for _ in range(_PATIENCE):
+            if len(self._made) < _BURST or now() - self._made[0] >= _BURST_SECONDS:
+                return
+            await asyncio.sleep(_BURST_SECONDS)

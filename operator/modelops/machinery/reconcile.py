@@ -99,6 +99,7 @@ class Reconciler:
         resource = BY_KIND[key.kind]
         if resource is JOBS and found is None:
             self._dispatcher.wrote(resource, await self._kube.create_once(resource, child), by)
+            self._lanes.made()
             return
         if found is None:
             found = await self._kube.get(resource, key.namespace, key.name)

@@ -54,3 +54,30 @@ async def test_who_gives_up_leaves_no_gap() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
     await asyncio.wait_for(lanes.enter(Lane.CHILDREN), 1)
+
+
+async def test_a_burst_of_work_is_told_of_once_it_is_over() -> None:
+    """Five hundred runs applied at once have their Jobs before the API server is busy with five hundred statuses."""
+    lanes, order = Lanes(4), []
+
+    async def tell() -> None:
+        async with lanes.place(Lane.STATUS):
+            order.append("told")
+
+    for _ in range(8):
+        lanes.made()
+    telling = asyncio.create_task(tell())
+    for _ in range(4):
+        await asyncio.sleep(0.05)
+        lanes.made()
+    order.append("made")
+    await asyncio.wait_for(telling, 2)
+    assert order == ["made", "told"]
+
+
+async def test_one_child_is_told_of_at_once() -> None:
+    """Who applies one object waits for nobody."""
+    lanes = Lanes(4)
+    lanes.made()
+    async with asyncio.timeout(0.1), lanes.place(Lane.STATUS):
+        pass
