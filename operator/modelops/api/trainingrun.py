@@ -160,7 +160,6 @@ class TrainingRunSpec(Model):
     """What the run produces."""
 
     model_config = rules(
-        at_least("ttlAfterFinished", "0s"),
         at_least("timeout", "1s", "; leave it out for no limit"),
         (
             "!has(self.rerunOn) || self.rerunOn.size() == 0 || (has(self.datasets) && self.datasets.size() > 0)",
