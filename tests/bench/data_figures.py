@@ -73,7 +73,7 @@ class _Server:
             **{f"MODELOPS_{tool}": str(self.root / "report.json") for tool in ("BUSYBOX", "TINI")},
             "TMPDIR": str(self.root),
         }
-        report.touch()
+        report.write_bytes(b"")
         started = time.monotonic()
         with (self.root / "output").open("wb") as output:
             process = subprocess.Popen(

@@ -28,6 +28,8 @@ from modelops.worker.survey import settled
 from modelops.worker.tables import Faults, Unreadable, read
 
 _SHOWN_OBJECTS = 10
+_LOGGED_EVERY = 1000
+"""Objects. A log of every one of a hundred thousand would be read by nobody."""
 _log = logging.getLogger(__name__)
 
 
@@ -116,7 +118,7 @@ def _check_expected(task: SnapshotTask, report: SnapshotReport) -> None:
 def _read_all(source: Source, task: SnapshotTask, manifest: Manifest, scratch: Path) -> _Content:
     columns = task.schema_.columns if task.schema_ else []
     check, profile, readable = SchemaCheck(columns, scratch), Profile(task.schema_, task.checks), True
-    for pinned, file in source.files(manifest):
+    for number, (pinned, file) in enumerate(source.files(manifest), start=1):
         name, faults = short_name(pinned.key), Faults()
         try:
             for batch in read(file, name, task.format.type, faults):
@@ -129,7 +131,8 @@ def _read_all(source: Source, task: SnapshotTask, manifest: Manifest, scratch: P
             check.structural(str(error))
         if faults.count:
             check.structural(faults.first, faults.count)
-        _log.info("%s: %d bytes, %d rows so far", pinned.key, pinned.size, profile.rows)
+        if number % _LOGGED_EVERY == 1:
+            _log.info("%d objects, %d rows so far, the last one %s", number, profile.rows, pinned.key)
     return _Content(profile, check.result(), readable)
 
 
