@@ -5,10 +5,12 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
+from modelops.api.inferenceservice_status import InferenceServiceStatus
 from modelops.api.kinds import Column, Kind
-from modelops.api.markers import rules
-from modelops.api.pods import Arguments, Environment, Image, PodOptions, Resources
-from modelops.api.types import Conditions, Digest, LongText, Name, Text, Timestamp
+from modelops.api.markers import list_atomic, list_set, rules
+from modelops.api.pods import Arguments, Environment, Image, Resources, ServingPodOptions, VolumeMounts
+from modelops.api.rollout import Rollout
+from modelops.api.types import DurationText, Name, Quantity, at_least
 
 
 class ServedModel(Model):
@@ -42,8 +44,32 @@ class ServerContainer(Model):
     """What the container asks for and may use."""
     port: Annotated[int, Field(ge=1024, le=65535)] = 8081
     """The port it answers HTTP on. 8080, 9090, 9091 and 15000 belong to the proxy."""
+    grpc_port: Annotated[int, Field(ge=1024, le=65535)] | None = None
+    """The port it answers gRPC on. Absent: it does not speak gRPC."""
+    volume_mounts: VolumeMounts = Field(default_factory=list)
+    """Where the volumes of `pod` are."""
     readiness_path: Annotated[str, StringConstraints(pattern=r"^/[ -~]*$", max_length=256)] = "/v2/health/ready"
     """The path that answers 200 when the model can be asked."""
+
+
+class WarmUpRequest(Model):
+    """A request that the model must have answered before its Pod gets any other."""
+
+    path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=512)]
+    """The path, such as /v2/models/mortgage/infer."""
+    body: Annotated[str, StringConstraints(max_length=65536)] = ""
+    """What is posted. Empty: a GET."""
+    content_type: Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=128)] = "application/json"
+    """Its Content-Type."""
+    repeat: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How often it is sent, one after the other."""
+
+
+class WarmUp(Model):
+    """Requests that are sent to a new Pod's model, once it says that it is ready, before the Pod is."""
+
+    requests: Annotated[list[WarmUpRequest], Field(min_length=1, max_length=16), list_atomic()]
+    """The requests, in order. One that is not answered with 2xx begins them all anew, and the Pod's events say so."""
 
 
 class Server(Model):
@@ -52,12 +78,17 @@ class Server(Model):
     model_config = rules(
         ("has(self.runtime) != has(self.container)", "set exactly one of runtime and container"),
         (
-            "!has(self.container) || (!has(self.resources) && !has(self.env))",
-            "resources and env go with runtime; with container set them inside it",
+            "!has(self.container) || (!has(self.resources) && !has(self.env) && !has(self.volumeMounts))",
+            "resources, env and volumeMounts go with runtime; with container set them inside it",
         ),
         (
             "!has(self.container) || !has(self.container.port) || !(self.container.port in [8080, 9090, 9091, 15000])",
             "container.port must not be 8080, 9090, 9091 or 15000: those belong to the proxy",
+        ),
+        (
+            "!has(self.container) || !has(self.container.grpcPort)"
+            " || !(self.container.grpcPort in [8080, 9090, 9091, 15000])",
+            "container.grpcPort must not be 8080, 9090, 9091 or 15000: those belong to the proxy",
         ),
     )
 
@@ -67,15 +98,86 @@ class Server(Model):
     """What the preset's container asks for and may use, instead of the preset's own."""
     env: Environment | None = None
     """Environment variables for the preset's container."""
+    volume_mounts: VolumeMounts | None = None
+    """Where the volumes of `pod` are in the preset's container."""
     container: ServerContainer | None = None
     """A server of the user's own."""
+    warm_up: WarmUp | None = None
+    """What a new Pod's model must have answered before the Pod gets requests."""
+
+
+class Limits(Model):
+    """What a Pod takes on. More of it is refused at once, with a status that says why."""
+
+    model_config = rules(at_least("timeout", "1ms"))
+
+    timeout: DurationText | None = None
+    """How long a request may take as a whole, streamed answers too: then 504. Absent: as long as it wants, but with no
+    silence of 15 minutes. A gRPC client's own deadline always counts."""
+    max_body: Quantity | None = None
+    """The largest body of a request, such as 16Mi: beyond it 413. Bodies are held until they are complete. gRPC is
+    exempt, whose servers have limits of their own. Absent: no limit, and nothing is held."""
+    max_concurrency: Annotated[int, Field(ge=1, le=10000)] | None = None
+    """How many requests a Pod's model works on at once: beyond it 429 with Retry-After. Absent: 10000."""
+
+
+class RequestsInFlight(Model):
+    """Scale by the requests that each Pod is working on. Needs an adapter that serves the metric
+    `modelops_requests_in_flight` of Pods through the custom metrics API."""
+
+    target: Annotated[int, Field(ge=1)]
+    """How many a Pod shall have on average."""
 
 
 class Replicas(Model):
     """How many Pods serve."""
 
+    model_config = rules(
+        ("!has(self.max) || self.max >= (has(self.min) ? self.min : 1)", "max must not be less than min"),
+        (
+            "!has(self.max) || has(self.targetCPU) || has(self.requestsInFlight)",
+            "max needs targetCPU or requestsInFlight: by which to scale",
+        ),
+        (
+            "has(self.max) || (!has(self.targetCPU) && !has(self.requestsInFlight))",
+            "targetCPU and requestsInFlight need max",
+        ),
+    )
+
     min: Annotated[int, Field(ge=1, le=1000)] = 1
-    """How many Pods serve."""
+    """How many Pods serve; with max, at least. Never 0: there would be nobody to notice the first request."""
+    max: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """How many Pods serve at most. A HorizontalPodAutoscaler decides between the two."""
+    target_cpu: Annotated[int, Field(ge=1, le=1000)] | None = Field(default=None, alias="targetCPU")
+    """How much of the CPU that they ask for the Pods shall use on average, in percent. Needs a metrics-server."""
+    requests_in_flight: RequestsInFlight | None = None
+    """How many requests each Pod shall be working on."""
+
+
+class ParentRef(Model):
+    """A Gateway, as in an HTTPRoute."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """The Gateway's name."""
+    namespace: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = None
+    """Its namespace. Absent: this one."""
+    section_name: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = None
+    """One listener of it. Absent: all of them."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """One port of it."""
+
+
+class Gateway(Model):
+    """Traffic that comes in through a Gateway of the Gateway API: an HTTPRoute has the weights, instead of Envoy."""
+
+    parent_refs: Annotated[list[ParentRef], Field(min_length=1, max_length=8), list_atomic()]
+    """The Gateways."""
+    hostnames: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=253)]], Field(max_length=16), list_set()
+    ] = Field(default_factory=list)
+    """The hosts that it answers for. Absent: all of the listener's."""
+    path_prefix: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=512)] = "/"
+    """Requests whose path begins with this come here; the path stays as it is."""
 
 
 class InferenceServiceSpec(Model):
@@ -87,50 +189,14 @@ class InferenceServiceSpec(Model):
     """What serves it."""
     replicas: Replicas = Field(default_factory=Replicas)
     """How many Pods serve."""
-    pod: PodOptions = Field(default_factory=PodOptions)
-    """Where and as whom the Pods run."""
-
-
-class ServingVersion(Model):
-    """A version and the Pods that serve it."""
-
-    version: Annotated[str, StringConstraints(max_length=253)]
-    """The ModelVersion."""
-    digest: Digest
-    """Its artifact's digest."""
-    replicas: Annotated[int, Field(ge=0)] = 0
-    """How many Pods it shall have."""
-    ready: Annotated[int, Field(ge=0)] = 0
-    """How many of them answer."""
-
-
-class CandidateVersion(Model):
-    """A version on its way to serving."""
-
-    version: Annotated[str, StringConstraints(max_length=253)]
-    """The ModelVersion."""
-    digest: Digest
-    """Its artifact's digest."""
-    since: Timestamp
-    """When its rollout began."""
-    problem: LongText | None = None
-    """What keeps its Pods from becoming ready."""
-
-
-class InferenceServiceStatus(Model):
-    """What serves, and what is about to."""
-
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The generation of the spec that this speaks of."""
-    url: Text | None = None
-    """Where the model answers inside the cluster."""
-    stable: ServingVersion | None = None
-    """What serves."""
-    candidate: CandidateVersion | None = None
-    """What is about to."""
-    conditions: Conditions = Field(default_factory=list)
-    """Ready: the wanted version serves with all its Pods. Reconciling: it is being rolled out. Stalled: a person must
-    change something; what served before goes on serving."""
+    pod: ServingPodOptions = Field(default_factory=ServingPodOptions)
+    """Where and as whom the Pods run, and what volumes they have."""
+    limits: Limits = Field(default_factory=Limits)
+    """What a Pod takes on."""
+    rollout: Rollout | None = None
+    """How a new version replaces the one that serves. Absent: Pod by Pod."""
+    gateway: Gateway | None = None
+    """Traffic that comes in through a Gateway. Absent: the Pods' own proxies split it."""
 
 
 class InferenceService(Kind):
@@ -143,6 +209,7 @@ class InferenceService(Kind):
         Column("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
         Column("Version", "string", ".status.stable.version"),
         Column("Candidate", "string", ".status.candidate.version"),
+        Column("Weight", "integer", ".status.candidate.weight"),
         Column("Pods", "integer", ".status.stable.ready"),
         Column("URL", "string", ".status.url", priority=1),
         Column("Age", "date", ".metadata.creationTimestamp"),

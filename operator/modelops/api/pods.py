@@ -97,3 +97,55 @@ class PodOptions(Model):
     """Secrets to pull images with."""
     run_as_user: Annotated[int, Field(ge=1)] = 65532
     """The user and group ID of every container. Never 0: Pods meet the restricted Pod Security Standard."""
+
+
+class VolumeMount(Model):
+    """Where a volume is in the container."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=63)]
+    """The volume's name."""
+    mount_path: Annotated[str, StringConstraints(pattern=r"^/[^:]*$", max_length=512)]
+    """The path in the container."""
+    sub_path: Annotated[str, StringConstraints(max_length=512)] | None = None
+    """Only this path of the volume. Absent: all of it."""
+    read_only: bool = True
+    """Whether the container may only read it."""
+
+
+VolumeMounts = Annotated[list[VolumeMount], Field(max_length=16), list_map("mountPath")]
+
+
+class Volume(Model):
+    """A volume, as in a Pod: one that the restricted Pod Security Standard allows."""
+
+    model_config = rules(
+        (
+            "(has(self.persistentVolumeClaim) ? 1 : 0) + (has(self.configMap) ? 1 : 0) + (has(self.secret) ? 1 : 0)"
+            " + (has(self.emptyDir) ? 1 : 0) == 1",
+            "set exactly one of persistentVolumeClaim, configMap, secret and emptyDir",
+        ),
+        (
+            "!(self.name in ['models', 'modelops', 'routes', 'credentials']) && !self.name.startsWith('scratch-')"
+            " && !self.name.startsWith('modelops-')",
+            "models, modelops, routes, credentials and what begins with scratch- or modelops- are the operator's names:"
+            " give the volume another one",
+        ),
+    )
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
+    """Its name, for volumeMounts."""
+    persistent_volume_claim: Annotated[Opaque, opaque_object()] | None = None
+    """A claim: `claimName`, and `readOnly`."""
+    config_map: Annotated[Opaque, opaque_object()] | None = None
+    """A ConfigMap: `name`, and `items`."""
+    secret: Annotated[Opaque, opaque_object()] | None = None
+    """A Secret: `secretName`, and `items`."""
+    empty_dir: Annotated[Opaque, opaque_object()] | None = None
+    """Room for as long as the Pod lives: `medium: Memory` and `sizeLimit` make a larger /dev/shm."""
+
+
+class ServingPodOptions(PodOptions):
+    """Where and as whom Pods run, and what volumes they have."""
+
+    volumes: Annotated[list[Volume], Field(max_length=16), list_map("name")] = Field(default_factory=list)
+    """Volumes for the server, mounted by `volumeMounts`."""

@@ -6,7 +6,8 @@ Until both are there, nothing of what serves is touched.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from modelops.api.inferenceservice import InferenceService, InferenceServiceStatus
+from modelops.api.inferenceservice import InferenceService
+from modelops.api.inferenceservice_status import InferenceServiceStatus
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers.inferenceservice import children
 from modelops.controllers.inferenceservice.names import service_name, url

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from modelops.api.inferenceservice import CandidateVersion, InferenceServiceStatus, ServingVersion
+from modelops.api.inferenceservice_status import CandidateVersion, InferenceServiceStatus, ServingVersion
 from modelops.controllers.marks import ARTIFACT_DIGEST, label_of
 from modelops.controllers.pods import PodState, pod_state
 from modelops.machinery.conditions import timestamp
