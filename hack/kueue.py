@@ -15,7 +15,7 @@ from hack.steps import Problem, Step, Steps
 
 NAMESPACE = "kueue-system"
 RELEASE = "kueue"
-PODS_READY_WITHIN_SECONDS = 30
+PODS_READY_WITHIN_SECONDS = 60
 """How long the Pods of a Job that was admitted may need until they are ready, before Kueue evicts it."""
 _CONFIGURATION = {
     "apiVersion": "config.kueue.x-k8s.io/v1beta2",

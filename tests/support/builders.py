@@ -124,6 +124,7 @@ def pod(
     reason: str = "",
     rank: int | None = None,
     disrupted: str = "",
+    message: str = "",
     **containers: Body,
 ) -> Body:
     """A Pod whose containers are in these states. `init` is the state of `fetch`."""
@@ -138,7 +139,7 @@ def pod(
     if init is not None:
         status["initContainerStatuses"] = statuses({"fetch": init})
     if reason:
-        status |= {"reason": reason, "message": f"the node says {reason}"}
+        status |= {"reason": reason, "message": message or f"the node says {reason}"}
     if disrupted:
         status["conditions"] = [{"type": "DisruptionTarget", "status": "True", "reason": disrupted}]
     annotations = {} if rank is None else {"batch.kubernetes.io/job-completion-index": str(rank)}

@@ -143,7 +143,8 @@ class Simulation:
         trace = [{"step": step, "value": value} for step, value in enumerate(values, start=1)]
         progress = {"progress": {"step": len(values), "trace": trace}} if values else {}
         body["status"] = body.get("status", {}) | progress | status
-        body["status"]["observedGeneration"] = body["metadata"]["generation"]
+        generation = body["metadata"]["generation"]
+        body["status"] |= {"observedGeneration": generation, "inputs": {"generation": generation}}
 
     def ends(self, number: int, value: float | None = None, state: str = "Succeeded", reason: str = "Trained") -> None:
         """A trial ends, by itself: with this value of its objective, or none."""

@@ -78,6 +78,10 @@ class Queue:
         self.add_after(key, pause * random.uniform(0.8, 1.2))
         return failures
 
+    def begin(self) -> None:
+        """Nobody has worked on anything yet: what waits has waited from now on."""
+        self._since = dict.fromkeys(self._since, time.monotonic())
+
     def oldest_seconds(self) -> float:
         """How long the oldest key has waited, its work included."""
         started = [*self._since.values(), *self._working.values()]

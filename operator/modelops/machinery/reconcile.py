@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from modelops.api.kinds import Kind
+from modelops.api.kinds import Kind, Metadata
 from modelops.api.types import Condition
 from modelops.machinery import conditions
 from modelops.machinery.cache import Cache
@@ -80,13 +80,20 @@ class Reconciler:
         if shown != told:
             patch = {"metadata": {"uid": body["metadata"]["uid"]}, "status": {"conditions": shown}}
             metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, patch)
-            self._told(controller.resource, key, metadata, {**body.get("status", {}), "conditions": shown})
+            seen = controller.kind.parse(body).metadata
+            self._told(controller.resource, key, seen, metadata, {**body.get("status", {}), "conditions": shown})
 
-    def _told(self, resource: Resource, key: Key, metadata: Body, status: Body) -> None:
-        """Have the object with its new status at once. One whose spec changed meanwhile comes by the watch."""
+    def _told(self, resource: Resource, key: Key, seen: Metadata, metadata: Body, status: Body) -> None:
+        """Have the object with its new status at once. One whose spec changed meanwhile comes by the watch.
+
+        What else of it changed meanwhile comes with the answer, and then the watch has nothing new to tell: a request
+        by annotation would be lost if the object were not looked at again.
+        """
         body = self._cache.body(key)
         if body is not None and body["metadata"].get("generation") == metadata.get("generation"):
             self._dispatcher.wrote(resource, {**body, "metadata": metadata, "status": status}, key)
+        if asks_for_more(seen, Metadata.model_validate(metadata)):
+            self._dispatcher.wake(key)
 
     def _world(self) -> World:
         return World(self._cache, self._kube, self._settings, datetime.now(UTC), self._dispatcher.wake)
@@ -133,9 +140,18 @@ class Reconciler:
                 if error.status == 404:
                     return
                 raise
-            self._told(controller.resource, key, metadata, new)
+            self._told(controller.resource, key, parent.metadata, metadata, new)
         for event in (*_transition(before, merged), *plan.events):
             self._recorder.record(key, parent, controller.resource, event)
+
+
+def asks_for_more(before: Metadata, after: Metadata) -> bool:
+    """Whether something but spec and status has changed. Pure."""
+    return (before.annotations, before.labels, before.deletion_timestamp) != (
+        after.annotations,
+        after.labels,
+        after.deletion_timestamp,
+    )
 
 
 def _stalled(reason: str, message: str) -> Plan:

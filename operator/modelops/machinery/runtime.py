@@ -125,6 +125,7 @@ class Runtime:
 
     async def _act(self) -> None:
         await self._synced.wait()
+        self._queue.begin()
         self._leading = True
         async with asyncio.TaskGroup() as group:
             group.create_task(self._work(group))
@@ -142,8 +143,10 @@ class Runtime:
     async def _work(self, group: asyncio.TaskGroup) -> None:
         """A task a key, begun when there is a place for it: what waits to tell of its work keeps no place."""
         while True:
+            # The key first: a place that waits for one would be missed by those who have something to tell.
+            key = await self._queue.get()
             await self._lanes.enter(Lane.CHILDREN)
-            group.create_task(self._work_on(await self._queue.get()))
+            group.create_task(self._work_on(key))
 
     async def _work_on(self, key: Key) -> None:
         try:

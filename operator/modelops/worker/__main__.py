@@ -28,12 +28,14 @@ class _Command(NamedTuple):
     """Imported only when it runs: a courier waits for hours and need not carry pyarrow."""
     task: type[Model]
     report: type[Model]
+    minds_stop: bool = False
+    """What it does when it is told to stop must be done also when that comes before it has begun: see Stop."""
 
 
 _COMMANDS = {
     "snapshot": _Command("snapshot", SnapshotTask, SnapshotReport),
     "fetch": _Command("fetch", FetchTask, FetchReport),
-    "courier": _Command("courier", CourierTask, CourierReport),
+    "courier": _Command("courier", CourierTask, CourierReport, minds_stop=True),
     "fetch-model": _Command("fetch_model", FetchModelTask, FetchReport),
 }
 
@@ -45,8 +47,11 @@ def main(arguments: list[str]) -> int:
         return 2
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    signal.signal(signal.SIGTERM, _terminate)
     command = _COMMANDS[arguments[0]]
+    if command.minds_stop:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    else:
+        signal.signal(signal.SIGTERM, _terminate)
     report, exit_code = _outcome(command)
     failure: Failure | None = getattr(report, "failure", None)
     if failure is not None:

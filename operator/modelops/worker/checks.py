@@ -84,10 +84,11 @@ def _allowed_values(allowed: list[str], column: ColumnProfile, declared: ColumnT
 
 
 def _drift(bound: DriftBound, name: str, column: ColumnProfile, seen: Evidence) -> CheckResult:
-    baseline = seen.baseline.column(name) if seen.baseline is not None and seen.baseline.rows else None
-    if baseline is None:
+    before = seen.baseline
+    baseline = before.column(name) if before is not None and before.rows else None
+    if before is None or baseline is None:
         return _SKIPPED
-    distance = drift(bound.metric, baseline, column, seen.profile.rows)
+    distance = drift(bound.metric, baseline, before.rows, column, seen.profile.rows)
     return _FAILED if distance is None else _judged(distance, distance <= bound.max)
 
 

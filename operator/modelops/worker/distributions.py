@@ -30,7 +30,8 @@ class _Distinct:
         self._sketch = update_theta_sketch(_DISTINCT_LOG2)
 
     def add(self, value: float | str) -> None:
-        self._sketch.update(value)
+        # The sketch passes over an empty text.
+        self._sketch.update(f"={value}" if isinstance(value, str) else value)
 
     def estimate(self, count: int) -> int:
         """Of `count` values; never more."""

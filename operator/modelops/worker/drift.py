@@ -17,13 +17,17 @@ _DISTANCES: dict[DriftMetric, Callable[[list[int], list[int]], float | None]] = 
 }
 
 
-def drift(metric: DriftMetric, baseline: BaselineColumn, column: ColumnProfile, rows: int) -> float | None:
-    """The distance of the column of a snapshot of so many rows; None where it was declared to be of another type, or
-    either side has no rows."""
+def drift(
+    metric: DriftMetric, baseline: BaselineColumn, baseline_rows: int, column: ColumnProfile, rows: int
+) -> float | None:
+    """The distance of the column of a snapshot of so many rows from the baseline's.
+
+    None where it was declared to be of another type, or either side has no rows.
+    """
     if baseline.counts is not None:
         if column.numbers is None:
             return None
-        expected = [*baseline.counts, baseline.nulls]
+        expected = [*baseline.counts, baseline_rows - sum(baseline.counts)]
         actual = column.numbers.between(baseline.edges)
         return _DISTANCES[metric](expected, [*actual, rows - sum(actual)])
     if column.values is None:

@@ -2,10 +2,12 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
 from modelops.worker.outcome import Failed
+from modelops.worker.plain_files import open_plain
 
 MOST = 50
 LONGEST_NAME = 64
@@ -16,12 +18,17 @@ _LARGEST_FILE_BYTES = 1 << 20
 
 def read_metrics(file: Path) -> dict[str, float]:
     """The metrics in `file`, none where there is no file. Raises Failed(InvalidMetrics) naming the wrong one."""
-    if not file.exists():
+    if not os.path.lexists(file):
         return {}
-    if not file.is_file() or file.stat().st_size > _LARGEST_FILE_BYTES:
+    plain = open_plain(file)
+    if plain is None:
+        raise _invalid("is no plain file; write one flat JSON object")
+    with plain:
+        text = plain.read(_LARGEST_FILE_BYTES + 1)
+    if len(text) > _LARGEST_FILE_BYTES:
         raise _invalid("is no small file; write one flat JSON object")
     try:
-        content = json.loads(file.read_bytes(), object_pairs_hook=_without_repeats)
+        content = json.loads(text, object_pairs_hook=_without_repeats)
     except ValueError as error:
         raise _invalid(f"is no JSON: {error}") from error
     except RecursionError as error:

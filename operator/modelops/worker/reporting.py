@@ -33,7 +33,9 @@ def fitted(report: Model, limit: int = MAX_BYTES) -> bytes:
 
 
 def _encoded(report: Model) -> bytes:
-    return json.dumps(report.wire(), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return json.dumps(report.wire(), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(
+        errors="replace"
+    )
 
 
 def _shortened(report: Model) -> Model | None:

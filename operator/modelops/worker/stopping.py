@@ -18,8 +18,8 @@ class Terminated(BaseException):
 class Stop:
     """While it is entered, SIGTERM only starts a clock of `seconds`; shortly before its end Terminated is raised.
 
-    It is raised in the main thread, wherever that is. Whatever signal comes after it was left must not interrupt the
-    report.
+    It is raised in the main thread, wherever that is. A SIGTERM that came before and was held back counts from the
+    entry. Whatever signal comes after it was left must not interrupt the report.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -28,6 +28,7 @@ class Stop:
 
     def __enter__(self) -> "Stop":
         signal.signal(signal.SIGTERM, self._begin)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelops.worker.outcome import Failed
+from modelops.worker.plain_files import open_plain
 from modelops.worker.stopping import Stop
 
 _POLL_SECONDS = 0.2
@@ -69,9 +70,10 @@ def check_end(code: int | None, failure_file: Path) -> None:
 
 def failure_text(file: Path) -> str:
     """The beginning of what the trainer left as the reason of its failure; empty where it left nothing."""
-    if not file.is_file():
+    content = open_plain(file)
+    if content is None:
         return ""
-    with file.open("rb") as content:
+    with content:
         text = content.read(4 * _FAILURE_TEXT_CHARACTERS).decode(errors="replace")
     printable = "".join(one if one.isprintable() or one in "\n\t" else " " for one in text)
     return printable.strip()[:_FAILURE_TEXT_CHARACTERS]

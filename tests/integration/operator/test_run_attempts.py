@@ -82,6 +82,11 @@ def _alive(pod: Body) -> bool:
     return "deletionTimestamp" not in pod["metadata"] and pod["status"].get("phase") not in ("Failed", "Succeeded")
 
 
+def _all_run(pod: Body) -> bool:
+    told = pod["status"].get("containerStatuses", [])
+    return bool(told) and all("running" in one["state"] for one in told)
+
+
 def _annotate(space: Space, run: str, annotation: str) -> None:
     space.cluster.kubectl("annotate", "--overwrite", "trainingrun", run, annotation, "-n", space.name)
 
@@ -90,6 +95,8 @@ def test_an_evicted_training_goes_on_from_its_checkpoint(begun: Space) -> None:
     """An eviction costs time, never the run: without any retries allowed the next attempt finds the checkpoint."""
     begun.wait("trainingrun", "evicted", has("Running", "True", "Training"))
     pod = _pod(begun, "evicted")["metadata"]["name"]
+    # The courier starts after the trainer: what is written before, in the first second, has nobody to keep it.
+    begun.cluster.wait("pod", pod, begun.name, _all_run)
     while not begun.cluster.kubectl(
         "exec", pod, "-n", begun.name, "-c", "trainer", "--", "/modelops/bin/busybox", "ls", "/opt/ml/checkpoints"
     ):

@@ -46,7 +46,16 @@ def ended(*pods: Body, because: str = "PodFailurePolicy", message: str = "", **m
             ended(pod("Failed", disrupted="PreemptionByScheduler", trainer=terminated(143))),
             Verdict.FREE,
         ),
-        ("an eviction by the node does not count", ended(pod("Failed", reason="Evicted")), Verdict.FREE),
+        (
+            "an eviction by the node does not count",
+            ended(pod("Failed", reason="Evicted", message="The node was low on resource: memory.")),
+            Verdict.FREE,
+        ),
+        (
+            "one for the Pod's own limit of disk does",
+            ended(pod("Failed", reason="Evicted", message="Pod ephemeral local storage usage exceeds the total limit")),
+            Verdict.COUNTED,
+        ),
         ("nor does one whose Pod is gone", ended(message="Pod a/b has condition DisruptionTarget"), Verdict.FREE),
         ("nor a Pod that somebody deleted", ended(because="BackoffLimitExceeded"), Verdict.FREE),
     ],
@@ -89,12 +98,14 @@ def test_a_failure_is_written_down_before_the_next_attempt_starts() -> None:
     assert (names(again.apply), status_of(again)) == ([], status_of(done))
 
 
-def test_the_next_attempt_starts_after_the_pause_and_the_last_job_goes() -> None:
+def test_the_last_job_goes_after_the_pause_and_the_next_attempt_starts() -> None:
     """Every attempt is a Job of its own, with a name of its own, so that creating it twice is impossible."""
     status = pinned(retries=RETRIES) | {"failures": 1, "failedAttempts": [attempt(1)]}
     done = plan(observe(status=status, jobs=(failed(job_of(retries=RETRIES)),), retries=RETRIES))
+    # A Job that has ended still counts against a quota.
+    assert (names(done.apply), deleted(done)) == ([], [job_of(retries=RETRIES)])
+    done = plan(observe(status=status_of(done).wire(), retries=RETRIES))
     assert names(done.apply) == [f"Job {job_of(attempt=2, retries=RETRIES)}"]
-    assert deleted(done) == [job_of(retries=RETRIES)]
     assert status_of(done).attempts == 2
     assert status_of(done).job == job_of(attempt=2, retries=RETRIES)
 
@@ -113,9 +124,22 @@ def test_the_limit_ends_it() -> None:
     assert (names(without_job.apply), status_of(without_job)) == ([], status_of(done))
 
 
+def test_a_job_is_kept_until_its_end_is_written() -> None:
+    """With a `ttlAfterFinished` of nothing, an operator that dies between two writes must not train again."""
+    ending = failed(job_of())
+    first = plan(observe(status=pinned(), jobs=(ending,), ttlAfterFinished="0s"))
+    assert reason(first) == "False TrainerFailed"
+    assert deleted(first) == []
+    assert first.again_in is not None
+    written = plan(observe(status=status_of(first).wire(), jobs=(ending,), ttlAfterFinished="0s"))
+    assert deleted(written) == [job_of()]
+
+
 def test_disruptions_are_free_of_charge() -> None:
     """A training that is evicted ten times is no failed one, without any retries allowed."""
-    evicted = job(job_of(), pod("Failed", reason="Evicted"), ended="Failed", ended_ago=timedelta(seconds=1))
+    evicted = job(
+        job_of(), pod("Failed", disrupted="EvictionByEvictionAPI"), ended="Failed", ended_ago=timedelta(seconds=1)
+    )
     done = plan(observe(status=pinned(), jobs=(evicted,)))
     assert reason(done) == "False Retrying"
     assert status_of(done).failures == 0

@@ -116,3 +116,14 @@ async def test_the_age_of_the_oldest_key() -> None:
     assert queue.oldest_seconds() >= 0.02
     queue.done(A)
     assert queue.oldest_seconds() == 0
+
+
+async def test_what_waited_for_a_leader_is_not_old() -> None:
+    """A replica that takes over must not be ended for what waited while it stood by."""
+    queue = Queue()
+    queue.add(A)
+    await asyncio.sleep(0.05)
+    waited = queue.oldest_seconds()
+    queue.begin()
+    assert queue.oldest_seconds() < waited
+    assert await soon(queue) == A

@@ -260,6 +260,17 @@ def test_a_snapshot_has_not_drifted_from_itself(tmp_path_factory, values):
     assert [(one.value, one.outcome) for one in results] == [(0, "Passed"), (0, "Passed")]
 
 
+@pytest.mark.parametrize("metric", ["PSI", "JensenShannon"])
+def test_what_is_no_number_has_not_drifted_from_itself(tmp_path, metric):
+    """Text among declared numbers is in the bin of what is no number on both sides, and so is what is missing."""
+    check = Check.model_validate({"column": "v", "drift": {"metric": metric, "max": 1e-9}})
+    rows = column(*range(70), *["N/A"] * 30, None)
+    profile = profile_of(tmp_path, rows, {"columns": [{"name": "v", "type": "number"}]}, [check])
+    baseline = Baseline.model_validate_json(json.dumps(profile.document("sha256:0", "jsonl")))
+    (result,) = evaluate([check], Evidence(profile, baseline, None, NOW))
+    assert (result.value, result.outcome) == (0, "Passed")
+
+
 def test_drift_beyond_what_sketches_hold_exactly(tmp_path):
     """Of many rows, drift against itself is nearly nothing, and a tenth that moves is seen for what it is."""
     check = Check.model_validate({"column": "v", "drift": {"max": 0.01}})

@@ -51,6 +51,14 @@ def test_bad_metrics_name_what_is_wrong(tmp_path, text, says):
     assert caught.value.exit_code == 42
 
 
+def test_a_link_is_not_followed(tmp_path):
+    """The courier sees files that the trainer does not."""
+    (tmp_path / "secret").write_text('{"key": "secret"}')
+    (tmp_path / "metrics.json").symlink_to(tmp_path / "secret")
+    with pytest.raises(Failed, match="is no plain file"):
+        read_metrics(tmp_path / "metrics.json")
+
+
 def test_an_integer_that_no_float_can_hold(tmp_path):
     """A number beyond every float is refused like infinity."""
     (tmp_path / "m").write_text('{"n": ' + "9" * 400 + "}")

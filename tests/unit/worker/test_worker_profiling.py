@@ -95,6 +95,17 @@ def test_distinct_values_are_exact_up_to_some_number(tmp_path, number):
     assert [found[name]["distinct"] for name in ("a", "b", "c")] == [number, number, min(number, 7)]
 
 
+def test_the_empty_text_is_a_distinct_value(tmp_path):
+    """It is a value like any other where it is not what is missing."""
+    path = tmp_path / "object"
+    path.write_text('{"v": ""}\n{"v": "a"}\n{"v": ""}\n')
+    profile = Profile(Schema(), [])
+    for batch in read(path, "object", "jsonl", Faults()):
+        profile.add(batch)
+    (told,) = profile.document("sha256:0", "jsonl")["columns"]
+    assert told["distinct"] == 2
+
+
 def test_many_distinct_values_are_estimated(tmp_path):
     """Of many values, the number is right within a few per cent, and never greater than there are values."""
     rows = "".join(f"{i}.5,n{i}\n" for i in range(60_000))

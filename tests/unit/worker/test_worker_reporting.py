@@ -55,3 +55,9 @@ def test_metrics_are_kept_whole_or_refused(metrics, message, record):
     content = fitted(report)
     assert len(content) <= 4096
     assert json.loads(content).get("metrics", {}) == kept
+
+
+def test_a_name_that_is_no_text_does_not_cost_the_report():
+    """A trainer can write any bytes and escapes; the operator must hear of it all the same."""
+    report = CourierReport(failure=Failure(reason="InvalidMetrics", message="has no number as \ud800", retry=False))
+    assert "has no number as ?" in json.loads(fitted(report))["failure"]["message"]

@@ -216,6 +216,31 @@ def test_sigterm_ends_the_courier_at_once(pod):
     assert report(pod).failure.reason == "Terminated"
 
 
+def test_a_stop_that_comes_while_the_courier_starts_is_not_lost(pod):
+    """A Pod may be evicted in its first second: what the trainer wrote by then is kept all the same."""
+    install(("busybox",), ("supervise.sh",))
+    starts = courier(pod)
+    until(lambda: _holds_back(starts.pid, signal.SIGTERM))
+    starts.terminate()
+    assert starts.wait(10) == EXIT_RETRY
+    assert "waiting for the trainer" in starts.stdout.read()
+    assert report(pod).failure.reason == "Terminated"
+
+
+def _holds_back(pid: int, which: signal.Signals) -> bool:
+    told = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(told["SigBlk"], 16) >> (which - 1) & 1)
+
+
+def test_the_failure_file_is_not_followed(pod, tmp_path):
+    """The courier sees credentials that the trainer does not: a link must not bring them into the status."""
+    (tmp_path / "key").write_text("secret")
+    (pod.ml / "output/failure").symlink_to(tmp_path / "key")
+    supervise(pod, "false").wait()
+    assert courier(pod).wait(10) == 0
+    assert report(pod).failure.message == "the trainer exited with code 1"
+
+
 def test_bugs_and_bad_tasks_are_reported(pod, monkeypatch):
     """Whatever happens, the operator gets a report."""
     environment = os.environ | {"PYTHONPATH": str(OPERATOR), "MODELOPS_TASK": '{"store": {}}'}

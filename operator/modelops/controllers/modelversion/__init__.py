@@ -9,6 +9,9 @@ from modelops.machinery.cache import Cache, IndexKey
 from modelops.machinery.controller import Controller
 from modelops.machinery.resources import MODEL_VERSIONS, Body, Key
 
+_SERVED_BY = "served-by"
+"""Index of ModelVersions by the InferenceServices that they say they are served by."""
+
 
 def controller() -> Controller:
     """The controller of ModelVersions."""
@@ -17,13 +20,21 @@ def controller() -> Controller:
         kind=ModelVersion,
         decide=decide,
         wakes={InferenceService.__name__: _served},
-        indexers={InferenceService.__name__: _serving},
+        indexers={InferenceService.__name__: _serving, ModelVersion.__name__: _served_by},
     )
 
 
 def _served(body: Body, cache: Cache) -> Iterable[Key]:
+    """Those that it serves, and those that still say so though it has moved on."""
+    metadata, kind = body["metadata"], ModelVersion.__name__
+    namespace = metadata["namespace"]
+    now = {Key(kind, namespace, name) for name in _versions(body)}
+    return now.union(cache.find(_SERVED_BY, namespace, metadata["name"], kind=kind))
+
+
+def _served_by(body: Body) -> Iterable[IndexKey]:
     namespace = body["metadata"]["namespace"]
-    return [Key(ModelVersion.__name__, namespace, name) for name in _versions(body)]
+    return [(_SERVED_BY, namespace, name) for name in body.get("status", {}).get("servedBy", [])]
 
 
 def _serving(body: Body) -> Iterable[IndexKey]:

@@ -115,10 +115,13 @@ def _failed(case: Case) -> Plan | None:
 def _tidied(case: Case, result: Outcome) -> Plan:
     """Jobs of a run that has ended go once nobody looks at them any more; the outcome alone keeps it from rerunning."""
     due = moment(result.finished_at) + length_of(case.seen.run.spec.ttl_after_finished)
-    over = due <= case.seen.now
+    written = case.seen.run.status.outcome == result
+    over = written and due <= case.seen.now
     going = [job for job in case.seen.jobs if over or not job.finished or job.key.name != case.status.job]
     kept = len(going) < len(case.seen.jobs)
-    return Plan(delete=tuple(job.delete for job in going), again_in=due - case.seen.now if kept else None)
+    return Plan(
+        delete=tuple(job.delete for job in going), again_in=max(due - case.seen.now, _SHORTLY) if kept else None
+    )
 
 
 def _stopped(case: Case) -> Plan | None:
@@ -216,9 +219,17 @@ def _to_start(case: Case) -> Plan | None:
             "cache": _miss(case),
         }
     )
+    if case.seen.jobs:
+        # A Job that has ended still counts against a quota, and would keep the next one from being made.
+        message = f"Job {', '.join(job.key.name for job in case.seen.jobs)} goes before the next one starts"
+        return Plan(
+            delete=tuple(job.delete for job in case.seen.jobs),
+            status=case.status.model_copy(update={"cache": _miss(case)}),
+            conditions=_conditions(case, *in_progress("Starting", message)),
+            again_in=_SHORTLY,
+        )
     return Plan(
         apply=(children.job(case.seen.run, case.taken, case.seen.settings, case.job_name),),
-        delete=tuple(job.delete for job in case.seen.jobs),
         status=status,
         conditions=_conditions(case, *created(case.seen.run, case.job_name)),
     )

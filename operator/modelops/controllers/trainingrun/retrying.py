@@ -17,6 +17,8 @@ _KEPT = 20
 _MESSAGE_CHARACTERS = 1024
 _NODE_ENDED_IT = ("Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated", "NodeAffinity")
 """What a kubelet writes as a Pod's reason when it ended the Pod and not the Pod itself. Some write no condition."""
+_NODE_IS_SHORT = "The node "
+"""How a kubelet's message begins when the node runs out of something, and not the Pod over its own limit."""
 _DISRUPTION_RULE = "DisruptionTarget"
 """The Job controller's message names the condition that its rule matched, also when the Pod is gone."""
 
@@ -33,7 +35,7 @@ def verdict(job: JobState, pod: PodState | None, retries: Retries) -> Verdict:
     """Whether a Job that failed is worth another one."""
     if job.ended_because == "DeadlineExceeded":
         return Verdict.FINAL
-    if pod is None or _DISRUPTION_RULE in job.message or pod.disrupted or pod.reason in _NODE_ENDED_IT:
+    if pod is None or _DISRUPTION_RULE in job.message or _node_ended(pod):
         return Verdict.FREE
     codes = {name: container.exit_code for name, container in pod.containers.items()}
     if EXIT_FINAL in (codes.get(FETCH), codes.get(COURIER)):
@@ -41,6 +43,13 @@ def verdict(job: JobState, pod: PodState | None, retries: Retries) -> Verdict:
     if codes.get(TRAINER) in retries.non_retryable_exit_codes:
         return Verdict.FINAL
     return Verdict.COUNTED
+
+
+def _node_ended(pod: PodState) -> bool:
+    """Also a Pod that used more disk than its own limit is `Evicted`: that is the trainer's doing."""
+    if pod.reason == "Evicted":
+        return bool(pod.disrupted) or pod.message.startswith(_NODE_IS_SHORT)
+    return bool(pod.disrupted) or pod.reason in _NODE_ENDED_IT
 
 
 def failed_attempt(

@@ -27,8 +27,11 @@ class Child:
     @property
     def ended(self) -> bool:
         """Whether it has an outcome. One from before its spec changed does not count."""
-        metadata, status = self.run.metadata, self.run.status
-        return status.outcome is not None and status.observed_generation == metadata.generation
+        status = self.run.status
+        if status.outcome is None or status.inputs is None:
+            return False
+        # Not the observed generation: that moves also where the API server refused what the new spec needs.
+        return status.inputs.generation == self.run.metadata.generation
 
     @property
     def finished_at(self) -> str:
