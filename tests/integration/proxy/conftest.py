@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import signal
 import socket
@@ -10,14 +11,49 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from modelops.controllers.inferenceservice.routes import FILE, Split, name_of, routes
+
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "tests"))
+
+
+def split(**told: Any) -> Split:
+    """What the Pods of this test are told: everything is answered by their own model, unless told otherwise."""
+    return replace(Split(version="approval-1%", revision="abc", readiness_path="/ready", grpc=True), **told)
+
+
+class Mount:
+    """The volume of a ConfigMap, as the kubelet writes it: files behind a link that is replaced as a whole."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._written = 0
+        directory.mkdir()
+        self.write(split())
+        (directory / FILE).symlink_to(f"..data/{FILE}")
+
+    @property
+    def path(self) -> Path:
+        """The file that Envoy is told of."""
+        return self._directory / FILE
+
+    def write(self, told: Split) -> str:
+        """Replace the routes; returns the name by which Envoy tells that it has taken them."""
+        rendered = routes(told)
+        self._written += 1
+        target = self._directory / f"..{self._written}"
+        target.mkdir()
+        (target / FILE).write_text(json.dumps(rendered))
+        (self._directory / "..data_tmp").symlink_to(target.name)
+        (self._directory / "..data_tmp").rename(self._directory / "..data")
+        return name_of(rendered)
 
 
 class Model(ThreadingHTTPServer):
@@ -78,6 +114,7 @@ class Proxy:
     grpc: int
     log: Path
     model: Model
+    mount: Mount
     environment: dict[str, str] = field(repr=False)
 
     def ask(
@@ -115,21 +152,55 @@ class Proxy:
                     found["envoy"] = int(pid)
         return found
 
+    def routed(self) -> str:
+        """The name of the routes that Envoy has taken."""
+        dump = json.loads(self.ask("/routes", port=self.stats).body)
+        (config,) = dump["configs"]
+        name: str = config["route_config"]["virtual_hosts"][0]["name"]
+        return name
+
+    def route(self, **told: Any) -> None:
+        """Replace the routes, and wait until Envoy has taken them."""
+        name = self.mount.write(split(**told))
+        self.wait_until(lambda: self.routed() == name)
+
+    def figures(self) -> dict[str, int]:
+        """The counters that the operator reads."""
+        stats = json.loads(self.ask("/figures", port=self.stats).body)["stats"]
+        return {one["name"]: one["value"] for one in stats if "name" in one}
+
 
 @pytest.fixture
 def model() -> Iterator[Model]:
+    with running_model() as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running_model() -> Iterator[Model]:
+    """A model that answers until the end."""
     server = Model()
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.go.set()
-    server.shutdown()
-    server.server_close()
+    try:
+        yield server
+    finally:
+        server.go.set()
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture
 def proxy(model: Model, tmp_path: Path) -> Iterator[Proxy]:
     """Started as the container is, with its settings in the environment, and answering."""
+    with running_proxy(model, tmp_path) as started:
+        yield started
+
+
+@contextlib.contextmanager
+def running_proxy(model: Model, directory: Path, **more: object) -> Iterator[Proxy]:
+    """A proxy before a model, told more by its environment than the usual."""
     listen, stats, admin, monitor, grpc = _free_ports(5)
+    mount = Mount(directory / "routes")
     told = {
         "LISTEN_ADDRESS": "127.0.0.1",
         "LISTEN_PORT": listen,
@@ -139,25 +210,27 @@ def proxy(model: Model, tmp_path: Path) -> Iterator[Proxy]:
         "MODEL_PORT": model.server_port,
         "MODEL_GRPC_PORT": grpc,
         "READINESS_PATH": "/ready",
+        "ROUTES_PATH": mount.path,
         "MODEL_NAME": "approval",
         "MODEL_VERSION": "approval-1%",
         "REVISION": "abc",
         "INFERENCE_SERVICE": "approvals",
         "ARTIFACT_DIGEST": "sha256:" + "0" * 64,
-        "ENVOY_CONFIG": tmp_path / "envoy.json",
+        "ENVOY_CONFIG": directory / "envoy.json",
         "ENVOY_CONCURRENCY": 1,
+        **more,
     }
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT / "operator"),
         **{f"MODELOPS_{name}": str(value) for name, value in told.items()},
     }
-    log = tmp_path / "log"
+    log = directory / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "modelops.monitor"], env=environment, stdout=output, stderr=output, process_group=0
         )
-    started = Proxy(process, listen, stats, admin, grpc, log, model, environment)
+    started = Proxy(process, listen, stats, admin, grpc, log, model, mount, environment)
     try:
         started.wait_until(lambda: started.ask("/ready", port=stats).status == 200)
         yield started
