@@ -8,7 +8,7 @@ interface answers on loopback only, since it can end the process.
 from pathlib import PurePosixPath
 from typing import Any
 
-from modelops.monitor.figures import FIGURES, KEPT, LATENCY_MS, ROUTES
+from modelops.monitor.figures import FIGURES, FLUSHED_EVERY, KEPT, LATENCY_MS, ROUTES
 from modelops.monitor.replies import replies
 from modelops.monitor.settings import Settings
 from modelops.monitor.upstreams import BUFFER_BYTES, LOOPBACK, MOST_AT_ONCE, clusters, socket_address
@@ -28,6 +28,7 @@ def bootstrap(settings: Settings) -> Json:
         "node": {"id": settings.revision or "proxy", "cluster": settings.inference_service or "modelops"},
         "admin": {"address": socket_address(LOOPBACK, settings.admin_port)},
         "static_resources": {"listeners": [_ingress(settings), _stats(settings)], "clusters": clusters(settings)},
+        "stats_flush_interval": FLUSHED_EVERY,
         "stats_config": {
             "stats_matcher": {"inclusion_list": {"patterns": [{"prefix": prefix} for prefix in KEPT]}},
             "histogram_bucket_settings": [{"match": {"suffix": "rq_time"}, "buckets": LATENCY_MS}],

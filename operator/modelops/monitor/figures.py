@@ -19,9 +19,13 @@ KEPT = (
 """What the names of those that are kept begin with."""
 _JUDGED = (
     r"^cluster\.(model|candidate)(_grpc)?\.upstream_"
-    r"(rq_([1-5]xx|completed|active|total|timeout|pending_overflow|rx_reset|time)|cx_connect_fail)$"
+    r"(rq_([1-5]xx|completed|active|total|timeout|active_overflow|pending_overflow|rx_reset|tx_reset|time)"
+    r"|cx_connect_fail)$"
 )
+"""A request that overflows counts among 5xx and completed as well, though its client was told 429."""
 FIGURES = f"/stats?format=json&histogram_buckets=cumulative&filter={quote(_JUDGED, safe='')}"
 """The page of the admin interface with the figures of both versions' requests, without those of probes."""
+FLUSHED_EVERY = "1s"
+"""Envoy adds what was measured to its histograms this often: until then latencies lag behind the counters."""
 ROUTES = "/config_dump?resource=dynamic_route_configs"
 """The page of the admin interface that tells which routes Envoy has taken."""
