@@ -64,7 +64,7 @@ def name_of(rendered: Json) -> str:
 
 def _readiness(split: Split) -> Json:
     """The kubelet asks these Pods' own model, and neither uses up anyone's share nor counts as a request."""
-    path = split.readiness_path.partition("?")[0]
+    path = split.readiness_path.partition("?")[0].replace(" ", "%20")
     get = {"name": ":method", "string_match": {"exact": "GET"}}
     return _here(split, {"path": path, "headers": [get]}, {"cluster": "model_probe", **_until(None)})
 
