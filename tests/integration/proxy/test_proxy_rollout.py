@@ -87,6 +87,14 @@ def test_a_slow_candidate_does_not_hold_up_those_whose_requests_are_copied(pair)
     assert pair.candidate.model.arrived.wait(10)
 
 
+def test_a_client_cannot_pass_its_request_off_as_a_copy(pair):
+    """Copies are judged by themselves."""
+    pair.stable.route(weight=100)
+    assert pair.stable.ask("/mine", x_modelops_mirrored="true").status == 200
+    ((_, seen),) = [one for one in pair.candidate.model.asked if one[0] == "/mine"]
+    assert "x-modelops-mirrored" not in seen
+
+
 def test_large_bodies_are_copied_too(pair):
     """A copy is judged like any other request, so it must not be left out for its size."""
     pair.stable.route(mirror_percent=100)

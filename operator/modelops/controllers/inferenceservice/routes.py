@@ -81,7 +81,9 @@ def _split(split: Split, *, grpc: bool) -> list[Json]:
     found: list[Json] = []
     if split.weight > 0:
         share = {"runtime_fraction": {"default_value": {"numerator": split.weight, "denominator": "HUNDRED"}}}
-        found.append({"match": {**match, **share}, "route": {"cluster": f"candidate{suffix}", **until}})
+        route = {"cluster": f"candidate{suffix}", **until}
+        # No client may pass its request off as a copy.
+        found.append({"match": {**match, **share}, "route": route, "request_headers_to_remove": [MIRRORED]})
     if split.weight < 100:
         mirror = [_mirror(f"candidate{suffix}", split.mirror_percent)] if split.mirror_percent else []
         found.append(_here(split, match, {"cluster": f"model{suffix}", **until, "request_mirror_policies": mirror}))
@@ -93,8 +95,8 @@ def _split(split: Split, *, grpc: bool) -> list[Json]:
 
 
 def _mirror(cluster: str, percent: int) -> Json:
-    """Copies. Envoy draws one number for each request; with the denominator of the weights, that number would have been
-    used up by then: those with the lowest went to the candidate."""
+    """Copies. Envoy draws one number for each request. Its last two digits have decided about the share by now; here
+    they are others."""
     return {
         "cluster": cluster,
         "runtime_fraction": {"default_value": {"numerator": percent * 10_000, "denominator": "MILLION"}},
