@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 PREFIX = "MODELOPS_"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-HeaderText = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]*$", max_length=1024)]
-"""Text that may travel in a response header: printable ASCII, so no line break can start a header of its own."""
 
 
 class Settings(BaseModel):
@@ -25,13 +23,23 @@ class Settings(BaseModel):
     monitor_port: Port = 9091
     model_port: Port = 8081
     model_grpc_port: Port | None = None
+    routes_path: str = Field(default="/etc/modelops/routes/routes.json", pattern=r"^/.*[^/]$")
+    """The file that says who answers. Envoy takes every new one."""
+    candidate_host: str = Field(default="", pattern=r"^[0-9A-Za-z.:-]*$", max_length=253)
+    """Where a candidate answers: the full name of its Service, or an address. Absent: there is never one."""
+    candidate_port: Port = 80
     readiness_path: str = Field(default="/v2/health/ready", pattern=r"^/[\x21-\x7e]*$")
 
     inference_service: str = ""
     model_name: str = ""
-    model_version: HeaderText = ""
+    model_version: str = ""
     artifact_digest: str = ""
-    revision: HeaderText = ""
+    revision: str = ""
+
+    max_body_bytes: int | None = Field(default=None, ge=1, le=2**32 - 1)
+    """The largest body of a request. Absent: no limit, and bodies are passed on as they come."""
+    max_concurrency: int | None = Field(default=None, ge=1)
+    """How many requests the model works on at once."""
 
     envoy_heap_bytes: int = Field(default=256 * 2**20, ge=32 * 2**20)
     """Where Envoy starts to refuse requests rather than be killed for memory. Keep it below the container's limit."""

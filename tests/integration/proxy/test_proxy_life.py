@@ -104,7 +104,7 @@ def test_the_models_drain_waits_for_requests_in_flight(proxy, tmp_path):
     slow = threading.Thread(target=lambda: answers.append(proxy.ask("/slow").status))
     slow.start()
     assert proxy.model.arrived.wait(10)
-    hook = subprocess.Popen([tmp_path / "busybox", "sh", tmp_path / "drain.sh", "0", "20"])
+    hook = subprocess.Popen([tmp_path / "busybox", "sh", tmp_path / "drain.sh", "0", "20", "0"])
     try:
         proxy.wait_until(lambda: proxy.ask("/").headers.get("connection") == "close")
         assert proxy.ask("/", "POST", b"late").body == b"late"

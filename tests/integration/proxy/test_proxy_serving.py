@@ -2,10 +2,11 @@
 
 import socket
 import uuid
-from concurrent import futures
 
 import grpc
 import pytest
+
+from support.echo import echo_server
 
 
 def test_requests_reach_the_model_and_answers_are_marked(proxy):
@@ -39,6 +40,25 @@ def test_a_model_that_is_not_there_is_503_and_marked(proxy):
     assert answer.headers["x-modelops-model-version"] == "approval-1%"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("POST", "/v2/models/approval/infer", "application/json"),
+        ("POST", "/v2/models/approval/versions/1/infer?x=1&y=%2F", "application/octet-stream"),
+        ("POST", "/v1/models/approval:predict", "application/json"),
+        ("POST", "/invocations", "text/csv"),
+        ("GET", "/ping", "text/plain"),
+    ],
+)
+def test_every_protocol_of_model_servers_passes_as_it_is(proxy, method, path, kind):
+    """Path, query, type and bytes: the proxy speaks HTTP and nothing of what is in it."""
+    body = bytes(range(256)) if method == "POST" else None
+    answer = proxy.ask(path, method, body, content_type=kind)
+    assert (answer.status, answer.body) == (200, body or f"GET {path}".encode())
+    assert answer.headers["content-type"] == kind
+    assert proxy.model.asked[-1][0] == path
+
+
 def test_big_bodies_pass(proxy):
     """Images and tables are larger than any buffer of the proxy."""
     body = bytes(24 * 2**20)
@@ -55,23 +75,11 @@ def test_http_2_by_prior_knowledge_is_spoken(proxy):
 
 def test_grpc_goes_to_the_models_grpc_port(proxy):
     """One port serves both protocols: gRPC is told by its content type."""
-
-    class Echo(grpc.GenericRpcHandler):
-        def service(self, _):
-            return grpc.unary_unary_rpc_method_handler(lambda request, _: request + b"!")
-
-    server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[Echo()])
-    server.add_insecure_port(f"127.0.0.1:{proxy.grpc}")
-    server.start()
-    try:
-        with grpc.insecure_channel(f"127.0.0.1:{proxy.http}") as channel:
-            answer, call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer").with_call(
-                b"hello", timeout=10
-            )
-        assert answer == b"hello!"
-        assert dict(call.initial_metadata())["x-modelops-model-version"] == "approval-1%"
-    finally:
-        server.stop(None)
+    with echo_server(proxy.grpc), grpc.insecure_channel(f"127.0.0.1:{proxy.http}") as channel:
+        infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        answer, call = infer.with_call(b"hello", timeout=10)
+    assert answer == b"hello"
+    assert dict(call.initial_metadata())["x-modelops-model-version"] == "approval-1%"
     assert proxy.model.asked == [] or all(
         path != "/inference.GRPCInferenceService/ModelInfer" for path, _ in proxy.model.asked
     )
@@ -103,6 +111,9 @@ def test_figures_of_the_monitor(proxy):
         ("GET", "/metrics/%2e%2e/config_dump"),
         ("POST", "/metrics"),
         ("POST", "/ready"),
+        ("POST", "/figures"),
+        ("GET", "/figures?filter=server"),
+        ("GET", "/routes?resource=dynamic_listeners"),
         ("GET", "/monitor/metrics/x"),
         ("POST", "/drain_listeners"),
     ],

@@ -1,4 +1,4 @@
-"""Envoy's bootstrap as data: what reaches the model, what is told to clients, and that text stays text."""
+"""Envoy's bootstrap as data: what can be reached, what is refused and how that is told, and that text stays text."""
 
 import json
 from typing import Any
@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from modelops.monitor.bootstrap import bootstrap
+from modelops.monitor.figures import FIGURES
 from modelops.monitor.settings import Settings
 
 
@@ -35,9 +36,16 @@ def ports(found: dict[str, Any]) -> dict[str, tuple[str, int]]:
     return told
 
 
-def marks(found: dict[str, Any]) -> dict[str, str]:
-    added = manager(found, "ingress")["route_config"]["response_headers_to_add"]
-    return {one["header"]["key"]: one["header"]["value"] for one in added}
+def clusters(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in found["static_resources"]["clusters"]}
+
+
+def at_once(found: dict[str, Any]) -> dict[str, int]:
+    return {name: one["circuit_breakers"]["thresholds"][0]["max_requests"] for name, one in clusters(found).items()}
+
+
+def filters(found: dict[str, Any]) -> list[str]:
+    return [one["name"].rpartition(".")[2] for one in manager(found, "ingress")["http_filters"]]
 
 
 def test_the_same_settings_give_the_same_document():
@@ -46,32 +54,84 @@ def test_the_same_settings_give_the_same_document():
 
 
 def test_upstreams_are_on_loopback_only():
-    """The proxy passes requests to its own Pod and nowhere else."""
+    """Where no candidate is known, the proxy passes requests to its own Pod and nowhere else."""
     found = ports(document(model_port="7001", model_grpc_port="7002", admin_port="7003"))
     assert found == {
         "model": ("127.0.0.1", 7001),
+        "model_probe": ("127.0.0.1", 7001),
         "model_grpc": ("127.0.0.1", 7002),
         "admin": ("127.0.0.1", 7003),
         "monitor": ("127.0.0.1", 9091),
     }
 
 
-def test_grpc_goes_to_its_own_port_only_where_there_is_one():
-    """A model without gRPC gets everything on its one port."""
-    with_grpc = routes(document(model_grpc_port="8082"), "ingress")
-    assert [route["route"]["cluster"] for route in with_grpc] == ["model_grpc", "model"]
-    assert with_grpc[0]["match"]["grpc"] == {}
-    assert [route["route"]["cluster"] for route in routes(document(), "ingress")] == ["model"]
+def test_the_candidate_is_found_by_its_full_name():
+    """It is looked up once, not in the Pod's search domains first, and nobody has to know it for Envoy to start."""
+    found = document(candidate_host="credit-candidate.bank.svc.cluster.local", model_grpc_port="8082")
+    assert ports(found)["candidate"] == ("credit-candidate.bank.svc.cluster.local.", 80)
+    assert ports(found)["candidate_grpc"] == ("credit-candidate.bank.svc.cluster.local.", 80)
+    assert clusters(found)["candidate"]["wait_for_warm_on_init"] is False
+    assert clusters(found)["candidate"]["dns_lookup_family"] == "V4_PREFERRED"
 
 
-def test_a_request_that_may_have_reached_the_model_is_not_repeated():
-    """A POST is never carried out twice."""
-    for route in routes(document(model_grpc_port="8082"), "ingress"):
-        tried = route["route"]["retry_policy"]["retry_on"].split(",")
-        assert set(tried) == {"connect-failure", "refused-stream", "reset-before-request"}
+@pytest.mark.parametrize("address", ["127.0.0.1", "fd00::1", "credit.bank.svc."])
+def test_an_address_stays_as_it_is(address):
+    assert ports(document(candidate_host=address, candidate_port="8080"))["candidate"] == (address, 8080)
 
 
-def test_the_stats_listener_opens_three_exact_paths_for_reading():
+def test_grpc_has_clusters_only_where_there_is_a_port_for_it():
+    assert {"model_grpc", "candidate_grpc"}.isdisjoint(clusters(document(candidate_host="credit.bank.svc")))
+
+
+def test_connections_to_the_candidate_are_not_kept_for_ever():
+    """One leads to one Pod: a Pod that is new gets its share only by new ones."""
+
+    def options(name):
+        protocols = clusters(document(candidate_host="credit.bank.svc"))[name]["typed_extension_protocol_options"]
+        return protocols["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]["common_http_protocol_options"]
+
+    assert options("candidate") == {"idle_timeout": "4s", "max_requests_per_connection": 100}
+    assert options("model") == {"idle_timeout": "4s"}
+
+
+def test_the_models_limit_is_not_the_probes():
+    """A Pod with all its hands full is ready, and can be looked at."""
+    found = at_once(document(max_concurrency="3", model_grpc_port="8082", candidate_host="credit.bank.svc"))
+    assert {name for name, most in found.items() if most == 3} == {"model", "model_grpc"}
+    assert set(at_once(document()).values()) == {10_000}
+
+
+def test_bodies_are_held_only_where_they_are_limited():
+    """What is not held passes as it comes, at any size."""
+    assert filters(document()) == ["router"]
+    limited = document(max_body_bytes="1048576")
+    assert filters(limited) == ["buffer", "router"]
+    assert manager(limited, "ingress")["http_filters"][0]["typed_config"]["max_request_bytes"] == 1048576
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("max_body_bytes", "0"), ("max_body_bytes", str(2**32)), ("max_concurrency", "0"), ("candidate_host", "a b")],
+)
+def test_a_limit_that_cannot_be_is_refused(name, value):
+    with pytest.raises(ValidationError, match=name):
+        document(**{name: value})
+
+
+def test_routes_come_from_a_file_whose_directory_is_watched():
+    """The kubelet replaces a link beside the file, not the file."""
+    source = manager(document(routes_path="/r/routes.json"), "ingress")["rds"]["config_source"]
+    assert source["path_config_source"] == {"path": "/r/routes.json", "watched_directory": {"path": "/r"}}
+
+
+@pytest.mark.parametrize("figure", ["cluster.model.upstream_rq_5xx", "cluster.candidate.upstream_rq_time"])
+def test_what_the_operator_judges_by_is_kept(figure):
+    """Envoy shows only what its matcher includes."""
+    patterns = document()["stats_config"]["stats_matcher"]["inclusion_list"]["patterns"]
+    assert any(figure.startswith(one["prefix"]) for one in patterns)
+
+
+def test_the_stats_listener_opens_exact_paths_for_reading():
     """Envoy's admin interface can end the process: no other path of it may be reachable from the network."""
     *pages, rest = routes(document(), "stats")
     rewritten = {page["match"]["path"]: (page["route"]["cluster"], page["route"]["prefix_rewrite"]) for page in pages}
@@ -79,9 +139,11 @@ def test_the_stats_listener_opens_three_exact_paths_for_reading():
         "/metrics": ("admin", "/stats/prometheus"),
         "/monitor/metrics": ("monitor", "/metrics"),
         "/ready": ("admin", "/ready"),
+        "/figures": ("admin", FIGURES),
+        "/routes": ("admin", "/config_dump?resource=dynamic_route_configs"),
     }
     for page in pages:
-        assert page["match"]["headers"] == [{"name": ":method", "string_match": {"exact": "GET"}}]
+        assert {"name": ":method", "string_match": {"exact": "GET"}} in page["match"]["headers"]
     assert rest["direct_response"]["status"] == 404
 
 
@@ -94,22 +156,10 @@ def test_the_admin_interface_listens_on_loopback():
     ['v"}],"x":[{"', "%DOWNSTREAM_REMOTE_ADDRESS%", "{{ 1 }}", "a: b", "$(id)", "'; --"],
 )
 def test_user_text_stays_text(text):
-    """A version's or service's name cannot become configuration: JSON escapes it, and % is no command of Envoy's."""
-    found = json.loads(json.dumps(document(model_version=text, revision=text, inference_service=text)))
-    assert marks(found)["x-modelops-model-version"] == text.replace("%", "%%")
-    assert marks(found)["x-modelops-revision"] == text.replace("%", "%%")
-    assert found["node"]["cluster"] == text
+    """A service's name cannot become configuration."""
+    found = json.loads(json.dumps(document(revision=text, inference_service=text)))
+    assert found["node"] == {"id": text, "cluster": text}
     assert len(found["static_resources"]["listeners"]) == 2
-
-
-@pytest.mark.parametrize("text", ["a\r\nset-cookie: b", "a\nb", "ü", "x" * 1025])
-def test_text_that_is_no_header_is_refused(text):
-    with pytest.raises(ValidationError, match="model_version"):
-        document(model_version=text)
-
-
-def test_marks_that_are_not_known_are_not_sent():
-    assert marks(document(model_version="v")) == {"x-modelops-model-version": "v"}
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "eighty"])

@@ -50,13 +50,13 @@ def admin() -> Iterator[Admin]:
     server.server_close()
 
 
-def drain(pod, port: int, most: int = 10) -> subprocess.Popen:
+def drain(pod, port: int, most: int = 10, least: int = 0) -> subprocess.Popen:
     install(("busybox",), ("drain.sh",))
     script = pod.shared / "bin/drain.sh"
     text, changes = re.subn("port=15000", f"port={port}", script.read_text())
     assert changes
     script.write_text(text)
-    return subprocess.Popen([str(pod.shared / "bin/busybox"), "sh", str(script), "0", str(most)])
+    return subprocess.Popen([str(pod.shared / "bin/busybox"), "sh", str(script), "0", str(most), str(least)])
 
 
 def test_it_waits_for_requests_in_flight(pod, admin):
@@ -69,6 +69,15 @@ def test_it_waits_for_requests_in_flight(pod, admin):
     assert hook.wait(3) == 0
     assert admin.asked[0] == "POST /drain_listeners?graceful&skip_exit"
     assert admin.asked[1] == "GET /stats?filter=http.ingress.downstream_rq_active&format=text"
+
+
+def test_it_lasts_as_long_as_others_may_keep_a_connection(pod, admin):
+    """Another Pod's proxy may use an idle connection once more, which must not meet a model that has ended."""
+    hook = drain(pod, admin.server_port, least=2)
+    with pytest.raises(subprocess.TimeoutExpired):
+        hook.wait(1.6)
+    assert admin.asked == ["POST /drain_listeners?graceful&skip_exit"]
+    assert hook.wait(3) == 0
 
 
 def test_it_gives_up_in_time(pod, admin):

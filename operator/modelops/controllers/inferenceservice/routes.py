@@ -1,0 +1,140 @@
+"""Who answers a request: what the Envoy of each Pod is told while it runs, in a file that it watches. Pure.
+
+The file is a DiscoveryResponse with one RouteConfiguration, as Envoy's RDS has it
+(https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_conn_man/rds). The clusters that it names are
+those of the Pod's bootstrap.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from modelops.lineage.digests import sha256_of, short
+
+FILE = "routes.json"
+MIRRORED = "x-modelops-mirrored"
+"""A request header that only copies have: their answers go nowhere."""
+_NAME = "model"
+_BUFFER = "envoy.filters.http.buffer"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Split:
+    """How the requests that reach the Pods of one revision are shared out."""
+
+    version: str
+    """The version of these Pods."""
+    revision: str
+    """Their revision."""
+    readiness_path: str
+    """Where their model says that it is ready."""
+    grpc: bool = False
+    """Whether their model has a port for gRPC."""
+    weight: int = 0
+    """How many percent of the requests the candidate answers, 0 to 100. The rest is answered here."""
+    mirror_percent: int = 0
+    """How many percent of the requests that are answered here are copied to the candidate, 0 to 100."""
+    timeout: timedelta | None = None
+    """How long a request may take. None: as long as it wants."""
+
+
+def routes(split: Split) -> Json:
+    """What Envoy reads. The virtual host's name is made of all of it: Envoy tells by that name what it has taken."""
+    found = [_readiness(split), *(_split(split, grpc=True) if split.grpc else []), *_split(split, grpc=False)]
+    name = f"weights-{short(sha256_of(found), 16)}"
+    return {
+        "version_info": name,
+        "resources": [
+            {
+                "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+                "name": _NAME,
+                "virtual_hosts": [{"name": name, "domains": ["*"], "routes": found}],
+            }
+        ],
+    }
+
+
+def name_of(rendered: Json) -> str:
+    """The name by which Envoy tells that it has taken these routes."""
+    name: str = rendered["resources"][0]["virtual_hosts"][0]["name"]
+    return name
+
+
+def _readiness(split: Split) -> Json:
+    """The kubelet asks these Pods' own model, and neither uses up anyone's share nor counts as a request."""
+    path = split.readiness_path.partition("?")[0].replace(" ", "%20")
+    get = {"name": ":method", "string_match": {"exact": "GET"}}
+    return _here(split, {"path": path, "headers": [get]}, {"cluster": "model_probe", **_until(None)})
+
+
+def _split(split: Split, *, grpc: bool) -> list[Json]:
+    """The candidate's share, then the rest.
+
+    Two routes rather than weighted clusters in one: mirroring belongs to a route, and the candidate would get copies of
+    what it answers itself.
+    """
+    suffix = "_grpc" if grpc else ""
+    match: Json = {"prefix": "/", "grpc": {}} if grpc else {"prefix": "/"}
+    until = _grpc_until(split.timeout) if grpc else _until(split.timeout)
+    found: list[Json] = []
+    if split.weight > 0:
+        share = {"runtime_fraction": {"default_value": {"numerator": split.weight, "denominator": "HUNDRED"}}}
+        route = {"cluster": f"candidate{suffix}", **until}
+        # No client may pass its request off as a copy.
+        found.append({"match": {**match, **share}, "route": route, "request_headers_to_remove": [MIRRORED]})
+    if split.weight < 100:
+        mirror = [_mirror(f"candidate{suffix}", split.mirror_percent)] if split.mirror_percent else []
+        found.append(_here(split, match, {"cluster": f"model{suffix}", **until, "request_mirror_policies": mirror}))
+    if grpc:
+        # Its messages are a stream, which must not be held until it ends.
+        unheld = {"@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute"}
+        found = [{**one, "typed_per_filter_config": {_BUFFER: {**unheld, "disabled": True}}} for one in found]
+    return found
+
+
+def _mirror(cluster: str, percent: int) -> Json:
+    """Copies. Envoy draws one number for each request. Its last two digits have decided about the share by now; here
+    they are others."""
+    return {
+        "cluster": cluster,
+        "runtime_fraction": {"default_value": {"numerator": percent * 10_000, "denominator": "MILLION"}},
+        "disable_shadow_host_suffix_append": True,
+        "request_headers_mutations": [
+            {"append": {"header": {"key": MIRRORED, "value": "true"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+        ],
+    }
+
+
+def _here(split: Split, match: Json, route: Json) -> Json:
+    """Whatever the model itself claims, its answers say which version and revision gave them. The candidate's own proxy
+    marks the candidate's."""
+    marks = {"x-modelops-model-version": split.version, "x-modelops-revision": split.revision}
+    added = [
+        # Envoy reads %…% as a command of its own.
+        {"header": {"key": key, "value": value.replace("%", "%%")}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        for key, value in marks.items()
+        if value
+    ]
+    return {"match": match, "route": route, "response_headers_to_add": added}
+
+
+def _until(timeout: timedelta | None) -> Json:
+    """The deadline. Without one, answers may be streams without end; the longest silence ends the dead ones."""
+    return {"timeout": _seconds(timeout), "retry_policy": _RETRIES}
+
+
+def _grpc_until(timeout: timedelta | None) -> Json:
+    """The client's own deadline counts up to ours: gRPC has it in a header. As the longest duration of a stream it ends
+    with DEADLINE_EXCEEDED, as a timeout it would with UNAVAILABLE."""
+    longest = {"grpc_timeout_header_max": _seconds(timeout), "max_stream_duration": _seconds(timeout)}
+    return {"timeout": _seconds(None), "max_stream_duration": longest, "retry_policy": _RETRIES}
+
+
+_RETRIES = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 1}
+"""Only what certainly never reached the model is tried again, once: a POST must not be carried out twice."""
+
+
+def _seconds(length: timedelta | None) -> str:
+    return f"{length.total_seconds():.6f}s" if length else "0s"
