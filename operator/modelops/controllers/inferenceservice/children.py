@@ -24,8 +24,10 @@ from modelops.controllers.inferenceservice.serving import (
     ModelServer,
     container_environment,
     container_resources,
+    grpc_port,
     model_server,
 )
+from modelops.controllers.inferenceservice.volumes import mounts, volumes
 from modelops.controllers.marks import (
     ARTIFACT_DIGEST,
     DATASET_DIGESTS,
@@ -83,7 +85,7 @@ def deployment(service: InferenceService, version: ModelVersion, settings: Setti
 def endpoint(service: InferenceService, runtime: Runtime | None) -> Body:
     """The Service. HTTP and gRPC come in at the same port of the proxy, which tells them apart."""
     ports: list[Body] = [{"name": "http", "port": SERVICE_PORT, "targetPort": "http", "protocol": "TCP"}]
-    if runtime is not None and runtime.grpc_port is not None:
+    if grpc_port(service, runtime) is not None:
         ports.append(
             {
                 "name": "grpc",
@@ -160,7 +162,7 @@ def _pod(
     service: InferenceService, version: ModelVersion, settings: Settings, server: ModelServer, revision: str
 ) -> Body:
     secrets = [settings.store.secret_name] if settings.store.secret_name else []
-    volumes = (SHARED, _MODELS, *(_scratch(name) for name in (FETCH, PROXY, MODEL)))
+    rooms = (SHARED, _MODELS, *(_scratch(name) for name in (FETCH, PROXY, MODEL)))
     spread = {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
@@ -176,7 +178,11 @@ def _pod(
         "topologySpreadConstraints": [spread],
         "initContainers": [_fetch(version, settings, secrets), _proxy(service, version, settings, server, revision)],
         "containers": [_model(version, settings, server)],
-        "volumes": [*(empty(name) for name in volumes), *credential_volumes(secrets)],
+        "volumes": [
+            *(empty(name) for name in rooms),
+            *credential_volumes(secrets),
+            *volumes(service.spec.pod.volumes),
+        ],
     }
 
 
@@ -276,6 +282,7 @@ def _model(version: ModelVersion, settings: Settings, server: ModelServer) -> Bo
             mount(_MODELS, MODEL_DIR, read_only=True),
             mount(SHARED, SHARED_DIR, read_only=True),
             mount(_scratch(MODEL), "/tmp"),
+            *mounts(server.volume_mounts),
         ],
     }
 
