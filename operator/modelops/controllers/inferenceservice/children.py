@@ -16,6 +16,7 @@ from modelops.controllers.containers import (
     pod_defaults,
     worker,
 )
+from modelops.controllers.inferenceservice import warm_up
 from modelops.controllers.inferenceservice.names import deployment_name, service_name
 from modelops.controllers.inferenceservice.problem import FETCH, MODEL, PROXY
 from modelops.controllers.inferenceservice.rollout import REVISION
@@ -177,10 +178,11 @@ def _pod(
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
         "topologySpreadConstraints": [spread],
         "initContainers": [_fetch(version, settings, secrets), _proxy(service, version, settings, server, revision)],
-        "containers": [_model(version, settings, server)],
+        "containers": [_model(service, version, settings, server)],
         "volumes": [
             *(empty(name) for name in rooms),
             *credential_volumes(secrets),
+            *warm_up.volumes(service),
             *volumes(service.spec.pod.volumes),
         ],
     }
@@ -258,7 +260,7 @@ def _proxy(
     }
 
 
-def _model(version: ModelVersion, settings: Settings, server: ModelServer) -> Body:
+def _model(service: InferenceService, version: ModelVersion, settings: Settings, server: ModelServer) -> Body:
     """The server: it cannot write to the model, and before it is told to end, its requests do."""
     drain = [
         f"{SHARED_DIR}/bin/busybox",
@@ -276,12 +278,14 @@ def _model(version: ModelVersion, settings: Settings, server: ModelServer) -> Bo
         "env": container_environment(server, version),
         "resources": container_resources(server),
         "lifecycle": {"preStop": {"exec": {"command": drain}}},
+        **warm_up.probe(service, server),
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             mount(_MODELS, MODEL_DIR, read_only=True),
             mount(SHARED, SHARED_DIR, read_only=True),
             mount(_scratch(MODEL), "/tmp"),
+            *warm_up.mounts(service),
             *mounts(server.volume_mounts),
         ],
     }
