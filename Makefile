@@ -37,6 +37,14 @@ deploy: ## Cluster, images, an S3 server and the chart, without the example
 kueue: ## Install Kueue in the demo's cluster, to try queues out
 	@$(PYTHON) -m hack.kueue
 
+.PHONY: metrics-server
+metrics-server: ## Install a metrics-server in the demo's cluster, to try autoscaling out
+	@$(PYTHON) -m hack.metrics_server
+
+.PHONY: gateway-api
+gateway-api: ## Install the Gateway API's definitions in the demo's cluster
+	@$(PYTHON) -m hack.gateway_api
+
 .PHONY: lint
 lint: python ## Style, types, layers, generated files, the chart
 	@$(VENV) -m hack.check lint

@@ -15,13 +15,20 @@ CLIENTS = {
     "proxy": "/CN=system:kube-proxy",
     "coredns": "/O=system:masters/CN=coredns",
     "apiserver-kubelet": "/O=system:masters/CN=apiserver-kubelet",
+    "front-proxy": "/CN=front-proxy",
 }
 
 
 def make(step: Step, directory: Path, network: Network) -> None:
     """Write `ca.crt`, `sa.key`, `<name>.crt` and `<name>.key`, unless they are there."""
-    if (directory / "complete").exists():
-        return
+    if not (directory / "complete").exists():
+        _make_authority(step, directory, network)
+    for name, subject in CLIENTS.items():
+        if not (directory / f"{name}.crt").exists():
+            _sign(step, directory, name, subject, "extendedKeyUsage=clientAuth")
+
+
+def _make_authority(step: Step, directory: Path, network: Network) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", _DAYS)
@@ -31,8 +38,6 @@ def make(step: Step, directory: Path, network: Network) -> None:
     names = "DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc"
     addresses = f"IP:127.0.0.1,IP:{network.node},IP:{network.api_service}"
     _sign(step, directory, "apiserver", "/CN=kube-apiserver", f"subjectAltName={names},{addresses}")
-    for name, subject in CLIENTS.items():
-        _sign(step, directory, name, subject, "extendedKeyUsage=clientAuth")
     (directory / "complete").touch()
 
 

@@ -69,7 +69,7 @@ runtimes:
     image: {{ include "modelops.image" (list $ "server") | quote }}
     args: {{ default (include "modelops.serverArgs" $ | fromJsonArray) $runtime.args | toJson }}
     {{- end }}
-    {{- range $field := list "command" "formats" "httpPort" "grpcPort" "readinessPath" "resources" }}
+    {{- range $field := list "command" "env" "formats" "httpPort" "grpcPort" "readinessPath" "resources" }}
     {{- with index $runtime $field }}
     {{ $field }}: {{ . | toJson }}
     {{- end }}

@@ -102,6 +102,14 @@ class PodOptions(Model):
 class VolumeMount(Model):
     """Where a volume is in the container."""
 
+    model_config = rules(
+        (
+            "!self.mountPath.matches('^/((mnt/models|modelops|etc/modelops)(/.*)?|tmp/?)$')",
+            "mountPath must not be /tmp, nor /mnt/models, /modelops, /etc/modelops or below one of them: those are the"
+            " operator's",
+        ),
+    )
+
     name: Annotated[str, StringConstraints(min_length=1, max_length=63)]
     """The volume's name."""
     mount_path: Annotated[str, StringConstraints(pattern=r"^/[^:]*$", max_length=512)]

@@ -15,7 +15,7 @@ from modelops.machinery.kube import ApiError, Kube
 from modelops.machinery.lanes import Lane, Lanes
 from modelops.machinery.matching import merge_patch, satisfied
 from modelops.machinery.plan import Delete, Event, Plan
-from modelops.machinery.resources import BY_KIND, JOBS, MANAGED_BY, MANAGER, Body, Key, Resource, key_of
+from modelops.machinery.resources import BY_KIND, JOBS, MANAGED_BY, MANAGER, WATCHED, Body, Key, Resource, key_of
 from modelops.machinery.settings import Settings
 
 _STALLED_AGAIN = timedelta(minutes=5)
@@ -100,10 +100,11 @@ class Reconciler:
 
     async def _apply(self, child: Body, parent: Kind, by: Key) -> None:
         key = key_of(child)
-        found = self._cache.body(key)
+        resource = BY_KIND[key.kind]
+        watched = resource in WATCHED
+        found = self._cache.body(key) if watched else None
         if found is not None and satisfied(_comparable(child), found):
             return
-        resource = BY_KIND[key.kind]
         if resource is JOBS and found is None:
             self._dispatcher.wrote(resource, await self._kube.create_once(resource, child), by)
             self._lanes.made()
@@ -115,7 +116,16 @@ class Reconciler:
                     "NameTaken",
                     f"{key} exists and does not belong to this object: rename one of the two, or delete the other",
                 )
-        self._dispatcher.wrote(resource, await self._kube.apply(resource, child), by)
+            if not watched and found is not None and satisfied(child, found):
+                return
+        try:
+            applied = await self._kube.apply(resource, child)
+        except ApiError as error:
+            if problem := not_installed(resource, error):
+                raise problem from error
+            raise
+        if watched:
+            self._dispatcher.wrote(resource, applied, by)
 
     async def _delete(self, delete: Delete) -> None:
         resource = BY_KIND[delete.key.kind]
@@ -151,6 +161,16 @@ def asks_for_more(before: Metadata, after: Metadata) -> bool:
         after.annotations,
         after.labels,
         after.deletion_timestamp,
+    )
+
+
+def not_installed(resource: Resource, error: ApiError) -> Stalled | None:
+    """An API server that does not know a kind says only that there is no such page."""
+    if not resource.comes_with or error.status != 404:
+        return None
+    return Stalled(
+        "KindNotInstalled",
+        f"this cluster has no {resource.kind}: install {resource.comes_with}, or change the spec so that it needs none",
     )
 
 

@@ -27,7 +27,8 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource of the API. `selector` narrows what is watched; `trim` drops what no decision reads."""
+    """One resource of the API. `selector` narrows what is watched; `trim` drops what no decision reads; `comes_with` is
+    what must be installed for it, where Kubernetes itself has not got it."""
 
     group: str
     version: str
@@ -35,6 +36,7 @@ class Resource:
     kind: str
     selector: dict[str, str] | None = None
     trim: Callable[[Body], Body] = lambda body: body
+    comes_with: str = ""
 
     @property
     def label_selector(self) -> str:
@@ -91,16 +93,30 @@ JOBS = Resource("batch", "v1", "jobs", "Job", CHILDREN, _trim_job)
 PODS = Resource("", "v1", "pods", "Pod", CHILDREN, _trim_pod)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", CHILDREN, _trim_metadata)
 SERVICES = Resource("", "v1", "services", "Service", CHILDREN, _trim_metadata)
+AUTOSCALERS = Resource(
+    "autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", CHILDREN, _trim_metadata
+)
+DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", CHILDREN, _trim_metadata)
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SECRETS = Resource("", "v1", "secrets", "Secret")
 WORKLOADS = Resource("kueue.x-k8s.io", "v1beta1", "workloads", "Workload")
 """Kueue's. Asked for by name of a Job, never watched: Kueue need not be there."""
+HTTP_ROUTES = Resource(
+    "gateway.networking.k8s.io",
+    "v1",
+    "httproutes",
+    "HTTPRoute",
+    CHILDREN,
+    _trim_metadata,
+    comes_with="the Gateway API",
+)
+"""Never watched: the Gateway API need not be there."""
 PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
 
 PARENTS = (DATASETS, TRAINING_RUNS, MODEL_VERSIONS, INFERENCE_SERVICES)
-WATCHED = (*PARENTS, JOBS, PODS, DEPLOYMENTS, SERVICES)
-BY_KIND = {resource.kind: resource for resource in (*WATCHED, CONFIG_MAPS, SECRETS)}
+WATCHED = (*PARENTS, JOBS, PODS, DEPLOYMENTS, SERVICES, AUTOSCALERS, DISRUPTION_BUDGETS)
+BY_KIND = {resource.kind: resource for resource in (*WATCHED, CONFIG_MAPS, SECRETS, HTTP_ROUTES)}
 
 
 def key_of(body: Body) -> Key:

@@ -7,7 +7,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from modelops.api.base import Model
-from modelops.api.pods import Resources
+from modelops.api.pods import EnvVar, Resources
 from modelops.api.tasks import S3Place
 from modelops.api.types import DurationText
 
@@ -43,11 +43,12 @@ class Store(Model):
 
 class Runtime(Model):
     """A preset of a server. `{model_name}`, `{model_dir}`, `{model_version}`, `{format}`, `{http_port}` and
-    `{grpc_port}` in args are filled in."""
+    `{grpc_port}` in command, args and the values of env are filled in."""
 
     image: str
     command: list[str] | None = None
     args: list[str] = Field(default_factory=list)
+    env: list[EnvVar] = Field(default_factory=list)
     formats: list[str]
     http_port: int = 8081
     grpc_port: int | None = None

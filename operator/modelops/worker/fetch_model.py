@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 def run(task: FetchModelTask) -> FetchReport:
     """Do the task. Raises Failed and S3Problem; leaves no file of a model that it refuses."""
-    install(("busybox",), ("drain.sh",))
+    install(("busybox",), ("drain.sh", "warm-up.sh"))
     artifact = parse(task.artifact_uri if task.artifact_uri.endswith("/") else task.artifact_uri + "/")
     client = client_of(task.store)
     root = paths.model()

@@ -349,6 +349,12 @@ _BAD = [
              "spec.server.container.port", "less than or equal to 65535"),
     _service("a relative path", "server", {"container": {"image": "server:1", "readinessPath": "ready"}},
              "spec.server.container.readinessPath", "should match"),
+    *(
+        _service(f"a mount at {path}", "server",
+                 {"runtime": "sklearn", "volumeMounts": [{"name": "v", "mountPath": path}]},
+                 "spec.server.volumeMounts[0]", "mountPath must not be /tmp, nor /mnt/models")
+        for path in ("/tmp", "/tmp/", "/mnt/models", "/mnt/models/more", "/modelops/bin", "/etc/modelops/routes")
+    ),
     _service("no replica", "replicas.min", 0, "spec.replicas.min", "greater than or equal to 1"),
     _service("too many replicas", "replicas.min", 1001, "spec.replicas.min", "less than or equal to 1000"),
     _service("half a replica", "replicas.min", 1.5, "spec.replicas.min", "of type integer"),

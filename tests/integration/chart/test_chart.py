@@ -28,6 +28,15 @@ Template = Callable[..., subprocess.CompletedProcess[str]]
 Render = Callable[..., list[Manifest]]
 
 
+class KubernetesYaml(yaml.SafeLoader):
+    """Numbers as Kubernetes reads them, and as Helm writes them: 1e-06 is one."""
+
+
+KubernetesYaml.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
 @pytest.fixture(scope="session")
 def helm() -> str:
     """Helm's binary: $MODELOPS_HELM, else the one that hack/cluster keeps."""
@@ -59,7 +68,7 @@ def render(template: Template) -> Render:
     def manifests(*sets: str, **values: Any) -> list[Manifest]:
         done = template(STORE, *sets, **values)
         assert done.returncode == 0, done.stderr
-        return [one for one in yaml.safe_load_all(done.stdout) if one]
+        return [one for one in yaml.load_all(done.stdout, KubernetesYaml) if one]
 
     return manifests
 
@@ -99,6 +108,7 @@ EVERY_SETTING: dict[str, Any] = {
             "image": "example/triton:1",
             "command": ["tritonserver"],
             "args": ["--model-repository={model_dir}"],
+            "env": [{"name": "LANG", "value": "C"}],
             "formats": ["onnx"],
             "httpPort": 8081,
             "grpcPort": 8082,
@@ -129,12 +139,13 @@ def test_the_operator_reads_every_setting_that_the_chart_writes(
 def test_the_presets_run_the_server_image_until_they_name_their_own(render: Render) -> None:
     """`runtime: sklearn` must work as installed, and a platform team's own runtime must come beside it."""
     runtimes = yaml.safe_load(settings_of(render(**EVERY_SETTING)))["runtimes"]
-    assert runtimes.keys() == {"sklearn", "xgboost", "lightgbm", "onnx", "triton"}
+    assert {"sklearn", "xgboost", "lightgbm", "onnx", "triton"} <= runtimes.keys()
     assert runtimes["sklearn"]["image"] == "images.example/ml/modelops/server:0.1.0"
     placeholders = {"{model_dir}", "{model_name}", "{model_version}", "{format}", "{http_port}"}
     assert placeholders <= {*runtimes["sklearn"]["args"]}
     assert runtimes["triton"]["image"] == "example/triton:1"
     assert runtimes["triton"]["args"] == ["--model-repository={model_dir}"]
+    assert "triton" not in yaml.safe_load(settings_of(render(runtimes={"triton": None})))["runtimes"]
 
 
 def test_a_digest_wins_over_a_tag(render: Render) -> None:
@@ -181,9 +192,25 @@ def test_without_watch_namespaces_the_operator_may_watch_all_it_watches(render: 
     for resource in resources.PARENTS:
         assert allowed(manifests, "modelops", PROJECT, f"{resource.plural}/status") == {"patch"}
     assert {"create", "patch", "delete"} <= allowed(manifests, "modelops", PROJECT, "trainingruns"), "trials of sweeps"
+    for resource in (resources.DEPLOYMENTS, resources.AUTOSCALERS, resources.DISRUPTION_BUDGETS, resources.HTTP_ROUTES):
+        verbs = allowed(manifests, "modelops", resource.group, resource.plural)
+        assert {"get", "create", "patch", "delete"} <= verbs, resource.plural
+    assert allowed(manifests, "modelops", "apps", "controllerrevisions") == {"get", "list", "create", "patch", "delete"}
+    assert allowed(manifests, "modelops", "", "configmaps") == {"get", "create", "patch", "delete"}
+    assert "patch" in allowed(manifests, "modelops", "", "pods"), "to have the kubelet look at new routes"
     (binding,) = of_kind(manifests, "ClusterRoleBinding")
     (subject,) = binding["subjects"]
     assert (subject["name"], subject["namespace"]) == ("modelops", "modelops-system")
+
+
+def test_what_is_not_watched_is_not_listed_either(render: Render) -> None:
+    """A right that nothing uses is one that only a thief of the token has."""
+    manifests = render()
+    routes = (resources.HTTP_ROUTES.group, resources.HTTP_ROUTES.plural)
+    for group, plural in (("", "configmaps"), ("", "persistentvolumeclaims"), routes):
+        assert not {"list", "watch"} & allowed(manifests, "modelops", group, plural), plural
+    assert not {"create", "delete", "update"} & allowed(manifests, "modelops", "", "pods")
+    assert "delete" not in allowed(manifests, "modelops", "", "services")
 
 
 @pytest.mark.parametrize("values", [{}, {"watchNamespaces": ["team-a"]}], ids=["cluster-wide", "one namespace"])

@@ -249,6 +249,7 @@ def test_a_model_comes_back_as_it_was(pod, client, new_bucket):
         file.relative_to(models).as_posix(): file.read_bytes() for file in models.rglob("*") if file.is_file()
     } == MODEL
     assert os.access(pod.root / "shared/bin/drain.sh", os.X_OK)
+    assert os.access(pod.root / "shared/bin/warm-up.sh", os.X_OK)
 
 
 @pytest.mark.parametrize("wrong", ["changed", "added", "removed"])

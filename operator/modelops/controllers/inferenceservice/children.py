@@ -16,6 +16,7 @@ from modelops.controllers.containers import (
     pod_defaults,
     worker,
 )
+from modelops.controllers.inferenceservice import warm_up
 from modelops.controllers.inferenceservice.names import deployment_name, service_name
 from modelops.controllers.inferenceservice.problem import FETCH, MODEL, PROXY
 from modelops.controllers.inferenceservice.rollout import REVISION
@@ -24,8 +25,10 @@ from modelops.controllers.inferenceservice.serving import (
     ModelServer,
     container_environment,
     container_resources,
+    grpc_port,
     model_server,
 )
+from modelops.controllers.inferenceservice.volumes import mounts, volumes
 from modelops.controllers.marks import (
     ARTIFACT_DIGEST,
     DATASET_DIGESTS,
@@ -83,7 +86,7 @@ def deployment(service: InferenceService, version: ModelVersion, settings: Setti
 def endpoint(service: InferenceService, runtime: Runtime | None) -> Body:
     """The Service. HTTP and gRPC come in at the same port of the proxy, which tells them apart."""
     ports: list[Body] = [{"name": "http", "port": SERVICE_PORT, "targetPort": "http", "protocol": "TCP"}]
-    if runtime is not None and runtime.grpc_port is not None:
+    if grpc_port(service, runtime) is not None:
         ports.append(
             {
                 "name": "grpc",
@@ -160,7 +163,7 @@ def _pod(
     service: InferenceService, version: ModelVersion, settings: Settings, server: ModelServer, revision: str
 ) -> Body:
     secrets = [settings.store.secret_name] if settings.store.secret_name else []
-    volumes = (SHARED, _MODELS, *(_scratch(name) for name in (FETCH, PROXY, MODEL)))
+    rooms = (SHARED, _MODELS, *(_scratch(name) for name in (FETCH, PROXY, MODEL)))
     spread = {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
@@ -175,8 +178,13 @@ def _pod(
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
         "topologySpreadConstraints": [spread],
         "initContainers": [_fetch(version, settings, secrets), _proxy(service, version, settings, server, revision)],
-        "containers": [_model(version, settings, server)],
-        "volumes": [*(empty(name) for name in volumes), *credential_volumes(secrets)],
+        "containers": [_model(service, version, settings, server)],
+        "volumes": [
+            *(empty(name) for name in rooms),
+            *credential_volumes(secrets),
+            *warm_up.volumes(service),
+            *volumes(service.spec.pod.volumes),
+        ],
     }
 
 
@@ -252,7 +260,7 @@ def _proxy(
     }
 
 
-def _model(version: ModelVersion, settings: Settings, server: ModelServer) -> Body:
+def _model(service: InferenceService, version: ModelVersion, settings: Settings, server: ModelServer) -> Body:
     """The server: it cannot write to the model, and before it is told to end, its requests do."""
     drain = [
         f"{SHARED_DIR}/bin/busybox",
@@ -270,12 +278,15 @@ def _model(version: ModelVersion, settings: Settings, server: ModelServer) -> Bo
         "env": container_environment(server, version),
         "resources": container_resources(server),
         "lifecycle": {"preStop": {"exec": {"command": drain}}},
+        **warm_up.probe(service, server),
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             mount(_MODELS, MODEL_DIR, read_only=True),
             mount(SHARED, SHARED_DIR, read_only=True),
             mount(_scratch(MODEL), "/tmp"),
+            *warm_up.mounts(service),
+            *mounts(server.volume_mounts),
         ],
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
-from modelops.api.pods import EnvVar, Resources
+from modelops.api.pods import EnvVar, Resources, VolumeMount
 from modelops.controllers.containers import environment, resources
 from modelops.controllers.inferenceservice.quantities import canonical_resources
 from modelops.machinery.settings import Runtime, Settings
@@ -30,6 +30,7 @@ class ModelServer:
     http_port: int
     grpc_port: int | None
     readiness_path: str
+    volume_mounts: tuple[VolumeMount, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,9 @@ def model_server(service: InferenceService, settings: Settings, version: ModelVe
             env=tuple(own.env),
             resources=own.resources,
             http_port=own.port,
-            grpc_port=None,
+            grpc_port=own.grpc_port,
             readiness_path=own.readiness_path,
+            volume_mounts=tuple(own.volume_mounts),
         )
     runtime = runtime_of(service, settings)
     assert isinstance(runtime, Runtime), "an unknown runtime is answered before"
@@ -87,12 +89,21 @@ def model_server(service: InferenceService, settings: Settings, version: ModelVe
         image=runtime.image,
         command=filled.all_of(runtime.command or []),
         args=filled.all_of(runtime.args),
-        env=tuple(server.env or ()),
+        env=_over(filled.environment(runtime.env), server.env or []),
         resources=server.resources or runtime.resources,
         http_port=runtime.http_port,
         grpc_port=runtime.grpc_port,
         readiness_path=runtime.readiness_path,
+        volume_mounts=tuple(server.volume_mounts or ()),
     )
+
+
+def grpc_port(service: InferenceService, runtime: Runtime | None) -> int | None:
+    """The port at which the server answers gRPC; None where it does not."""
+    own = service.spec.server.container
+    if own is not None:
+        return own.grpc_port
+    return runtime.grpc_port if runtime is not None else None
 
 
 def container_environment(server: ModelServer, version: ModelVersion) -> list[Json]:
@@ -121,6 +132,12 @@ def container_resources(server: ModelServer) -> Json:
     return canonical_resources(resources(server.resources, _DEFAULT_RESOURCES))
 
 
+def _over(preset: list[EnvVar], users: list[EnvVar]) -> tuple[EnvVar, ...]:
+    """The user's variables win over the preset's."""
+    taken = {variable.name for variable in users}
+    return (*(variable for variable in preset if variable.name not in taken), *users)
+
+
 class _Filled:
     """A preset's words with the placeholders filled in: in one pass, so that what is filled in is never read again."""
 
@@ -136,4 +153,13 @@ class _Filled:
             self._values["grpc_port"] = str(runtime.grpc_port)
 
     def all_of(self, words: list[str]) -> tuple[str, ...]:
-        return tuple(_PLACEHOLDER.sub(lambda found: self._values.get(found[1], found[0]), word) for word in words)
+        return tuple(self._filled(word) for word in words)
+
+    def environment(self, variables: list[EnvVar]) -> list[EnvVar]:
+        return [
+            variable if variable.value is None else variable.model_copy(update={"value": self._filled(variable.value)})
+            for variable in variables
+        ]
+
+    def _filled(self, text: str) -> str:
+        return _PLACEHOLDER.sub(lambda found: self._values.get(found[1], found[0]), text)

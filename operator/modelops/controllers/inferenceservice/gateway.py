@@ -1,0 +1,90 @@
+"""Traffic that comes in through a Gateway: the HTTPRoute that has the weights, and whether Gateways take it. Pure.
+
+Fields and their defaults are those of the Gateway API's standard channel, `gateway.networking.k8s.io/v1`.
+"""
+
+from modelops.api.inferenceservice import InferenceService, ParentRef
+from modelops.controllers.marks import labels, owned_by
+from modelops.machinery.resources import HTTP_ROUTES, Body
+
+COMPONENT = "gateway"
+_CONDITIONS = ("Accepted", "ResolvedRefs")
+
+
+def route(service: InferenceService, stable: str, candidate: str, port: int, weight: int, mirrored: int = 0) -> Body:
+    """The HTTPRoute of an InferenceService that names Gateways.
+
+    `stable` and `candidate` are Services, and `port` is theirs. The candidate answers `weight` percent of the requests,
+    and gets copies of `mirrored` percent of them besides. Both Services are always named: a weight of 0 takes nothing.
+    """
+    gateway = service.spec.gateway
+    assert gateway is not None, "only an InferenceService with a Gateway has a route"
+    rule: Body = {
+        "matches": [{"path": {"type": "PathPrefix", "value": gateway.path_prefix}}],
+        "backendRefs": [
+            {**_backend(stable, port), "weight": 100 - weight},
+            {**_backend(candidate, port), "weight": weight},
+        ],
+    }
+    if mirrored:
+        mirror: Body = {"backendRef": _backend(candidate, port)}
+        if mirrored < 100:
+            mirror["percent"] = mirrored
+        rule["filters"] = [{"type": "RequestMirror", "requestMirror": mirror}]
+    spec: Body = {"parentRefs": [_parent(one) for one in gateway.parent_refs], "rules": [rule]}
+    if gateway.hostnames:
+        spec["hostnames"] = list(gateway.hostnames)
+    return {
+        "apiVersion": HTTP_ROUTES.api_version,
+        "kind": HTTP_ROUTES.kind,
+        "metadata": {
+            "name": service.metadata.name,
+            "namespace": service.metadata.namespace,
+            "labels": labels(service, COMPONENT),
+            "ownerReferences": owned_by(service),
+        },
+        "spec": spec,
+    }
+
+
+def objection(found: Body) -> str:
+    """Why the route as it is now does not lead anywhere yet, in one sentence; empty where every Gateway has taken it.
+
+    A Gateway's controller says so in the route's status, for a generation of its spec.
+    """
+    told = found.get("status", {}).get("parents", [])
+    for wanted in found["spec"]["parentRefs"]:
+        name = wanted["name"]
+        answers = [one for one in told if _names(one["parentRef"], wanted, found["metadata"]["namespace"])]
+        if not answers:
+            return f'Gateway "{name}" has not taken the route: is it there, and does its controller run?'
+        for conditions in (one.get("conditions", []) for one in answers):
+            if problem := _problem(name, conditions, found["metadata"].get("generation", 0)):
+                return problem
+    return ""
+
+
+def _problem(name: str, conditions: list[Body], generation: int) -> str:
+    by_type = {one["type"]: one for one in conditions}
+    for type_ in _CONDITIONS:
+        condition = by_type.get(type_)
+        if condition is None or condition.get("observedGeneration", 0) < generation:
+            return f'Gateway "{name}" has not looked at the newest weights yet'
+        if condition["status"] != "True":
+            because = condition.get("message") or condition.get("reason") or "it does not say why"
+            return f'Gateway "{name}" does not take the route: {because}'
+    return ""
+
+
+def _names(told: Body, wanted: Body, namespace: str) -> bool:
+    """A parent in the status is the one of the spec. An absent namespace is the route's own."""
+    here, there = ({"namespace": namespace, **one} for one in (told, wanted))
+    return all(here.get(field) == there.get(field) for field in ("name", "namespace", "sectionName", "port"))
+
+
+def _parent(ref: ParentRef) -> Body:
+    return {"group": HTTP_ROUTES.group, "kind": "Gateway", **ref.wire()}
+
+
+def _backend(name: str, port: int) -> Body:
+    return {"group": "", "kind": "Service", "name": name, "port": port}

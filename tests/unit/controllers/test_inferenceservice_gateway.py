@@ -1,0 +1,129 @@
+"""The route of a Gateway: who gets how much, and when a Gateway has taken it."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from modelops.api.inferenceservice import Gateway, InferenceService
+from modelops.controllers.inferenceservice import gateway
+from modelops.machinery.matching import satisfied
+from modelops.machinery.resources import BY_KIND, WATCHED, key_of
+from support.serving_objects import inference_service
+
+PUBLIC = {"name": "public", "namespace": "edge", "sectionName": "https"}
+
+
+def service(**given: Any) -> InferenceService:
+    """An InferenceService with a Gateway."""
+    base = inference_service()
+    wanted = Gateway.model_validate({"parentRefs": [PUBLIC], **given})
+    return base.model_copy(update={"spec": base.spec.model_copy(update={"gateway": wanted})})
+
+
+def route(weight: int = 20, mirrored: int = 0, **given: Any) -> dict[str, Any]:
+    """Its route."""
+    return gateway.route(service(**given), "mortgage", "mortgage-candidate", 80, weight, mirrored)
+
+
+def found(*conditions: dict[str, Any], parent: dict[str, Any] | None = None, generation: int = 4) -> dict[str, Any]:
+    """The route as the cluster has it, with what a Gateway's controller says of it."""
+    body = copy.deepcopy(route())
+    body["metadata"]["generation"] = generation
+    body["status"] = {"parents": [{"parentRef": parent or PUBLIC, "conditions": list(conditions)}]}
+    return body
+
+
+def condition(type_: str, status: str = "True", at: int = 4, message: str = "") -> dict[str, Any]:
+    """A condition of it."""
+    return {"type": type_, "status": status, "observedGeneration": at, "reason": "Because", "message": message}
+
+
+def test_the_route_as_the_api_server_writes_it() -> None:
+    """All that the definition fills in is there already, and so nothing is applied twice."""
+    assert route(hostnames=["models.example"], pathPrefix="/v2")["spec"] == {
+        "parentRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", **PUBLIC}],
+        "hostnames": ["models.example"],
+        "rules": [
+            {
+                "matches": [{"path": {"type": "PathPrefix", "value": "/v2"}}],
+                "backendRefs": [
+                    {"group": "", "kind": "Service", "name": "mortgage", "port": 80, "weight": 80},
+                    {"group": "", "kind": "Service", "name": "mortgage-candidate", "port": 80, "weight": 20},
+                ],
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(("weight", "weights"), [(0, [100, 0]), (1, [99, 1]), (100, [0, 100])])
+def test_the_weights_are_percents(weight: int, weights: list[int]) -> None:
+    """Both Services stay in the route: what changes from step to step is two numbers."""
+    (rule,) = route(weight)["spec"]["rules"]
+    assert [one["weight"] for one in rule["backendRefs"]] == weights
+
+
+@pytest.mark.parametrize(("mirrored", "share"), [(100, {}), (25, {"percent": 25}), (1, {"percent": 1})])
+def test_mirrored_requests(mirrored: int, share: dict[str, int]) -> None:
+    """Copies go to the candidate; without a share the Gateway copies all of them."""
+    (rule,) = route(0, mirrored)["spec"]["rules"]
+    backend = {"group": "", "kind": "Service", "name": "mortgage-candidate", "port": 80}
+    assert rule["filters"] == [{"type": "RequestMirror", "requestMirror": {"backendRef": backend, **share}}]
+
+
+def test_nothing_is_mirrored_unasked() -> None:
+    """Nor is a host named where the listener's are meant."""
+    assert "filters" not in route()["spec"]["rules"][0]
+    assert "hostnames" not in route()["spec"]
+
+
+def test_whose_it_is() -> None:
+    """It goes with its InferenceService, and is found by its label; and it is not watched, as it need not exist."""
+    made = route()
+    assert made["metadata"]["ownerReferences"][0]["kind"] == "InferenceService"
+    assert made["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "modelops"
+    assert BY_KIND[key_of(made).kind] not in WATCHED
+    assert satisfied(made, found())
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        pytest.param(found(condition("Accepted"), condition("ResolvedRefs")), "", id="taken"),
+        pytest.param({**route(), "status": {}}, "has not taken the route", id="no controller has looked at it"),
+        pytest.param(
+            found(condition("Accepted"), condition("ResolvedRefs"), parent={"name": "private", "namespace": "edge"}),
+            "has not taken the route",
+            id="another Gateway has",
+        ),
+        pytest.param(
+            found(condition("Accepted", at=3), condition("ResolvedRefs", at=3)),
+            "newest weights",
+            id="the old weights still",
+        ),
+        pytest.param(found(condition("Accepted")), "newest weights", id="half an answer"),
+        pytest.param(
+            found(condition("Accepted", "False", message="no matching listener hostname"), condition("ResolvedRefs")),
+            "does not take the route: no matching listener hostname",
+            id="refused, with the controller's words",
+        ),
+        pytest.param(
+            found(condition("Accepted"), condition("ResolvedRefs", "False")),
+            "does not take the route: Because",
+            id="refused without words",
+        ),
+    ],
+)
+def test_what_a_gateway_says(seen: dict[str, Any], words: str) -> None:
+    """A step counts from when the traffic follows; and who has to change something must read what."""
+    told = gateway.objection(seen)
+    assert words in told
+    assert bool(told) is bool(words)
+
+
+def test_a_gateway_of_the_same_namespace() -> None:
+    """The status names the namespace that the spec leaves out, or leaves it out as well."""
+    for told in ({"name": "local"}, {"name": "local", "namespace": "team"}):
+        body = copy.deepcopy(route(parentRefs=[{"name": "local"}]))
+        answer = {"parentRef": told, "conditions": [condition("Accepted"), condition("ResolvedRefs")]}
+        assert gateway.objection({**body, "status": {"parents": [answer]}}) == ""
