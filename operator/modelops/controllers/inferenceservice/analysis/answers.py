@@ -42,4 +42,6 @@ def why(error: Exception, timeout_seconds: float) -> str:
     """What kept an answer away, in words."""
     if isinstance(error, asyncio.TimeoutError):
         return f"no answer within {timeout_seconds:g} s"
+    if isinstance(error, TooLong):
+        return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
