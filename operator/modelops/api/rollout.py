@@ -202,6 +202,10 @@ class Analysis(Model):
             " || has(self.predictionDistance) || has(self.agreement) || (has(self.checks) && self.checks.size() > 0)",
             "set at least one of errorRate, latency, inputDistance, predictionDistance, agreement and checks",
         ),
+        (
+            "!has(self.checks) || !self.checks.exists(c, c.name == 'agreement')",
+            "agreement is the name of a check of the operator's: give yours another one",
+        ),
     )
 
     interval: DurationText = "30s"

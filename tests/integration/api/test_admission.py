@@ -358,6 +358,9 @@ _BAD = [
     _service("no replica", "replicas.min", 0, "spec.replicas.min", "greater than or equal to 1"),
     _service("too many replicas", "replicas.min", 1001, "spec.replicas.min", "less than or equal to 1000"),
     _service("half a replica", "replicas.min", 1.5, "spec.replicas.min", "of type integer"),
+    _service("a check with a name of the operator's", "rollout",
+             {"strategy": "BlueGreen", "analysis": {"checks": [{"name": "agreement", "job": {"image": "judge:1"}}]}},
+             "agreement is the name of a check of the operator's: give yours another one"),
     _service("root", "pod.runAsUser", 0, "spec.pod.runAsUser", "greater than or equal to 1"),
 ]  # fmt: skip
 

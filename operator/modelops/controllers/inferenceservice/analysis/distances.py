@@ -1,0 +1,139 @@
+"""How far what two versions were asked, or what they answered, is apart. Pure.
+
+A Pod counts numbers in fine bins that are the same everywhere, so that the counts of Pods add up. Here such counts are
+drawn together into a few bins that both sides share. What is empty on one side counts half an observation in PSI
+(J. B. S. Haldane, "The Estimation and Significance of the Logarithm of a Ratio of Frequencies", Annals of Human
+Genetics 20, 1956), and as it is in the Jensen-Shannon distance, which needs no smoothing: see `modelops.stats`.
+"""
+
+import bisect
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Self
+
+from modelops.stats.distances import jensen_shannon, psi
+
+Method = Literal["JensenShannon", "PSI"]
+MOST_BINS = 10
+_DISTANCES = {"JensenShannon": jensen_shannon, "PSI": psi}
+
+
+@dataclass(frozen=True)
+class ColumnCounts:
+    """How often each value of a column was seen: numbers by the lower edge of their bin, everything else by itself."""
+
+    numbers: Mapping[float, int] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """How many values there were."""
+        return sum(self.numbers.values()) + sum(self.labels.values())
+
+    def __add__(self, other: Self) -> "ColumnCounts":
+        return ColumnCounts(_sum(self.numbers, other.numbers), _sum(self.labels, other.labels))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a version was asked, or what it answered, by column."""
+
+    rows: int = 0
+    columns: Mapping[str, ColumnCounts] = field(default_factory=dict)
+
+    def since(self, before: Self) -> "Seen":
+        """What came after `before`. Where anything is less than before the Pod has begun anew: all of it came after."""
+        columns: dict[str, ColumnCounts] = {}
+        for name in {**self.columns, **before.columns}:
+            now, then = self.columns.get(name, ColumnCounts()), before.columns.get(name, ColumnCounts())
+            numbers, labels = _difference(now.numbers, then.numbers), _difference(now.labels, then.labels)
+            if numbers is None or labels is None:
+                return self
+            columns[name] = ColumnCounts(numbers, labels)
+        return self if self.rows < before.rows else Seen(self.rows - before.rows, columns)
+
+    def __add__(self, other: Self) -> "Seen":
+        names = {**self.columns, **other.columns}
+        return Seen(
+            self.rows + other.rows,
+            {name: self.columns.get(name, ColumnCounts()) + other.columns.get(name, ColumnCounts()) for name in names},
+        )
+
+
+class Furthest(NamedTuple):
+    """The column that differs most."""
+
+    column: str
+    distance: float
+
+
+def furthest(stable: Seen, candidate: Seen, method: Method) -> Furthest | None:
+    """The column that differs most; None without any that can be compared."""
+    found = []
+    for name in {**stable.columns, **candidate.columns}:
+        counts = shared_bins(
+            _with_absent(stable.columns.get(name, ColumnCounts()), stable.rows),
+            _with_absent(candidate.columns.get(name, ColumnCounts()), candidate.rows),
+        )
+        distance = _DISTANCES[method](*counts)
+        if distance is not None:
+            found.append(Furthest(name, distance))
+    return min(found, key=lambda one: (-one.distance, one.column), default=None)
+
+
+def shared_bins(stable: ColumnCounts, candidate: ColumnCounts) -> tuple[list[int], list[int]]:
+    """The counts of both over the same bins: those of the numbers, then one for each label that either has.
+
+    A few different numbers have a bin each. Many are drawn together so that each bin has as much of the stable side as
+    the others, with one below and one above all that the stable side has.
+    """
+    cuts = _cuts(stable.numbers, candidate.numbers)
+    labels = sorted({*stable.labels, *candidate.labels})
+    one, other = (
+        [*_drawn_together(side.numbers, cuts), *(side.labels.get(label, 0) for label in labels)]
+        for side in (stable, candidate)
+    )
+    return one, other
+
+
+def _cuts(stable: Mapping[float, int], candidate: Mapping[float, int]) -> list[float]:
+    """The greatest number of each bin but the last one's."""
+    values = sorted({*stable, *candidate})
+    if len(values) <= MOST_BINS:
+        return values[:-1]
+    known = sorted(value for value, count in stable.items() if count)
+    if not known:
+        return []
+    inner, total, so_far = MOST_BINS - 2, sum(stable.values()), 0
+    cuts = [value for value in values if value < known[0]][-1:]
+    for value in known:
+        full = so_far * inner // total
+        so_far += stable[value]
+        if so_far * inner // total > full:
+            cuts.append(value)
+    return cuts
+
+
+def _drawn_together(numbers: Mapping[float, int], cuts: list[float]) -> list[int]:
+    counts = [0] * (len(cuts) + 1)
+    for value, count in numbers.items():
+        counts[bisect.bisect_left(cuts, value)] += count
+    return counts
+
+
+def _with_absent(column: ColumnCounts, rows: int) -> ColumnCounts:
+    """Rows that have no value in a column are a label of their own, which no value can be."""
+    absent = rows - column.total
+    return column + ColumnCounts(labels={"\0absent": absent}) if absent > 0 else column
+
+
+def _sum(one: Mapping, other: Mapping) -> dict:
+    return dict(Counter(one) + Counter(other))
+
+
+def _difference(now: Mapping, before: Mapping) -> dict | None:
+    difference = {value: now.get(value, 0) - before.get(value, 0) for value in {**now, **before}}
+    if any(count < 0 for count in difference.values()):
+        return None
+    return {value: count for value, count in difference.items() if count}

@@ -1,0 +1,235 @@
+"""The judgement of a candidate: what each check finds, and what follows from all of them. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Self
+
+from modelops.api.inferenceservice_status import AnalysisResult, CheckResult, Figures, LatencyFigure, Outcome
+from modelops.api.rollout import Agreement, Analysis, Distance, ErrorRate, Latency
+from modelops.api.types import length_of
+from modelops.controllers.inferenceservice.analysis.distances import Seen, furthest
+from modelops.controllers.inferenceservice.analysis.figures import Counters
+from modelops.machinery.conditions import timestamp
+
+ERROR_RATE, INPUT_DISTANCE, PREDICTION_DISTANCE, AGREEMENT = (
+    "errorRate",
+    "inputDistance",
+    "predictionDistance",
+    "agreement",
+)
+_MOST_LETTERS = 1024
+_ORDER: tuple[Outcome, ...] = ("Failed", "Error", "Inconclusive", "Passed")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Mirrored requests that both versions answered."""
+
+    compared: int = 0
+    agreed: int = 0
+    """To how many of them the answers were the same."""
+
+    def since(self, before: Self) -> "Pairs":
+        """What came after `before`; all of it where a count has gone back, since then it has begun anew."""
+        later = Pairs(self.compared - before.compared, self.agreed - before.agreed)
+        return self if min(later.compared, later.agreed) < 0 else later
+
+    def __add__(self, other: Self) -> "Pairs":
+        return Pairs(self.compared + other.compared, self.agreed + other.agreed)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What both versions were asked, or what they answered."""
+
+    candidate: Seen
+    stable: Seen
+
+
+@dataclass(frozen=True)
+class Distributions:
+    """What the Pods' monitors tell of a window. What is None has not been told yet."""
+
+    inputs: Sides | None = None
+    predictions: Sides | None = None
+    pairs: Pairs | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a judgement rests on besides the requests' figures."""
+
+    distributions: Distributions = field(default_factory=Distributions)
+    custom: Mapping[str, CheckResult] = field(default_factory=dict)
+    """The last result of each of the user's own checks that has one, by its name."""
+
+
+def judge(
+    spec: Analysis,
+    candidate: Counters,
+    stable: Counters,
+    extra: Evidence,
+    before: AnalysisResult | None,
+    now: datetime,
+) -> AnalysisResult:
+    """Judge a window. `before` is the last judgement of this attempt: failures in a row and passes are counted on."""
+    checks = [*_built_in(spec, candidate, stable, extra.distributions), *_custom(spec, extra.custom)]
+    found = {check.outcome for check in checks}
+    outcome = next((one for one in _ORDER if one in found), "Inconclusive")
+    failures, passes = (before.failures, before.passes) if before is not None else (0, 0)
+    if outcome == "Failed":
+        failures += 1
+    elif outcome == "Passed":
+        failures, passes = 0, passes + 1
+    return AnalysisResult(
+        outcome=outcome,
+        at=timestamp(now),
+        failures=failures,
+        passes=passes,
+        candidate=_figures(spec, candidate),
+        stable=_figures(spec, stable),
+        checks=checks,
+    )
+
+
+def window_ends(spec: Analysis, result: AnalysisResult) -> bool:
+    """Whether the next judgement rests on a window of its own. It does not while there is too little of what the Pods
+    tell: then what there is counts for the next one. A check of the user's own says nothing about that."""
+    own = {check.name for check in spec.checks}
+    return not any(check.outcome == "Inconclusive" for check in result.checks if check.name not in own)
+
+
+def in_new_step(result: AnalysisResult | None) -> AnalysisResult | None:
+    """The last judgement as a new step begins with it: no judgement has passed in it yet."""
+    return None if result is None else result.model_copy(update={"passes": 0})
+
+
+def clipped(message: str) -> str:
+    """A message no longer than the status takes."""
+    return message if len(message) <= _MOST_LETTERS else message[: _MOST_LETTERS - 1] + "…"
+
+
+def _built_in(spec: Analysis, candidate: Counters, stable: Counters, told: Distributions) -> list[CheckResult]:
+    checks = []
+    if spec.error_rate is not None:
+        checks.append(_error_rate(spec.error_rate, spec.min_requests, candidate, stable))
+    checks += [_latency(one, spec.min_requests, candidate, stable) for one in spec.latency]
+    if spec.input_distance is not None:
+        checks.append(_distance(INPUT_DISTANCE, spec.input_distance, spec.min_requests, told.inputs))
+    if spec.prediction_distance is not None:
+        checks.append(_distance(PREDICTION_DISTANCE, spec.prediction_distance, spec.min_requests, told.predictions))
+    if spec.agreement is not None:
+        checks.append(_agreement(spec.agreement, spec.min_requests, told.pairs))
+    return checks
+
+
+def _custom(spec: Analysis, known: Mapping[str, CheckResult]) -> list[CheckResult]:
+    return [known.get(check.name) or _inconclusive(check.name, "no answer yet") for check in spec.checks]
+
+
+def _error_rate(bounds: ErrorRate, least: int, candidate: Counters, stable: Counters) -> CheckResult:
+    share = candidate.error_rate
+    if share is None or candidate.requests < least:
+        return _inconclusive(ERROR_RATE, f"{candidate.requests} of {least} requests so far", share)
+    said = f"errorRate {_number(share)} ({candidate.errors} of {candidate.requests})"
+    if bounds.max is not None and share > bounds.max:
+        return _failed(ERROR_RATE, f"{said} is above max {_number(bounds.max)}", share)
+    ratio = bounds.max_ratio_to_stable
+    if ratio is not None and candidate.errors:
+        if stable.requests < least:
+            return _too_few_stable(ERROR_RATE, said, bounds.max is not None, least, stable.requests, share)
+        of_stable = max(stable.errors, 1) / stable.requests
+        if share > ratio * of_stable:
+            compared = f"{_number(of_stable)} ({max(stable.errors, 1)} of {stable.requests})"
+            floor = ", of which one error counts at least" if not stable.errors else ""
+            return _failed(
+                ERROR_RATE, f"{said} is above {_number(ratio)} times the stable version's {compared}{floor}", share
+            )
+    return _passed(ERROR_RATE, f"{said} is within bounds", share)
+
+
+def _latency(bounds: Latency, least: int, candidate: Counters, stable: Counters) -> CheckResult:
+    name = f"latency {bounds.quantile}"
+    took = candidate.quantile(bounds.quantile)
+    if took is None or candidate.timed < least:
+        return _inconclusive(name, f"{candidate.timed} of {least} requests timed so far", took)
+    said = f"p{100 * bounds.quantile:.6g} {_number(took)} ms"
+    if bounds.max is not None:
+        longest = length_of(bounds.max).total_seconds() * 1000
+        if took > longest:
+            return _failed(name, f"{said} is above max {_number(longest)} ms", took)
+    ratio = bounds.max_ratio_to_stable
+    if ratio is not None:
+        of_stable = stable.quantile(bounds.quantile)
+        if of_stable is None or stable.timed < least:
+            return _too_few_stable(name, said, bounds.max is not None, least, stable.timed, took)
+        if took > ratio * of_stable:
+            return _failed(
+                name, f"{said} is above {_number(ratio)} times the stable version's {_number(of_stable)} ms", took
+            )
+    return _passed(name, f"{said} is within bounds", took)
+
+
+def _too_few_stable(name: str, said: str, bounded: bool, least: int, seen: int, value: float) -> CheckResult:
+    """A stable version that gets no requests at all, as with a weight of 100, is no reason to wait where there is a
+    bound that needs none of them."""
+    if bounded and seen == 0:
+        return _passed(name, f"{said} is within max; the stable version had no requests to compare with", value)
+    return _inconclusive(name, f"{said} has {seen} of {least} requests of the stable version to compare with", value)
+
+
+def _distance(name: str, bounds: Distance, least: int, sides: Sides | None) -> CheckResult:
+    if sides is None:
+        return _inconclusive(name, "no figures yet")
+    fewest = min(sides.candidate.rows, sides.stable.rows)
+    if fewest < least:
+        told = f"{sides.candidate.rows} of the candidate and {sides.stable.rows} of the stable version"
+        return _inconclusive(name, f"{told} seen so far, and each needs {least}")
+    found = furthest(sides.stable, sides.candidate, bounds.method)
+    if found is None:
+        return _inconclusive(name, "no column to compare")
+    said = f'{name} {_number(found.distance)} ({bounds.method}, column "{found.column}")'
+    if found.distance > bounds.max:
+        return _failed(name, f"{said} is above max {_number(bounds.max)}", found.distance)
+    return _passed(name, f"{said} is within max {_number(bounds.max)}", found.distance)
+
+
+def _agreement(bounds: Agreement, least: int, pairs: Pairs | None) -> CheckResult:
+    if pairs is None:
+        return _inconclusive(AGREEMENT, "no figures yet")
+    if pairs.compared < least:
+        return _inconclusive(AGREEMENT, f"{pairs.compared} of {least} mirrored requests compared so far")
+    share = pairs.agreed / pairs.compared
+    said = f"agreement {_number(share)} ({pairs.agreed} of {pairs.compared})"
+    if share < bounds.min:
+        return _failed(AGREEMENT, f"{said} is below min {_number(bounds.min)}", share)
+    return _passed(AGREEMENT, f"{said} is at least {_number(bounds.min)}", share)
+
+
+def _figures(spec: Analysis, counted: Counters) -> Figures:
+    latency = [(one.quantile, counted.quantile(one.quantile)) for one in spec.latency]
+    return Figures(
+        requests=counted.requests,
+        errors=counted.errors,
+        latency=[
+            LatencyFigure(quantile=share, milliseconds=round(took, 3)) for share, took in latency if took is not None
+        ],
+    )
+
+
+def _number(value: float) -> str:
+    """Three digits that count, and whole numbers as they are."""
+    return f"{value:.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _passed(name: str, message: str, value: float | None = None) -> CheckResult:
+    return CheckResult(name=name, outcome="Passed", message=clipped(message), value=value)
+
+
+def _failed(name: str, message: str, value: float | None = None) -> CheckResult:
+    return CheckResult(name=name, outcome="Failed", message=clipped(message), value=value)
+
+
+def _inconclusive(name: str, message: str, value: float | None = None) -> CheckResult:
+    return CheckResult(name=name, outcome="Inconclusive", message=clipped(message), value=value)

@@ -1,0 +1,65 @@
+"""Looking at what Pods' proxies have counted and which routes they have taken: all of them at once."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import aiohttp
+from yarl import URL
+
+from modelops.controllers.inferenceservice.analysis import figures
+from modelops.controllers.inferenceservice.analysis.answers import answer, session
+from modelops.controllers.inferenceservice.analysis.figures import Counters
+from modelops.controllers.inferenceservice.children import STATS_PORT
+
+_AT_ONCE = 64
+_TIMEOUT_SECONDS = 1.0
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class PodLook:
+    """What a Pod's proxy says."""
+
+    model: Counters
+    """Of the requests that its own model answered."""
+    candidate: Counters
+    """Of those that it passed or mirrored to the candidate."""
+    in_flight: int
+    """How many requests its own model works on."""
+    routes: str | None
+    """The name of the routes that it has taken."""
+
+
+async def look(addresses: Iterable[str], port: int = STATS_PORT) -> dict[str, PodLook | None]:
+    """What the proxies at these IP addresses say; None for one that does not answer, or not as it should: a Pod may
+    just have come or be about to go, and that is no error."""
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def look_at(client: aiohttp.ClientSession, address: str) -> PodLook | None:
+        async with places:
+            try:
+                counted, taken = await asyncio.gather(
+                    *(_page(client, address, port, path) for path in ("/figures", "/routes"))
+                )
+                return PodLook(
+                    model=figures.counters(counted, "model"),
+                    candidate=figures.counters(counted, "candidate"),
+                    in_flight=figures.in_flight(counted, "model"),
+                    routes=figures.routes_taken(taken),
+                )
+            except (aiohttp.ClientError, OSError, ValueError):
+                return None
+
+    wanted = sorted(set(addresses))
+    async with session(_TIMEOUT_SECONDS) as client:
+        found = await asyncio.gather(*(look_at(client, address) for address in wanted))
+    return dict(zip(wanted, found, strict=True))
+
+
+async def _page(client: aiohttp.ClientSession, address: str, port: int, path: str) -> figures.Json:
+    url = URL.build(scheme="http", host=address, port=port, path=path)
+    status, body = await answer(client, "GET", url, _MOST_BYTES)
+    if status != 200:
+        raise ValueError(f"HTTP {status}")
+    return figures.page(body)

@@ -1,0 +1,102 @@
+"""How far two versions' inputs or predictions are apart: same shares are 0, and what only one has is always seen."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelops.controllers.inferenceservice.analysis.distances import (
+    MOST_BINS,
+    ColumnCounts,
+    Furthest,
+    Method,
+    Seen,
+    furthest,
+    shared_bins,
+)
+
+numbers = st.dictionaries(st.integers(-1000, 1000).map(float), st.integers(1, 100), min_size=1, max_size=60)
+columns = st.builds(ColumnCounts, numbers, st.dictionaries(st.sampled_from("abc"), st.integers(1, 100)))
+METHODS: tuple[Method, ...] = ("JensenShannon", "PSI")
+
+
+def seen(rows: int = 0, **counted: ColumnCounts) -> Seen:
+    return Seen(rows, counted)
+
+
+def distance(stable: ColumnCounts, candidate: ColumnCounts, method: Method = "JensenShannon") -> float:
+    found = furthest(seen(x=stable), seen(x=candidate), method)
+    assert found is not None
+    return found.distance
+
+
+@given(columns, columns)
+def test_bins_are_few_and_lose_nothing(one: ColumnCounts, other: ColumnCounts) -> None:
+    stable, candidate = shared_bins(one, other)
+    assert len(stable) == len(candidate) <= MOST_BINS + len({*one.labels, *other.labels})
+    assert (sum(stable), sum(candidate)) == (one.total, other.total)
+
+
+@given(columns, st.integers(2, 5))
+def test_the_same_shares_have_no_distance(one: ColumnCounts, times: int) -> None:
+    other = one
+    for _ in range(times):
+        other = other + one
+    for method in METHODS:
+        assert distance(one, other, method) == pytest.approx(0, abs=1e-6)
+
+
+@given(numbers)
+def test_numbers_that_the_stable_side_never_has_are_far_away(one: dict[float, int]) -> None:
+    """However many of them, and however many different ones: nothing in common is the greatest distance."""
+    far = ColumnCounts({value + 5000: count for value, count in one.items()})
+    assert distance(ColumnCounts(one), far) == pytest.approx(1)
+    assert distance(far, ColumnCounts(one)) == pytest.approx(1)
+
+
+def test_a_bin_has_as_much_of_the_stable_side_as_the_others() -> None:
+    stable, candidate = shared_bins(ColumnCounts({float(n): 10 for n in range(80)}), ColumnCounts({-1.0: 3, 99.0: 4}))
+    assert stable == [0, *[100] * 8, 0]
+    assert candidate == [3, *[0] * 8, 4]
+
+
+def test_a_few_numbers_are_not_drawn_together() -> None:
+    """Otherwise 0.5 would be taken for 1 where the stable side has only 0 and 1."""
+    assert distance(ColumnCounts({0.0: 50, 1.0: 50}), ColumnCounts({0.0: 50, 0.5: 50})) > 0.5
+
+
+def test_the_column_that_differs_most() -> None:
+    same, other = ColumnCounts(labels={"a": 5, "b": 5}), ColumnCounts(labels={"a": 9, "b": 1})
+    found = furthest(seen(dir=same, lvr=same), seen(dir=same, lvr=other), "JensenShannon")
+    assert found is not None
+    assert found.column == "lvr"
+
+
+def test_a_column_that_only_one_side_has_differs_most() -> None:
+    found = furthest(seen(10), seen(10, lvr=ColumnCounts({1.0: 10})), "JensenShannon")
+    assert found == Furthest("lvr", pytest.approx(1))  # type: ignore[arg-type]
+
+
+def test_rows_without_a_value_count() -> None:
+    full, half = ColumnCounts(labels={"a": 100}), ColumnCounts(labels={"a": 50})
+    assert furthest(seen(100, x=full), seen(50, x=half), "PSI") == Furthest("x", 0)
+    found = furthest(seen(100, x=full), seen(100, x=half), "PSI")
+    assert found is not None
+    assert found.distance > 0.2
+
+
+def test_nothing_to_compare() -> None:
+    assert furthest(seen(), seen(), "PSI") is None
+    assert furthest(seen(x=ColumnCounts({1.0: 3})), seen(), "PSI") is None
+
+
+@given(columns, columns)
+def test_what_came_after_is_what_was_added(before: ColumnCounts, later: ColumnCounts) -> None:
+    now = seen(5, x=before) + seen(7, x=later)
+    assert now.since(seen(5, x=before)) == seen(7, x=later)
+
+
+def test_counts_that_went_back_are_all_new() -> None:
+    anew = seen(2, x=ColumnCounts({1.0: 2}))
+    assert anew.since(seen(9, x=ColumnCounts({1.0: 1}))) == anew
+    assert anew.since(seen(1, x=ColumnCounts({2.0: 1}))) == anew
+    assert anew.since(seen(1, y=ColumnCounts(labels={"a": 1}))) == anew
