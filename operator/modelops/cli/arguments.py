@@ -60,8 +60,8 @@ def parser() -> Parser:
         commands.lineage,
         "show what a Pod serves, and what that was made of",
         "Walks from a Pod that answers requests back to its ModelVersion, the TrainingRun with the key of its inputs, "
-        "the image, and the digests of the data, all by the Pod's own annotations. Of an InferenceService, a Pod of each "
-        "version that serves.",
+        "the image, and the digests of the data, all by the Pod's own annotations. Of an InferenceService, a Pod of "
+        "each version that serves.",
     )
     lineage.add_argument("name", metavar="NAME", help="a Pod, or an InferenceService")
     approve = _command(

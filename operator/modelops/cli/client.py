@@ -103,8 +103,9 @@ class Cluster:
 
     def whoami(self) -> str:
         """One's own name, as the API server knows it."""
-        review = client.AuthenticationV1Api(self._client).create_self_subject_review
-        answer = self._asked("user", review, client.V1SelfSubjectReview())
+        ask = client.AuthenticationV1Api(self._client).create_self_subject_review
+        review = client.V1SelfSubjectReview(api_version="authentication.k8s.io/v1", kind="SelfSubjectReview")
+        answer = self._asked("SelfSubjectReview", ask, review, _content_type="application/json")
         name: str = answer["status"]["userInfo"]["username"]
         return name
 

@@ -50,8 +50,11 @@ def changes(service: InferenceService) -> list[str]:
     candidate = status.candidate
     if candidate is not None:
         of = f"candidate {candidate.version}"
-        lines.append(f"{of}: {_step(service, candidate)}, {_pods(candidate)}")
-        lines += [f"{of}: {words}" for words in (_waits(service, None), candidate.problem) if words]
+        lines.append(f"{of}: step {_step(service, candidate)}; {_pods(candidate)}")
+        if waits := _waits(service, None):
+            lines.append(f"{of}: hold {waits}")
+        if candidate.problem:
+            lines.append(f"{of}: {candidate.problem}")
         if candidate.analysis is not None:
             lines += [f"{of}: {one.name} {one.outcome}: {one.message}" for one in candidate.analysis.checks]
     lines += [f"failed {one.version}: {_ended(one)}: {one.reason}: {one.message}" for one in status.failed]
@@ -107,8 +110,7 @@ def _step(service: InferenceService, candidate: CandidateVersion) -> str:
         return "Pod by Pod"
     if candidate.step == 0:
         return f"before the first of {candidate.steps}, until its Pods are ready"
-    share = f"{candidate.weight}% of the requests"
-    return f"{candidate.step} of {candidate.steps}, {share}"
+    return f"{candidate.step} of {candidate.steps}, {candidate.weight}% of the requests"
 
 
 def _waits(service: InferenceService, now: datetime | None) -> str:
@@ -117,11 +119,11 @@ def _waits(service: InferenceService, now: datetime | None) -> str:
     if candidate is None:
         return ""
     if paused(service):
-        return f"paused, until: kubectl modelops rollout resume {name}"
+        return f"paused, until it is resumed: kubectl modelops rollout resume {name}"
     if held is None:
         return ""
     if candidate.step_since is None:
-        return "has not begun: the traffic has not been seen to follow yet"
+        return "not begun: the traffic has not been seen to follow yet"
     by_hand = f"kubectl modelops rollout promote {name}" if held.person else ""
     if held.until is None:
         return f"until a person promotes: {by_hand}"

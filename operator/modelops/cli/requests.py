@@ -101,7 +101,7 @@ def approve(version: ModelVersion, by: str) -> Request:
     if version.metadata.annotations.get(APPROVE) == digest:
         who = version.metadata.annotations.get(APPROVED_BY) or "somebody unnamed"
         raise Refused(f"ModelVersion {name} is approved already, by {who}")
-    return _annotated(f"approved by {by}: {digest}", {APPROVE: digest, APPROVED_BY: by})
+    return _annotated(f"in the name of {by}, the artifact {digest}", {APPROVE: digest, APPROVED_BY: by})
 
 
 def refresh(dataset: Dataset, value: str) -> Request:
