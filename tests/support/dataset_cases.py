@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal
 
+from modelops.api.annotations import REFRESH
 from modelops.api.dataset import Dataset, DatasetStatus
 from modelops.api.reports import SnapshotReport, Violations
 from modelops.controllers.dataset import children
@@ -12,7 +13,6 @@ from modelops.controllers.dataset.observe import Observation
 from modelops.controllers.dataset.plan import plan
 from modelops.controllers.dataset.sighting import Problem, Sighting
 from modelops.controllers.jobs import JobState
-from modelops.controllers.marks import REFRESH
 from modelops.machinery.plan import Plan
 from modelops.store.listing import Probe, TooMany
 from support.builders import (

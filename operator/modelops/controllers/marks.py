@@ -3,18 +3,15 @@
 import json
 from typing import Any
 
+from modelops.api.annotations import ARTIFACT_DIGEST as ARTIFACT_DIGEST
+from modelops.api.annotations import LINEAGE
 from modelops.api.kinds import API_VERSION, GROUP, Kind
 from modelops.api.modelversion import OriginDataset
 from modelops.machinery.resources import MANAGED_BY, MANAGER
 
 INPUT_KEY = f"{GROUP}/input-key"
 DATASET_DIGESTS = f"{GROUP}/dataset-digests"
-ARTIFACT_DIGEST = f"{GROUP}/artifact-digest"
 IMAGE_ID = f"{GROUP}/image-id"
-LINEAGE = f"{GROUP}/lineage"
-REFRESH = f"{GROUP}/refresh"
-APPROVE = f"{GROUP}/approve"
-APPROVED_BY = f"{GROUP}/approved-by"
 _LABEL_LIMIT = 63
 
 

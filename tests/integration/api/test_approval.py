@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from hack import kubectl
-from modelops.controllers.marks import APPROVE, APPROVED_BY
+from modelops.api.annotations import APPROVE, APPROVED_BY
 from support import real_cluster
 from support.api_server import ApiServer, Body, said
 from support.real_cluster import RealCluster, Space, condition, has

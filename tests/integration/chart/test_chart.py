@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modelops.controllers.marks import APPROVE, APPROVED_BY
+from modelops.api.annotations import APPROVE, APPROVED_BY
 from modelops.machinery import resources
 from modelops.machinery.matching import satisfied
 from modelops.machinery.settings import load

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from modelops.api.annotations import REFRESH
 from modelops.api.dataset import Dataset
 from modelops.controllers.dataset.due import asked, needs_job, next_look
 from modelops.controllers.dataset.sighting import Problem, Sighting
-from modelops.controllers.marks import REFRESH
 from modelops.store.listing import Probe, TooMany
 from support.builders import CLAIM, NOW, S3, ago, dataset, digest, snapshot
 

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from modelops.api.annotations import REFRESH
 from modelops.api.dataset import Dataset
 from modelops.api.types import length_of
 from modelops.controllers.dataset.sighting import Problem, Sighting
-from modelops.controllers.marks import REFRESH
 from modelops.machinery.conditions import moment
 from modelops.store.listing import TooMany
 

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
+from modelops.api.annotations import APPROVE, APPROVED_BY
 from modelops.api.modelversion import Approval, ApprovalStatus, ModelVersion
-from modelops.controllers.marks import APPROVE, APPROVED_BY
 from modelops.machinery.conditions import timestamp
 
 

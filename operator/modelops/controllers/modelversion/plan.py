@@ -1,7 +1,7 @@
 """May this version serve?"""
 
+from modelops.api.annotations import APPROVE, APPROVED_BY
 from modelops.api.modelversion import ApprovalStatus, GateResult, ModelVersion, ModelVersionStatus
-from modelops.controllers.marks import APPROVE, APPROVED_BY
 from modelops.controllers.modelversion.approval import approval
 from modelops.controllers.modelversion.gates import evaluate, in_words
 from modelops.controllers.modelversion.observe import Observation

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from modelops.api.kinds import GROUP
+from modelops.api.annotations import RETRY, STOP
 from modelops.api.trainingrun import TrainingRun
 
-RETRY = f"{GROUP}/retry"
-STOP = f"{GROUP}/stop"
 _LONGEST = 1024
 
 

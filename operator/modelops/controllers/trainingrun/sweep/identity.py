@@ -1,8 +1,8 @@
 """Which trials and which outcome belong to a sweep as it is now. Pure."""
 
+from modelops.api.annotations import RETRY
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.trainingrun.inputs import Taken
-from modelops.controllers.trainingrun.requests import RETRY
 from modelops.controllers.trainingrun.sweep.key import suggests
 from modelops.lineage.digests import sha256_of, short
 

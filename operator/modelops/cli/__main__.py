@@ -1,0 +1,27 @@
+"""`kubectl modelops`, and `python -m modelops.cli`."""
+
+import sys
+from collections.abc import Sequence
+
+from modelops.cli.arguments import FAILED, PROGRAM, parser
+from modelops.cli.client import Cluster, Problem
+from modelops.cli.requests import Refused
+
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code. What goes wrong is one sentence on standard error."""
+    given = parser().parse_args(arguments)
+    try:
+        code: int = given.run(Cluster.connect(given.kubeconfig, given.context, given.namespace), given)
+        return code
+    except (Problem, Refused) as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

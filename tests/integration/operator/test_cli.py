@@ -1,0 +1,175 @@
+"""`kubectl modelops` on a real cluster: what a person asks by it really happens, and what they see is so."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hack.cluster import places
+from support import mortgage
+from support.real_cluster import Body, Space, has
+
+_STEPS = {"strategy": "Canary", "steps": [{"weight": 20}, {"weight": 60}]}
+_WRITES = "open('/opt/ml/model/model', 'w').write('weights')"
+_SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, and how it ended."""
+
+    code: int
+    out: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """The plugin, in the namespace of a test."""
+
+    space: Space
+
+    def __call__(self, *arguments: str) -> Answer:
+        """Run it to its end."""
+        process = self.start(*arguments)
+        out, error = process.communicate(timeout=120)
+        return Answer(process.returncode, out, error)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Run it beside the test."""
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(self.space.cluster.place.kubeconfig),
+            "PYTHONPATH": str(places.CHECKOUT / "operator"),
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "modelops.cli", *arguments, "-n", self.space.name],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def _done(answer: Answer) -> None:
+    assert (answer.code, answer.error) == (0, ""), answer
+
+
+def _in_step(step: int, version: str) -> Callable[[Body], bool]:
+    """Whether a candidate is in a step, with the traffic."""
+
+    def check(body: Body) -> bool:
+        candidate = body["status"].get("candidate", {})
+        return candidate.get("version") == version and candidate.get("step") == step and "stepSince" in candidate
+
+    return check
+
+
+def _imported(space: Space, name: str, artifact: Body, approval: str = "Automatic") -> Body:
+    """One more version of the same bytes."""
+    spec = {"model": "approval", "artifact": artifact, "origin": {"imported": {"source": "a test"}}}
+    return space.object("ModelVersion", name, {**spec, "approval": approval})
+
+
+def test_rollouts_by_hand(space: Space) -> None:
+    """A person sees, promotes, pauses, aborts and tries again, without knowing one annotation."""
+    plugin = Plugin(space)
+    space.upload("mortgage/applications.csv", mortgage.data())
+    dataset, run, service = mortgage.manifests(space)
+    service["spec"]["rollout"] = _STEPS
+    space.apply(dataset, run, service)
+    first = space.wait("trainingrun", "approval", has("Ready"), within=180)["status"]["modelVersion"]
+    space.wait("inferenceservice", "approvals", mortgage.serves(first), within=120)
+
+    shown = plugin("rollout", "status", "approvals")
+    assert shown.code == 0, shown
+    assert first in shown.out
+    refused = plugin("rollout", "promote", "approvals")
+    assert refused.code == 3
+    assert (
+        refused.error == "kubectl modelops: InferenceService approvals has no candidate: there is nothing to promote\n"
+    )
+
+    digest = space.get("dataset", "applications")["status"]["snapshot"]["digest"]
+    walked = plugin("lineage", "approvals")
+    _done(walked)
+    (pod_line, *rest) = walked.out.splitlines()
+    assert first in rest[0]
+    assert any("applications" in line and digest in line for line in rest)
+    assert plugin("lineage", pod_line.split()[1]).out == walked.out
+
+    artifact = space.get("modelversion", first)["spec"]["artifact"]
+    space.apply(_imported(space, "second", artifact, approval="Manual"))
+    space.wait("modelversion", "second", has("Ready", "False", "AwaitingApproval"))
+    _done(plugin("approve", "second"))
+    approved = space.wait("modelversion", "second", has("Ready"))["status"]["approval"]
+    me = space.cluster.kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
+    assert (approved["by"], approved["digest"]) == (me.strip(), artifact["digest"])
+
+    space.wait("inferenceservice", "approvals", _in_step(1, "second"), within=120)
+    watch = plugin.start("rollout", "status", "approvals", "--watch")
+    shown = plugin("rollout", "status", "approvals")
+    assert shown.code == 2, shown
+    assert "1 of 2, 20% of the requests" in shown.out
+    assert "until a person promotes" in shown.out
+    _done(plugin("rollout", "pause", "approvals"))
+    assert "paused" in plugin("rollout", "status", "approvals").out
+    _done(plugin("rollout", "resume", "approvals"))
+    _done(plugin("rollout", "promote", "approvals"))
+    space.wait("inferenceservice", "approvals", _in_step(2, "second"), within=120)
+    _done(plugin("rollout", "promote", "approvals"))
+    space.wait("inferenceservice", "approvals", mortgage.serves("second"), within=120)
+    told, error = watch.communicate(timeout=60)
+    assert (watch.returncode, error) == (0, "")
+    lines = told.splitlines()
+    assert any("candidate second: step 2 of 2, 60% of the requests" in line for line in lines)
+    assert any("Ready True" in line for line in lines)
+
+    space.apply(_imported(space, "third", artifact))
+    space.wait("inferenceservice", "approvals", _in_step(1, "third"), within=120)
+    _done(plugin("rollout", "abort", "approvals", "--reason", "answers look wrong"))
+    space.wait("inferenceservice", "approvals", has("RolledBack"), within=60)
+    shown = plugin("rollout", "status", "approvals")
+    assert shown.code == 1, shown
+    assert "Aborted" in shown.out
+    assert "answers look wrong" in shown.out
+    _done(plugin("rollout", "retry", "approvals"))
+    space.wait("inferenceservice", "approvals", _in_step(1, "third"), within=120)
+    _done(plugin("rollout", "promote", "approvals", "--full"))
+    space.wait("inferenceservice", "approvals", mortgage.serves("third"), within=120)
+    assert plugin("rollout", "status", "approvals").code == 0
+
+
+def test_data_and_runs_by_hand(space: Space) -> None:
+    """Each request is one more request, and the operator acts on it."""
+    plugin = Plugin(space)
+    space.upload("data/a.csv", "x\n1\n")
+    slow = space.run("slow", "import time; time.sleep(600)", dataset=None)
+    quick = space.run("quick", _WRITES, dataset=None, parameters={"of": "quick"})
+    for body in (slow, quick):
+        body["spec"]["trainer"]["resources"] = _SMALL
+    space.apply(space.dataset(interval="1h"), slow, quick)
+
+    space.wait("dataset", "data", has("Ready"))
+    for _ in range(2):
+        before = space.get("dataset", "data")["status"].get("refresh")
+        _done(plugin("refresh", "data"))
+        space.wait("dataset", "data", lambda body, old=before: body["status"].get("refresh") != old)
+
+    space.wait("trainingrun", "slow", lambda body: body["status"].get("attempts") == 1)
+    assert plugin("retry", "slow").code == 3
+    _done(plugin("stop", "slow", "--reason", "too expensive"))
+    ended = space.wait("trainingrun", "slow", lambda body: "outcome" in body["status"])["status"]["outcome"]
+    assert ended["state"] == "Stopped"
+    assert "too expensive" in ended["message"]
+    _done(plugin("retry", "slow"))
+    space.wait("trainingrun", "slow", lambda body: "outcome" not in body["status"])
+
+    key = space.wait("trainingrun", "quick", has("Ready"))["status"]["inputKey"]
+    _done(plugin("rerun", "quick"))
+    space.wait("trainingrun", "quick", lambda body: has("Ready")(body) and body["status"]["inputKey"] != key)
+
+    missing = plugin("stop", "nothing")
+    assert missing.code == 3
+    assert missing.error == f"kubectl modelops: there is no TrainingRun nothing in namespace {space.name}\n"

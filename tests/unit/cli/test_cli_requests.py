@@ -1,0 +1,213 @@
+"""What is asked of the operator: annotations as it documents them, and refusals before anything is written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelops.api.dataset import Dataset
+from modelops.cli import requests
+from modelops.cli.requests import LONGEST_REASON, Refused, Request
+from support.cli_objects import DIGEST, canary, candidate, failure, run, service, version
+
+T = "2026-11-25T12:00:00.000001Z"
+ROLLING_OUT = service(rollout=canary(), candidate=candidate())
+PAUSED = service(rollout=canary(), candidate=candidate(), annotations={"modelops.dev/pause": "true"})
+PAUSED_WITHOUT_CANDIDATE = service(annotations={"modelops.dev/pause": "true"})
+FAILED = service(rollout=canary(), failed=[failure()])
+APPROVED = version(annotations={"modelops.dev/approve": DIGEST, "modelops.dev/approved-by": "ann"})
+MISNAMED = version(annotations={"modelops.dev/approve": "sha256:0", "modelops.dev/approved-by": "bob"})
+GATE = {"metric": "accuracy", "value": 0.5, "min": 0.8}
+
+
+def dataset(*, suspend: bool = False) -> Dataset:
+    """A Dataset `data`."""
+    spec = {"source": {"s3": {"bucket": "data", "prefix": "x/"}}, "suspend": suspend}
+    return Dataset.model_validate({"metadata": {"name": "data"}, "spec": spec})
+
+
+def annotations(**values: str | None) -> dict[str, Any]:
+    """The patch that sets these annotations."""
+    named = {f"modelops.dev/{name.replace('_', '-')}": value for name, value in values.items()}
+    return {"metadata": {"annotations": named}}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, the patch that it becomes, and a part of what the person is told."""
+
+    name: str
+    ask: Callable[[], Request]
+    patch: dict[str, Any]
+    told: str
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Asked(
+            "promote goes to the next step",
+            lambda: requests.promote(ROLLING_OUT, T, full=False),
+            annotations(promote=T),
+            "mortgage-2 goes on from step 1 of 2",
+        ),
+        Asked(
+            "promote --full goes to the end",
+            lambda: requests.promote(ROLLING_OUT, T, full=True),
+            annotations(promote_full=T),
+            "mortgage-2 gets all of the traffic",
+        ),
+        Asked(
+            "pause is a state, not a request", lambda: requests.pause(ROLLING_OUT), annotations(pause="true"), "step 1"
+        ),
+        Asked("resume takes it away", lambda: requests.resume(PAUSED), annotations(pause=None), "goes on"),
+        Asked(
+            "resume clears a pause that outlived its candidate",
+            lambda: requests.resume(PAUSED_WITHOUT_CANDIDATE),
+            annotations(pause=None),
+            "goes on",
+        ),
+        Asked(
+            "abort says why, and is new each time",
+            lambda: requests.abort(ROLLING_OUT, T, "answers  look\nwrong"),
+            annotations(abort=f"answers look wrong ({T})"),
+            "mortgage-2 goes, and mortgage-1 goes on serving",
+        ),
+        Asked(
+            "abort without a reason",
+            lambda: requests.abort(ROLLING_OUT, T, None),
+            annotations(abort=T),
+            "mortgage-2 goes",
+        ),
+        Asked(
+            "retry of a version that failed",
+            lambda: requests.retry_rollout(FAILED, T),
+            annotations(retry=T),
+            "mortgage-0 is tried once more",
+        ),
+        Asked(
+            "approve names this very artifact",
+            lambda: requests.approve(version(), "ann"),
+            annotations(approve=DIGEST, approved_by="ann"),
+            "in the name of ann",
+        ),
+        Asked(
+            "approve corrects another digest",
+            lambda: requests.approve(MISNAMED, "ann"),
+            annotations(approve=DIGEST, approved_by="ann"),
+            DIGEST,
+        ),
+        Asked("refresh", lambda: requests.refresh(dataset(), T), annotations(refresh=T), "looked at now"),
+        Asked(
+            "refresh of a suspended Dataset says that it waits",
+            lambda: requests.refresh(dataset(suspend=True), T),
+            annotations(refresh=T),
+            "once it is not suspended",
+        ),
+        Asked(
+            "rerun changes the inputs by nothing but the nonce",
+            lambda: requests.rerun(run(outcome="Succeeded", job="train-1"), T),
+            {"spec": {"cache": {"nonce": T}}},
+            "trains again, on the same inputs.",
+        ),
+        Asked(
+            "rerun of what is under way says what it costs",
+            lambda: requests.rerun(run(job="train-1"), T),
+            {"spec": {"cache": {"nonce": T}}},
+            "What is under way is stopped.",
+        ),
+        Asked(
+            "retry of a run that failed",
+            lambda: requests.retry_run(run(outcome="Failed"), T),
+            annotations(retry=T),
+            "trains once more",
+        ),
+        Asked(
+            "retry of a run that was stopped",
+            lambda: requests.retry_run(run(outcome="Stopped"), T),
+            annotations(retry=T),
+            "trains once more",
+        ),
+        Asked(
+            "stop says why",
+            lambda: requests.stop(run(job="train-1"), T, "too expensive"),
+            annotations(stop=f"too expensive ({T})"),
+            "stopped",
+        ),
+        Asked(
+            "stop of one trial of a sweep",
+            lambda: requests.stop(run(sweep="search"), T, None),
+            annotations(stop=T),
+            "stopped",
+        ),
+    ],
+    ids=lambda case: case.name,
+)
+def test_patch(case: Asked) -> None:
+    """What is written is what the operator's documentation tells people to write."""
+    made = case.ask()
+    assert made.patch == case.patch
+    assert case.told in made.told
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda: requests.promote(service(), T, full=False), "mortgage has no candidate: there is nothing to promote"),
+        (lambda: requests.promote(service(candidate=candidate()), T, full=False), "is replaced Pod by Pod"),
+        (
+            lambda: requests.promote(service(rollout={"strategy": "Rolling"}, candidate=candidate()), T, full=True),
+            "is replaced Pod by Pod",
+        ),
+        (lambda: requests.pause(FAILED), "has no candidate: there is nothing to pause"),
+        (lambda: requests.pause(PAUSED), "is paused already"),
+        (lambda: requests.resume(ROLLING_OUT), "is not paused"),
+        (lambda: requests.abort(FAILED, T, None), "has no candidate: there is nothing to abort"),
+        (lambda: requests.abort(ROLLING_OUT, T, "x" * (LONGEST_REASON + 1)), "the reason has 901 characters"),
+        (lambda: requests.retry_rollout(service(), T), "has no version that failed"),
+        (
+            lambda: requests.retry_rollout(service(candidate=candidate(), failed=[failure()]), T),
+            "is rolling out mortgage-2: abort that first",
+        ),
+        (lambda: requests.approve(version(approval="Automatic"), "ann"), "needs no approval"),
+        (lambda: requests.approve(APPROVED, "bob"), "is approved already, by ann"),
+        (
+            lambda: requests.approve(version(gates=[{**GATE, "outcome": "Failed"}]), "ann"),
+            "its gate on accuracy has failed, for good",
+        ),
+        (lambda: requests.retry_run(run(), T), "has not ended"),
+        (lambda: requests.retry_run(run(outcome="Succeeded"), T), "`rerun` trains it again"),
+        (lambda: requests.retry_run(run(outcome="Failed", sweep="search"), T), "is a trial of search: retry that one"),
+        (lambda: requests.rerun(run(sweep="search"), T), "is a trial of search: rerun that one"),
+        (lambda: requests.stop(run(outcome="Failed"), T, None), "is not under way: it has ended as Failed"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "refused",
+)
+def test_refused(ask: Callable[[], Request], words: str) -> None:
+    """A request that the operator would pass over in silence is refused aloud, in one sentence."""
+    with pytest.raises(Refused) as refused:
+        ask()
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+moments = st.datetimes(datetime(2026, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+
+
+@given(moments, st.integers(1, 10**9))
+def test_stamps_differ_and_sort(moment: datetime, microseconds: int) -> None:
+    """The operator acts on another value only: two requests must never have the same."""
+    assert requests.stamp(moment) < requests.stamp(moment + timedelta(microseconds=microseconds))
+
+
+@given(st.text(max_size=LONGEST_REASON))
+def test_a_reason_never_hides_the_stamp(reason: str) -> None:
+    """The operator keeps 1,024 characters of a value: what makes it new must be among them."""
+    patch = requests.abort(ROLLING_OUT, T, reason).patch
+    value = patch["metadata"]["annotations"]["modelops.dev/abort"]
+    assert T in value[:1024]
+    assert "\n" not in value
