@@ -40,7 +40,7 @@ class BlueGreen(Model):
 
     model_config = rules(at_least("watch", "1s"))
 
-    hold: DurationText | None = "0s"
+    hold: DurationText = "0s"
     """How long the candidate stands ready with no traffic but mirrored requests before all of it comes, at least."""
     approval: Literal["None", "Person"] = "None"
     """Person: the traffic comes only once a person promotes."""
