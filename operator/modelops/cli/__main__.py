@@ -1,5 +1,6 @@
 """`kubectl modelops`, and `python -m modelops.cli`."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -8,6 +9,7 @@ from modelops.cli.client import Cluster, Problem
 from modelops.cli.requests import Refused
 
 _INTERRUPTED = 130
+_NOBODY_READS = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,12 +17,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         code: int = given.run(Cluster.connect(given.kubeconfig, given.context, given.namespace), given)
+        sys.stdout.flush()
         return code
     except (Problem, Refused) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has seen enough; Python would complain once more when it closes the pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
 
 
 if __name__ == "__main__":
