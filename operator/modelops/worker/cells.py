@@ -133,6 +133,7 @@ def _as_text(column: Any) -> Any:
     try:
         return pc.cast(column, pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # Bytes that are no UTF-8, and lists and structs, of which Arrow makes no text.
         return pa.array(
             [None if value is None else str(value)[:_LONGEST_NESTED] for value in column.to_pylist()], pa.string()
         )

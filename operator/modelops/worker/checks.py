@@ -85,8 +85,7 @@ def _allowed_values(allowed: list[str], column: ColumnProfile, declared: ColumnT
 
 def _drift(bound: DriftBound, name: str, column: ColumnProfile, seen: Evidence) -> CheckResult:
     before = seen.baseline
-    baseline = before.column(name) if before is not None and before.rows else None
-    if before is None or baseline is None:
+    if before is None or not before.rows or (baseline := before.column(name)) is None:
         return _SKIPPED
     distance = drift(bound.metric, baseline, before.rows, column, seen.profile.rows)
     return _FAILED if distance is None else _judged(distance, distance <= bound.max)

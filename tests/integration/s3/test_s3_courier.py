@@ -170,7 +170,7 @@ def test_a_trainer_that_is_killed(beside: Beside, tmp_path: Path) -> None:
     trainer.wait()
     assert courier.wait(10) == 0
     assert beside.report()["failure"]["reason"] == "TrainerKilled"
-    assert beside.restored(tmp_path / "next").items() >= {"first": b"1"}.items()
+    assert beside.restored(tmp_path / "next") == {"first": b"1"}
 
 
 def test_a_trainer_that_does_not_end(beside: Beside, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_trainer_that_does_not_end(beside: Beside, tmp_path: Path) -> None:
     began = time.monotonic()
     courier.terminate()
     assert courier.wait(10) == EXIT_RETRY
-    assert 1.5 < time.monotonic() - began < 10
+    assert 1.5 < time.monotonic() - began < 4
     assert beside.restored(tmp_path / "next") == {"first": b"1"}
 
 
@@ -194,7 +194,7 @@ def test_a_store_that_is_away_does_not_hold_up_the_end(beside: Beside) -> None:
     until(lambda: (beside.checkpoints / "first").exists())
     os.killpg(trainer.pid, signal.SIGTERM)
     courier.terminate()
-    assert courier.wait(10) == EXIT_RETRY
+    assert courier.wait(4) == EXIT_RETRY
     assert beside.report()["failure"]["reason"] == "Terminated"
 
 
