@@ -109,7 +109,15 @@ class Server(Model):
 class Limits(Model):
     """What a Pod takes on. More of it is refused at once, with a status that says why."""
 
-    model_config = rules(at_least("timeout", "1ms"))
+    model_config = rules(
+        at_least("timeout", "1ms"),
+        (
+            "!has(self.maxBody) || !isQuantity(string(self.maxBody))"
+            " || (quantity(string(self.maxBody)).isGreaterThan(quantity('0'))"
+            " && quantity(string(self.maxBody)).isLessThan(quantity('4Gi')))",
+            "maxBody must be more than 0 and less than 4Gi",
+        ),
+    )
 
     timeout: DurationText | None = None
     """How long a request may take as a whole, streamed answers too: then 504. Absent: as long as it wants, but with no

@@ -156,9 +156,12 @@ class Kube:
         """Create an object."""
         return await self._call("POST", resource.path(body["metadata"]["namespace"]), resource, body=body)
 
-    async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
-        """Delete this very object and what it owns, in the background. One that is gone already is fine."""
-        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+    async def delete(self, resource: Resource, namespace: str, name: str, uid: str | None) -> None:
+        """Delete an object, with a UID this very one, and what it owns in the background. One that is gone already is
+        fine."""
+        options: Body = {"propagationPolicy": "Background"}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
         try:
             await self._call("DELETE", resource.path(namespace, name), resource, body=options)
         except ApiError as error:

@@ -12,10 +12,11 @@ from modelops.machinery.resources import Body, Key
 
 @dataclass(frozen=True)
 class Delete:
-    """A child that goes: this very object, by UID."""
+    """A child that goes."""
 
     key: Key
-    uid: str
+    uid: str | None = None
+    """This very object. None: whichever has the name, where nothing else can have it."""
 
 
 @dataclass(frozen=True)

@@ -184,10 +184,12 @@ def _out_of_quota(error: ApiError) -> Plan:
 
 
 def _comparable(child: Body) -> Body:
-    """A Job's template is neither kept in the cache nor can it change."""
-    if child["kind"] != "Job":
-        return child
-    return {**child, "spec": {key: value for key, value in child["spec"].items() if key != "template"}}
+    """A Job's template, and the data of an immutable ConfigMap, are neither kept in the cache nor can they change."""
+    if child["kind"] == "Job":
+        return {**child, "spec": {key: value for key, value in child["spec"].items() if key != "template"}}
+    if child.get("immutable"):
+        return {**child, "data": {}}
+    return child
 
 
 def _owned(body: Body, parent: Kind) -> bool:

@@ -81,6 +81,11 @@ def _trim_pod(body: Body) -> Body:
     return _trim_metadata({**body, "spec": {"nodeName": body.get("spec", {}).get("nodeName")}})
 
 
+def _trim_config_map(body: Body) -> Body:
+    """What cannot change need not be compared."""
+    return _trim_metadata({**body, "data": {}} if body.get("immutable") else body)
+
+
 def _own(plural: str, kind: str) -> Resource:
     return Resource(GROUP, VERSION, plural, kind, trim=_trim_metadata)
 
@@ -97,7 +102,9 @@ AUTOSCALERS = Resource(
     "autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", CHILDREN, _trim_metadata
 )
 DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", CHILDREN, _trim_metadata)
-CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", CHILDREN, _trim_config_map)
+CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
+"""Never watched: they cannot change, and are asked for only where a Deployment is not there to ask."""
 SECRETS = Resource("", "v1", "secrets", "Secret")
 WORKLOADS = Resource("kueue.x-k8s.io", "v1beta1", "workloads", "Workload")
 """Kueue's. Asked for by name of a Job, never watched: Kueue need not be there."""
@@ -115,8 +122,8 @@ PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "Persist
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
 
 PARENTS = (DATASETS, TRAINING_RUNS, MODEL_VERSIONS, INFERENCE_SERVICES)
-WATCHED = (*PARENTS, JOBS, PODS, DEPLOYMENTS, SERVICES, AUTOSCALERS, DISRUPTION_BUDGETS)
-BY_KIND = {resource.kind: resource for resource in (*WATCHED, CONFIG_MAPS, SECRETS, HTTP_ROUTES)}
+WATCHED = (*PARENTS, JOBS, PODS, DEPLOYMENTS, SERVICES, AUTOSCALERS, DISRUPTION_BUDGETS, CONFIG_MAPS)
+BY_KIND = {resource.kind: resource for resource in (*WATCHED, CONTROLLER_REVISIONS, SECRETS, HTTP_ROUTES)}
 
 
 def key_of(body: Body) -> Key:

@@ -1,16 +1,30 @@
 """InferenceService: serves a version that may serve, and replaces it without a lost request."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers.inferenceservice.observe import SERVER_OF, VERSION_OF
-from modelops.controllers.inferenceservice.reconcile import decide
+from modelops.controllers.inferenceservice.reconcile import Analyst, decide
+from modelops.controllers.inferenceservice.template import COMPONENT
+from modelops.controllers.jobs import by_owner
 from modelops.controllers.marks import label_of
 from modelops.machinery.cache import Cache, IndexKey
 from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import by_label
-from modelops.machinery.resources import DEPLOYMENTS, INFERENCE_SERVICES, PODS, SERVICES, Body, Key
+from modelops.machinery.resources import (
+    AUTOSCALERS,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    INFERENCE_SERVICES,
+    JOBS,
+    PODS,
+    SERVICES,
+    Body,
+    Key,
+)
 
 _KIND = InferenceService.__name__
 _WANTS_MODEL = "wants-model"
@@ -22,17 +36,26 @@ def controller() -> Controller:
     return Controller(
         resource=INFERENCE_SERVICES,
         kind=InferenceService,
-        decide=decide,
+        decide=partial(decide, analyst=Analyst()),
         wakes={
             DEPLOYMENTS.kind: by_label(_KIND),
             PODS.kind: by_label(_KIND),
             SERVICES.kind: by_label(_KIND),
+            JOBS.kind: by_label(_KIND),
+            CONFIG_MAPS.kind: by_label(_KIND),
+            AUTOSCALERS.kind: by_label(_KIND),
+            DISRUPTION_BUDGETS.kind: by_label(_KIND),
             ModelVersion.__name__: _who_wants,
         },
         indexers={
             _KIND: _wants,
             ModelVersion.__name__: _model_of,
-            PODS.kind: _server_of,
+            PODS.kind: _pods_of,
+            JOBS.kind: by_owner,
+            DEPLOYMENTS.kind: by_owner,
+            CONFIG_MAPS.kind: by_owner,
+            AUTOSCALERS.kind: by_owner,
+            DISRUPTION_BUDGETS.kind: by_owner,
         },
     )
 
@@ -57,7 +80,11 @@ def _model_of(body: Body) -> Iterable[IndexKey]:
     return [(VERSION_OF, body["metadata"]["namespace"], body["spec"]["model"])]
 
 
-def _server_of(body: Body) -> Iterable[IndexKey]:
+def _pods_of(body: Body) -> Iterable[IndexKey]:
+    """Those that answer requests, by their InferenceService; those of checks by their Job."""
+    yield from by_owner(body)
     metadata = body["metadata"]
-    name = (metadata.get("labels") or {}).get(label_of(_KIND))
-    return [(SERVER_OF, metadata["namespace"], name)] if name else []
+    labels = metadata.get("labels") or {}
+    name = labels.get(label_of(_KIND))
+    if name and labels.get("app.kubernetes.io/component") == COMPONENT:
+        yield SERVER_OF, metadata["namespace"], name

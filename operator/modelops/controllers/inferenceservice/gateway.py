@@ -25,15 +25,14 @@ def route(service: InferenceService, stable: str, candidate: str, port: int, wei
             {**_backend(stable, port), "weight": 100 - weight},
             {**_backend(candidate, port), "weight": weight},
         ],
+        # Empty lists are named: where a list is absent, the found one would be taken for right.
+        "filters": [_mirror(_backend(candidate, port), mirrored)] if mirrored else [],
     }
-    if mirrored:
-        mirror: Body = {"backendRef": _backend(candidate, port)}
-        if mirrored < 100:
-            mirror["percent"] = mirrored
-        rule["filters"] = [{"type": "RequestMirror", "requestMirror": mirror}]
-    spec: Body = {"parentRefs": [_parent(one) for one in gateway.parent_refs], "rules": [rule]}
-    if gateway.hostnames:
-        spec["hostnames"] = list(gateway.hostnames)
+    spec: Body = {
+        "parentRefs": [_parent(one) for one in gateway.parent_refs],
+        "hostnames": list(gateway.hostnames),
+        "rules": [rule],
+    }
     return {
         "apiVersion": HTTP_ROUTES.api_version,
         "kind": HTTP_ROUTES.kind,
@@ -45,6 +44,13 @@ def route(service: InferenceService, stable: str, candidate: str, port: int, wei
         },
         "spec": spec,
     }
+
+
+def _mirror(backend: Body, percent: int) -> Body:
+    mirror: Body = {"backendRef": backend}
+    if percent < 100:
+        mirror["percent"] = percent
+    return {"type": "RequestMirror", "requestMirror": mirror}
 
 
 def objection(found: Body) -> str:

@@ -1,20 +1,47 @@
 """What an InferenceService's decisions rest on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
-from modelops.controllers.inferenceservice.names import deployment_name
-from modelops.controllers.inferenceservice.rollout import ServerPod, server_pod
+from modelops.controllers.inferenceservice.analysis.asking import Answers
+from modelops.controllers.inferenceservice.analysis.figures import Counters
+from modelops.controllers.inferenceservice.analysis.looking import PodLook, look
+from modelops.controllers.inferenceservice.members import Member, members, selected_revision, stable_revision
+from modelops.controllers.inferenceservice.names import candidate_service_name, deployment_name, service_name
+from modelops.controllers.inferenceservice.template import serving_of
+from modelops.controllers.inferenceservice.wanted import Refusal, wanted
+from modelops.controllers.jobs import JobState, jobs_of
 from modelops.machinery.controller import World
-from modelops.machinery.resources import DEPLOYMENTS, PODS, SERVICES, Body, Key
+from modelops.machinery.resources import (
+    AUTOSCALERS,
+    CONFIG_MAPS,
+    CONTROLLER_REVISIONS,
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    HTTP_ROUTES,
+    PODS,
+    SERVICES,
+    Body,
+    Key,
+)
 from modelops.machinery.settings import Settings
 
 VERSION_OF = "version-of"
 """Index of ModelVersions by their model."""
 SERVER_OF = "server-of"
 """Index of Pods by their InferenceService."""
+_OWNED = (AUTOSCALERS, DISRUPTION_BUDGETS, CONFIG_MAPS)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What was counted since the candidate was last judged."""
+
+    candidate: Counters = field(default_factory=Counters)
+    stable: Counters = field(default_factory=Counters)
 
 
 @dataclass(frozen=True)
@@ -24,32 +51,112 @@ class Observation:
     service: InferenceService
     settings: Settings
     now: datetime
-    versions: tuple[ModelVersion, ...] = ()
-    """The version that the spec names, or all of the model that it names."""
-    deployment: Body | None = None
-    pods: tuple[ServerPod, ...] = ()
-    """The Deployment's Pods."""
+    wanted: Body | Refusal
+    """The Pod template that shall serve."""
+    members: tuple[Member, ...] = ()
+    """The revisions that are there."""
+    stable: str | None = None
+    """The revision that serves."""
+    remembered: Body | None = None
+    """The Pod template of `stable`, where it is another than the wanted one."""
     endpoint: Body | None = None
     """The Service of that name, whoever's it is."""
+    candidate_endpoint: Body | None = None
+    owned: Mapping[Key, Body] = field(default_factory=dict)
+    """Autoscalers, the disruption budget, and ConfigMaps of ours."""
+    route: Body | None = None
+    """The HTTPRoute, where the spec names Gateways, or may have named some until now."""
+    looks: Mapping[str, PodLook | None] = field(default_factory=dict)
+    """What the Pods' proxies say, by the Pod's name, while more than one revision is there."""
+    windows: Windows = field(default_factory=Windows)
+    answers: Answers | None = None
+    """What hooks and Prometheus said last of the candidate."""
+    check_jobs: tuple[JobState, ...] = ()
+
+    def member(self, revision: str | None) -> Member | None:
+        """A revision that is there."""
+        return next((one for one in self.members if one.revision == revision), None)
+
+    @property
+    def target(self) -> str | None:
+        """The revision that shall serve; None where nothing new can."""
+        return None if isinstance(self.wanted, Refusal) else serving_of(self.wanted).revision
+
+    @property
+    def stable_template(self) -> Body | None:
+        """The Pod template of what serves: as it was applied, or else as it is found."""
+        if not isinstance(self.wanted, Refusal) and self.target == self.stable:
+            return self.wanted
+        member = self.member(self.stable)
+        return self.remembered or (member.template if member is not None else None)
+
+    @property
+    def spanning(self) -> bool:
+        """The Service leads to several revisions at once, one being replaced Pod by Pod."""
+        return self.endpoint is not None and selected_revision(self.endpoint) is None
 
 
 async def observe(service: InferenceService, world: World) -> Observation:
-    """The cache has all of it but the Services of strangers."""
-    namespace, name = service.metadata.namespace, service.metadata.name
-    deployment = deployment_name(service)
-    endpoint = world.cache.body(Key(SERVICES.kind, namespace, name))
-    if endpoint is None:
-        endpoint = await world.kube.get(SERVICES, namespace, name)
-    bodies = world.cache.bodies(SERVER_OF, namespace, name, kind=PODS.kind)
+    """The cache has all of it but the Services of strangers, and what is never watched."""
+    namespace, uid = service.metadata.namespace, service.metadata.uid
+    there = members(
+        world.cache.bodies("owner", uid, kind=DEPLOYMENTS.kind),
+        world.cache.bodies(SERVER_OF, namespace, service.metadata.name, kind=PODS.kind),
+    )
+    endpoint = await _endpoint(service, world, live=len(there) > 1)
+    stable = stable_revision(service, endpoint, there)
+    wish = wanted(service, world.settings, tuple(_versions(service, world)))
     return Observation(
         service=service,
         settings=world.settings,
         now=world.now,
-        versions=tuple(_versions(service, world)),
-        deployment=world.cache.body(Key(DEPLOYMENTS.kind, namespace, deployment)),
-        pods=tuple(server_pod(body) for body in bodies if _belongs_to(body, deployment)),
+        wanted=wish,
+        members=there,
+        stable=stable,
+        remembered=await _remembered(service, world, stable, wish),
         endpoint=endpoint,
+        candidate_endpoint=world.cache.body(Key(SERVICES.kind, namespace, candidate_service_name(service))),
+        owned={
+            Key(resource.kind, namespace, body["metadata"]["name"]): body
+            for resource in _OWNED
+            for body in world.cache.bodies("owner", uid, kind=resource.kind)
+        },
+        route=await _route(service, world),
+        looks=await _looks(there) if len(there) > 1 else {},
+        check_jobs=tuple(await jobs_of(uid, world)),
     )
+
+
+async def _endpoint(service: InferenceService, world: World, *, live: bool) -> Body | None:
+    """Live where a revision may be about to go: which one serves must not be a memory then."""
+    key = Key(SERVICES.kind, service.metadata.namespace, service_name(service))
+    known = world.cache.body(key)
+    if known is not None and not live:
+        return known
+    return await world.kube.get(SERVICES, key.namespace, key.name)
+
+
+async def _remembered(service: InferenceService, world: World, stable: str | None, wish: Body | Refusal) -> Body | None:
+    if stable is None or (not isinstance(wish, Refusal) and serving_of(wish).revision == stable):
+        return None
+    name = deployment_name(service, stable)
+    found = await world.kube.get(CONTROLLER_REVISIONS, service.metadata.namespace, name)
+    template: Body | None = (found or {}).get("data", {}).get("template")
+    return template
+
+
+async def _route(service: InferenceService, world: World) -> Body | None:
+    """A spec that names no Gateway may have named one before it changed."""
+    changed = service.status.observed_generation not in (None, service.metadata.generation)
+    if service.spec.gateway is None and not changed:
+        return None
+    return await world.kube.get(HTTP_ROUTES, service.metadata.namespace, service.metadata.name)
+
+
+async def _looks(there: tuple[Member, ...]) -> dict[str, PodLook | None]:
+    addresses = {pod.state.name: pod.state.address for one in there for pod in one.living if pod.state.address}
+    found = await look(addresses.values())
+    return {name: found[address] for name, address in addresses.items()}
 
 
 def _versions(service: InferenceService, world: World) -> list[ModelVersion]:
@@ -61,12 +168,3 @@ def _versions(service: InferenceService, world: World) -> list[ModelVersion]:
         keys = world.cache.find(VERSION_OF, namespace, model.name or "", kind=kind)
     found = (world.cache.parsed(key, ModelVersion) for key in keys)
     return [version for version in found if version is not None and version.metadata.deletion_timestamp is None]
-
-
-def _belongs_to(pod: Body, deployment: str) -> bool:
-    """A Pod names its ReplicaSet, which is not watched, and that is named after its Deployment.
-
-    Pods of an InferenceService of the same name that was deleted have another Deployment's name, since it has its UID.
-    """
-    owners = pod["metadata"].get("ownerReferences", [])
-    return any(owner["kind"] == "ReplicaSet" and owner["name"].startswith(deployment + "-") for owner in owners)

@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from modelops.api.reports import EXIT_FINAL, FetchReport
-from modelops.controllers.inferenceservice.rollout import ServerPod
+from modelops.controllers.inferenceservice.members import ServerPod
+from modelops.controllers.inferenceservice.serving import FETCH, MODEL, PROXY
 from modelops.controllers.pods import Container, PodState
 
-FETCH = "fetch-model"
-PROXY = "proxy"
-MODEL = "model"
+_ENOUGH_ENDS = 3
 _TAIL = 1000
 """Of a container's last words the end says most."""
 
@@ -21,6 +20,8 @@ class Problem:
     reason: str
     message: str
     stuck: bool = False
+    final: bool = False
+    """No person can change it but by another spec or version."""
 
 
 def worst(pods: Iterable[ServerPod]) -> Problem | None:
@@ -29,6 +30,16 @@ def worst(pods: Iterable[ServerPod]) -> Problem | None:
     waiting.sort(key=lambda pod: (pod.created, pod.name), reverse=True)
     problems = [found for found in map(problem_of, waiting) if found is not None]
     return next((found for found in problems if found.stuck), problems[0] if problems else None)
+
+
+def hopeless(pods: Iterable[ServerPod]) -> Problem | None:
+    """What Pods will not get over by themselves: other bytes than the digest's, or a container that ends again and
+    again."""
+    for pod in pods:
+        found = problem_of(pod.state) if pod.counts and not pod.ready else None
+        if found is not None and (found.final or _ends_again_and_again(pod.state)):
+            return found
+    return None
 
 
 def problem_of(pod: PodState) -> Problem | None:
@@ -53,9 +64,8 @@ def _not_fetched(pod: PodState) -> Problem | None:
     report = pod.report(FETCH, FetchReport)
     if fetch is None or report is None or report.failure is None:
         return None
-    return Problem(
-        report.failure.reason, f"Pod {pod.name}: {report.failure.message}", stuck=fetch.exit_code == EXIT_FINAL
-    )
+    final = fetch.exit_code == EXIT_FINAL
+    return Problem(report.failure.reason, f"Pod {pod.name}: {report.failure.message}", stuck=final, final=final)
 
 
 def _not_started(pod: PodState) -> Problem | None:
@@ -80,6 +90,10 @@ def _has_failed(container: Container) -> bool:
     if container.exit_code is None:
         return False
     return container.exit_code != 0 or container.name != FETCH
+
+
+def _ends_again_and_again(pod: PodState) -> bool:
+    return any(one.restarts >= _ENOUGH_ENDS and _has_failed(one) for one in pod.containers.values())
 
 
 def _last_end(container: Container) -> str:

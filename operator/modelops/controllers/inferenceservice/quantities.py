@@ -29,6 +29,21 @@ def canonical(quantity: str | int) -> str:
     return _decimal(number.scaleb(int(suffix[1:])), exponents)
 
 
+def whole(quantity: str | int) -> int:
+    """A quantity as a number, rounded up. Raises ValueError for what is none."""
+    match = _QUANTITY.match(str(quantity).strip())
+    if match is None:
+        raise ValueError(f"{quantity!r} is no quantity")
+    number, suffix = Decimal(match[1]), match[2] or ""
+    if suffix in _BINARY[1:]:
+        number *= 1024 ** _BINARY.index(suffix)
+    elif suffix in _POWERS:
+        number = number.scaleb(_POWERS[suffix])
+    else:
+        number = number.scaleb(int(suffix[1:]))
+    return int(number.to_integral_value(ROUND_CEILING))
+
+
 def canonical_resources(resources: dict[str, Any]) -> dict[str, Any]:
     """The same for a container's requests and limits."""
     return {

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from modelops.api.kinds import GROUP
 from modelops.lineage.digests import sha256_of, short
 
 FILE = "routes.json"
+TOLD = f"{GROUP}/routes"
+"""Annotation of a Pod: the routes that it was last told of, and when."""
 MIRRORED = "x-modelops-mirrored"
 """A request header that only copies have: their answers go nowhere."""
 _NAME = "model"

@@ -1,9 +1,8 @@
 """How many Pods there are: who decides it, and how many may be taken away at once. Pure."""
 
 from modelops.api.inferenceservice import InferenceService
-from modelops.controllers.inferenceservice.problem import MODEL
 from modelops.controllers.inferenceservice.quantities import canonical
-from modelops.controllers.inferenceservice.serving import ModelServer, Unusable, container_resources
+from modelops.controllers.inferenceservice.serving import MODEL, ModelServer, Unusable, container_resources
 from modelops.controllers.marks import labels, owned_by
 from modelops.machinery.resources import Body
 

@@ -12,6 +12,8 @@ from modelops.controllers.inferenceservice.quantities import canonical_resources
 from modelops.machinery.settings import Runtime, Settings
 
 Json = dict[str, Any]
+FETCH, PROXY, MODEL = "fetch-model", "proxy", "model"
+"""The containers of a Pod, in the order of their starts."""
 MODEL_DIR = "/mnt/models"
 _DEFAULT_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}}
 """No limits: how much a model needs is not ours to guess. The requests keep it from being evicted first."""

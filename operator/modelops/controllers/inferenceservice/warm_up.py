@@ -19,11 +19,10 @@ _FAILURES = 600
 """At least one second each: it is the rollout that gives up on a Pod, not the kubelet."""
 
 
-def config_map(service: InferenceService, deployments: Iterable[Body] = ()) -> Body | None:
+def config_map(service: InferenceService) -> Body | None:
     """The requests as files. None where there are none.
 
-    Its name is that of its content, so that a Pod never finds other requests than those of its revision. It goes with
-    the last of the `deployments` that mount it; until there is one, with the InferenceService.
+    Its name is that of its content, so that a Pod never finds other requests than those of its revision.
     """
     files = _files(service)
     if not files:
@@ -35,11 +34,17 @@ def config_map(service: InferenceService, deployments: Iterable[Body] = ()) -> B
             "name": _name(service, files),
             "namespace": service.metadata.namespace,
             "labels": labels(service, COMPONENT),
-            "ownerReferences": _owners(deployments) or owned_by(service),
+            "ownerReferences": owned_by(service),
         },
         "data": files,
         "immutable": True,
     }
+
+
+def mounted_by(template: Body) -> str | None:
+    """The name of the ConfigMap that Pods of a template need; None where they warm nothing up."""
+    volumes = template["spec"].get("volumes", [])
+    return next((one["configMap"]["name"] for one in volumes if one["name"] == VOLUME), None)
 
 
 def too_large(service: InferenceService) -> Unusable | None:
@@ -108,16 +113,3 @@ def _wire(request: WarmUpRequest) -> str:
 
 def _name(service: InferenceService, files: dict[str, str]) -> str:
     return f"{service.metadata.name}-warm-up-{short(sha256_of(files), 10)}"
-
-
-def _owners(deployments: Iterable[Body]) -> list[Body]:
-    """None of them is its controller: several may use it."""
-    return [
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "name": one["metadata"]["name"],
-            "uid": one["metadata"]["uid"],
-        }
-        for one in deployments
-    ]

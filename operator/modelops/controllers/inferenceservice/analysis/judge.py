@@ -72,9 +72,14 @@ def judge(
     extra: Evidence,
     before: AnalysisResult | None,
     now: datetime,
+    *,
+    alone: bool = False,
 ) -> AnalysisResult:
-    """Judge a window. `before` is the last judgement of this attempt: failures in a row and passes are counted on."""
-    checks = [*_built_in(spec, candidate, stable, extra.distributions), *_custom(spec, extra.custom)]
+    """Judge a window. `before` is the last judgement of this attempt: failures in a row and passes are counted on.
+
+    `alone`: the candidate gets all requests, so that there is nothing to wait for that it could be compared with.
+    """
+    checks = [*_built_in(spec, candidate, stable, extra.distributions, alone), *_custom(spec, extra.custom)]
     found = {check.outcome for check in checks}
     outcome = next((one for one in _ORDER if one in found), "Inconclusive")
     failures, passes = (before.failures, before.passes) if before is not None else (0, 0)
@@ -110,11 +115,13 @@ def clipped(message: str) -> str:
     return message if len(message) <= _MOST_LETTERS else message[: _MOST_LETTERS - 1] + "…"
 
 
-def _built_in(spec: Analysis, candidate: Counters, stable: Counters, told: Distributions) -> list[CheckResult]:
+def _built_in(
+    spec: Analysis, candidate: Counters, stable: Counters, told: Distributions, alone: bool
+) -> list[CheckResult]:
     checks = []
     if spec.error_rate is not None:
-        checks.append(_error_rate(spec.error_rate, spec.min_requests, candidate, stable))
-    checks += [_latency(one, spec.min_requests, candidate, stable) for one in spec.latency]
+        checks.append(_error_rate(spec.error_rate, spec.min_requests, candidate, stable, alone))
+    checks += [_latency(one, spec.min_requests, candidate, stable, alone) for one in spec.latency]
     if spec.input_distance is not None:
         checks.append(_distance(INPUT_DISTANCE, spec.input_distance, spec.min_requests, told.inputs))
     if spec.prediction_distance is not None:
@@ -128,7 +135,7 @@ def _custom(spec: Analysis, known: Mapping[str, CheckResult]) -> list[CheckResul
     return [known.get(check.name) or _inconclusive(check.name, "no answer yet") for check in spec.checks]
 
 
-def _error_rate(bounds: ErrorRate, least: int, candidate: Counters, stable: Counters) -> CheckResult:
+def _error_rate(bounds: ErrorRate, least: int, candidate: Counters, stable: Counters, alone: bool) -> CheckResult:
     share = candidate.error_rate
     if share is None or candidate.requests < least:
         return _inconclusive(ERROR_RATE, f"{candidate.requests} of {least} requests so far", share)
@@ -138,7 +145,7 @@ def _error_rate(bounds: ErrorRate, least: int, candidate: Counters, stable: Coun
     ratio = bounds.max_ratio_to_stable
     if ratio is not None and candidate.errors:
         if stable.requests < least:
-            return _too_few_stable(ERROR_RATE, said, bounds.max is not None, least, stable.requests, share)
+            return _too_few_stable(ERROR_RATE, said, alone or bounds.max is not None, least, stable.requests, share)
         of_stable = max(stable.errors, 1) / stable.requests
         if share > ratio * of_stable:
             compared = f"{_number(of_stable)} ({max(stable.errors, 1)} of {stable.requests})"
@@ -149,7 +156,7 @@ def _error_rate(bounds: ErrorRate, least: int, candidate: Counters, stable: Coun
     return _passed(ERROR_RATE, f"{said} is within bounds", share)
 
 
-def _latency(bounds: Latency, least: int, candidate: Counters, stable: Counters) -> CheckResult:
+def _latency(bounds: Latency, least: int, candidate: Counters, stable: Counters, alone: bool) -> CheckResult:
     name = f"latency {bounds.quantile}"
     took = candidate.quantile(bounds.quantile)
     if took is None or candidate.timed < least:
@@ -163,7 +170,7 @@ def _latency(bounds: Latency, least: int, candidate: Counters, stable: Counters)
     if ratio is not None:
         of_stable = stable.quantile(bounds.quantile)
         if of_stable is None or stable.timed < least:
-            return _too_few_stable(name, said, bounds.max is not None, least, stable.timed, took)
+            return _too_few_stable(name, said, alone or bounds.max is not None, least, stable.timed, took)
         if took > ratio * of_stable:
             return _failed(
                 name, f"{said} is above {_number(ratio)} times the stable version's {_number(of_stable)} ms", took
@@ -172,10 +179,10 @@ def _latency(bounds: Latency, least: int, candidate: Counters, stable: Counters)
 
 
 def _too_few_stable(name: str, said: str, bounded: bool, least: int, seen: int, value: float) -> CheckResult:
-    """A stable version that gets no requests at all, as with a weight of 100, is no reason to wait where there is a
-    bound that needs none of them."""
+    """A stable version that gets no requests at all is no reason to wait where there is a bound that needs none of
+    them, or where all of them are the candidate's."""
     if bounded and seen == 0:
-        return _passed(name, f"{said} is within max; the stable version had no requests to compare with", value)
+        return _passed(name, f"{said} has no requests of the stable version to be compared with", value)
     return _inconclusive(name, f"{said} has {seen} of {least} requests of the stable version to compare with", value)
 
 

@@ -10,7 +10,7 @@ from yarl import URL
 from modelops.controllers.inferenceservice.analysis import figures
 from modelops.controllers.inferenceservice.analysis.answers import answer, session
 from modelops.controllers.inferenceservice.analysis.figures import Counters
-from modelops.controllers.inferenceservice.children import STATS_PORT
+from modelops.controllers.inferenceservice.template import STATS_PORT
 
 _AT_ONCE = 64
 _TIMEOUT_SECONDS = 1.0

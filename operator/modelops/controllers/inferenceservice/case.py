@@ -1,0 +1,74 @@
+"""A revision that does not serve yet, and all that its next move rests on. Pure."""
+
+from dataclasses import dataclass
+
+from modelops.api.inferenceservice_status import CandidateVersion
+from modelops.api.rollout import Rollout, Strategy
+from modelops.controllers.inferenceservice.members import Member
+from modelops.controllers.inferenceservice.observe import Observation
+from modelops.controllers.inferenceservice.problem import Problem, worst
+from modelops.controllers.inferenceservice.stages import Stage, stages
+from modelops.controllers.inferenceservice.standing import attempt_of, rollout_of
+from modelops.controllers.inferenceservice.template import serving_of
+from modelops.controllers.inferenceservice.wanted import Refusal
+from modelops.machinery.conditions import timestamp
+from modelops.machinery.resources import Body
+
+
+@dataclass(frozen=True)
+class Case:
+    """An observation with the candidate settled."""
+
+    seen: Observation
+    template: Body
+    """Of the candidate's Pods."""
+    candidate: CandidateVersion
+    """As the status has it, or new; what is found of its Pods is up to date."""
+    member: Member | None
+    rollout: Rollout
+    stages: tuple[Stage, ...]
+    problem: Problem | None
+    """What keeps its Pods from answering."""
+
+    @property
+    def rolls(self) -> bool:
+        """It replaces what serves Pod by Pod."""
+        return self.rollout.strategy is Strategy.ROLLING
+
+    @property
+    def ready(self) -> int:
+        """How many of its Pods answer."""
+        return self.member.ready if self.member is not None else 0
+
+    @property
+    def others(self) -> list[Member]:
+        """Revisions that neither serve nor shall."""
+        return [one for one in self.seen.members if one.revision not in (self.candidate.revision, self.seen.stable)]
+
+
+def case_of(seen: Observation) -> Case:
+    """The case of the wanted revision. There must be one."""
+    assert not isinstance(seen.wanted, Refusal), "a refusal is answered before"
+    serving, rollout = serving_of(seen.wanted), rollout_of(seen)
+    member = seen.member(serving.revision)
+    problem = worst(member.living) if member is not None else None
+    attempt, before = attempt_of(seen, serving.revision), seen.service.status.candidate
+    way = stages(rollout)
+    if before is None or before.attempt != attempt:
+        before = CandidateVersion(
+            version=serving.version,
+            digest=serving.digest,
+            revision=serving.revision,
+            attempt=attempt,
+            since=timestamp(seen.now),
+            progress_since=timestamp(seen.now),
+        )
+    candidate = before.model_copy(
+        update={
+            "steps": len(way),
+            "replicas": member.replicas if member is not None else 0,
+            "ready": member.ready if member is not None else 0,
+            "problem": problem.message if problem is not None else None,
+        }
+    )
+    return Case(seen, seen.wanted, candidate, member, rollout, way, problem)

@@ -1,0 +1,135 @@
+"""A candidate beside the stable revision, which keeps all its Pods and passes a share of its requests on. Pure."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from modelops.api.inferenceservice_status import CandidateVersion
+from modelops.controllers.inferenceservice.case import Case
+from modelops.controllers.inferenceservice.course import Course, End, Scene, course, pods_wanted, stage_in_force
+from modelops.controllers.inferenceservice.ending import ended, promoted
+from modelops.controllers.inferenceservice.fleet import (
+    Fleet,
+    Revision,
+    bodies,
+    checks_gone,
+    gone,
+    traffic_follows,
+    unneeded,
+)
+from modelops.controllers.inferenceservice.judging import check_jobs, judged, until_due, verdict_events
+from modelops.controllers.inferenceservice.problem import hopeless
+from modelops.controllers.inferenceservice.requests import requests_of
+from modelops.controllers.inferenceservice.scaling import replicas_of
+from modelops.controllers.inferenceservice.serving_now import led_to
+from modelops.controllers.inferenceservice.standing import full_size, going_on, shown
+from modelops.machinery.conditions import Wanted, in_progress, stalled
+from modelops.machinery.plan import Event, Plan
+
+_LOOK_AGAIN = timedelta(milliseconds=300)
+
+
+def in_steps(case: Case) -> Plan:
+    """Judge it, move it, and give it the Pods and the requests of the stage where it is then."""
+    scene = _scene(case)
+    move = course(scene)
+    if move.end is End.PROMOTED:
+        return promoted(case)
+    if move.end is not None:
+        assert move.verdict is not None, "whatever goes does so for a reason"
+        return ended(_with(case, scene.candidate), move.verdict)
+    fleet = _fleet(case, scene, move)
+    spec = case.rollout.analysis
+    before = case.seen.service.status.candidate
+    known = before.analysis if before is not None and before.attempt == move.candidate.attempt else None
+    shown_candidate = move.candidate.model_copy(update={"replicas": fleet.revisions[1].replicas})
+    return Plan(
+        apply=(*bodies(case.seen, fleet), *check_jobs(case.seen, spec, move.candidate)),
+        delete=(
+            *unneeded(case.seen, fleet),
+            *(gone(case.seen, case.others, fleet.revisions) if scene.follows else ()),
+            *checks_gone(case.seen, move.candidate.attempt, len(case.stages)),
+        ),
+        status=shown(case.seen, shown_candidate),
+        conditions=_told(case, move),
+        events=(*verdict_events(known, scene.candidate.analysis), *_moved(case, move), *_ignored(move)),
+        again_in=_soonest(
+            move.again_in,
+            until_due(case.seen, spec, move.candidate, stage_in_force(case.stages, move.candidate)),
+            _LOOK_AGAIN if case.others else None,
+        ),
+    )
+
+
+def _scene(case: Case) -> Scene:
+    seen = case.seen
+    in_force = stage_in_force(case.stages, case.candidate)
+    living = case.member.living if case.member is not None else ()
+    return Scene(
+        candidate=judged(seen, case.rollout.analysis, case.candidate, in_force),
+        rollout=case.rollout,
+        stages=case.stages,
+        now=seen.now,
+        full=full_size(seen),
+        ready=case.ready,
+        alone=not case.others,
+        follows=traffic_follows(seen, in_force),
+        problem=case.problem,
+        hopeless=hopeless(living),
+        requests=requests_of(seen.service),
+    )
+
+
+def _with(case: Case, candidate: CandidateVersion) -> Case:
+    return Case(case.seen, case.template, candidate, case.member, case.rollout, case.stages, case.problem)
+
+
+def _fleet(case: Case, scene: Scene, move: Course) -> Fleet:
+    """The stable revision first. The candidate's Service leads to the candidate as soon as there is somebody to answer
+    and no former candidate that requests may still be passed on to."""
+    seen, wanted, candidate = case.seen, case.seen.service.spec.replicas, move.candidate
+    template = seen.stable_template
+    assert template is not None, "steps are taken beside what serves"
+    stage = stage_in_force(case.stages, candidate)
+    least = pods_wanted(Scene(**{**vars(scene), "candidate": candidate}))
+    found = case.member.body if case.member is not None else None
+    most = max(wanted.max, least) if wanted.max is not None else None
+    stable = Revision(template, scene.full, stage, wanted.max, wanted.min)
+    own = Revision(case.template, replicas_of(least, most, found), None, most, least)
+    leads = candidate.revision if scene.ready and scene.alone else led_to(seen)
+    return Fleet([stable, own], seen.stable, leads)
+
+
+def _told(case: Case, move: Course) -> tuple[Wanted, ...]:
+    candidate = move.candidate
+    where = f"ModelVersion {candidate.version} gets {candidate.weight} percent of the requests"
+    if candidate.step > len(case.stages):
+        message = f"{where}, and all of them next; it waits for {move.waits_for}"
+    else:
+        message = f"{where}, step {candidate.step} of {len(case.stages)}; it waits for {move.waits_for}"
+    if move.verdict is not None:
+        return stalled(move.verdict.reason, f"{move.verdict.message}; {message}")
+    if case.problem is not None and case.problem.stuck:
+        return stalled(case.problem.reason, going_on(case.seen, case.problem.message))
+    return in_progress("RollingOut", message)
+
+
+def _moved(case: Case, move: Course) -> tuple[Event, ...]:
+    """A share that has changed, and a step whose share the requests have been seen to follow."""
+    before, now = case.candidate, move.candidate
+    told = []
+    if before.weight != now.weight or before.step != now.step:
+        told.append(
+            Event("Step", f"ModelVersion {now.version}: step {now.step} of {len(case.stages)}, {now.weight} percent")
+        )
+    return tuple(told)
+
+
+def _ignored(move: Course) -> tuple[Event, ...]:
+    if not move.ignored:
+        return ()
+    return (Event("NothingToDo", f"there is no step yet from which to {' and to '.join(move.ignored)}"),)
+
+
+def _soonest(*lengths: timedelta | None) -> timedelta | None:
+    given: Iterable[timedelta] = [max(length, timedelta(0)) for length in lengths if length is not None]
+    return min(given, default=None)

@@ -1,0 +1,75 @@
+"""A new revision replaces the stable one Pod by Pod, behind one Service. Pure."""
+
+from modelops.controllers.inferenceservice.case import Case
+from modelops.controllers.inferenceservice.course import End, Scene, course
+from modelops.controllers.inferenceservice.ending import ended, promoted
+from modelops.controllers.inferenceservice.fleet import Fleet, Revision, bodies, checks_gone, unneeded
+from modelops.controllers.inferenceservice.members import Member
+from modelops.controllers.inferenceservice.problem import hopeless
+from modelops.controllers.inferenceservice.requests import requests_of
+from modelops.controllers.inferenceservice.rolling import other_replicas, target_replicas
+from modelops.controllers.inferenceservice.shares import share_of
+from modelops.controllers.inferenceservice.standing import full_size, going_on, shown
+from modelops.machinery.conditions import Wanted, in_progress, stalled, timestamp
+from modelops.machinery.plan import Plan
+
+
+def pod_by_pod(case: Case) -> Plan:
+    """As many of the old Pods go as there are new ones that answer, until there are no old ones."""
+    seen, full = case.seen, full_size(case.seen)
+    candidate = case.candidate
+    known = seen.service.status.candidate
+    if known is None or case.ready > known.ready:
+        candidate = candidate.model_copy(update={"progress_since": timestamp(seen.now)})
+    living = case.member.living if case.member is not None else ()
+    scene = Scene(
+        candidate=candidate,
+        rollout=case.rollout,
+        stages=(),
+        now=seen.now,
+        full=full,
+        ready=case.ready,
+        alone=True,
+        follows=True,
+        problem=case.problem,
+        hopeless=hopeless(living),
+        requests=requests_of(seen.service),
+    )
+    move = course(scene)
+    if move.end is End.PROMOTED:
+        return promoted(case)
+    if move.verdict is not None and move.end is not None:
+        return ended(case, move.verdict)
+    old: list[Member] = [one for one in seen.members if one.revision != candidate.revision]
+    kept = other_replicas(case.member, old, full)
+    wanted = Revision(case.template, target_replicas(case.member, full))
+    fleet = Fleet([wanted, *(Revision(_template(case, one), kept[one.name]) for one in old)], None, candidate.revision)
+    shown_candidate = move.candidate.model_copy(
+        update={
+            "replicas": wanted.replicas,
+            "weight": share_of(case.ready, sum(one.ready for one in old)),
+        }
+    )
+    return Plan(
+        apply=bodies(seen, fleet),
+        delete=(*unneeded(seen, fleet), *checks_gone(seen, None, 0)),
+        status=shown(seen, shown_candidate),
+        conditions=_told(case, full),
+        again_in=move.again_in,
+    )
+
+
+def _template(case: Case, member: Member) -> dict:
+    """The stable one as it was applied; of any other what is found."""
+    stable = case.seen.stable_template
+    return stable if stable is not None and member.revision == case.seen.stable else member.template
+
+
+def _told(case: Case, full: int) -> tuple[Wanted, ...]:
+    pods = f"{case.ready} of {full} Pods of ModelVersion {case.candidate.version} are ready"
+    problem = case.problem
+    if problem is None:
+        return in_progress("RollingOut", pods)
+    if problem.stuck:
+        return stalled(problem.reason, going_on(case.seen, problem.message))
+    return in_progress(problem.reason, f"{pods}; {problem.message}")

@@ -1,0 +1,121 @@
+"""What serves shall serve, with all its Pods and nothing beside it. Pure."""
+
+from datetime import timedelta
+
+from modelops.api.inferenceservice_status import FailedVersion
+from modelops.controllers.inferenceservice.fleet import (
+    Fleet,
+    Revision,
+    bodies,
+    checks_gone,
+    gone,
+    traffic_follows,
+    unneeded,
+)
+from modelops.controllers.inferenceservice.members import Member
+from modelops.controllers.inferenceservice.observe import Observation
+from modelops.controllers.inferenceservice.problem import worst
+from modelops.controllers.inferenceservice.requests import requests_of
+from modelops.controllers.inferenceservice.rolling import other_replicas, target_replicas
+from modelops.controllers.inferenceservice.standing import full_size, shown
+from modelops.controllers.inferenceservice.template import REVISION, serving_of
+from modelops.machinery.conditions import Wanted, in_progress, ready
+from modelops.machinery.plan import Delete, Event, Plan
+from modelops.machinery.resources import Body
+
+_LOOK_AGAIN = timedelta(milliseconds=300)
+
+
+def serving_now(
+    seen: Observation,
+    told: tuple[Wanted, ...] = (),
+    failed: FailedVersion | None = None,
+    events: tuple[Event, ...] = (),
+) -> Plan:
+    """The stable revision alone. `told` are the conditions, where something else is to be said than how it serves;
+    `failed` has just come about."""
+    fleet, leaving, again_in = _whole(seen) if not _short(seen) else _grown_back(seen)
+    return Plan(
+        apply=bodies(seen, fleet),
+        delete=(*unneeded(seen, fleet), *leaving, *checks_gone(seen, None, 0)),
+        status=shown(seen, failed=failed),
+        conditions=told or _how_it_serves(seen),
+        events=(*events, *_withdrawn(seen, failed), *_nothing_to_do(seen, failed)),
+        again_in=again_in,
+    )
+
+
+def _short(seen: Observation) -> bool:
+    """Others answer beside it until it has all its Pods: it was about to be replaced Pod by Pod."""
+    stable = seen.member(seen.stable)
+    return seen.spanning and (stable is None or stable.ready < full_size(seen))
+
+
+def _whole(seen: Observation) -> tuple[Fleet, tuple[Delete, ...], timedelta | None]:
+    """Others go as soon as no proxy passes requests on to them."""
+    wanted, others = seen.service.spec.replicas, _others(seen)
+    revision = Revision(_template(seen), full_size(seen), None, wanted.max, wanted.min)
+    stable, follows = serving_of(revision.template).revision, traffic_follows(seen, None)
+    fleet = Fleet([revision], stable, stable if follows or not others else led_to(seen))
+    leaving = gone(seen, others, fleet.revisions) if follows else ()
+    return fleet, leaving, _LOOK_AGAIN if others else None
+
+
+def _grown_back(seen: Observation) -> tuple[Fleet, tuple[Delete, ...], timedelta | None]:
+    template, stable, others = _template(seen), seen.member(seen.stable), _others(seen)
+    full = full_size(seen)
+    kept = other_replicas(stable, others, full)
+    revisions = [
+        Revision(template, target_replicas(stable, full)),
+        *(Revision(one.template, kept[one.name]) for one in others),
+    ]
+    return Fleet(revisions, None, serving_of(template).revision), (), None
+
+
+def _template(seen: Observation) -> Body:
+    template = seen.stable_template
+    assert template is not None, "a revision that has served is remembered"
+    return template
+
+
+def _others(seen: Observation) -> list[Member]:
+    return [one for one in seen.members if one.revision != seen.stable]
+
+
+def led_to(seen: Observation) -> str:
+    """Where the candidate's Service leads now. It stays so while proxies may pass requests on to it: to lead back to
+    themselves would have requests go round in circles."""
+    selector = (seen.candidate_endpoint or {}).get("spec", {}).get("selector") or {}
+    led_to: str = selector.get(REVISION) or seen.stable or ""
+    return led_to
+
+
+def _how_it_serves(seen: Observation) -> tuple[Wanted, ...]:
+    status, member = shown(seen), seen.member(seen.stable)
+    stable = status.stable
+    assert stable is not None, "asked of a revision that serves"
+    pods = f"{stable.ready} of {stable.replicas} Pods of ModelVersion {stable.version} are ready"
+    if stable.ready < stable.replicas:
+        problem = worst(member.living) if member is not None else None
+        return (
+            in_progress(problem.reason, f"{pods}; {problem.message}") if problem else in_progress("PodsNotReady", pods)
+        )
+    if _others(seen):
+        return in_progress("RollingOut", f"{pods}; the Pods of other revisions are about to go")
+    count = f"{stable.replicas} Pod{'s' if stable.replicas != 1 else ''}"
+    return ready("Serving", f"ModelVersion {stable.version} serves with {count} at {status.url}")
+
+
+def _withdrawn(seen: Observation, failed: FailedVersion | None) -> tuple[Event, ...]:
+    before = seen.service.status.candidate
+    if before is None or failed is not None or before.revision == seen.stable:
+        return ()
+    return (Event("Withdrawn", f"ModelVersion {before.version} is not wanted any more, or may not serve"),)
+
+
+def _nothing_to_do(seen: Observation, failed: FailedVersion | None) -> tuple[Event, ...]:
+    """A request that nothing could be done for is told of, once."""
+    asked = requests_of(seen.service).asked
+    if failed is not None or not asked:
+        return ()
+    return (Event("NothingToDo", f"there is no candidate to {' and to '.join(asked)}"),)

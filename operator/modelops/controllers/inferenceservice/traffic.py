@@ -1,0 +1,97 @@
+"""Who answers which requests: what the Pods' proxies are told, and whether they have taken it. Pure.
+
+The kubelet brings a ConfigMap's change to a Pod within a minute or two, and at once when the Pod itself changes: so the
+Pods get an annotation with it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from modelops.api.inferenceservice import InferenceService
+from modelops.api.types import length_of
+from modelops.controllers.inferenceservice.analysis.looking import PodLook
+from modelops.controllers.inferenceservice.members import ServerPod
+from modelops.controllers.inferenceservice.routes import TOLD, Split
+from modelops.controllers.inferenceservice.stages import Stage
+from modelops.controllers.inferenceservice.template import Serving
+from modelops.machinery.conditions import moment, timestamp
+from modelops.machinery.resources import Body
+
+_AGAIN = timedelta(seconds=2)
+"""The kubelet may have looked at the Pod before it heard of the ConfigMap."""
+_SYNCED_BY_ITSELF = timedelta(seconds=150)
+"""A kubelet looks at every ConfigMap that often, and its cache is as old at most."""
+
+
+def split(service: InferenceService, serving: Serving, stage: Stage | None = None) -> Split:
+    """What the Pods of a revision shall be told: without a stage, to answer everything themselves."""
+    timeout = service.spec.limits.timeout
+    own = Split(
+        version=serving.version,
+        revision=serving.revision,
+        readiness_path=serving.readiness_path,
+        grpc=serving.grpc,
+        timeout=length_of(timeout) if timeout is not None else None,
+    )
+    if stage is None or service.spec.gateway is not None:
+        return own
+    return replace(own, weight=stage.weight, mirror_percent=stage.mirror)
+
+
+def follows(pods: Iterable[ServerPod], looks: Mapping[str, PodLook | None], name: str, now: datetime) -> bool:
+    """Whether every Pod that gets requests goes by the routes of this name. One whose proxy does not say so is believed
+    to once its kubelet must have brought them."""
+    return all(_goes_by(pod, looks.get(pod.state.name), name, now) for pod in pods if pod.ready)
+
+
+def told(
+    pods: Iterable[ServerPod],
+    looks: Mapping[str, PodLook | None],
+    name: str,
+    now: datetime,
+    *,
+    changed: bool,
+    namespace: str,
+) -> tuple[Body, ...]:
+    """The Pods to annotate: all of them when their routes change now, else those that are slow to take them."""
+    return tuple(
+        _annotated(pod, f"{name} {timestamp(now)}", namespace)
+        for pod in pods
+        if pod.counts and pod.state.address and _shall_be_told(pod, looks, name, now, changed)
+    )
+
+
+def _shall_be_told(
+    pod: ServerPod, looks: Mapping[str, PodLook | None], name: str, now: datetime, changed: bool
+) -> bool:
+    known, at = _told_of(pod)
+    if changed:
+        return known != name
+    if pod.state.name not in looks:
+        return False
+    look = looks[pod.state.name]
+    if look is not None and look.routes == name:
+        return False
+    return known != name or at is None or now - at >= _AGAIN
+
+
+def _goes_by(pod: ServerPod, look: PodLook | None, name: str, now: datetime) -> bool:
+    if look is not None:
+        return look.routes == name
+    known, at = _told_of(pod)
+    return known == name and at is not None and now - at >= _SYNCED_BY_ITSELF
+
+
+def _told_of(pod: ServerPod) -> tuple[str, datetime | None]:
+    name, _, at = pod.told.partition(" ")
+    try:
+        return name, moment(at)
+    except ValueError:
+        return name, None
+
+
+def _annotated(pod: ServerPod, told: str, namespace: str) -> Body:
+    """By UID, so that a Pod that is gone is not asked to come back as nothing but an annotation."""
+    metadata = {"name": pod.state.name, "namespace": namespace, "uid": pod.state.uid, "annotations": {TOLD: told}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
