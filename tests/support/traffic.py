@@ -6,17 +6,37 @@ import time
 from collections import Counter
 from types import TracebackType
 
+VERSION = "x-modelops-model-version"
+
 
 class Traffic:
-    """Clients that ask without pause, half of them over kept-alive connections, from entering to leaving the block."""
+    """Clients that ask from entering to leaving the block, half of them over kept-alive connections.
 
-    def __init__(self, address: str, path: str, body: str, clients: int = 4) -> None:
+    `pause` is in seconds, between an answer and the next request of a client. `expected` is something that every
+    complete answer has in it.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        path: str,
+        body: str,
+        clients: int = 4,
+        pause: float = 0.0,
+        expected: bytes = b"",
+        may_fail: frozenset[int] = frozenset(),
+    ) -> None:
         self.answers: Counter[str] = Counter()
         """Model version that answered → how many times."""
+        self.last_answer: dict[str, float] = {}
+        """Model version → when it answered last, by the monotonic clock."""
         self.failures: list[str] = []
         self._address = address
         self._path = path
         self._body = body
+        self._pause = pause
+        self._expected = expected
+        self._may_fail = may_fail
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._ask, args=(number % 2 == 0,)) for number in range(clients)]
@@ -33,6 +53,11 @@ class Traffic:
         for thread in self._threads:
             thread.join()
 
+    @property
+    def total(self) -> int:
+        """How many answers there were."""
+        return sum(self.answers.values())
+
     def answered_by(self, version: str, within: float = 60.0) -> None:
         """Wait until a version has answered."""
         deadline = time.monotonic() + within
@@ -40,12 +65,19 @@ class Traffic:
             assert time.monotonic() < deadline, f"{version} has not answered after {within:.0f} s: {self.answers}"
             time.sleep(0.1)
 
+    def shares(self, seconds: float) -> dict[str, float]:
+        """What share of the answers each version gives from now on for so long."""
+        before = Counter(self.answers)
+        time.sleep(seconds)
+        new = Counter(self.answers) - before
+        return {version: count / new.total() for version, count in new.items()}
+
     def _ask(self, keep_alive: bool) -> None:
         connection: http.client.HTTPConnection | None = None
         headers = {"Content-Type": "application/json", "Connection": "keep-alive" if keep_alive else "close"}
         while not self._stop.is_set():
             reused = connection is not None
-            connection = connection or http.client.HTTPConnection(self._address, timeout=20)
+            connection = connection or http.client.HTTPConnection(self._address, timeout=30)
             try:
                 connection.request("POST", self._path, self._body, headers)
                 answer = connection.getresponse()
@@ -57,19 +89,22 @@ class Traffic:
                 if not reused:
                     self._fail(repr(error))
                 closes = True
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 self._fail(repr(error))
                 closes = True
             if closes or not keep_alive:
                 connection.close()
                 connection = None
+            self._stop.wait(self._pause)
 
     def _count(self, answer: http.client.HTTPResponse, content: bytes) -> None:
+        version = answer.headers.get(VERSION, "")
         with self._lock:
-            if answer.status == 200:
-                self.answers[answer.headers.get("x-modelops-model-version", "")] += 1
+            if answer.status in self._may_fail or (answer.status == 200 and self._expected in content):
+                self.answers[version] += 1
+                self.last_answer[version] = time.monotonic()
             else:
-                self.failures.append(f"{answer.status} {content[:200]!r}")
+                self.failures.append(f"{answer.status} of {version}: {content[:200]!r}")
 
     def _fail(self, what: str) -> None:
         with self._lock:

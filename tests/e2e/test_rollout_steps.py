@@ -1,0 +1,43 @@
+"""A new version reaches users step by step, and no request is lost on the way."""
+
+from support import behaving
+from support.real_cluster import Space, has
+from support.traffic import Traffic
+
+ANALYSIS = {
+    "interval": "2s",
+    "minRequests": 5,
+    "errorRate": {"max": 0.01},
+    "latency": [{"quantile": 0.5, "max": "500ms"}],
+}
+
+
+def test_a_version_is_rolled_out_in_steps_under_load(space: Space) -> None:
+    """Short, long and streamed requests all get whole answers while the shares move and the old Pods go."""
+    space.apply(behaving.version(space, "v1"), behaving.version(space, "v2"))
+    rollout = {"steps": [{"weight": 20, "hold": "4s"}, {"weight": 60, "hold": "4s"}], "analysis": ANALYSIS}
+    space.apply(behaving.service(space, "v1", replicas=2, rollout=rollout))
+    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=120)
+    where = behaving.address(space)
+    with (
+        Traffic(where, behaving.PATH, behaving.REQUEST, clients=6, pause=0.04) as short,
+        Traffic(where, "/long?seconds=10", "{}", clients=2, expected=b"outputs") as long,
+        Traffic(where, "/stream?seconds=6", "{}", clients=2, expected=b"[DONE]") as streamed,
+    ):
+        short.answered_by("v1")
+        space.apply(behaving.service(space, "v2", replicas=2, rollout=rollout))
+        shown = space.wait("inferenceservice", "isvc", behaving.in_step(1), within=60)
+        assert shown["status"]["stable"] == {**shown["status"]["stable"], "version": "v1", "replicas": 2, "ready": 2}
+        assert shown["status"]["candidate"]["weight"] == 20
+        shares = short.shares(2.5)
+        assert 0.1 < shares["v2"] < 0.3, shares
+        space.wait("inferenceservice", "isvc", behaving.in_step(2), within=60)
+        shares = short.shares(2.5)
+        assert 0.45 < shares["v2"] < 0.75, shares
+        done = space.wait("inferenceservice", "isvc", behaving.serves("v2"), within=90)
+        long.answered_by("v2")
+        streamed.answered_by("v2")
+    assert short.failures + long.failures + streamed.failures == []
+    assert short.total > 300
+    assert done["status"]["stable"]["replicas"] == 2
+    assert has("Ready")(done)

@@ -1,0 +1,69 @@
+"""Versions of a model that behave as a test wants them to: quick, slow, failing or wrong, in a container of a few lines."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from modelops.lineage.digests import ArtifactFile, artifact_digest
+from support.real_cluster import Body, Space
+
+MODEL = "behaving"
+PATH = f"/v2/models/{MODEL}/infer"
+REQUEST = json.dumps({"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP64", "data": [2.0]}]})
+_SERVER = (Path(__file__).parent / "behaving_server.py").read_text()
+_FILE = "behaviour.json"
+
+
+def version(space: Space, name: str, **behaviour: Any) -> Body:
+    """A ModelVersion whose file says how it behaves (see behaving_server.py). It is uploaded here."""
+    content = json.dumps(behaviour, sort_keys=True).encode()
+    key = f"models/{name}/"
+    space.upload(key + _FILE, content)
+    digest = artifact_digest([ArtifactFile(_FILE, len(content), hashlib.sha256(content).hexdigest())])
+    artifact = {"uri": f"s3://{space.bucket}/{key}", "digest": digest, "format": "custom", "bytes": len(content)}
+    imported = {"imported": {"source": "a test"}}
+    return space.object("ModelVersion", name, {"model": MODEL, "artifact": artifact, "origin": imported})
+
+
+def service(space: Space, version_: str, name: str = "isvc", replicas: int = 1, **spec: Any) -> Body:
+    """An InferenceService of one version."""
+    container = {
+        "image": space.cluster.images["examples"].by_digest,
+        "command": ["python3", "-c", _SERVER],
+        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+    }
+    own = {"model": {"version": version_}, "server": {"container": container}, "replicas": {"min": replicas}, **spec}
+    return space.object("InferenceService", name, own)
+
+
+def serves(version_: str) -> Any:
+    """Whether it serves a version with all its Pods, and nothing else is under way."""
+
+    def check(body: Body) -> bool:
+        status = body.get("status", {})
+        ready = next((one for one in status.get("conditions", []) if one["type"] == "Ready"), None)
+        return (
+            ready is not None
+            and ready["status"] == "True"
+            and ready["observedGeneration"] == body["metadata"]["generation"]
+            and status["stable"]["version"] == version_
+            and "candidate" not in status
+        )
+
+    return check
+
+
+def in_step(step: int) -> Any:
+    """Whether the candidate's requests have been seen to follow a step."""
+
+    def check(body: Body) -> bool:
+        candidate = body.get("status", {}).get("candidate", {})
+        return candidate.get("step") == step and "stepSince" in candidate
+
+    return check
+
+
+def address(space: Space, name: str = "isvc") -> str:
+    """Where it answers."""
+    return str(space.get("service", name)["spec"]["clusterIP"])

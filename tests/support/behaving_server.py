@@ -1,0 +1,87 @@
+"""A model server of a test: what it is in /mnt/models/behaviour.json decides how it answers.
+
+delayMs     how long it takes
+failEvery   every so many requests it answers 500
+value       what it predicts
+crash       it ends before it listens
+neverReady  it never says that it is ready
+
+`/long?seconds=10` takes that long, `/stream?seconds=3` sends an event every 0.2 s. Run with `python3 -c`.
+"""
+
+import json
+import os
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from urllib.parse import parse_qs, urlsplit
+
+with open("/mnt/models/behaviour.json") as file:
+    BEHAVIOUR = json.load(file)
+ASKED = count(1)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def do_GET(self):
+        if BEHAVIOUR.get("neverReady"):
+            self.answer(503, {})
+        else:
+            self.answer(200, {"ready": True})
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        url = urlsplit(self.path)
+        seconds = float(parse_qs(url.query).get("seconds", ["0"])[0])
+        if url.path == "/stream":
+            self.stream(seconds)
+            return
+        time.sleep(seconds + BEHAVIOUR.get("delayMs", 0) / 1000)
+        every = BEHAVIOUR.get("failEvery")
+        if every and next(ASKED) % every == 0:
+            self.answer(500, {"error": "as the test wants it"})
+            return
+        value = BEHAVIOUR.get("value", 1.0)
+        output = {"name": "y", "shape": [1, 1], "datatype": "FP64", "data": [value]}
+        self.answer(200, {"model_name": "behaving", "outputs": [output]})
+
+    def answer(self, status, content):
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def stream(self, seconds):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.chunk(b"data: token\n\n")
+            time.sleep(0.2)
+        self.chunk(b"data: [DONE]\n\n")
+        self.wfile.write(b"0\r\n\r\n")
+
+    def chunk(self, content):
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+        self.wfile.flush()
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+
+if BEHAVIOUR.get("crash"):
+    sys.exit("this version never starts")
+Server(("127.0.0.1", int(os.environ["MODELOPS_MODEL_PORT"])), Handler).serve_forever()
