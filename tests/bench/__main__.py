@@ -2,8 +2,8 @@
 
 `trainingruns_500`: 500 TrainingRuns created at once, whose Pods no node takes, until 500 Jobs exist. `restart`: the
 operator started again with all of that settled. `sweep_50`: what a trial of a sweep costs beside a run of its own.
-`snapshot`: prefixes of up to 100,000 objects. `fetch`: large and small objects against one after the other. The
-last two need no cluster. ONLY names one of them, or one of their figures.
+`snapshot`: prefixes of up to 100,000 objects. `fetch`: large and small objects against one after the other. `proxy`:
+a request through a model's proxy. The last three need no cluster. ONLY names one of them, or one of their figures.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from kubernetes.aio import client, config
 
-from bench import data_figures, operator_figures
+from bench import data_figures, operator_figures, proxy_figures
 from bench.report import Figure, keep, table
 from bench.sweep import sweep_50
 from hack.cluster import places
@@ -76,7 +76,7 @@ async def restart(cluster: RealCluster) -> list[Figure]:
 
 
 SCENARIOS = {"trainingruns_500": trainingruns_500, "restart": restart, "sweep_50": sweep_50}
-WITHOUT_CLUSTER = {"snapshot": data_figures.snapshots, "fetch": data_figures.fetches}
+WITHOUT_CLUSTER = {"snapshot": data_figures.snapshots, "fetch": data_figures.fetches, "proxy": proxy_figures.requests}
 
 
 async def _settled(cluster: RealCluster, quiet_seconds: float = 6.0) -> float:

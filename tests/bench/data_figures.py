@@ -13,11 +13,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.process_figures import rss_peak_mib
 from bench.report import Figure
 from modelops.api.tasks import S3Place
 from modelops.store.client import make_client
@@ -82,7 +83,8 @@ class _Server:
         rss = 0.0
         while process.poll() is None:
             # Not by its resource usage: that counts from the fork on, when it still was this process.
-            rss = max(rss, _rss_peak_mib(process.pid))
+            with suppress(OSError):
+                rss = max(rss, rss_peak_mib(process.pid))
             time.sleep(0.02)
         seconds = time.monotonic() - started
         told = json.loads(report.read_bytes())
@@ -166,14 +168,6 @@ def _fetch(server: _Server, bucket: str, name: str, unit: str) -> Iterator[Figur
 
 def _client(endpoint: str) -> Any:
     return make_client(S3Place(bucket="-", endpoint=endpoint), Credentials(seaweed.ACCESS_KEY, seaweed.SECRET_KEY))
-
-
-def _rss_peak_mib(pid: int) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
 def _fill(server: _Server, bucket: str, objects: Iterable[tuple[str, bytes]], *, threads: int = 8) -> None:

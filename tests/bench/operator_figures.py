@@ -1,12 +1,11 @@
 """The acting replica from outside: its CPU and memory as the kernel counts them, its API calls as it counts them."""
 
-import os
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.process_figures import cpu_seconds, rss_peak_mib
 from support import operator_process
 from support.real_cluster import RealCluster
 
@@ -31,15 +30,15 @@ class Figures:
 def look(cluster: RealCluster) -> Figures:
     """At the replica that acts."""
     pod = cluster.operator_pod()
-    pid = max(operator_process.pids(pod["metadata"]["uid"]), key=_rss_peak)
+    pid = max(operator_process.pids(pod["metadata"]["uid"]), key=rss_peak_mib)
     address = pod["status"]["podIP"]
     with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=5) as answer:
         families = list(text_string_to_metric_families(answer.read().decode()))
     samples = [sample for family in families for sample in family.samples]
     calls = [one for one in samples if one.name == "modelops_api_calls_total"]
     return Figures(
-        cpu_seconds=_cpu_seconds(pid),
-        rss_peak_mib=_rss_peak(pid),
+        cpu_seconds=cpu_seconds(pid),
+        rss_peak_mib=rss_peak_mib(pid),
         writes=sum(
             one.value for one in calls if one.labels["verb"] in _WRITES and one.labels["resource"] not in ("events",)
         ),
@@ -47,15 +46,3 @@ def look(cluster: RealCluster) -> Figures:
         objects=sum(one.value for one in samples if one.name == "modelops_cached_objects"),
         queue=next((one.value for one in samples if one.name == "modelops_queue_depth"), 0.0),
     )
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _rss_peak(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return 0.0

@@ -30,6 +30,11 @@ def keep(figures: list[Figure], file: Path = RESULT) -> None:
 def table(figures: list[Figure]) -> str:
     """For people."""
     rows = [("name", "value", "unit", "target")]
-    rows += [(one.name, f"{one.value:,.2f}".rstrip("0").rstrip("."), one.unit, one.target) for one in figures]
+    rows += [(one.name, _shown(one.value), one.unit, one.target) for one in figures]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def _shown(value: float) -> str:
+    decimals = 2 if abs(value) >= 1 else 4
+    return f"{value:,.{decimals}f}".rstrip("0").rstrip(".")

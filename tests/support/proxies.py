@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from modelops.controllers.inferenceservice.routes import FILE, Split, name_of, routes
+from support.fast_model import FastModel
 
 ROOT = Path(__file__).parents[2]
 
@@ -132,7 +133,7 @@ class Proxy:
     admin: int
     grpc: int
     log: Path
-    model: Model
+    model: Model | FastModel
     mount: Mount
     environment: dict[str, str] = field(repr=False)
 
@@ -236,9 +237,9 @@ class Pair:
 
 
 @contextlib.contextmanager
-def running_proxy(model: Model, directory: Path, **more: object) -> Iterator[Proxy]:
+def running_proxy(model: Model | FastModel, directory: Path, **more: object) -> Iterator[Proxy]:
     """A proxy before a model, told more by its environment than the usual."""
-    listen, stats, admin, monitor, grpc = _free_ports(5)
+    listen, stats, admin, monitor, grpc = free_ports(5)
     mount = Mount(directory / "routes")
     told = {
         "LISTEN_ADDRESS": "127.0.0.1",
@@ -280,7 +281,8 @@ def running_proxy(model: Model, directory: Path, **more: object) -> Iterator[Pro
         print(log.read_text())
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """So many that nobody listens on."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:

@@ -1,6 +1,7 @@
 """What a client and Prometheus see of the proxy."""
 
 import socket
+import threading
 import uuid
 
 import grpc
@@ -93,6 +94,29 @@ def test_figures_of_requests_are_envoys(proxy):
         'envoy_http_downstream_rq_xx{envoy_response_code_class="5",envoy_http_conn_manager_prefix="ingress"} 1' in text
     )
     assert 'envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="model",le="1000"}' in text
+
+
+def test_requests_in_flight_are_told_as_they_are(proxy):
+    """An autoscaler goes by this figure, of HTTP and of gRPC; without requests it is 0, or Pods would never go."""
+
+    def told(cluster: str) -> str:
+        lines = proxy.ask("/metrics", port=proxy.stats).body.decode().splitlines()
+        series = f'envoy_cluster_upstream_rq_active{{envoy_cluster_name="{cluster}"}} '
+        (value,) = (line.removeprefix(series) for line in lines if line.startswith(series))
+        return value
+
+    assert (told("model"), told("model_grpc")) == ("0", "0")
+    slow = threading.Thread(target=proxy.ask, args=("/slow",))
+    slow.start()
+    assert proxy.model.arrived.wait(10)
+    assert (told("model"), told("model_grpc")) == ("1", "0")
+    with echo_server(proxy.grpc, hold=1), grpc.insecure_channel(f"127.0.0.1:{proxy.http}") as channel:
+        call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer").future(b"hello", timeout=10)
+        proxy.wait_until(lambda: told("model_grpc") == "1")
+        assert call.result() == b"hello"
+    proxy.model.go.set()
+    slow.join()
+    proxy.wait_until(lambda: (told("model"), told("model_grpc")) == ("0", "0"))
 
 
 def test_figures_of_the_monitor(proxy):

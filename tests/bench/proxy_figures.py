@@ -1,0 +1,226 @@
+"""What the proxy in front of a model costs, and what its monitor's troubles cost: the real Envoy, without a cluster.
+
+Everything is on the loopback: the clients, Envoy as the Pod's container starts it, and a model that costs next to
+nothing. CPU is that of Envoy alone, as the kernel counts it, and the states of the proxy take turns, so that what
+counts is the ratio between them: it holds on a machine that does other things besides. Peers' figures were measured
+on another day; their ratios to a bare Envoy, which takes its turn here as well, make up for the difference.
+"""
+
+import contextlib
+import http.client
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from bench.load import Load, load
+from bench.process_figures import cpu_seconds, rss_mib
+from bench.report import Figure
+from support.bare_envoy import BareEnvoy, running_bare_envoy
+from support.fast_model import FastModel, running_fast_model
+from support.proxies import Proxy, running_proxy, split
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another proxy in front of a fast backend: medians under `wrk -t1 -c32`, on two cores with nothing else to do."""
+
+    cpu: float
+    """CPU seconds for 1,000 requests."""
+    p99_ms: float
+    rss_mib: float
+
+
+BARE_ENVOY = Peer(0.050, 2.9, 65)
+KSERVE_AGENT = Peer(0.059, 5.8, 66)
+"""KServe's agent, the sidecar that logs requests, with its logger off."""
+KSERVE_LOGGER = Peer(0.20, 16, 920)
+"""The same with its logger on for every request, until its backlog is drained."""
+ROUNDS = 5
+_CLIENTS = 32
+_BUSY_SECONDS = 2.0
+_CALM_SECONDS = 1.0
+_WARM_UP_SECONDS = 0.5
+_SCRAPED_EVERY = 0.25
+_WEIGHT_CHANGES = 10
+
+
+@dataclass(frozen=True)
+class _Took:
+    """A round in one state."""
+
+    load: Load
+    cpu: float
+    """CPU seconds of Envoy for 1,000 requests."""
+    rss: float
+    """Envoy's, in MiB, at its end."""
+
+
+@dataclass(frozen=True)
+class _Round:
+    """All states, one after the other."""
+
+    direct: Load
+    bare: _Took
+    direct_calm: Load
+    healthy_calm: Load
+    healthy: _Took
+    frozen: _Took
+    dead: _Took
+
+
+def requests(rounds: int = ROUNDS) -> list[Figure]:
+    """Past the proxy, through it, and through those whose monitor hangs, or ends whenever it starts."""
+    with (
+        tempfile.TemporaryDirectory(prefix="modelops-bench-") as directory,
+        running_fast_model() as model,
+        _all(model, Path(directory)) as proxies,
+    ):
+        for port in (proxies.bare.http, proxies.healthy.http, proxies.frozen.http, proxies.dead.http):
+            load(port, _CLIENTS, _WARM_UP_SECONDS)
+        taken = [_round(model, proxies) for _ in range(rounds)]
+        return [*_costs(taken), *_troubles(taken), *_weights(proxies.healthy, proxies.frozen)]
+
+
+@dataclass(frozen=True)
+class _Proxies:
+    """One for each state, so that a round of one leaves the others as they are."""
+
+    bare: BareEnvoy
+    healthy: Proxy
+    frozen: Proxy
+    dead: Proxy
+
+
+@contextlib.contextmanager
+def _all(model: FastModel, root: Path) -> Iterator[_Proxies]:
+    with contextlib.ExitStack() as running:
+
+        def started(name: str, **told: object) -> Proxy:
+            (root / name).mkdir()
+            return running.enter_context(running_proxy(model, root / name, **told))
+
+        bare = running.enter_context(running_bare_envoy(model, root))
+        frozen, dead = started("frozen"), started("dead")
+        healthy = started("healthy", CANDIDATE_HOST="127.0.0.1", CANDIDATE_PORT=frozen.http)
+        for proxy in (healthy, frozen, dead):
+            proxy.wait_until(lambda proxy=proxy: proxy.ask("/monitor/metrics", port=proxy.stats).status == 200)
+        # It hangs: it takes connections, and neither reads nor answers.
+        os.kill(frozen.children()["monitor"], signal.SIGSTOP)
+        running.enter_context(_meanwhile(lambda: _kill_monitor(dead), every=0.05))
+        yield _Proxies(bare, healthy, frozen, dead)
+
+
+def _round(model: FastModel, proxies: _Proxies) -> _Round:
+    healthy = proxies.healthy
+    return _Round(
+        direct=load(model.server_port, _CLIENTS, _BUSY_SECONDS),
+        bare=_busy(proxies.bare.http, proxies.bare.pid),
+        direct_calm=load(model.server_port, 1, _CALM_SECONDS),
+        healthy_calm=load(healthy.http, 1, _CALM_SECONDS),
+        healthy=_scraped(healthy),
+        frozen=_scraped(proxies.frozen),
+        dead=_scraped(proxies.dead),
+    )
+
+
+def _costs(taken: list[_Round]) -> Iterator[Figure]:
+    def middle(of: Callable[[_Round], float]) -> float:
+        return median(of(one) for one in taken)
+
+    agent, logger = f"KServe's agent {KSERVE_AGENT.cpu}", f"its logger on {KSERVE_LOGGER.cpu}"
+    cpu = middle(lambda one: one.healthy.cpu)
+    yield Figure("proxy_direct_rate", middle(lambda one: one.direct.rate), "req/s", f"no proxy, {_CLIENTS} clients")
+    yield Figure("proxy_rate", middle(lambda one: one.healthy.load.rate), "req/s", "clients and model beside it")
+    yield Figure("proxy_cpu", cpu, "CPU s", f"1,000 requests: <= {KSERVE_AGENT.cpu} ({agent}, {logger})")
+    yield Figure("proxy_rate_per_cpu", 1000 / cpu, "req/CPU s", f">= {1000 / KSERVE_AGENT.cpu:,.0f} ({agent})")
+    yield Figure("proxy_cpu_to_agent", cpu / KSERVE_AGENT.cpu, "x", f"<= 1 ({agent})")
+    yield Figure("proxy_cpu_to_logger", cpu / KSERVE_LOGGER.cpu, "x", f"< 0.5 ({logger}; nothing is captured here)")
+    yield Figure("proxy_rss", middle(lambda one: one.healthy.rss), "MiB", f"KServe's agent {KSERVE_AGENT.rss_mib}")
+    to_bare = middle(lambda one: one.healthy.cpu / one.bare.cpu)
+    target = f"<= {KSERVE_AGENT.cpu / BARE_ENVOY.cpu:.2f}, as KServe's agent"
+    yield Figure("proxy_cpu_to_bare_envoy", to_bare, "x", target)
+    to_bare = middle(lambda one: one.healthy.load.p99_ms / one.bare.load.p99_ms)
+    target = f"<= {KSERVE_AGENT.p99_ms / BARE_ENVOY.p99_ms:.2f}, as KServe's agent; {_CLIENTS} clients"
+    yield Figure("proxy_p99_to_bare_envoy", to_bare, "x", target)
+    p50 = middle(lambda one: one.healthy_calm.p50_ms - one.direct_calm.p50_ms)
+    p99 = middle(lambda one: one.healthy_calm.p99_ms - one.direct_calm.p99_ms)
+    yield Figure("proxy_p50_added", p50, "ms", "to a direct call, 1 client")
+    yield Figure("proxy_p99_added", p99, "ms", "to a direct call, 1 client")
+
+
+def _troubles(taken: list[_Round]) -> Iterator[Figure]:
+    states: dict[str, Callable[[_Round], _Took]] = {"frozen": lambda one: one.frozen, "dead": lambda one: one.dead}
+    for name, state in states.items():
+        p99 = median(state(one).load.p99_ms / one.healthy.load.p99_ms for one in taken)
+        cpu = median(state(one).cpu / one.healthy.cpu for one in taken)
+        rss = median(state(one).rss / one.healthy.rss for one in taken)
+        yield Figure(f"proxy_{name}_p99", p99, "x healthy", "about 1")
+        yield Figure(f"proxy_{name}_cpu", cpu, "x healthy", "about 1")
+        yield Figure(f"proxy_{name}_rss", rss, "x healthy", "about 1")
+    loads = [one for each in taken for one in (each.healthy_calm, each.healthy.load, each.frozen.load, each.dead.load)]
+    yield Figure("proxy_failed", sum(one.failed for one in loads), "requests", "0")
+    yield Figure("proxy_answered", sum(one.answered for one in loads), "requests", "in all these states")
+
+
+def _weights(proxy: Proxy, candidate: Proxy) -> Iterator[Figure]:
+    """From the moment that the file is replaced until the first answer of the version that has all requests now."""
+    candidate.route(version="candidate", revision="def")
+    took = []
+    for change in range(_WEIGHT_CHANGES):
+        weight, version = (100, "candidate") if change % 2 == 0 else (0, split().version)
+        started = time.monotonic()
+        proxy.mount.write(split(weight=weight))
+        while proxy.ask("/invocations", "POST", b"{}").headers["x-modelops-model-version"] != version:
+            assert time.monotonic() - started < 10, f"{version} has not answered after 10 s"
+        took.append(time.monotonic() - started)
+    yield Figure("proxy_weight_change", median(took), "s", "< 2 with the kubelet's part, which is not in here")
+    yield Figure("proxy_weight_change_longest", max(took), "s", f"of {_WEIGHT_CHANGES}")
+
+
+def _busy(port: int, envoy: int) -> _Took:
+    before = cpu_seconds(envoy)
+    took = load(port, _CLIENTS, _BUSY_SECONDS)
+    assert took.answered, f"none of {took.failed} requests was answered"
+    return _Took(took, (cpu_seconds(envoy) - before) / took.answered * 1000, rss_mib(envoy))
+
+
+def _scraped(proxy: Proxy) -> _Took:
+    """While Prometheus asks for the monitor's figures: one that hangs does so to somebody."""
+    with _meanwhile(lambda: _scrape(proxy), every=_SCRAPED_EVERY):
+        return _busy(proxy.http, proxy.children()["envoy"])
+
+
+def _kill_monitor(proxy: Proxy) -> None:
+    if (monitor := proxy.children().get("monitor")) is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(monitor, signal.SIGKILL)
+
+
+def _scrape(proxy: Proxy) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.stats, timeout=_SCRAPED_EVERY)
+    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/monitor/metrics")
+        connection.getresponse().read()
+
+
+@contextlib.contextmanager
+def _meanwhile(do: Callable[[], None], every: float) -> Iterator[None]:
+    done = threading.Event()
+
+    def again_and_again() -> None:
+        while not done.wait(every):
+            do()
+
+    thread = threading.Thread(target=again_and_again)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
