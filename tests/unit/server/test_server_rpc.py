@@ -2,12 +2,14 @@
 
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 from kserve import InferInput, InferRequest, InferResponse, ModelRepository
 from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from modelops.server import rpc
@@ -43,12 +45,12 @@ def model() -> Everything:
 
 @pytest.fixture
 async def stub(model: Everything) -> AsyncIterator[GRPCInferenceServiceStub]:
-    registry = ModelRepository()
-    registry.update(ServedModel(model, "m", "m-1"))
+    served, registry = ServedModel(model, "m", "m-1"), ModelRepository()
+    registry.update(served)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = await rpc.start(DataPlane(registry), "127.0.0.1", port)
+    server = await rpc.start(DataPlane(registry), served, "127.0.0.1", port)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield GRPCInferenceServiceStub(channel)
     await server.stop(None)
@@ -71,3 +73,27 @@ async def test_tensors_of_every_type_come_back(
         values = outputs[name].as_numpy()
         assert values.shape == expected.shape
         assert [one.decode() if isinstance(one, bytes) else one for one in values.tolist()] == expected.tolist()
+
+
+@pytest.mark.parametrize("version", ["", "m-1"], ids=["no version", "the one that is here"])
+async def test_a_version_that_is_here_is_asked(stub: GRPCInferenceServiceStub, version: str) -> None:
+    """A client finds out which version there is, and may name it."""
+    told = await stub.ModelMetadata(messages.ModelMetadataRequest(name="m", version=version))
+    assert list(told.versions) == ["m-1"]
+    assert (await stub.ModelReady(messages.ModelReadyRequest(name="m", version=version))).ready
+
+
+@pytest.mark.parametrize(
+    ("call", "asked"),
+    [
+        ("ModelInfer", messages.ModelInferRequest(model_name="m", model_version="m-2")),
+        ("ModelMetadata", messages.ModelMetadataRequest(name="m", version="m-2")),
+        ("ModelReady", messages.ModelReadyRequest(name="m", version="m-2")),
+    ],
+)
+async def test_a_version_that_is_not_here_is_not_found(stub: GRPCInferenceServiceStub, call: str, asked: Any) -> None:
+    """Who names a version gets no other one's answer, as over HTTP."""
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await getattr(stub, call)(asked)
+    assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+    assert raised.value.details() == 'there is no version "m-2"; this server has "m-1"'
