@@ -84,9 +84,16 @@ def _split(split: Split, *, grpc: bool) -> list[Json]:
     found: list[Json] = []
     if split.weight > 0:
         share = {"runtime_fraction": {"default_value": {"numerator": split.weight, "denominator": "HUNDRED"}}}
-        route = {"cluster": f"candidate{suffix}", **until}
+        route = {"cluster": f"candidate{suffix}", **until, "retry_policy": _OR_HERE}
         # No client may pass its request off as a copy.
-        found.append({"match": {**match, **share}, "route": route, "request_headers_to_remove": [MIRRORED]})
+        found.append(
+            {
+                "match": {**match, **share},
+                "route": route,
+                "request_headers_to_remove": [MIRRORED],
+                "response_headers_to_add": _answered_instead(),
+            }
+        )
     if split.weight < 100:
         mirror = [_mirror(f"candidate{suffix}", split.mirror_percent)] if split.mirror_percent else []
         found.append(_here(split, match, {"cluster": f"model{suffix}", **until, "request_mirror_policies": mirror}))
@@ -135,8 +142,32 @@ def _grpc_until(timeout: timedelta | None) -> Json:
     return {"timeout": _seconds(None), "max_stream_duration": longest, "retry_policy": _RETRIES}
 
 
+def _answered_instead() -> list[Json]:
+    """The marks of this Pod's own model where it answered for a candidate that did not. Empty ones are not added."""
+    return [
+        {
+            "header": {"key": key, "value": f"%UPSTREAM_METADATA(modelops:{part})%"},
+            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            "keep_empty_value": False,
+        }
+        for key, part in (("x-modelops-model-version", "version"), ("x-modelops-revision", "revision"))
+    ]
+
+
 _RETRIES = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 1}
 """Only what certainly never reached the model is tried again, once: a POST must not be carried out twice."""
+_OR_HERE: Json = {
+    **_RETRIES,
+    "retry_priority": {
+        "name": "envoy.retry_priorities.previous_priorities",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3"
+            ".PreviousPrioritiesConfig",
+            "update_frequency": 1,
+        },
+    },
+}
+"""And what did not reach a candidate, by this Pod's own model."""
 
 
 def _seconds(length: timedelta | None) -> str:
