@@ -51,6 +51,7 @@ def test_the_route_as_the_api_server_writes_it() -> None:
                     {"group": "", "kind": "Service", "name": "mortgage", "port": 80, "weight": 80},
                     {"group": "", "kind": "Service", "name": "mortgage-candidate", "port": 80, "weight": 20},
                 ],
+                "filters": [],
             }
         ],
     }
@@ -72,9 +73,13 @@ def test_mirrored_requests(mirrored: int, share: dict[str, int]) -> None:
 
 
 def test_nothing_is_mirrored_unasked() -> None:
-    """Nor is a host named where the listener's are meant."""
-    assert "filters" not in route()["spec"]["rules"][0]
-    assert "hostnames" not in route()["spec"]
+    """Nor is a host named where the listener's are meant; and what was mirrored before is taken back."""
+    plain, mirrored = route(0), route(0, 100)
+    assert plain["spec"]["rules"][0]["filters"] == []
+    assert plain["spec"]["hostnames"] == []
+    assert not satisfied(plain, mirrored)
+    del plain["spec"]["rules"][0]["filters"]
+    assert satisfied(route(0), plain)
 
 
 def test_whose_it_is() -> None:

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pytest
+from modelops.controllers.inferenceservice.rollout import VERSION
 
 from modelops.api.inferenceservice import InferenceServiceStatus
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.plan import plan, wanted_version
-from modelops.controllers.inferenceservice.rollout import VERSION
 from modelops.machinery.conditions import find, merged
 from modelops.machinery.plan import Plan
 from support.serving_objects import (
