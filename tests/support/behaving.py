@@ -1,4 +1,4 @@
-"""Versions of a model that behave as a test wants them to: quick, slow, failing or wrong, in a container of a few lines."""
+"""Versions of a model that behave as a test wants them to: quick, slow, failing or wrong, in a small container."""
 
 import hashlib
 import json

@@ -226,8 +226,8 @@ def test_what_may_change_later_changes_no_pod() -> None:
 
 
 def test_the_revision_is_the_template() -> None:
-    """Whatever changes a Pod gives it another revision, and each revision has a Deployment and Pods of its own: with one
-    selector for two, either Deployment would take the other's Pods away."""
+    """Whatever changes a Pod gives it another revision, and each has a Deployment and Pods of its own: with one selector
+    for two, either Deployment would take the other's Pods away."""
     base = made()
     others = [
         made(serves=version("mortgage-2", letter="b")),
@@ -284,7 +284,7 @@ def test_nothing_is_written_twice() -> None:
 
 
 def test_what_is_remembered_of_a_revision() -> None:
-    """Its template, under the Deployment's name: with it the Pods come back as they were, whatever the spec says now."""
+    """Its template, under the Deployment's name: with it the Pods come back as they were, whatever the spec says."""
     kept = children.remembered(inference_service(), made()["spec"]["template"])
     assert kept["metadata"]["name"] == made()["metadata"]["name"]
     assert kept["data"]["template"] == made()["spec"]["template"]

@@ -161,9 +161,8 @@ async def test_what_serves_is_remembered(pinned: str) -> None:
         status={"stable": {"version": "mortgage-1", "digest": digest("a"), "revision": revision}},
     )
     api = Api(remembered(service, pod_template(service, V1)))
-    seen = await observe(
-        service, World(cache(endpoint(service, revision), version_body(V1)), cast(Kube, api), settings(), NOW)
-    )
+    known = cache(endpoint(service, revision), version_body(V1))
+    seen = await observe(service, World(known, cast(Kube, api), settings(), NOW))
     assert (seen.stable, seen.member(revision)) == (revision, None)
     assert seen.stable_template == pod_template(service, V1)
     assert bool(api.asked) == (pinned != "mortgage-1")
@@ -175,7 +174,7 @@ def test_a_version_wakes_who_wants_it() -> None:
     filled = cache(service_body(), service_body("pinned", "mortgage-2"), service_body("other", "mortgage-9"))
     woken = set(controller.wakes[ModelVersion.__name__](version_body(V2), filled))
     assert woken == {BY_NAME, BY_NAME._replace(name="pinned")}
-    assert set(controller.wakes[ModelVersion.__name__](version_body(V2, model="churn"), filled)) == set()
+    assert set(controller.wakes[ModelVersion.__name__](version_body(version("churn-1"), model="churn"), filled)) == set()
 
 
 def test_children_wake_their_owner() -> None:
