@@ -175,9 +175,7 @@ class Cluster:
         asked = {f"modelops.dev/{name.replace('_', '-')}": value for name, value in annotations.items()}
         metadata = self.service.metadata
         known = {**metadata.annotations, **asked}
-        self.service = self.service.model_copy(
-            update={"metadata": metadata.model_copy(update={"annotations": known})}
-        )
+        self.service = self.service.model_copy(update={"metadata": metadata.model_copy(update={"annotations": known})})
 
     def object(self, kind: str, name: str) -> Json | None:
         """An object of the cluster."""

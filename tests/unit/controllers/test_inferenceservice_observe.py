@@ -174,7 +174,9 @@ def test_a_version_wakes_who_wants_it() -> None:
     filled = cache(service_body(), service_body("pinned", "mortgage-2"), service_body("other", "mortgage-9"))
     woken = set(controller.wakes[ModelVersion.__name__](version_body(V2), filled))
     assert woken == {BY_NAME, BY_NAME._replace(name="pinned")}
-    assert set(controller.wakes[ModelVersion.__name__](version_body(version("churn-1"), model="churn"), filled)) == set()
+    assert (
+        set(controller.wakes[ModelVersion.__name__](version_body(version("churn-1"), model="churn"), filled)) == set()
+    )
 
 
 def test_children_wake_their_owner() -> None:
