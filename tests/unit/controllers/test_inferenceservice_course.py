@@ -21,6 +21,7 @@ from support.scenes import (
 )
 
 PROMOTE, FULL, PAUSED = asked(promote=True), asked(promote_full=True), asked(paused=True)
+BOTH = asked(promote=True, paused=True)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ CASES = [
     case("and then its hold begins", next_move(CANARY, 1), 1, 20, takes_effect=True, waits_for="hold in 61 s"),
     case(
         "a hold lasts at least as long as it says, whatever was cut off a time in the status",
-        next_move(CANARY, 1, in_force=60.5),
+        next_move(CANARY, 1, in_force=60),
         *(1, 20),
         waits_for="hold in 1 s",
     ),
@@ -131,7 +132,7 @@ CASES = [
     ),
     case(
         "but a person's word goes before it",
-        next_move(CANARY, 1, in_force=1, requests=asked(promote=True, paused=True)),
+        next_move(CANARY, 1, in_force=1, requests=BOTH),
         2,
         50,
     ),

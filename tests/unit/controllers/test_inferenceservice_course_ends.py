@@ -140,7 +140,7 @@ def test_the_clock_stands_while_paused_and_begins_anew() -> None:
         (next_move(CANARY, 1, in_force=20), 41),
         (next_move(CANARY, 1, follows=False), 0.3),
         (next_move(CANARY, alone=False), 1),
-        (next_move(JUDGED, 1, in_force=100), 561),
+        (next_move(JUDGED, 1, in_force=100, progress=700), 561),
         (next_move(CANARY, 2, in_force=20), None),
         (next_move(CANARY, 1, in_force=900, requests=PAUSED), None),
     ],

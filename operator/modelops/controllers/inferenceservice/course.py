@@ -77,13 +77,9 @@ class Course:
 
 
 def stage_in_force(stages: tuple[Stage, ...], candidate: CandidateVersion) -> Stage | None:
-    """The stage whose share the candidate has; None before the first."""
-    if candidate.step == 0 or not stages:
-        return None
-    index = min(candidate.step, len(stages)) - 1
-    if candidate.step <= len(stages) and stages[index].weight != candidate.weight:
-        index -= 1
-    return stages[index] if index >= 0 else None
+    """The stage whose share the candidate has; None before the first. It may be several ahead of that
+    one, without Pods enough yet."""
+    return next((one for one in reversed(stages[: candidate.step]) if one.weight == candidate.weight), None)
 
 
 def pods_wanted(scene: Scene) -> int:
