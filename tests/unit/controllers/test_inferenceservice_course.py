@@ -57,6 +57,12 @@ CASES = [
         waits_for="a former candidate to go",
     ),
     case(
+        "nor before its Service leads to it",
+        next_move(CANARY, reached=False),
+        *(0, 0),
+        waits_for="its Service to lead to it",
+    ),
+    case(
         "a rollout that is paused does not begin",
         next_move(CANARY, requests=PAUSED),
         *(0, 0),

@@ -54,6 +54,8 @@ class Scene:
     """Nothing of a former candidate is left."""
     follows: bool
     """The traffic has been seen to follow the candidate's weight."""
+    reached: bool = True
+    """The candidate's Service has been seen to lead to it."""
     problem: Problem | None = None
     hopeless: Problem | None = None
     """What the candidate's Pods will not get over by themselves."""
@@ -193,6 +195,7 @@ def _first(scene: Scene, candidate: CandidateVersion) -> CandidateVersion:
         not scene.stages
         or scene.ready < pods_for(scene.stages[0], scene.full)
         or not scene.alone
+        or not scene.reached
         or scene.requests.paused
     ):
         return candidate
@@ -267,6 +270,8 @@ def _waiting(scene: Scene, failing: Verdict | None) -> tuple[str, timedelta | No
         return "a former candidate to go", timedelta(seconds=1)
     if scene.requests.paused:
         return "the annotation modelops.dev/pause to go", None
+    if candidate.step == 0 and not scene.reached:
+        return "its Service to lead to it", timedelta(milliseconds=300)
     if stage is None:
         return "its Pods", _left(scene)
     if candidate.step_since is None:

@@ -21,6 +21,7 @@ from modelops.controllers.inferenceservice.problem import hopeless
 from modelops.controllers.inferenceservice.requests import requests_of
 from modelops.controllers.inferenceservice.scaling import replicas_of
 from modelops.controllers.inferenceservice.serving_now import led_to
+from modelops.controllers.inferenceservice.stages import Stage
 from modelops.controllers.inferenceservice.standing import full_size, going_on, shown
 from modelops.machinery.conditions import Wanted, in_progress, stalled
 from modelops.machinery.plan import Event, Plan
@@ -54,7 +55,7 @@ def in_steps(case: Case) -> Plan:
         events=(*verdict_events(known, scene.candidate.analysis), *_moved(case, move), *_ignored(move)),
         again_in=_soonest(
             move.again_in,
-            until_due(case.seen, spec, move.candidate, stage_in_force(case.stages, move.candidate)),
+            until_due(case.seen, spec, move.candidate, _in_force(case, move.candidate)),
             _LOOK_AGAIN if case.others else None,
         ),
     )
@@ -62,7 +63,7 @@ def in_steps(case: Case) -> Plan:
 
 def _scene(case: Case) -> Scene:
     seen = case.seen
-    in_force = stage_in_force(case.stages, case.candidate)
+    in_force = _in_force(case, case.candidate)
     living = case.member.living if case.member is not None else ()
     return Scene(
         candidate=judged(seen, case.rollout.analysis, case.candidate, in_force),
@@ -73,10 +74,21 @@ def _scene(case: Case) -> Scene:
         ready=case.ready,
         alone=not case.others,
         follows=traffic_follows(seen, in_force),
+        reached=_reached(case),
         problem=case.problem,
         hopeless=hopeless(living),
         requests=requests_of(seen.service),
     )
+
+
+def _reached(case: Case) -> bool:
+    return led_to(case.seen) == case.candidate.revision
+
+
+def _in_force(case: Case, candidate: CandidateVersion) -> Stage | None:
+    """What is passed on to the candidate: nothing where its Service leads to others. Should those be the stable Pods
+    themselves, requests would go round in circles, and copies would be copied without an end."""
+    return stage_in_force(case.stages, candidate) if _reached(case) else None
 
 
 def _with(case: Case, candidate: CandidateVersion) -> Case:
@@ -89,7 +101,7 @@ def _fleet(case: Case, scene: Scene, move: Course) -> Fleet:
     seen, wanted, candidate = case.seen, case.seen.service.spec.replicas, move.candidate
     template = seen.stable_template
     assert template is not None, "steps are taken beside what serves"
-    stage = stage_in_force(case.stages, candidate)
+    stage = _in_force(case, candidate)
     least = pods_wanted(Scene(**{**vars(scene), "candidate": candidate}))
     found = case.member.body if case.member is not None else None
     most = max(wanted.max, least) if wanted.max is not None else None
