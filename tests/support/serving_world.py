@@ -223,7 +223,7 @@ class Cluster:
                     under_way["mortgage-candidate"] += share / len(behind) * passed
             under_way = {service: share for service, share in under_way.items() if share > 0}
         # What is passed on with a chance of less than all comes to an end; `_HOPS` of it are enough to tell.
-        return Answered(dict(by), lost, sum(under_way.values()))
+        return Answered({revision: share for revision, share in by.items() if share}, lost, sum(under_way.values()))
 
     def copies_circle(self) -> bool:
         """Whether Pods that requests are copied to copy them once more."""

@@ -3,7 +3,9 @@ round in circles, and no Pods are taken from requests that they still get."""
 
 import pytest
 
-from support.serving_objects import Json, inference_service, revision_of, version
+from modelops.machinery.plan import Delete
+from modelops.machinery.resources import Key
+from support.serving_objects import NAMESPACE, Json, inference_service, revision_of, version
 from support.serving_world import Cluster
 
 V1, V2, V3 = (version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))
@@ -63,3 +65,59 @@ def test_requests_never_lead_back_to_who_passed_them_on(rollout: Json, asked: di
         cluster.start()
         cluster.ready(at_most=1)
         cluster.wait(3)
+
+
+def test_a_former_candidate_goes_before_a_version_replaces_another_pod_by_pod() -> None:
+    """Its Pods were scaled to nothing, and the Service that leads to it was led on, while the stable Pods still passed
+    a share of the requests on to it."""
+    cluster = rolling_out(CANARY, settled=4)
+    assert cluster.answered().by == pytest.approx({R1: 0.8, R2: 0.2})
+    cluster.want(rollout=None)
+    cluster.want_version(V3)
+    for _ in range(3):
+        cluster.look()
+        cluster.start()
+        assert cluster.answered().by == pytest.approx({R1: 0.8, R2: 0.2}), "the proxies have not heard of it yet"
+        assert R3 not in cluster.revisions()
+    assert cluster.decide().conditions[0].message == "a former candidate goes first"
+    cluster.take()
+    cluster.look()
+    assert cluster.revisions() == {R1}
+    cluster.settle(12)
+    assert cluster.answered().by == {R3: 1}
+    assert cluster.revisions() == {R3}
+
+
+def test_no_old_pod_goes_before_the_service_leads_to_the_new_one() -> None:
+    """The Deployments are written before the Service: an operator that ends between the two would leave a Pod short."""
+    cluster = rolling_out(CANARY, settled=3)
+    cluster.want(rollout=None)
+    assert cluster.count(R2) > 0
+    for write in cluster.writes(cluster.decide()):
+        cluster.write(write)
+        behind = {R1, R2} if cluster.leads_to() is None else {R1}
+        assert sum(map(cluster.count, behind)) >= 4
+
+
+@pytest.mark.parametrize("deleted", [False, True], ids=["as it is", "without its Deployment"])
+@pytest.mark.parametrize("to", [ALL_AT_ONCE, None], ids=["in steps", "Pod by Pod"])
+def test_the_candidates_service_stays_while_requests_may_be_passed_on(deleted: bool, to: Json | None) -> None:
+    """The version is taken back. Should the candidate's Service lead to the stable Pods before their proxies have heard
+    of it, those would pass all requests to themselves."""
+    cluster = rolling_out(ALL_AT_ONCE, settled=4)
+    assert cluster.answered().by == {R2: 1}
+    for revision in (R1, R2):
+        cluster.ready(revision, at_most=1, answers=False)
+    cluster.want(rollout=to)
+    cluster.look()
+    if deleted:
+        cluster.write(Delete(Key("Deployment", NAMESPACE, f"mortgage-{R2}")))
+    cluster.want_version(V1)
+    for _ in range(3):
+        cluster.look()
+        assert cluster.answered().circling == 0
+        assert cluster.leads_to("mortgage-candidate") == R2
+    cluster.take()
+    cluster.settle(6)
+    assert cluster.answered().by == {R1: 1}
+    assert cluster.revisions() == {R1}

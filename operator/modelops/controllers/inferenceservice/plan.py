@@ -75,8 +75,11 @@ def _on_the_way(seen: Observation) -> Plan:
     case = case_of(seen)
     if seen.stable is None or seen.stable_template is None:
         return first(case)
-    if case.rolls:
+    if case.rolls and (seen.spanning or not case.others):
         return pod_by_pod(case)
+    if case.rolls:
+        # Requests may still be passed on to it by the share that it had.
+        return serving_now(seen, in_progress("RollingOut", "a former candidate goes first"))
     if seen.spanning:
         # The way was changed in the middle of another one, which is taken back first.
         return serving_now(seen, in_progress("RollingOut", "the Pods of the stable version come back first"))

@@ -41,7 +41,8 @@ def pod_by_pod(case: Case) -> Plan:
     if move.verdict is not None and move.end is not None:
         return ended(case, move.verdict)
     old: list[Member] = [one for one in seen.members if one.revision != candidate.revision]
-    kept = other_replicas(case.member, old, full)
+    # Before the Service leads to the new Pods as well, they relieve none of the old ones.
+    kept = other_replicas(case.member if seen.spanning else None, old, full)
     wanted = Revision(case.template, target_replicas(case.member, full))
     fleet = Fleet([wanted, *(Revision(_template(case, one), kept[one.name]) for one in old)], None, candidate.revision)
     shown_candidate = move.candidate.model_copy(

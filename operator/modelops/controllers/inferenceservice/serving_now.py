@@ -55,9 +55,8 @@ def _whole(seen: Observation) -> tuple[Fleet, tuple[Delete, ...], timedelta | No
     """Others go as soon as no proxy passes requests on to them."""
     wanted, others = seen.service.spec.replicas, _others(seen)
     revision = Revision(_template(seen), full_size(seen), None, wanted.max, wanted.min)
-    stable, follows = serving_of(revision.template).revision, traffic_follows(seen, None)
-    fleet = Fleet([revision], stable, stable if follows or not others else led_to(seen))
-    leaving = gone(seen, others, fleet.revisions) if follows else ()
+    fleet = Fleet([revision], serving_of(revision.template).revision, _candidate_led_to(seen))
+    leaving = gone(seen, others, fleet.revisions) if traffic_follows(seen, None) else ()
     return fleet, leaving, _LOOK_AGAIN if others else None
 
 
@@ -69,7 +68,11 @@ def _grown_back(seen: Observation) -> tuple[Fleet, tuple[Delete, ...], timedelta
         Revision(template, target_replicas(stable, full)),
         *(Revision(one.template, kept[one.name]) for one in others),
     ]
-    return Fleet(revisions, None, serving_of(template).revision), (), None
+    return Fleet(revisions, None, _candidate_led_to(seen)), (), None
+
+
+def _candidate_led_to(seen: Observation) -> str:
+    return seen.stable if seen.stable is not None and traffic_follows(seen, None) else led_to(seen)
 
 
 def _template(seen: Observation) -> Body:
