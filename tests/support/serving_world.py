@@ -223,7 +223,8 @@ class Cluster:
                     under_way["mortgage-candidate"] += share / len(behind) * passed
             under_way = {service: share for service, share in under_way.items() if share > 0}
         # What is passed on with a chance of less than all comes to an end; `_HOPS` of it are enough to tell.
-        return Answered({revision: share for revision, share in by.items() if share}, lost, sum(under_way.values()))
+        shares = {revision: round(share, 9) for revision, share in by.items() if share}
+        return Answered(shares, round(lost, 9), round(sum(under_way.values()), 9))
 
     def copies_circle(self) -> bool:
         """Whether Pods that requests are copied to copy them once more."""

@@ -96,16 +96,22 @@ def _with(case: Case, candidate: CandidateVersion) -> Case:
 
 
 def _fleet(case: Case, scene: Scene, move: Course) -> Fleet:
-    """The stable revision first. The candidate's Service leads to the candidate as soon as there is somebody to answer
-    and no former candidate that requests may still be passed on to."""
+    """The stable revision first. It keeps its Pods while the candidate answers for them: an autoscaler would take those
+    away that are left without work, and with them the measure of what all of the requests take. The candidate's
+    Service leads to it as soon as there is somebody to answer and no former candidate that requests may still be passed
+    on to."""
     seen, wanted, candidate = case.seen, case.seen.service.spec.replicas, move.candidate
     template = seen.stable_template
     assert template is not None, "steps are taken beside what serves"
     stage = _in_force(case, candidate)
     least = pods_wanted(Scene(**{**vars(scene), "candidate": candidate}))
+    if case.member is not None and not scene.follows:
+        # A rollout that begins anew with a smaller share: the requests of the greater one still come.
+        least = max(least, case.member.replicas)
     found = case.member.body if case.member is not None else None
     most = max(wanted.max, least) if wanted.max is not None else None
-    stable = Revision(template, scene.full, stage, wanted.max, wanted.min)
+    spared = stage is not None and stage.weight > 0
+    stable = Revision(template, scene.full, stage, wanted.max, scene.full if spared else wanted.min)
     own = Revision(case.template, replicas_of(least, most, found), None, most, least)
     leads = candidate.revision if scene.ready and scene.alone else led_to(seen)
     return Fleet([stable, own], seen.stable, leads)

@@ -54,7 +54,9 @@ def _short(seen: Observation) -> bool:
 def _whole(seen: Observation) -> tuple[Fleet, tuple[Delete, ...], timedelta | None]:
     """Others go as soon as no proxy passes requests on to them."""
     wanted, others = seen.service.spec.replicas, _others(seen)
-    revision = Revision(_template(seen), full_size(seen), None, wanted.max, wanted.min)
+    full = full_size(seen)
+    # While requests come back no autoscaler takes away what was without work until now.
+    revision = Revision(_template(seen), full, None, wanted.max, full if others else wanted.min)
     fleet = Fleet([revision], serving_of(revision.template).revision, _candidate_led_to(seen))
     leaving = gone(seen, others, fleet.revisions) if traffic_follows(seen, None) else ()
     return fleet, leaving, _LOOK_AGAIN if others else None
