@@ -150,9 +150,9 @@ class Cluster:
                 condition["status"] = str(answers)
                 at_most -= 1
 
-    def take(self) -> None:
-        """Have the proxies of all Pods take the routes that are written."""
-        for name in self.pods:
+    def take(self, *, every: int = 1) -> None:
+        """Have the proxies of all Pods take the routes that are written, or of every second one and so on."""
+        for name in list(self.pods)[::every]:
             self._take(name)
 
     def wait(self, seconds: float) -> None:

@@ -1,7 +1,11 @@
 """What must hold at every write of a rollout, wherever the operator ends: somebody answers each request, nothing goes
 round in circles, and no Pods are taken from requests that they still get."""
 
+from typing import Any
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import Key
@@ -121,3 +125,67 @@ def test_the_candidates_service_stays_while_requests_may_be_passed_on(deleted: b
     cluster.settle(6)
     assert cluster.answered().by == {R1: 1}
     assert cluster.revisions() == {R1}
+
+
+STRATEGIES = st.sampled_from([None, CANARY, ALL_AT_ONCE, BLUE_GREEN, SHADOW])
+EVENTS = st.one_of(
+    st.tuples(st.just("look"), st.integers(0, 12)),
+    st.tuples(st.just("ready"), st.integers(1, 4)),
+    st.tuples(st.just("wait"), st.sampled_from([1, 6])),
+    st.tuples(st.just("take"), st.integers(1, 3)),
+    st.tuples(st.just("start"), st.none()),
+    st.tuples(st.just("version"), st.sampled_from([V1, V2, V3])),
+    st.tuples(st.just("rollout"), STRATEGIES),
+    st.tuples(st.just("ask"), st.sampled_from(["promote", "promote_full", "abort", "retry"])),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(1, 4), STRATEGIES, st.lists(EVENTS, min_size=15, max_size=60))
+def test_whatever_happens_in_whatever_order(full: int, rollout: Json | None, story: list[tuple[str, Any]]) -> None:
+    """Versions, ways and requests change at any time, Pods and proxies are late, and the operator ends after any write:
+    each request is answered by Pods that are enough for it, and in the end the version that is wanted serves alone."""
+    cluster = serving(rollout, full)
+    for number, (what, more) in enumerate(story):
+        if what == "look":
+            decided = cluster.decide()
+            writes = cluster.writes(decided)
+            for write in writes[: more or len(writes)]:
+                cluster.write(write)
+                check(cluster, full)
+            if not more:
+                cluster.tell(decided)
+        elif what == "ready":
+            cluster.ready(at_most=more)
+        elif what == "wait":
+            cluster.wait(more)
+        elif what == "take":
+            cluster.take(every=more)
+        elif what == "start":
+            cluster.start()
+        elif what == "version":
+            cluster.want_version(more)
+        elif what == "rollout":
+            cluster.want(rollout=more)
+        else:
+            cluster.ask(**{more: str(number)})
+        check(cluster, full)
+    cluster.want_version(V3)
+    for number in range(30):
+        cluster.ask(promote=f"at last {number}")
+        cluster.settle(2)
+        cluster.wait(7)
+    assert len(cluster.revisions()) == 1
+    assert cluster.answered().by == {R3: 1} or cluster.service.status.failed
+
+
+def check(cluster: Cluster, full: int) -> None:
+    """What must hold at any time. No Pod has been lost: what is missing was taken away."""
+    answered = cluster.answered()
+    assert (answered.lost, answered.circling) == (0, 0)
+    assert not cluster.copies_circle()
+    if cluster.leads_to() is None:
+        assert sum(map(cluster.count, cluster.revisions())) >= full
+        return
+    for revision, share in answered.by.items():
+        assert cluster.count(revision) >= share * full - 0.999, revision
