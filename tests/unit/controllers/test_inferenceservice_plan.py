@@ -204,7 +204,7 @@ CASES = [
     Case("while both answer, the one that served before is the stable one", moving(ready=True), "RollingOut", **MOVING),
     Case(
         "a candidate that crashes says what it said last, and the old version goes on",
-        moving(containers=[{**ended("model", 1, "no module named x"), "restartCount": 2}]),
+        moving(containers=[{**ended("model", 1, "no module named x"), "restartCount": 1}]),
         reason="CrashLoopBackOff",
         message=("0 of 2 Pods", "container model ended with exit code 1: no module named x"),
         problem="container model ended with exit code 1: no module named x",
@@ -212,7 +212,7 @@ CASES = [
     ),
     Case(
         "a container that was just started again has not got better",
-        moving(containers=[{**ended("model", 1, "boom", waits=False), "restartCount": 2}]),
+        moving(containers=[{**ended("model", 1, "boom", waits=False), "restartCount": 1}]),
         reason="CrashLoopBackOff",
         problem="container model ended with exit code 1: boom",
         **MOVING,
