@@ -100,6 +100,32 @@ def test_a_request_in_vain_is_told_of_once(looks: int, word: str, said: str) -> 
     assert (candidate.step, candidate.weight) == (1, 25)
 
 
+@pytest.mark.parametrize("word", ["promote", "promote-full"])
+def test_a_request_in_vain_pod_by_pod(word: str) -> None:
+    """There are no steps, and nothing that could go faster."""
+    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=4), [V1])
+    cluster.settle(4)
+    cluster.want_version(V2)
+    cluster.look()
+    cluster.ask(**{word: "1"})
+    told = [event.message for event in cluster.look().events]
+    assert told == [f"Pod by Pod there is no step from which to {word}"]
+    assert cluster.look().events == ()
+    candidate = cluster.service.status.candidate
+    assert candidate is not None
+    assert (candidate.step, candidate.steps) == (0, 0)
+
+
+def test_a_request_before_anything_serves() -> None:
+    """The first version serves as soon as it can, and there is nothing to go back to."""
+    cluster = Cluster(inference_service(pinned="mortgage-1"), [V1])
+    cluster.look()
+    cluster.ask(abort="no")
+    assert [event.reason for event in cluster.look().events] == ["NothingToDo"]
+    cluster.settle(4)
+    assert cluster.answered().by != {}
+
+
 def test_each_promotion_is_one_step() -> None:
     """The second look at the same value does nothing."""
     cluster, decided = asking(5, promote="1")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from modelops.controllers.inferenceservice.members import Member, members
 from modelops.controllers.inferenceservice.rolling import other_replicas, target_replicas
+from modelops.machinery.conditions import find
 from support.serving_objects import deployment, inference_service, pod_body, pod_template, revision_of, version
 from support.serving_world import Cluster
 
@@ -152,3 +153,65 @@ def test_the_status_tells_how_far_it_is() -> None:
         assert (candidate.weight, candidate.ready, candidate.steps) == (share, ready, 0)
         cluster.start()
         cluster.ready(at_most=1)
+
+
+def stuck(on_failure: str) -> Cluster:
+    """One Pod of version 2 answers, the next one does not come, and the deadline is over."""
+    rollout = {"strategy": "Rolling", "deadline": "1m", "onFailure": on_failure}
+    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=3, rollout=rollout), [V1])
+    cluster.settle(4)
+    cluster.want_version(V2)
+    for _ in range(2):
+        cluster.look()
+        cluster.start()
+        cluster.ready(at_most=1)
+    cluster.ready(R2, at_most=1, answers=False)
+    cluster.look()
+    cluster.wait(62)
+    cluster.look()
+    return cluster
+
+
+def test_what_failed_stays_where_it_is_where_the_spec_says_so() -> None:
+    """No Pod is replaced or taken back, and the conditions say why. One that comes all the same is progress."""
+    cluster = stuck("Pause")
+    ready = find(cluster.service.status.conditions, "Ready")
+    assert ready is not None
+    assert (ready.reason, find(cluster.service.status.conditions, "Stalled") is None) == ("DeadlineExceeded", False)
+    assert "a person to promote or abort it" in ready.message
+    before = cluster.count(R1), cluster.count(R2)
+    for _ in range(3):
+        cluster.start()
+        cluster.wait(600)
+        assert cluster.look().delete == ()
+        assert (cluster.count(R1), cluster.count(R2)) == before
+    cluster.ready()
+    cluster.settle(4)
+    assert cluster.answered().by == {R2: 1}
+
+
+@pytest.mark.parametrize("word", ["promote", "promote_full"])
+def test_a_person_has_it_go_on(word: str) -> None:
+    """Its deadline begins anew; and it may fail, and be overruled, once more."""
+    cluster = stuck("Pause")
+    cluster.ask(**{word: "1"})
+    cluster.look()
+    cluster.look()
+    ready = find(cluster.service.status.conditions, "Ready")
+    assert ready is not None
+    assert ready.reason == "RollingOut"
+    cluster.wait(62)
+    cluster.look()
+    cluster.ask(**{word: "2"})
+    cluster.settle(10)
+    assert cluster.answered().by == {R2: 1}
+    assert cluster.service.status.failed == []
+
+
+def test_a_person_takes_it_back() -> None:
+    """With the Pods that are left answering until the old ones are there again."""
+    cluster = stuck("Pause")
+    cluster.ask(abort="no")
+    cluster.settle(6)
+    assert cluster.answered().by == {R1: 1}
+    assert cluster.service.status.failed[0].reason == "Aborted"

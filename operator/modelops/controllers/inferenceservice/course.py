@@ -101,7 +101,7 @@ def course(scene: Scene) -> Course:
         return Course(scene.candidate, End.FAILED, Verdict("Aborted", scene.requests.abort))
     if failing is not None and scene.rollout.on_failure == "Rollback":
         return Course(scene.candidate, End.FAILED, failing)
-    asked, ignored = _asked(scene)
+    asked, ignored = _asked(scene, failing)
     moved = replace(scene, candidate=_moved(scene, asked, failing))
     candidate = moved.candidate
     behind_all = not scene.stages or candidate.step > len(scene.stages)
@@ -150,9 +150,12 @@ def _stage(scene: Scene) -> Stage | None:
     return scene.stages[step - 1] if 0 < step <= len(scene.stages) else None
 
 
-def _asked(scene: Scene) -> tuple[Requests, tuple[str, ...]]:
-    """What people ask that can be done now, and what cannot: there is no step to leave before the first one."""
+def _asked(scene: Scene, failing: Verdict | None) -> tuple[Requests, tuple[str, ...]]:
+    """What people ask that can be done now, and what cannot: there is no step to leave before the first one, and Pod by
+    Pod there is none but to go on in spite of a failure."""
     asked = scene.requests
+    if not scene.stages:
+        return asked, asked.asked if failing is None else ()
     if asked.promote and not asked.promote_full and _stage(scene) is None:
         return replace(asked, promote=False), ("promote",)
     return asked, ()
@@ -162,6 +165,8 @@ def _moved(scene: Scene, asked: Requests, failing: Verdict | None) -> CandidateV
     """The candidate in the stage where it now is."""
     candidate = _clocked(scene)
     behind_all = len(scene.stages) + 1
+    if not scene.stages and (asked.promote or asked.promote_full):
+        return candidate.model_copy(update={"progress_since": timestamp(scene.now)})
     if asked.promote_full and candidate.step < behind_all:
         return _on_the_way_to(scene, candidate, behind_all)
     if asked.promote:

@@ -18,7 +18,7 @@ from modelops.controllers.inferenceservice.fleet import (
 )
 from modelops.controllers.inferenceservice.judging import check_jobs, judged, until_due, verdict_events
 from modelops.controllers.inferenceservice.problem import hopeless
-from modelops.controllers.inferenceservice.requests import requests_of
+from modelops.controllers.inferenceservice.requests import nothing_to_do, requests_of
 from modelops.controllers.inferenceservice.scaling import replicas_of
 from modelops.controllers.inferenceservice.serving_now import led_to
 from modelops.controllers.inferenceservice.stages import Stage
@@ -52,7 +52,11 @@ def in_steps(case: Case) -> Plan:
         ),
         status=shown(case.seen, shown_candidate),
         conditions=_told(case, move),
-        events=(*verdict_events(known, scene.candidate.analysis), *_moved(case, move), *_ignored(move)),
+        events=(
+            *verdict_events(known, scene.candidate.analysis),
+            *_moved(case, move),
+            *nothing_to_do(move.ignored, "there is no step yet from which"),
+        ),
         again_in=_soonest(
             move.again_in,
             until_due(case.seen, spec, move.candidate, _in_force(case, move.candidate)),
@@ -140,12 +144,6 @@ def _moved(case: Case, move: Course) -> tuple[Event, ...]:
             Event("Step", f"ModelVersion {now.version}: step {now.step} of {len(case.stages)}, {now.weight} percent")
         )
     return tuple(told)
-
-
-def _ignored(move: Course) -> tuple[Event, ...]:
-    if not move.ignored:
-        return ()
-    return (Event("NothingToDo", f"there is no step yet from which to {' and to '.join(move.ignored)}"),)
 
 
 def _soonest(*lengths: timedelta | None) -> timedelta | None:

@@ -15,7 +15,7 @@ from modelops.controllers.inferenceservice.fleet import (
 from modelops.controllers.inferenceservice.members import Member
 from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.problem import worst
-from modelops.controllers.inferenceservice.requests import requests_of
+from modelops.controllers.inferenceservice.requests import nothing_to_do, requests_of
 from modelops.controllers.inferenceservice.rolling import other_replicas, target_replicas
 from modelops.controllers.inferenceservice.standing import full_size, shown
 from modelops.controllers.inferenceservice.template import REVISION, serving_of
@@ -40,7 +40,7 @@ def serving_now(
         delete=(*unneeded(seen, fleet), *leaving, *checks_gone(seen, None, 0)),
         status=shown(seen, failed=failed),
         conditions=told or _how_it_serves(seen),
-        events=(*events, *_withdrawn(seen, failed), *_nothing_to_do(seen, failed)),
+        events=(*events, *_withdrawn(seen, failed), *_in_vain(seen, failed)),
         again_in=again_in,
     )
 
@@ -118,9 +118,6 @@ def _withdrawn(seen: Observation, failed: FailedVersion | None) -> tuple[Event, 
     return (Event("Withdrawn", f"ModelVersion {before.version} is not wanted any more, or may not serve"),)
 
 
-def _nothing_to_do(seen: Observation, failed: FailedVersion | None) -> tuple[Event, ...]:
-    """A request that nothing could be done for is told of, once."""
-    asked = requests_of(seen.service).asked
-    if failed is not None or not asked:
-        return ()
-    return (Event("NothingToDo", f"there is no candidate to {' and to '.join(asked)}"),)
+def _in_vain(seen: Observation, failed: FailedVersion | None) -> tuple[Event, ...]:
+    asked = requests_of(seen.service).asked if failed is None else ()
+    return nothing_to_do(asked, "there is no candidate")
