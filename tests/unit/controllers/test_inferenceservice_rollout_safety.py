@@ -127,6 +127,25 @@ def test_the_candidates_service_stays_while_requests_may_be_passed_on(deleted: b
     assert cluster.revisions() == {R1}
 
 
+@pytest.mark.parametrize("rollout", [CANARY, ALL_AT_ONCE], ids=["a share", "all"])
+def test_a_candidate_of_which_no_pod_answers_gets_no_requests(rollout: Json) -> None:
+    """Its node is lost in the middle of an hour's hold: the stable Pods are all there, and answer for it meanwhile."""
+    cluster = rolling_out(rollout, settled=5)
+    shares = cluster.answered().by
+    cluster.ready(R2, answers=False)
+    assert cluster.answered().lost > 0
+    cluster.look()
+    cluster.take()
+    assert cluster.answered().by == {R1: 1}
+    candidate = cluster.service.status.candidate
+    assert candidate is not None
+    assert candidate.step == 1
+    cluster.ready(R2)
+    cluster.look()
+    cluster.take()
+    assert cluster.answered().by == shares
+
+
 STRATEGIES = st.sampled_from([None, CANARY, ALL_AT_ONCE, BLUE_GREEN, SHADOW])
 EVENTS = st.one_of(
     st.tuples(st.just("look"), st.integers(0, 12)),

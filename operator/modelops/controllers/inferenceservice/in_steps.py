@@ -90,9 +90,10 @@ def _reached(case: Case) -> bool:
 
 
 def _in_force(case: Case, candidate: CandidateVersion) -> Stage | None:
-    """What is passed on to the candidate: nothing where its Service leads to others. Should those be the stable Pods
-    themselves, requests would go round in circles, and copies would be copied without an end."""
-    return stage_in_force(case.stages, candidate) if _reached(case) else None
+    """What is passed on to the candidate: nothing while none of its Pods answers, and nothing where its Service leads
+    to others. Should those be the stable Pods themselves, requests would go round in circles, and copies would be copied
+    without an end."""
+    return stage_in_force(case.stages, candidate) if case.ready and _reached(case) else None
 
 
 def _with(case: Case, candidate: CandidateVersion) -> Case:
@@ -114,8 +115,7 @@ def _fleet(case: Case, scene: Scene, move: Course) -> Fleet:
         least = max(least, case.member.replicas)
     found = case.member.body if case.member is not None else None
     most = max(wanted.max, least) if wanted.max is not None else None
-    spared = stage is not None and stage.weight > 0
-    stable = Revision(template, scene.full, stage, wanted.max, scene.full if spared else wanted.min)
+    stable = Revision(template, scene.full, stage, wanted.max, scene.full if candidate.weight else wanted.min)
     own = Revision(case.template, replicas_of(least, most, found), None, most, least)
     leads = candidate.revision if scene.ready and scene.alone else led_to(seen)
     return Fleet([stable, own], seen.stable, leads)
