@@ -106,8 +106,11 @@ class Cluster:
                 pod["metadata"]["annotations"] |= write["metadata"]["annotations"]
         else:
             body, key = copy.deepcopy(write), key_of(write)
-            body["metadata"]["uid"] = self.objects.get(key, body)["metadata"].get("uid") or f"uid-of-{key.name}"
-            self.objects[key] = body
+            known = self.objects.get(key, {"metadata": {"uid": f"uid-of-{key.name}", "generation": 0}})
+            changed = known.get("spec") != body.get("spec")
+            generation = known["metadata"].get("generation", 0) + changed
+            body["metadata"] |= {"uid": known["metadata"]["uid"], "generation": generation}
+            self.objects[key] = {**body, **({"status": known["status"]} if "status" in known else {})}
         for body in self._of_kind("Deployment"):
             self._scale_down(body)
 

@@ -132,3 +132,13 @@ def test_a_gateway_of_the_same_namespace() -> None:
         body = copy.deepcopy(route(parentRefs=[{"name": "local"}]))
         answer = {"parentRef": told, "conditions": [condition("Accepted"), condition("ResolvedRefs")]}
         assert gateway.objection({**body, "status": {"parents": [answer]}}) == ""
+
+
+def test_who_has_never_taken_the_route_passes_nothing_on() -> None:
+    """A share that is given back needs no Gateway that is not there; one that has taken it must have heard of it."""
+    found = route(0)
+    found["metadata"]["generation"] = 4
+    assert gateway.objection(found)
+    assert not gateway.objection(found, of_takers_only=True)
+    found["status"] = {"parents": [{"parentRef": found["spec"]["parentRefs"][0], "conditions": []}]}
+    assert gateway.objection(found, of_takers_only=True)

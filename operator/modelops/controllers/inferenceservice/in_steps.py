@@ -91,8 +91,8 @@ def _reached(case: Case) -> bool:
 
 def _in_force(case: Case, candidate: CandidateVersion) -> Stage | None:
     """What is passed on to the candidate: nothing while none of its Pods answers, and nothing where its Service leads
-    to others. Should those be the stable Pods themselves, requests would go round in circles, and copies would be copied
-    without an end."""
+    to others. Should those be the stable Pods themselves, requests would go round in circles, and copies would be
+    copied without an end."""
     return stage_in_force(case.stages, candidate) if case.ready and _reached(case) else None
 
 
