@@ -1,6 +1,6 @@
 """What keeps a candidate's Pods from answering: what is said of it, and when it is given up."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -31,7 +31,7 @@ class Case:
     reason: str
     message: str
     stalled: bool = False
-    given_up: bool = field(default=False)
+    given_up: bool = False
 
 
 CASES = [
