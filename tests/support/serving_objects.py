@@ -8,8 +8,9 @@ from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
 from modelops.api.types import Condition
 from modelops.controllers.inferenceservice import children
-from modelops.controllers.inferenceservice.observe import Observation
-from modelops.controllers.inferenceservice.rollout import ServerPod, server_pod
+from modelops.controllers.inferenceservice.members import ServerPod, server_pod
+from modelops.controllers.inferenceservice.routes import TOLD
+from modelops.controllers.inferenceservice.template import serving_of, template
 from modelops.machinery.settings import Settings
 
 NAMESPACE = "team"
@@ -91,60 +92,58 @@ def inference_service(
     pinned: str | None = None,
     runtime: str = "sklearn",
     server: Json | None = None,
-    replicas: int = 2,
+    replicas: int | Json = 2,
     pod: Json | None = None,
-    stable: str | None = None,
-    candidate: str | None = None,
+    rollout: Json | None = None,
+    gateway: Json | None = None,
+    limits: Json | None = None,
+    annotations: dict[str, str] | None = None,
+    status: Json | None = None,
 ) -> InferenceService:
-    """An InferenceService of the model, or of one `pinned` version; `stable` and `candidate` are in its status."""
-    status: Json = {}
-    if stable is not None:
-        status["stable"] = {"version": stable, "digest": digest("a"), "replicas": replicas, "ready": replicas}
-    if candidate is not None:
-        status["candidate"] = {"version": candidate, "digest": digest("b"), "since": "2026-11-05T11:00:00Z"}
+    """An InferenceService of the model, or of one `pinned` version. `replicas` is how many, or all of that field."""
     return InferenceService.model_validate(
         {
-            "metadata": {"name": "mortgage", "namespace": NAMESPACE, "uid": UID, "generation": 1},
+            "metadata": {
+                "name": "mortgage",
+                "namespace": NAMESPACE,
+                "uid": UID,
+                "generation": 1,
+                "annotations": annotations or {},
+            },
             "spec": {
                 "model": {"version": pinned} if pinned else {"name": "mortgage"},
                 "server": server or {"runtime": runtime},
-                "replicas": {"min": replicas},
+                "replicas": {"min": replicas} if isinstance(replicas, int) else replicas,
                 "pod": pod or {},
+                "limits": limits or {},
+                **({"rollout": rollout} if rollout else {}),
+                **({"gateway": gateway} if gateway else {}),
             },
-            "status": status,
+            "status": status or {},
         }
     )
 
 
-def deployment(
-    service: InferenceService,
-    serves: ModelVersion,
-    *,
-    updated: int | None = None,
-    available: int | None = None,
-    total: int | None = None,
-    observed: bool = True,
-    overdue: bool = False,
-) -> Json:
-    """The Deployment as the cluster has it. By default all of its Pods are new and available."""
-    body = copy.deepcopy(children.deployment(service, serves, settings()))
-    wanted = body["spec"]["replicas"]
-    body["metadata"] |= {"uid": "uid-of-deployment", "generation": 3}
-    body["status"] = {
-        "observedGeneration": 3 if observed else 2,
-        "replicas": wanted if total is None else total,
-        "updatedReplicas": wanted if updated is None else updated,
-        "availableReplicas": wanted if available is None else available,
-    }
-    if overdue:
-        late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}
-        body["status"]["conditions"] = [late]
+def pod_template(service: InferenceService, serves: ModelVersion, **more: Any) -> Json:
+    """The Pod template of a version; `more` are settings."""
+    return template(service, serves, settings(**more))
+
+
+def revision_of(service: InferenceService, serves: ModelVersion) -> str:
+    """The name of a version's revision."""
+    return serving_of(pod_template(service, serves)).revision
+
+
+def deployment(service: InferenceService, serves: ModelVersion, *, replicas: int | None = None, **more: Any) -> Json:
+    """The Deployment of a version's revision, as the cluster has it; `more` are settings."""
+    wanted = service.spec.replicas.min if replicas is None else replicas
+    body = copy.deepcopy(children.deployment(service, pod_template(service, serves, **more), wanted))
+    body["metadata"]["uid"] = f"uid-of-{body['metadata']['name']}"
     return body
 
 
-def pod(
-    service: InferenceService,
-    serves: ModelVersion,
+def pod_body(
+    template: Json,
     name: str = "p1",
     *,
     ready: bool = True,
@@ -153,10 +152,20 @@ def pod(
     unschedulable: str = "",
     phase: str = "Running",
     ending: bool = False,
-) -> ServerPod:
-    """One Pod of the Deployment."""
-    template = children.deployment(service, serves, settings())["spec"]["template"]["metadata"]
-    metadata = {"name": name, "namespace": NAMESPACE, "creationTimestamp": "2026-11-05T11:00:00Z", **template}
+    address: str = "10.0.0.1",
+    told: str = "",
+) -> Json:
+    """One Pod of a template, as the cluster has it; `told` is what its annotation says of its routes."""
+    marks = copy.deepcopy(template["metadata"])
+    metadata = {
+        **marks,
+        "name": name,
+        "namespace": NAMESPACE,
+        "uid": f"uid-of-{name}",
+        "creationTimestamp": "2026-11-05T11:00:00Z",
+    }
+    if told:
+        metadata["annotations"][TOLD] = told
     if ending:
         metadata["deletionTimestamp"] = "2026-11-05T11:59:00Z"
     conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
@@ -166,11 +175,17 @@ def pod(
         )
     status = {
         "phase": phase,
+        "podIP": address,
         "conditions": conditions,
         "initContainerStatuses": init or [],
         "containerStatuses": containers or [],
     }
-    return server_pod({"metadata": metadata, "spec": {"nodeName": "node-1"}, "status": status})
+    return {"kind": "Pod", "metadata": metadata, "spec": {"nodeName": "node-1"}, "status": status}
+
+
+def pod(service: InferenceService, serves: ModelVersion, name: str = "p1", **more: Any) -> ServerPod:
+    """One Pod of a version; `more` as for `pod_body`."""
+    return server_pod(pod_body(pod_template(service, serves), name, **more))
 
 
 def ended(name: str, code: int, message: str = "", reason: str = "Error", waits: bool = True) -> Json:
@@ -185,20 +200,16 @@ def waits(name: str, reason: str, message: str) -> Json:
     return {"name": name, "state": {"waiting": {"reason": reason, "message": message}}}
 
 
-def endpoint(service: InferenceService, *, owner_uid: str | None = None, owned: bool = True) -> Json:
+def endpoint(
+    service: InferenceService, revision: str | None = None, *, owner_uid: str | None = None, owned: bool = True
+) -> Json:
     """The Service of that name; a stranger's where nobody we know owns it."""
     if not owned:
         return {"kind": "Service", "metadata": {"name": "mortgage", "namespace": NAMESPACE}}
-    body = copy.deepcopy(children.endpoint(service, settings().runtimes["sklearn"]))
+    body = copy.deepcopy(children.endpoint(service, settings().runtimes["sklearn"], revision))
     if owner_uid is not None:
         body["metadata"]["ownerReferences"][0]["uid"] = owner_uid
     return body
-
-
-def observation(service: InferenceService, *versions: ModelVersion, **more: Any) -> Observation:
-    """What the operator sees."""
-    given: dict[str, Any] = {"service": service, "settings": settings(), "now": NOW, "versions": versions, **more}
-    return Observation(**given)
 
 
 def _ready(holds: bool, why: str) -> Json:

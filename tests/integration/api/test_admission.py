@@ -336,7 +336,7 @@ _BAD = [
     _service("a runtime's name too long", "server.runtime", "r" * 64, "spec.server.runtime: Too long"),
     _service("resources beside a container", "server",
              {"container": _SHORT_EXAMPLES["container"], "resources": {"limits": {"cpu": 1}}},
-             "resources and env go with runtime; with container set them inside it"),
+             "resources, env and volumeMounts go with runtime; with container set them inside it"),
     _service("a container without an image", "server", {"container": {}}, "spec.server.container.image: Required"),
     *(
         _service(f"the proxy's port {port}", "server", {"container": {"image": "server:1", "port": port}},

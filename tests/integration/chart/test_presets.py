@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from modelops.controllers.inferenceservice import children
 from modelops.controllers.inferenceservice.serving import mismatch
+from modelops.controllers.inferenceservice.template import template
 from modelops.machinery.settings import Settings
 from support.serving_objects import inference_service, version
 
@@ -90,8 +90,7 @@ def settings() -> Settings:
 
 def pod(settings: Settings, name: str) -> dict[str, Any]:
     """The Pod of an InferenceService with a preset."""
-    made = children.deployment(inference_service(runtime=name), version(format_="custom"), settings)
-    spec: dict[str, Any] = made["spec"]["template"]["spec"]
+    spec: dict[str, Any] = template(inference_service(runtime=name), version(format_="custom"), settings)["spec"]
     return spec
 
 

@@ -9,7 +9,7 @@ from modelops.api.modelversion import ModelVersion
 from modelops.cli import render
 from modelops.cli.chain import chain, one_of_each_version
 from modelops.cli.requests import Refused
-from modelops.controllers.inferenceservice.children import lineage_marks
+from modelops.controllers.inferenceservice.template import lineage_marks
 from support.cli_objects import DIGEST
 
 KEY = "sha256:" + "b" * 64

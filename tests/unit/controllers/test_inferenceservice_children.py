@@ -8,12 +8,13 @@ import pytest
 
 from modelops.api.tasks import FetchModelTask
 from modelops.controllers.inferenceservice import children
-from modelops.controllers.inferenceservice.quantities import canonical
-from modelops.controllers.inferenceservice.rollout import REVISION
+from modelops.controllers.inferenceservice.routes import routes
+from modelops.controllers.inferenceservice.template import REVISION, lineage_marks, serving_of
+from modelops.controllers.inferenceservice.traffic import split
 from modelops.machinery.matching import satisfied
 from modelops.monitor.bootstrap import bootstrap
 from modelops.monitor.settings import Settings as ProxySettings
-from support.serving_objects import digest, inference_service, settings, version
+from support.serving_objects import deployment, digest, inference_service, version
 
 TRITON = {
     "image": "triton:1",
@@ -27,7 +28,7 @@ TRITON = {
 
 def made(service: Any = None, serves: Any = None, **more: Any) -> dict[str, Any]:
     """The Deployment."""
-    return children.deployment(service or inference_service(), serves or version(), settings(**more))
+    return deployment(service or inference_service(), serves or version(), **more)
 
 
 def spec(**given: Any) -> dict[str, Any]:
@@ -45,11 +46,6 @@ def environment(of: dict[str, Any]) -> dict[str, Any]:
     names = [variable["name"] for variable in of["env"]]
     assert len(names) == len(set(names))
     return {variable["name"]: variable.get("value", variable.get("valueFrom")) for variable in of["env"]}
-
-
-def ports(service: dict[str, Any]) -> list[tuple[str, int, str]]:
-    """A Service's ports."""
-    return [(port["name"], port["port"], port["targetPort"]) for port in service["spec"]["ports"]]
 
 
 def test_start_order() -> None:
@@ -213,7 +209,7 @@ def test_from_a_pod_to_its_data() -> None:
 
 def test_an_imported_model_says_where_it_comes_from() -> None:
     """No run, no data: the annotations do not pretend."""
-    marks = children.lineage_marks(version(origin={"imported": {"source": "a hub"}}))
+    marks = lineage_marks(version(origin={"imported": {"source": "a hub"}}))
     assert set(marks) == {"modelops.dev/artifact-digest", "modelops.dev/lineage"}
     assert json.loads(marks["modelops.dev/lineage"])["imported"] == {"source": "a hub"}
 
@@ -221,14 +217,17 @@ def test_an_imported_model_says_where_it_comes_from() -> None:
 def test_what_may_change_later_changes_no_pod() -> None:
     """Approval, gates' results and serving status of a version, and the number of replicas: none of it may roll."""
     looked_at = version(annotations={"modelops.dev/approve": digest("a")}, why="something else")
-    more = inference_service(replicas=7, stable="mortgage-1")
+    more = inference_service(
+        replicas=7, status={"stable": {"version": "mortgage-1", "digest": digest("a"), "replicas": 7, "ready": 7}}
+    )
     assert made(serves=looked_at)["spec"]["template"] == made()["spec"]["template"]
     assert made(service=more)["spec"]["template"] == made()["spec"]["template"]
     assert made(service=more)["spec"]["replicas"] == 7
 
 
 def test_the_revision_is_the_template() -> None:
-    """Whatever changes a Pod gives it another revision; the selector, which cannot change, never does."""
+    """Whatever changes a Pod gives it another revision, and each has a Deployment and Pods of its own: with one
+    selector for two, either Deployment would take the other's Pods away."""
     base = made()
     others = [
         made(serves=version("mortgage-2", letter="b")),
@@ -238,11 +237,32 @@ def test_the_revision_is_the_template() -> None:
     ]
     revisions = {one["spec"]["template"]["metadata"]["labels"][REVISION] for one in (base, *others)}
     assert len(revisions) == 5
-    for one in others:
-        assert one["spec"]["selector"] == base["spec"]["selector"]
-        assert one["metadata"]["name"] == base["metadata"]["name"]
-    labels = base["spec"]["template"]["metadata"]["labels"]
-    assert base["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert {one["metadata"]["name"] for one in (base, *others)} == {f"mortgage-{one}" for one in revisions}
+    for one in (base, *others):
+        labels = one["spec"]["template"]["metadata"]["labels"]
+        assert one["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        assert one["spec"]["selector"]["matchLabels"][REVISION] == labels[REVISION]
+
+
+def test_a_namesake_has_other_revisions() -> None:
+    """Pods of an InferenceService that was deleted must not answer for the one of its name that came after."""
+    service = inference_service()
+    later = service.model_copy(update={"metadata": service.metadata.model_copy(update={"uid": "another"})})
+    assert made(service=later)["metadata"]["name"] != made()["metadata"]["name"]
+
+
+def test_the_proxy_reads_the_routes_of_its_own_revision() -> None:
+    """A directory is mounted, not a file in it: only so does the kubelet bring changes."""
+    pod = spec()
+    (volume,) = [one for one in pod["volumes"] if one["name"] == "routes"]
+    (mounted,) = [one for one in container(pod, "proxy")["volumeMounts"] if one["name"] == "routes"]
+    assert volume["configMap"]["name"] == made()["metadata"]["name"]
+    assert environment(container(pod, "proxy"))["MODELOPS_ROUTES_PATH"] == f"{mounted['mountPath']}/routes.json"
+    assert "subPath" not in mounted
+    serving = serving_of(made()["spec"]["template"])
+    written = children.routes_of(inference_service(), serving, routes(split(inference_service(), serving)))
+    assert written["metadata"]["name"] == volume["configMap"]["name"]
+    assert list(written["data"]) == ["routes.json"]
 
 
 def test_nothing_is_written_twice() -> None:
@@ -263,53 +283,8 @@ def test_nothing_is_written_twice() -> None:
     assert satisfied(wanted, found)
 
 
-def test_the_service() -> None:
-    """Clients keep to one name and port; gRPC is offered where the server speaks it, through the same proxy."""
-    service = inference_service()
-    plain = children.endpoint(service, settings().runtimes["sklearn"])
-    assert [(port["name"], port["port"], port["targetPort"]) for port in plain["spec"]["ports"]] == [
-        ("http", 80, "http")
-    ]
-    assert plain["spec"]["selector"] == made()["spec"]["selector"]["matchLabels"]
-    both = children.endpoint(service, settings(runtimes={"sklearn": TRITON}).runtimes["sklearn"])
-    assert [(port["name"], port["targetPort"]) for port in both["spec"]["ports"]] == [
-        ("http", "http"),
-        ("grpc", "http"),
-    ]
-    assert [port["name"] for port in children.endpoint(service, None)["spec"]["ports"]] == ["http"]
-
-
-def test_names_fit() -> None:
-    """The longest name that admission allows still makes a Deployment's name of at most 63 characters."""
-    service = inference_service()
-    long = service.model_copy(update={"metadata": service.metadata.model_copy(update={"name": "m" * 52})})
-    assert len(made(service=long)["metadata"]["name"]) <= 63
-
-
-@pytest.mark.parametrize(
-    ("written", "kept"),
-    [
-        (1, "1"),
-        ("1000m", "1"),
-        ("0.5", "500m"),
-        ("1.5", "1500m"),
-        ("1500", "1500"),
-        ("2000", "2k"),
-        ("1024Mi", "1Gi"),
-        ("1000Mi", "1000Mi"),
-        ("1.5Gi", "1536Mi"),
-        ("0.5Ki", "512"),
-        ("1e3", "1e3"),
-        ("5e2", "500"),
-        ("128974848", "128974848"),
-        ("0", "0"),
-        ("0Gi", "0"),
-        ("100M", "100M"),
-        ("0.1m", "100u"),
-        ("much", "much"),
-        ("1e999999999", "1e999999999"),
-    ],
-)
-def test_canonical_quantities(written: str | int, kept: str) -> None:
-    """A quantity that differs from what the API server keeps would be applied at every look."""
-    assert canonical(written) == kept
+def test_what_is_remembered_of_a_revision() -> None:
+    """Its template, under the Deployment's name: with it the Pods come back as they were, whatever the spec says."""
+    kept = children.remembered(inference_service(), made()["spec"]["template"])
+    assert kept["metadata"]["name"] == made()["metadata"]["name"]
+    assert kept["data"]["template"] == made()["spec"]["template"]

@@ -51,6 +51,7 @@ def test_the_route_as_the_api_server_writes_it() -> None:
                     {"group": "", "kind": "Service", "name": "mortgage", "port": 80, "weight": 80},
                     {"group": "", "kind": "Service", "name": "mortgage-candidate", "port": 80, "weight": 20},
                 ],
+                "filters": [],
             }
         ],
     }
@@ -72,9 +73,13 @@ def test_mirrored_requests(mirrored: int, share: dict[str, int]) -> None:
 
 
 def test_nothing_is_mirrored_unasked() -> None:
-    """Nor is a host named where the listener's are meant."""
-    assert "filters" not in route()["spec"]["rules"][0]
-    assert "hostnames" not in route()["spec"]
+    """Nor is a host named where the listener's are meant; and what was mirrored before is taken back."""
+    plain, mirrored = route(0), route(0, 100)
+    assert plain["spec"]["rules"][0]["filters"] == []
+    assert plain["spec"]["hostnames"] == []
+    assert not satisfied(plain, mirrored)
+    del plain["spec"]["rules"][0]["filters"]
+    assert satisfied(route(0), plain)
 
 
 def test_whose_it_is() -> None:
@@ -127,3 +132,13 @@ def test_a_gateway_of_the_same_namespace() -> None:
         body = copy.deepcopy(route(parentRefs=[{"name": "local"}]))
         answer = {"parentRef": told, "conditions": [condition("Accepted"), condition("ResolvedRefs")]}
         assert gateway.objection({**body, "status": {"parents": [answer]}}) == ""
+
+
+def test_who_has_never_taken_the_route_passes_nothing_on() -> None:
+    """A share that is given back needs no Gateway that is not there; one that has taken it must have heard of it."""
+    found = route(0)
+    found["metadata"]["generation"] = 4
+    assert gateway.objection(found)
+    assert not gateway.objection(found, of_takers_only=True)
+    found["status"] = {"parents": [{"parentRef": found["spec"]["parentRefs"][0], "conditions": []}]}
+    assert gateway.objection(found, of_takers_only=True)

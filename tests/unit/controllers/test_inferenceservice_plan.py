@@ -2,39 +2,36 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from modelops.api.inferenceservice import InferenceServiceStatus
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers.inferenceservice.observe import Observation
-from modelops.controllers.inferenceservice.plan import plan, wanted_version
-from modelops.controllers.inferenceservice.rollout import VERSION
-from modelops.machinery.conditions import find, merged
+from modelops.controllers.inferenceservice.plan import plan
+from modelops.controllers.inferenceservice.template import serving_of
+from modelops.controllers.inferenceservice.wanted import Refusal, wanted
+from modelops.machinery.conditions import merged
 from modelops.machinery.plan import Plan
+from modelops.machinery.resources import key_of
 from support.serving_objects import (
     NOW,
-    deployment,
-    ended,
+    Json,
     endpoint,
     inference_service,
-    observation,
-    pod,
+    revision_of,
     settings,
     version,
-    waits,
 )
+from support.serving_world import Cluster
 
 V1 = version("mortgage-1", letter="a", created="2026-11-05T10:00:00Z")
 V2 = version("mortgage-2", letter="b", created="2026-11-05T11:00:00Z")
 V2_REFUSED = version(
     "mortgage-2", letter="b", created="2026-11-05T11:00:00Z", may_serve=False, why='metric "accuracy" is missing'
 )
-NEW = inference_service()
-SERVING = inference_service(stable="mortgage-1")
-MOVING = inference_service(stable="mortgage-1", candidate="mortgage-2")
-MISMATCH = '{"failure": {"reason": "DigestMismatch", "message": "what is there has another digest"}}'
-V1_PODS = (pod(SERVING, V1, "a"), pod(SERVING, V1, "b"))
+R1, R2 = (revision_of(inference_service(), one) for one in (V1, V2))
 
 
 @dataclass(frozen=True)
@@ -46,82 +43,93 @@ class Case:
     reason: str
     condition: str = "Reconciling"
     message: tuple[str, ...] = ()
-    applies: tuple[str, ...] = ("Deployment", "Service")
+    touches: bool = True
     serves: str | None = None
     ready: int = 0
     candidate: str | None = None
-    problem: str | None = None
 
 
-def serving_v1(*versions: ModelVersion, **more: object) -> Observation:
-    """Version 1 serves with both of its Pods."""
-    given = {"deployment": deployment(SERVING, V1), "pods": V1_PODS, "endpoint": endpoint(SERVING), **more}
-    return observation(given.pop("service", SERVING), *versions, **given)  # type: ignore[arg-type]
+def new(*versions: ModelVersion, others: Json | None = None, **spec: Any) -> Observation:
+    """Nothing serves yet; `others` is a Service that is there."""
+    cluster = Cluster(inference_service(**spec), list(versions))
+    if others is not None:
+        cluster.objects[key_of(others)] = others
+    return cluster.seen()
 
 
-def moving_to_v2(*pods: object, service: object = MOVING, **status: object) -> Observation:
-    """Version 2 is the Deployment's template; version 1 has the Pods given with it."""
-    counts = {"updated": 1, "total": 3, "available": 2, **status}
-    body = deployment(MOVING, V2, **counts)  # type: ignore[arg-type]
-    return observation(service, V1, V2, deployment=body, pods=pods, endpoint=endpoint(MOVING))  # type: ignore[arg-type]
+def serving(*versions: ModelVersion, **spec: Any) -> Cluster:
+    """Version 1 serves with both of its Pods, and then these versions and this spec come."""
+    cluster = Cluster(inference_service(), [V1])
+    cluster.settle(4)
+    cluster.versions = list(versions)
+    cluster.want(**spec)
+    return cluster
 
 
+def serving_v1(*versions: ModelVersion, **spec: Any) -> Observation:
+    """The same, seen."""
+    return serving(*versions, **spec).seen()
+
+
+def with_pods(answering: int) -> Observation:
+    """Version 1 serves, and so many of its Pods answer."""
+    cluster = serving(V1)
+    cluster.ready(at_most=2 - answering, answers=False)
+    return cluster.seen()
+
+
+ON = {"serves": "mortgage-1", "ready": 2}
+MOVING = {**ON, "candidate": "mortgage-2"}
 CASES = [
     Case(
         "a version that does not exist is waited for, and nothing is made",
-        observation(inference_service(pinned="mortgage-9")),
+        new(pinned="mortgage-9"),
         reason="ModelVersionNotFound",
         message=("there is no ModelVersion mortgage-9",),
-        applies=(),
+        touches=False,
     ),
     Case(
-        "a pinned version that is not there leaves the Deployment that serves as it is",
-        serving_v1(service=inference_service(pinned="mortgage-9", stable="mortgage-1")),
+        "a pinned version that is not there leaves what serves as it is",
+        serving_v1(model={"version": "mortgage-9"}),
         reason="ModelVersionNotFound",
         message=("ModelVersion mortgage-1 goes on serving",),
-        applies=("Service",),
-        serves="mortgage-1",
-        ready=2,
+        **ON,
     ),
     Case(
         "a pinned version that may not serve says why, and the old one goes on",
-        serving_v1(V2_REFUSED, service=inference_service(pinned="mortgage-2", stable="mortgage-1")),
+        serving_v1(V2_REFUSED, model={"version": "mortgage-2"}),
         reason="ModelVersionNotReady",
         message=('metric "accuracy" is missing', "mortgage-1 goes on serving"),
-        applies=("Service",),
-        serves="mortgage-1",
-        ready=2,
+        **ON,
     ),
     Case(
         "a version that nobody has looked at may not serve",
-        observation(inference_service(pinned="mortgage-2"), version("mortgage-2", may_serve=None)),
+        new(version("mortgage-2", may_serve=None), pinned="mortgage-2"),
         reason="ModelVersionNotReady",
         message=("it has not been looked at yet",),
-        applies=(),
+        touches=False,
     ),
     Case(
         "a model without versions waits for the first",
-        observation(NEW),
+        new(),
         reason="NoReadyVersion",
         message=("there is no ModelVersion of model mortgage",),
-        applies=(),
+        touches=False,
     ),
     Case(
         "a model without a version that may serve says what is wrong with the newest",
-        observation(NEW, version("mortgage-1", may_serve=False), V2_REFUSED),
+        new(version("mortgage-1", may_serve=False), V2_REFUSED),
         reason="NoReadyVersion",
         message=("none of the 2", "the newest, mortgage-2", 'metric "accuracy" is missing'),
-        applies=(),
+        touches=False,
     ),
     Case(
         "a runtime that the chart does not know is named with those that it does",
-        serving_v1(V1, service=inference_service(runtime="sklaern", stable="mortgage-1")),
+        serving_v1(V1, server={"runtime": "sklaern"}),
         reason="RuntimeNotFound",
         condition="Stalled",
         message=('there is no runtime "sklaern"', "sklearn"),
-        applies=(),
-        serves="mortgage-1",
-        ready=2,
+        **ON,
     ),
     Case(
         "a format that the runtime cannot load is not tried, and the old version goes on",
@@ -129,212 +137,54 @@ CASES = [
         reason="RuntimeFormatMismatch",
         condition="Stalled",
         message=("written as onnx", "loads sklearn", "mortgage-1 goes on serving"),
-        applies=("Service",),
-        serves="mortgage-1",
-        ready=2,
+        **ON,
     ),
     Case(
         "a container of the user's own is trusted with every format",
-        observation(inference_service(server={"container": {"image": "mine:1"}}), version(format_="custom")),
+        new(version(format_="custom"), server={"container": {"image": "mine:1"}}),
         reason="RollingOut",
         candidate="mortgage-1",
     ),
     Case(
         "a stranger's Service of that name is never taken over",
-        observation(NEW, V1, endpoint=endpoint(NEW, owned=False)),
+        new(V1, others=endpoint(inference_service(), owned=False)),
         reason="ServiceNameTaken",
         condition="Stalled",
         message=("does not belong to this InferenceService",),
-        applies=(),
+        touches=False,
     ),
     Case(
         "the Service of a deleted namesake goes by itself",
-        observation(NEW, V1, endpoint=endpoint(NEW, owner_uid="another")),
+        new(V1, others=endpoint(inference_service(), "abc", owner_uid="another")),
         reason="ServiceTerminating",
-        applies=(),
+        touches=False,
     ),
     Case(
-        "the first version is rolled out",
-        observation(NEW, V1),
+        "the first version is rolled out at once",
+        new(V1),
         reason="RollingOut",
         message=("0 of 2 Pods of ModelVersion mortgage-1 are ready",),
         candidate="mortgage-1",
     ),
     Case(
-        "the first Pod that answers makes its version the one that serves",
-        observation(NEW, V1, deployment=deployment(NEW, V1, available=1), pods=(pod(NEW, V1),)),
-        reason="PodsNotReady",
-        message=("1 of 2 Pods",),
-        serves="mortgage-1",
-        ready=1,
-    ),
-    Case(
-        "all Pods answer and none is old: the version serves",
+        "all Pods answer: the version serves",
         serving_v1(V1),
         reason="Serving",
         condition="Ready",
         message=("mortgage-1 serves with 2 Pods at http://mortgage.team.svc.cluster.local",),
-        serves="mortgage-1",
-        ready=2,
-    ),
-    Case(
-        "the Pods are not believed before the Deployment's controller has seen the spec",
-        serving_v1(V1, deployment=deployment(SERVING, V1, observed=False)),
-        reason="PodsNotReady",
-        serves="mortgage-1",
-        ready=2,
+        **ON,
     ),
     Case(
         "the newest version that may serve replaces the old one, which serves until then",
         serving_v1(V1, V2),
         reason="RollingOut",
         message=("0 of 2 Pods of ModelVersion mortgage-2",),
-        serves="mortgage-1",
-        ready=2,
-        candidate="mortgage-2",
+        **MOVING,
     ),
-    Case(
-        "a newer version that may not serve changes nothing",
-        serving_v1(V1, V2_REFUSED),
-        reason="Serving",
-        condition="Ready",
-        serves="mortgage-1",
-        ready=2,
-    ),
-    Case(
-        "while both answer, the one that served before is the stable one",
-        moving_to_v2(pod(MOVING, V1, "a"), pod(MOVING, V1, "b"), pod(MOVING, V2, "c")),
-        reason="RollingOut",
-        serves="mortgage-1",
-        ready=2,
-        candidate="mortgage-2",
-    ),
-    Case(
-        "a Pod that ends no longer counts",
-        moving_to_v2(pod(MOVING, V1, "a", ending=True), pod(MOVING, V2, "b"), pod(MOVING, V2, "c"), updated=2, total=2),
-        reason="Serving",
-        condition="Ready",
-        serves="mortgage-2",
-        ready=2,
-    ),
-    Case(
-        "what answers is stable, not what answered once",
-        moving_to_v2(pod(MOVING, V1, "a", ready=False), pod(MOVING, V2, "b")),
-        reason="RollingOut",
-        serves="mortgage-2",
-        ready=1,
-        candidate="mortgage-2",
-    ),
-    Case(
-        "a candidate that crashes says what it said last, and the old version goes on",
-        moving_to_v2(*V1_PODS, pod(MOVING, V2, "c", ready=False, containers=[ended("model", 1, "no module named x")])),
-        reason="CrashLoopBackOff",
-        message=("0 of 2 Pods", "container model ended with exit code 1: no module named x"),
-        serves="mortgage-1",
-        ready=2,
-        candidate="mortgage-2",
-        problem="Pod c: container model ended with exit code 1: no module named x",
-    ),
-    Case(
-        "a container that was just started again has not got better",
-        moving_to_v2(*V1_PODS, pod(MOVING, V2, "c", ready=False, containers=[ended("model", 1, "boom", waits=False)])),
-        reason="CrashLoopBackOff",
-        serves="mortgage-1",
-        ready=2,
-        candidate="mortgage-2",
-        problem="Pod c: container model ended with exit code 1: boom",
-    ),
-    Case(
-        "a model that is too big for its memory is told apart",
-        moving_to_v2(*V1_PODS, pod(MOVING, V2, "c", ready=False, containers=[ended("model", 137, "", "OOMKilled")])),
-        reason="OOMKilled",
-        serves="mortgage-1",
-        ready=2,
-        candidate="mortgage-2",
-        problem="Pod c: container model ended with exit code 137 (OOMKilled)",
-    ),
-    Case(
-        "bytes of another digest never serve, and waiting does not help",
-        moving_to_v2(*V1_PODS, pod(MOVING, V2, "c", ready=False, init=[ended("fetch-model", 42, MISMATCH)])),
-        reason="DigestMismatch",
-        condition="Stalled",
-        message=("what is there has another digest", "mortgage-1 goes on serving"),
-        serves="mortgage-1",
-        ready=2,
-        candidate="mortgage-2",
-        problem="Pod c: what is there has another digest",
-    ),
-    Case(
-        "a store that is down is waited for",
-        moving_to_v2(
-            *V1_PODS,
-            pod(
-                MOVING,
-                V2,
-                "c",
-                ready=False,
-                init=[ended("fetch-model", 1, MISMATCH.replace("DigestMismatch", "StoreUnreachable"))],
-            ),
-        ),
-        reason="StoreUnreachable",
-        serves="mortgage-1",
-        ready=2,
-        candidate="mortgage-2",
-        problem="Pod c: what is there has another digest",
-    ),
-    Case(
-        "an image that cannot be had needs a person",
-        moving_to_v2(
-            *V1_PODS, pod(MOVING, V2, "c", ready=False, containers=[waits("model", "ErrImagePull", "not found")])
-        ),
-        reason="ImagePullFailed",
-        condition="Stalled",
-        serves="mortgage-1",
-        ready=2,
-        candidate="mortgage-2",
-        problem="Pod c, container model: not found",
-    ),
-    Case(
-        "a Pod that no node takes says so in the scheduler's words",
-        moving_to_v2(*V1_PODS, pod(MOVING, V2, "c", ready=False, unschedulable="0/1 nodes are available")),
-        reason="Unschedulable",
-        serves="mortgage-1",
-        ready=2,
-        candidate="mortgage-2",
-        problem="Pod c: 0/1 nodes are available",
-    ),
-    Case(
-        "a candidate that never answers fails at its deadline, and the old version goes on",
-        moving_to_v2(*V1_PODS, pod(MOVING, V2, "c", ready=False), overdue=True),
-        reason="RolloutFailed",
-        condition="Stalled",
-        message=("after 600 seconds", "the model does not answer /v2/health/ready", "mortgage-1 goes on serving"),
-        serves="mortgage-1",
-        ready=2,
-        candidate="mortgage-2",
-    ),
-    Case(
-        "a deadline that a former template missed does not count against the next",
-        observation(
-            MOVING,
-            V1,
-            V2,
-            deployment=deployment(MOVING, V1, overdue=True),
-            pods=V1_PODS,
-            endpoint=endpoint(MOVING),
-        ),
-        reason="RollingOut",
-        serves="mortgage-1",
-        ready=2,
-        candidate="mortgage-2",
-    ),
+    Case("a newer version that may not serve changes nothing", serving_v1(V1, V2_REFUSED), "Serving", "Ready", **ON),
     Case(
         "a lost node is no rollout: the version serves with fewer Pods",
-        serving_v1(
-            V1,
-            deployment=deployment(SERVING, V1, available=1),
-            pods=(pod(SERVING, V1, "a"), pod(SERVING, V1, "b", ready=False)),
-        ),
+        with_pods(1),
         reason="PodsNotReady",
         message=("1 of 2 Pods",),
         serves="mortgage-1",
@@ -342,27 +192,17 @@ CASES = [
     ),
     Case(
         "not even the loss of all Pods is",
-        serving_v1(V1, deployment=deployment(SERVING, V1, available=0), pods=()),
+        with_pods(0),
         reason="PodsNotReady",
         message=("0 of 2 Pods",),
         serves="mortgage-1",
-        ready=0,
-    ),
-    Case(
-        "an evicted Pod is neither old nor ready",
-        serving_v1(V1, pods=(*V1_PODS, pod(SERVING, V1, "c", ready=False, phase="Failed"))),
-        reason="Serving",
-        condition="Ready",
-        serves="mortgage-1",
-        ready=2,
     ),
     Case(
         "more replicas are waited for without a rollout",
-        serving_v1(V1, service=inference_service(stable="mortgage-1", replicas=3)),
+        serving_v1(V1, replicas={"min": 3}),
         reason="PodsNotReady",
         message=("2 of 3 Pods",),
-        serves="mortgage-1",
-        ready=2,
+        **ON,
     ),
 ]
 
@@ -376,37 +216,35 @@ def test_decision(case: Case) -> None:
     assert conditions["Ready"].status == ("True" if case.condition == "Ready" else "False")
     for words in case.message:
         assert words in conditions["Ready"].message
-    assert tuple(child["kind"] for child in decided.apply) == case.applies
+    assert bool(decided.apply) == case.touches
     status = decided.status
     assert isinstance(status, InferenceServiceStatus)
     assert (status.stable.version if status.stable else None) == case.serves
     assert (status.stable.ready if status.stable else 0) == case.ready
     assert (status.candidate.version if status.candidate else None) == case.candidate
-    assert (status.candidate.problem if status.candidate else None) == case.problem
-    assert decided.delete == ()
+    assert not [one for one in decided.delete if R1 in one.key.name], "what serves stays"
 
 
 def test_newest_by_creation_then_name() -> None:
     """Two versions of the same second: the choice must not depend on the order in which the cache lists them."""
     twins = [version(name, created="2026-11-05T11:00:00Z") for name in ("mortgage-b", "mortgage-a")]
     for order in (twins, twins[::-1]):
-        chosen = wanted_version(observation(NEW, V1, *order))
-        assert chosen is not None
-        assert chosen.metadata.name == "mortgage-b"
-
-
-def test_the_deployment_is_the_wanted_version() -> None:
-    """The template that is applied is that of the version which the status calls the candidate."""
-    (applied, _) = plan(serving_v1(V1, V2)).apply
-    assert applied["spec"]["template"]["metadata"]["labels"][VERSION] == "mortgage-2"
+        chosen = wanted(inference_service(), settings(), (V1, *order))
+        assert not isinstance(chosen, Refusal)
+        assert serving_of(chosen).version == "mortgage-b"
 
 
 def test_a_candidate_keeps_its_beginning() -> None:
     """`since` tells how long a rollout takes: looking again must not move it."""
-    status = plan(moving_to_v2(*V1_PODS, pod(MOVING, V2, "c", ready=False))).status
-    assert isinstance(status, InferenceServiceStatus)
-    assert status.candidate is not None
-    assert status.candidate.since == "2026-11-05T11:00:00Z"
+    cluster = serving(V1, V2)
+    begun = cluster.look().status
+    cluster.wait(60)
+    later = cluster.look().status
+    assert isinstance(begun, InferenceServiceStatus)
+    assert isinstance(later, InferenceServiceStatus)
+    assert begun.candidate is not None
+    assert later.candidate is not None
+    assert later.candidate.since == begun.candidate.since
 
 
 @pytest.mark.parametrize("seen", [case.given for case in CASES], ids=[case.name for case in CASES])
@@ -419,30 +257,22 @@ def test_the_same_world_is_the_same_answer(seen: Observation) -> None:
 
 def test_a_name_that_is_free_again_is_noticed() -> None:
     """Strangers' Services are not watched, so the operator must look again by itself."""
-    assert plan(observation(NEW, V1, endpoint=endpoint(NEW, owned=False))).again_in is not None
+    assert plan(new(V1, others=endpoint(inference_service(), owned=False))).again_in is not None
 
 
 def test_no_runtimes_at_all() -> None:
     """A chart without presets says so rather than end a sentence with a colon."""
-    decided = plan(observation(NEW, V1, settings=settings(runtimes={})))
-    ready = find(merged((), decided.conditions, 1, NOW), "Ready")
-    assert ready is not None
-    assert ready.message.endswith("the chart knows: none")
+    refusal = wanted(inference_service(), settings(runtimes={}), (V1,))
+    assert isinstance(refusal, Refusal)
+    assert refusal.message.endswith("the chart knows: none")
 
 
 def _after(seen: Observation, decided: Plan) -> Observation:
-    """The same world an hour later, with the status written."""
+    """The same world with the status written."""
     assert isinstance(decided.status, InferenceServiceStatus)
-    service = seen.service.model_copy(update={"status": decided.status})
-    return Observation(
-        service=service,
-        settings=seen.settings,
-        now=NOW.replace(hour=13),
-        versions=seen.versions,
-        deployment=seen.deployment,
-        pods=seen.pods,
-        endpoint=seen.endpoint,
-    )
+    told = merged(seen.service.status.conditions, decided.conditions, 1, NOW)
+    status = decided.status.model_copy(update={"conditions": told})
+    return type(seen)(**{**vars(seen), "service": seen.service.model_copy(update={"status": status})})
 
 
 def _wire(decided: Plan) -> tuple[object, Iterable[object]]:

@@ -10,7 +10,7 @@ from modelops.controllers.inferenceservice import children
 from modelops.controllers.inferenceservice.volumes import volumes
 from modelops.machinery.matching import satisfied
 from modelops.monitor.settings import Settings as ProxySettings
-from support.serving_objects import inference_service, settings, version
+from support.serving_objects import deployment, inference_service, pod_template, version
 
 VOLUMES = [
     {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2048Mi"}},
@@ -25,7 +25,7 @@ MOUNTS = [
 def spec(server: Any, pod: Any = None, **more: Any) -> dict[str, Any]:
     """The Pod's spec."""
     service = inference_service(server=server, pod=pod or {})
-    return children.deployment(service, version(), settings(**more))["spec"]["template"]["spec"]
+    return pod_template(service, version(), **more)["spec"]
 
 
 def model(pod: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def test_where_and_as_whom_a_pod_runs() -> None:
 def test_gpus_are_written_once() -> None:
     """The API server adds a request for each limit: that is no difference."""
     service = inference_service(server={"runtime": "sklearn", "resources": {"limits": {"nvidia.com/gpu": 1}}})
-    wanted = children.deployment(service, version(), settings())
+    wanted = deployment(service, version())
     found = copy.deepcopy(wanted)
     found["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] = {"nvidia.com/gpu": "1"}
     assert satisfied(wanted, found)
@@ -114,10 +114,10 @@ def test_grpc_of_a_container_of_ones_own() -> None:
     for port in (None, 9000):
         own = {"image": "mine:1", **({"grpcPort": port} if port else {})}
         service = inference_service(server={"container": own})
-        pod = children.deployment(service, version(), settings())["spec"]["template"]["spec"]
+        pod = pod_template(service, version())["spec"]
         proxy = {one["name"]: one.get("value", "") for one in pod["initContainers"][1]["env"]}
         assert ProxySettings.from_environment(proxy).model_grpc_port == port
-        offered = [one["name"] for one in children.endpoint(service, None)["spec"]["ports"]]
+        offered = [one["name"] for one in children.endpoint(service, None, None)["spec"]["ports"]]
         assert offered == (["http", "grpc"] if port else ["http"])
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from modelops.api.inferenceservice import InferenceService
-from modelops.controllers.inferenceservice import children, warm_up
-from modelops.controllers.inferenceservice.rollout import REVISION
+from modelops.controllers.inferenceservice import warm_up
 from modelops.controllers.inferenceservice.serving import model_server
+from modelops.controllers.inferenceservice.template import REVISION
 from modelops.machinery.matching import satisfied
-from support.serving_objects import inference_service, settings, version
+from support.serving_objects import inference_service, pod_template, settings, version
 
 INFER = {"path": "/v2/models/mortgage/infer", "body": '{"x": "é"}', "repeat": 5}
 
@@ -32,8 +32,7 @@ def config_map(*requests: dict[str, Any]) -> dict[str, Any]:
 
 def template(wanted: InferenceService) -> dict[str, Any]:
     """The Pod template."""
-    made: dict[str, Any] = children.deployment(wanted, version(), settings())["spec"]["template"]
-    return made
+    return pod_template(wanted, version())
 
 
 def test_a_request_is_kept_as_it_goes_over_the_wire() -> None:
@@ -80,9 +79,9 @@ def test_the_pod_mounts_the_requests_and_asks_before_it_is_ready() -> None:
 
 
 def test_the_kubelet_does_not_give_up_before_the_rollout() -> None:
-    """A container that it kills would load its model anew for ever."""
+    """A container that it kills would load its model anew for ever. Without a word of it a rollout takes 10 minutes."""
     probe = warm_up.probe(service(INFER), model_server(service(INFER), settings(), version()))["startupProbe"]
-    assert probe["failureThreshold"] * probe["periodSeconds"] >= children.PROGRESS_DEADLINE_SECONDS
+    assert probe["failureThreshold"] * probe["periodSeconds"] >= 600
 
 
 def test_without_requests_there_is_nothing() -> None:
@@ -93,18 +92,13 @@ def test_without_requests_there_is_nothing() -> None:
     assert not [one for one in template(plain)["spec"]["volumes"] if one["name"] == "modelops-warm-up"]
 
 
-def test_the_requests_go_with_the_last_deployment_that_mounts_them() -> None:
-    """One for each change would stay behind for ever; and an old Deployment's Pods may start again any time."""
-    first = config_map(INFER)
-    assert [one["kind"] for one in first["metadata"]["ownerReferences"]] == ["InferenceService"]
-    users = [{"metadata": {"name": f"mortgage-{one}", "uid": f"uid-{one}"}} for one in "ab"]
-    then = warm_up.config_map(service(INFER), users)
-    assert then is not None
-    assert [(one["kind"], one["uid"]) for one in then["metadata"]["ownerReferences"]] == [
-        ("Deployment", "uid-a"),
-        ("Deployment", "uid-b"),
-    ]
-    assert not [one for one in then["metadata"]["ownerReferences"] if one.get("controller")]
+def test_the_requests_are_the_services_own() -> None:
+    """Which revisions mount them is found by their templates: they go with the last of them, or with the service."""
+    wanted = service(INFER)
+    made = config_map(INFER)
+    assert [one["kind"] for one in made["metadata"]["ownerReferences"]] == ["InferenceService"]
+    assert warm_up.mounted_by(template(wanted)) == made["metadata"]["name"]
+    assert warm_up.mounted_by(template(service())) is None
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,8 @@ class Scene:
     """Nothing of a former candidate is left."""
     follows: bool
     """The traffic has been seen to follow the candidate's weight."""
+    reached: bool = True
+    """The candidate's Service has been seen to lead to it."""
     problem: Problem | None = None
     hopeless: Problem | None = None
     """What the candidate's Pods will not get over by themselves."""
@@ -77,13 +79,9 @@ class Course:
 
 
 def stage_in_force(stages: tuple[Stage, ...], candidate: CandidateVersion) -> Stage | None:
-    """The stage whose share the candidate has; None before the first."""
-    if candidate.step == 0 or not stages:
-        return None
-    index = min(candidate.step, len(stages)) - 1
-    if candidate.step <= len(stages) and stages[index].weight != candidate.weight:
-        index -= 1
-    return stages[index] if index >= 0 else None
+    """The stage whose share the candidate has; None before the first. It may be several ahead of that
+    one, without Pods enough yet."""
+    return next((one for one in reversed(stages[: candidate.step]) if one.weight == candidate.weight), None)
 
 
 def pods_wanted(scene: Scene) -> int:
@@ -103,7 +101,7 @@ def course(scene: Scene) -> Course:
         return Course(scene.candidate, End.FAILED, Verdict("Aborted", scene.requests.abort))
     if failing is not None and scene.rollout.on_failure == "Rollback":
         return Course(scene.candidate, End.FAILED, failing)
-    asked, ignored = _asked(scene)
+    asked, ignored = _asked(scene, failing)
     moved = replace(scene, candidate=_moved(scene, asked, failing))
     candidate = moved.candidate
     behind_all = not scene.stages or candidate.step > len(scene.stages)
@@ -152,9 +150,12 @@ def _stage(scene: Scene) -> Stage | None:
     return scene.stages[step - 1] if 0 < step <= len(scene.stages) else None
 
 
-def _asked(scene: Scene) -> tuple[Requests, tuple[str, ...]]:
-    """What people ask that can be done now, and what cannot: there is no step to leave before the first one."""
+def _asked(scene: Scene, failing: Verdict | None) -> tuple[Requests, tuple[str, ...]]:
+    """What people ask that can be done now, and what cannot: there is no step to leave before the first one, and Pod by
+    Pod there is none but to go on in spite of a failure."""
     asked = scene.requests
+    if not scene.stages:
+        return asked, asked.asked if failing is None else ()
     if asked.promote and not asked.promote_full and _stage(scene) is None:
         return replace(asked, promote=False), ("promote",)
     return asked, ()
@@ -164,6 +165,8 @@ def _moved(scene: Scene, asked: Requests, failing: Verdict | None) -> CandidateV
     """The candidate in the stage where it now is."""
     candidate = _clocked(scene)
     behind_all = len(scene.stages) + 1
+    if not scene.stages and (asked.promote or asked.promote_full):
+        return candidate.model_copy(update={"progress_since": timestamp(scene.now)})
     if asked.promote_full and candidate.step < behind_all:
         return _on_the_way_to(scene, candidate, behind_all)
     if asked.promote:
@@ -197,6 +200,7 @@ def _first(scene: Scene, candidate: CandidateVersion) -> CandidateVersion:
         not scene.stages
         or scene.ready < pods_for(scene.stages[0], scene.full)
         or not scene.alone
+        or not scene.reached
         or scene.requests.paused
     ):
         return candidate
@@ -271,6 +275,8 @@ def _waiting(scene: Scene, failing: Verdict | None) -> tuple[str, timedelta | No
         return "a former candidate to go", timedelta(seconds=1)
     if scene.requests.paused:
         return "the annotation modelops.dev/pause to go", None
+    if candidate.step == 0 and not scene.reached:
+        return "its Service to lead to it", timedelta(milliseconds=300)
     if stage is None:
         return "its Pods", _left(scene)
     if candidate.step_since is None:

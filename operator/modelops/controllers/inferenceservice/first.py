@@ -5,6 +5,7 @@ from datetime import timedelta
 from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.case import Case
 from modelops.controllers.inferenceservice.fleet import Fleet, Revision, bodies, checks_gone, gone, unneeded
+from modelops.controllers.inferenceservice.requests import nothing_to_do, requests_of
 from modelops.controllers.inferenceservice.scaling import replicas_of
 from modelops.controllers.inferenceservice.standing import shown
 from modelops.machinery.conditions import Wanted, in_progress, moment, stalled
@@ -23,6 +24,7 @@ def first(case: Case) -> Plan:
         delete=(*unneeded(seen, fleet), *gone(seen, case.others, fleet.revisions), *checks_gone(seen, None, 0)),
         status=shown(seen, candidate),
         conditions=_told(case, replicas),
+        events=nothing_to_do(requests_of(seen.service).asked, "nothing serves yet, and so there is no candidate"),
         again_in=_left(case) + timedelta(seconds=1) if _left(case) > timedelta(0) else None,
     )
 

@@ -119,7 +119,10 @@ def traffic_follows(seen: Observation, stage: Stage | None) -> bool:
     template, member = seen.stable_template, seen.member(seen.stable)
     if seen.service.spec.gateway is not None:
         wanted = _route(seen, stage)
-        return seen.route is not None and satisfied(wanted, seen.route) and not gateway.objection(seen.route)
+        if seen.route is None or not satisfied(wanted, seen.route):
+            return False
+        # Nobody waits to give back a share for a Gateway that is not there.
+        return not gateway.objection(seen.route, of_takers_only=stage is None)
     if template is None or member is None:
         return True
     name = name_of(routes(split(seen.service, serving_of(template), stage)))

@@ -53,16 +53,17 @@ def _mirror(backend: Body, percent: int) -> Body:
     return {"type": "RequestMirror", "requestMirror": mirror}
 
 
-def objection(found: Body) -> str:
+def objection(found: Body, *, of_takers_only: bool = False) -> str:
     """Why the route as it is now does not lead anywhere yet, in one sentence; empty where every Gateway has taken it.
 
-    A Gateway's controller says so in the route's status, for a generation of its spec.
+    A Gateway's controller says so in the route's status, for a generation of its spec. `of_takers_only`: one that has
+    never said a word of the route passes nothing on by it.
     """
     told = found.get("status", {}).get("parents", [])
     for wanted in found["spec"]["parentRefs"]:
         name = wanted["name"]
         answers = [one for one in told if _names(one["parentRef"], wanted, found["metadata"]["namespace"])]
-        if not answers:
+        if not answers and not of_takers_only:
             return f'Gateway "{name}" has not taken the route: is it there, and does its controller run?'
         for conditions in (one.get("conditions", []) for one in answers):
             if problem := _problem(name, conditions, found["metadata"].get("generation", 0)):

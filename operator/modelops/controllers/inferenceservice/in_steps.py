@@ -18,9 +18,10 @@ from modelops.controllers.inferenceservice.fleet import (
 )
 from modelops.controllers.inferenceservice.judging import check_jobs, judged, until_due, verdict_events
 from modelops.controllers.inferenceservice.problem import hopeless
-from modelops.controllers.inferenceservice.requests import requests_of
+from modelops.controllers.inferenceservice.requests import nothing_to_do, requests_of
 from modelops.controllers.inferenceservice.scaling import replicas_of
 from modelops.controllers.inferenceservice.serving_now import led_to
+from modelops.controllers.inferenceservice.stages import Stage
 from modelops.controllers.inferenceservice.standing import full_size, going_on, shown
 from modelops.machinery.conditions import Wanted, in_progress, stalled
 from modelops.machinery.plan import Event, Plan
@@ -51,10 +52,14 @@ def in_steps(case: Case) -> Plan:
         ),
         status=shown(case.seen, shown_candidate),
         conditions=_told(case, move),
-        events=(*verdict_events(known, scene.candidate.analysis), *_moved(case, move), *_ignored(move)),
+        events=(
+            *verdict_events(known, scene.candidate.analysis),
+            *_moved(case, move),
+            *nothing_to_do(move.ignored, "there is no step yet from which"),
+        ),
         again_in=_soonest(
             move.again_in,
-            until_due(case.seen, spec, move.candidate, stage_in_force(case.stages, move.candidate)),
+            until_due(case.seen, spec, move.candidate, _in_force(case, move.candidate)),
             _LOOK_AGAIN if case.others else None,
         ),
     )
@@ -62,7 +67,7 @@ def in_steps(case: Case) -> Plan:
 
 def _scene(case: Case) -> Scene:
     seen = case.seen
-    in_force = stage_in_force(case.stages, case.candidate)
+    in_force = _in_force(case, case.candidate)
     living = case.member.living if case.member is not None else ()
     return Scene(
         candidate=judged(seen, case.rollout.analysis, case.candidate, in_force),
@@ -73,10 +78,22 @@ def _scene(case: Case) -> Scene:
         ready=case.ready,
         alone=not case.others,
         follows=traffic_follows(seen, in_force),
+        reached=_reached(case),
         problem=case.problem,
         hopeless=hopeless(living),
         requests=requests_of(seen.service),
     )
+
+
+def _reached(case: Case) -> bool:
+    return led_to(case.seen) == case.candidate.revision
+
+
+def _in_force(case: Case, candidate: CandidateVersion) -> Stage | None:
+    """What is passed on to the candidate: nothing while none of its Pods answers, and nothing where its Service leads
+    to others. Should those be the stable Pods themselves, requests would go round in circles, and copies would be
+    copied without an end."""
+    return stage_in_force(case.stages, candidate) if case.ready and _reached(case) else None
 
 
 def _with(case: Case, candidate: CandidateVersion) -> Case:
@@ -84,16 +101,21 @@ def _with(case: Case, candidate: CandidateVersion) -> Case:
 
 
 def _fleet(case: Case, scene: Scene, move: Course) -> Fleet:
-    """The stable revision first. The candidate's Service leads to the candidate as soon as there is somebody to answer
-    and no former candidate that requests may still be passed on to."""
+    """The stable revision first. It keeps its Pods while the candidate answers for them: an autoscaler would take those
+    away that are left without work, and with them the measure of what all of the requests take. The candidate's
+    Service leads to it as soon as there is somebody to answer and no former candidate that requests may still be passed
+    on to."""
     seen, wanted, candidate = case.seen, case.seen.service.spec.replicas, move.candidate
     template = seen.stable_template
     assert template is not None, "steps are taken beside what serves"
-    stage = stage_in_force(case.stages, candidate)
+    stage = _in_force(case, candidate)
     least = pods_wanted(Scene(**{**vars(scene), "candidate": candidate}))
+    if case.member is not None and not scene.follows:
+        # A rollout that begins anew with a smaller share: the requests of the greater one still come.
+        least = max(least, case.member.replicas)
     found = case.member.body if case.member is not None else None
     most = max(wanted.max, least) if wanted.max is not None else None
-    stable = Revision(template, scene.full, stage, wanted.max, wanted.min)
+    stable = Revision(template, scene.full, stage, wanted.max, scene.full if candidate.weight else wanted.min)
     own = Revision(case.template, replicas_of(least, most, found), None, most, least)
     leads = candidate.revision if scene.ready and scene.alone else led_to(seen)
     return Fleet([stable, own], seen.stable, leads)
@@ -122,12 +144,6 @@ def _moved(case: Case, move: Course) -> tuple[Event, ...]:
             Event("Step", f"ModelVersion {now.version}: step {now.step} of {len(case.stages)}, {now.weight} percent")
         )
     return tuple(told)
-
-
-def _ignored(move: Course) -> tuple[Event, ...]:
-    if not move.ignored:
-        return ()
-    return (Event("NothingToDo", f"there is no step yet from which to {' and to '.join(move.ignored)}"),)
 
 
 def _soonest(*lengths: timedelta | None) -> timedelta | None:

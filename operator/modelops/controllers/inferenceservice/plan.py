@@ -56,7 +56,7 @@ def _refused(seen: Observation) -> Plan | None:
         return None
     message = going_on(seen, seen.wanted.message)
     told = stalled(seen.wanted.reason, message) if seen.wanted.stalled else waiting(seen.wanted.reason, message)
-    return _untouched(seen, *told) if seen.stable is None else serving_now(seen, told)
+    return _untouched(seen, *told) if seen.stable_template is None else serving_now(seen, told)
 
 
 def _already_stable(seen: Observation) -> Plan | None:
@@ -67,7 +67,7 @@ def _already_stable(seen: Observation) -> Plan | None:
 def _failed_before(seen: Observation) -> Plan | None:
     """It has been tried, and nothing has changed since."""
     failed = failed_before(seen)
-    return serving_now(seen, failed.conditions) if failed is not None and seen.stable is not None else None
+    return serving_now(seen, failed.conditions) if failed is not None and seen.stable_template is not None else None
 
 
 def _on_the_way(seen: Observation) -> Plan:
@@ -75,8 +75,11 @@ def _on_the_way(seen: Observation) -> Plan:
     case = case_of(seen)
     if seen.stable is None or seen.stable_template is None:
         return first(case)
-    if case.rolls:
+    if case.rolls and (seen.spanning or not case.others):
         return pod_by_pod(case)
+    if case.rolls:
+        # Requests may still be passed on to it by the share that it had.
+        return serving_now(seen, in_progress("RollingOut", "a former candidate goes first"))
     if seen.spanning:
         # The way was changed in the middle of another one, which is taken back first.
         return serving_now(seen, in_progress("RollingOut", "the Pods of the stable version come back first"))

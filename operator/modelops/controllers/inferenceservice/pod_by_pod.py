@@ -1,12 +1,12 @@
 """A new revision replaces the stable one Pod by Pod, behind one Service. Pure."""
 
 from modelops.controllers.inferenceservice.case import Case
-from modelops.controllers.inferenceservice.course import End, Scene, course
+from modelops.controllers.inferenceservice.course import Course, End, Scene, course
 from modelops.controllers.inferenceservice.ending import ended, promoted
 from modelops.controllers.inferenceservice.fleet import Fleet, Revision, bodies, checks_gone, unneeded
 from modelops.controllers.inferenceservice.members import Member
 from modelops.controllers.inferenceservice.problem import hopeless
-from modelops.controllers.inferenceservice.requests import requests_of
+from modelops.controllers.inferenceservice.requests import nothing_to_do, requests_of
 from modelops.controllers.inferenceservice.rolling import other_replicas, target_replicas
 from modelops.controllers.inferenceservice.shares import share_of
 from modelops.controllers.inferenceservice.standing import full_size, going_on, shown
@@ -41,8 +41,13 @@ def pod_by_pod(case: Case) -> Plan:
     if move.verdict is not None and move.end is not None:
         return ended(case, move.verdict)
     old: list[Member] = [one for one in seen.members if one.revision != candidate.revision]
-    kept = other_replicas(case.member, old, full)
-    wanted = Revision(case.template, target_replicas(case.member, full))
+    # Before the Service leads to the new Pods as well, they relieve none of the old ones.
+    kept = other_replicas(case.member if seen.spanning else None, old, full)
+    replicas = target_replicas(case.member, full)
+    if move.verdict is not None and case.member is not None:
+        # It has failed, and stays where it is until a person says more.
+        kept, replicas = {one.name: one.replicas for one in old}, case.member.replicas
+    wanted = Revision(case.template, replicas)
     fleet = Fleet([wanted, *(Revision(_template(case, one), kept[one.name]) for one in old)], None, candidate.revision)
     shown_candidate = move.candidate.model_copy(
         update={
@@ -54,7 +59,8 @@ def pod_by_pod(case: Case) -> Plan:
         apply=bodies(seen, fleet),
         delete=(*unneeded(seen, fleet), *checks_gone(seen, None, 0)),
         status=shown(seen, shown_candidate),
-        conditions=_told(case, full),
+        conditions=_told(case, full, move),
+        events=nothing_to_do(move.ignored, "Pod by Pod there is no step from which"),
         again_in=move.again_in,
     )
 
@@ -65,8 +71,10 @@ def _template(case: Case, member: Member) -> dict:
     return stable if stable is not None and member.revision == case.seen.stable else member.template
 
 
-def _told(case: Case, full: int) -> tuple[Wanted, ...]:
+def _told(case: Case, full: int, move: Course) -> tuple[Wanted, ...]:
     pods = f"{case.ready} of {full} Pods of ModelVersion {case.candidate.version} are ready"
+    if move.verdict is not None:
+        return stalled(move.verdict.reason, f"{move.verdict.message}; {pods}; it waits for {move.waits_for}")
     problem = case.problem
     if problem is None:
         return in_progress("RollingOut", pods)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from modelops.api.annotations import ABORT, PAUSE, PROMOTE, PROMOTE_FULL, RETRY
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.inferenceservice_status import HandledRequests
+from modelops.machinery.plan import Event
 
 _LIMIT = 1024
 
@@ -29,6 +30,11 @@ class Requests:
         """The words of what is asked once."""
         found = {"promote": self.promote, "promote-full": self.promote_full, "abort": self.abort is not None}
         return tuple(word for word, asked in found.items() if asked)
+
+
+def nothing_to_do(words: tuple[str, ...], because: str) -> tuple[Event, ...]:
+    """What is told of requests that nothing could be done for: who asked would wait for ever."""
+    return (Event("NothingToDo", f"{because} to {' and to '.join(words)}"),) if words else ()
 
 
 def requests_of(service: InferenceService) -> Requests:

@@ -14,7 +14,7 @@ from modelops.lineage.digests import sha256_of, short
 
 FILE = "routes.json"
 TOLD = f"{GROUP}/routes"
-"""Annotation of a Pod: the routes that it was last told of, and when."""
+"""Annotation of a Pod: the routes that it was last told of, since when, and when last."""
 MIRRORED = "x-modelops-mirrored"
 """A request header that only copies have: their answers go nowhere."""
 _NAME = "model"

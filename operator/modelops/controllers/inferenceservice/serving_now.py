@@ -15,7 +15,7 @@ from modelops.controllers.inferenceservice.fleet import (
 from modelops.controllers.inferenceservice.members import Member
 from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.problem import worst
-from modelops.controllers.inferenceservice.requests import requests_of
+from modelops.controllers.inferenceservice.requests import nothing_to_do, requests_of
 from modelops.controllers.inferenceservice.rolling import other_replicas, target_replicas
 from modelops.controllers.inferenceservice.standing import full_size, shown
 from modelops.controllers.inferenceservice.template import REVISION, serving_of
@@ -40,7 +40,7 @@ def serving_now(
         delete=(*unneeded(seen, fleet), *leaving, *checks_gone(seen, None, 0)),
         status=shown(seen, failed=failed),
         conditions=told or _how_it_serves(seen),
-        events=(*events, *_withdrawn(seen, failed), *_nothing_to_do(seen, failed)),
+        events=(*events, *_withdrawn(seen, failed), *_in_vain(seen, failed)),
         again_in=again_in,
     )
 
@@ -54,10 +54,11 @@ def _short(seen: Observation) -> bool:
 def _whole(seen: Observation) -> tuple[Fleet, tuple[Delete, ...], timedelta | None]:
     """Others go as soon as no proxy passes requests on to them."""
     wanted, others = seen.service.spec.replicas, _others(seen)
-    revision = Revision(_template(seen), full_size(seen), None, wanted.max, wanted.min)
-    stable, follows = serving_of(revision.template).revision, traffic_follows(seen, None)
-    fleet = Fleet([revision], stable, stable if follows or not others else led_to(seen))
-    leaving = gone(seen, others, fleet.revisions) if follows else ()
+    full = full_size(seen)
+    # While requests come back no autoscaler takes away what was without work until now.
+    revision = Revision(_template(seen), full, None, wanted.max, full if others else wanted.min)
+    fleet = Fleet([revision], serving_of(revision.template).revision, _candidate_led_to(seen))
+    leaving = gone(seen, others, fleet.revisions) if traffic_follows(seen, None) else ()
     return fleet, leaving, _LOOK_AGAIN if others else None
 
 
@@ -69,7 +70,11 @@ def _grown_back(seen: Observation) -> tuple[Fleet, tuple[Delete, ...], timedelta
         Revision(template, target_replicas(stable, full)),
         *(Revision(one.template, kept[one.name]) for one in others),
     ]
-    return Fleet(revisions, None, serving_of(template).revision), (), None
+    return Fleet(revisions, None, _candidate_led_to(seen)), (), None
+
+
+def _candidate_led_to(seen: Observation) -> str:
+    return seen.stable if seen.stable is not None and traffic_follows(seen, None) else led_to(seen)
 
 
 def _template(seen: Observation) -> Body:
@@ -113,9 +118,6 @@ def _withdrawn(seen: Observation, failed: FailedVersion | None) -> tuple[Event, 
     return (Event("Withdrawn", f"ModelVersion {before.version} is not wanted any more, or may not serve"),)
 
 
-def _nothing_to_do(seen: Observation, failed: FailedVersion | None) -> tuple[Event, ...]:
-    """A request that nothing could be done for is told of, once."""
-    asked = requests_of(seen.service).asked
-    if failed is not None or not asked:
-        return ()
-    return (Event("NothingToDo", f"there is no candidate to {' and to '.join(asked)}"),)
+def _in_vain(seen: Observation, failed: FailedVersion | None) -> tuple[Event, ...]:
+    asked = requests_of(seen.service).asked if failed is None else ()
+    return nothing_to_do(asked, "there is no candidate")

@@ -56,7 +56,7 @@ def told(
 ) -> tuple[Body, ...]:
     """The Pods to annotate: all of them when their routes change now, else those that are slow to take them."""
     return tuple(
-        _annotated(pod, f"{name} {timestamp(now)}", namespace)
+        _annotated(pod, _words(pod, name, now), namespace)
         for pod in pods
         if pod.counts and pod.state.address and _shall_be_told(pod, looks, name, now, changed)
     )
@@ -65,7 +65,7 @@ def told(
 def _shall_be_told(
     pod: ServerPod, looks: Mapping[str, PodLook | None], name: str, now: datetime, changed: bool
 ) -> bool:
-    known, at = _told_of(pod)
+    known, _, at = _told_of(pod)
     if changed:
         return known != name
     if pod.state.name not in looks:
@@ -79,16 +79,24 @@ def _shall_be_told(
 def _goes_by(pod: ServerPod, look: PodLook | None, name: str, now: datetime) -> bool:
     if look is not None:
         return look.routes == name
-    known, at = _told_of(pod)
-    return known == name and at is not None and now - at >= _SYNCED_BY_ITSELF
+    known, since, _ = _told_of(pod)
+    return known == name and since is not None and now - since >= _SYNCED_BY_ITSELF
 
 
-def _told_of(pod: ServerPod) -> tuple[str, datetime | None]:
-    name, _, at = pod.told.partition(" ")
+def _words(pod: ServerPod, name: str, now: datetime) -> str:
+    """The routes, since when the Pod has been told of them, and when it was told last."""
+    known, since, _ = _told_of(pod)
+    first = since if known == name and since is not None else now
+    return f"{name} {timestamp(first)} {timestamp(now)}"
+
+
+def _told_of(pod: ServerPod) -> tuple[str, datetime | None, datetime | None]:
+    name, *times = pod.told.split(" ")
     try:
-        return name, moment(at)
+        since, last = (moment(one) for one in times)
     except ValueError:
-        return name, None
+        return name, None, None
+    return name, since, last
 
 
 def _annotated(pod: ServerPod, told: str, namespace: str) -> Body:

@@ -1,0 +1,169 @@
+"""What keeps a candidate's Pods from answering: what is said of it, and when it is given up."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from modelops.controllers.inferenceservice.problem import hopeless, worst
+from modelops.machinery.conditions import find
+from support.serving_objects import ended, inference_service, pod, pod_body, revision_of, version, waits
+from support.serving_world import Cluster
+
+SERVICE = inference_service(pinned="mortgage-1")
+V1, V2 = version("mortgage-1"), version("mortgage-2", letter="b")
+R2 = revision_of(SERVICE, V2)
+MISMATCH = '{"failure": {"reason": "DigestMismatch", "message": "what is there has another digest"}}'
+UNREACHABLE = MISMATCH.replace("DigestMismatch", "StoreUnreachable")
+
+
+def crashed(times: int, *end: Any, **more: Any) -> dict[str, Any]:
+    """A container that has been started again so many times."""
+    return {**ended(*end, **more), "restartCount": times}
+
+
+@dataclass(frozen=True)
+class Case:
+    """How the only Pod of a candidate is, and what is said. `given_up`: it is rolled back at once."""
+
+    name: str
+    pod: dict[str, Any]
+    reason: str
+    message: str
+    stalled: bool = False
+    given_up: bool = False
+
+
+CASES = [
+    Case(
+        "a container that crashes says what it said last",
+        {"containers": [crashed(1, "model", 1, "no module named x")]},
+        "CrashLoopBackOff",
+        "container model ended with exit code 1: no module named x",
+    ),
+    Case(
+        "one that was just started again has not got better",
+        {"containers": [crashed(1, "model", 1, "boom", waits=False)]},
+        "CrashLoopBackOff",
+        "container model ended with exit code 1: boom",
+    ),
+    Case(
+        "one that crashes again and again is given up",
+        {"containers": [crashed(3, "model", 1, "no module named x")]},
+        "CrashLoopBackOff",
+        "no module named x",
+        given_up=True,
+    ),
+    Case(
+        "a model server shall not end, not even well",
+        {"containers": [crashed(3, "model", 0, "bye", reason="Completed")]},
+        "CrashLoopBackOff",
+        "ended with exit code 0: bye",
+        given_up=True,
+    ),
+    Case(
+        "a model that is too big for its memory is told apart",
+        {"containers": [crashed(1, "model", 137, "", "OOMKilled")]},
+        "OOMKilled",
+        "ended with exit code 137 (OOMKilled)",
+    ),
+    Case(
+        "bytes of another digest never serve, and waiting does not help",
+        {"init": [crashed(0, "fetch-model", 42, MISMATCH)]},
+        "DigestMismatch",
+        "what is there has another digest",
+        given_up=True,
+    ),
+    Case(
+        "a store that is down is waited for",
+        {"init": [crashed(1, "fetch-model", 1, UNREACHABLE)]},
+        "StoreUnreachable",
+        "what is there has another digest",
+    ),
+    Case(
+        "an image that cannot be had needs a person",
+        {"containers": [waits("model", "ErrImagePull", "not found")]},
+        "ImagePullFailed",
+        "container model: not found",
+        stalled=True,
+    ),
+    Case(
+        "a container that cannot be started does, too",
+        {"containers": [waits("model", "CreateContainerConfigError", 'secret "hub" not found')]},
+        "CreateContainerConfigError",
+        'secret "hub" not found',
+        stalled=True,
+    ),
+    Case(
+        "a Pod that no node takes says so in the scheduler's words",
+        {"unschedulable": "0/1 nodes are available"},
+        "Unschedulable",
+        "0/1 nodes are available",
+    ),
+]
+
+
+@pytest.mark.parametrize("rollout", [None, {"steps": [{"weight": 50}]}], ids=["Pod by Pod", "in steps"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_is_said(case: Case, rollout: Any) -> None:
+    """In the conditions, and while it is a candidate in its status; and the old version goes on whatever it is."""
+    cluster = Cluster(inference_service(pinned="mortgage-1", rollout=rollout), [V1])
+    cluster.settle(4)
+    cluster.want_version(V2)
+    cluster.look()
+    deployment = cluster.object("Deployment", f"mortgage-{R2}")
+    assert deployment is not None
+    cluster.pods["c"] = pod_body(deployment["spec"]["template"], "c", ready=False, **case.pod)
+    cluster.look()
+    status = cluster.service.status
+    ready = find(status.conditions, "Ready")
+    assert ready is not None
+    assert case.message in ready.message
+    assert (find(status.conditions, "Stalled") is not None) == (case.stalled or case.given_up)
+    if case.given_up:
+        assert "mortgage-2 was rolled back" in ready.message
+        assert "modelops.dev/retry" in ready.message
+        assert (status.candidate, status.failed[0].reason) == (None, case.reason)
+    else:
+        assert status.candidate is not None
+        assert case.message in (status.candidate.problem or "")
+        assert status.failed == []
+    if case.stalled or case.given_up or rollout is None:
+        assert ready.reason == case.reason
+    if case.stalled or case.given_up:
+        assert "mortgage-1 goes on serving" in ready.message
+    assert status.stable is not None
+    assert (status.stable.version, status.stable.ready) == ("mortgage-1", 2)
+
+
+CRASHES = {"ready": False, "containers": [crashed(9, "model", 1, "boom")]}
+
+
+@pytest.mark.parametrize(
+    ("pods", "given_up"),
+    [
+        ([pod(SERVICE, V2, "a", **{**CRASHES, "ready": True})], False),
+        ([pod(SERVICE, V2, "a", **CRASHES, ending=True)], False),
+        ([pod(SERVICE, V2, "a", **CRASHES, phase="Failed")], False),
+        ([pod(SERVICE, V2, "a"), pod(SERVICE, V2, "b", **CRASHES)], True),
+        ([], False),
+    ],
+    ids=["it answers again", "it goes", "it was evicted", "one of two", "none"],
+)
+def test_who_is_given_up(pods: list[Any], given_up: bool) -> None:
+    """Only by a Pod that counts and does not answer."""
+    assert (hopeless(pods) is not None) == given_up
+
+
+def test_what_a_person_must_change_is_said_first() -> None:
+    """Of many Pods the newest that has something to say, unless one waits for a person."""
+    quiet = pod(SERVICE, V2, "z", ready=False)
+    crashes = pod(SERVICE, V2, "y", ready=False, containers=[crashed(1, "model", 1, "boom")])
+    stuck = pod(SERVICE, V2, "a", ready=False, containers=[waits("model", "ErrImagePull", "not found")])
+    for pods, expected in (
+        ([quiet], None),
+        ([quiet, crashes], "CrashLoopBackOff"),
+        ([quiet, crashes, stuck], "ImagePullFailed"),
+    ):
+        found = worst(pods)
+        assert (found.reason if found is not None else None) == expected
