@@ -122,7 +122,7 @@ def test_other_hyperparameters_give_another_model(trained, tmp_path):
 @pytest.mark.parametrize(
     ("hyperparameters", "empty", "reason"),
     [
-        ({"depth": "4"}, False, "ValueError: unknown hyperparameters: depth; known are c and threshold"),
+        ({"depth": "4"}, False, "ValueError: unknown hyperparameters: depth; known are c, threshold, trees, positive"),
         ({}, True, "FileNotFoundError: there is no CSV file in "),
     ],
 )
