@@ -1,4 +1,4 @@
-"""Ask a candidate for applications whose outcome is known, and judge it by its answers. A check of a rollout's analysis.
+"""Ask a candidate for applications whose outcome is known, and judge it by its answers: a check of a rollout.
 
 Exit code 0: enough of them are right. 1: too few are. 2: it could not be judged.
 

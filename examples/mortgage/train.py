@@ -117,8 +117,8 @@ def main() -> None:
     learn, test = train_test_split(rows.index, test_size=HELD_OUT, random_state=SEED, stratify=rows[LABEL])
     OUTPUT.mkdir(parents=True, exist_ok=True)
 
-    # How the held-out score changes with the amount of data: a curve, one step a line. Of forests, which take long, only
-    # its end.
+    # How the held-out score changes with the amount of data: a curve, one step a line. Of a forest, which takes long,
+    # only the end.
     with (OUTPUT / "metrics.jsonl").open("w") as steps:
         for step, share in enumerate((1.0,) if given.trees else (0.25, 0.5, 0.75, 1.0), start=1):
             some = learn[: int(len(learn) * share)]
