@@ -62,7 +62,7 @@ class Rollouts:
         for number, one in enumerate(body["spec"]["rollout"]["steps"], start=1):
             with self._stage(f"  step {number}: {one['weight']} percent") as (kubectl, counted):
                 self._wait(kubectl, partial(_beyond, version=version, step=number), version, counted)
-        with self._stage("  promotion: all requests") as (kubectl, counted):
+        with self._stage("  promotion: all requests", judged=False) as (kubectl, counted):
             self._wait(kubectl, lambda body: is_ready(body) and _serves(body, version), version, counted)
 
     def bad(self, manifest: Path) -> Body:
@@ -110,9 +110,9 @@ class Rollouts:
         return body
 
     @contextlib.contextmanager
-    def _stage(self, name: str) -> "Iterator[tuple[Kubectl, _Counted]]":
+    def _stage(self, name: str, *, judged: bool = True) -> "Iterator[tuple[Kubectl, _Counted]]":
         with self._steps.step(name) as step:
-            yield self._kubectl(step), _Counted(step, self._load)
+            yield self._kubectl(step), _Counted(step, self._load, judged=judged)
 
     def _wait(self, kubectl: Kubectl, done: Callable[[Body], bool], version: str, counted: "_Counted") -> Body:
         """Wait, and show meanwhile how requests and judgements go."""
@@ -132,11 +132,11 @@ class Rollouts:
 
 
 class _Counted:
-    """What a step shows: the requests since it began, and the last judgement."""
+    """What a step shows: the requests since it began, and the last judgement where one matters."""
 
-    def __init__(self, step: Step, load: Load) -> None:
-        self.name = step.name
+    def __init__(self, step: Step, load: Load, *, judged: bool) -> None:
         self.note = step.note
+        self._judged = judged
         self._load = load
         self._began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._before = Counter(load.answers)
@@ -151,7 +151,7 @@ class _Counted:
         """Note how it stands."""
         candidate = body["status"].get("candidate", {})
         analysis = candidate.get("analysis") if candidate.get("version") == version else None
-        if analysis is not None and analysis["at"] > self._began:
+        if self._judged and analysis is not None and analysis["at"] > self._began:
             said = [one["message"] for one in analysis["checks"] if one["outcome"] == analysis["outcome"]]
             self._verdict = f"; {analysis['outcome']}: {'; '.join(said)}"
         self.note(self.words(version) + self._verdict)
