@@ -1,4 +1,4 @@
-"""The README's story of rollouts, under live traffic: a good version reaches everybody, a slow and a wrong one go back."""
+"""The story of rollouts under live traffic: a good version reaches everybody, a slow and a wrong one go back."""
 
 import time
 from collections.abc import Callable
