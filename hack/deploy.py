@@ -45,6 +45,8 @@ def install(kubectl: Kubectl, step: Step, images: dict[str, Built], values_file:
         # A replica that was killed is replaced within seconds: for demo and tests, not for a busy API server.
         "election": {"leaseSeconds": 5, "renewSeconds": 4, "retrySeconds": 1},
         "store": {"url": STORE, "endpoint": ENDPOINT, "region": "us-east-1", "secretName": "s3"},
+        # No preset serves gRPC unless it is told to: here one does, for the tests.
+        "runtimes": {"onnx": {"grpcPort": 8082}},
         "images": {
             name: {"registry": "", "repository": image.repository, "tag": image.tag}
             for name, image in images.items()

@@ -4,7 +4,6 @@
 """
 
 import os
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -38,8 +37,14 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[RealCluster]:
 
 
 @pytest.fixture
-def space(cluster: RealCluster, request: pytest.FixtureRequest) -> Iterator[Space]:
+def space(cluster: RealCluster) -> Iterator[Space]:
     """A namespace and a bucket of the test's own."""
-    name = f"t-{uuid.uuid4().hex[:8]}"
-    yield real_cluster.make_space(cluster, name)
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    with real_cluster.space_of_its_own(cluster) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def shared_space(cluster: RealCluster) -> Iterator[Space]:
+    """A namespace and a bucket that the tests of a module share, because what they look at takes time to start."""
+    with real_cluster.space_of_its_own(cluster) as shared:
+        yield shared

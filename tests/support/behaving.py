@@ -1,4 +1,4 @@
-"""Versions of a model that behave as a test wants them to: quick, slow, failing or wrong, in a container of a few lines."""
+"""Versions of a model that behave as a test wants: quick, slow, failing or wrong, in a container of a few lines."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from modelops.lineage.digests import ArtifactFile, artifact_digest
-from support.real_cluster import Body, Space
+from support.real_cluster import Body, Space, has
 
 MODEL = "behaving"
 PATH = f"/v2/models/{MODEL}/infer"
@@ -24,6 +24,12 @@ def version(space: Space, name: str, **behaviour: Any) -> Body:
     artifact = {"uri": f"s3://{space.bucket}/{key}", "digest": digest, "format": "custom", "bytes": len(content)}
     imported = {"imported": {"source": "a test"}}
     return space.object("ModelVersion", name, {"model": MODEL, "artifact": artifact, "origin": imported})
+
+
+def forged(version_: Body) -> Body:
+    """The same ModelVersion with a digest that its bytes have not."""
+    artifact = {**version_["spec"]["artifact"], "digest": "sha256:" + "0" * 64}
+    return {**version_, "spec": {**version_["spec"], "artifact": artifact}}
 
 
 def service(space: Space, version_: str, name: str = "isvc", replicas: int = 1, **spec: Any) -> Body:
@@ -52,6 +58,23 @@ def serves(version_: str) -> Any:
         )
 
     return check
+
+
+def failed(version_: str, reason: str) -> Any:
+    """Whether it was rolled back from a version for a reason, and nothing of it is under way."""
+
+    def check(body: Body) -> bool:
+        status = body.get("status", {})
+        entries = [(one["version"], one["reason"]) for one in status.get("failed", [])[:1]]
+        return entries == [(version_, reason)] and "candidate" not in status and has("RolledBack")(body)
+
+    return check
+
+
+def ask(space: Space, name: str = "isvc", **annotations: str) -> None:
+    """Ask for something by annotation, such as promote="1"."""
+    given = [f"modelops.dev/{key.replace('_', '-')}={value}" for key, value in annotations.items()]
+    space.cluster.kubectl("annotate", "inferenceservice", name, "-n", space.name, "--overwrite", *given)
 
 
 def in_step(step: int) -> Any:

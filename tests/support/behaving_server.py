@@ -6,7 +6,8 @@ value       what it predicts
 crash       it ends before it listens
 neverReady  it never says that it is ready
 
-`/long?seconds=10` takes that long, `/stream?seconds=3` sends an event every 0.2 s. Run with `python3 -c`.
+`/long?seconds=10` takes that long, `/stream?seconds=3` sends an event every 0.2 s, `/api/v1/query` answers the value
+as Prometheus would. Run with `python3 -c`.
 """
 
 import json
@@ -37,6 +38,10 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
         url = urlsplit(self.path)
         seconds = float(parse_qs(url.query).get("seconds", ["0"])[0])
+        if url.path == "/api/v1/query":
+            data = {"resultType": "scalar", "result": [0, str(BEHAVIOUR.get("value", 1.0))]}
+            self.answer(200, {"status": "success", "data": data})
+            return
         if url.path == "/stream":
             self.stream(seconds)
             return

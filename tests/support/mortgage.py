@@ -58,8 +58,7 @@ def versions(space: Space) -> list[str]:
 
 def address(space: Space) -> str:
     """Where the InferenceService answers."""
-    service = space.get("service", "approvals")
-    return str(service["spec"]["clusterIP"])
+    return space.address("approvals")
 
 
 def resource_versions(space: Space) -> dict[str, str]:

@@ -1,8 +1,11 @@
 """The real cluster that integration and e2e tests run on: objects by kubectl, S3 by its Service."""
 
+import contextlib
+import hashlib
 import json
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,8 +16,10 @@ from hack.cluster.images import Built
 from hack.deploy import ACCESS_KEY, ENDPOINT, NAMESPACE, SECRET_KEY, wait_for_leader
 from hack.kubectl import Kubectl
 from hack.steps import Problem, Step
+from modelops.lineage.digests import ArtifactFile, artifact_digest
 
 Body = dict[str, Any]
+_BY_A_TEST: Body = {"imported": {"source": "a test"}}
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,26 @@ class Space:
             own["datasets"] = [{"name": "train", "ref": {"name": dataset}}]
         return self.object("TrainingRun", name, own)
 
+    def imported(self, name: str, files: dict[str, bytes], format_: str) -> Body:
+        """Upload an artifact's files into the bucket. A ModelVersion of it, of a model of the same name."""
+        prefix = f"models/{name}/"
+        for path, content in files.items():
+            self.upload(prefix + path, content)
+        digest = artifact_digest(
+            ArtifactFile(path, len(content), hashlib.sha256(content).hexdigest()) for path, content in files.items()
+        )
+        artifact = {
+            "uri": f"s3://{self.bucket}/{prefix}",
+            "digest": digest,
+            "format": format_,
+            "bytes": sum(map(len, files.values())),
+        }
+        return self.object("ModelVersion", name, {"model": name, "artifact": artifact, "origin": _BY_A_TEST})
+
+    def address(self, service: str) -> str:
+        """Where an InferenceService answers, as this machine reaches it."""
+        return str(self.get("service", service)["spec"]["clusterIP"])
+
     def object(self, kind: str, name: str, spec: Body) -> Body:
         """An object of ours."""
         metadata = {"name": name, "namespace": self.name}
@@ -146,6 +171,14 @@ def condition(body: Body, type_: str) -> Body | None:
     """A condition of an object."""
     found: list[Body] = body.get("status", {}).get("conditions", [])
     return next((one for one in found if one["type"] == type_), None)
+
+
+@contextlib.contextmanager
+def space_of_its_own(cluster: RealCluster) -> Iterator[Space]:
+    """A space with a name that nobody has, until the end of the block."""
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    yield make_space(cluster, name)
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def make_space(cluster: RealCluster, name: str, *, versioned: bool = True) -> Space:

@@ -29,7 +29,7 @@ class Traffic:
         self.answers: Counter[str] = Counter()
         """Model version that answered → how many times."""
         self.last_answer: dict[str, float] = {}
-        """Model version → when it answered last, by the monotonic clock."""
+        """Model version → when it answered last, in seconds since 1970."""
         self.failures: list[str] = []
         self._address = address
         self._path = path
@@ -102,7 +102,7 @@ class Traffic:
         with self._lock:
             if answer.status in self._may_fail or (answer.status == 200 and self._expected in content):
                 self.answers[version] += 1
-                self.last_answer[version] = time.monotonic()
+                self.last_answer[version] = time.time()
             else:
                 self.failures.append(f"{answer.status} of {version}: {content[:200]!r}")
 

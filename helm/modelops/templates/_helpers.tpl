@@ -67,7 +67,7 @@ runtimes:
     args: {{ default list $runtime.args | toJson }}
     {{- else }}
     image: {{ include "modelops.image" (list $ "server") | quote }}
-    args: {{ default (include "modelops.serverArgs" $ | fromJsonArray) $runtime.args | toJson }}
+    args: {{ default (include "modelops.serverArgs" $runtime | fromJsonArray) $runtime.args | toJson }}
     {{- end }}
     {{- range $field := list "command" "env" "formats" "httpPort" "grpcPort" "readinessPath" "resources" }}
     {{- with index $runtime $field }}
@@ -94,7 +94,8 @@ httpPort: {{ .Values.httpPort | int }}
 logLevel: {{ .Values.logLevel }}
 {{- end -}}
 
-{{/* The server image's entrypoint is `python -m modelops.server`. */}}
+{{/* The server image's entrypoint is `python -m modelops.server`. It serves gRPC only where it is told to. */}}
 {{- define "modelops.serverArgs" -}}
-["--model-dir", "{model_dir}", "--model-name", "{model_name}", "--model-version", "{model_version}", "--format", "{format}", "--http-port", "{http_port}"]
+["--model-dir", "{model_dir}", "--model-name", "{model_name}", "--model-version", "{model_version}", "--format", "{format}", "--http-port", "{http_port}"
+{{- if .grpcPort }}, "--grpc-port", "{grpc_port}"{{ end }}]
 {{- end -}}

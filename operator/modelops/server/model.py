@@ -43,11 +43,16 @@ class ServedModel(InferenceModel):
         except Refused as problem:
             why = " ".join(str(problem).split())[:500]
             raise InvalidInput(f"the model does not take these values: {why}") from None
+        outputs = [output_of(name, value) for name, value in answers.items() if not wanted or name in wanted]
+        if request.from_grpc:
+            # As the SDK does it, which otherwise first asks an array whether it is true, where bytes were sent.
+            for one in outputs:
+                one.set_data_from_numpy(one.data, binary_data=True)
         return InferResponse(
             response_id=request.id,
             model_name=self.name,
             model_version=self.version,
-            infer_outputs=[output_of(name, value) for name, value in answers.items() if not wanted or name in wanted],
+            infer_outputs=outputs,
             use_binary_outputs=bool(request.use_binary_outputs),
             requested_outputs=request.request_outputs or None,
         )

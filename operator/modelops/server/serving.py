@@ -45,7 +45,7 @@ async def _serve(plane: DataPlane, model: ServedModel, host: str, http_port: int
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    remote = await rpc.start(plane, host, grpc_port) if grpc_port is not None else None
+    remote = await rpc.start(plane, model, host, grpc_port) if grpc_port is not None else None
     try:
         await uvicorn.Server(configuration).serve()
     finally:

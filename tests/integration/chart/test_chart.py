@@ -148,6 +148,14 @@ def test_the_presets_run_the_server_image_until_they_name_their_own(render: Rend
     assert "triton" not in yaml.safe_load(settings_of(render(runtimes={"triton": None})))["runtimes"]
 
 
+def test_a_preset_with_a_port_for_grpc_serves_it(render: Render) -> None:
+    """A port that only the Service and the proxy know of leads nowhere."""
+    runtimes = yaml.safe_load(settings_of(render("runtimes.onnx.grpcPort=8082")))["runtimes"]
+    assert runtimes["onnx"]["grpcPort"] == 8082
+    assert runtimes["onnx"]["args"][-2:] == ["--grpc-port", "{grpc_port}"]
+    assert "--grpc-port" not in runtimes["sklearn"]["args"]
+
+
 def test_a_digest_wins_over_a_tag(render: Render) -> None:
     """Who pins an image by digest runs that image and no other."""
     digest = "sha256:" + "b" * 64

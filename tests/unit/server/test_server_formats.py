@@ -1,5 +1,7 @@
 """Each format: what the metadata says of a model, and that answers are the library's own."""
 
+import pickle
+
 import joblib
 import lightgbm
 import numpy as np
@@ -84,6 +86,43 @@ def test_a_pickle_of_something_else(tmp_path):
     joblib.dump({"a": 1}, tmp_path / "model.joblib")
     with pytest.raises(Unusable, match=r"model\.joblib holds a dict, which has no predict"):
         load("sklearn", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "EOFError"),
+        (b"this is no pickle\n", "IndexError: pop from empty list"),
+        (b"<html>not found</html>", "KeyError: 60"),
+        (pickle.dumps(list(range(1000)))[:-100], "error: unpack requires a buffer of 2 bytes"),
+    ],
+)
+def test_a_file_that_is_no_pickle(tmp_path, content, why):
+    """What the unpickler says of it is no sentence that a person can act on."""
+    (tmp_path / "model.joblib").write_bytes(content)
+    with pytest.raises(Unusable) as raised:
+        load("sklearn", tmp_path)
+    assert str(raised.value).endswith(f": model.joblib is no pickle, or not the whole of one ({why})")
+
+
+@pytest.mark.parametrize("file", ["model.json", "model.ubj"])
+def test_xgboost_says_what_is_wrong_without_addresses(tmp_path, file):
+    """Its words get into a status: with the time and a native stack in them that would change with every restart."""
+    (tmp_path / file).write_text("{}")
+    with pytest.raises(Unusable) as raised:
+        load("xgboost", tmp_path)
+    assert "XGBoostError: " in str(raised.value)
+    assert "Stack trace" not in str(raised.value)
+    assert "[" not in str(raised.value)
+
+
+def test_xgboost_refuses_values_without_its_stack(tmp_path):
+    xgboost.XGBClassifier(n_estimators=2).fit(ROWS, LABELS).save_model(tmp_path / "model.json")
+    with pytest.raises(InvalidInput) as raised:
+        ask(tmp_path, "xgboost", tensor(np.full((1, 4), 1e39)))
+    said = str(raised.value)
+    assert said.startswith("the model does not take these values: Check failed: valid: Input data contains `inf`")
+    assert "Stack trace" not in said
 
 
 @pytest.mark.parametrize("file", ["model.json", "model.ubj"])

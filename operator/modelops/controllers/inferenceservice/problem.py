@@ -8,7 +8,8 @@ from modelops.controllers.inferenceservice.members import ServerPod
 from modelops.controllers.inferenceservice.serving import FETCH, MODEL, PROXY
 from modelops.controllers.pods import Container, PodState
 
-_ENOUGH_ENDS = 3
+_ENOUGH_RESTARTS = 2
+"""With the first start three attempts, half a minute apart by then."""
 _TAIL = 1000
 """Of a container's last words the end says most."""
 
@@ -93,7 +94,7 @@ def _has_failed(container: Container) -> bool:
 
 
 def _ends_again_and_again(pod: PodState) -> bool:
-    return any(one.restarts >= _ENOUGH_ENDS and _has_failed(one) for one in pod.containers.values())
+    return any(one.restarts >= _ENOUGH_RESTARTS and _has_failed(one) for one in pod.containers.values())
 
 
 def _last_end(container: Container) -> str:

@@ -1,5 +1,7 @@
 """scikit-learn: `model.joblib` or `model.pkl`, any object with `predict`. A pickle: see the package's warning."""
 
+import pickle
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,9 @@ from sklearn.pipeline import Pipeline  # type: ignore[import-untyped]
 from modelops.server.files import Unusable, find
 from modelops.server.predictor import PREDICT, PREDICT_PROBA, Refused, Signature, Tensor, takes
 from modelops.server.tensors import datatype_of
+
+_NO_PICKLE = (pickle.UnpicklingError, EOFError, IndexError, KeyError, struct.error)
+"""What bytes that are no pickle, or only its beginning, raise: `KeyError: 60` alone tells nobody anything."""
 
 
 class SklearnModel:
@@ -51,9 +56,13 @@ class SklearnModel:
 
 
 def load(model_dir: Path) -> SklearnModel:
-    """Load the model. Raises Unusable."""
+    """Load the model. Raises Unusable, UnpicklingError, and whatever else a pickle raises when it runs."""
     file = find(model_dir, "model.joblib", "model.pkl")
-    model = joblib.load(file)
+    try:
+        model = joblib.load(file)
+    except _NO_PICKLE as error:
+        what = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise pickle.UnpicklingError(f"{file.name} is no pickle, or not the whole of one ({what})") from error
     if not callable(getattr(model, "predict", None)):
         raise Unusable(f"{file} holds a {type(model).__name__}, which has no predict")
     return SklearnModel(model)

@@ -1,6 +1,7 @@
 """XGBoost: `model.json` or `model.ubj`, as `save_model` writes them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import xgboost
 
 from modelops.server.files import find
 from modelops.server.predictor import PREDICT, PREDICT_PROBA, Refused, Signature, Tensor, takes
+
+_AT = re.compile(r"^\[[\d:]+\] \S+:\d+: ")
+"""The time and the line of C++ with which XGBoost begins what it says."""
 
 
 class XgboostModel:
@@ -33,7 +37,9 @@ class XgboostModel:
         try:
             data = xgboost.DMatrix(table, enable_categorical=bool(self._categorical))
             values = self._booster.predict(data)
-        except (ValueError, TypeError, xgboost.core.XGBoostError) as error:
+        except xgboost.core.XGBoostError as error:
+            raise Refused(_said(error)) from error
+        except (ValueError, TypeError) as error:
             raise Refused(str(error)) from error
         match self._objective:
             case "binary:logistic":
@@ -57,5 +63,16 @@ class XgboostModel:
 
 
 def load(model_dir: Path) -> XgboostModel:
-    """Load the model. Raises Unusable."""
-    return XgboostModel(xgboost.Booster(model_file=find(model_dir, "model.json", "model.ubj")))
+    """Load the model. Raises Unusable, and XGBoostError for a file that is no model."""
+    file = find(model_dir, "model.json", "model.ubj")
+    try:
+        booster = xgboost.Booster(model_file=file)
+    except xgboost.core.XGBoostError as error:
+        raise xgboost.core.XGBoostError(_said(error)) from error
+    return XgboostModel(booster)
+
+
+def _said(error: xgboost.core.XGBoostError) -> str:
+    """In one line, without time and addresses: they differ each time, and a status would change with every restart."""
+    said, _, _ = str(error).partition("Stack trace:")
+    return _AT.sub("", " ".join(said.split()))

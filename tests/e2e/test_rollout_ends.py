@@ -1,0 +1,77 @@
+"""A version that is worse leaves by itself, quickly, with evidence, and is not tried again for nothing."""
+
+from support import behaving
+from support.real_cluster import Body, Space, moment
+from support.traffic import Traffic
+
+ANALYSIS = {
+    "interval": "1s",
+    "minRequests": 5,
+    "errorRate": {"max": 0.05},
+    "latency": [{"quantile": 0.5, "max": "500ms", "maxRatioToStable": 1000}],
+}
+ROLLOUT = {"steps": [{"weight": 40, "hold": "30s"}], "analysis": ANALYSIS, "deadline": "2m"}
+IMPATIENT = {**ROLLOUT, "deadline": "10s"}
+
+
+def test_versions_that_are_worse_are_rolled_back(space: Space) -> None:
+    """One that is slow, one that fails, one that crashes and one that never becomes ready: each is gone from the
+    requests within three seconds of the verdict, the numbers are in the status, and the stable version answers on."""
+    bad: dict[str, Body] = {
+        "slow": {"delayMs": 1000},
+        "failing": {"failEvery": 2},
+        "crashing": {"crash": True},
+        "silent": {"neverReady": True},
+    }
+    space.apply(behaving.version(space, "v1"), *(behaving.version(space, name, **how) for name, how in bad.items()))
+    space.apply(behaving.service(space, "v1", rollout=ROLLOUT))
+    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=120)
+    with Traffic(
+        behaving.address(space), behaving.PATH, behaving.REQUEST, clients=6, pause=0.03, may_fail=frozenset({500})
+    ) as traffic:
+        slow = _rolled_back_from(space, "slow", "AnalysisFailed")
+        assert "ms is above max 500 ms" in slow["message"]
+        assert slow["weight"] == 40
+        assert slow["analysis"]["candidate"]["requests"] >= 5
+        failing = _rolled_back_from(space, "failing", "AnalysisFailed")
+        assert "errorRate" in failing["message"]
+        assert failing["analysis"]["candidate"]["errors"] >= 2
+        for entry in (slow, failing):
+            assert traffic.last_answer[entry["version"]] - moment(entry["at"]).timestamp() < 3
+        crashing = _rolled_back_from(space, "crashing", "CrashLoopBackOff")
+        assert "this version never starts" in crashing["message"]
+        silent = _rolled_back_from(space, "silent", "DeadlineExceeded", IMPATIENT)
+        assert "0 of 1 Pods are ready" in silent["message"]
+        assert {"crashing", "silent"} & set(traffic.answers) == set()
+    assert traffic.failures == []
+    deployments = space.listed("deployments")
+    assert [one["metadata"]["labels"]["modelops.dev/modelversion"] for one in deployments] == ["v1"]
+
+
+def test_a_version_that_failed_is_tried_again_when_asked(space: Space) -> None:
+    """Applying the same again does nothing. The annotation retry, or another way of rolling it out, does."""
+    space.apply(behaving.version(space, "v1"), behaving.forged(behaving.version(space, "forged")))
+    space.apply(behaving.service(space, "v1", rollout=ROLLOUT))
+    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=120)
+    again = behaving.service(space, "forged", rollout=ROLLOUT)
+    space.apply(again)
+    first = space.wait("inferenceservice", "isvc", behaving.failed("forged", "DigestMismatch"), within=90)
+    space.apply({**again, "metadata": {**again["metadata"], "labels": {"looked-at": "again"}}})
+    quiet = space.get("inferenceservice", "isvc")
+    assert quiet["status"]["failed"] == first["status"]["failed"]
+    assert "candidate" not in quiet["status"]
+
+    behaving.ask(space, retry="once more")
+    space.wait("inferenceservice", "isvc", lambda body: "candidate" in body["status"], within=30)
+    second = space.wait("inferenceservice", "isvc", lambda body: len(body["status"].get("failed", [])) == 2, within=90)
+    assert second["status"]["handled"]["retry"] == "once more"
+    space.apply(behaving.service(space, "v1", rollout=ROLLOUT))
+    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=60)
+
+
+def _rolled_back_from(space: Space, version: str, reason: str, rollout: Body = ROLLOUT) -> Body:
+    space.apply(behaving.service(space, version, rollout=rollout))
+    body = space.wait("inferenceservice", "isvc", behaving.failed(version, reason), within=90)
+    assert body["status"]["stable"]["version"] == "v1"
+    entry: Body = body["status"]["failed"][0]
+    return entry

@@ -1,0 +1,74 @@
+"""Behind a Gateway an HTTPRoute has the weights. The API is the real one; the test takes the Gateway's part."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from hack import gateway_api
+from hack.steps import Steps
+from support import behaving
+from support.real_cluster import Body, RealCluster, Space, condition
+
+GATEWAY = {"parentRefs": [{"name": "edge", "namespace": "gateways"}], "hostnames": ["models.example"]}
+ROLLOUT = {"steps": [{"weight": 30, "hold": "2s"}]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _gateway_api(cluster: RealCluster) -> Iterator[None]:
+    gateway_api.install(cluster.place, Steps(cluster.place.logs))
+    yield
+    gateway_api.remove(cluster.place, Steps(cluster.place.logs))
+
+
+def test_an_http_route_has_the_weights(space: Space) -> None:
+    """A step takes effect only when the Gateway has taken the route; the weights are gone after the promotion, and the
+    route goes with `gateway`."""
+    space.apply(behaving.version(space, "v1"), behaving.version(space, "v2"))
+    space.apply(behaving.service(space, "v1", rollout=ROLLOUT, gateway=GATEWAY))
+    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=120)
+    assert _weights(space) == {"isvc": 100, "isvc-candidate": 0}
+    _take(space)
+
+    space.apply(behaving.service(space, "v2", rollout=ROLLOUT, gateway=GATEWAY))
+    space.wait("httproute", "isvc", lambda route: _of(route) == {"isvc": 70, "isvc-candidate": 30}, within=90)
+    waiting = space.get("inferenceservice", "isvc")
+    assert "stepSince" not in waiting["status"]["candidate"]
+    assert "to follow its weight" in condition(waiting, "Ready")["message"]  # type: ignore[index]
+    _take(space)
+    space.wait("inferenceservice", "isvc", behaving.in_step(1), within=30)
+    space.wait("httproute", "isvc", lambda route: _of(route) == {"isvc": 100, "isvc-candidate": 0}, within=60)
+    _take(space)
+    space.wait("inferenceservice", "isvc", behaving.serves("v2"), within=60)
+
+    space.apply(behaving.service(space, "v2", rollout=ROLLOUT))
+    space.cluster.gone("httproute", "isvc", space.name)
+
+
+def _weights(space: Space) -> dict[str, int]:
+    return _of(space.get("httproute", "isvc"))
+
+
+def _of(route: Body) -> dict[str, int]:
+    return {one["name"]: one["weight"] for one in route["spec"]["rules"][0]["backendRefs"]}
+
+
+def _take(space: Space) -> None:
+    """What a Gateway's controller says of a route that it has taken."""
+    route = space.get("httproute", "isvc")
+    taken = {
+        "status": "True",
+        "observedGeneration": route["metadata"]["generation"],
+        "lastTransitionTime": "2026-11-05T12:00:00Z",
+        "reason": "Accepted",
+        "message": "",
+    }
+    parent = {
+        "parentRef": route["spec"]["parentRefs"][0],
+        "controllerName": "gateways.example/test",
+        "conditions": [{**taken, "type": "Accepted"}, {**taken, "type": "ResolvedRefs"}],
+    }
+    patch = json.dumps({"status": {"parents": [parent]}})
+    space.cluster.kubectl(
+        "patch", "httproute", "isvc", "-n", space.name, "--subresource=status", "--type=merge", "-p", patch
+    )

@@ -1,0 +1,31 @@
+"""The operator may end at any instant of a rollout."""
+
+import time
+
+from support import behaving, operator_process
+from support.real_cluster import Space
+from support.traffic import Traffic
+
+ANALYSIS = {"interval": "1s", "minRequests": 3, "errorRate": {"max": 0.01}}
+
+
+def test_a_rollout_goes_on_after_each_end_of_the_operator(space: Space) -> None:
+    """It is killed again and again, wherever the rollout happens to be; the version arrives, and no request is lost."""
+    space.apply(behaving.version(space, "v1"), behaving.version(space, "v2"))
+    steps = [{"weight": 10, "hold": "2s"}, {"weight": 50, "hold": "2s"}, {"weight": 90, "hold": "2s"}]
+    rollout = {"steps": steps, "analysis": ANALYSIS}
+    space.apply(behaving.service(space, "v1", rollout=rollout))
+    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=120)
+    kills = 0
+    with Traffic(behaving.address(space), behaving.PATH, behaving.REQUEST, clients=4, pause=0.03) as traffic:
+        space.apply(behaving.service(space, "v2", rollout=rollout))
+        until = time.monotonic() + 150
+        while not behaving.serves("v2")(space.get("inferenceservice", "isvc")):
+            assert time.monotonic() < until, space.get("inferenceservice", "isvc")["status"]
+            if kills < 6:
+                operator_process.kill_leader(space.cluster)
+                kills += 1
+            time.sleep(3.5)
+    assert kills >= 3
+    assert traffic.failures == []
+    assert traffic.answers["v2"] > 0
