@@ -58,15 +58,16 @@ def _trained(space: Space, name: str) -> str:
 def _rolled_back(space: Space, version: str, back_to: str) -> Body:
     """Approve it, see it go back, and withdraw the approval: what the status keeps of it."""
     digest = space.get("modelversion", version)["spec"]["artifact"]["digest"]
-    mark = "modelops.dev/approve"
+    mark, by = "modelops.dev/approve", "modelops.dev/approved-by"
     annotate = ("annotate", "modelversion", version, "-n", space.name)
-    space.cluster.kubectl(*annotate, f"{mark}={digest}")
+    who = space.cluster.kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
+    space.cluster.kubectl(*annotate, f"{mark}={digest}", f"{by}={who}")
     body = space.wait("inferenceservice", "approvals", has("RolledBack", reason="AnalysisFailed"), within=90)
     assert has("Stalled", reason="AnalysisFailed")(body)
     assert body["status"]["stable"] == {**body["status"]["stable"], "version": back_to, "replicas": 2, "ready": 2}
     failed: Body = body["status"]["failed"][0]
     assert (failed["version"], failed["reason"]) == (version, "AnalysisFailed")
-    space.cluster.kubectl(*annotate, f"{mark}-")
+    space.cluster.kubectl(*annotate, f"{mark}-", f"{by}-")
     space.wait("inferenceservice", "approvals", mortgage.serves(back_to))
     return failed
 
