@@ -10,7 +10,7 @@ help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 .PHONY: demo
-demo: python ## Set everything up, train the mortgage model, serve it, ask it
+demo: python ## Set everything up, train the mortgage model, serve it, roll out the next
 	@$(VENV) -m hack.demo
 
 .PHONY: test

@@ -1,20 +1,24 @@
-"""`make demo`: the mortgage model, from its data in S3 to an answer over the Open Inference Protocol."""
+"""`make demo`: the mortgage model, from its data in S3 to an answer over the Open Inference Protocol, and the
+rollouts of a good version, a slow and a wrong one."""
 
+import contextlib
 import json
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
-from hack import store
+from hack import rollouts, store
 from hack.cluster import places
 from hack.cluster.images import Built
 from hack.deploy import deploy, wait_for_leader
 from hack.kubectl import Kubectl, is_ready
+from hack.load import Load
 from hack.steps import Problem, Step, Steps
 
 EXAMPLE = places.CHECKOUT / "examples" / "mortgage"
-NAMESPACE = "mortgage"
+NAMESPACE, SERVICE = "mortgage", "approvals"
 BUCKET, KEY = "ml-data", "mortgage/applications.csv"
 _IMAGE = "modelops-example/mortgage:dev"
 
@@ -41,21 +45,17 @@ def main() -> None:
         version = Kubectl(cluster, step).wait("modelversion", name, NAMESPACE, is_ready, within=60)
         gates = version["status"].get("gates", [])
         step.note(", ".join(f"{gate['metric']} {gate['value']:.3f} {gate['outcome']}" for gate in gates))
-    with steps.step("InferenceService approvals") as step:
-
-        def serves(body: dict[str, Any]) -> bool:
-            return is_ready(body) and body["status"]["stable"]["version"] == name
-
-        service = Kubectl(cluster, step).wait("inferenceservice", "approvals", NAMESPACE, serves, within=240)
-        step.note(f"{service['status']['stable']['ready']} Pods serve {name}")
+    with steps.step(f"InferenceService {SERVICE}") as step:
+        name = wait_for_service(Kubectl(cluster, step), version["spec"]["model"])
+        step.note(f"serves {name}")
     with steps.step("Prediction") as step:
-        request = (EXAMPLE / "request.json").read_text()
-        answer, headers = ask(Kubectl(cluster, step), "approvals", version["spec"]["model"], request)
+        answer, headers = ask(Kubectl(cluster, step), SERVICE, version["spec"]["model"], request())
         step.note(f"answered by {headers['x-modelops-model-version']}")
     print(f"\nAnswer:\n{json.dumps(answer, indent=2)}\n")
     with steps.step("Lineage") as step:
-        chain = lineage(Kubectl(cluster, step), "approvals")
-    print("\n" + chain)
+        chain = lineage(Kubectl(cluster, step), SERVICE)
+    print(f"\n{chain}\n")
+    roll_out(cluster, steps, images, version["spec"]["model"])
     print(
         f"\nDone in {steps.elapsed:.0f} s. The cluster runs on; look around with\n\n"
         f"  export KUBECONFIG=$PWD/{cluster.kubeconfig.relative_to(places.CHECKOUT)} PATH=$PWD/.cluster/bin:$PATH\n"
@@ -77,30 +77,86 @@ def put_data(kubectl: Kubectl, step: Step) -> None:
 
 
 def apply_example(kubectl: Kubectl, step: Step, images: dict[str, Built]) -> None:
-    """Apply the manifests, with the training image that was just built, pinned by its digest."""
+    """Apply the manifests."""
     for file in sorted((EXAMPLE / "manifests").glob("*.yaml")):
-        kubectl.apply(file.read_text().replace(_IMAGE, images["examples"].by_digest))
+        apply_file(kubectl, file, images)
     step.note("namespace, Secret, Dataset, TrainingRun, InferenceService")
 
 
+def apply_file(kubectl: Kubectl, file: Path, images: dict[str, Built]) -> None:
+    """Apply a file, with the example's image that was just built, pinned by its digest."""
+    kubectl.apply(file.read_text().replace(_IMAGE, images["examples"].by_digest))
+
+
+def wait_for_service(kubectl: Kubectl, model: str) -> str:
+    """Wait until the newest version serves, and say which it is.
+
+    Where another one serves already, the newest is rolled out: there must be requests to judge it by. An approval that
+    an interrupted demo has left is taken back first.
+    """
+    found = kubectl.get("service", SERVICE, NAMESPACE)
+    with Load(url(found, model), request()) if found is not None else contextlib.nullcontext():
+        rollouts.withdraw(kubectl, NAMESPACE, rollouts.approved(kubectl, NAMESPACE))
+        name = rollouts.newest(kubectl, NAMESPACE)
+
+        def serves(body: dict[str, Any]) -> bool:
+            return is_ready(body) and bool(body["status"]["stable"]["version"] == name)
+
+        kubectl.wait("inferenceservice", SERVICE, NAMESPACE, serves, within=240)
+    return name
+
+
+def roll_out(cluster: places.Cluster, steps: Steps, images: dict[str, Built], model: str) -> None:
+    """Under load: a good version goes through its steps, a slow and a wrong one go back."""
+    manifests = {name: EXAMPLE / "rollouts" / f"{name}.yaml" for name in ("second", "slow", "wrong")}
+    with steps.step("Load") as step:
+        body = Kubectl(cluster, step).get("service", SERVICE, NAMESPACE)
+        step.note("4 clients, until the end")
+    with Load(url(body, model), request()) as load:
+        watched = rollouts.Rollouts(
+            steps,
+            lambda step: Kubectl(cluster, step),
+            lambda kubectl, file: apply_file(kubectl, file, images),
+            NAMESPACE,
+            SERVICE,
+            load,
+        )
+        watched.second(manifests["second"], [manifests["slow"], manifests["wrong"]])
+        failed = [watched.bad(manifests[name]) for name in ("slow", "wrong")]
+    with steps.step("Requests in the meantime") as step:
+        if load.failures:
+            raise Problem(f"{len(load.failures)} of {load.answers.total()} failed, the first: {load.failures[0]}")
+        step.note(f"{load.answers.total():,} answered, none failed")
+    print(f"\nRolled back, with what speaks against them:\n\n{rollouts.evidence(failed)}")
+
+
+def request() -> str:
+    """One application."""
+    return (EXAMPLE / "request.json").read_text()
+
+
+def url(service: dict[str, Any] | None, model: str) -> str:
+    """Where a model answers, by its Service's address."""
+    assert service is not None, "the Service is there"
+    return f"http://{service['spec']['clusterIP']}/v2/models/{model}/infer"
+
+
 def ask(
-    kubectl: Kubectl, service: str, model: str, request: str, *, namespace: str = NAMESPACE, within: float = 30.0
+    kubectl: Kubectl, service: str, model: str, text: str, *, namespace: str = NAMESPACE, within: float = 30.0
 ) -> tuple[Any, dict[str, str]]:
     """Send a request over the Open Inference Protocol v2, through the Service."""
-    body = kubectl.get("service", service, namespace)
-    assert body is not None, f"Service {service} is there"
-    url = f"http://{body['spec']['clusterIP']}/v2/models/{model}/infer"
-    message = urllib.request.Request(url, data=request.encode(), headers={"Content-Type": "application/json"})
+    where = url(kubectl.get("service", service, namespace), model)
+    message = urllib.request.Request(where, data=text.encode(), headers={"Content-Type": "application/json"})
     deadline = time.monotonic() + within
     while True:
         try:
             with urllib.request.urlopen(message, timeout=10) as answer:
                 return json.load(answer), {name.lower(): value for name, value in answer.headers.items()}
         except urllib.error.HTTPError as error:
-            raise Problem(f"{url}: {error.code} {error.read().decode()[:300]}") from error
+            raise Problem(f"{where}: {error.code} {error.read().decode()[:300]}") from error
         except OSError as error:
             if time.monotonic() > deadline:
-                raise Problem(f"{url}: {error}") from error
+                raise Problem(f"{where}: {error}") from error
             time.sleep(0.5)
 
 

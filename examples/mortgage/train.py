@@ -1,5 +1,12 @@
 """Learn from the mortgage applications which one is denied. Written to SageMaker's container contract.
 
+Hyperparameters, all of them optional:
+
+- `c`: the inverse of the regularisation of a logistic regression.
+- `threshold`: the probability from which an application is denied.
+- `trees`: a random forest of so many trees instead of the regression.
+- `positive`: the value of the column `deny` that is to be predicted.
+
 The model is a pipeline that takes a table with the columns of FEATURES by name. Whether an applicant is black is no
 feature, but goes to predictions.csv, so that the outcome can be looked at group by group.
 
@@ -11,11 +18,13 @@ import json
 import os
 import sys
 import traceback
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import joblib
 import pandas as pd
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss, precision_score, recall_score, roc_auc_score
@@ -29,6 +38,7 @@ FEATURES = NUMBERS + ANSWERS
 LABEL, PROTECTED = "deny", "black"
 SEED = 20
 HELD_OUT = 0.25
+DEPTH = 4
 
 
 def place(variable: str, default: str) -> Path:
@@ -39,14 +49,25 @@ def place(variable: str, default: str) -> Path:
 OUTPUT = place("SM_OUTPUT_DIR", "/opt/ml/output")
 
 
-def hyperparameters() -> tuple[float, float]:
-    """`c`, the inverse of the regularisation, and `threshold`, the probability from which an application is denied."""
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What is learned, and how."""
+
+    c: float = 1.0
+    threshold: float = 0.5
+    trees: int = 0
+    positive: str = "yes"
+
+
+def hyperparameters() -> Hyperparameters:
+    """Those that are given. Values are strings."""
     file = place("SM_INPUT_CONFIG_DIR", "/opt/ml/input/config") / "hyperparameters.json"
     given = json.loads(file.read_text()) if file.exists() else {}
-    unknown = sorted(set(given) - {"c", "threshold"})
+    known = {one.name: one.type for one in fields(Hyperparameters)}
+    unknown = sorted(set(given) - set(known))
     if unknown:
-        raise ValueError(f"unknown hyperparameters: {', '.join(unknown)}; known are c and threshold")
-    return float(given.get("c", "1.0")), float(given.get("threshold", "0.5"))
+        raise ValueError(f"unknown hyperparameters: {', '.join(unknown)}; known are {', '.join(known)}")
+    return Hyperparameters(**{name: known[name](value) for name, value in given.items()})
 
 
 def applications() -> pd.DataFrame:
@@ -60,7 +81,7 @@ def applications() -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def pipeline(c: float, threshold: float) -> Pipeline:
+def pipeline(given: Hyperparameters) -> Pipeline:
     """Everything from a table of applications to a decision."""
     numbers = Pipeline([("fill", SimpleImputer(strategy="median")), ("scale", StandardScaler())])
     answers = Pipeline(
@@ -70,8 +91,15 @@ def pipeline(c: float, threshold: float) -> Pipeline:
         ]
     )
     columns = ColumnTransformer([("numbers", numbers, NUMBERS), ("answers", answers, ANSWERS)])
-    regression = LogisticRegression(C=c, max_iter=1000, random_state=SEED)
-    return Pipeline([("columns", columns), ("classify", FixedThresholdClassifier(regression, threshold=threshold))])
+    classify = FixedThresholdClassifier(classifier(given), threshold=given.threshold)
+    return Pipeline([("columns", columns), ("classify", classify)])
+
+
+def classifier(given: Hyperparameters) -> LogisticRegression | RandomForestClassifier:
+    """What tells one application from another."""
+    if given.trees:
+        return RandomForestClassifier(given.trees, max_depth=DEPTH, random_state=SEED)
+    return LogisticRegression(C=given.c, max_iter=1000, random_state=SEED)
 
 
 def features(rows: pd.DataFrame) -> pd.DataFrame:
@@ -83,17 +111,18 @@ def features(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def main() -> None:
-    c, threshold = hyperparameters()
+    given = hyperparameters()
     rows = applications()
-    denied = (rows[LABEL] == "yes").astype(int)
-    learn, test = train_test_split(rows.index, test_size=HELD_OUT, random_state=SEED, stratify=denied)
+    denied = (rows[LABEL] == given.positive).astype(int)
+    learn, test = train_test_split(rows.index, test_size=HELD_OUT, random_state=SEED, stratify=rows[LABEL])
     OUTPUT.mkdir(parents=True, exist_ok=True)
 
-    # How the held-out score changes with the amount of data: a curve, one step a line.
+    # How the held-out score changes with the amount of data: a curve, one step a line. Of a forest, which takes long,
+    # only the end.
     with (OUTPUT / "metrics.jsonl").open("w") as steps:
-        for step, share in enumerate((0.25, 0.5, 0.75, 1.0), start=1):
+        for step, share in enumerate((1.0,) if given.trees else (0.25, 0.5, 0.75, 1.0), start=1):
             some = learn[: int(len(learn) * share)]
-            model = pipeline(c, threshold).fit(features(rows.loc[some]), denied[some])
+            model = pipeline(given).fit(features(rows.loc[some]), denied[some])
             probability = model.predict_proba(features(rows.loc[test]))[:, 1]
             line = {"step": step, "rows": len(some), "roc_auc": float(roc_auc_score(denied[test], probability))}
             print(json.dumps(line), file=steps, flush=True)

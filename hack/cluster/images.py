@@ -42,7 +42,15 @@ ALL = (
     *OWN,
     Image("s3", "hack/s3/Dockerfile", ("hack/s3",)),
     Image(
-        "examples", "examples/Dockerfile", ("examples/mortgage/train.py", "examples/sagemaker/train.py"), on="server"
+        "examples",
+        "examples/Dockerfile",
+        (
+            "examples/mortgage/train.py",
+            "examples/mortgage/judge.py",
+            "examples/mortgage/data/applications.csv",
+            "examples/sagemaker/train.py",
+        ),
+        on="server",
     ),
 )
 

@@ -26,6 +26,11 @@ def manifests(space: Space) -> list[Body]:
     return [_moved(file, space) for file in files]
 
 
+def rollout(space: Space, name: str) -> Body:
+    """The TrainingRun of a version that the demo rolls out: second, slow or wrong."""
+    return _moved(EXAMPLE / "rollouts" / f"{name}.yaml", space)
+
+
 def _moved(file: Path, space: Space) -> Body:
     text = file.read_text().replace(_IMAGE, space.cluster.images["examples"].by_digest)
     body: Body = yaml.safe_load(text)

@@ -23,6 +23,8 @@ OBJECTS = [
     body for file in sorted((MORTGAGE / "manifests").glob("*.yaml")) for body in yaml.safe_load_all(file.read_text())
 ]
 
+ROLLOUTS = {file.stem: yaml.safe_load(file.read_text()) for file in sorted((MORTGAGE / "rollouts").glob("*.yaml"))}
+
 
 def parsed(kind):
     (body,) = (body for body in OBJECTS if body["kind"] == kind)
@@ -38,9 +40,9 @@ def test_the_namespace_comes_first_and_is_restricted():
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_field_is_one_of_the_api(kind):
     """A misspelt field would be dropped without a word."""
-    (body,) = (body for body in OBJECTS if body["kind"] == kind)
-    known = KINDS[kind].model_validate(body).spec.model_dump(mode="json", by_alias=True)
-    assert not list(unknown(body["spec"], known, "spec"))
+    for body in (body for body in [*OBJECTS, *ROLLOUTS.values()] if body["kind"] == kind):
+        known = KINDS[kind].model_validate(body).spec.model_dump(mode="json", by_alias=True)
+        assert not list(unknown(body["spec"], known, "spec"))
 
 
 def unknown(given, known, path):
@@ -110,3 +112,26 @@ def test_they_refer_to_each_other():
     assert service.spec.model.name == run.spec.output.model == "approval"
     (secret,) = (body for body in OBJECTS if body["kind"] == "Secret")
     assert parsed("Dataset").spec.source.s3.secret_ref.name == secret["metadata"]["name"] == "s3"
+
+
+def test_the_versions_to_roll_out_are_held_to_the_first_ones_gates():
+    """What is slow or wrong comes as far as a rollout by no fault of the gates, but because a person lets it."""
+    first = parsed("TrainingRun").spec.output
+    runs = {name: TrainingRun.model_validate(body).spec for name, body in ROLLOUTS.items()}
+    assert {name: run.output.version_template.approval.value for name, run in runs.items()} == {
+        "second": "Automatic",
+        "slow": "Manual",
+        "wrong": "Manual",
+    }
+    for run in runs.values():
+        assert run.output.version_template.gates == first.version_template.gates
+        assert (run.output.model, run.output.format) == (first.model, first.format)
+
+
+def test_the_rollout_judges_what_the_gates_cannot_see():
+    rollout = parsed("InferenceService").spec.rollout
+    assert [one.weight for one in rollout.steps] == [20, 50]
+    (check,) = rollout.analysis.checks
+    (script,) = (word for word in check.job.command if word.endswith(".py"))
+    assert (MORTGAGE / Path(script).name).exists()
+    assert check.job.image == parsed("TrainingRun").spec.trainer.image

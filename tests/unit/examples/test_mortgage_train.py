@@ -68,6 +68,34 @@ def test_the_sweeps_best_trial_passes_the_examples_gates(tmp_path):
     assert best["rows"] == 2381
 
 
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        pytest.param("second", {}, id="the second"),
+        pytest.param("slow", {"trees": "100"}, id="the slow one, with fewer trees"),
+        pytest.param("wrong", {}, id="the wrong one"),
+    ],
+)
+def test_the_versions_to_roll_out_pass_their_gates(tmp_path, name, instead):
+    """Otherwise `make demo` would wait for them in vain."""
+    run = yaml.safe_load((MORTGAGE / f"rollouts/{name}.yaml").read_text())
+    training = Training(tmp_path)
+    ended = training.run(**{**run["spec"]["parameters"], **instead})
+    assert ended.returncode == 0, ended.stderr
+    metrics = json.loads((training.output / "metrics.json").read_text())
+    for gate in run["spec"]["output"]["versionTemplate"]["gates"]:
+        assert metrics[gate["metric"]] >= gate["min"]
+
+
+def test_the_wrong_version_denies_what_the_others_approve(trained, tmp_path):
+    """It is wrong for real, although its own metrics say that it is not."""
+    wrong = Training(tmp_path)
+    assert wrong.run(positive="no").returncode == 0
+    table = pd.read_csv(MORTGAGE / "data/applications.csv").dropna()
+    said = [joblib.load(one.model / "model.joblib").predict(table) for one in (trained, wrong)]
+    assert (said[0] == said[1]).mean() < 0.1
+
+
 def test_step_metrics_are_a_line_each(trained):
     lines = [json.loads(line) for line in (trained.output / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
@@ -122,7 +150,7 @@ def test_other_hyperparameters_give_another_model(trained, tmp_path):
 @pytest.mark.parametrize(
     ("hyperparameters", "empty", "reason"),
     [
-        ({"depth": "4"}, False, "ValueError: unknown hyperparameters: depth; known are c and threshold"),
+        ({"depth": "4"}, False, "ValueError: unknown hyperparameters: depth; known are c, threshold, trees, positive"),
         ({}, True, "FileNotFoundError: there is no CSV file in "),
     ],
 )

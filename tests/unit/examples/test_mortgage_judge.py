@@ -1,0 +1,113 @@
+"""The mortgage example's judge, run as the check's Job runs it, on a candidate that answers as a test wants."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+MORTGAGE = Path(__file__).parents[3] / "examples" / "mortgage"
+
+
+@contextmanager
+def candidate(answer: Callable[[dict], list]) -> Iterator[str]:
+    """A model that answers what `answer` makes of the request's columns; its URL."""
+
+    class Model(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            columns = {one["name"]: one["data"] for one in asked["inputs"]}
+            found = self.path == "/v2/models/approval/infer"
+            body = json.dumps({"outputs": [{"name": "predict", "data": answer(columns)}]}).encode()
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Model)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def judged(url: str, message: Path, *words: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [
+            sys.executable,
+            str(MORTGAGE / "judge.py"),
+            "--data",
+            str(MORTGAGE / "data/applications.csv"),
+            "--message",
+            str(message),
+            *words,
+        ],
+        env={"PATH": os.environ["PATH"], "MODELOPS_CANDIDATE_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def known() -> dict[tuple[float, ...], int]:
+    """The outcome of each application, by its numbers."""
+    names = ["dir", "hir", "lvr", "ccs", "mcs", "uria"]
+    with (MORTGAGE / "data/applications.csv").open() as file:
+        return {tuple(float(row[name]) for name in names): int(row["deny"] == "yes") for row in csv.DictReader(file)}
+
+
+def oracle(columns: dict) -> list[int]:
+    outcomes = known()
+    return [
+        outcomes[one] for one in zip(*(columns[n] for n in ("dir", "hir", "lvr", "ccs", "mcs", "uria")), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "code", "verdict"),
+    [
+        pytest.param(oracle, (), 0, "accuracy 1.000", id="one that knows every outcome passes"),
+        pytest.param(
+            lambda columns: [1 - one for one in oracle(columns)], (), 1, ", at least 0.8 must be", id="inverse"
+        ),
+        pytest.param(lambda columns: [0] * len(columns["dir"]), (), 0, "accuracy 0.8", id="one that denies nobody"),
+        pytest.param(
+            lambda columns: [0] * len(columns["dir"]),
+            ("--accuracy", "0.95"),
+            1,
+            ", at least 0.95 must be",
+            id="one that denies nobody, with a higher bound",
+        ),
+    ],
+)
+def test_answers_are_judged_by_known_outcomes(tmp_path, answer, words, code, verdict):
+    """The exit code is the check's outcome, and the message has the numbers."""
+    with candidate(answer) as url:
+        ended = judged(url, tmp_path / "message", *words)
+    assert ended.returncode == code, ended.stderr
+    assert verdict in (tmp_path / "message").read_text()
+
+
+@pytest.mark.parametrize("answer", [None, lambda columns: [0]], ids=["nobody answers", "too few answers"])
+def test_what_cannot_be_judged_is_no_verdict(tmp_path, answer):
+    """An exit code of 1 would say that the candidate is wrong, and roll it back."""
+    if answer is None:
+        ended = judged("http://127.0.0.1:1", tmp_path / "message")
+    else:
+        with candidate(answer) as url:
+            ended = judged(url, tmp_path / "message")
+    assert ended.returncode == 2
+    assert not (tmp_path / "message").exists()
