@@ -191,6 +191,12 @@ AGREEMENT = {"agreement": {"min": 0.95}}
             told=Distributions(predictions=sides({"a": 100, "b": 100}, {"a": 160, "b": 40})), name="predictionDistance",
         ),
         Case(
+            "a distance that may be chance is waited for", INPUTS, "Inconclusive",
+            'inputDistance 0.211 (JensenShannon, column "lvr") is above max 0.2, '
+            "but 100 and 100 rows can be that far apart by chance",
+            told=Distributions(inputs=sides({"a": 50, "b": 50}, {"a": 26, "b": 74})), name="inputDistance",
+        ),
+        Case(
             "rows without columns have no distance", INPUTS, "Inconclusive", "no column to compare",
             told=Distributions(inputs=Sides(Seen(200), Seen(200))), name="inputDistance",
         ),

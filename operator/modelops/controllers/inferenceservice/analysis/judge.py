@@ -8,7 +8,7 @@ from typing import Self
 from modelops.api.inferenceservice_status import AnalysisResult, CheckResult, Figures, LatencyFigure, Outcome
 from modelops.api.rollout import Agreement, Analysis, Distance, ErrorRate, Latency
 from modelops.api.types import length_of
-from modelops.controllers.inferenceservice.analysis.distances import Seen, furthest
+from modelops.controllers.inferenceservice.analysis.distances import Seen, apart
 from modelops.controllers.inferenceservice.analysis.figures import Counters
 from modelops.machinery.conditions import timestamp
 
@@ -193,12 +193,18 @@ def _distance(name: str, bounds: Distance, least: int, sides: Sides | None) -> C
     if fewest < least:
         told = f"{sides.candidate.rows} of the candidate and {sides.stable.rows} of the stable version"
         return _inconclusive(name, f"{told} seen so far, and each needs {least}")
-    found = furthest(sides.stable, sides.candidate, bounds.method)
-    if found is None:
+    columns = apart(sides.stable, sides.candidate, bounds.method)
+    if not columns:
         return _inconclusive(name, "no column to compare")
+    beyond = [one for one in columns if one.distance > bounds.max]
+    sure = [one for one in beyond if one.distance > one.chance]
+    found = (sure or columns)[0]
     said = f'{name} {_number(found.distance)} ({bounds.method}, column "{found.column}")'
-    if found.distance > bounds.max:
+    if sure:
         return _failed(name, f"{said} is above max {_number(bounds.max)}", found.distance)
+    if beyond:
+        few = f"{sides.candidate.rows} and {sides.stable.rows} rows can be that far apart by chance"
+        return _inconclusive(name, f"{said} is above max {_number(bounds.max)}, but {few}", found.distance)
     return _passed(name, f"{said} is within max {_number(bounds.max)}", found.distance)
 
 
