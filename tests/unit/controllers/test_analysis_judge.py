@@ -227,6 +227,26 @@ def test_a_check(case: Case) -> None:
     assert result.outcome == case.outcome
 
 
+@pytest.mark.parametrize("spec", [INPUTS, PREDICTIONS, AGREEMENT], ids=lambda spec: next(iter(spec)))
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param(Distributions(), id="no figures"),
+        pytest.param(
+            Distributions(Sides(Seen(500), Seen(0)), Sides(Seen(500), Seen(0)), Pairs()), id="the candidate's alone"
+        ),
+    ],
+)
+def test_a_candidate_with_all_requests_waits_for_nothing_to_compare_with(
+    spec: dict[str, Any], told: Distributions
+) -> None:
+    """No requests of the stable version will ever come, and the rollout would fail at its deadline."""
+    analysis = Analysis.model_validate(spec)
+    result = judge(analysis, Counters(), Counters(), Evidence(told), None, NOW, alone=True)
+    assert result.outcome == "Passed"
+    assert judge(analysis, Counters(), Counters(), Evidence(told), None, NOW).outcome == "Inconclusive"
+
+
 def found(name: str, outcome: Any) -> CheckResult:
     return CheckResult(name=name, outcome=outcome, message="so it is")
 

@@ -123,11 +123,12 @@ def _built_in(
         checks.append(_error_rate(spec.error_rate, spec.min_requests, candidate, stable, alone))
     checks += [_latency(one, spec.min_requests, candidate, stable, alone) for one in spec.latency]
     if spec.input_distance is not None:
-        checks.append(_distance(INPUT_DISTANCE, spec.input_distance, spec.min_requests, told.inputs))
+        checks.append(_distance(INPUT_DISTANCE, spec.input_distance, spec.min_requests, told.inputs, alone))
     if spec.prediction_distance is not None:
-        checks.append(_distance(PREDICTION_DISTANCE, spec.prediction_distance, spec.min_requests, told.predictions))
+        least = spec.min_requests
+        checks.append(_distance(PREDICTION_DISTANCE, spec.prediction_distance, least, told.predictions, alone))
     if spec.agreement is not None:
-        checks.append(_agreement(spec.agreement, spec.min_requests, told.pairs))
+        checks.append(_agreement(spec.agreement, spec.min_requests, told.pairs, alone))
     return checks
 
 
@@ -186,7 +187,9 @@ def _too_few_stable(name: str, said: str, bounded: bool, least: int, seen: int, 
     return _inconclusive(name, f"{said} has {seen} of {least} requests of the stable version to compare with", value)
 
 
-def _distance(name: str, bounds: Distance, least: int, sides: Sides | None) -> CheckResult:
+def _distance(name: str, bounds: Distance, least: int, sides: Sides | None, alone: bool) -> CheckResult:
+    if alone and (sides is None or sides.stable.rows < least):
+        return _passed(name, "the candidate gets all requests, so that there are none to compare its own with")
     if sides is None:
         return _inconclusive(name, "no figures yet")
     fewest = min(sides.candidate.rows, sides.stable.rows)
@@ -208,7 +211,9 @@ def _distance(name: str, bounds: Distance, least: int, sides: Sides | None) -> C
     return _passed(name, f"{said} is within max {_number(bounds.max)}", found.distance)
 
 
-def _agreement(bounds: Agreement, least: int, pairs: Pairs | None) -> CheckResult:
+def _agreement(bounds: Agreement, least: int, pairs: Pairs | None, alone: bool) -> CheckResult:
+    if alone and (pairs is None or pairs.compared < least):
+        return _passed(AGREEMENT, "the candidate gets all requests, so that none are mirrored")
     if pairs is None:
         return _inconclusive(AGREEMENT, "no figures yet")
     if pairs.compared < least:
