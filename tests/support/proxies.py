@@ -62,13 +62,15 @@ class Mount:
 
 
 class Model(ThreadingHTTPServer):
-    """Answers with what it was asked; `/slow` waits until it is let go, and `/stream` does so between two events."""
+    """Answers with what it was asked, or what `answers` makes of that. `/slow` waits until it is let go, and `/stream`
+    does so between two events."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.answers: Callable[[bytes], bytes] = bytes
         self.arrived = threading.Event()
         self.go = threading.Event()
 
@@ -89,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream()
             return
         status = int(self.path.removeprefix("/status/")) if self.path.startswith("/status/") else 200
-        answer = body if body else f"{self.command} {self.path}".encode()
+        answer = self.server.answers(body) if body else f"{self.command} {self.path}".encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(answer)))
         self.send_header("Content-Type", self.headers.get("Content-Type", "text/plain"))
@@ -128,6 +130,7 @@ class Proxy:
     """The running container: one process, which is the supervisor."""
 
     process: subprocess.Popen
+    address: str
     http: int
     stats: int
     admin: int
@@ -141,7 +144,7 @@ class Proxy:
         self, path: str, method: str = "GET", body: bytes | None = None, port: int | None = None, **headers: str
     ) -> Answer:
         """One request, to the ingress unless told otherwise."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.http, timeout=30)
+        connection = http.client.HTTPConnection(self.address, port or self.http, timeout=30)
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()
@@ -177,7 +180,7 @@ class Proxy:
 
         def share(first: int) -> list[tuple[int, Answer]]:
             found = []
-            connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=30)
+            connection = http.client.HTTPConnection(self.address, self.http, timeout=30)
             with contextlib.closing(connection):
                 for number in range(first, count, threads):
                     connection.request("POST", "/invocations", str(number))
@@ -188,6 +191,19 @@ class Proxy:
 
         with futures.ThreadPoolExecutor(threads) as pool:
             return [answer for _, answer in sorted(chain(*pool.map(share, range(threads))), key=itemgetter(0))]
+
+    def report(self) -> dict[str, Any]:
+        """What the monitor tells the operator; raises ConnectionError while it does not."""
+        answer = self.ask("/monitor/report", port=self.stats)
+        if answer.status != 200:
+            raise ConnectionError(f"HTTP {answer.status}")
+        told: dict[str, Any] = json.loads(answer.body)
+        return told
+
+    def received(self) -> int:
+        """How many captured requests have come to the monitor."""
+        count: int = self.report()["records"]["received"]
+        return count
 
     def routed(self) -> str:
         """The name of the routes that Envoy has taken."""
@@ -257,6 +273,7 @@ def running_proxy(model: Model | FastModel, directory: Path, **more: object) -> 
         "INFERENCE_SERVICE": "approvals",
         "ARTIFACT_DIGEST": "sha256:" + "0" * 64,
         "ENVOY_CONFIG": directory / "envoy.json",
+        "CAPTURE_SOCKET": directory / "capture.sock",
         "ENVOY_CONCURRENCY": 1,
         **more,
     }
@@ -270,7 +287,8 @@ def running_proxy(model: Model | FastModel, directory: Path, **more: object) -> 
         process = subprocess.Popen(
             [sys.executable, "-m", "modelops.monitor"], env=environment, stdout=output, stderr=output, process_group=0
         )
-    started = Proxy(process, listen, stats, admin, grpc, log, model, mount, environment)
+    address, stats = str(told["LISTEN_ADDRESS"]), int(str(told["STATS_PORT"]))
+    started = Proxy(process, address, listen, stats, admin, grpc, log, model, mount, environment)
     try:
         started.wait_until(lambda: started.ask("/ready", port=stats).status == 200)
         yield started

@@ -24,10 +24,10 @@ def main(arguments: list[str]) -> int:
         case ["bootstrap"]:
             return print_bootstrap()
         case ["run"]:
-            from modelops.monitor import metrics
+            from modelops.monitor import process
             from modelops.monitor.settings import Settings
 
-            metrics.run(Settings.from_environment(os.environ))
+            process.run(Settings.from_environment(os.environ))
             return 0
         case _:
             print("usage: python -m modelops.monitor [supervise|bootstrap|run]", file=sys.stderr)

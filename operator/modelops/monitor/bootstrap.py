@@ -8,6 +8,7 @@ interface answers on loopback only, since it can end the process.
 from pathlib import PurePosixPath
 from typing import Any
 
+from modelops.monitor.capturing import capture_cluster, capture_filter, capture_log
 from modelops.monitor.figures import FIGURES, FLUSHED_EVERY, KEPT, LATENCY_MS, ROUTES
 from modelops.monitor.replies import replies
 from modelops.monitor.settings import Settings
@@ -15,6 +16,8 @@ from modelops.monitor.upstreams import BUFFER_BYTES, LOOPBACK, MOST_AT_ONCE, clu
 
 NOBODY = "0.0.0.0"
 """An address that no client has."""
+ANSWERS = "[0-9a-f,]+"
+"""The names of kept answers that are asked for."""
 STREAM_IDLE = "900s"
 """The longest silence within a request. Without a deadline only this ends a request that hangs, so it allows for slow
 generation."""
@@ -24,10 +27,11 @@ Json = dict[str, Any]
 
 def bootstrap(settings: Settings) -> Json:
     """Build the whole document."""
+    found = [*clusters(settings), capture_cluster(settings)]
     return {
         "node": {"id": settings.revision or "proxy", "cluster": settings.inference_service or "modelops"},
         "admin": {"address": socket_address(LOOPBACK, settings.admin_port)},
-        "static_resources": {"listeners": [_ingress(settings), _stats(settings)], "clusters": clusters(settings)},
+        "static_resources": {"listeners": [_ingress(settings), _stats(settings)], "clusters": found},
         "stats_flush_interval": FLUSHED_EVERY,
         "stats_config": {
             "stats_matcher": {"inclusion_list": {"patterns": [{"prefix": prefix} for prefix in KEPT]}},
@@ -38,9 +42,10 @@ def bootstrap(settings: Settings) -> Json:
 
 
 def _ingress(settings: Settings) -> Json:
-    manager = _connection_manager("ingress", _limits(settings)) | {
+    manager = _connection_manager("ingress", [*_limits(settings), capture_filter()]) | {
         "rds": {"route_config_name": "model", "config_source": _watched(settings.routes_path)},
         "local_reply_config": replies(settings),
+        "access_log": [capture_log()],
         "codec_type": "AUTO",  # HTTP/1.1, or h2c by prior knowledge, which is what gRPC speaks inside a cluster
         # Nobody before this proxy is trusted to steer it by x-envoy-… headers, such as one that repeats a POST. With no
         # range at all Envoy would trust every private address, and so every Pod.
@@ -84,6 +89,8 @@ def _stats(settings: Settings) -> Json:
     routes = [
         _page("/metrics", "admin", "/stats/prometheus"),
         _page("/monitor/metrics", "monitor", "/metrics"),
+        _exact(_page("/monitor/report", "monitor", "/report")),
+        _answers(),
         _page("/ready", "admin", "/ready"),
         _exact(_page("/figures", "admin", FIGURES)),
         _exact(_page("/routes", "admin", ROUTES)),
@@ -102,6 +109,14 @@ def _page(path: str, cluster: str, upstream_path: str) -> Json:
         "match": {"path": path, "headers": [get]},
         "route": {"cluster": cluster, "prefix_rewrite": upstream_path, "timeout": "10s"},
     }
+
+
+def _answers() -> Json:
+    """Kept answers, for the monitors of a candidate's Pods: by names that only who has the same requests can know."""
+    page = _page("/monitor/answers", "monitor", "/answers/")
+    match = {"safe_regex": {"regex": f"/monitor/answers/{ANSWERS}"}, "headers": page["match"]["headers"]}
+    rewrite = {"pattern": {"regex": "^/monitor/answers/"}, "substitution": "/answers/"}
+    return {"match": match, "route": {"cluster": "monitor", "regex_rewrite": rewrite, "timeout": "10s"}}
 
 
 def _exact(page: Json) -> Json:

@@ -15,6 +15,8 @@ KEPT = (
     "server.",
     "listener.ingress.downstream_",
     "overload.",
+    "access_logs.grpc_access_log.",
+    "http.ingress.lua.",
 )
 """What the names of those that are kept begin with."""
 _JUDGED = (

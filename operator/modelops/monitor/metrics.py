@@ -1,19 +1,14 @@
-"""The monitor process: what Prometheus can learn about the model that its proxy does not know.
-
-It probes the model's readiness on loopback and says which version it is. Requests never pass through it. SIGTERM keeps
-its default action: there is nothing to finish, so it ends at once.
-"""
+"""What Prometheus can learn about the model that its proxy does not know: which version it is, and whether it is ready,
+by probes on loopback."""
 
 import http.client
-import threading
 import time
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
 
 from modelops.monitor.settings import Settings
 
-PROBE_EVERY = 5.0
 PROBE_TIMEOUT = 2.0
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
@@ -53,16 +48,6 @@ class Monitor:
         self._duration.observe(time.perf_counter() - started)
         self._up.set(up)
         return up
-
-
-def run(settings: Settings) -> None:
-    """Serve the figures on loopback and probe until told to end."""
-    threading.stack_size(2**20)  # the address space is limited; a thread's usual stack takes 8 MiB of it
-    monitor = Monitor(settings)
-    start_http_server(settings.monitor_port, addr="127.0.0.1", registry=monitor.registry)
-    while True:
-        monitor.probe()
-        time.sleep(PROBE_EVERY)
 
 
 def _answers(port: int, path: str) -> bool:

@@ -28,6 +28,8 @@ class Settings(BaseModel):
     candidate_host: str = Field(default="", pattern=r"^[0-9A-Za-z.:-]*$", max_length=253)
     """Where a candidate answers: the full name of its Service, or an address. Absent: there is never one."""
     candidate_port: Port = 80
+    capture_socket: str = Field(default="/tmp/capture.sock", pattern=r"^/.*[^/]$", max_length=107)
+    """Where Envoy hands the monitor what it captures: a Unix socket, whose path the system limits to 107 bytes."""
     readiness_path: str = Field(default="/v2/health/ready", pattern=r"^/[\x21-\x7e]*$")
 
     inference_service: str = ""

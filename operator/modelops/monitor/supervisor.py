@@ -8,18 +8,22 @@ out of service.
 Written to stay small for as long as the Pod lives: no imports beyond the operating system's, no threads.
 """
 
+import contextlib
 import os
 import resource
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 _HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 60.0
 _SETTLED = 300.0
 """A monitor that lived this long has recovered: its next end is a new story, with a short delay again."""
+_MONITOR_STACK = 2**20
+"""For each of its threads. gRPC starts most of them, more on a larger machine: with the usual 8 MiB for each they would
+use up the address space that is limited."""
 _MONITOR_GRACE = 3.0
 """How long the monitor may take to flush when the container is told to end, once Envoy has gone."""
 
@@ -89,7 +93,8 @@ class Supervisor:
             "MALLOC_ARENA_MAX": "1",  # an arena for each thread reserves 64 MiB of the address space that is limited
         }
         try:
-            self._monitor_pid = start(self._monitor, environment)
+            with stack_limit(_MONITOR_STACK):
+                self._monitor_pid = start(self._monitor, environment)
             resource.prlimit(self._monitor_pid, resource.RLIMIT_AS, (self._memory, self._memory))
         except ProcessLookupError:
             return  # it has ended already, and is about to be reaped
@@ -129,6 +134,17 @@ def hold_signals() -> None:
 def start(command: Sequence[str], environment: dict[str, str]) -> int:
     """Start a child with no signal blocked and return its process id."""
     return os.posix_spawn(command[0], list(command), environment, setsigmask=())
+
+
+@contextlib.contextmanager
+def stack_limit(bytes_: int) -> Iterator[None]:
+    """Children that are started meanwhile have stacks of this size: they read the limit as they start."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (bytes_, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
 
 
 def send(pid: int, signal_number: int) -> None:

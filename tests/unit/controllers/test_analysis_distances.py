@@ -1,5 +1,8 @@
 """How far two versions' inputs or predictions are apart: same shares are 0, and what only one has is always seen."""
 
+import random
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,10 +10,10 @@ from hypothesis import strategies as st
 from modelops.controllers.inferenceservice.analysis.distances import (
     MOST_BINS,
     ColumnCounts,
-    Furthest,
     Method,
     Seen,
-    furthest,
+    apart,
+    by_chance,
     shared_bins,
 )
 
@@ -24,8 +27,7 @@ def seen(rows: int = 0, **counted: ColumnCounts) -> Seen:
 
 
 def distance(stable: ColumnCounts, candidate: ColumnCounts, method: Method = "JensenShannon") -> float:
-    found = furthest(seen(x=stable), seen(x=candidate), method)
-    assert found is not None
+    (found,) = apart(seen(x=stable), seen(x=candidate), method)
     return found.distance
 
 
@@ -64,29 +66,57 @@ def test_a_few_numbers_are_not_drawn_together() -> None:
     assert distance(ColumnCounts({0.0: 50, 1.0: 50}), ColumnCounts({0.0: 50, 0.5: 50})) > 0.5
 
 
+def test_identifiers_are_not_apart_because_each_is_another_one() -> None:
+    """A column of names or identifiers says nothing about a version, and must not fail every candidate."""
+    stable = ColumnCounts(labels={f"customer {n}": 1 for n in range(100)})
+    candidate = ColumnCounts(labels={f"customer {n}": 1 for n in range(100, 200)})
+    assert distance(stable, candidate) == pytest.approx(0, abs=1e-6)
+    assert distance(stable, candidate + ColumnCounts(labels={"test": 100})) > 0.4
+
+
 def test_the_column_that_differs_most() -> None:
     same, other = ColumnCounts(labels={"a": 5, "b": 5}), ColumnCounts(labels={"a": 9, "b": 1})
-    found = furthest(seen(dir=same, lvr=same), seen(dir=same, lvr=other), "JensenShannon")
-    assert found is not None
-    assert found.column == "lvr"
+    found = apart(seen(dir=same, lvr=same), seen(dir=same, lvr=other), "JensenShannon")
+    assert [one.column for one in found] == ["lvr", "dir"]
 
 
 def test_a_column_that_only_one_side_has_differs_most() -> None:
-    found = furthest(seen(10), seen(10, lvr=ColumnCounts({1.0: 10})), "JensenShannon")
-    assert found == Furthest("lvr", pytest.approx(1))  # type: ignore[arg-type]
+    (found,) = apart(seen(10), seen(10, lvr=ColumnCounts({1.0: 10})), "JensenShannon")
+    assert (found.column, found.distance) == ("lvr", pytest.approx(1))
 
 
 def test_rows_without_a_value_count() -> None:
     full, half = ColumnCounts(labels={"a": 100}), ColumnCounts(labels={"a": 50})
-    assert furthest(seen(100, x=full), seen(50, x=half), "PSI") == Furthest("x", 0)
-    found = furthest(seen(100, x=full), seen(100, x=half), "PSI")
-    assert found is not None
+    assert apart(seen(100, x=full), seen(50, x=half), "PSI") == [("x", 0, 0)]
+    (found,) = apart(seen(100, x=full), seen(100, x=half), "PSI")
     assert found.distance > 0.2
 
 
 def test_nothing_to_compare() -> None:
-    assert furthest(seen(), seen(), "PSI") is None
-    assert furthest(seen(x=ColumnCounts({1.0: 3})), seen(), "PSI") is None
+    assert apart(seen(), seen(), "PSI") == []
+    assert apart(seen(x=ColumnCounts({1.0: 3})), seen(), "PSI") == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("stable", "candidate"), [(100, 100), (2_000, 100), (1_000, 1_000)])
+def test_samples_of_one_distribution_are_apart_by_chance_alone(method: Method, stable: int, candidate: int) -> None:
+    """Otherwise a candidate that does nothing wrong would be rolled back because it was judged by few rows."""
+    draw = random.Random(7)
+    shares = []
+    for _ in range(200):
+        sides = [
+            ColumnCounts(dict(Counter(round(draw.gauss(0, 1), 2) for _ in range(rows)))) for rows in (stable, candidate)
+        ]
+        (found,) = apart(seen(x=sides[0]), seen(x=sides[1]), method)
+        shares.append(found.distance / found.chance)
+    assert 0.55 < max(shares) < 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_chance_goes_with_rows(method: Method) -> None:
+    few, many = by_chance([50, 50], [50, 50], method), by_chance([5_000, 5_000], [5_000, 5_000], method)
+    assert few > 2 * many > 0
+    assert by_chance([9, 0], [9, 0], method) == 0
 
 
 @given(columns, columns)

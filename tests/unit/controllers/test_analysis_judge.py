@@ -191,6 +191,12 @@ AGREEMENT = {"agreement": {"min": 0.95}}
             told=Distributions(predictions=sides({"a": 100, "b": 100}, {"a": 160, "b": 40})), name="predictionDistance",
         ),
         Case(
+            "a distance that may be chance is waited for", INPUTS, "Inconclusive",
+            'inputDistance 0.211 (JensenShannon, column "lvr") is above max 0.2, '
+            "but 100 and 100 rows can be that far apart by chance",
+            told=Distributions(inputs=sides({"a": 50, "b": 50}, {"a": 26, "b": 74})), name="inputDistance",
+        ),
+        Case(
             "rows without columns have no distance", INPUTS, "Inconclusive", "no column to compare",
             told=Distributions(inputs=Sides(Seen(200), Seen(200))), name="inputDistance",
         ),
@@ -219,6 +225,26 @@ def test_a_check(case: Case) -> None:
     (check,) = result.checks
     assert (check.name, check.outcome, check.message) == (case.name, case.outcome, case.message)
     assert result.outcome == case.outcome
+
+
+@pytest.mark.parametrize("spec", [INPUTS, PREDICTIONS, AGREEMENT], ids=lambda spec: next(iter(spec)))
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param(Distributions(), id="no figures"),
+        pytest.param(
+            Distributions(Sides(Seen(500), Seen(0)), Sides(Seen(500), Seen(0)), Pairs()), id="the candidate's alone"
+        ),
+    ],
+)
+def test_a_candidate_with_all_requests_waits_for_nothing_to_compare_with(
+    spec: dict[str, Any], told: Distributions
+) -> None:
+    """No requests of the stable version will ever come, and the rollout would fail at its deadline."""
+    analysis = Analysis.model_validate(spec)
+    result = judge(analysis, Counters(), Counters(), Evidence(told), None, NOW, alone=True)
+    assert result.outcome == "Passed"
+    assert judge(analysis, Counters(), Counters(), Evidence(told), None, NOW).outcome == "Inconclusive"
 
 
 def found(name: str, outcome: Any) -> CheckResult:

@@ -38,6 +38,8 @@ splits = st.builds(
     grpc=st.booleans(),
     weight=st.integers(0, 100),
     mirror_percent=st.integers(0, 100),
+    capture_percent=st.integers(0, 100),
+    tolerance=st.none() | st.floats(0, 1),
     timeout=st.none() | st.timedeltas(min_value=timedelta(milliseconds=1), max_value=timedelta(days=30)),
 )
 
@@ -109,6 +111,65 @@ def test_copies_are_drawn_independently_of_the_split():
     assert mirror["runtime_fraction"]["default_value"] == {"numerator": 100_000, "denominator": "MILLION"}
 
 
+def filter_of(route: dict[str, Any]) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = route.get("typed_per_filter_config", {}).get("modelops.capture")
+    return found
+
+
+@given(splits)
+def test_only_what_is_answered_here_is_captured(split):
+    """Neither probes nor gRPC's streams, nor what the candidate's own proxy captures; and nothing unless asked for."""
+    for route in routes(split)["resources"][0]["virtual_hosts"][0]["routes"]:
+        if filter_of(route) is not None:
+            assert split.capture_percent > 0
+            assert route["route"]["cluster"] == "model"
+
+
+@pytest.mark.parametrize(
+    ("told", "expect"),
+    [
+        pytest.param({}, [False], id="nothing, unless told to"),
+        pytest.param({"capture_percent": 100}, [True], id="all of it"),
+        pytest.param({"capture_percent": 7}, [True, False], id="a part, then the rest"),
+        pytest.param(
+            {"capture_percent": 7, "tolerance": 0.1}, [True, True, False], id="copies that are compared come before"
+        ),
+        pytest.param(
+            {"capture_percent": 7, "tolerance": 0.1, "mirror_percent": 5},
+            [True, False],
+            id="who mirrors gets no copies",
+        ),
+    ],
+)
+def test_which_routes_are_captured(told, expect):
+    """The rest must not cost anything."""
+    assert [filter_of(route) is not None for route in rendered(**told)[1:]] == expect
+
+
+def test_a_captured_part_is_drawn_independently_of_split_and_copies():
+    """Of Envoy's one number, two other digits."""
+    captured = rendered(weight=20, mirror_percent=10, capture_percent=7)[2]
+    assert share(captured) == (700, "TEN_THOUSAND")
+
+
+def test_answers_are_compared_only_where_somebody_keeps_them():
+    """Both sides need the tolerance: the one that mirrors keeps its answers and says where, the other one compares."""
+
+    def value(route):
+        (policy,) = route["route"]["request_mirror_policies"]
+        (mutation,) = policy["request_headers_mutations"]
+        return mutation["append"]["header"]["value"]
+
+    captured, rest = rendered(mirror_percent=10, capture_percent=7, tolerance=0.1)[1:]
+    assert filter_of(captured)["filter_context"] == {"tolerance": 0.1}
+    assert (value(captured), value(rest)) == ("%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%", "true")
+    copies, others, _ = rendered(capture_percent=7, tolerance=0.1)[1:]
+    assert filter_of(copies)["filter_context"] == {"tolerance": 0.1}
+    assert filter_of(others)["filter_context"] == {}
+    plain, _ = rendered(mirror_percent=10, capture_percent=7)[1:]
+    assert (value(plain), filter_of(plain)["filter_context"]) == ("true", {})
+
+
 @pytest.mark.parametrize(
     ("timeout", "expect"),
     [
@@ -170,6 +231,8 @@ def test_the_name_is_made_of_the_content(split):
         {"weight": 5},
         {"mirror_percent": 5},
         {"timeout": timedelta(seconds=5)},
+        {"capture_percent": 5},
+        {"capture_percent": 5, "tolerance": 0.1},
     ],
     ids=lambda changed: next(iter(changed)),
 )
@@ -182,4 +245,5 @@ def test_every_field_of_a_split_is_tried_above():
     """A new field must have an effect as well."""
     assert {one.name for one in fields(Split)} == {
         "version", "revision", "readiness_path", "grpc", "weight", "mirror_percent", "timeout",
+        "capture_percent", "tolerance",
     }  # fmt: skip

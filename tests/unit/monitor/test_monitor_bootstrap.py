@@ -31,8 +31,9 @@ def routes(found: dict[str, Any], name: str) -> list[dict[str, Any]]:
 def ports(found: dict[str, Any]) -> dict[str, tuple[str, int]]:
     told = {}
     for cluster in found["static_resources"]["clusters"]:
-        address = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
-        told[cluster["name"]] = (address["address"], address["port_value"])
+        address = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+        if "socket_address" in address:
+            told[cluster["name"]] = tuple(address["socket_address"][key] for key in ("address", "port_value"))
     return told
 
 
@@ -41,7 +42,11 @@ def clusters(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def at_once(found: dict[str, Any]) -> dict[str, int]:
-    return {name: one["circuit_breakers"]["thresholds"][0]["max_requests"] for name, one in clusters(found).items()}
+    return {
+        name: one["circuit_breakers"]["thresholds"][0]["max_requests"]
+        for name, one in clusters(found).items()
+        if name != "capture"
+    }
 
 
 def filters(found: dict[str, Any]) -> list[str]:
@@ -103,9 +108,9 @@ def test_the_models_limit_is_not_the_probes():
 
 def test_bodies_are_held_only_where_they_are_limited():
     """What is not held passes as it comes, at any size."""
-    assert filters(document()) == ["router"]
+    assert filters(document()) == ["capture", "router"]
     limited = document(max_body_bytes="1048576")
-    assert filters(limited) == ["buffer", "router"]
+    assert filters(limited) == ["buffer", "capture", "router"]
     assert manager(limited, "ingress")["http_filters"][0]["typed_config"]["max_request_bytes"] == 1048576
 
 
@@ -124,24 +129,57 @@ def test_routes_come_from_a_file_whose_directory_is_watched():
     assert source["path_config_source"] == {"path": "/r/routes.json", "watched_directory": {"path": "/r"}}
 
 
-@pytest.mark.parametrize("figure", ["cluster.model.upstream_rq_5xx", "cluster.candidate.upstream_rq_time"])
+@pytest.mark.parametrize(
+    "figure",
+    [
+        "cluster.model.upstream_rq_5xx",
+        "cluster.candidate.upstream_rq_time",
+        "access_logs.grpc_access_log.logs_dropped",
+    ],
+)
 def test_what_the_operator_judges_by_is_kept(figure):
     """Envoy shows only what its matcher includes."""
     patterns = document()["stats_config"]["stats_matcher"]["inclusion_list"]["patterns"]
     assert any(figure.startswith(one["prefix"]) for one in patterns)
 
 
+def test_nothing_is_captured_but_where_routes_say_so():
+    """Off, the filter is not even made for a request, and the log sends only what it has kept."""
+    found = manager(document(), "ingress")
+    (capture,) = [one for one in found["http_filters"] if one["name"] == "modelops.capture"]
+    assert capture["disabled"] is True
+    (log,) = found["access_log"]
+    assert log["filter"]["metadata_filter"]["match_if_key_not_found"] is False
+    assert log["filter"]["metadata_filter"]["matcher"]["filter"] == "modelops.capture"
+
+
+def test_what_is_captured_goes_to_a_socket_in_the_container():
+    """And nowhere else: bodies never travel."""
+    capture = clusters(document(capture_socket="/run/c.sock"))["capture"]
+    address = capture["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+    assert address == {"pipe": {"path": "/run/c.sock"}}
+
+
+def test_a_socket_whose_path_no_system_takes_is_refused():
+    with pytest.raises(ValidationError, match="capture_socket"):
+        document(capture_socket="/" + 107 * "x")
+
+
 def test_the_stats_listener_opens_exact_paths_for_reading():
     """Envoy's admin interface can end the process: no other path of it may be reachable from the network."""
     *pages, rest = routes(document(), "stats")
-    rewritten = {page["match"]["path"]: (page["route"]["cluster"], page["route"]["prefix_rewrite"]) for page in pages}
+    exact = [page for page in pages if "path" in page["match"]]
+    rewritten = {page["match"]["path"]: (page["route"]["cluster"], page["route"]["prefix_rewrite"]) for page in exact}
     assert rewritten == {
         "/metrics": ("admin", "/stats/prometheus"),
         "/monitor/metrics": ("monitor", "/metrics"),
+        "/monitor/report": ("monitor", "/report"),
         "/ready": ("admin", "/ready"),
         "/figures": ("admin", FIGURES),
         "/routes": ("admin", "/config_dump?resource=dynamic_route_configs"),
     }
+    (answers,) = [page["match"] for page in pages if "path" not in page["match"]]
+    assert answers["safe_regex"] == {"regex": "/monitor/answers/[0-9a-f,]+"}
     for page in pages:
         assert {"name": ":method", "string_match": {"exact": "GET"}} in page["match"]["headers"]
     assert rest["direct_response"]["status"] == 404

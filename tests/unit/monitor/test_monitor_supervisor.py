@@ -96,6 +96,19 @@ def test_the_monitors_memory_is_bounded_and_envoys_is_not(supervise, tmp_path):
     assert second.read_text().strip() != first.read_text().strip()
 
 
+def test_the_monitors_threads_have_small_stacks_at_every_start(supervise, tmp_path):
+    """gRPC's threads would use up its address space on a large machine. Envoy's are as usual."""
+    log = tmp_path / "log"
+    supervise(f"echo envoy $(ulimit -s) >> {log}; exec sleep 60", f"echo monitor $(ulimit -s) >> {log}; exit 1")
+    until = time.monotonic() + 10
+    while not (log.exists() and len(log.read_text().splitlines()) >= 3):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    told = dict(line.split() for line in log.read_text().splitlines())
+    usual = subprocess.run([SH, "-c", "ulimit -s"], capture_output=True, text=True, check=True).stdout.strip()
+    assert told == {"envoy": usual, "monitor": "1024"}
+
+
 def test_a_request_to_end_reaches_both(supervise, tmp_path):
     """SIGTERM is passed on, to a first process that would otherwise ignore it."""
     log = tmp_path / "log"

@@ -16,9 +16,12 @@ FILE = "routes.json"
 TOLD = f"{GROUP}/routes"
 """Annotation of a Pod: the routes that it was last told of, since when, and when last."""
 MIRRORED = "x-modelops-mirrored"
-"""A request header that only copies have: their answers go nowhere."""
+"""A request header that only copies have: their answers go nowhere. Its value is the address of the Pod that keeps its
+own answer for comparison, or `true` where none does."""
 _NAME = "model"
 _BUFFER = "envoy.filters.http.buffer"
+_CAPTURE = "modelops.capture"
+_HERE = "%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%"
 
 Json = dict[str, Any]
 
@@ -39,6 +42,12 @@ class Split:
     """How many percent of the requests the candidate answers, 0 to 100. The rest is answered here."""
     mirror_percent: int = 0
     """How many percent of the requests that are answered here are copied to the candidate, 0 to 100."""
+    capture_percent: int = 0
+    """How many percent of the requests that are answered here the monitor is told of, 0 to 100. gRPC is left out."""
+    tolerance: float | None = None
+    """By how much, relative to the greater one, two numbers of a copy's two answers may differ and still be the same.
+    None: answers are not compared. Those that mirror keep theirs, and those that get copies compare: both must be told,
+    and of what they capture alone."""
     timeout: timedelta | None = None
     """How long a request may take. None: as long as it wants."""
 
@@ -95,8 +104,11 @@ def _split(split: Split, *, grpc: bool) -> list[Json]:
             }
         )
     if split.weight < 100:
-        mirror = [_mirror(f"candidate{suffix}", split.mirror_percent)] if split.mirror_percent else []
-        found.append(_here(split, match, {"cluster": f"model{suffix}", **until, "request_mirror_policies": mirror}))
+        local = {"cluster": f"model{suffix}", **until}
+        if grpc:
+            found.append(_here(split, match, _mirroring(split, local, suffix)))
+        else:
+            found += _captured(split, match, local)
     if grpc:
         # Its messages are a stream, which must not be held until it ends.
         unheld = {"@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute"}
@@ -104,15 +116,55 @@ def _split(split: Split, *, grpc: bool) -> list[Json]:
     return found
 
 
-def _mirror(cluster: str, percent: int) -> Json:
-    """Copies. Envoy draws one number for each request. Its last two digits have decided about the share by now; here
-    they are others."""
+def _captured(split: Split, match: Json, local: Json) -> list[Json]:
+    """What is answered here: the part that the monitor is told of, then the rest, for which the filter stays off.
+
+    Where answers are compared, of copies those that the other Pod has captured as well: its address says so.
+    """
+    plain = _here(split, match, _mirroring(split, local))
+    if split.capture_percent == 0:
+        return [plain]
+    mirrors = split.mirror_percent > 0
+    compared = split.tolerance is not None
+    found = []
+    if compared and not mirrors:
+        copy = {"name": MIRRORED, "string_match": {"safe_regex": {"regex": "[0-9a-f.:]+"}}}
+        found.append(_capturing(_here(split, {**match, "headers": [copy]}, local), split.tolerance))
+    address = _HERE if compared else "true"
+    part = _here(split, {**match, **_part(split.capture_percent)}, _mirroring(split, local, address=address))
+    found.append(_capturing(part, split.tolerance if mirrors else None))
+    return found if split.capture_percent == 100 else [*found, plain]
+
+
+def _part(percent: int) -> Json:
+    """Some of the requests. Of the number that Envoy draws for each, the last two digits have decided about the share;
+    here the two before them do, and about copies the two before those."""
+    if percent == 100:
+        return {}
+    return {"runtime_fraction": {"default_value": {"numerator": percent * 100, "denominator": "TEN_THOUSAND"}}}
+
+
+def _capturing(route: Json, tolerance: float | None) -> Json:
+    """The filter is in each Pod's bootstrap, off. This turns it on."""
+    kind = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"
+    told = {} if tolerance is None else {"tolerance": tolerance}
+    return {**route, "typed_per_filter_config": {_CAPTURE: {"@type": kind, "filter_context": told}}}
+
+
+def _mirroring(split: Split, local: Json, suffix: str = "", address: str = "true") -> Json:
+    if not split.mirror_percent:
+        return {**local, "request_mirror_policies": []}
+    return {**local, "request_mirror_policies": [_mirror(f"candidate{suffix}", split.mirror_percent, address)]}
+
+
+def _mirror(cluster: str, percent: int, address: str) -> Json:
+    """Copies, drawn independently of the share and of what is captured: see `_part`."""
     return {
         "cluster": cluster,
         "runtime_fraction": {"default_value": {"numerator": percent * 10_000, "denominator": "MILLION"}},
         "disable_shadow_host_suffix_append": True,
         "request_headers_mutations": [
-            {"append": {"header": {"key": MIRRORED, "value": "true"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+            {"append": {"header": {"key": MIRRORED, "value": address}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
         ],
     }
 

@@ -7,6 +7,7 @@ Genetics 20, 1956), and as it is in the Jensen-Shannon distance, which needs no 
 """
 
 import bisect
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,10 @@ from modelops.stats.distances import jensen_shannon, psi
 
 Method = Literal["JensenShannon", "PSI"]
 MOST_BINS = 10
+RARE = 0.05
+"""A label that is less of both sides than this has no bin of its own."""
+_DEVIATIONS = 4.0
+"""Of the normal distribution: beyond is once in 31,574 times."""
 _DISTANCES = {"JensenShannon": jensen_shannon, "PSI": psi}
 
 
@@ -61,15 +66,17 @@ class Seen:
         )
 
 
-class Furthest(NamedTuple):
-    """The column that differs most."""
+class Apart(NamedTuple):
+    """How far both sides of a column are apart."""
 
     column: str
     distance: float
+    chance: float
+    """How far two samples of one distribution are apart at most, of as many rows and over as many bins."""
 
 
-def furthest(stable: Seen, candidate: Seen, method: Method) -> Furthest | None:
-    """The column that differs most; None without any that can be compared."""
+def apart(stable: Seen, candidate: Seen, method: Method) -> list[Apart]:
+    """All columns that can be compared, the one that differs most first."""
     found = []
     for name in {**stable.columns, **candidate.columns}:
         counts = shared_bins(
@@ -78,23 +85,51 @@ def furthest(stable: Seen, candidate: Seen, method: Method) -> Furthest | None:
         )
         distance = _DISTANCES[method](*counts)
         if distance is not None:
-            found.append(Furthest(name, distance))
-    return min(found, key=lambda one: (-one.distance, one.column), default=None)
+            found.append(Apart(name, distance, by_chance(*counts, method)))
+    return sorted(found, key=lambda one: (-one.distance, one.column))
+
+
+def by_chance(stable: list[int], candidate: list[int], method: Method) -> float:
+    """How far two samples of one distribution with these numbers are apart, but once in some 30,000 times.
+
+    Over k bins, n and m observations of one distribution have a PSI of about (1/n + 1/m) times a chi-squared variable
+    of k - 1 degrees of freedom (B. Yurdakul, "Statistical Properties of Population Stability Index", Western Michigan
+    University 2018), and a Jensen-Shannon divergence, in nats, of an eighth of that. The quantile is that of E. B.
+    Wilson and M. M. Hilferty, "The Distribution of Chi-Square", PNAS 17, 1931.
+    """
+    freedom = sum(1 for one, other in zip(stable, candidate, strict=True) if one or other) - 1
+    if freedom < 1:
+        return 0.0
+    part = 2 / (9 * freedom)
+    farthest = freedom * (1 - part + _DEVIATIONS * math.sqrt(part)) ** 3
+    index = farthest * (1 / sum(stable) + 1 / sum(candidate))
+    return index if method == "PSI" else min(math.sqrt(index / 8 / math.log(2)), 1.0)
 
 
 def shared_bins(stable: ColumnCounts, candidate: ColumnCounts) -> tuple[list[int], list[int]]:
-    """The counts of both over the same bins: those of the numbers, then one for each label that either has.
+    """The counts of both over the same bins: those of the numbers, then one for each label, and one for all rare ones.
 
     A few different numbers have a bin each. Many are drawn together so that each bin has as much of the stable side as
-    the others, with one below and one above all that the stable side has.
+    the others, with one below and one above all that the stable side has. Labels that are rare on both sides are drawn
+    together as well: those of names or identifiers are others every time, and would be as far apart as can be.
     """
     cuts = _cuts(stable.numbers, candidate.numbers)
-    labels = sorted({*stable.labels, *candidate.labels})
+    common = sorted(_common(stable) | _common(candidate))
+    rare = {*stable.labels, *candidate.labels}.difference(common)
     one, other = (
-        [*_drawn_together(side.numbers, cuts), *(side.labels.get(label, 0) for label in labels)]
+        [
+            *_drawn_together(side.numbers, cuts),
+            *(side.labels.get(label, 0) for label in common),
+            *([sum(side.labels.get(label, 0) for label in rare)] if rare else []),
+        ]
         for side in (stable, candidate)
     )
     return one, other
+
+
+def _common(side: ColumnCounts) -> set[str]:
+    least = RARE * side.total
+    return {label for label, count in side.labels.items() if count >= least}
 
 
 def _cuts(stable: Mapping[float, int], candidate: Mapping[float, int]) -> list[float]:

@@ -8,7 +8,7 @@ from typing import Self
 from modelops.api.inferenceservice_status import AnalysisResult, CheckResult, Figures, LatencyFigure, Outcome
 from modelops.api.rollout import Agreement, Analysis, Distance, ErrorRate, Latency
 from modelops.api.types import length_of
-from modelops.controllers.inferenceservice.analysis.distances import Seen, furthest
+from modelops.controllers.inferenceservice.analysis.distances import Seen, apart
 from modelops.controllers.inferenceservice.analysis.figures import Counters
 from modelops.machinery.conditions import timestamp
 
@@ -123,11 +123,12 @@ def _built_in(
         checks.append(_error_rate(spec.error_rate, spec.min_requests, candidate, stable, alone))
     checks += [_latency(one, spec.min_requests, candidate, stable, alone) for one in spec.latency]
     if spec.input_distance is not None:
-        checks.append(_distance(INPUT_DISTANCE, spec.input_distance, spec.min_requests, told.inputs))
+        checks.append(_distance(INPUT_DISTANCE, spec.input_distance, spec.min_requests, told.inputs, alone))
     if spec.prediction_distance is not None:
-        checks.append(_distance(PREDICTION_DISTANCE, spec.prediction_distance, spec.min_requests, told.predictions))
+        least = spec.min_requests
+        checks.append(_distance(PREDICTION_DISTANCE, spec.prediction_distance, least, told.predictions, alone))
     if spec.agreement is not None:
-        checks.append(_agreement(spec.agreement, spec.min_requests, told.pairs))
+        checks.append(_agreement(spec.agreement, spec.min_requests, told.pairs, alone))
     return checks
 
 
@@ -186,23 +187,33 @@ def _too_few_stable(name: str, said: str, bounded: bool, least: int, seen: int, 
     return _inconclusive(name, f"{said} has {seen} of {least} requests of the stable version to compare with", value)
 
 
-def _distance(name: str, bounds: Distance, least: int, sides: Sides | None) -> CheckResult:
+def _distance(name: str, bounds: Distance, least: int, sides: Sides | None, alone: bool) -> CheckResult:
+    if alone and (sides is None or sides.stable.rows < least):
+        return _passed(name, "the candidate gets all requests, so that there are none to compare its own with")
     if sides is None:
         return _inconclusive(name, "no figures yet")
     fewest = min(sides.candidate.rows, sides.stable.rows)
     if fewest < least:
         told = f"{sides.candidate.rows} of the candidate and {sides.stable.rows} of the stable version"
         return _inconclusive(name, f"{told} seen so far, and each needs {least}")
-    found = furthest(sides.stable, sides.candidate, bounds.method)
-    if found is None:
+    columns = apart(sides.stable, sides.candidate, bounds.method)
+    if not columns:
         return _inconclusive(name, "no column to compare")
+    beyond = [one for one in columns if one.distance > bounds.max]
+    sure = [one for one in beyond if one.distance > one.chance]
+    found = (sure or columns)[0]
     said = f'{name} {_number(found.distance)} ({bounds.method}, column "{found.column}")'
-    if found.distance > bounds.max:
+    if sure:
         return _failed(name, f"{said} is above max {_number(bounds.max)}", found.distance)
+    if beyond:
+        few = f"{sides.candidate.rows} and {sides.stable.rows} rows can be that far apart by chance"
+        return _inconclusive(name, f"{said} is above max {_number(bounds.max)}, but {few}", found.distance)
     return _passed(name, f"{said} is within max {_number(bounds.max)}", found.distance)
 
 
-def _agreement(bounds: Agreement, least: int, pairs: Pairs | None) -> CheckResult:
+def _agreement(bounds: Agreement, least: int, pairs: Pairs | None, alone: bool) -> CheckResult:
+    if alone and (pairs is None or pairs.compared < least):
+        return _passed(AGREEMENT, "the candidate gets all requests, so that none are mirrored")
     if pairs is None:
         return _inconclusive(AGREEMENT, "no figures yet")
     if pairs.compared < least:

@@ -1,0 +1,161 @@
+"""What Pods' monitors tell of inputs, predictions and agreement: read, and made into what a judgement rests on.
+
+What a Pod says is believed no further than that: it is read within bounds, or not at all.
+"""
+
+import asyncio
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import aiohttp
+from yarl import URL
+
+from modelops.controllers.inferenceservice.analysis.answers import answer, session
+from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Seen
+from modelops.controllers.inferenceservice.analysis.judge import Distributions, Pairs, Sides
+from modelops.controllers.inferenceservice.template import STATS_PORT
+
+_AT_ONCE = 8
+"""Fewer than of the figures: a report can be large."""
+_TIMEOUT_SECONDS = 3.0
+_MOST_BYTES = 8 << 20
+_MOST_COLUMNS = 1_000
+_MOST_TEXT = 256
+
+
+class Unreadable(ValueError):
+    """A report that is not as a monitor writes it."""
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a version was asked and what it answered."""
+
+    inputs: Seen = field(default_factory=Seen)
+    predictions: Seen = field(default_factory=Seen)
+
+    def since(self, before: Self) -> "Traffic":
+        """What came after `before`."""
+        return Traffic(self.inputs.since(before.inputs), self.predictions.since(before.predictions))
+
+    def __add__(self, other: Self) -> "Traffic":
+        return Traffic(self.inputs + other.inputs, self.predictions + other.predictions)
+
+
+@dataclass(frozen=True)
+class PodReport:
+    """What a Pod's monitor has counted since it began, or within a window."""
+
+    live: Traffic = field(default_factory=Traffic)
+    """Of clients' own requests."""
+    mirrored: Traffic = field(default_factory=Traffic)
+    """Of copies of requests that another version answered."""
+    pairs: Pairs = field(default_factory=Pairs)
+    """Copies whose two answers were compared."""
+
+    def since(self, before: Self) -> "PodReport":
+        """What came after `before`."""
+        return PodReport(
+            self.live.since(before.live), self.mirrored.since(before.mirrored), self.pairs.since(before.pairs)
+        )
+
+    def __add__(self, other: Self) -> "PodReport":
+        return PodReport(self.live + other.live, self.mirrored + other.mirrored, self.pairs + other.pairs)
+
+
+async def look_reports(addresses: Iterable[str], port: int = STATS_PORT) -> dict[str, PodReport | None]:
+    """What the monitors at these IP addresses say; None for one that does not answer, or not as it should: a Pod may
+    just have come or be about to go, a monitor may begin anew, and that is no error."""
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def look_at(client: aiohttp.ClientSession, address: str) -> PodReport | None:
+        async with places:
+            try:
+                url = URL.build(scheme="http", host=address, port=port, path="/monitor/report")
+                status, body = await answer(client, "GET", url, _MOST_BYTES)
+                # A large one takes a while, in which others must have their turn.
+                return await asyncio.to_thread(report, body) if status == 200 else None
+            except (aiohttp.ClientError, OSError, ValueError):
+                return None
+
+    wanted = sorted(set(addresses))
+    async with session(_TIMEOUT_SECONDS) as client:
+        found = await asyncio.gather(*(look_at(client, address) for address in wanted))
+    return dict(zip(wanted, found, strict=True))
+
+
+def distributions(stable: PodReport | None, candidate: PodReport | None, weight: int) -> Distributions:
+    """What a judgement of a window rests on. Pure.
+
+    A candidate with a share of the traffic is judged by that: copies are requests of the stable version's share.
+    Without a share copies are all there is.
+    """
+    if candidate is None:
+        return Distributions()
+    if stable is None:
+        return Distributions(pairs=candidate.pairs)
+    of_candidate = candidate.live if weight > 0 else candidate.mirrored
+    return Distributions(
+        inputs=Sides(candidate=of_candidate.inputs, stable=stable.live.inputs),
+        predictions=Sides(candidate=of_candidate.predictions, stable=stable.live.predictions),
+        pairs=candidate.pairs,
+    )
+
+
+def report(content: bytes) -> PodReport:
+    """Read a report. Raises Unreadable. Pure."""
+    try:
+        told: Any = json.loads(content)
+        pairs = told["pairs"]
+        return PodReport(
+            live=_traffic(told["live"]),
+            mirrored=_traffic(told["mirrored"]),
+            pairs=_pairs(_count(pairs["compared"]), _count(pairs["agreed"])),
+        )
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise Unreadable(f"it is no report of a monitor: {error}") from error
+
+
+def _pairs(compared: int, agreed: int) -> Pairs:
+    if agreed > compared:
+        raise Unreadable("more agreed than were compared")
+    return Pairs(compared, agreed)
+
+
+def _traffic(told: Any) -> Traffic:
+    return Traffic(_seen(told["inputs"]), _seen(told["predictions"]))
+
+
+def _seen(told: Any) -> Seen:
+    columns = told["columns"]
+    if len(columns) > _MOST_COLUMNS:
+        raise Unreadable("more columns than a monitor counts")
+    return Seen(_count(told["rows"]), {_text(name): _column(counts) for name, counts in columns.items()})
+
+
+def _column(told: Any) -> ColumnCounts:
+    return ColumnCounts(
+        numbers={_edge(edge): _count(count) for edge, count in told["numbers"]},
+        labels={_text(label): _count(count) for label, count in told["labels"].items()},
+    )
+
+
+def _text(value: str) -> str:
+    if len(value) > _MOST_TEXT:
+        raise Unreadable("a name longer than a monitor tells one")
+    return value
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+        raise Unreadable("no count")
+    return value
+
+
+def _edge(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise Unreadable("no edge of a bin")
+    return float(value)
