@@ -29,7 +29,7 @@ def test_a_hook_prometheus_and_a_job_judge_each_step(space: Space) -> None:
         judged = space.wait("inferenceservice", "isvc", _passed, within=90)
         names = {check["name"]: check["message"] for check in judged["status"]["candidate"]["analysis"]["checks"]}
         assert set(names) == {"hook", "query", "job"}
-        assert names["job"] == "v2 says 1.0"
+        assert names["job"] == "exit code 0"
         space.wait("inferenceservice", "isvc", behaving.serves("v2"), within=90)
         space.apply(behaving.service(space, "wrong", rollout=_rollout(space)))
         body = space.wait("inferenceservice", "isvc", behaving.failed("wrong", "AnalysisFailed"), within=90)

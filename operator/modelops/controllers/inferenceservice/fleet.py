@@ -47,6 +47,8 @@ class Revision:
     """An autoscaler decides between `replicas` and this many Pods. None: there is no autoscaler."""
     least: int = 1
     """The fewest Pods that the autoscaler may leave."""
+    captured: bool = False
+    """A candidate is being judged, by what is in requests and answers too if the analysis says so."""
 
 
 @dataclass(frozen=True)
@@ -125,14 +127,14 @@ def traffic_follows(seen: Observation, stage: Stage | None) -> bool:
         return not gateway.objection(seen.route, of_takers_only=stage is None)
     if template is None or member is None:
         return True
-    name = name_of(routes(split(seen.service, serving_of(template), stage)))
+    name = name_of(routes(split(seen.service, serving_of(template), stage, captured=stage is not None)))
     return follows(member.pods, seen.looks, name, seen.now)
 
 
 def _revision(seen: Observation, revision: Revision) -> list[Body]:
     service, serving = seen.service, serving_of(revision.template)
     member = seen.member(serving.revision)
-    rendered = routes(split(service, serving, revision.stage))
+    rendered = routes(split(service, serving, revision.stage, captured=revision.captured))
     routes_body = routes_of(service, serving, rendered)
     found = seen.owned.get(_key(seen, CONFIG_MAPS.kind, _name(seen, revision)))
     changed = found is not None and not satisfied(routes_body["data"], found.get("data"))

@@ -115,8 +115,10 @@ def _fleet(case: Case, scene: Scene, move: Course) -> Fleet:
         least = max(least, case.member.replicas)
     found = case.member.body if case.member is not None else None
     most = max(wanted.max, least) if wanted.max is not None else None
-    stable = Revision(template, scene.full, stage, wanted.max, scene.full if candidate.weight else wanted.min)
-    own = Revision(case.template, replicas_of(least, most, found), None, most, least)
+    judged = stage is not None
+    fewest = scene.full if candidate.weight else wanted.min
+    stable = Revision(template, scene.full, stage, wanted.max, fewest, judged)
+    own = Revision(case.template, replicas_of(least, most, found), None, most, least, judged)
     leads = candidate.revision if scene.ready and scene.alone else led_to(seen)
     return Fleet([stable, own], seen.stable, leads)
 

@@ -7,6 +7,7 @@ from modelops.api.rollout import Analysis, Check
 from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.check_jobs import check_job, check_job_name, check_job_result
 from modelops.controllers.inferenceservice.analysis.judge import Evidence, judge
+from modelops.controllers.inferenceservice.analysis.reports import distributions
 from modelops.controllers.inferenceservice.analysis.subject import Subject
 from modelops.controllers.inferenceservice.names import candidate_url, url
 from modelops.controllers.inferenceservice.observe import Observation
@@ -30,7 +31,10 @@ def judged(
         spec,
         seen.windows.candidate,
         seen.windows.stable,
-        Evidence(custom=_custom(seen, spec, candidate)),
+        Evidence(
+            distributions(seen.windows.stable_contents, seen.windows.candidate_contents, stage.weight),
+            _custom(seen, spec, candidate),
+        ),
         candidate.analysis,
         seen.now,
         alone=stage.weight == _ALL,

@@ -1,17 +1,20 @@
 """What an InferenceService's decisions rest on."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers.inferenceservice.analysis.asking import Answers
 from modelops.controllers.inferenceservice.analysis.figures import Counters
 from modelops.controllers.inferenceservice.analysis.looking import PodLook, look
+from modelops.controllers.inferenceservice.analysis.reports import PodReport, look_reports
 from modelops.controllers.inferenceservice.members import Member, members, selected_revision, stable_revision
 from modelops.controllers.inferenceservice.names import candidate_service_name, deployment_name, service_name
 from modelops.controllers.inferenceservice.template import serving_of
+from modelops.controllers.inferenceservice.traffic import counts_contents
 from modelops.controllers.inferenceservice.wanted import Refusal, wanted
 from modelops.controllers.jobs import JobState, jobs_of
 from modelops.machinery.controller import World
@@ -29,6 +32,7 @@ from modelops.machinery.resources import (
 )
 from modelops.machinery.settings import Settings
 
+Told = TypeVar("Told")
 VERSION_OF = "version-of"
 """Index of ModelVersions by their model."""
 SERVER_OF = "server-of"
@@ -42,6 +46,8 @@ class Windows:
 
     candidate: Counters = field(default_factory=Counters)
     stable: Counters = field(default_factory=Counters)
+    candidate_contents: PodReport | None = None
+    stable_contents: PodReport | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ class Observation:
     """The HTTPRoute, where the spec names Gateways, or may have named some until now."""
     looks: Mapping[str, PodLook | None] = field(default_factory=dict)
     """What the Pods' proxies say, by the Pod's name, while more than one revision is there."""
+    reports: Mapping[str, PodReport | None] = field(default_factory=dict)
+    """What their monitors say of the contents of requests and answers, where the analysis judges by that."""
     windows: Windows = field(default_factory=Windows)
     answers: Answers | None = None
     """What hooks and Prometheus said last of the candidate."""
@@ -122,7 +130,8 @@ async def observe(service: InferenceService, world: World) -> Observation:
             for body in world.cache.bodies("owner", uid, kind=resource.kind)
         },
         route=await _route(service, world),
-        looks=await _looks(there) if len(there) > 1 else {},
+        looks=await _by_pod(there, look) if len(there) > 1 else {},
+        reports=await _by_pod(there, look_reports) if len(there) > 1 and _contents_count(service) else {},
         check_jobs=tuple(await jobs_of(uid, world)),
     )
 
@@ -153,10 +162,18 @@ async def _route(service: InferenceService, world: World) -> Body | None:
     return await world.kube.get(HTTP_ROUTES, service.metadata.namespace, service.metadata.name)
 
 
-async def _looks(there: tuple[Member, ...]) -> dict[str, PodLook | None]:
+async def _by_pod(
+    there: tuple[Member, ...], ask: Callable[[Iterable[str]], Awaitable[dict[str, Told | None]]]
+) -> dict[str, Told | None]:
+    """What the Pods say that have an address, by the Pod's name."""
     addresses = {pod.state.name: pod.state.address for one in there for pod in one.living if pod.state.address}
-    found = await look(addresses.values())
+    found = await ask(addresses.values())
     return {name: found[address] for name, address in addresses.items()}
+
+
+def _contents_count(service: InferenceService) -> bool:
+    rollout = service.spec.rollout
+    return rollout is not None and rollout.analysis is not None and counts_contents(rollout.analysis)
 
 
 def _versions(service: InferenceService, world: World) -> list[ModelVersion]:

@@ -9,7 +9,8 @@ from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.asking import Asker
 from modelops.controllers.inferenceservice.analysis.figures import Counters
 from modelops.controllers.inferenceservice.analysis.judge import window_ends
-from modelops.controllers.inferenceservice.analysis.window import Attempt, Ledger
+from modelops.controllers.inferenceservice.analysis.reports import PodReport
+from modelops.controllers.inferenceservice.analysis.window import Attempt, Ledger, Side
 from modelops.controllers.inferenceservice.judging import subject
 from modelops.controllers.inferenceservice.observe import Observation, Windows, observe
 from modelops.controllers.inferenceservice.plan import plan
@@ -23,6 +24,7 @@ class Analyst:
 
     def __init__(self) -> None:
         self._ledger: Ledger[Counters] = Ledger()
+        self._contents: Ledger[PodReport] = Ledger()
         self._asker = Asker()
 
     def with_evidence(self, seen: Observation) -> Observation:
@@ -32,11 +34,14 @@ class Analyst:
             return seen
         attempt = _attempt(seen.service, candidate)
         self._take(seen, attempt, candidate)
+        self._take_contents(seen, attempt, candidate)
         return replace(
             seen,
             windows=Windows(
                 self._ledger.window(attempt, "candidate") or Counters(),
                 self._ledger.window(attempt, "stable") or Counters(),
+                self._contents.window(attempt, "candidate"),
+                self._contents.window(attempt, "stable"),
             ),
             answers=self._asker.last(attempt),
         )
@@ -49,12 +54,14 @@ class Analyst:
         uid = seen.service.metadata.uid
         current = _attempt(seen.service, now) if now is not None else None
         self._ledger.keep_only(lambda one: one.service_uid != uid or one == current)
+        self._contents.keep_only(lambda one: one.service_uid != uid or one == current)
         self._asker.keep_only(lambda one: one.service_uid != uid or one == current)
         spec = seen.service.spec.rollout.analysis if seen.service.spec.rollout is not None else None
         if now is None or current is None or spec is None:
             return
         if before is None or _begins(spec, before, now):
             self._ledger.begin(current)
+            self._contents.begin(current)
         if now.step_since is not None:
             self._ask(seen, spec, current, now, world)
 
@@ -75,6 +82,19 @@ class Analyst:
                 elif through_gateway and member.revision == candidate.revision:
                     self._ledger.take(attempt, "candidate", pod.state.uid, look.model)
         self._ledger.keep_pods(attempt, kept)
+
+    def _take_contents(self, seen: Observation, attempt: Attempt, candidate: CandidateVersion) -> None:
+        """Each revision's own Pods tell of what they answered."""
+        sides: dict[str | None, Side] = {seen.stable: "stable", candidate.revision: "candidate"}
+        kept = set()
+        for member in seen.members:
+            side = sides.get(member.revision)
+            for pod in member.living:
+                told = seen.reports.get(pod.state.name)
+                if told is not None and side is not None:
+                    kept.add(pod.state.uid)
+                    self._contents.take(attempt, side, pod.state.uid, told)
+        self._contents.keep_pods(attempt, kept)
 
     def _ask(
         self, seen: Observation, spec: Analysis, attempt: Attempt, candidate: CandidateVersion, world: World

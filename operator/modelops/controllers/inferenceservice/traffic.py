@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from modelops.api.inferenceservice import InferenceService
+from modelops.api.rollout import Analysis
 from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.looking import PodLook
 from modelops.controllers.inferenceservice.members import ServerPod
@@ -24,19 +25,33 @@ _SYNCED_BY_ITSELF = timedelta(seconds=150)
 """A kubelet looks at every ConfigMap that often, and its cache is as old at most."""
 
 
-def split(service: InferenceService, serving: Serving, stage: Stage | None = None) -> Split:
-    """What the Pods of a revision shall be told: without a stage, to answer everything themselves."""
+_EVERY_REQUEST = 100
+
+
+def split(service: InferenceService, serving: Serving, stage: Stage | None = None, *, captured: bool = False) -> Split:
+    """What the Pods of a revision shall be told: without a stage, to answer everything themselves. `captured`: what
+    they are asked and answer is counted, as far as the analysis needs it."""
     timeout = service.spec.limits.timeout
+    analysis = service.spec.rollout.analysis if service.spec.rollout is not None else None
+    counted = captured and analysis is not None and counts_contents(analysis)
+    agreement = analysis.agreement if counted and analysis is not None else None
     own = Split(
         version=serving.version,
         revision=serving.revision,
         readiness_path=serving.readiness_path,
         grpc=serving.grpc,
         timeout=length_of(timeout) if timeout is not None else None,
+        capture_percent=_EVERY_REQUEST if counted else 0,
+        tolerance=agreement.tolerance if agreement is not None else None,
     )
     if stage is None or service.spec.gateway is not None:
         return own
     return replace(own, weight=stage.weight, mirror_percent=stage.mirror)
+
+
+def counts_contents(analysis: Analysis) -> bool:
+    """Whether an analysis judges by what is in requests and answers, not only by how many there are."""
+    return any(one is not None for one in (analysis.input_distance, analysis.prediction_distance, analysis.agreement))
 
 
 def follows(pods: Iterable[ServerPod], looks: Mapping[str, PodLook | None], name: str, now: datetime) -> bool:
