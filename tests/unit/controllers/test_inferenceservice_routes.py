@@ -92,13 +92,16 @@ def test_nothing_of_the_candidate_is_told_where_there_is_none(split):
 
 @given(splits)
 def test_only_what_is_answered_here_is_copied_and_marked(split):
-    """The candidate's proxy marks its own answers, and nobody gets a copy of what it answers itself."""
+    """The candidate's proxy marks its own answers, and nobody gets a copy of what it answers itself. Only where this
+    Pod's model answers instead of a candidate does the endpoint say so."""
     for route in routes(split)["resources"][0]["virtual_hosts"][0]["routes"]:
         candidate = route["route"]["cluster"].startswith("candidate")
         probe = route["route"]["cluster"] == "model_probe"
         mirrors = route["route"].get("request_mirror_policies", [])
         assert bool(mirrors) == (split.mirror_percent > 0 and not candidate and not probe)
-        marks = {one["header"]["key"] for one in route.get("response_headers_to_add", [])}
+        added = [one["header"] for one in route.get("response_headers_to_add", [])]
+        marks = {one["key"] for one in added if "UPSTREAM_METADATA" not in one["value"]}
+        assert (len(marks) < len(added)) == candidate
         told = {"x-modelops-model-version": split.version, "x-modelops-revision": split.revision}
         assert marks == (set() if candidate else {key for key, value in told.items() if value})
 

@@ -151,3 +151,22 @@ def test_the_split(stage: Stage | None, gateway: bool, shares: tuple[int, int]) 
     assert (given.weight, given.mirror_percent) == shares
     assert (given.version, given.revision, given.readiness_path, given.grpc) == ("mortgage-1", "aaa", "/ready", True)
     assert given.timeout == timedelta(seconds=2)
+
+
+@pytest.mark.parametrize(
+    ("analysis", "percent", "tolerance"),
+    [
+        ({"errorRate": {"max": 0.1}}, 0, None),
+        ({"predictionDistance": {"max": 0.2}}, 100, None),
+        ({"inputDistance": {"max": 0.2}}, 100, None),
+        ({"agreement": {"min": 0.9, "tolerance": 0.01}}, 100, 0.01),
+    ],
+    ids=["by counts alone", "by predictions", "by inputs", "by agreement"],
+)
+def test_contents_are_counted_where_a_candidate_is_judged_by_them(analysis, percent, tolerance):
+    """And only while there is one: what is not judged by costs nothing."""
+    rollout = {"strategy": "Shadow", "analysis": analysis}
+    service = inference_service(rollout=rollout)
+    judged = split(service, SERVING, Stage(0, 100, None), captured=True)
+    assert (judged.capture_percent, judged.tolerance) == (percent, tolerance)
+    assert split(service, SERVING).capture_percent == 0
