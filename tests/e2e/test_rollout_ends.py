@@ -37,7 +37,7 @@ def test_versions_that_are_worse_are_rolled_back(space: Space) -> None:
         assert "errorRate" in failing["message"]
         assert failing["analysis"]["candidate"]["errors"] >= 2
         for entry in (slow, failing):
-            assert traffic.last_answer[entry["version"]] - moment(entry["at"]).timestamp() < 3
+            assert traffic.last_request[entry["version"]] - moment(entry["at"]).timestamp() < 3
         crashing = _rolled_back_from(space, "crashing", "CrashLoopBackOff")
         assert "this version never starts" in crashing["message"]
         silent = _rolled_back_from(space, "silent", "DeadlineExceeded", IMPATIENT)

@@ -25,6 +25,7 @@ def test_people_promote_pause_abort_and_go_back(space: Space) -> None:
         anew = space.wait("inferenceservice", "isvc", behaving.in_step(1), within=60)
         assert anew["status"]["candidate"]["version"] == "v3"
         assert "failed" not in anew["status"]
+        traffic.answered_by("v3")
         behaving.ask(space, abort="not this one")
         back = space.wait("inferenceservice", "isvc", behaving.failed("v3", "Aborted"), within=60)
         assert back["status"]["failed"][0]["message"] == "not this one"

@@ -28,8 +28,8 @@ class Traffic:
     ) -> None:
         self.answers: Counter[str] = Counter()
         """Model version that answered → how many times."""
-        self.last_answer: dict[str, float] = {}
-        """Model version → when it answered last, in seconds since 1970."""
+        self.last_request: dict[str, float] = {}
+        """Model version → when the last request that it answered was sent, in seconds since 1970."""
         self.failures: list[str] = []
         self._address = address
         self._path = path
@@ -79,11 +79,12 @@ class Traffic:
             reused = connection is not None
             connection = connection or http.client.HTTPConnection(self._address, timeout=30)
             try:
+                sent = time.time()
                 connection.request("POST", self._path, self._body, headers)
                 answer = connection.getresponse()
                 content = answer.read()
                 closes = answer.will_close
-                self._count(answer, content)
+                self._count(answer, content, sent)
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
                 # An idle connection that the server closes in the same moment is asked again by every HTTP client.
                 if not reused:
@@ -97,12 +98,12 @@ class Traffic:
                 connection = None
             self._stop.wait(self._pause)
 
-    def _count(self, answer: http.client.HTTPResponse, content: bytes) -> None:
+    def _count(self, answer: http.client.HTTPResponse, content: bytes, sent: float) -> None:
         version = answer.headers.get(VERSION, "")
         with self._lock:
             if answer.status in self._may_fail or (answer.status == 200 and self._expected in content):
                 self.answers[version] += 1
-                self.last_answer[version] = time.time()
+                self.last_request[version] = max(sent, self.last_request.get(version, 0.0))
             else:
                 self.failures.append(f"{answer.status} of {version}: {content[:200]!r}")
 

@@ -417,7 +417,7 @@ _UNKNOWN = [
     ("ModelVersion", "spec.artifact.sha256", "a"),
     ("ModelVersion", "spec.origin.imported.from", "a"),
     ("InferenceService", "spec.canary", {}),
-    ("InferenceService", "spec.replicas.max", 3),
+    ("InferenceService", "spec.replicas.maximum", 3),
 ]
 
 
@@ -483,7 +483,8 @@ _DEFAULTED: dict[str, Body] = {
         "model": {"name": "approval"},
         "server": {"runtime": "sklearn"},
         "replicas": {"min": 1},
-        "pod": _POD,
+        "limits": {},
+        "pod": {**_POD, "volumes": []},
     },
 }
 

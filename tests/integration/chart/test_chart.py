@@ -200,11 +200,16 @@ def test_without_watch_namespaces_the_operator_may_watch_all_it_watches(render: 
     for resource in resources.PARENTS:
         assert allowed(manifests, "modelops", PROJECT, f"{resource.plural}/status") == {"patch"}
     assert {"create", "patch", "delete"} <= allowed(manifests, "modelops", PROJECT, "trainingruns"), "trials of sweeps"
-    for resource in (resources.DEPLOYMENTS, resources.AUTOSCALERS, resources.DISRUPTION_BUDGETS, resources.HTTP_ROUTES):
+    for resource in (
+        resources.DEPLOYMENTS,
+        resources.AUTOSCALERS,
+        resources.DISRUPTION_BUDGETS,
+        resources.CONFIG_MAPS,
+        resources.HTTP_ROUTES,
+    ):
         verbs = allowed(manifests, "modelops", resource.group, resource.plural)
         assert {"get", "create", "patch", "delete"} <= verbs, resource.plural
-    assert allowed(manifests, "modelops", "apps", "controllerrevisions") == {"get", "list", "create", "patch", "delete"}
-    assert allowed(manifests, "modelops", "", "configmaps") == {"get", "create", "patch", "delete"}
+    assert allowed(manifests, "modelops", "apps", "controllerrevisions") == {"get", "create", "patch", "delete"}
     assert "patch" in allowed(manifests, "modelops", "", "pods"), "to have the kubelet look at new routes"
     (binding,) = of_kind(manifests, "ClusterRoleBinding")
     (subject,) = binding["subjects"]
@@ -215,7 +220,7 @@ def test_what_is_not_watched_is_not_listed_either(render: Render) -> None:
     """A right that nothing uses is one that only a thief of the token has."""
     manifests = render()
     routes = (resources.HTTP_ROUTES.group, resources.HTTP_ROUTES.plural)
-    for group, plural in (("", "configmaps"), ("", "persistentvolumeclaims"), routes):
+    for group, plural in (("", "persistentvolumeclaims"), ("apps", "controllerrevisions"), routes):
         assert not {"list", "watch"} & allowed(manifests, "modelops", group, plural), plural
     assert not {"create", "delete", "update"} & allowed(manifests, "modelops", "", "pods")
     assert "delete" not in allowed(manifests, "modelops", "", "services")
