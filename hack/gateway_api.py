@@ -1,7 +1,6 @@
 """`python3 -m hack.gateway_api`: the Gateway API's definitions on the cluster of this checkout, without any Gateway."""
 
-import argparse
-
+from hack.add_on import command
 from hack.cluster import binaries, places
 from hack.kubectl import Kubectl
 from hack.steps import Steps
@@ -23,15 +22,5 @@ def remove(cluster: places.Cluster, steps: Steps) -> None:
         Kubectl(cluster, step)("delete", "-f", str(directory), "--ignore-not-found", "--timeout=60s")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="hack.gateway_api", description=__doc__)
-    parser.add_argument("command", nargs="?", default="install", choices=("install", "remove"))
-    parser.add_argument("--name", default="dev", choices=("dev", "test"))
-    arguments = parser.parse_args()
-    cluster = places.Cluster(arguments.name)
-    act = install if arguments.command == "install" else remove
-    act(cluster, Steps(cluster.logs))
-
-
 if __name__ == "__main__":
-    main()
+    command("hack.gateway_api", __doc__, install, remove)

@@ -1,12 +1,12 @@
 """`python3 -m hack.kueue`: a real Kueue on the cluster of this checkout, for the tests and to try queues out."""
 
-import argparse
 import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from hack.add_on import command
 from hack.cluster import archive, binaries, places
 from hack.cluster.__main__ import node
 from hack.cluster.images import REPOSITORY
@@ -106,15 +106,5 @@ def _wait_until_ready(kubectl: Kubectl) -> None:
     raise Problem(f"Kueue is not ready after {_READY_WITHIN:.0f} s: see `kubectl -n {NAMESPACE} get pods`")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="hack.kueue", description=__doc__)
-    parser.add_argument("command", nargs="?", default="install", choices=("install", "remove"))
-    parser.add_argument("--name", default="dev", choices=("dev", "test"))
-    arguments = parser.parse_args()
-    cluster = places.Cluster(arguments.name)
-    act = install if arguments.command == "install" else remove
-    act(cluster, Steps(cluster.logs))
-
-
 if __name__ == "__main__":
-    main()
+    command("hack.kueue", __doc__, install, remove)

@@ -1,10 +1,10 @@
 """`python3 -m hack.metrics_server`: a real metrics-server on the cluster of this checkout, for autoscaling by CPU."""
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
 
+from hack.add_on import command
 from hack.cluster import archive, binaries, places
 from hack.cluster.__main__ import node
 from hack.cluster.images import REPOSITORY
@@ -59,15 +59,5 @@ def _wait_for_figures(kubectl: Kubectl) -> None:
     raise Problem(f"the metrics-server is not ready after {_READY_WITHIN:.0f} s: {seen}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="hack.metrics_server", description=__doc__)
-    parser.add_argument("command", nargs="?", default="install", choices=("install", "remove"))
-    parser.add_argument("--name", default="dev", choices=("dev", "test"))
-    arguments = parser.parse_args()
-    cluster = places.Cluster(arguments.name)
-    act = install if arguments.command == "install" else remove
-    act(cluster, Steps(cluster.logs))
-
-
 if __name__ == "__main__":
-    main()
+    command("hack.metrics_server", __doc__, install, remove)

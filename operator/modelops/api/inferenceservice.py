@@ -9,7 +9,7 @@ from modelops.api.inferenceservice_status import InferenceServiceStatus
 from modelops.api.kinds import Column, Kind
 from modelops.api.markers import list_atomic, list_set, rules
 from modelops.api.pods import Arguments, Environment, Image, Resources, ServingPodOptions, VolumeMounts
-from modelops.api.rollout import Rollout
+from modelops.api.rollout import Analysis, Rollout
 from modelops.api.types import DurationText, Name, Quantity, at_least
 
 
@@ -205,6 +205,11 @@ class InferenceServiceSpec(Model):
     """How a new version replaces the one that serves. Absent: Pod by Pod."""
     gateway: Gateway | None = None
     """Traffic that comes in through a Gateway. Absent: the Pods' own proxies split it."""
+
+    @property
+    def analysis(self) -> Analysis | None:
+        """What a candidate must prove, where anything is asked of it."""
+        return self.rollout.analysis if self.rollout is not None else None
 
 
 class InferenceService(Kind):

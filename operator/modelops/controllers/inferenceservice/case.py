@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from modelops.api.inferenceservice_status import CandidateVersion
 from modelops.api.rollout import Rollout, Strategy
-from modelops.controllers.inferenceservice.members import Member
+from modelops.controllers.inferenceservice.members import Member, ServerPod
 from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.problem import Problem, worst
 from modelops.controllers.inferenceservice.stages import Stage, stages
@@ -39,6 +39,11 @@ class Case:
     def ready(self) -> int:
         """How many of its Pods answer."""
         return self.member.ready if self.member is not None else 0
+
+    @property
+    def living(self) -> tuple[ServerPod, ...]:
+        """Its Pods that answer or may yet."""
+        return self.member.living if self.member is not None else ()
 
     @property
     def others(self) -> list[Member]:

@@ -105,8 +105,8 @@ def gone(seen: Observation, members: Iterable[Member], staying: Sequence[Revisio
 
 def checks_gone(seen: Observation, attempt: str | None, steps: int) -> tuple[Delete, ...]:
     """Jobs of checks that belong to another attempt than the one under way."""
-    rollout = seen.service.spec.rollout
-    checks = rollout.analysis.checks if rollout is not None and rollout.analysis is not None else []
+    analysis = seen.service.spec.analysis
+    checks = analysis.checks if analysis is not None else []
     kept = {
         check_job_name(seen.service, check, attempt, step)
         for check in checks

@@ -1,6 +1,7 @@
 """A candidate beside the stable revision, which keeps all its Pods and passes a share of its requests on. Pure."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from modelops.api.inferenceservice_status import CandidateVersion
@@ -37,7 +38,7 @@ def in_steps(case: Case) -> Plan:
         return promoted(case)
     if move.end is not None:
         assert move.verdict is not None, "whatever goes does so for a reason"
-        return ended(_with(case, scene.candidate), move.verdict)
+        return ended(replace(case, candidate=scene.candidate), move.verdict)
     fleet = _fleet(case, scene, move)
     spec = case.rollout.analysis
     before = case.seen.service.status.candidate
@@ -68,7 +69,6 @@ def in_steps(case: Case) -> Plan:
 def _scene(case: Case) -> Scene:
     seen = case.seen
     in_force = _in_force(case, case.candidate)
-    living = case.member.living if case.member is not None else ()
     return Scene(
         candidate=judged(seen, case.rollout.analysis, case.candidate, in_force),
         rollout=case.rollout,
@@ -80,7 +80,7 @@ def _scene(case: Case) -> Scene:
         follows=traffic_follows(seen, in_force),
         reached=_reached(case),
         problem=case.problem,
-        hopeless=hopeless(living),
+        hopeless=hopeless(case.living),
         requests=requests_of(seen.service),
     )
 
@@ -96,10 +96,6 @@ def _in_force(case: Case, candidate: CandidateVersion) -> Stage | None:
     return stage_in_force(case.stages, candidate) if case.ready and _reached(case) else None
 
 
-def _with(case: Case, candidate: CandidateVersion) -> Case:
-    return Case(case.seen, case.template, candidate, case.member, case.rollout, case.stages, case.problem)
-
-
 def _fleet(case: Case, scene: Scene, move: Course) -> Fleet:
     """The stable revision first. It keeps its Pods while the candidate answers for them: an autoscaler would take those
     away that are left without work, and with them the measure of what all of the requests take. The candidate's
@@ -109,7 +105,7 @@ def _fleet(case: Case, scene: Scene, move: Course) -> Fleet:
     template = seen.stable_template
     assert template is not None, "steps are taken beside what serves"
     stage = _in_force(case, candidate)
-    least = pods_wanted(Scene(**{**vars(scene), "candidate": candidate}))
+    least = pods_wanted(replace(scene, candidate=candidate))
     if case.member is not None and not scene.follows:
         # A rollout that begins anew with a smaller share: the requests of the greater one still come.
         least = max(least, case.member.replicas)
@@ -138,14 +134,12 @@ def _told(case: Case, move: Course) -> tuple[Wanted, ...]:
 
 
 def _moved(case: Case, move: Course) -> tuple[Event, ...]:
-    """A share that has changed, and a step whose share the requests have been seen to follow."""
+    """Another step, or another share."""
     before, now = case.candidate, move.candidate
-    told = []
-    if before.weight != now.weight or before.step != now.step:
-        told.append(
-            Event("Step", f"ModelVersion {now.version}: step {now.step} of {len(case.stages)}, {now.weight} percent")
-        )
-    return tuple(told)
+    if (before.weight, before.step) == (now.weight, now.step):
+        return ()
+    where = f"step {now.step} of {len(case.stages)}, {now.weight} percent"
+    return (Event("Step", f"ModelVersion {now.version}: {where}"),)
 
 
 def _soonest(*lengths: timedelta | None) -> timedelta | None:

@@ -172,8 +172,8 @@ async def _by_pod(
 
 
 def _contents_count(service: InferenceService) -> bool:
-    rollout = service.spec.rollout
-    return rollout is not None and rollout.analysis is not None and counts_contents(rollout.analysis)
+    analysis = service.spec.analysis
+    return analysis is not None and counts_contents(analysis)
 
 
 def _versions(service: InferenceService, world: World) -> list[ModelVersion]:

@@ -21,7 +21,6 @@ def pod_by_pod(case: Case) -> Plan:
     known = seen.service.status.candidate
     if known is None or case.ready > known.ready:
         candidate = candidate.model_copy(update={"progress_since": timestamp(seen.now)})
-    living = case.member.living if case.member is not None else ()
     scene = Scene(
         candidate=candidate,
         rollout=case.rollout,
@@ -32,7 +31,7 @@ def pod_by_pod(case: Case) -> Plan:
         alone=True,
         follows=True,
         problem=case.problem,
-        hopeless=hopeless(living),
+        hopeless=hopeless(case.living),
         requests=requests_of(seen.service),
     )
     move = course(scene)

@@ -56,7 +56,7 @@ class Analyst:
         self._ledger.keep_only(lambda one: one.service_uid != uid or one == current)
         self._contents.keep_only(lambda one: one.service_uid != uid or one == current)
         self._asker.keep_only(lambda one: one.service_uid != uid or one == current)
-        spec = seen.service.spec.rollout.analysis if seen.service.spec.rollout is not None else None
+        spec = seen.service.spec.analysis
         if now is None or current is None or spec is None:
             return
         if before is None or _begins(spec, before, now):

@@ -68,7 +68,7 @@ def shown(
         url=url(seen.service, seen.settings.cluster_domain) if there else None,
         stable=stable,
         candidate=candidate,
-        failed=([failed] if failed is not None else [])[:1] + former[: _KEPT_FAILURES - (failed is not None)],
+        failed=[*([failed] if failed is not None else []), *former][:_KEPT_FAILURES],
         handled=requests_of(seen.service).handled,
     )
 

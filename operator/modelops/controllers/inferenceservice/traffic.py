@@ -32,7 +32,7 @@ def split(service: InferenceService, serving: Serving, stage: Stage | None = Non
     """What the Pods of a revision shall be told: without a stage, to answer everything themselves. `captured`: what
     they are asked and answer is counted, as far as the analysis needs it."""
     timeout = service.spec.limits.timeout
-    analysis = service.spec.rollout.analysis if service.spec.rollout is not None else None
+    analysis = service.spec.analysis
     counted = captured and analysis is not None and counts_contents(analysis)
     agreement = analysis.agreement if counted and analysis is not None else None
     own = Split(
