@@ -8,7 +8,8 @@ from modelops.api.kinds import GROUP, VERSION
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "modelops"
-CHILDREN = {MANAGED_BY: MANAGER}
+CHILDREN = f"{MANAGED_BY}={MANAGER}"
+"""The labels of what the operator makes, as in a query."""
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 Body = dict[str, Any]
@@ -27,21 +28,16 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource of the API. `selector` narrows what is watched; `trim` drops what no decision reads; `comes_with` is
-    what must be installed for it, where Kubernetes itself has not got it."""
+    """One resource of the API. `label_selector` narrows what is watched, and is empty where every object is; `trim` drops
+    what no decision reads; `comes_with` is what must be installed for it, where Kubernetes itself has not got it."""
 
     group: str
     version: str
     plural: str
     kind: str
-    selector: dict[str, str] | None = None
+    label_selector: str = ""
     trim: Callable[[Body], Body] = lambda body: body
     comes_with: str = ""
-
-    @property
-    def label_selector(self) -> str:
-        """As in a query; empty where every object is watched."""
-        return ",".join(f"{key}={value}" for key, value in (self.selector or {}).items())
 
     @property
     def api_version(self) -> str:
