@@ -2,7 +2,7 @@
 
 delayMs     how long it takes
 failEvery   every so many requests it answers 500
-value       what it predicts
+value       what it predicts; an answer's id says how many requests there were before it, and itself
 crash       it ends before it listens
 neverReady  it never says that it is ready
 
@@ -12,6 +12,7 @@ as Prometheus would. Run with `python3 -c`.
 
 import json
 import os
+import signal
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,13 +47,13 @@ class Handler(BaseHTTPRequestHandler):
             self.stream(seconds)
             return
         time.sleep(seconds + BEHAVIOUR.get("delayMs", 0) / 1000)
-        every = BEHAVIOUR.get("failEvery")
-        if every and next(ASKED) % every == 0:
+        asked, every = next(ASKED), BEHAVIOUR.get("failEvery")
+        if every and asked % every == 0:
             self.answer(500, {"error": "as the test wants it"})
             return
         value = BEHAVIOUR.get("value", 1.0)
         output = {"name": "y", "shape": [1, 1], "datatype": "FP64", "data": [value]}
-        self.answer(200, {"model_name": "behaving", "outputs": [output]})
+        self.answer(200, {"model_name": "behaving", "id": str(asked), "outputs": [output]})
 
     def answer(self, status, content):
         body = json.dumps(content).encode()
@@ -87,6 +88,8 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
 
 
+# As the first process of its container it would not be ended by the signal otherwise.
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 if BEHAVIOUR.get("crash"):
     sys.exit("this version never starts")
 Server(("127.0.0.1", int(os.environ["MODELOPS_MODEL_PORT"])), Handler).serve_forever()

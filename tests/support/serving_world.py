@@ -14,7 +14,7 @@ from modelops.api.inferenceservice_status import InferenceServiceStatus
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers.inferenceservice.analysis.figures import Counters
 from modelops.controllers.inferenceservice.analysis.looking import PodLook
-from modelops.controllers.inferenceservice.members import members, stable_revision
+from modelops.controllers.inferenceservice.members import leftovers, members, server_pod, stable_revision
 from modelops.controllers.inferenceservice.names import candidate_service_name, deployment_name
 from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.plan import plan
@@ -23,6 +23,7 @@ from modelops.controllers.inferenceservice.template import REVISION
 from modelops.controllers.inferenceservice.wanted import wanted
 from modelops.controllers.jobs import job_state
 from modelops.machinery import conditions
+from modelops.machinery.conditions import timestamp
 from modelops.machinery.plan import Delete, Plan
 from modelops.machinery.resources import Key, key_of
 from support.serving_objects import NAMESPACE, NOW, Json, pod_body, settings
@@ -56,12 +57,15 @@ class Cluster:
     """The routes that Pods' proxies go by."""
     silent: set[str] = field(default_factory=set)
     """Pods whose proxies do not say what they do."""
+    lingering: timedelta | None = None
+    """How long Pods of a deleted Deployment take to go. None: no time at all."""
     counted: dict[str, PodLook] = field(default_factory=dict)
     _made: int = 0
 
     def seen(self, **more: object) -> Observation:
         """What the operator sees."""
-        there = members(self._of_kind("Deployment"), self.pods.values())
+        pods = [server_pod(pod) for pod in self.pods.values()]
+        there = members(self._of_kind("Deployment"), pods)
         endpoint = self.object("Service", "mortgage")
         stable = stable_revision(self.service, endpoint, there)
         kept = self.object("ControllerRevision", deployment_name(self.service, stable)) if stable else None
@@ -69,6 +73,7 @@ class Cluster:
         given: dict[str, object] = {
             "wanted": wanted(self.service, settings(), tuple(self.versions)),
             "members": there,
+            "leaving": leftovers(pods, there, self.now),
             "stable": stable,
             "remembered": kept["data"]["template"] if kept else None,
             "endpoint": endpoint,
@@ -279,7 +284,11 @@ class Cluster:
         del self.objects[delete.key]
         if delete.key.kind == "Deployment":
             for name in self.of(body):
-                del self.pods[name]
+                if self.lingering is None:
+                    del self.pods[name]
+                else:
+                    self.pods[name]["metadata"]["deletionTimestamp"] = timestamp(self.now + self.lingering)
+                    self.pods[name]["status"]["conditions"][0]["status"] = "False"
 
     def _scale_down(self, body: Json) -> None:
         there = self.of(body)

@@ -31,6 +31,7 @@ class Traffic:
         self.last_request: dict[str, float] = {}
         """Model version → when the last request that it answered was sent, in seconds since 1970."""
         self.failures: list[str] = []
+        self._before: Counter[str] = Counter()
         self._address = address
         self._path = path
         self._body = body
@@ -56,7 +57,7 @@ class Traffic:
     @property
     def total(self) -> int:
         """How many answers there were."""
-        return sum(self.answers.values())
+        return sum(self.answers.values()) + sum(self._before.values())
 
     def answered_by(self, version: str, within: float = 60.0) -> None:
         """Wait until a version has answered."""
@@ -64,6 +65,11 @@ class Traffic:
         while not self.answers[version]:
             assert time.monotonic() < deadline, f"{version} has not answered after {within:.0f} s: {self.answers}"
             time.sleep(0.1)
+
+    def forget(self, version: str) -> None:
+        """Begin anew to count a version's answers: to see whether it answers again."""
+        with self._lock:
+            self._before[version] += self.answers.pop(version, 0)
 
     def shares(self, seconds: float) -> dict[str, float]:
         """What share of the answers each version gives from now on for so long."""

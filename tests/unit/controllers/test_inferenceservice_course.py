@@ -54,7 +54,7 @@ CASES = [
         "no share is given while requests may still go to a former candidate",
         next_move(CANARY, alone=False),
         *(0, 0),
-        waits_for="a former candidate to go",
+        waits_for="the Pods of a former candidate to go",
     ),
     case(
         "nor before its Service leads to it",

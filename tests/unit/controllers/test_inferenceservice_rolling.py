@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.controllers.inferenceservice.members import Member, members
+from modelops.controllers.inferenceservice.members import Member, members, server_pod
 from modelops.controllers.inferenceservice.rolling import other_replicas, target_replicas
 from modelops.machinery.conditions import find
 from support.serving_objects import deployment, inference_service, pod_body, pod_template, revision_of, version
@@ -21,7 +21,7 @@ TEMPLATES = [pod_template(SERVICE, one) for one in VERSIONS]
 def member(number: int, ready: int, replicas: int | None = None) -> Member:
     """A revision with so many Pods that answer, of so many that it shall have."""
     body = {**BODIES[number], "spec": {**BODIES[number]["spec"], "replicas": ready if replicas is None else replicas}}
-    pods = [pod_body(TEMPLATES[number], f"p{number}-{index}") for index in range(ready)]
+    pods = [server_pod(pod_body(TEMPLATES[number], f"p{number}-{index}")) for index in range(ready)]
     (found,) = members([body], pods)
     return found
 

@@ -1,6 +1,7 @@
 """What must hold at every write of a rollout, wherever the operator ends: somebody answers each request, nothing goes
 round in circles, and no Pods are taken from requests that they still get."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -144,6 +145,36 @@ def test_a_candidate_of_which_no_pod_answers_gets_no_requests(rollout: Json) -> 
     cluster.look()
     cluster.take()
     assert cluster.answered().by == shares
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["they end", "their node is lost"])
+@pytest.mark.parametrize("failed", [True, False], ids=["rolled back", "superseded"])
+def test_a_candidate_waits_for_the_last_pods_of_the_one_before(failed: bool, ends: bool) -> None:
+    """Proxies keep connections to a Pod that ends. Version 3 had got its share while these still led to version 2: its
+    users got answers of a version that had been found wanting, and version 3 was judged by them."""
+    cluster = rolling_out(CANARY, settled=6)
+    assert cluster.answered().by.keys() == {R1, R2}
+    cluster.lingering = timedelta(seconds=30)
+    if failed:
+        cluster.ask(abort="1")
+        cluster.settle(4)
+    cluster.want_version(V3)
+    for _ in range(6):
+        cluster.look()
+        cluster.start()
+        cluster.ready(R3)
+        cluster.take()
+        assert cluster.leads_to("mortgage-candidate") != R3
+        assert cluster.answered().by == {R1: 1}
+    assert cluster.service.status.conditions[0].message.endswith("it waits for the Pods of a former candidate to go")
+    if ends:
+        cluster.pods = {name: pod for name, pod in cluster.pods.items() if "deletionTimestamp" not in pod["metadata"]}
+    else:
+        cluster.wait(36)
+    for _ in range(6):
+        cluster.look()
+        cluster.take()
+    assert cluster.answered().by.keys() == {R1, R3}
 
 
 STRATEGIES = st.sampled_from([None, CANARY, ALL_AT_ONCE, BLUE_GREEN, SHADOW])

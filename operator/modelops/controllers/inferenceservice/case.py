@@ -50,6 +50,13 @@ class Case:
         """Revisions that neither serve nor shall."""
         return [one for one in self.seen.members if one.revision not in (self.candidate.revision, self.seen.stable)]
 
+    @property
+    def alone(self) -> bool:
+        """Nobody but the stable revision and this candidate can answer: what is passed on to the candidate cannot reach
+        a former one by a connection to it that is still open, and what is counted is of this candidate alone."""
+        ours = (self.candidate.revision, self.seen.stable)
+        return not self.others and all(pod.revision in ours for pod in self.seen.leaving)
+
 
 def case_of(seen: Observation) -> Case:
     """The case of the wanted revision. There must be one."""

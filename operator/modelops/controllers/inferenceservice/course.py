@@ -51,7 +51,7 @@ class Scene:
     ready: int
     """How many of the candidate's Pods answer."""
     alone: bool
-    """Nothing of a former candidate is left."""
+    """Nothing of a former candidate is left, not even Pods that end."""
     follows: bool
     """The traffic has been seen to follow the candidate's weight."""
     reached: bool = True
@@ -277,7 +277,7 @@ def _waiting(scene: Scene, failing: Verdict | None) -> tuple[str, timedelta | No
         because = f"; {scene.problem.message}" if scene.problem is not None else ""
         return f"{scene.ready} of {wanted} Pods are ready{because}", _left(scene)
     if not scene.alone:
-        return "a former candidate to go", timedelta(seconds=1)
+        return "the Pods of a former candidate to go", timedelta(seconds=1)
     if scene.requests.paused:
         return "the annotation modelops.dev/pause to go", None
     if candidate.step == 0 and not scene.reached:

@@ -76,7 +76,7 @@ def _scene(case: Case) -> Scene:
         now=seen.now,
         full=full_size(seen),
         ready=case.ready,
-        alone=not case.others,
+        alone=case.alone,
         follows=traffic_follows(seen, in_force),
         reached=_reached(case),
         problem=case.problem,

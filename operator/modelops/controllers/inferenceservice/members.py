@@ -2,14 +2,19 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.controllers.inferenceservice.routes import TOLD
 from modelops.controllers.inferenceservice.template import REVISION, VERSION, Serving, serving_of
 from modelops.controllers.marks import ARTIFACT_DIGEST
 from modelops.controllers.pods import PodState, pod_state
+from modelops.machinery.conditions import moment
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import Body, key_of
+
+_KUBELET_IS_LATE = timedelta(seconds=5)
+"""A Pod that is still there so long after it must have ended is on a node that nobody hears of."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +25,15 @@ class ServerPod:
     version: str
     digest: str
     revision: str
-    ending: bool
+    ends_by: datetime | None = None
+    """When it will have ended at the latest; None for one that stays."""
     told: str = ""
     """What its annotation says of the routes that it was last told of."""
+
+    @property
+    def ending(self) -> bool:
+        """It has been told to go."""
+        return self.ends_by is not None
 
     @property
     def counts(self) -> bool:
@@ -33,6 +44,12 @@ class ServerPod:
     def ready(self) -> bool:
         """It answers."""
         return self.counts and self.state.ready
+
+    def may_answer(self, now: datetime) -> bool:
+        """Whether somebody may still get answers from it: one that ends answers those who have a connection to it."""
+        if self.ends_by is not None and now > self.ends_by + _KUBELET_IS_LATE:
+            return False
+        return self.state.phase not in ("Failed", "Succeeded")
 
 
 @dataclass(frozen=True)
@@ -96,21 +113,27 @@ def server_pod(body: Body) -> ServerPod:
         version=labels.get(VERSION, ""),
         digest=annotations.get(ARTIFACT_DIGEST, ""),
         revision=labels.get(REVISION, ""),
-        ending=metadata.get("deletionTimestamp") is not None,
+        ends_by=moment(metadata["deletionTimestamp"]) if metadata.get("deletionTimestamp") else None,
         told=annotations.get(TOLD, ""),
     )
 
 
-def members(deployments: Iterable[Body], pods: Iterable[Body]) -> tuple[Member, ...]:
+def members(deployments: Iterable[Body], pods: Iterable[ServerPod]) -> tuple[Member, ...]:
     """Each Deployment that stays, with its Pods.
 
     A revision's name is made of the InferenceService's UID too: Pods of one of the same name that was deleted are not
     among them.
     """
-    server_pods = [server_pod(pod) for pod in pods]
+    server_pods = list(pods)
     staying = [body for body in deployments if body["metadata"].get("deletionTimestamp") is None]
     bare = [Member(body) for body in staying]
     return tuple(Member(one.body, tuple(pod for pod in server_pods if pod.revision == one.revision)) for one in bare)
+
+
+def leftovers(pods: Iterable[ServerPod], there: Iterable[Member], now: datetime) -> tuple[ServerPod, ...]:
+    """The Pods that may still answer of revisions whose Deployment has gone."""
+    revisions = {one.revision for one in there}
+    return tuple(pod for pod in pods if pod.revision not in revisions and pod.may_answer(now))
 
 
 def selected_revision(endpoint: Body | None) -> str | None:

@@ -11,7 +11,15 @@ from modelops.controllers.inferenceservice.analysis.asking import Answers
 from modelops.controllers.inferenceservice.analysis.figures import Counters
 from modelops.controllers.inferenceservice.analysis.looking import PodLook, look
 from modelops.controllers.inferenceservice.analysis.reports import PodReport, look_reports
-from modelops.controllers.inferenceservice.members import Member, members, selected_revision, stable_revision
+from modelops.controllers.inferenceservice.members import (
+    Member,
+    ServerPod,
+    leftovers,
+    members,
+    selected_revision,
+    server_pod,
+    stable_revision,
+)
 from modelops.controllers.inferenceservice.names import candidate_service_name, deployment_name, service_name
 from modelops.controllers.inferenceservice.template import serving_of
 from modelops.controllers.inferenceservice.traffic import counts_contents
@@ -61,6 +69,8 @@ class Observation:
     """The Pod template that shall serve."""
     members: tuple[Member, ...] = ()
     """The revisions that are there."""
+    leaving: tuple[ServerPod, ...] = ()
+    """The Pods of revisions that have gone. Until they have too, who has a connection to one gets answers from it."""
     stable: str | None = None
     """The revision that serves."""
     remembered: Body | None = None
@@ -107,10 +117,9 @@ class Observation:
 async def observe(service: InferenceService, world: World) -> Observation:
     """The cache has all of it but the Services of strangers, and what is never watched."""
     namespace, uid = service.metadata.namespace, service.metadata.uid
-    there = members(
-        world.cache.bodies("owner", uid, kind=DEPLOYMENTS.kind),
-        world.cache.bodies(SERVER_OF, namespace, service.metadata.name, kind=PODS.kind),
-    )
+    bodies = world.cache.bodies(SERVER_OF, namespace, service.metadata.name, kind=PODS.kind)
+    pods = [server_pod(body) for body in bodies]
+    there = members(world.cache.bodies("owner", uid, kind=DEPLOYMENTS.kind), pods)
     endpoint = await _endpoint(service, world, live=len(there) > 1)
     stable = stable_revision(service, endpoint, there)
     wish = wanted(service, world.settings, tuple(_versions(service, world)))
@@ -120,6 +129,7 @@ async def observe(service: InferenceService, world: World) -> Observation:
         now=world.now,
         wanted=wish,
         members=there,
+        leaving=leftovers(pods, there, world.now),
         stable=stable,
         remembered=await _remembered(service, world, stable, wish),
         endpoint=endpoint,
