@@ -3,7 +3,8 @@
 import json
 
 from hack import demo
-from support import mortgage, operator_process
+from modelops.api.crds import KINDS
+from support import mortgage, operator_metrics, operator_process
 from support.real_cluster import Space, has
 from support.traffic import Traffic
 
@@ -29,7 +30,7 @@ def test_from_data_to_answers_and_on_to_the_next_model(space: Space) -> None:
     before = mortgage.resource_versions(space)
     space.apply(*mortgage.manifests(space))
     operator_process.restart(space.cluster)
-    space.wait("inferenceservice", "approvals", mortgage.serves(first))
+    operator_metrics.wait_until_all_reconciled(space.cluster, KINDS)
     assert mortgage.resource_versions(space) == before, "applied again and started again, something was written"
 
     lines = mortgage.data().splitlines(keepends=True)

@@ -18,7 +18,7 @@ from modelops.worker.manifests import Manifest, digest_of_file
 from modelops.worker.outcome import Failed
 from modelops.worker.parallel import each
 from modelops.worker.patience import patiently
-from modelops.worker.placing import Unplaceable, relative_path
+from modelops.worker.placing import Places, Unplaceable
 from modelops.worker.stores import client_of
 from modelops.worker.volume import LeadsOut, content
 
@@ -89,9 +89,10 @@ def _fetched(dataset: FetchDataset, source: S3Place, manifest: Manifest) -> Iter
 
 
 def _wanted(dataset: FetchDataset, source: S3Place, manifest: Manifest, directory: Path) -> Iterator[Wanted]:
+    places = Places(source.prefix)
     for pinned in _entries(dataset, manifest):
         try:
-            target = directory / relative_path(pinned.key, source.prefix)
+            target = directory / places.place(pinned.key)
             target.parent.mkdir(parents=True, exist_ok=True)
         except Unplaceable as error:
             raise Failed("UnusableKey", f"dataset {dataset.name}: {error}") from error

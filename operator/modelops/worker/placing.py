@@ -9,6 +9,28 @@ class Unplaceable(ValueError):
     """A key that is no path, or one that would lead out of the dataset's directory."""
 
 
+class Places:
+    """The places of all objects of one prefix: no two of them are the same."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        # Only `data.csv` and `data/data.csv` below the prefix `data` can meet: both then begin with its last name.
+        self._name = prefix.rpartition("/")[2]
+        self._taken: set[PurePosixPath] = set()
+
+    def place(self, key: str) -> PurePosixPath:
+        """As `relative_path`. Raises Unplaceable, also for a key whose place another one has taken."""
+        path = relative_path(key, self._prefix)
+        if self._name and path.parts[0].startswith(self._name):
+            if path in self._taken:
+                raise Unplaceable(
+                    f'the object "{key}" and another one would both be "{path}"; let the source\'s prefix '
+                    f'"{self._prefix}" end with a slash'
+                )
+            self._taken.add(path)
+        return path
+
+
 def relative_path(key: str, prefix: str) -> PurePosixPath:
     """The path of `key` relative to `prefix`. Raises Unplaceable.
 

@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from modelops.api.reports import Artifact
 from modelops.api.tasks import S3Place
@@ -28,6 +29,8 @@ _UPLOADS = 4
 _CLEANING_SECONDS = 30.0
 _HASTY_CLEANING_SECONDS = 1.5
 _OTHERS_CLEAN_WITHIN_SECONDS = 3.0
+_LISTED_AGAIN_SECONDS = 1.0
+"""Well within that: what is removed was seen not to be complete so long ago at most."""
 _log = logging.getLogger(__name__)
 
 
@@ -39,7 +42,7 @@ def publish(files: Sequence[ArtifactFile], store: S3Place, seconds: float) -> Ar
     digest = digest_of(list(files))
     to = model_of(store, digest)
     try:
-        _Publication(files, client_of(store), to.bucket, to.key, time.monotonic() + seconds).run()
+        _Publication(files, lambda: client_of(store), to.bucket, to.key, time.monotonic() + seconds).run()
     except S3Problem as problem:
         message = f"the model could not be published within {seconds:.0f} s: {problem.message}"
         raise Failed("PublishFailed", message, retry=True) from problem
@@ -54,10 +57,16 @@ class _Publication:
     """One try to publish an artifact. Another process may publish, or clean up after, the same one at the same time."""
 
     def __init__(
-        self, files: Sequence[ArtifactFile], client: S3Client, bucket: str, prefix: str, deadline: float
+        self,
+        files: Sequence[ArtifactFile],
+        connect: Callable[[], S3Client],
+        bucket: str,
+        prefix: str,
+        deadline: float,
     ) -> None:
         self._files = {file.path: file for file in files}
-        self._client = client
+        self._connect = connect
+        self._client = patiently(connect, seconds=deadline - time.monotonic(), worth=_mendable)
         self._bucket = bucket
         self._prefix = prefix
         self._deadline = deadline
@@ -131,8 +140,10 @@ class _Publication:
 
     def _worth_waiting(self, problem: S3Problem) -> bool:
         """That an upload is gone means that another publisher has begun, and given up what it took for left behind."""
-        known = problem.transient or problem.reason in (*_A_PERSON_CAN_MEND, Reason.NO_SUCH_KEY)
-        return known and not self._over.is_set()
+        if problem.reason in _A_PERSON_CAN_MEND:
+            with suppress(S3Problem):
+                self._client = self._connect()  # A Secret that has been mended is mounted anew.
+        return (_mendable(problem) or problem.reason is Reason.NO_SUCH_KEY) and not self._over.is_set()
 
     def _unless_over(self) -> None:
         if self._over.is_set():
@@ -157,12 +168,26 @@ class _Publication:
 
     def _remove_what_is_there(self) -> None:
         try:
-            there = self._there()
-            if self._files.keys() <= there.keys():
-                return  # Somebody has completed it.
-            for path in self._written & there.keys():
-                remove(self._client, self._bucket, there[path])
-                _log.info("%s: removed, since the model is not complete", path)
+            while self._remove_some():
+                pass
         except S3Problem as problem:
             _log.info("what was published of the model stays: %s", problem.message)
         give_up_uploads(self._client, self._bucket, self._prefix)
+
+    def _remove_some(self) -> bool:
+        """At least one file, and what more can be removed before it must be looked again whether somebody has completed
+        the model. Whether there is more."""
+        listed = time.monotonic()
+        there = self._there()
+        if self._files.keys() <= there.keys():
+            return False
+        for number, path in enumerate(sorted(self._written & there.keys())):
+            if number and time.monotonic() - listed > _LISTED_AGAIN_SECONDS:
+                return True
+            remove(self._client, self._bucket, there[path])
+            _log.info("%s: removed, since the model is not complete", path)
+        return False
+
+
+def _mendable(problem: S3Problem) -> bool:
+    return problem.transient or problem.reason in _A_PERSON_CAN_MEND

@@ -161,10 +161,12 @@ def _json_rows(content: BinaryIO, name: str, faults: Faults) -> Iterator[tuple[i
             row = json.loads(text, parse_constant=_refuse)
         except (ValueError, RecursionError):
             row = None
-        if isinstance(row, dict):
-            yield line, row
-        else:
+        if not isinstance(row, dict):
             faults.add(f"{name} row {line} is no JSON object")
+        elif not all(map(_is_text, row)):
+            faults.add(f"{name} row {line} has a key that is no Unicode text")
+        else:
+            yield line, row
 
 
 def _lines(content: BinaryIO, name: str) -> Iterator[bytes]:
@@ -177,6 +179,15 @@ def _lines(content: BinaryIO, name: str) -> Iterator[bytes]:
             raise Unreadable(f"{name} has a line longer than {_LONGEST_LINE_BYTES >> 20} MiB")
     if rest:
         yield rest
+
+
+def _is_text(key: str) -> bool:
+    """JSON can hold half of a surrogate pair, which is no Unicode text and can be written nowhere."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse(constant: str) -> Any:

@@ -1,15 +1,13 @@
 """Checks on whole snapshots, with evidence; how old data grows; what Prometheus is told; and data that is gone."""
 
 import time
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from support import real_cluster
+from support import operator_metrics, real_cluster
 from support.real_cluster import Body, RealCluster, Space, has
 from support.real_datasets import current, digest_of, message
 
@@ -160,23 +158,12 @@ def _told_of(space: Space, name: str, reason: str, within: float = 20.0) -> bool
     return False
 
 
-def _samples(cluster: RealCluster) -> list[Any]:
-    """What the replica that acts tells Prometheus; nothing where it cannot be asked."""
-    address = cluster.operator_pod()["status"].get("podIP")
-    try:
-        with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=5) as answer:
-            families = list(text_string_to_metric_families(answer.read().decode()))
-    except OSError:
-        return []
-    return [sample for family in families for sample in family.samples]
-
-
 def _wait_for_figures(space: Space, name: str, done: Any, within: float = 30.0) -> dict[str, float]:
     """A Dataset's metrics, once they are so."""
     deadline = time.monotonic() + within
     labels = {"namespace": space.name, "dataset": name}
     while True:
-        samples = _samples(space.cluster)
+        samples = operator_metrics.samples(space.cluster)
         prefix = "modelops_dataset_"
         found = {one.name.removeprefix(prefix): one.value for one in samples if one.labels == labels}
         if samples and done(found):
@@ -187,4 +174,5 @@ def _wait_for_figures(space: Space, name: str, done: Any, within: float = 30.0) 
 
 def _rejections(cluster: RealCluster) -> float:
     wanted = {"kind": "Dataset", "reason": "CandidateRejected"}
-    return sum(one.value for one in _samples(cluster) if one.name == "modelops_events_total" and one.labels == wanted)
+    samples = operator_metrics.samples(cluster)
+    return sum(one.value for one in samples if one.name == "modelops_events_total" and one.labels == wanted)

@@ -1,14 +1,10 @@
 """A chain that has settled is left alone: applying it again and a new operator write nothing at all."""
 
 import time
-import urllib.request
-from collections import defaultdict
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from modelops.api.crds import KINDS
-from support import operator_process
-from support.real_cluster import Body, RealCluster, Space, has
+from support import operator_metrics, operator_process
+from support.real_cluster import Body, Space, has
 
 _OURS = ("datasets", "trainingruns", "modelversions", "inferenceservices", "jobs", "deployments", "services")
 
@@ -30,7 +26,7 @@ def test_nothing_is_written_once_a_chain_has_settled(space: Space) -> None:
     assert _versions(space) == settled
 
     operator_process.kill_leader(space.cluster)
-    _all_reconciled(space.cluster)
+    operator_metrics.wait_until_all_reconciled(space.cluster, KINDS)
     _looked_again(space)
     space.apply(*manifests)
     _looked_again(space)
@@ -82,36 +78,6 @@ def _settled(space: Space, within: float = 30.0) -> dict[str, str]:
             f"still written to after {within:.0f} s: {dict(now.items() - before.items())}"
         )
         before = now
-
-
-def _all_reconciled(cluster: RealCluster, within: float = 60.0) -> None:
-    """Wait until the replica that has taken over has been through every object of every kind."""
-    deadline = time.monotonic() + within
-    while True:
-        figures = _figures(cluster)
-        if figures and all(
-            figures["reconciled", kind.__name__] >= figures["cached", kind.plural] > 0 for kind in KINDS
-        ):
-            return
-        assert time.monotonic() < deadline, f"not all objects were looked at after {within:.0f} s: {figures}"
-        time.sleep(0.2)
-
-
-def _figures(cluster: RealCluster) -> dict[tuple[str, str], float]:
-    """How many objects of a kind the replica that acts knows, and how many it has reconciled. Empty: it cannot say."""
-    address = cluster.operator_pod()["status"].get("podIP")
-    try:
-        with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=5) as answer:
-            families = list(text_string_to_metric_families(answer.read().decode()))
-    except OSError:
-        return {}
-    found: dict[tuple[str, str], float] = defaultdict(float)
-    for sample in (sample for family in families for sample in family.samples):
-        if sample.name == "modelops_reconciles_total":
-            found["reconciled", sample.labels["kind"]] += sample.value
-        if sample.name == "modelops_cached_objects":
-            found["cached", sample.labels["resource"]] += sample.value
-    return found
 
 
 def _looked_again(space: Space) -> None:

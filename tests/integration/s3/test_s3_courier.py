@@ -17,11 +17,12 @@ import pytest
 
 from modelops.api.reports import EXIT_RETRY
 from modelops.api.tasks import S3Place
-from modelops.lineage.digests import ArtifactFile
+from modelops.lineage.digests import ArtifactFile, Pinned
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.store.listing import list_current
 from modelops.store.places import Location
+from modelops.store.removing import remove
 from modelops.store.writing import ContentChanged
 from modelops.worker import publishing
 from modelops.worker.artifact import files_of
@@ -305,7 +306,7 @@ PREFIX = "ops/models/sha256-x/"
 
 
 def publication(client: Any, bucket: str, files: list[ArtifactFile], seconds: float = 30.0) -> _Publication:
-    return _Publication(files, client, bucket, PREFIX, time.monotonic() + seconds)
+    return _Publication(files, lambda: client, bucket, PREFIX, time.monotonic() + seconds)
 
 
 def keys(client: Any, bucket: str) -> list[str]:
@@ -335,6 +336,28 @@ def test_what_is_complete_is_never_removed(client: Any, new_bucket: Any, model: 
     one._publish()
     one._clean_up(5)
     assert keys(client, bucket) == ["a", "b"]
+
+
+def test_what_another_completes_meanwhile_is_removed_no_further(
+    client: Any, new_bucket: Any, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removing many files takes long: a listing from before must not cost the other publisher its model."""
+    bucket = new_bucket(versioned=False)
+    for name in "abc":
+        (model / name).write_text(name)
+    files = files_of(model)
+    (model / "c").write_text("x")  # As if it had been changed since its digest was taken.
+
+    def slowly(store: Any, bucket: str, one: Pinned) -> None:
+        remove(store, bucket, one)
+        for name in "abc":
+            client.put_object(Bucket=bucket, Key=PREFIX + name, Body=name.encode())
+        time.sleep(1.1)
+
+    monkeypatch.setattr(publishing, "remove", slowly)
+    with pytest.raises(ContentChanged):
+        publication(client, bucket, files).run()
+    assert keys(client, bucket) == ["a", "b", "c"]
 
 
 def test_what_another_removes_meanwhile_is_published_again(client: Any, new_bucket: Any, model: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from modelops.api.tasks import S3Place
 from modelops.store.listing import probe
+from support import seaweed
 
 HMDA = Path(__file__).parents[3] / "examples" / "mortgage" / "data" / "applications.csv"
 DATA = HMDA.read_bytes() if HMDA.exists() else b'"","dir","black","deny"\n"1",0.2,"no","no"\n'
@@ -288,6 +289,22 @@ def test_publishing_waits_for_a_person(pod, client):
     done = pod.run("courier", courier_task(pod, bucket))
     assert done.exit_code == 0, done.output
     assert "there is no such bucket" in done.output
+
+
+@pytest.mark.parametrize("mounted", ["wrong keys", "no keys"])
+def test_publishing_takes_a_secret_that_was_mended(pod, client, new_bucket, mounted):
+    """The kubelet mounts a Secret anew while the Pod runs: a wrong key need not cost a model that is trained."""
+    trained(pod, MODEL)
+    bucket = new_bucket()
+    task = courier_task(pod, bucket)
+    task["store"]["secretName"] = "late"
+    if mounted == "wrong keys":
+        pod.secret("late", "nobody", "nothing")
+    timer = threading.Timer(1.5, lambda: pod.secret("late", seaweed.ACCESS_KEY, seaweed.SECRET_KEY))
+    timer.start()
+    done = pod.run("courier", task)
+    assert done.exit_code == 0, done.output
+    assert done.report["artifact"]["files"] == len(MODEL)
 
 
 def test_publishing_gives_up(pod):

@@ -141,6 +141,11 @@ def test_examples_are_bounded(tmp_path):
         ([LVR], '{"x": 1}\n', 'column "lvr" is missing in a'),
         ([{"name": "n", "type": "integer"}], '{"n": 1.0}\n{"n": 2.5}\n', "is no integer (first in a row 2: 2.5)"),
         ([{"name": "t", "type": "string"}], '{"t": "half \\ud800"}\n', None),
+        (
+            [{"name": "t", "type": "string"}],
+            '{"t": "x"}\n{"\\ud800": 1}\n',
+            "a row 2 has a key that is no Unicode text",
+        ),
         ([{"name": "t", "type": "string"}], '{"t": 1}\n', "is no text (first in a row 1: 1)"),
         ([{"name": "t", "type": "string"}], '{"t": {"a": [1]}}\n', "is no text"),
         (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.worker.placing import Unplaceable, relative_path
+from modelops.worker.placing import Places, Unplaceable, relative_path
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,15 @@ def test_nothing_leads_out(rest, prefix):
         return
     assert (Path("/root") / path).resolve().is_relative_to("/root")
     assert path.parts
+
+
+@pytest.mark.parametrize(
+    ("prefix", "keys"),
+    [("data", ["data.csv", "data/data.csv"]), ("x/data", ["x/data/dataset/a", "x/dataset/a"])],
+)
+def test_two_objects_are_never_one_file(prefix, keys):
+    """A prefix that ends in the middle of a name is counted up to two places. The second object is named, not lost."""
+    places = Places(prefix)
+    places.place(keys[0])
+    with pytest.raises(Unplaceable, match=f'"{keys[1]}" and another one .* end with a slash'):
+        places.place(keys[1])
