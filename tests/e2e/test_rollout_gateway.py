@@ -8,7 +8,7 @@ import pytest
 from hack import gateway_api
 from hack.steps import Steps
 from support import behaving
-from support.real_cluster import Body, RealCluster, Space, condition
+from support.real_cluster import Body, RealCluster, Space, condition, has
 
 GATEWAY = {"parentRefs": [{"name": "edge", "namespace": "gateways"}], "hostnames": ["models.example"]}
 ROLLOUT = {"steps": [{"weight": 30, "hold": "2s"}]}
@@ -26,15 +26,18 @@ def test_an_http_route_has_the_weights(space: Space) -> None:
     route goes with `gateway`."""
     space.apply(behaving.version(space, "v1"), behaving.version(space, "v2"))
     space.apply(behaving.service(space, "v1", rollout=ROLLOUT, gateway=GATEWAY))
-    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=120)
+    refused = space.wait("inferenceservice", "isvc", has("Reconciling", "True", "RouteNotAccepted"), within=120)
+    assert 'Gateway "edge" has not taken the route' in condition(refused, "Ready")["message"]  # type: ignore[index]
     assert _weights(space) == {"isvc": 100, "isvc-candidate": 0}
     _take(space)
+    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=30)
 
     space.apply(behaving.service(space, "v2", rollout=ROLLOUT, gateway=GATEWAY))
     space.wait("httproute", "isvc", lambda route: _of(route) == {"isvc": 70, "isvc-candidate": 30}, within=90)
     waiting = space.get("inferenceservice", "isvc")
     assert "stepSince" not in waiting["status"]["candidate"]
-    assert "to follow its weight" in condition(waiting, "Ready")["message"]  # type: ignore[index]
+    told = condition(waiting, "Ready")["message"]  # type: ignore[index]
+    assert 'to follow its weight of 30 percent; Gateway "edge" has not looked at the newest weights yet' in told
     _take(space)
     space.wait("inferenceservice", "isvc", behaving.in_step(1), within=30)
     space.wait("httproute", "isvc", lambda route: _of(route) == {"isvc": 100, "isvc-candidate": 0}, within=60)

@@ -206,7 +206,7 @@ def endpoint(
     """The Service of that name; a stranger's where nobody we know owns it."""
     if not owned:
         return {"kind": "Service", "metadata": {"name": "mortgage", "namespace": NAMESPACE}}
-    body = copy.deepcopy(children.endpoint(service, settings().runtimes["sklearn"], revision))
+    body = copy.deepcopy(children.endpoint(service, revision, grpc=False))
     if owner_uid is not None:
         body["metadata"]["ownerReferences"][0]["uid"] = owner_uid
     return body

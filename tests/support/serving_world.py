@@ -111,10 +111,11 @@ class Cluster:
                 pod["metadata"]["annotations"] |= write["metadata"]["annotations"]
         else:
             body, key = copy.deepcopy(write), key_of(write)
-            known = self.objects.get(key, {"metadata": {"uid": f"uid-of-{key.name}", "generation": 0}})
+            new = {"uid": f"uid-of-{key.name}", "generation": 0, "creationTimestamp": timestamp(self.now)}
+            known = self.objects.get(key, {"metadata": new})
             changed = known.get("spec") != body.get("spec")
             generation = known["metadata"].get("generation", 0) + changed
-            body["metadata"] |= {"uid": known["metadata"]["uid"], "generation": generation}
+            body["metadata"] |= {**{part: known["metadata"][part] for part in new}, "generation": generation}
             self.objects[key] = {**body, **({"status": known["status"]} if "status" in known else {})}
         for body in self._of_kind("Deployment"):
             self._scale_down(body)

@@ -191,6 +191,14 @@ class Gateway(Model):
 class InferenceServiceSpec(Model):
     """Which model serves, and with what."""
 
+    model_config = rules(
+        (
+            "!has(self.gateway) || !has(self.rollout) || !has(self.rollout.analysis)"
+            " || !has(self.rollout.analysis.agreement)",
+            "rollout.analysis.agreement compares copies that the Pods' own proxies make: remove it, or gateway",
+        )
+    )
+
     model: ServedModel
     """Which version serves."""
     server: Server

@@ -247,6 +247,24 @@ def test_a_candidate_with_all_requests_waits_for_nothing_to_compare_with(
     assert judge(analysis, Counters(), Counters(), Evidence(told), None, NOW).outcome == "Inconclusive"
 
 
+@pytest.mark.parametrize("spec", [RATIO, P99_RATIO], ids=lambda spec: next(iter(spec)))
+@pytest.mark.parametrize("strays", [0, 3], ids=["none", "a few"])
+def test_a_candidate_with_all_requests_is_compared_with_what_the_stable_version_was_like(
+    spec: dict[str, Any], strays: int
+) -> None:
+    """A bound by ratio alone had passed whatever a candidate answered, once it answered everybody."""
+    analysis, bad = Analysis.model_validate(spec), counters(100, 100, ms=5000)
+    alone = judge(analysis, bad, counters(strays), Evidence(), None, NOW, alone=True)
+    assert alone.outcome == "Inconclusive"
+
+    before = judge(analysis, counters(100), counters(100), Evidence(), None, NOW)
+    first = judge(analysis, bad, counters(strays), Evidence(), before, NOW, alone=True)
+    second = judge(analysis, bad, Counters(), Evidence(), first, NOW, alone=True)
+    assert (before.outcome, first.outcome, second.outcome) == ("Passed", "Failed", "Failed")
+    assert first.stable == second.stable == before.stable
+    assert judge(analysis, counters(100), Counters(), Evidence(), first, NOW, alone=True).outcome == "Passed"
+
+
 def found(name: str, outcome: Any) -> CheckResult:
     return CheckResult(name=name, outcome=outcome, message="so it is")
 

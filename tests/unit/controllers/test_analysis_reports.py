@@ -126,15 +126,15 @@ CANDIDATE = PodReport(
 
 
 @pytest.mark.parametrize(
-    ("weight", "rows", "label"),
+    ("copies", "rows", "label"),
     [
-        pytest.param(5, 4, "yes", id="with a share of the traffic, by that alone"),
-        pytest.param(0, 9, "no", id="without any, by the copies"),
+        pytest.param(False, 4, "yes", id="with a share of the traffic, by that alone"),
+        pytest.param(True, 9, "no", id="without any, by the copies"),
     ],
 )
-def test_which_requests_a_candidate_is_judged_by(weight, rows, label):
+def test_which_requests_a_candidate_is_judged_by(copies, rows, label):
     """Copies are the stable version's requests: beside real ones they would hide a difference."""
-    found = distributions(STABLE, CANDIDATE, weight)
+    found = distributions(STABLE, CANDIDATE, copies=copies)
     assert found.inputs is not None
     assert found.predictions is not None
     assert (found.inputs.candidate.rows, found.predictions.candidate.rows) == (rows, rows)
@@ -145,8 +145,8 @@ def test_which_requests_a_candidate_is_judged_by(weight, rows, label):
 
 
 def test_nothing_is_judged_before_it_is_told():
-    assert distributions(STABLE, None, 5) == Distributions()
-    assert distributions(None, CANDIDATE, 5) == Distributions(pairs=Pairs(9, 8))
+    assert distributions(STABLE, None, copies=False) == Distributions()
+    assert distributions(None, CANDIDATE, copies=False) == Distributions(pairs=Pairs(9, 8))
 
 
 def test_reports_add_up_over_pods_and_windows():

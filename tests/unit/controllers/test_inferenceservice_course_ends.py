@@ -117,6 +117,32 @@ def test_what_failed_stays_where_it_is() -> None:
     assert all_pods.end is None
 
 
+@pytest.mark.parametrize("word", ["promote", "promote_full"])
+@pytest.mark.parametrize("step", [0, 3], ids=["before the first step", "behind the last"])
+def test_a_person_has_it_go_on_where_there_is_no_step_to_leave(step: int, word: str) -> None:
+    """Its Pods came after the deadline: it had asked for a promotion, and told who promoted that there was no step."""
+    move = next_move(PATIENT, step, weight=50 if step else 0, ready=0, progress=601, requests=asked(**{word: True}))
+    assert (move.end, move.verdict, move.ignored) == (None, None, ())
+    assert move.candidate.progress_since == ago(0)
+    assert move.again_in is not None
+    if step or word == "promote":
+        assert move.candidate.step == step
+
+
+def test_what_a_person_has_let_go_on_is_looked_at_again() -> None:
+    """The old verdict had stood until something else happened, and nothing did."""
+    move = next_move(PATIENT, 1, in_force=100, judged=analysis(2, 1, "Failed"), requests=asked(promote=True))
+    assert (move.verdict, move.candidate.step) == (None, 2)
+    assert move.again_in is not None
+
+
+def test_a_share_that_was_given_before_a_pause_is_seen_to_take_effect() -> None:
+    """Without that it had never been judged, and a failure would not have ended it."""
+    waiting = next_move(JUDGED, 1, follows=False, requests=PAUSED)
+    assert waiting.again_in is not None
+    assert next_move(JUDGED, 1, follows=True, requests=PAUSED).candidate.step_since == ago(0)
+
+
 def test_a_person_overrules_a_failure() -> None:
     """What failed before is forgiven with it, or the next look would stop at it again."""
     move = next_move(PATIENT, 1, in_force=1, judged=analysis(2, 0, "Failed"), requests=asked(promote=True))

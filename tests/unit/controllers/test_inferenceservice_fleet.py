@@ -1,7 +1,10 @@
 """All children of an InferenceService: in which order they come, and which of them go with what."""
 
+from datetime import timedelta
+
 import pytest
 
+from modelops.machinery.conditions import find
 from modelops.machinery.plan import Plan
 from support.serving_objects import Json, inference_service, revision_of, version
 from support.serving_world import Cluster
@@ -26,10 +29,19 @@ def serving(**spec: object) -> Cluster:
 
 def accepted(cluster: Cluster) -> None:
     """A Gateway's controller has taken the route as it is."""
+    _told(cluster, {"status": "True"})
+
+
+def refused(cluster: Cluster) -> None:
+    """It has looked at it, and does not take it."""
+    _told(cluster, {"status": "False", "message": "not allowed here"})
+
+
+def _told(cluster: Cluster, says: Json) -> None:
     route = cluster.object("HTTPRoute", "mortgage")
     if route is not None:
         at = route["metadata"]["generation"]
-        conditions = [{"type": one, "status": "True", "observedGeneration": at} for one in ("Accepted", "ResolvedRefs")]
+        conditions = [{"type": one, "observedGeneration": at, **says} for one in ("Accepted", "ResolvedRefs")]
         route["status"] = {"parents": [{"parentRef": route["spec"]["parentRefs"][0], "conditions": conditions}]}
 
 
@@ -195,7 +207,37 @@ def test_a_gateway_that_is_not_there() -> None:
     cluster.settle(3)
     assert cluster.service.status.failed[0].reason == "DeadlineExceeded"
     assert cluster.revisions() == {R1}
-    assert cluster.decide().again_in is None
+    assert cluster.decide().again_in == timedelta(seconds=3), "nobody would tell that it has come"
+
+
+def test_two_gateways_of_which_one_refuses_the_route() -> None:
+    """Its words are what the step waits for. The candidate had never gone, nor had another one ever come."""
+    cluster = Cluster(
+        inference_service(pinned="mortgage-1", rollout={**CANARY, "deadline": "1m"}, gateway=PUBLIC), [V1]
+    )
+    cluster.settle(5)
+    refused(cluster)
+    cluster.want_version(V2)
+    for _ in range(5):
+        cluster.settle(2)
+        refused(cluster)
+    ready = find(cluster.service.status.conditions, "Ready")
+    assert ready is not None
+    assert 'Gateway "public" does not take the route: not allowed here' in ready.message
+    cluster.wait(62)
+    cluster.settle(3)
+    refused(cluster)
+    cluster.settle(3)
+    assert cluster.service.status.failed[0].reason == "DeadlineExceeded"
+    assert cluster.revisions() == {R1}
+    ready = find(cluster.service.status.conditions, "Ready")
+    assert ready is not None
+    cluster.want_version(V1)
+    cluster.look()
+    ready = find(cluster.service.status.conditions, "Ready")
+    assert ready is not None
+    assert (ready.status, ready.reason) == ("False", "RouteNotAccepted")
+    assert "not allowed here" in ready.message
 
 
 def test_a_route_goes_with_the_gateway() -> None:
@@ -229,6 +271,7 @@ def test_an_end_of_the_operator_between_any_two_writes(looks: int) -> None:
             cluster.start()
             cluster.ready()
             cluster.take()
+            cluster.wait(2)
         assert cluster.answered().by == {R2: 1}
         assert cluster.revisions() == {R2}
         assert names(cluster, "ConfigMap") == names(cluster, "ControllerRevision") == [f"mortgage-{R2}"]
@@ -240,7 +283,7 @@ def _in_the_middle(looks: int) -> Cluster:
     for _ in range(looks):
         cluster.settle(2)
         cluster.wait(2)
-    if looks < 4:
+    if 0 < looks < 4:
         cluster.ask(promote_full="1")
     return cluster
 

@@ -1,15 +1,17 @@
 """The route of a Gateway: who gets how much, and when a Gateway has taken it."""
 
 import copy
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from modelops.api.inferenceservice import Gateway, InferenceService
 from modelops.controllers.inferenceservice import gateway
+from modelops.machinery.conditions import timestamp
 from modelops.machinery.matching import satisfied
 from modelops.machinery.resources import BY_KIND, WATCHED, key_of
-from support.serving_objects import inference_service
+from support.serving_objects import NOW, inference_service
 
 PUBLIC = {"name": "public", "namespace": "edge", "sectionName": "https"}
 
@@ -138,7 +140,27 @@ def test_who_has_never_taken_the_route_passes_nothing_on() -> None:
     """A share that is given back needs no Gateway that is not there; one that has taken it must have heard of it."""
     found = route(0)
     found["metadata"]["generation"] = 4
+    found["metadata"]["creationTimestamp"] = timestamp(NOW)
     assert gateway.objection(found)
-    assert not gateway.objection(found, of_takers_only=True)
+    assert gateway.share_given_back(found, NOW)
     found["status"] = {"parents": [{"parentRef": found["spec"]["parentRefs"][0], "conditions": []}]}
-    assert gateway.objection(found, of_takers_only=True)
+    assert not gateway.share_given_back(found, NOW)
+
+
+@pytest.mark.parametrize("type_", ["Accepted", "ResolvedRefs"])
+def test_who_refuses_the_route_passes_nothing_on(type_: str) -> None:
+    """Of two Gateways one may not have it: no candidate had ever gone, and no other one had ever come."""
+    conditions = [condition(one, "False" if one == type_ else "True") for one in ("Accepted", "ResolvedRefs")]
+    body = found(*conditions)
+    assert gateway.objection(body)
+    assert gateway.share_given_back(body, NOW)
+
+
+def test_nobody_waits_for_ever_for_a_gateway_that_says_nothing_any_more() -> None:
+    """One that was deleted leaves its last words in the route's status: of other weights."""
+    body = found(condition("Accepted", at=3), condition("ResolvedRefs", at=3))
+    written = {"manager": "modelops", "operation": "Apply", "time": timestamp(NOW - timedelta(seconds=100))}
+    later = {"manager": "a-gateway", "operation": "Update", "time": timestamp(NOW)}
+    body["metadata"] |= {"creationTimestamp": timestamp(NOW - timedelta(days=1)), "managedFields": [written, later]}
+    assert not gateway.share_given_back(body, NOW)
+    assert gateway.share_given_back(body, NOW + timedelta(seconds=60))

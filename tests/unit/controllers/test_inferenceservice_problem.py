@@ -55,6 +55,19 @@ CASES = [
         given_up=True,
     ),
     Case(
+        "but not before its third try has ended as well",
+        {"containers": [crashed(2, "model", 1, "the store is away", waits=False)]},
+        "CrashLoopBackOff",
+        "the store is away",
+    ),
+    Case(
+        "which is then",
+        {"containers": [crashed(2, "model", 1, "the store is away")]},
+        "CrashLoopBackOff",
+        "the store is away",
+        given_up=True,
+    ),
+    Case(
         "a model server shall not end, not even well",
         {"containers": [crashed(3, "model", 0, "bye", reason="Completed")]},
         "CrashLoopBackOff",
@@ -134,6 +147,33 @@ def test_what_is_said(case: Case, rollout: Any) -> None:
         assert "mortgage-1 goes on serving" in ready.message
     assert status.stable is not None
     assert (status.stable.version, status.stable.ready) == ("mortgage-1", 2)
+
+
+@pytest.mark.parametrize(
+    ("message", "stalled"),
+    [
+        ('pods "mortgage" is forbidden: serviceaccount "judge" not found', True),
+        ('pods "mortgage" is forbidden: exceeded quota: small, requested: pods=1, used: pods=2', False),
+    ],
+    ids=["a person has to do something", "room may come by itself"],
+)
+@pytest.mark.parametrize("number", [1, 2], ids=["the first version", "the next one"])
+def test_pods_that_cannot_be_made(number: int, message: str, stalled: bool) -> None:
+    """There is no Pod to say why, and nothing had been said but how many there were until the deadline."""
+    cluster = Cluster(inference_service(pinned="mortgage-1", rollout={"steps": [{"weight": 50}]}), [V1])
+    if number == 2:
+        cluster.settle(4)
+        cluster.want_version(V2)
+    cluster.look()
+    body = cluster.object("Deployment", f"mortgage-{revision_of(SERVICE, V2 if number == 2 else V1)}")
+    assert body is not None
+    failed = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
+    body["status"] = {"conditions": [failed]}
+    cluster.look()
+    ready = find(cluster.service.status.conditions, "Ready")
+    assert ready is not None
+    assert message in ready.message
+    assert (find(cluster.service.status.conditions, "Stalled") is not None) == stalled
 
 
 CRASHES = {"ready": False, "containers": [crashed(9, "model", 1, "boom")]}

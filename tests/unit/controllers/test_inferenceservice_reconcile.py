@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from modelops.controllers.inferenceservice.analysis.asking import Asker
+from modelops.api.inferenceservice_status import CheckResult
+from modelops.controllers.inferenceservice.analysis.asking import Answers, Asker
 from modelops.controllers.inferenceservice.analysis.figures import Counters
 from modelops.controllers.inferenceservice.analysis.looking import PodLook
 from modelops.controllers.inferenceservice.observe import Observation
@@ -12,7 +13,7 @@ from modelops.controllers.inferenceservice.plan import plan
 from modelops.controllers.inferenceservice.reconcile import Analyst
 from modelops.machinery.cache import Cache
 from modelops.machinery.controller import World
-from support.serving_objects import Json, inference_service, revision_of, settings, version
+from support.serving_objects import NOW, Json, inference_service, revision_of, settings, version
 from support.serving_world import Cluster
 
 V1, V2, V3 = (version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))
@@ -213,13 +214,14 @@ def test_when_checks_are_asked(monkeypatch: pytest.MonkeyPatch, seconds: int, as
     class Answered:
         """Answers that came when they were asked for."""
 
-        def __init__(self, asked_at: Any) -> None:
+        def __init__(self, asked_at: Any, subject: Any) -> None:
             self.asked_at = asked_at
+            self.subject = subject
             self.results: dict[str, Any] = {}
 
     def start(_: Asker, key: Any, attempt: Any, checks: Any, subject: Any, wake: Any) -> None:
         asked.append((key.name, subject.weight, subject.candidate, subject.stable))
-        answers[attempt] = Answered(story.cluster.now)
+        answers[attempt] = Answered(story.cluster.now, subject)
 
     monkeypatch.setattr(Asker, "start", start)
     monkeypatch.setattr(Asker, "last", lambda _, attempt: answers.get(attempt))
@@ -232,6 +234,52 @@ def test_when_checks_are_asked(monkeypatch: pytest.MonkeyPatch, seconds: int, as
     story.cluster.wait(seconds)
     story.look()
     assert asked == [("mortgage", 50, "mortgage-2", "mortgage-1")] * asks
+
+
+def test_what_checks_said_in_the_step_before_lets_nobody_out_of_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were asked with a smaller share; and are asked anew as soon as the next one takes effect."""
+    asked: list[int] = []
+    answers: dict[Any, Answers] = {}
+
+    def start(_: Asker, key: Any, attempt: Any, checks: Any, subject: Any, wake: Any) -> None:
+        asked.append(subject.weight)
+        if subject.weight == 50:
+            passed = CheckResult(name="mine", outcome="Passed", message="fine")
+            answers[attempt] = Answers(NOW, subject, {"mine": passed})
+
+    monkeypatch.setattr(Asker, "start", start)
+    monkeypatch.setattr(Asker, "last", lambda _, attempt: answers.get(attempt))
+    analysis = {"interval": "10s", "checks": [{"name": "mine", "hook": {"url": "http://judge"}}]}
+    story = begun({"steps": [{"weight": 50, "hold": "5s"}, {"weight": 80, "hold": "5s"}], "analysis": analysis})
+    story.cluster.wait(11)
+    story.in_step(2)
+    assert asked[-1] == 80
+    story.cluster.wait(11)
+    story.look()
+    assert (story.candidate.step, story.candidate.analysis.outcome) == (2, "Inconclusive")
+
+
+def test_a_failure_that_a_person_thinks_about_is_not_forgiven_by_the_next_judgement() -> None:
+    """The candidate had gone on by itself, up to promotion, once it looked better for a while."""
+    story = begun({**CANARY, "onFailure": "Pause"})
+    story.serve(0)
+    story.look()
+    story.serve(50, 50)
+    story.cluster.wait(11)
+    story.look()
+    failed = story.candidate.analysis
+    assert (failed.outcome, failed.failures) == ("Failed", 1)
+    for _ in range(6):
+        story.serve(50)
+        story.cluster.wait(11)
+        story.look()
+    assert (story.candidate.step, story.candidate.analysis) == (1, failed)
+    story.cluster.ask(promote="1")
+    story.in_step(2)
+    story.serve(50)
+    story.cluster.wait(11)
+    story.look()
+    assert story.candidate.analysis.outcome == "Passed"
 
 
 def test_without_an_analysis_nothing_is_asked_or_judged() -> None:

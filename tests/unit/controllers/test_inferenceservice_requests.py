@@ -6,10 +6,10 @@ from modelops.api.inferenceservice import InferenceService
 from modelops.api.inferenceservice_status import InferenceServiceStatus
 from modelops.controllers.inferenceservice.requests import Requests, requests_of
 from modelops.machinery.plan import Plan
-from support.serving_objects import inference_service, version
+from support.serving_objects import Json, inference_service, version
 from support.serving_world import Cluster
 
-V1, V2 = version("mortgage-1"), version("mortgage-2", letter="b")
+V1, V2, V3 = (version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))
 
 
 def service(handled: dict[str, str] | None = None, **annotations: str) -> InferenceService:
@@ -67,9 +67,9 @@ def test_what_was_handled_stays_so() -> None:
     assert (first.promote, first.abort, first.retry, first.promote_full) == ("1", "no", "r", "f")
 
 
-def asking(looks: int, **annotations: str) -> tuple[Cluster, Plan]:
+def asking(looks: int, rollout: Json | None = None, **annotations: str) -> tuple[Cluster, Plan]:
     """Version 2 is on its way since so many looks, or not even wanted, and then somebody asks."""
-    rollout = {"steps": [{"weight": 25}, {"weight": 50}]}
+    rollout = rollout or {"steps": [{"weight": 25}, {"weight": 50}]}
     cluster = Cluster(inference_service(pinned="mortgage-1", replicas=4, rollout=rollout), [V1])
     cluster.settle(4)
     if looks:
@@ -85,7 +85,7 @@ def asking(looks: int, **annotations: str) -> tuple[Cluster, Plan]:
         (0, "promote", "there is no candidate to promote"),
         (0, "promote_full", "there is no candidate to promote-full"),
         (0, "abort", "there is no candidate to abort"),
-        (1, "promote", "there is no step yet from which to promote"),
+        (1, "promote", "there is no step from which to promote"),
     ],
 )
 def test_a_request_in_vain_is_told_of_once(looks: int, word: str, said: str) -> None:
@@ -98,6 +98,44 @@ def test_a_request_in_vain_is_told_of_once(looks: int, word: str, said: str) -> 
     candidate = cluster.service.status.candidate
     assert candidate is not None
     assert (candidate.step, candidate.weight) == (1, 25)
+
+
+@pytest.mark.parametrize("word", ["promote", "promote_full", "abort"])
+@pytest.mark.parametrize("rollout", [{"steps": [{"weight": 25}]}, None], ids=["in steps", "Pod by Pod"])
+@pytest.mark.parametrize("former", [False, True], ids=["nobody was on the way", "another one was"])
+def test_what_was_asked_before_a_candidate_came_is_not_meant_for_it(
+    word: str, rollout: Json | None, former: bool
+) -> None:
+    """The operator was away: in its first look it finds both the request and a version that nobody has seen yet, which
+    had been promoted without a step, or remembered as one that a person had stopped."""
+    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=4, rollout=rollout), [V1])
+    cluster.settle(4)
+    if former:
+        cluster.want_version(V2)
+        cluster.settle(2)
+    cluster.want_version(V3)
+    cluster.ask(**{word: "1"})
+    decided = cluster.look()
+    words = [event.message for event in decided.events if event.reason == "NothingToDo"]
+    assert words == [f"there was no candidate yet to {word.replace('_', '-')}"]
+    candidate = cluster.service.status.candidate
+    assert candidate is not None
+    assert (candidate.version, candidate.step) == ("mortgage-3", 0)
+    assert cluster.service.status.failed == []
+    cluster.settle(2)
+    assert cluster.service.status.candidate is not None
+
+
+@pytest.mark.parametrize("word", ["promote", "promote_full"])
+def test_a_promotion_that_was_asked_for_is_not_in_vain(word: str) -> None:
+    """It had been told of as one, where it took effect at once."""
+    rollout = {"steps": [{"weight": 100}]}
+    cluster, decided = asking(6, rollout, **{word: "1"})
+    told = [event.reason for event in decided.events]
+    while cluster.service.status.candidate is not None:
+        told += [event.reason for event in cluster.settle(2).events]
+    assert "Promoted" in told
+    assert "NothingToDo" not in told
 
 
 @pytest.mark.parametrize("word", ["promote", "promote-full"])

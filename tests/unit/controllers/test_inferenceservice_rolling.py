@@ -141,6 +141,22 @@ def test_each_pod_that_comes_is_progress() -> None:
     assert cluster.answered().by == {R2: 1}
 
 
+def test_a_pod_that_is_ready_now_and_then_is_no_progress() -> None:
+    """A service that had been left with one good Pod and a bad one had stayed so without an end."""
+    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=2), [V1])
+    cluster.settle(4)
+    cluster.want_version(V2)
+    cluster.look()
+    cluster.start()
+    for _ in range(4):
+        for answers in (True, False):
+            cluster.ready(R2, answers=answers)
+            cluster.look()
+            cluster.look()
+            cluster.wait(100)
+    assert cluster.service.status.failed[0].reason == "DeadlineExceeded"
+
+
 def test_the_status_tells_how_far_it_is() -> None:
     """The share of the requests is that of the Pods: nobody sets it."""
     cluster = Cluster(inference_service(pinned="mortgage-1", replicas=4), [V1])

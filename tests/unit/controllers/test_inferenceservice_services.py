@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import pytest
+
 from modelops.controllers.inferenceservice import children
 from modelops.controllers.inferenceservice.names import candidate_service_name, deployment_name
 from modelops.controllers.inferenceservice.template import REVISION
 from modelops.machinery.matching import satisfied
-from support.serving_objects import inference_service, pod_template, settings, version
-
-GRPC = {"image": "triton:1", "formats": ["sklearn"], "grpcPort": 8082}
+from support.serving_objects import inference_service, pod_template, version
+from support.serving_world import Cluster
 
 
 def ports(service: dict[str, Any]) -> list[tuple[str, int, str]]:
@@ -19,14 +20,36 @@ def ports(service: dict[str, Any]) -> list[tuple[str, int, str]]:
 def test_the_services() -> None:
     """Clients keep to one name and port; gRPC is offered where the server speaks it, through the same proxy."""
     service = inference_service()
-    plain = children.endpoint(service, settings().runtimes["sklearn"], "abc")
+    plain = children.endpoint(service, "abc", grpc=False)
     assert ports(plain) == [("http", 80, "http")]
-    both = children.endpoint(service, settings(runtimes={"sklearn": GRPC}).runtimes["sklearn"], "abc")
+    both = children.endpoint(service, "abc", grpc=True)
     assert ports(both) == [("http", 80, "http"), ("grpc", 8081, "http")]
-    assert ports(children.endpoint(service, None, "abc")) == [("http", 80, "http")]
-    candidate = children.candidate_endpoint(service, settings().runtimes["sklearn"], "abc")
+    candidate = children.candidate_endpoint(service, "abc", grpc=False)
     assert (plain["metadata"]["name"], candidate["metadata"]["name"]) == ("mortgage", "mortgage-candidate")
     assert candidate["spec"] == plain["spec"]
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["on the way", "rolled back"])
+def test_the_port_for_grpc_stays_while_the_stable_version_answers_at_it(back: bool) -> None:
+    """Another server without gRPC was wanted, and with the first look nobody could call the one that served."""
+    service = inference_service(
+        pinned="mortgage-1", replicas=4, rollout={"steps": [{"weight": 25}]}, server={"container": _own(grpcPort=9000)}
+    )
+    cluster = Cluster(service, [version("mortgage-1")])
+    cluster.settle(4)
+    cluster.want(server={"container": _own()})
+    cluster.settle(4)
+    if back:
+        cluster.ask(abort="1")
+        cluster.settle(4)
+    for name in ("mortgage", "mortgage-candidate"):
+        body = cluster.object("Service", name)
+        assert body is not None
+        assert [port for port, *_ in ports(body)] == ["http", "grpc"]
+
+
+def _own(**more: Any) -> dict[str, Any]:
+    return {"image": "mine:1", **more}
 
 
 def test_what_a_service_leads_to() -> None:
@@ -34,8 +57,8 @@ def test_what_a_service_leads_to() -> None:
     all: it would never be changed."""
     service, labels = inference_service(), pod_template(inference_service(), version())["metadata"]["labels"]
     other = pod_template(service, version("mortgage-2", letter="b"))["metadata"]["labels"]
-    one = children.endpoint(service, None, labels[REVISION])
-    every = children.endpoint(service, None, None)
+    one = children.endpoint(service, labels[REVISION], grpc=False)
+    every = children.endpoint(service, None, grpc=False)
     assert one["spec"]["selector"].items() <= labels.items()
     assert not one["spec"]["selector"].items() <= other.items()
     assert every["spec"]["selector"].items() <= labels.items() & other.items()

@@ -7,6 +7,7 @@ import pytest
 
 from modelops.api.pods import Volume
 from modelops.controllers.inferenceservice import children
+from modelops.controllers.inferenceservice.template import serving_of
 from modelops.controllers.inferenceservice.volumes import volumes
 from modelops.machinery.matching import satisfied
 from modelops.monitor.settings import Settings as ProxySettings
@@ -114,10 +115,11 @@ def test_grpc_of_a_container_of_ones_own() -> None:
     for port in (None, 9000):
         own = {"image": "mine:1", **({"grpcPort": port} if port else {})}
         service = inference_service(server={"container": own})
-        pod = pod_template(service, version())["spec"]
+        template = pod_template(service, version())
+        pod, serves_grpc = template["spec"], serving_of(template).grpc
         proxy = {one["name"]: one.get("value", "") for one in pod["initContainers"][1]["env"]}
         assert ProxySettings.from_environment(proxy).model_grpc_port == port
-        offered = [one["name"] for one in children.endpoint(service, None, None)["spec"]["ports"]]
+        offered = [one["name"] for one in children.endpoint(service, None, grpc=serves_grpc)["spec"]["ports"]]
         assert offered == (["http", "grpc"] if port else ["http"])
 
 

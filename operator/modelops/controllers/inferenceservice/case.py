@@ -6,7 +6,8 @@ from modelops.api.inferenceservice_status import CandidateVersion
 from modelops.api.rollout import Rollout, Strategy
 from modelops.controllers.inferenceservice.members import Member, ServerPod
 from modelops.controllers.inferenceservice.observe import Observation
-from modelops.controllers.inferenceservice.problem import Problem, worst
+from modelops.controllers.inferenceservice.problem import Problem, of_revision
+from modelops.controllers.inferenceservice.requests import Requests, before_there_was_any, requests_of
 from modelops.controllers.inferenceservice.stages import Stage, stages
 from modelops.controllers.inferenceservice.standing import attempt_of, rollout_of
 from modelops.controllers.inferenceservice.template import serving_of
@@ -29,6 +30,19 @@ class Case:
     stages: tuple[Stage, ...]
     problem: Problem | None
     """What keeps its Pods from answering."""
+    begins: bool = False
+    """No look before this one knew of this try."""
+
+    @property
+    def requests(self) -> Requests:
+        """What people ask of it."""
+        asked = requests_of(self.seen.service)
+        return before_there_was_any(asked) if self.begins else asked
+
+    @property
+    def asked_too_early(self) -> tuple[str, ...]:
+        """What they asked before it came."""
+        return requests_of(self.seen.service).asked if self.begins else ()
 
     @property
     def rolls(self) -> bool:
@@ -63,10 +77,11 @@ def case_of(seen: Observation) -> Case:
     assert not isinstance(seen.wanted, Refusal), "a refusal is answered before"
     serving, rollout = serving_of(seen.wanted), rollout_of(seen)
     member = seen.member(serving.revision)
-    problem = worst(member.living) if member is not None else None
+    problem = of_revision(member)
     attempt, before = attempt_of(seen, serving.revision), seen.service.status.candidate
     way = stages(rollout)
-    if before is None or before.attempt != attempt:
+    begins = before is None or before.attempt != attempt
+    if before is None or begins:
         before = CandidateVersion(
             version=serving.version,
             digest=serving.digest,
@@ -83,4 +98,4 @@ def case_of(seen: Observation) -> Case:
             "problem": problem.message if problem is not None else None,
         }
     )
-    return Case(seen, seen.wanted, candidate, member, rollout, way, problem)
+    return Case(seen, seen.wanted, candidate, member, rollout, way, problem, begins)

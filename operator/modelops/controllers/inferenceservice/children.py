@@ -4,7 +4,6 @@ them. Pure."""
 from modelops.api.inferenceservice import InferenceService
 from modelops.controllers.inferenceservice.names import candidate_service_name, deployment_name, service_name
 from modelops.controllers.inferenceservice.routes import FILE, Json
-from modelops.controllers.inferenceservice.serving import grpc_port
 from modelops.controllers.inferenceservice.template import (
     COMPONENT,
     REVISION,
@@ -16,7 +15,6 @@ from modelops.controllers.inferenceservice.template import (
 from modelops.controllers.marks import labels, owned_by
 from modelops.lineage.digests import canonical
 from modelops.machinery.resources import Body
-from modelops.machinery.settings import Runtime
 
 SERVICE_GRPC_PORT = 8081
 _PROGRESS_DEADLINE_SECONDS = 600
@@ -69,14 +67,14 @@ def routes_of(service: InferenceService, serving: Serving, routes: Json) -> Body
     }
 
 
-def endpoint(service: InferenceService, runtime: Runtime | None, revision: str | None) -> Body:
+def endpoint(service: InferenceService, revision: str | None, *, grpc: bool) -> Body:
     """The Service that clients know. It leads to one revision; with None, to all that there are."""
-    return _service(service, runtime, service_name(service), revision)
+    return _service(service, service_name(service), revision, grpc)
 
 
-def candidate_endpoint(service: InferenceService, runtime: Runtime | None, revision: str) -> Body:
+def candidate_endpoint(service: InferenceService, revision: str, *, grpc: bool) -> Body:
     """The Service that leads to a candidate. It is always there, so that its address is known before it is needed."""
-    return _service(service, runtime, candidate_service_name(service), revision)
+    return _service(service, candidate_service_name(service), revision, grpc)
 
 
 def of_revision(service: InferenceService, revision: str) -> dict[str, str]:
@@ -90,10 +88,10 @@ def of_all(service: InferenceService) -> dict[str, str]:
     return {**selector(service), _PART_OF: labels(service, COMPONENT)[_PART_OF]}
 
 
-def _service(service: InferenceService, runtime: Runtime | None, name: str, revision: str | None) -> Body:
+def _service(service: InferenceService, name: str, revision: str | None, grpc: bool) -> Body:
     """HTTP and gRPC come in at the same port of the proxy, which tells them apart."""
     ports: list[Body] = [{"name": "http", "port": SERVICE_PORT, "targetPort": "http", "protocol": "TCP"}]
-    if grpc_port(service, runtime) is not None:
+    if grpc:
         ports.append(
             {
                 "name": "grpc",

@@ -60,6 +60,8 @@ class Scene:
     hopeless: Problem | None = None
     """What the candidate's Pods will not get over by themselves."""
     requests: Requests = field(default_factory=Requests)
+    held_up: str = ""
+    """Why the traffic does not follow, where somebody says so."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ def course(scene: Scene) -> Course:
     asked, ignored = _asked(scene, failing)
     moved = replace(scene, candidate=_moved(scene, asked, failing))
     candidate = moved.candidate
+    if asked.promote or asked.promote_full:
+        failing = _failing(moved)  # What a person has it go on in spite of holds it up no longer.
     behind_all = not scene.stages or candidate.step > len(scene.stages)
     if failing is None and behind_all and scene.ready >= scene.full and scene.alone:
         return Course(candidate, End.PROMOTED, ignored=ignored)
@@ -151,11 +155,14 @@ def _stage(scene: Scene) -> Stage | None:
 
 
 def _asked(scene: Scene, failing: Verdict | None) -> tuple[Requests, tuple[str, ...]]:
-    """What people ask that can be done now, and what cannot: there is no step to leave before the first one, and Pod by
-    Pod there is none but to go on in spite of a failure."""
+    """What people ask that can be done now, and what cannot: before the first step there is none to leave, behind the
+    last one and Pod by Pod there is none at all. To go on in spite of a failure is always something."""
     asked = scene.requests
-    if not scene.stages:
-        return asked, asked.asked if failing is None else ()
+    behind_all = scene.candidate.step > len(scene.stages)
+    if failing is not None or not asked.asked:
+        return asked, ()
+    if not scene.stages or behind_all:
+        return replace(asked, promote=False, promote_full=False), asked.asked
     if asked.promote and not asked.promote_full and _stage(scene) is None:
         return replace(asked, promote=False), ("promote",)
     return asked, ()
@@ -165,12 +172,12 @@ def _moved(scene: Scene, asked: Requests, failing: Verdict | None) -> CandidateV
     """The candidate in the stage where it now is."""
     candidate = _clocked(scene)
     behind_all = len(scene.stages) + 1
-    if not scene.stages and (asked.promote or asked.promote_full):
-        return candidate.model_copy(update={"progress_since": timestamp(scene.now)})
-    if asked.promote_full and candidate.step < behind_all:
+    if asked.promote_full and scene.stages and candidate.step < behind_all:
         return _on_the_way_to(scene, candidate, behind_all)
-    if asked.promote:
+    if asked.promote and _stage(scene) is not None:
         return _on_the_way_to(scene, candidate, candidate.step + 1)
+    if asked.promote or asked.promote_full:
+        return candidate.model_copy(update=_going_on(scene))
     if failing is not None:
         return candidate
     if candidate.step == 0:
@@ -211,16 +218,21 @@ def _on_the_way_to(scene: Scene, candidate: CandidateVersion, step: int) -> Cand
     """The share changes only when there are Pods enough for it."""
     stage = scene.stages[step - 1] if step <= len(scene.stages) else None
     enough = stage is not None and scene.ready >= pods_for(stage, scene.full)
-    forgiven = candidate.analysis.model_copy(update={"failures": 0}) if candidate.analysis is not None else None
     return candidate.model_copy(
         update={
             "step": step,
             "weight": stage.weight if stage is not None and enough else candidate.weight,
             "step_since": None,
-            "progress_since": timestamp(scene.now),
-            "analysis": forgiven,
+            **_going_on(scene),
         }
     )
+
+
+def _going_on(scene: Scene) -> dict[str, object]:
+    """What of a candidate's status begins anew where it goes on: the deadline's clock, and failures in a row."""
+    judged = scene.candidate.analysis
+    forgiven = judged.model_copy(update={"failures": 0}) if judged is not None else None
+    return {"progress_since": timestamp(scene.now), "analysis": forgiven}
 
 
 def _taking_effect(scene: Scene, candidate: CandidateVersion, stage: Stage) -> CandidateVersion:
@@ -278,14 +290,15 @@ def _waiting(scene: Scene, failing: Verdict | None) -> tuple[str, timedelta | No
         return f"{scene.ready} of {wanted} Pods are ready{because}", _left(scene)
     if not scene.alone:
         return "the Pods of a former candidate to go", timedelta(seconds=1)
+    if stage is not None and candidate.step_since is None:
+        because = f"; {scene.held_up}" if scene.held_up else ""
+        return f"the requests to follow its weight of {stage.weight} percent{because}", timedelta(milliseconds=300)
     if scene.requests.paused:
         return "the annotation modelops.dev/pause to go", None
     if candidate.step == 0 and not scene.reached:
         return "its Service to lead to it", timedelta(milliseconds=300)
-    if stage is None:
+    if stage is None or candidate.step_since is None:
         return "its Pods", _left(scene)
-    if candidate.step_since is None:
-        return f"the requests to follow its weight of {stage.weight} percent", timedelta(milliseconds=300)
     if stage.hold is None:
         return "a person to promote it", _left(scene)
     left = moment(candidate.step_since) + stage.hold + _WRITTEN_SHORT - scene.now

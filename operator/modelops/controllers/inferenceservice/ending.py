@@ -6,6 +6,7 @@ from modelops.api.inferenceservice_status import FailedVersion, InferenceService
 from modelops.controllers.inferenceservice.case import Case
 from modelops.controllers.inferenceservice.course import Verdict
 from modelops.controllers.inferenceservice.observe import Observation
+from modelops.controllers.inferenceservice.requests import requests_of
 from modelops.controllers.inferenceservice.serving_now import serving_now
 from modelops.controllers.inferenceservice.standing import DISCARDED, failed_before, shown
 from modelops.machinery.conditions import timestamp
@@ -15,7 +16,8 @@ from modelops.machinery.plan import Event, Plan
 def promoted(case: Case) -> Plan:
     """It is the stable revision from now on: the Service leads to it, and then what served before goes."""
     seen = case.seen
-    status = seen.service.status.model_copy(update={"candidate": None})
+    handled = requests_of(seen.service).handled
+    status = seen.service.status.model_copy(update={"candidate": None, "handled": handled})
     after = replace(_with(seen, status), stable=case.candidate.revision, remembered=None)
     return serving_now(after, events=(Event("Promoted", f"ModelVersion {case.candidate.version} serves all requests"),))
 

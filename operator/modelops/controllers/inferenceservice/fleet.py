@@ -17,7 +17,6 @@ from modelops.controllers.inferenceservice.names import candidate_service_name, 
 from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.routes import name_of, routes
 from modelops.controllers.inferenceservice.scaling import autoscaler, disruption_budget
-from modelops.controllers.inferenceservice.serving import Unusable, runtime_of
 from modelops.controllers.inferenceservice.stages import Stage
 from modelops.controllers.inferenceservice.template import SERVICE_PORT, selector, serving_of
 from modelops.controllers.inferenceservice.traffic import follows, split, told
@@ -123,12 +122,20 @@ def traffic_follows(seen: Observation, stage: Stage | None) -> bool:
         wanted = _route(seen, stage)
         if seen.route is None or not satisfied(wanted, seen.route):
             return False
-        # Nobody waits to give back a share for a Gateway that is not there.
-        return not gateway.objection(seen.route, of_takers_only=stage is None)
+        if stage is None:
+            return gateway.share_given_back(seen.route, seen.now)
+        return not gateway.objection(seen.route)
     if template is None or member is None:
         return True
     name = name_of(routes(split(seen.service, serving_of(template), stage, captured=stage is not None)))
     return follows(member.pods, seen.looks, name, seen.now)
+
+
+def route_objection(seen: Observation) -> str:
+    """Why requests do not come in through the Gateways as they shall; empty where they do, or where there are none."""
+    if seen.service.spec.gateway is None:
+        return ""
+    return gateway.objection(seen.route) if seen.route is not None else "its HTTPRoute is about to be made"
 
 
 def _revision(seen: Observation, revision: Revision) -> list[Body]:
@@ -160,14 +167,14 @@ def _warm_up(seen: Observation, fleet: Fleet) -> list[Body]:
 
 
 def _ways_in(seen: Observation, fleet: Fleet) -> list[Body]:
+    """The port for gRPC is there as long as any of the revisions answers at it: what serves goes on as it is, whatever
+    the spec has asked for since."""
     service = seen.service
-    runtime = runtime_of(service, seen.settings)
-    made: list[Body] = []
-    if not isinstance(runtime, Unusable):
-        made = [
-            candidate_endpoint(service, runtime, fleet.candidate_selected),
-            endpoint(service, runtime, fleet.selected),
-        ]
+    grpc = any(serving_of(one.template).grpc for one in fleet.revisions)
+    made = [
+        candidate_endpoint(service, fleet.candidate_selected, grpc=grpc),
+        endpoint(service, fleet.selected, grpc=grpc),
+    ]
     if _several(seen):
         made.append(disruption_budget(service, service_name(service), selector(service)))
     if service.spec.gateway is not None:

@@ -3,12 +3,17 @@
 Fields and their defaults are those of the Gateway API's standard channel, `gateway.networking.k8s.io/v1`.
 """
 
+from datetime import datetime, timedelta
+
 from modelops.api.inferenceservice import InferenceService, ParentRef
 from modelops.controllers.marks import labels, owned_by
-from modelops.machinery.resources import HTTP_ROUTES, Body
+from modelops.machinery.conditions import moment
+from modelops.machinery.resources import HTTP_ROUTES, MANAGER, Body
 
 COMPONENT = "gateway"
 _CONDITIONS = ("Accepted", "ResolvedRefs")
+_LONGEST_SILENCE = timedelta(seconds=150)
+"""A Gateway's controller that has not looked at a route for so long runs no more, or the Gateway is gone."""
 
 
 def route(service: InferenceService, stable: str, candidate: str, port: int, weight: int, mirrored: int = 0) -> Body:
@@ -53,22 +58,47 @@ def _mirror(backend: Body, percent: int) -> Body:
     return {"type": "RequestMirror", "requestMirror": mirror}
 
 
-def objection(found: Body, *, of_takers_only: bool = False) -> str:
+def objection(found: Body) -> str:
     """Why the route as it is now does not lead anywhere yet, in one sentence; empty where every Gateway has taken it.
 
-    A Gateway's controller says so in the route's status, for a generation of its spec. `of_takers_only`: one that has
-    never said a word of the route passes nothing on by it.
+    A Gateway's controller says so in the route's status, for a generation of its spec.
     """
-    told = found.get("status", {}).get("parents", [])
     for wanted in found["spec"]["parentRefs"]:
-        name = wanted["name"]
-        answers = [one for one in told if _names(one["parentRef"], wanted, found["metadata"]["namespace"])]
-        if not answers and not of_takers_only:
+        name, answers = wanted["name"], _answers(found, wanted)
+        if not answers:
             return f'Gateway "{name}" has not taken the route: is it there, and does its controller run?'
-        for conditions in (one.get("conditions", []) for one in answers):
+        for conditions in answers:
             if problem := _problem(name, conditions, found["metadata"].get("generation", 0)):
                 return problem
     return ""
+
+
+def share_given_back(found: Body, now: datetime) -> bool:
+    """Whether no Gateway passes requests on by a former weight.
+
+    One that has never said a word of the route passes none on, nor does one that refuses it; and nobody waits for ever
+    for one that says nothing any more.
+    """
+    generation = found["metadata"].get("generation", 0)
+    for wanted in found["spec"]["parentRefs"]:
+        for conditions in _answers(found, wanted):
+            by_type = {one["type"]: one.get("observedGeneration", 0) for one in conditions}
+            if any(by_type.get(type_, 0) < generation for type_ in _CONDITIONS):
+                return now - _written(found) > _LONGEST_SILENCE
+    return True
+
+
+def _answers(found: Body, wanted: Body) -> list[list[Body]]:
+    """The conditions that controllers have set for one of the route's parents."""
+    told = found.get("status", {}).get("parents", [])
+    namespace = found["metadata"]["namespace"]
+    return [one.get("conditions", []) for one in told if _names(one["parentRef"], wanted, namespace)]
+
+
+def _written(found: Body) -> datetime:
+    """When the operator last changed the route, as the API server has it."""
+    times = [one["time"] for one in found["metadata"].get("managedFields", []) if one.get("manager") == MANAGER]
+    return moment(max(times, default=found["metadata"]["creationTimestamp"]))
 
 
 def _problem(name: str, conditions: list[Body], generation: int) -> str:

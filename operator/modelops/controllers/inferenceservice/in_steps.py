@@ -14,12 +14,13 @@ from modelops.controllers.inferenceservice.fleet import (
     bodies,
     checks_gone,
     gone,
+    route_objection,
     traffic_follows,
     unneeded,
 )
 from modelops.controllers.inferenceservice.judging import check_jobs, judged, until_due, verdict_events
 from modelops.controllers.inferenceservice.problem import hopeless
-from modelops.controllers.inferenceservice.requests import nothing_to_do, requests_of
+from modelops.controllers.inferenceservice.requests import nothing_to_do
 from modelops.controllers.inferenceservice.scaling import replicas_of
 from modelops.controllers.inferenceservice.serving_now import led_to
 from modelops.controllers.inferenceservice.stages import Stage
@@ -56,11 +57,12 @@ def in_steps(case: Case) -> Plan:
         events=(
             *verdict_events(known, scene.candidate.analysis),
             *_moved(case, move),
-            *nothing_to_do(move.ignored, "there is no step yet from which"),
+            *nothing_to_do(case.asked_too_early, "there was no candidate yet"),
+            *nothing_to_do(move.ignored, "there is no step from which"),
         ),
         again_in=_soonest(
             move.again_in,
-            until_due(case.seen, spec, move.candidate, _in_force(case, move.candidate)),
+            until_due(case.seen, case.rollout, move.candidate, _in_force(case, move.candidate)),
             _LOOK_AGAIN if case.others else None,
         ),
     )
@@ -70,7 +72,7 @@ def _scene(case: Case) -> Scene:
     seen = case.seen
     in_force = _in_force(case, case.candidate)
     return Scene(
-        candidate=judged(seen, case.rollout.analysis, case.candidate, in_force),
+        candidate=judged(seen, case.rollout, case.candidate, in_force),
         rollout=case.rollout,
         stages=case.stages,
         now=seen.now,
@@ -81,7 +83,8 @@ def _scene(case: Case) -> Scene:
         reached=_reached(case),
         problem=case.problem,
         hopeless=hopeless(case.living),
-        requests=requests_of(seen.service),
+        requests=case.requests,
+        held_up=route_objection(seen),
     )
 
 

@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from modelops.api.inferenceservice_status import AnalysisResult, CandidateVersion, CheckResult
-from modelops.api.rollout import Analysis, Check
+from modelops.api.rollout import Analysis, Check, Rollout
 from modelops.api.types import length_of
+from modelops.controllers.inferenceservice.analysis.asking import Answers
 from modelops.controllers.inferenceservice.analysis.check_jobs import check_job, check_job_name, check_job_result
 from modelops.controllers.inferenceservice.analysis.judge import Evidence, judge
 from modelops.controllers.inferenceservice.analysis.reports import distributions
@@ -20,11 +21,9 @@ from modelops.machinery.resources import Body
 _ALL = 100
 
 
-def judged(
-    seen: Observation, spec: Analysis | None, candidate: CandidateVersion, stage: Stage | None
-) -> CandidateVersion:
+def judged(seen: Observation, rollout: Rollout, candidate: CandidateVersion, stage: Stage | None) -> CandidateVersion:
     """The candidate with a new judgement, where one is due. `stage` is the one whose share it has."""
-    left = until_due(seen, spec, candidate, stage)
+    spec, left = rollout.analysis, until_due(seen, rollout, candidate, stage)
     if spec is None or stage is None or left is None or left > timedelta(0):
         return candidate
     result = judge(
@@ -32,7 +31,7 @@ def judged(
         seen.windows.candidate,
         seen.windows.stable,
         Evidence(
-            distributions(seen.windows.stable_contents, seen.windows.candidate_contents, stage.weight),
+            distributions(seen.windows.stable_contents, seen.windows.candidate_contents, copies=_copies(seen, stage)),
             _custom(seen, spec, candidate),
         ),
         candidate.analysis,
@@ -43,11 +42,17 @@ def judged(
 
 
 def until_due(
-    seen: Observation, spec: Analysis | None, candidate: CandidateVersion, stage: Stage | None
+    seen: Observation, rollout: Rollout, candidate: CandidateVersion, stage: Stage | None
 ) -> timedelta | None:
-    """How long until the next judgement; None where none will be made as things are."""
-    last = candidate.analysis.at if candidate.analysis is not None else candidate.step_since
+    """How long until the next judgement; None where none will be made as things are.
+
+    One that has failed and waits for a person is judged no more: a judgement that passes must not let it go on.
+    """
+    spec, judged = rollout.analysis, candidate.analysis
+    last = judged.at if judged is not None else candidate.step_since
     if spec is None or stage is None or last is None:
+        return None
+    if rollout.on_failure == "Pause" and judged is not None and judged.failures >= spec.failure_threshold:
         return None
     return moment(last) + length_of(spec.interval) - seen.now
 
@@ -90,12 +95,28 @@ def verdict_events(before: AnalysisResult | None, after: AnalysisResult | None) 
     return (Event(f"Analysis{after.outcome}", told, warning=failed or after.outcome == "Error"),)
 
 
+def _copies(seen: Observation, stage: Stage) -> bool:
+    """Whether the candidate is judged by the copies that it gets. A Gateway does not mark those."""
+    return stage.weight == 0 and seen.service.spec.gateway is None
+
+
 def _custom(seen: Observation, spec: Analysis, candidate: CandidateVersion) -> dict[str, CheckResult]:
-    found = dict(seen.answers.results) if seen.answers is not None else {}
+    found = dict(seen.answers.results) if _of_this_step(seen, candidate) and seen.answers is not None else {}
     for check in spec.checks:
         if check.job is not None and (result := _of_job(seen, check, candidate)) is not None:
             found[check.name] = result
     return found
+
+
+def asked_in_this_step(answers: Answers, about: Subject, candidate: CandidateVersion) -> bool:
+    """Whether checks of one's own were asked of the candidate as it is now: what they said in the step before does not
+    let it out of this one."""
+    since = candidate.step_since
+    return answers.subject == about and since is not None and answers.asked_at >= moment(since)
+
+
+def _of_this_step(seen: Observation, candidate: CandidateVersion) -> bool:
+    return seen.answers is not None and asked_in_this_step(seen.answers, subject(seen, candidate), candidate)
 
 
 def _of_job(seen: Observation, check: Check, candidate: CandidateVersion) -> CheckResult | None:

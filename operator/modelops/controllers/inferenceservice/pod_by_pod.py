@@ -6,7 +6,7 @@ from modelops.controllers.inferenceservice.ending import ended, promoted
 from modelops.controllers.inferenceservice.fleet import Fleet, Revision, bodies, checks_gone, unneeded
 from modelops.controllers.inferenceservice.members import Member
 from modelops.controllers.inferenceservice.problem import hopeless
-from modelops.controllers.inferenceservice.requests import nothing_to_do, requests_of
+from modelops.controllers.inferenceservice.requests import nothing_to_do
 from modelops.controllers.inferenceservice.rolling import other_replicas, target_replicas
 from modelops.controllers.inferenceservice.shares import share_of
 from modelops.controllers.inferenceservice.standing import full_size, going_on, shown
@@ -18,8 +18,11 @@ def pod_by_pod(case: Case) -> Plan:
     """As many of the old Pods go as there are new ones that answer, until there are no old ones."""
     seen, full = case.seen, full_size(case.seen)
     candidate = case.candidate
-    known = seen.service.status.candidate
-    if known is None or case.ready > known.ready:
+    old: list[Member] = [one for one in seen.members if one.revision != candidate.revision]
+    # Before the Service leads to the new Pods as well, they relieve none of the old ones.
+    kept = other_replicas(case.member if seen.spanning else None, old, full)
+    if sum(kept.values()) < sum(one.replicas for one in old):
+        # What does not come back: a Pod that is ready now and then would be progress without an end.
         candidate = candidate.model_copy(update={"progress_since": timestamp(seen.now)})
     scene = Scene(
         candidate=candidate,
@@ -32,16 +35,13 @@ def pod_by_pod(case: Case) -> Plan:
         follows=True,
         problem=case.problem,
         hopeless=hopeless(case.living),
-        requests=requests_of(seen.service),
+        requests=case.requests,
     )
     move = course(scene)
     if move.end is End.PROMOTED:
         return promoted(case)
     if move.verdict is not None and move.end is not None:
         return ended(case, move.verdict)
-    old: list[Member] = [one for one in seen.members if one.revision != candidate.revision]
-    # Before the Service leads to the new Pods as well, they relieve none of the old ones.
-    kept = other_replicas(case.member if seen.spanning else None, old, full)
     replicas = target_replicas(case.member, full)
     if move.verdict is not None and case.member is not None:
         # It has failed, and stays where it is until a person says more.
@@ -59,7 +59,10 @@ def pod_by_pod(case: Case) -> Plan:
         delete=(*unneeded(seen, fleet), *checks_gone(seen, None, 0)),
         status=shown(seen, shown_candidate),
         conditions=_told(case, full, move),
-        events=nothing_to_do(move.ignored, "Pod by Pod there is no step from which"),
+        events=(
+            *nothing_to_do(case.asked_too_early, "there was no candidate yet"),
+            *nothing_to_do(move.ignored, "Pod by Pod there is no step from which"),
+        ),
         again_in=move.again_in,
     )
 

@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from modelops.api.reports import EXIT_FINAL, FetchReport
-from modelops.controllers.inferenceservice.members import ServerPod
+from modelops.controllers.inferenceservice.members import Member, ServerPod
 from modelops.controllers.inferenceservice.serving import FETCH, MODEL, PROXY
 from modelops.controllers.pods import Container, PodState
+from modelops.machinery.resources import Body
 
-_ENOUGH_RESTARTS = 2
-"""With the first start three attempts, half a minute apart by then."""
+_ENOUGH_ENDS = 3
+"""Half a minute apart by then."""
 _TAIL = 1000
 """Of a container's last words the end says most."""
 
@@ -23,6 +24,11 @@ class Problem:
     stuck: bool = False
     final: bool = False
     """No person can change it but by another spec or version."""
+
+
+def of_revision(member: Member | None) -> Problem | None:
+    """What keeps the Pods of a revision from answering, be it that there are none."""
+    return None if member is None else worst(member.living) or _not_created(member.body)
 
 
 def worst(pods: Iterable[ServerPod]) -> Problem | None:
@@ -46,6 +52,19 @@ def hopeless(pods: Iterable[ServerPod]) -> Problem | None:
 def problem_of(pod: PodState) -> Problem | None:
     """What keeps one Pod from answering. None where it only needs time."""
     return _unscheduled(pod) or _not_pulled(pod) or _not_fetched(pod) or _not_started(pod) or _ended(pod)
+
+
+def _not_created(deployment: Body) -> Problem | None:
+    """A quota, an admission policy or a missing ServiceAccount: no Pod is there to say so."""
+    conditions = {one["type"]: one for one in deployment.get("status", {}).get("conditions", [])}
+    found = conditions.get("ReplicaFailure", {})
+    if found.get("status") != "True":
+        return None
+    told = found.get("message", "")
+    # Room may come by itself.
+    return Problem(
+        found.get("reason", "FailedCreate"), f"no Pod can be made: {told}", stuck="exceeded quota" not in told
+    )
 
 
 def _unscheduled(pod: PodState) -> Problem | None:
@@ -94,7 +113,12 @@ def _has_failed(container: Container) -> bool:
 
 
 def _ends_again_and_again(pod: PodState) -> bool:
-    return any(one.restarts >= _ENOUGH_RESTARTS and _has_failed(one) for one in pod.containers.values())
+    return any(_ends(one) >= _ENOUGH_ENDS and _has_failed(one) for one in pod.containers.values())
+
+
+def _ends(container: Container) -> int:
+    """How often it has ended: of the first run and each one after, all but one that is still under way."""
+    return container.restarts + (not container.running)
 
 
 def _last_end(container: Container) -> str:

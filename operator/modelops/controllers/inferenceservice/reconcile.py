@@ -11,7 +11,7 @@ from modelops.controllers.inferenceservice.analysis.figures import Counters
 from modelops.controllers.inferenceservice.analysis.judge import window_ends
 from modelops.controllers.inferenceservice.analysis.reports import PodReport
 from modelops.controllers.inferenceservice.analysis.window import Attempt, Ledger, Side
-from modelops.controllers.inferenceservice.judging import subject
+from modelops.controllers.inferenceservice.judging import asked_in_this_step, subject
 from modelops.controllers.inferenceservice.observe import Observation, Windows, observe
 from modelops.controllers.inferenceservice.plan import plan
 from modelops.machinery.controller import World
@@ -99,12 +99,13 @@ class Analyst:
     def _ask(
         self, seen: Observation, spec: Analysis, attempt: Attempt, candidate: CandidateVersion, world: World
     ) -> None:
-        last = self._asker.last(attempt)
-        if last is not None and seen.now - last.asked_at < length_of(spec.interval):
+        last, about = self._asker.last(attempt), subject(seen, candidate)
+        current = last is not None and asked_in_this_step(last, about, candidate)
+        if last is not None and current and seen.now - last.asked_at < length_of(spec.interval):
             return
         metadata = seen.service.metadata
         key = Key(INFERENCE_SERVICES.kind, metadata.namespace, metadata.name)
-        self._asker.start(key, attempt, spec.checks, subject(seen, candidate), world.wake)
+        self._asker.start(key, attempt, spec.checks, about, world.wake)
 
 
 async def decide(service: InferenceService, world: World, analyst: Analyst) -> Plan:

@@ -1,6 +1,6 @@
 """What people ask of a rollout by annotation: each value once, but for pausing, which lasts. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from modelops.api.annotations import ABORT, PAUSE, PROMOTE, PROMOTE_FULL, RETRY
 from modelops.api.inferenceservice import InferenceService
@@ -30,6 +30,11 @@ class Requests:
         """The words of what is asked once."""
         found = {"promote": self.promote, "promote-full": self.promote_full, "abort": self.abort is not None}
         return tuple(word for word, asked in found.items() if asked)
+
+
+def before_there_was_any(asked: Requests) -> Requests:
+    """What is asked of a candidate that begins only now: whoever asked meant another one, or nobody."""
+    return replace(asked, promote=False, promote_full=False, abort=None)
 
 
 def nothing_to_do(words: tuple[str, ...], because: str) -> tuple[Event, ...]:

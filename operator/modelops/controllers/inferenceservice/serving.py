@@ -100,14 +100,6 @@ def model_server(service: InferenceService, settings: Settings, version: ModelVe
     )
 
 
-def grpc_port(service: InferenceService, runtime: Runtime | None) -> int | None:
-    """The port at which the server answers gRPC; None where it does not."""
-    own = service.spec.server.container
-    if own is not None:
-        return own.grpc_port
-    return runtime.grpc_port if runtime is not None else None
-
-
 def container_environment(server: ModelServer, version: ModelVersion) -> list[Json]:
     """What every server may want to know, then the user's own variables, which win.
 

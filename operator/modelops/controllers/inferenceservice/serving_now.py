@@ -9,12 +9,13 @@ from modelops.controllers.inferenceservice.fleet import (
     bodies,
     checks_gone,
     gone,
+    route_objection,
     traffic_follows,
     unneeded,
 )
 from modelops.controllers.inferenceservice.members import Member
 from modelops.controllers.inferenceservice.observe import Observation
-from modelops.controllers.inferenceservice.problem import worst
+from modelops.controllers.inferenceservice.problem import of_revision
 from modelops.controllers.inferenceservice.requests import nothing_to_do, requests_of
 from modelops.controllers.inferenceservice.rolling import other_replicas, target_replicas
 from modelops.controllers.inferenceservice.standing import full_size, shown
@@ -24,6 +25,8 @@ from modelops.machinery.plan import Delete, Event, Plan
 from modelops.machinery.resources import Body
 
 _LOOK_AGAIN = timedelta(milliseconds=300)
+_LOOK_AT_ROUTE = timedelta(seconds=3)
+"""HTTPRoutes are not watched, since they need not be there."""
 
 
 def serving_now(
@@ -59,7 +62,9 @@ def _whole(seen: Observation) -> tuple[Fleet, tuple[Delete, ...], timedelta | No
     revision = Revision(_template(seen), full, None, wanted.max, full if others else wanted.min)
     fleet = Fleet([revision], serving_of(revision.template).revision, _candidate_led_to(seen))
     leaving = gone(seen, others, fleet.revisions) if traffic_follows(seen, None) else ()
-    return fleet, leaving, _LOOK_AGAIN if others else None
+    if others:
+        return fleet, leaving, _LOOK_AGAIN
+    return fleet, leaving, _LOOK_AT_ROUTE if route_objection(seen) else None
 
 
 def _grown_back(seen: Observation) -> tuple[Fleet, tuple[Delete, ...], timedelta | None]:
@@ -101,12 +106,14 @@ def _how_it_serves(seen: Observation) -> tuple[Wanted, ...]:
     assert stable is not None, "asked of a revision that serves"
     pods = f"{stable.ready} of {stable.replicas} Pods of ModelVersion {stable.version} are ready"
     if stable.ready < stable.replicas:
-        problem = worst(member.living) if member is not None else None
+        problem = of_revision(member)
         return (
             in_progress(problem.reason, f"{pods}; {problem.message}") if problem else in_progress("PodsNotReady", pods)
         )
     if _others(seen):
         return in_progress("RollingOut", f"{pods}; the Pods of other revisions are about to go")
+    if refused := route_objection(seen):
+        return in_progress("RouteNotAccepted", f"{pods}; {refused}")
     count = f"{stable.replicas} Pod{'s' if stable.replicas != 1 else ''}"
     return ready("Serving", f"ModelVersion {stable.version} serves with {count} at {status.url}")
 

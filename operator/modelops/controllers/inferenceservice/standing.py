@@ -92,7 +92,9 @@ def going_on(seen: Observation, message: str) -> str:
 
 def _told(seen: Observation, failed: FailedVersion) -> tuple[Wanted, ...]:
     if failed.reason == DISCARDED:
-        return ready(DISCARDED, going_on(seen, f"ModelVersion {failed.version}: {failed.message}"))
+        stable = _stable(seen)
+        whole = stable is not None and stable.ready >= stable.replicas
+        return ready(DISCARDED, going_on(seen, f"ModelVersion {failed.version}: {failed.message}")) if whole else ()
     message = going_on(seen, f"ModelVersion {failed.version} was rolled back: {failed.message}")
     again = "; it is tried again once it, the spec or the annotation modelops.dev/retry changes"
     return (*stalled(failed.reason, message + again), condition(ROLLED_BACK, True, failed.reason, failed.message))

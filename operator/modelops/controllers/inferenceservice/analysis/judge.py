@@ -77,9 +77,11 @@ def judge(
 ) -> AnalysisResult:
     """Judge a window. `before` is the last judgement of this attempt: failures in a row and passes are counted on.
 
-    `alone`: the candidate gets all requests, so that there is nothing to wait for that it could be compared with.
+    `alone`: the candidate gets all requests. It is compared with what the stable version was like when that had some
+    last, and nothing is waited for that only requests of both could tell.
     """
-    checks = [*_built_in(spec, candidate, stable, extra.distributions, alone), *_custom(spec, extra.custom)]
+    measure = _measure(spec, stable, before if alone else None)
+    checks = [*_built_in(spec, candidate, measure, extra.distributions, alone), *_custom(spec, extra.custom)]
     found = {check.outcome for check in checks}
     outcome = next((one for one in _ORDER if one in found), "Inconclusive")
     failures, passes = (before.failures, before.passes) if before is not None else (0, 0)
@@ -93,9 +95,29 @@ def judge(
         failures=failures,
         passes=passes,
         candidate=_figures(spec, candidate),
-        stable=_figures(spec, stable),
+        stable=measure.figures,
         checks=checks,
     )
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """What the stable version is like, which a candidate is compared with."""
+
+    figures: Figures
+    timed: int
+    """How many of its requests it is known of how long they took."""
+
+    def quantile(self, share: float) -> float | None:
+        """Within how many milliseconds this share of the requests was answered; None without requests."""
+        return next((one.milliseconds for one in self.figures.latency if one.quantile == share), None)
+
+
+def _measure(spec: Analysis, stable: Counters, before: AnalysisResult | None) -> _Measure:
+    """The window's, or that of the judgement `before` where the window has hardly any."""
+    if before is not None and stable.requests < spec.min_requests <= before.stable.requests:
+        return _Measure(before.stable, before.stable.requests)
+    return _Measure(_figures(spec, stable), stable.timed)
 
 
 def window_ends(spec: Analysis, result: AnalysisResult) -> bool:
@@ -116,12 +138,12 @@ def clipped(message: str) -> str:
 
 
 def _built_in(
-    spec: Analysis, candidate: Counters, stable: Counters, told: Distributions, alone: bool
+    spec: Analysis, candidate: Counters, stable: _Measure, told: Distributions, alone: bool
 ) -> list[CheckResult]:
     checks = []
     if spec.error_rate is not None:
-        checks.append(_error_rate(spec.error_rate, spec.min_requests, candidate, stable, alone))
-    checks += [_latency(one, spec.min_requests, candidate, stable, alone) for one in spec.latency]
+        checks.append(_error_rate(spec.error_rate, spec.min_requests, candidate, stable.figures))
+    checks += [_latency(one, spec.min_requests, candidate, stable) for one in spec.latency]
     if spec.input_distance is not None:
         checks.append(_distance(INPUT_DISTANCE, spec.input_distance, spec.min_requests, told.inputs, alone))
     if spec.prediction_distance is not None:
@@ -136,7 +158,7 @@ def _custom(spec: Analysis, known: Mapping[str, CheckResult]) -> list[CheckResul
     return [known.get(check.name) or _inconclusive(check.name, "no answer yet") for check in spec.checks]
 
 
-def _error_rate(bounds: ErrorRate, least: int, candidate: Counters, stable: Counters, alone: bool) -> CheckResult:
+def _error_rate(bounds: ErrorRate, least: int, candidate: Counters, stable: Figures) -> CheckResult:
     share = candidate.error_rate
     if share is None or candidate.requests < least:
         return _inconclusive(ERROR_RATE, f"{candidate.requests} of {least} requests so far", share)
@@ -146,7 +168,7 @@ def _error_rate(bounds: ErrorRate, least: int, candidate: Counters, stable: Coun
     ratio = bounds.max_ratio_to_stable
     if ratio is not None and candidate.errors:
         if stable.requests < least:
-            return _too_few_stable(ERROR_RATE, said, alone or bounds.max is not None, least, stable.requests, share)
+            return _too_few_stable(ERROR_RATE, said, bounds.max is not None, least, stable.requests, share)
         of_stable = max(stable.errors, 1) / stable.requests
         if share > ratio * of_stable:
             compared = f"{_number(of_stable)} ({max(stable.errors, 1)} of {stable.requests})"
@@ -157,7 +179,7 @@ def _error_rate(bounds: ErrorRate, least: int, candidate: Counters, stable: Coun
     return _passed(ERROR_RATE, f"{said} is within bounds", share)
 
 
-def _latency(bounds: Latency, least: int, candidate: Counters, stable: Counters, alone: bool) -> CheckResult:
+def _latency(bounds: Latency, least: int, candidate: Counters, stable: _Measure) -> CheckResult:
     name = f"latency {bounds.quantile}"
     took = candidate.quantile(bounds.quantile)
     if took is None or candidate.timed < least:
@@ -171,7 +193,7 @@ def _latency(bounds: Latency, least: int, candidate: Counters, stable: Counters,
     if ratio is not None:
         of_stable = stable.quantile(bounds.quantile)
         if of_stable is None or stable.timed < least:
-            return _too_few_stable(name, said, alone or bounds.max is not None, least, stable.timed, took)
+            return _too_few_stable(name, said, bounds.max is not None, least, stable.timed, took)
         if took > ratio * of_stable:
             return _failed(
                 name, f"{said} is above {_number(ratio)} times the stable version's {_number(of_stable)} ms", took
@@ -181,7 +203,7 @@ def _latency(bounds: Latency, least: int, candidate: Counters, stable: Counters,
 
 def _too_few_stable(name: str, said: str, bounded: bool, least: int, seen: int, value: float) -> CheckResult:
     """A stable version that gets no requests at all is no reason to wait where there is a bound that needs none of
-    them, or where all of them are the candidate's."""
+    them."""
     if bounded and seen == 0:
         return _passed(name, f"{said} has no requests of the stable version to be compared with", value)
     return _inconclusive(name, f"{said} has {seen} of {least} requests of the stable version to compare with", value)

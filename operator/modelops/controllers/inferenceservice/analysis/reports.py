@@ -87,17 +87,17 @@ async def look_reports(addresses: Iterable[str], port: int = STATS_PORT) -> dict
     return dict(zip(wanted, found, strict=True))
 
 
-def distributions(stable: PodReport | None, candidate: PodReport | None, weight: int) -> Distributions:
+def distributions(stable: PodReport | None, candidate: PodReport | None, *, copies: bool) -> Distributions:
     """What a judgement of a window rests on. Pure.
 
     A candidate with a share of the traffic is judged by that: copies are requests of the stable version's share.
-    Without a share copies are all there is.
+    Without a share `copies` are all there is.
     """
     if candidate is None:
         return Distributions()
     if stable is None:
         return Distributions(pairs=candidate.pairs)
-    of_candidate = candidate.live if weight > 0 else candidate.mirrored
+    of_candidate = candidate.mirrored if copies else candidate.live
     return Distributions(
         inputs=Sides(candidate=of_candidate.inputs, stable=stable.live.inputs),
         predictions=Sides(candidate=of_candidate.predictions, stable=stable.live.predictions),
