@@ -68,7 +68,7 @@ class Running:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.grpc_port = free.getsockname()[1]
-        self._remote = await rpc.start(self._plane, self.served, "127.0.0.1", self.grpc_port)
+        self._remote = await rpc.start(self._plane, self.served, "127.0.0.1", self.grpc_port, 1 << 20)
 
     async def stop(self) -> None:
         self.model.may.set()
