@@ -21,7 +21,7 @@ def client(kubectl: Kubectl) -> Any:
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
         region_name="us-east-1",
-        config=Config(retries={"max_attempts": 10}, s3={"addressing_style": "path"}),
+        config=Config(connect_timeout=3, retries={"max_attempts": 10}, s3={"addressing_style": "path"}),
     )
 
 

@@ -1,5 +1,6 @@
 """kind, where a Docker daemon answers."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -7,10 +8,12 @@ from pathlib import Path
 
 from hack.cluster import binaries, places
 from hack.cluster.content import made_once
+from hack.cluster.route import Route, service_range
 from hack.steps import Problem, Step, Steps
 
 _VERSION = "v0.32.0"
 _CONFIG = places.CHECKOUT / "kind-config.yaml"
+_API_SERVER = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 
 
 class Kind:
@@ -30,9 +33,11 @@ class Kind:
             if self._name in step.run(kind, "get", "clusters").split():
                 step.run(kind, "export", "kubeconfig", "--name", self._name, "--kubeconfig", self.cluster.kubeconfig)
                 step.note("runs already")
-                return
-            where = ("--name", self._name, "--kubeconfig", self.cluster.kubeconfig)
-            step.run(kind, "create", "cluster", *where, "--config", _CONFIG, "--wait", "120s")
+            else:
+                where = ("--name", self._name, "--kubeconfig", self.cluster.kubeconfig)
+                step.run(kind, "create", "cluster", *where, "--config", _CONFIG, "--wait", "120s")
+        with steps.step("Route to its Services") as step:
+            self._route().open(step)
 
     def programs(self, step: Step) -> None:
         """kubectl and helm where a person finds them: this machine's, or our own."""
@@ -43,6 +48,8 @@ class Kind:
     def down(self, steps: Steps) -> None:
         """The container is gone."""
         with steps.step(f"Node {self.cluster.name} goes") as step:
+            with contextlib.suppress(Problem):
+                self._route().close(step)
             step.run(_kind(step), "delete", "cluster", "--name", self._name, "--kubeconfig", self.cluster.kubeconfig)
             for leftover in ("kubeconfig", "images.json"):
                 (self.cluster.outputs / leftover).unlink(missing_ok=True)
@@ -58,12 +65,24 @@ class Kind:
         for name in names[1:]:
             self._node("ctr", "-n", "k8s.io", "images", "tag", "--force", names[0], name)
 
+    def _route(self) -> Route:
+        addresses = "{{range .NetworkSettings.Networks}}{{println .IPAddress}}{{end}}"
+        found = self._docker("inspect", "--format", addresses, self._container).split()
+        if not found:
+            raise Problem(f"container {self._container} has no address: is it stopped?")
+        return Route(service_range(self._node("cat", _API_SERVER)), found[0])
+
+    @property
+    def _container(self) -> str:
+        return f"{self._name}-control-plane"
+
     def _node(self, *command: str) -> str:
-        done = subprocess.run(
-            ["docker", "exec", f"{self._name}-control-plane", *command], capture_output=True, text=True, check=False
-        )
+        return self._docker("exec", self._container, *command)
+
+    def _docker(self, *command: str) -> str:
+        done = subprocess.run(["docker", *command], capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise Problem(f"docker exec {' '.join(command)}: {done.stderr.strip()}")
+            raise Problem(f"docker {' '.join(command)}: {done.stderr.strip()}")
         return done.stdout
 
 

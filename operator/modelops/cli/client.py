@@ -111,15 +111,20 @@ class Cluster:
 
     def _asked(self, what: str, call: Any, *arguments: Any, **options: Any) -> Body:
         """The answer as JSON, and every way to fail as a sentence."""
+        host = self._client.configuration.host
         try:
             answer = call(*arguments, **options, _preload_content=False, _request_timeout=_TIMEOUT_SECONDS)
-            body: Body = json.loads(answer.data)
-            return body
         except ApiException as error:
             raise refusal(what, self.namespace, error.status or 0, error.body or "") from error
         except (HTTPError, OSError) as error:
-            host = self._client.configuration.host
             raise Unreachable(f"the cluster at {host} does not answer: {str(error).rsplit(': ', 1)[-1]}") from error
+        try:
+            body = json.loads(answer.data)
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise Unreachable(f"what answers at {host} is no Kubernetes API: HTTP {answer.status}, and no JSON object")
+        return body
 
 
 def refusal(what: str, namespace: str, status: int, content: str) -> Problem:

@@ -110,7 +110,10 @@ def _step(service: InferenceService, candidate: CandidateVersion) -> str:
         return "Pod by Pod"
     if candidate.step == 0:
         return f"before the first of {candidate.steps}, until its Pods are ready"
-    return f"{candidate.step} of {candidate.steps}, {candidate.weight}% of the requests"
+    share = f"{candidate.weight}% of the requests"
+    if candidate.step > candidate.steps:
+        return f"behind the last of {candidate.steps}, {share} until all of its Pods are ready"
+    return f"{candidate.step} of {candidate.steps}, {share}"
 
 
 def _waits(service: InferenceService, now: datetime | None) -> str:
@@ -118,7 +121,7 @@ def _waits(service: InferenceService, now: datetime | None) -> str:
     name, candidate, held = service.metadata.name, service.status.candidate, hold(service)
     if candidate is None:
         return ""
-    if paused(service):
+    if paused(service) and not pod_by_pod(service):
         return f"paused, until it is resumed: kubectl modelops rollout resume {name}"
     if held is None:
         return ""

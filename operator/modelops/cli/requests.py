@@ -24,7 +24,7 @@ from modelops.api.inferenceservice_status import CandidateVersion
 from modelops.api.kinds import GROUP
 from modelops.api.modelversion import Approval, ModelVersion
 from modelops.api.trainingrun import TrainingRun
-from modelops.cli.standing import paused, pod_by_pod
+from modelops.cli.standing import held_up, paused, pod_by_pod
 
 LONGEST_REASON = 900
 """In characters. The operator keeps 1,024 of a value, and the stamp must be among them."""
@@ -49,21 +49,28 @@ def stamp(now: datetime) -> str:
 
 
 def promote(service: InferenceService, value: str, *, full: bool) -> Request:
-    """On to the next step, or straight to the end."""
-    candidate = _candidate(service, "promote")
-    if pod_by_pod(service):
-        raise Refused(f"InferenceService {service.metadata.name} is replaced Pod by Pod: there is no step to promote")
-    if full:
-        return _annotated(f"{candidate.version} gets all of the traffic", {PROMOTE_FULL: value})
-    return _annotated(f"{candidate.version} goes on from step {candidate.step} of {candidate.steps}", {PROMOTE: value})
+    """On to the next step, or straight to the end; in spite of a failure that holds the candidate up."""
+    candidate, failed, steps = _candidate(service, "promote"), held_up(service), not pod_by_pod(service)
+    if not failed and (nothing := _nothing_to_promote(service, candidate, full)):
+        raise Refused(f"InferenceService {service.metadata.name} {nothing}")
+    if full and steps:
+        told = f"{candidate.version} gets all of the traffic"
+    elif steps and 0 < candidate.step <= candidate.steps:
+        told = f"{candidate.version} goes on from step {candidate.step} of {candidate.steps}"
+    else:
+        told = f"{candidate.version} goes on"
+    spite = ", in spite of its failure" if failed else ""
+    return _annotated(told + spite, {PROMOTE_FULL if full else PROMOTE: value})
 
 
 def pause(service: InferenceService) -> Request:
     """The candidate stays in its step until the rollout is resumed."""
     candidate = _candidate(service, "pause")
+    if pod_by_pod(service):
+        raise Refused(f"InferenceService {service.metadata.name} is replaced Pod by Pod: there is no step to stay in")
     if paused(service):
         raise Refused(f"InferenceService {service.metadata.name} is paused already")
-    return _annotated(f"{candidate.version} stays in step {candidate.step} of {candidate.steps}", {PAUSE: "true"})
+    return _annotated(f"{candidate.version} stays {_where(candidate)}", {PAUSE: "true"})
 
 
 def resume(service: InferenceService) -> Request:
@@ -144,6 +151,25 @@ def _candidate(service: InferenceService, verb: str) -> CandidateVersion:
     if service.status.candidate is None:
         raise Refused(f"InferenceService {service.metadata.name} has no candidate: there is nothing to {verb}")
     return service.status.candidate
+
+
+def _nothing_to_promote(service: InferenceService, candidate: CandidateVersion, full: bool) -> str:
+    """Why there is none, where the operator would pass over it."""
+    if pod_by_pod(service):
+        return "is replaced Pod by Pod: there is no step to promote"
+    if candidate.step > candidate.steps:
+        return f"has no step left to promote: {candidate.version} gets all of the traffic once its Pods are ready"
+    if candidate.step == 0 and not full:
+        return f"has no step yet to promote: {candidate.version} begins the first once its Pods are ready"
+    return ""
+
+
+def _where(candidate: CandidateVersion) -> str:
+    if candidate.step == 0:
+        return f"before the first of {candidate.steps} steps"
+    if candidate.step > candidate.steps:
+        return f"behind the last of {candidate.steps} steps"
+    return f"in step {candidate.step} of {candidate.steps}"
 
 
 def _own(run: TrainingRun, verb: str) -> None:

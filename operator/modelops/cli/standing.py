@@ -52,6 +52,15 @@ def pod_by_pod(service: InferenceService) -> bool:
     return service.spec.rollout is None or service.spec.rollout.strategy is Strategy.ROLLING
 
 
+def held_up(service: InferenceService) -> bool:
+    """Whether the candidate has failed and waits for a person, as `onFailure: Pause` says. Promoting has it go on in
+    spite of that, wherever it is."""
+    rollout = service.spec.rollout
+    if rollout is None or rollout.on_failure != "Pause" or service.status.candidate is None:
+        return False
+    return any(one.type == "Stalled" and _holds(one) for one in service.status.conditions)
+
+
 def hold(service: InferenceService) -> Hold | None:
     """What the candidate's step waits for. None: there is no candidate, or its strategy holds nothing."""
     candidate, rollout = service.status.candidate, service.spec.rollout

@@ -3,9 +3,12 @@
 Numbers are counted in bins that are the same everywhere, so that the counts of Pods add up: those that share sign,
 exponent and the eight leading binary digits, named by the end of theirs that is least. A bin is at most a 256th of its
 values wide, and whole numbers up to 512 have one each.
+
+Words are told as hashes: whoever compares counts needs to know which are the same, not what they say.
 """
 
 import bisect
+import hashlib
 import math
 from typing import Any
 
@@ -19,6 +22,8 @@ as well."""
 LONGEST_LABEL = 32
 OTHER = "\0other"
 """What is no label of its own: too long, or too many. No text begins like that."""
+_HASH_DIGITS = 16
+"""64 bits: among 32,768 words two share a hash once in some 30 billion times."""
 _STEPS = 512
 _FARTHEST = 1e300
 """Numbers beyond count as this one, which has a bin below it."""
@@ -30,6 +35,11 @@ def bin_of(number: float) -> float:
         return 0.0
     mantissa, exponent = math.frexp(max(-_FARTHEST, min(number, _FARTHEST)))
     return math.ldexp(math.floor(mantissa * _STEPS), exponent - _STEPS.bit_length() + 1)
+
+
+def told_word(column: str, word: str) -> str:
+    """What a word of a column is called where it is told: the same in each Pod, and another one in each column."""
+    return hashlib.sha256(f"{column}\0{word}".encode(errors="surrogatepass")).hexdigest()[:_HASH_DIGITS]
 
 
 class Room:
@@ -47,7 +57,8 @@ class Room:
 class Column:
     """The counts of one column."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, name: str, room: Room) -> None:
+        self._name = name
         self._room = room
         self._numbers: dict[float, int] = {}
         self._labels: dict[str, int] = {}
@@ -67,7 +78,10 @@ class Column:
 
     def told(self) -> dict[str, Any]:
         """The counts as JSON has them: pairs, since its keys are text only."""
-        return {"numbers": list(self._numbers.items()), "labels": dict(self._labels)}
+        labels = {
+            label if label == OTHER else told_word(self._name, label): count for label, count in self._labels.items()
+        }
+        return {"numbers": list(self._numbers.items()), "labels": labels}
 
     def _takes(self, label: str) -> bool:
         if label in self._labels:
@@ -101,7 +115,7 @@ class Counts:
             if known is None:
                 if len(self._columns) >= MOST_COLUMNS:
                     continue
-                known = self._columns[name] = Column(self._room)
+                known = self._columns[name] = Column(name, self._room)
             for value in column:
                 known.add(value)
 

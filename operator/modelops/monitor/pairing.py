@@ -1,6 +1,6 @@
 """Compares a candidate's answers to copies with those of the Pods that mirrored them, which it asks for theirs.
 
-What a monitor knows of data goes from Pod to Pod, never to the operator. Nobody waits for any of it.
+Answers go from Pod to Pod, never to the operator. Nobody waits for any of it.
 """
 
 import http.client

@@ -7,6 +7,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
+from modelops.api.addresses import Near, near
 from modelops.monitor.capturing import NAME
 
 
@@ -98,4 +99,4 @@ def _address(text: bytes) -> str | None:
         address = ipaddress.ip_address(text.decode("ascii"))
     except ValueError:
         return None
-    return None if address.is_link_local or address.is_multicast or address.is_unspecified else str(address)
+    return str(address) if near(address) in (None, Near.LOOPBACK) else None

@@ -10,6 +10,8 @@ from modelops.server import threads
 from modelops.server.files import Unusable
 
 EXIT_UNUSABLE = 2
+_MOST_BYTES = 64 << 20
+_VARIABLE = "MODELOPS_MAX_BODY_BYTES"
 FORMATS = ("sklearn", "xgboost", "lightgbm", "onnx")
 
 
@@ -22,6 +24,12 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--format", required=True, choices=FORMATS, help="how the model is written")
     parser.add_argument("--http-port", type=_port, default=8081)
     parser.add_argument("--grpc-port", type=_port, help="serve gRPC as well; absent: HTTP only")
+    parser.add_argument(
+        "--grpc-max-bytes",
+        type=_positive,
+        default=os.environ.get(_VARIABLE, _MOST_BYTES),
+        help=f"the longest message over gRPC; ${_VARIABLE} or 64 MiB by default",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="where to listen; only the Pod's proxy needs to reach it")
     return parser.parse_args(words)
 
@@ -40,14 +48,22 @@ def main(words: Sequence[str]) -> int:
     except Unusable as problem:
         print(f"modelops.server: {problem}", file=sys.stderr, flush=True)
         return EXIT_UNUSABLE
-    return serving.run(predictor, given.model_name, given.model_version, given.host, given.http_port, given.grpc_port)
+    where = serving.Listening(given.host, given.http_port, given.grpc_port, given.grpc_max_bytes)
+    return serving.run(predictor, given.model_name, given.model_version, where)
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 1 <= port <= 65535:
+    port = _positive(text)
+    if port > 65535:
         raise ValueError(text)
     return port
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 if __name__ == "__main__":

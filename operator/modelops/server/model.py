@@ -15,21 +15,27 @@ from modelops.server.tensors import output_of
 
 class ServedModel(InferenceModel):
     """A loaded model. It predicts in a thread, so that a long prediction does not keep the probes from an answer, and
-    one at a time, since not every estimator can be asked twice at once."""
+    one at a time, since not every estimator can be asked twice at once. Who gives up before it is their turn costs
+    nobody anything."""
 
     def __init__(self, predictor: Predictor, name: str, version: str) -> None:
         super().__init__(name)
         self.version = version
         self.ready = True
         self._predictor = predictor
+        self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
 
     async def __call__(
         self, body: Any, headers: dict[str, str] | None = None, verb: InferenceVerb = InferenceVerb.PREDICT
     ) -> Any:
         """Answer a request. Raises InvalidInput."""
-        answer = await asyncio.get_running_loop().run_in_executor(self._thread, self.infer, body)
-        return answer, {}
+        # Requests wait here, not in the thread's queue, which would keep those of whom nobody waits for an answer.
+        await self._turn.acquire()
+        predicting = asyncio.get_running_loop().run_in_executor(self._thread, self.infer, body)
+        predicting.add_done_callback(lambda _: self._turn.release())
+        # A prediction that has begun cannot be ended: the next one's turn comes after it all the same.
+        return await asyncio.shield(predicting), {}
 
     def infer(self, request: InferRequest) -> InferResponse:
         """Answer a request. Raises InvalidInput."""

@@ -1,7 +1,9 @@
 """The Open Inference Protocol v2 over HTTP. Reads and asks only: nothing that is reachable here changes the server."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import orjson
 from kserve import InferRequest  # type: ignore[import-untyped]
@@ -12,7 +14,7 @@ from kserve.protocol.rest.v2_datamodels import InferenceRequest  # type: ignore[
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -48,7 +50,7 @@ def application(plane: DataPlane, model: ServedModel) -> Starlette:
         asked = read(await request.body(), headers.get(INFERENCE_CONTENT_LENGTH_HEADER), model.name)
         # The proxy gives every request an id. Labels that come later can be joined by it.
         asked.id = asked.id or headers.get("x-request-id", "")
-        answer, _ = await plane.infer(model.name, asked, headers)
+        answer, _ = await _while_there(request, plane.infer(model.name, asked, headers))
         body, head = plane.encode(model.name, answer, {}, {})
         if isinstance(body, bytes):
             return Response(body, headers=head, media_type="application/octet-stream")
@@ -66,7 +68,7 @@ def application(plane: DataPlane, model: ServedModel) -> Starlette:
             Route(f"{prefix}/ready", _of(model, model_ready)),
             Route(f"{prefix}/infer", _of(model, infer), methods=["POST"]),
         ]
-    handlers = {InvalidInput: _refused, HTTPException: _http, Exception: _failed}
+    handlers = {InvalidInput: _refused, HTTPException: _http, ClientDisconnect: _gone, Exception: _failed}
     return Starlette(routes=routes, exception_handlers=handlers)
 
 
@@ -109,6 +111,26 @@ def _of(model: ServedModel, answer: Answer) -> Answer:
     return checked
 
 
+async def _while_there(request: Request, work: Coroutine[Any, Any, Any]) -> Any:
+    """What comes of the work; it is given up once the client goes, of which nobody else would tell it: the proxy hangs
+    up at the end of `limits.timeout`. The body must have been read. Raises ClientDisconnect."""
+    working = asyncio.ensure_future(work)
+    going = asyncio.ensure_future(_end(request))
+    try:
+        await asyncio.wait((working, going), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientDisconnect
+    finally:
+        working.cancel()
+        going.cancel()
+
+
+async def _end(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 def _json(content: object, status: int = 200) -> Response:
     return Response(orjson.dumps(content), status, media_type="application/json")
 
@@ -120,6 +142,11 @@ async def _refused(_: Request, error: Exception) -> Response:
 async def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return _json({"error": error.detail}, error.status_code)
+
+
+async def _gone(_: Request, error: Exception) -> Response:
+    """Nobody reads it. Without it the log would have a stack for each."""
+    return Response(status_code=499)
 
 
 async def _failed(_: Request, error: Exception) -> Response:

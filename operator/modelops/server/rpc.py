@@ -16,7 +16,8 @@ from modelops.server.model import ServedModel
 _log = logging.getLogger(__name__)
 Ask = Callable[[Any, Any], Awaitable[Any]]
 _ANY_LENGTH = -1
-"""The proxy before it, and the container's memory, bound what arrives."""
+_LONGEST = 2**31 - 1
+"""In bytes: gRPC takes no greater bound."""
 
 
 class Servicer(InferenceServicer):
@@ -65,9 +66,13 @@ class Servicer(InferenceServicer):
             await context.abort(StatusCode.INTERNAL, f"the model failed: {type(error).__name__}")
 
 
-async def start(plane: DataPlane, model: ServedModel, host: str, port: int) -> aio.Server:
-    """A running server."""
-    options = [("grpc.max_receive_message_length", _ANY_LENGTH), ("grpc.max_send_message_length", _ANY_LENGTH)]
+async def start(plane: DataPlane, model: ServedModel, host: str, port: int, most_bytes: int) -> aio.Server:
+    """A running server. A message of more than `most_bytes` is RESOURCE_EXHAUSTED: the proxy holds no call back until
+    it is complete, and so bounds none."""
+    options = [
+        ("grpc.max_receive_message_length", min(most_bytes, _LONGEST)),
+        ("grpc.max_send_message_length", _ANY_LENGTH),
+    ]
     server = aio.server(options=options)
     service.add_GRPCInferenceServiceServicer_to_server(Servicer(plane, model), server)
     server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")

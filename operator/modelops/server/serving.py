@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+from dataclasses import dataclass
 
 import uvicorn
 from kserve import ModelRepository  # type: ignore[import-untyped]
@@ -18,7 +19,19 @@ _KEEP_ALIVE_SECONDS = 65
 _GRACE_SECONDS = 20
 
 
-def run(predictor: Predictor, name: str, version: str, host: str, http_port: int, grpc_port: int | None) -> int:
+@dataclass(frozen=True)
+class Listening:
+    """Where to listen, and for how much."""
+
+    host: str
+    http_port: int
+    grpc_port: int | None
+    """None: HTTP only."""
+    grpc_most_bytes: int
+    """The longest message that is taken over gRPC."""
+
+
+def run(predictor: Predictor, name: str, version: str, where: Listening) -> int:
     """Serve until told to end."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # The server gives a signal back after it has ended in order. For us it is then done with.
@@ -27,17 +40,17 @@ def run(predictor: Predictor, name: str, version: str, host: str, http_port: int
     model = ServedModel(predictor, name, version)
     registry = ModelRepository()
     registry.update(model)
-    ports = f"port {http_port}" + (f", gRPC port {grpc_port}" if grpc_port is not None else "")
-    _log.info("model %s, version %s, on %s %s", name, version, host, ports)
-    asyncio.run(_serve(DataPlane(registry), model, host, http_port, grpc_port))
+    ports = f"port {where.http_port}" + (f", gRPC port {where.grpc_port}" if where.grpc_port is not None else "")
+    _log.info("model %s, version %s, on %s %s", name, version, where.host, ports)
+    asyncio.run(_serve(DataPlane(registry), model, where))
     return 0
 
 
-async def _serve(plane: DataPlane, model: ServedModel, host: str, http_port: int, grpc_port: int | None) -> None:
+async def _serve(plane: DataPlane, model: ServedModel, where: Listening) -> None:
     configuration = uvicorn.Config(
         rest.application(plane, model),
-        host=host,
-        port=http_port,
+        host=where.host,
+        port=where.http_port,
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -45,7 +58,9 @@ async def _serve(plane: DataPlane, model: ServedModel, host: str, http_port: int
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    remote = await rpc.start(plane, model, host, grpc_port) if grpc_port is not None else None
+    remote = None
+    if where.grpc_port is not None:
+        remote = await rpc.start(plane, model, where.host, where.grpc_port, where.grpc_most_bytes)
     try:
         await uvicorn.Server(configuration).serve()
     finally:

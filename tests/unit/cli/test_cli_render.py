@@ -91,6 +91,11 @@ class Case:
             service(rollout=canary(), candidate=candidate(step=0, weight=0, ready=0)),
             "  step        before the first of 2, until its Pods are ready",
         ),
+        Case(
+            "the last step is over",
+            service(rollout=canary(), candidate=candidate(step=3, weight=50, ready=1)),
+            "  step        behind the last of 2, 50% of the requests until all of its Pods are ready",
+        ),
         Case("no steps", service(candidate=candidate(step=0, steps=0)), "  step        Pod by Pod"),
         Case(
             "a problem of several lines keeps its column",
@@ -118,6 +123,12 @@ class Case:
 def test_a_line_for_it(case: Case) -> None:
     """What the next step is waiting for, or what went wrong, can be read and acted on."""
     assert case.line in render.rollout(case.seen, NOW)
+
+
+def test_what_is_replaced_pod_by_pod_is_never_shown_as_paused() -> None:
+    """The annotation may stand there from before; replacement goes on all the same."""
+    seen = service(candidate=candidate(step=0, steps=0), annotations={"modelops.dev/pause": "true"})
+    assert not [line for line in render.rollout(seen, NOW) if "paused" in line]
 
 
 def test_what_two_conditions_say_alike_is_said_once() -> None:

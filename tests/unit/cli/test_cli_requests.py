@@ -10,14 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.api.dataset import Dataset
+from modelops.api.inferenceservice import InferenceService
 from modelops.cli import requests
 from modelops.cli.requests import LONGEST_REASON, Refused, Request
-from support.cli_objects import DIGEST, canary, candidate, failure, run, service, version
+from support.cli_objects import DIGEST, canary, candidate, condition, failure, run, service, version
 
 T = "2026-11-25T12:00:00.000001Z"
 ROLLING_OUT = service(rollout=canary(), candidate=candidate())
 PAUSED = service(rollout=canary(), candidate=candidate(), annotations={"modelops.dev/pause": "true"})
 PAUSED_WITHOUT_CANDIDATE = service(annotations={"modelops.dev/pause": "true"})
+STALLED = [condition("Stalled", "True", "AnalysisFailed")]
+PAUSING = {**canary(), "onFailure": "Pause"}
+REPLACING = {"strategy": "Rolling", "onFailure": "Pause"}
+
+
+def at(step: int, *, rollout: dict[str, Any] | None = None, failed: bool = False) -> InferenceService:
+    """A rollout of two steps that is in one of them, before or behind them, or held up there by a failure."""
+    conditions = STALLED if failed else []
+    return service(rollout=rollout or PAUSING, candidate=candidate(step=step), conditions=conditions)
+
+
 FAILED = service(rollout=canary(), failed=[failure()])
 APPROVED = version(annotations={"modelops.dev/approve": DIGEST, "modelops.dev/approved-by": "ann"})
 MISNAMED = version(annotations={"modelops.dev/approve": "sha256:0", "modelops.dev/approved-by": "bob"})
@@ -60,6 +72,48 @@ class Asked:
             lambda: requests.promote(ROLLING_OUT, T, full=True),
             annotations(promote_full=T),
             "mortgage-2 gets all of the traffic",
+        ),
+        Asked(
+            "promote --full goes to the end from before the first step",
+            lambda: requests.promote(at(0), T, full=True),
+            annotations(promote_full=T),
+            "mortgage-2 gets all of the traffic",
+        ),
+        Asked(
+            "promote goes to the next step in spite of a failure that holds the candidate up",
+            lambda: requests.promote(at(1, failed=True), T, full=False),
+            annotations(promote=T),
+            "mortgage-2 goes on from step 1 of 2, in spite of its failure",
+        ),
+        Asked(
+            "promote goes on in spite of a failure before the first step",
+            lambda: requests.promote(at(0, failed=True), T, full=False),
+            annotations(promote=T),
+            "mortgage-2 goes on, in spite of its failure",
+        ),
+        Asked(
+            "promote goes on in spite of a failure behind the last step",
+            lambda: requests.promote(at(3, failed=True), T, full=False),
+            annotations(promote=T),
+            "mortgage-2 goes on, in spite of its failure",
+        ),
+        Asked(
+            "promote goes on in spite of a failure Pod by Pod",
+            lambda: requests.promote(at(0, rollout=REPLACING, failed=True), T, full=False),
+            annotations(promote=T),
+            "mortgage-2 goes on, in spite of its failure",
+        ),
+        Asked(
+            "promote --full Pod by Pod is no more than to go on",
+            lambda: requests.promote(at(0, rollout=REPLACING, failed=True), T, full=True),
+            annotations(promote_full=T),
+            "mortgage-2 goes on, in spite of its failure",
+        ),
+        Asked(
+            "pause before the first step",
+            lambda: requests.pause(at(0)),
+            annotations(pause="true"),
+            "mortgage-2 stays before the first of 2 steps",
         ),
         Asked(
             "pause is a state, not a request", lambda: requests.pause(ROLLING_OUT), annotations(pause="true"), "step 1"
@@ -163,6 +217,19 @@ def test_patch(case: Asked) -> None:
             lambda: requests.promote(service(rollout={"strategy": "Rolling"}, candidate=candidate()), T, full=True),
             "is replaced Pod by Pod",
         ),
+        (lambda: requests.promote(at(0, rollout=REPLACING), T, full=False), "is replaced Pod by Pod"),
+        (
+            lambda: requests.promote(at(0, rollout={**REPLACING, "onFailure": "Rollback"}, failed=True), T, full=False),
+            "is replaced Pod by Pod",
+        ),
+        (
+            lambda: requests.promote(at(0), T, full=False),
+            "has no step yet to promote: mortgage-2 begins the first",
+        ),
+        (lambda: requests.promote(at(3), T, full=False), "has no step left to promote: mortgage-2 gets all of the"),
+        (lambda: requests.promote(at(3), T, full=True), "has no step left to promote: mortgage-2 gets all of the"),
+        (lambda: requests.pause(at(0, rollout=REPLACING)), "is replaced Pod by Pod: there is no step to stay in"),
+        (lambda: requests.pause(service(candidate=candidate())), "is replaced Pod by Pod: there is no step to stay in"),
         (lambda: requests.pause(FAILED), "has no candidate: there is nothing to pause"),
         (lambda: requests.pause(PAUSED), "is paused already"),
         (lambda: requests.resume(ROLLING_OUT), "is not paused"),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from modelops.api.addresses import Near
 from modelops.api.inferenceservice_status import CheckResult
 from modelops.api.rollout import Check, Hook, PrometheusQuery
 from modelops.controllers.inferenceservice.analysis import hooks, looking, prometheus
@@ -21,6 +22,8 @@ from modelops.controllers.inferenceservice.analysis.subject import Subject
 from modelops.controllers.inferenceservice.analysis.window import Attempt
 from modelops.machinery.resources import Key
 
+ANYWHERE: frozenset[Near] = frozenset()
+"""The servers of these tests are on loopback, which nobody else may have the operator ask."""
 DATA = Path(__file__).parents[2] / "data"
 KEY = Key("InferenceService", "team", "mortgage")
 ATTEMPT = Attempt("uid", "a1")
@@ -89,7 +92,7 @@ def told(result: CheckResult) -> tuple[str, str]:
 )
 async def test_what_a_hook_says(serve: Serve, status: int, said: Any, outcome: str, message: str) -> None:
     port = await serve(answering(said, status, Location="/other"))
-    result = await ask_hook("smoke", Hook(url=f"http://127.0.0.1:{port}/judge?x=1"), SUBJECT)
+    result = await ask_hook("smoke", Hook(url=f"http://127.0.0.1:{port}/judge?x=1"), SUBJECT, ANYWHERE)
     assert result.name == "smoke"
     assert told(result) == (outcome, message)
 
@@ -102,7 +105,7 @@ async def test_what_a_hook_is_told(serve: Serve) -> None:
         return web.Response()
 
     port = await serve(answer)
-    await ask_hook("smoke", Hook(url=f"http://127.0.0.1:{port}/judge?x=1"), SUBJECT)
+    await ask_hook("smoke", Hook(url=f"http://127.0.0.1:{port}/judge?x=1"), SUBJECT, ANYWHERE)
     expected = {
         "inferenceservice": "mortgage",
         "namespace": "team",
@@ -120,15 +123,70 @@ async def test_a_hook_that_hangs_is_an_error(serve: Serve) -> None:
         return web.Response()
 
     port = await serve(answer)
-    result = await ask_hook("smoke", Hook(url=f"http://127.0.0.1:{port}", timeout="100ms"), SUBJECT)
+    result = await ask_hook("smoke", Hook(url=f"http://127.0.0.1:{port}", timeout="100ms"), SUBJECT, ANYWHERE)
     assert told(result) == ("Error", "no answer within 0.1 s")
 
 
-async def test_nobody_there_is_an_error() -> None:
-    for url in ("http://127.0.0.1:1/", "http://["):
-        assert (await ask_hook("smoke", Hook(url=url), SUBJECT)).outcome == "Error"
-    query = PrometheusQuery(address="http://127.0.0.1:1", query="up", max=1)
-    assert (await ask_prometheus("up", query, SUBJECT)).outcome == "Error"
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://127.0.0.1:1/", "no connection to it, or it broke off"),
+        ("http://nobody.invalid/", "its name has no address"),
+        ("http://[", "its URL is none that can be asked"),
+        ("http://2130706433/", "its URL is none that can be asked"),
+    ],
+)
+async def test_nobody_there_is_an_error_in_words_of_our_own(url: str, message: str) -> None:
+    """What a connection fails by says what is there, to a person who may only name URLs."""
+    assert told(await ask_hook("smoke", Hook(url=url), SUBJECT, ANYWHERE)) == ("Error", message)
+    query = PrometheusQuery(address=url, query="up", max=1)
+    assert told(await ask_prometheus("up", query, SUBJECT, ANYWHERE)) == ("Error", message)
+
+
+async def test_what_is_no_http_is_an_error_in_words_of_our_own() -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 a secret of the cluster\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        result = await ask_hook("smoke", Hook(url=url), SUBJECT, ANYWHERE)
+    assert told(result) == ("Error", "its answer is no HTTP")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.8.8.8",
+        "localhost",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "0.0.0.0",
+        "[::]",
+        "169.254.169.254",
+        "[::ffff:169.254.169.254]",
+        "[fe80::1]",
+        "224.0.0.1",
+        "[ff02::1]",
+    ],
+)
+async def test_nobody_has_the_operator_ask_what_only_it_reaches(serve: Serve, host: str) -> None:
+    """Its own ports and the node's, among them a cloud's metadata with the node's credentials, by address or name."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return web.json_response(vector("1"))
+
+    port = await serve(answer)
+    refused = ("Error", "the operator asks no loopback, link-local, multicast or unspecified address")
+    assert told(await ask_hook("smoke", Hook(url=f"http://{host}:{port}"), SUBJECT)) == refused
+    query = PrometheusQuery(address=f"http://{host}:{port}", query="up", max=1)
+    assert told(await ask_prometheus("up", query, SUBJECT)) == refused
+    assert asked == []
 
 
 def vector(*values: str) -> dict[str, Any]:
@@ -164,13 +222,23 @@ def vector(*values: str) -> dict[str, Any]:
         ),
         (b"<html>", "Error", "the answer is none of Prometheus' API: look at the address"),
         ([], "Error", "the answer is none of Prometheus' API: look at the address"),
+        (
+            {"status": "secret", "error": "of another service"},
+            "Error",
+            "the answer is none of Prometheus' API: look at the address",
+        ),
+        (
+            {"status": "success", "data": {"resultType": "secret", "result": []}},
+            "Error",
+            "the answer is none of Prometheus' API: look at the address",
+        ),
         (vector("one"), "Error", "the answer is none of Prometheus' API: look at the address"),
     ],
 )
 async def test_what_prometheus_says(serve: Serve, said: Any, outcome: str, message: str) -> None:
     port = await serve(answering(said))
     query = PrometheusQuery(address=f"http://127.0.0.1:{port}", query="up", min=0, max=1)
-    result = await ask_prometheus("up", query, SUBJECT)
+    result = await ask_prometheus("up", query, SUBJECT, ANYWHERE)
     assert told(result) == (outcome, message)
     # The status is JSON, which has no infinity.
     assert "inf" not in json.dumps(result.wire()["value"] if result.value is not None else None).lower()
@@ -185,7 +253,8 @@ async def test_what_prometheus_is_asked(serve: Serve) -> None:
 
     port = await serve(answer)
     query = 'sum(rate(x{namespace="{namespace}", version=~"{stable}|{candidate}"}[1m])) > {inferenceservice} + 1 & 2'
-    await ask_prometheus("up", PrometheusQuery(address=f"http://127.0.0.1:{port}/prom/", query=query, max=1), SUBJECT)
+    asking = PrometheusQuery(address=f"http://127.0.0.1:{port}/prom/", query=query, max=1)
+    await ask_prometheus("up", asking, SUBJECT, ANYWHERE)
     filled = 'sum(rate(x{namespace="team", version=~"mortgage-1|mortgage-2"}[1m])) > mortgage + 1 & 2'
     assert asked == [("POST", "/prom/api/v1/query", {"query": filled})]
 
@@ -284,7 +353,7 @@ async def asked(asker: Asker, checks: list[dict[str, Any]], key: Key = KEY) -> l
 
 async def test_all_that_can_be_asked_is(serve: Serve) -> None:
     port = await serve(answering(vector("3")))
-    asker = Asker()
+    asker = Asker(ANYWHERE)
     address = f"http://127.0.0.1:{port}"
     woken = await asked(
         asker,
@@ -302,7 +371,7 @@ async def test_all_that_can_be_asked_is(serve: Serve) -> None:
 
 
 async def test_answers_are_those_of_the_attempt() -> None:
-    asker = Asker()
+    asker = Asker(ANYWHERE)
     await asked(asker, [{"name": "hook", "hook": {"url": "http://127.0.0.1:1"}}])
     assert asker.last(Attempt("uid", "a2")) is None
     assert asker.last(Attempt("other", "a1")) is None
@@ -312,7 +381,7 @@ async def test_answers_are_those_of_the_attempt() -> None:
 
 
 async def test_nothing_to_ask_wakes_nobody() -> None:
-    assert await asked(Asker(), [{"name": "job", "job": {"image": "i"}}]) == []
+    assert await asked(Asker(ANYWHERE), [{"name": "job", "job": {"image": "i"}}]) == []
 
 
 async def test_one_round_at_a_time_and_few_questions_at_once(serve: Serve) -> None:
@@ -329,7 +398,7 @@ async def test_one_round_at_a_time_and_few_questions_at_once(serve: Serve) -> No
     port = await serve(answer)
     checks = [Check(name=f"c{n}", hook=Hook(url=f"http://127.0.0.1:{port}")) for n in range(6)]
     keys = [Key("InferenceService", "team", name) for name in "abc"]
-    asker, woken = Asker(), []
+    asker, woken = Asker(ANYWHERE), []
     for key in [*keys, *keys]:
         asker.start(key, Attempt(key.name, "a1"), checks, SUBJECT, woken.append)
     await ended(asker)
@@ -341,7 +410,7 @@ async def test_a_bug_is_an_error_of_its_check_alone(monkeypatch: pytest.MonkeyPa
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(hooks, "session", broken)
-    asker = Asker()
+    asker = Asker(ANYWHERE)
     woken = await asked(
         asker,
         [
@@ -352,8 +421,11 @@ async def test_a_bug_is_an_error_of_its_check_alone(monkeypatch: pytest.MonkeyPa
     answers = asker.last(ATTEMPT)
     assert answers is not None
     assert woken == [KEY]
-    assert told(answers.results["hook"]) == ("Error", "RuntimeError: a bug")
-    assert answers.results["value"].message.startswith("ClientConnectorError")
+    assert told(answers.results["hook"]) == (
+        "Error",
+        "it could not be asked: RuntimeError; the operator's log says more",
+    )
+    assert answers.results["value"].message == "no connection to it, or it broke off"
 
 
 def test_limits_hold_for_all_who_ask() -> None:

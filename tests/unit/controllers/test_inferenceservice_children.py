@@ -191,6 +191,16 @@ def test_resources_and_environment_of_a_preset() -> None:
     assert environment(model)["A"] == "b"
 
 
+@pytest.mark.parametrize(
+    "server", [{"runtime": "sklearn"}, {"container": {"image": "mine:1"}}], ids=["of a preset", "of one's own"]
+)
+def test_the_server_knows_the_longest_body(server: Any) -> None:
+    """The proxy bounds no gRPC message: what `limits.maxBody` says only the server can see to there."""
+    limited = inference_service(server=server, limits={"maxBody": "1Ki"})
+    assert environment(container(spec(service=limited), "model"))["MODELOPS_MAX_BODY_BYTES"] == "1024"
+    assert "MODELOPS_MAX_BODY_BYTES" not in environment(container(spec(), "model"))
+
+
 def test_from_a_pod_to_its_data() -> None:
     """With kubectl alone: a Pod names its version, run, image, and each dataset's digest and manifest."""
     deployment = made()

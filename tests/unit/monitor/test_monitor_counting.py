@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.monitor import counting
-from modelops.monitor.counting import LONGEST_LABEL, MOST_BINS, MOST_LABELS, OTHER, Counts, bin_of
+from modelops.monitor.counting import LONGEST_LABEL, MOST_BINS, MOST_LABELS, OTHER, Counts, bin_of, told_word
 
 finite = st.floats(-1e300, 1e300)
 
@@ -60,7 +60,19 @@ def test_a_label_that_is_none(label):
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_what_is_no_number_is_a_label(number):
-    assert counted(number) == ({}, {str(number): 1})
+    assert counted(number) == ({}, {told_word("x", str(number)): 1})
+
+
+def test_words_are_told_as_hashes():
+    """Whoever reaches the report must not read what clients wrote: names, for instance. What is the same stays so, and
+    the same word of two columns is no link between them."""
+    counts = Counts()
+    counts.add(3, {"name": ["Ada Lovelace", "Ada Lovelace", "\ud800"], "town": ["Ada Lovelace"]})
+    columns = counts.told()["columns"]
+    assert "Ada" not in json.dumps(columns)
+    assert columns["name"]["labels"] == {told_word("name", "Ada Lovelace"): 2, told_word("name", "\ud800"): 1}
+    assert not columns["name"]["labels"].keys() & columns["town"]["labels"].keys()
+    assert told_word("name", "Ada Lovelace") == "506de02b96701809"
 
 
 def test_numbers_are_counted_up_to_a_bound():

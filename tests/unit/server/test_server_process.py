@@ -16,6 +16,8 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as service
 from sklearn.linear_model import LogisticRegression
 
+from modelops.server.__main__ import arguments
+
 OPERATOR = Path(__file__).parents[3] / "operator"
 
 
@@ -44,7 +46,14 @@ def test_a_model_that_is_not_there_is_exit_code_2_and_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--format", "tensorflow"], ["--http-port", "0"], ["--http-port", "x"], ["--more", "1"]]
+    "wrong",
+    [
+        ["--format", "tensorflow"],
+        ["--http-port", "0"],
+        ["--http-port", "x"],
+        ["--grpc-max-bytes", "0"],
+        ["--more", "1"],
+    ],
 )
 def test_a_wrong_command_line_is_exit_code_2(tmp_path, wrong):
     ended = subprocess.run(
@@ -52,6 +61,18 @@ def test_a_wrong_command_line_is_exit_code_2(tmp_path, wrong):
     )
     assert ended.returncode == 2
     assert "usage: python -m modelops.server" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "words", "most"),
+    [(None, (), 64 << 20), ("1000", (), 1000), ("1000", ("--grpc-max-bytes", "2000"), 2000)],
+    ids=["64 MiB by default", "what limits.maxBody says", "what the command line says"],
+)
+def test_the_longest_message(monkeypatch, tmp_path, variable, words, most):
+    """`limits.maxBody` holds for gRPC as well; without it there is a bound all the same."""
+    if variable is not None:
+        monkeypatch.setenv("MODELOPS_MAX_BODY_BYTES", variable)
+    assert arguments(command(tmp_path, *words)[3:]).grpc_max_bytes == most
 
 
 def test_it_serves_both_protocols_and_ends_in_order(tmp_path):

@@ -23,6 +23,7 @@ ANSWERS = {
     "yes": np.array([True, False]),
     "text": np.array(["ja", "nein"], object),
 }
+MOST_BYTES = 1 << 16
 ASKED = {"a": np.array([1.0, 2.0]), "kind": np.array(["x", "ü"], object)}
 
 
@@ -50,7 +51,7 @@ async def stub(model: Everything) -> AsyncIterator[GRPCInferenceServiceStub]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = await rpc.start(DataPlane(registry), served, "127.0.0.1", port)
+    server = await rpc.start(DataPlane(registry), served, "127.0.0.1", port, MOST_BYTES)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield GRPCInferenceServiceStub(channel)
     await server.stop(None)
@@ -97,3 +98,12 @@ async def test_a_version_that_is_not_here_is_not_found(stub: GRPCInferenceServic
         await getattr(stub, call)(asked)
     assert raised.value.code() == grpc.StatusCode.NOT_FOUND
     assert raised.value.details() == 'there is no version "m-2"; this server has "m-1"'
+
+
+async def test_a_message_that_is_too_long_is_refused_and_the_next_one_answered(stub: GRPCInferenceServiceStub) -> None:
+    """Nothing before the server bounds a message: without a bound of its own one call could take all of its memory."""
+    longer = messages.ModelInferRequest(model_name="m", raw_input_contents=[bytes(MOST_BYTES)])
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.ModelInfer(longer)
+    assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (await stub.ModelReady(messages.ModelReadyRequest(name="m"))).ready

@@ -8,7 +8,7 @@ from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
 from modelops.api.pods import EnvVar, Resources, VolumeMount
 from modelops.controllers.containers import environment, resources
-from modelops.controllers.inferenceservice.quantities import canonical_resources
+from modelops.controllers.inferenceservice.quantities import canonical_resources, whole
 from modelops.machinery.settings import Runtime, Settings
 
 Json = dict[str, Any]
@@ -33,6 +33,8 @@ class ModelServer:
     grpc_port: int | None
     readiness_path: str
     volume_mounts: tuple[VolumeMount, ...] = ()
+    max_body_bytes: int | None = None
+    """What `limits.maxBody` says: the proxy holds HTTP to it, and gRPC only the server can."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def mismatch(service: InferenceService, settings: Settings, version: ModelVersio
 
 def model_server(service: InferenceService, settings: Settings, version: ModelVersion) -> ModelServer:
     """The server of a version. The runtime must be known."""
-    server = service.spec.server
+    server, limit = service.spec.server, service.spec.limits.max_body
+    max_body_bytes = whole(limit) if limit is not None else None
     own = server.container
     if own is not None:
         return ModelServer(
@@ -83,6 +86,7 @@ def model_server(service: InferenceService, settings: Settings, version: ModelVe
             grpc_port=own.grpc_port,
             readiness_path=own.readiness_path,
             volume_mounts=tuple(own.volume_mounts),
+            max_body_bytes=max_body_bytes,
         )
     runtime = runtime_of(service, settings)
     assert isinstance(runtime, Runtime), "an unknown runtime is answered before"
@@ -97,6 +101,7 @@ def model_server(service: InferenceService, settings: Settings, version: ModelVe
         grpc_port=runtime.grpc_port,
         readiness_path=runtime.readiness_path,
         volume_mounts=tuple(server.volume_mounts or ()),
+        max_body_bytes=max_body_bytes,
     )
 
 
@@ -113,6 +118,8 @@ def container_environment(server: ModelServer, version: ModelVersion) -> list[Js
         "MODELOPS_MODEL_FORMAT": version.spec.artifact.format.value,
         "MODELOPS_MODEL_PORT": str(server.http_port),
     }
+    if server.max_body_bytes is not None:
+        known["MODELOPS_MAX_BODY_BYTES"] = str(server.max_body_bytes)
     users = environment(server.env)
     taken = {variable["name"] for variable in users}
     return [

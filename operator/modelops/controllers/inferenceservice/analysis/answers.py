@@ -1,10 +1,15 @@
 """Answers over HTTP of whoever it may be: never more of one than has room, and never from where it redirects to."""
 
 import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 from yarl import URL
+
+from modelops.api.addresses import Near, near
 
 _CHUNK_BYTES = 1 << 16
 
@@ -13,12 +18,17 @@ class TooLong(ValueError):
     """An answer that has more bytes than are read of one."""
 
 
-def session(timeout_seconds: float) -> aiohttp.ClientSession:
-    """A session that keeps nothing of what it is told."""
+class Unasked(OSError):
+    """An address that is not asked, whoever names it."""
+
+
+def session(timeout_seconds: float, unasked: frozenset[Near] = frozenset()) -> aiohttp.ClientSession:
+    """A session that keeps nothing of what it is told, and connects to none of the addresses that are `unasked`."""
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=timeout_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
-        connector=aiohttp.TCPConnector(limit=0),  # whoever asks bounds that: a wait in here would count as theirs
+        # Whoever asks bounds their number: a wait in here would count as theirs.
+        connector=aiohttp.TCPConnector(limit=0, socket_factory=_sockets(unasked)),
         auto_decompress=False,  # a few bytes can be made to unpack to any number
         headers={"Accept-Encoding": "identity"},
     )
@@ -39,9 +49,32 @@ async def answer(
 
 
 def why(error: Exception, timeout_seconds: float) -> str:
-    """What kept an answer away, in words."""
-    if isinstance(error, asyncio.TimeoutError):
-        return f"no answer within {timeout_seconds:g} s"
-    if isinstance(error, TooLong):
-        return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """What kept an answer away, in words of our own: those of an error may say what is there, who names a URL may not
+    know."""
+    match error:
+        case asyncio.TimeoutError():
+            return f"no answer within {timeout_seconds:g} s"
+        case TooLong():
+            return str(error)
+        case aiohttp.ClientConnectorDNSError():
+            return "its name has no address"
+        case aiohttp.ClientConnectorError(os_error=Unasked() as refusal):
+            return str(refusal)
+        case aiohttp.ClientConnectionError():
+            return "no connection to it, or it broke off"
+        case aiohttp.InvalidURL() | ValueError():
+            return "its URL is none that can be asked"
+    return "its answer is no HTTP"
+
+
+def _sockets(unasked: frozenset[Near]) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+    """Refuses an address where it is connected to: what a name leads to may be another one a moment later."""
+
+    def made(found: aiohttp.AddrInfoType) -> socket.socket:
+        family, type_, protocol, _, address = found
+        if near(ipaddress.ip_address(address[0])) in unasked:
+            # The same words for each address: a name may have several.
+            raise Unasked("the operator asks no loopback, link-local, multicast or unspecified address")
+        return socket.socket(family, type_, protocol)
+
+    return made

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from modelops.api.addresses import Near
 from modelops.api.inferenceservice_status import CheckResult
 from modelops.api.rollout import Check
 from modelops.controllers.inferenceservice.analysis.hooks import ask_hook
-from modelops.controllers.inferenceservice.analysis.judge import clipped
 from modelops.controllers.inferenceservice.analysis.prometheus import ask_prometheus
 from modelops.controllers.inferenceservice.analysis.subject import Subject
 from modelops.controllers.inferenceservice.analysis.window import Attempt
@@ -34,7 +34,8 @@ class Answers:
 class Asker:
     """The last answers for each attempt, and the questions under way: one round of them for each InferenceService."""
 
-    def __init__(self) -> None:
+    def __init__(self, unasked: frozenset[Near] = frozenset(Near)) -> None:
+        self._unasked = unasked
         self._last: dict[Attempt, Answers] = {}
         self._running: dict[Key, asyncio.Task[None]] = {}
         self._places = asyncio.Semaphore(_AT_ONCE)
@@ -77,10 +78,11 @@ class Asker:
         try:
             async with self._places:
                 if check.hook is not None:
-                    return await ask_hook(check.name, check.hook, subject)
+                    return await ask_hook(check.name, check.hook, subject, self._unasked)
                 assert check.prometheus is not None, "it is one of the two"
-                return await ask_prometheus(check.name, check.prometheus, subject)
+                return await ask_prometheus(check.name, check.prometheus, subject, self._unasked)
         except Exception as error:
             _log.exception("a check failed to be asked")
-            message = clipped(f"{type(error).__name__}: {error}")
+            # No words of the error: they may be those of an answer, which the user may not read.
+            message = f"it could not be asked: {type(error).__name__}; the operator's log says more"
             return CheckResult(name=check.name, outcome="Error", message=message)

@@ -6,6 +6,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from modelops.api.addresses import Near
 from modelops.api.inferenceservice_status import CheckResult, Outcome
 from modelops.api.rollout import Hook
 from modelops.api.types import length_of
@@ -17,9 +18,9 @@ _MOST_BYTES = 64 * 1024
 _OUTCOMES: tuple[Outcome, ...] = ("Passed", "Failed", "Inconclusive")
 
 
-async def ask_hook(name: str, hook: Hook, subject: Subject) -> CheckResult:
+async def ask_hook(name: str, hook: Hook, subject: Subject, unasked: frozenset[Near] = frozenset(Near)) -> CheckResult:
     """The judgement of a hook. What it says gets into the status only as the `message` of a JSON object: the operator
-    may reach what the user who names a URL may not read."""
+    may reach what the user who names a URL may not read. What only the operator's Pod or node reaches is not asked."""
     seconds = length_of(hook.timeout).total_seconds()
     question = {
         "inferenceservice": subject.inferenceservice,
@@ -30,7 +31,7 @@ async def ask_hook(name: str, hook: Hook, subject: Subject) -> CheckResult:
         "candidateURL": subject.candidate_url,
     }
     try:
-        async with session(seconds) as client:
+        async with session(seconds, unasked) as client:
             status, body = await answer(client, "POST", URL(hook.url), _MOST_BYTES, json=question)
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return _result(name, "Error", why(error, seconds))

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from modelops.api.addresses import Near
 from modelops.api.inferenceservice_status import CheckResult, Outcome
 from modelops.api.rollout import PrometheusQuery
 from modelops.controllers.inferenceservice.analysis.answers import answer, session, why
@@ -22,11 +23,14 @@ _TIMEOUT_SECONDS = 10.0
 _PLACEHOLDER = re.compile(r"\{(namespace|inferenceservice|stable|candidate)\}")
 
 
-async def ask_prometheus(name: str, query: PrometheusQuery, subject: Subject) -> CheckResult:
-    """Whether the query's single value is within its bounds."""
-    url = URL(query.address.rstrip("/")) / "api/v1/query"
+async def ask_prometheus(
+    name: str, query: PrometheusQuery, subject: Subject, unasked: frozenset[Near] = frozenset(Near)
+) -> CheckResult:
+    """Whether the query's single value is within its bounds. What only the operator's Pod or node reaches is not
+    asked."""
     try:
-        async with session(_TIMEOUT_SECONDS) as client:
+        async with session(_TIMEOUT_SECONDS, unasked) as client:
+            url = URL(query.address.rstrip("/")) / "api/v1/query"
             # As a form: a query may be longer than what a server takes for a URL.
             _, body = await answer(client, "POST", url, _MOST_BYTES, data={"query": filled_in(query.query, subject)})
         value = single_value(body)
@@ -50,14 +54,18 @@ def single_value(body: bytes) -> float | None:
     """The one value of an answer; None where there is none. Raises Unusable. Pure."""
     try:
         answered: Any = json.loads(body)
-        if answered["status"] != "success":
+        if answered["status"] == "error":
             # Prometheus says here what is wrong with the query.
-            raise Unusable(f"Prometheus says {answered.get('errorType')}: {answered.get('error')}")
+            raise Unusable(f"Prometheus says {answered['errorType']}: {answered['error']}")
+        if answered["status"] != "success":
+            raise ValueError("no status of Prometheus")
         kind, result = answered["data"]["resultType"], answered["data"]["result"]
         if kind == "scalar":
             return float(result[1])
-        if kind != "vector":
+        if kind in ("matrix", "string"):
             raise Unusable(f"the query gives a {kind}, and must give a single value")
+        if kind != "vector":
+            raise ValueError("no type of Prometheus")
         if len(result) > 1:
             raise Unusable(f"the query gives {len(result)} values, and must give a single one: aggregate it")
         return float(result[0]["value"][1]) if result else None

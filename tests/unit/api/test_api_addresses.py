@@ -1,0 +1,37 @@
+"""Which addresses are none of another machine."""
+
+from ipaddress import ip_address
+
+import pytest
+
+from modelops.api.addresses import Near, near
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("10.96.0.10", None),
+        ("192.168.1.1", None),
+        ("100.64.0.1", None),
+        ("203.0.113.7", None),
+        ("fd00:10:96::a", None),
+        ("2001:db8::1", None),
+        ("::ffff:10.96.0.10", None),
+        ("127.0.0.1", Near.LOOPBACK),
+        ("127.255.0.9", Near.LOOPBACK),
+        ("::1", Near.LOOPBACK),
+        ("::ffff:127.0.0.1", Near.LOOPBACK),
+        ("169.254.169.254", Near.LINK_LOCAL),
+        ("fe80::1", Near.LINK_LOCAL),
+        ("fe80::1%eth0", Near.LINK_LOCAL),
+        ("febf::1", Near.LINK_LOCAL),
+        ("::ffff:169.254.169.254", Near.LINK_LOCAL),
+        ("0.0.0.0", Near.UNSPECIFIED),
+        ("::", Near.UNSPECIFIED),
+        ("224.0.0.1", Near.MULTICAST),
+        ("ff02::1", Near.MULTICAST),
+    ],
+)
+def test_near(address: str, expected: Near | None) -> None:
+    """Services and Pods of a cluster, whatever their range, are others. What only the asker or its node has is not."""
+    assert near(ip_address(address)) is expected

@@ -1,0 +1,41 @@
+"""The route to a cluster in a container: what it is made of, without Docker."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from hack.cluster.route import Route, service_range
+from hack.steps import Problem
+
+MANIFEST = """\
+spec:
+  containers:
+  - command:
+    - kube-apiserver
+    - --secure-port=6443
+    - --service-cluster-ip-range={}
+    - --tls-cert-file=/etc/kubernetes/pki/apiserver.crt
+"""
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [("10.96.0.0/16", "10.96.0.0/16"), ("10.96.0.0/16,fd00:10:96::/112", "10.96.0.0/16"), ("fd00::/112", "fd00::/112")],
+    ids=["kind's own", "the first of two families", "IPv6 alone"],
+)
+def test_where_services_are(told: str, expected: str) -> None:
+    """By what the API server itself gives addresses from."""
+    assert service_range(MANIFEST.format(told)) == ip_network(expected)
+
+
+def test_another_manifest_is_told() -> None:
+    """In a sentence, not by a stack."""
+    with pytest.raises(Problem, match="names no --service-cluster-ip-range"):
+        service_range("spec: {}")
+
+
+def test_what_a_person_is_told_to_run() -> None:
+    """The whole command, with this cluster's own addresses; and the Service that is tried is the API server's."""
+    route = Route(ip_network("10.96.0.0/16"), "172.18.0.2")
+    assert " ".join(route.command) == "ip route replace 10.96.0.0/16 via 172.18.0.2"
+    assert route.api_server == "10.96.0.1"
