@@ -27,17 +27,16 @@ def test_an_http_route_has_the_weights(space: Space) -> None:
     space.apply(behaving.version(space, "v1"), behaving.version(space, "v2"))
     space.apply(behaving.service(space, "v1", rollout=ROLLOUT, gateway=GATEWAY))
     refused = space.wait("inferenceservice", "isvc", has("Reconciling", "True", "RouteNotAccepted"), within=120)
-    assert 'Gateway "edge" has not taken the route' in condition(refused, "Ready")["message"]  # type: ignore[index]
+    assert 'Gateway "edge" has not taken the route' in _message(refused)
     assert _weights(space) == {"isvc": 100, "isvc-candidate": 0}
     _take(space)
     space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=30)
 
     space.apply(behaving.service(space, "v2", rollout=ROLLOUT, gateway=GATEWAY))
     space.wait("httproute", "isvc", lambda route: _of(route) == {"isvc": 70, "isvc-candidate": 30}, within=90)
-    waiting = space.get("inferenceservice", "isvc")
+    waits_for = 'to follow its weight of 30 percent; Gateway "edge" has not looked at the newest weights yet'
+    waiting = space.wait("inferenceservice", "isvc", lambda body: waits_for in _message(body), within=30)
     assert "stepSince" not in waiting["status"]["candidate"]
-    told = condition(waiting, "Ready")["message"]  # type: ignore[index]
-    assert 'to follow its weight of 30 percent; Gateway "edge" has not looked at the newest weights yet' in told
     _take(space)
     space.wait("inferenceservice", "isvc", behaving.in_step(1), within=30)
     space.wait("httproute", "isvc", lambda route: _of(route) == {"isvc": 100, "isvc-candidate": 0}, within=60)
@@ -46,6 +45,11 @@ def test_an_http_route_has_the_weights(space: Space) -> None:
 
     space.apply(behaving.service(space, "v2", rollout=ROLLOUT))
     space.cluster.gone("httproute", "isvc", space.name)
+
+
+def _message(body: Body) -> str:
+    ready = condition(body, "Ready")
+    return str(ready["message"]) if ready is not None else ""
 
 
 def _weights(space: Space) -> dict[str, int]:
