@@ -102,6 +102,17 @@ def test_a_client_cannot_pass_its_request_off_as_a_copy(pair):
     assert "x-modelops-mirrored" not in seen
 
 
+def test_nor_where_it_is_answered_by_the_stable_version(pair):
+    """Its own answer would not be kept, and the distributions would lack it. The copy says that it is one."""
+    pair.stable.route(mirror_percent=100)
+    assert pair.stable.ask("/mine", x_modelops_mirrored="10.9.9.9").status == 200
+    pair.stable.wait_until(lambda: "/mine" in [path for path, _ in pair.candidate.model.asked])
+    ((_, seen),) = [one for one in pair.stable.model.asked if one[0] == "/mine"]
+    ((_, copy),) = [one for one in pair.candidate.model.asked if one[0] == "/mine"]
+    assert "x-modelops-mirrored" not in seen
+    assert copy["x-modelops-mirrored"] == "true"
+
+
 def test_large_bodies_are_copied_too(pair):
     """A copy is judged like any other request, so it must not be left out for its size."""
     pair.stable.route(mirror_percent=100)
