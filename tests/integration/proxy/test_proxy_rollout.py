@@ -169,6 +169,17 @@ def test_the_stable_version_answers_grpc_for_a_candidate_that_is_gone(pair):
     assert counted(pair.stable, "model").requests == 1
 
 
+def test_a_copy_that_reaches_nobody_is_an_error(pair):
+    """Nobody tries a copy again, and nobody else answers it."""
+    pair.stable.route(mirror_percent=100)
+    os.killpg(pair.candidate.process.pid, 9)
+    pair.stable.wait_until(lambda: refuses(pair.candidate.http))
+    assert versions(pair.stable.ask_often(10)) == {STABLE: 10}
+    pair.stable.wait_until(lambda: counted(pair.stable).requests == 10)
+    assert counted(pair.stable) == Counters(10, 10)
+    assert counted(pair.stable, "model").requests == 10
+
+
 def test_a_candidate_that_dies_of_a_request_has_failed_it(pair):
     """It took the request, which cannot be carried out twice: its client gets an error, and it is the candidate's."""
     pair.stable.route(weight=100)
