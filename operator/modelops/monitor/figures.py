@@ -21,7 +21,7 @@ KEPT = (
 """What the names of those that are kept begin with."""
 _JUDGED = (
     r"^cluster\.(model|candidate)(_grpc)?\.(canary\.)?upstream_"
-    r"(rq_([1-5]xx|completed|active|total|timeout|active_overflow|pending_overflow|rx_reset|tx_reset|time)"
+    r"(rq_([1-5]xx|429|completed|active|total|timeout|active_overflow|pending_overflow|rx_reset|tx_reset|time)"
     r"|cx_connect_fail)$"
 )
 """A request that overflows counts among 5xx and completed as well, though its client was told 429. Those of the

@@ -9,8 +9,9 @@ from datetime import timedelta
 import grpc
 import pytest
 
+from modelops.controllers.inferenceservice.analysis.figures import counters, page
 from support.echo import echo_server
-from support.proxies import free_ports, running_proxy
+from support.proxies import free_ports, running_model, running_proxy
 
 MOST_BYTES = 100_000
 
@@ -53,6 +54,25 @@ def test_a_model_with_its_hands_full_is_429(limited):
     limited.model.go.set()
     slow.join()
     assert limited.ask("/", "POST", b"x").status == 200
+
+
+def test_who_turns_a_client_away_has_failed_it_on_either_side(limited, tmp_path):
+    """A candidate that refuses half of its requests is no better than a stable version that does: both are errors."""
+    directory = tmp_path / "stable"
+    directory.mkdir()
+    told = {"CANDIDATE_HOST": "127.0.0.1", "CANDIDATE_PORT": limited.http, "MAX_CONCURRENCY": 1}
+    with running_model() as model, running_proxy(model, directory, **told) as stable:
+        for weight, cluster, busy in ((100, "candidate", limited.model), (0, "model", model)):
+            stable.route(weight=weight)
+            slow = threading.Thread(target=stable.ask, args=("/slow",))
+            slow.start()
+            assert busy.arrived.wait(10)
+            assert stable.ask("/", "POST", b"x").status == 429
+            busy.go.set()
+            slow.join()
+            assert stable.ask("/status/429", "POST", b"x").status == 429
+            seen = counters(page(stable.ask("/figures", port=stable.stats).body), cluster)
+            assert (seen.requests, seen.errors) == (3, 2)
 
 
 def test_a_model_takes_no_more_instead_of_a_candidate_than_of_its_own(model, tmp_path):

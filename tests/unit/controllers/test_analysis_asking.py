@@ -282,7 +282,7 @@ async def test_what_a_pod_says(serve: Serve) -> None:
     said = seen["127.0.0.1"]
     assert said is not None
     assert (said.model.requests, said.in_flight, said.routes) == (53, 0, "weights-0123abcd")
-    assert (said.candidate.requests, said.candidate.errors) == (23, 1)
+    assert (said.candidate.requests, said.candidate.errors) == (23, 3)
 
 
 @pytest.mark.parametrize(

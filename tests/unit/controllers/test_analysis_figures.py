@@ -51,9 +51,23 @@ def test_what_others_answered_is_not_the_candidates() -> None:
     were all answered well."""
     seen = read("envoy-figures.json")
     candidate = counters(seen, "candidate")
-    assert (candidate.requests, candidate.errors, candidate.timed) == (23, 1, 23)
+    assert (candidate.requests, candidate.errors, candidate.timed) == (23, 3, 23)
     everything = {one["name"]: one["value"] for one in seen["stats"] if "name" in one}
     assert everything["cluster.candidate.upstream_rq_completed"] == 30
+
+
+def test_who_turns_a_client_away_has_failed_it() -> None:
+    """The stable version's own proxy counts an overflow as a 5xx; a candidate's comes as an answer with 429."""
+    stats = [
+        {"name": "cluster.candidate.canary.upstream_rq_completed", "value": 9},
+        {"name": "cluster.candidate.canary.upstream_rq_5xx", "value": 2},
+        {"name": "cluster.candidate.canary.upstream_rq_4xx", "value": 4},
+        {"name": "cluster.candidate.canary.upstream_rq_429", "value": 3},
+        {"name": "cluster.model.upstream_rq_completed", "value": 9},
+        {"name": "cluster.model.upstream_rq_429", "value": 1},
+    ]
+    assert counters({"stats": stats}, "candidate") == Counters(9, 5)
+    assert counters({"stats": stats}, "model") == Counters(9, 1)
 
 
 def test_an_envoy_that_has_just_started_has_counted_nothing() -> None:

@@ -169,7 +169,7 @@ def test_what_the_operator_judges_by_is_kept(figure):
 
 
 @pytest.mark.parametrize("cluster", ["model", "model_grpc", "candidate.canary", "candidate_grpc.canary"])
-@pytest.mark.parametrize("figure", ["completed", "5xx", "time"])
+@pytest.mark.parametrize("figure", ["completed", "5xx", "429", "time"])
 def test_what_the_operator_judges_by_is_on_its_page(cluster, figure):
     """What is missing there would count as nothing."""
     (wanted,) = parse_qs(urlsplit(FIGURES).query)["filter"]

@@ -29,7 +29,8 @@ class Counters:
 
     requests: int = 0
     errors: int = 0
-    """How many of them with a 5xx status. Where nobody answered Envoy did, with a 503 or 504, and counts that here."""
+    """How many of them with a 5xx status, or with 429: who turns a client away has failed it. A request that Envoy
+    turned away itself, or that nobody answered in time, it counts as a 5xx."""
     buckets: Buckets = ()
     """How many took at most so many milliseconds, for rising times. Answers of Envoy's own are not among them."""
 
@@ -113,7 +114,7 @@ def routes_taken(routes: Json) -> str | None:
 
 def _counters_of(figures: Json, cluster: str) -> Counters:
     prefix = f"cluster.{cluster}.upstream_rq_"
-    errors = _value(figures, f"{prefix}5xx")
+    errors = _value(figures, f"{prefix}5xx") + _value(figures, f"{prefix}429")
     return Counters(_value(figures, f"{prefix}completed"), errors, _buckets(figures, f"{prefix}time"))
 
 
