@@ -169,6 +169,16 @@ def test_the_stable_version_answers_grpc_for_a_candidate_that_is_gone(pair):
     assert counted(pair.stable, "model").requests == 1
 
 
+def test_a_pod_that_is_drained_still_answers_for_a_candidate_that_is_gone(pair):
+    """Clients are asked to go, and what they send until then is answered: nothing may stop listening in between."""
+    pair.stable.route(weight=100)
+    os.killpg(pair.candidate.process.pid, 9)
+    pair.stable.wait_until(lambda: refuses(pair.candidate.http))
+    drained = pair.stable.ask("/drain_listeners?graceful&skip_exit", "POST", port=pair.stable.admin)
+    assert drained.status == 200
+    assert versions(pair.stable.ask_often(20)) == {STABLE: 20}
+
+
 def test_a_copy_that_reaches_nobody_is_an_error(pair):
     """Nobody tries a copy again, and nobody else answers it."""
     pair.stable.route(mirror_percent=100)
