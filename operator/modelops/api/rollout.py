@@ -75,7 +75,7 @@ class AtMost(Model):
 
 
 class ErrorRate(Model):
-    """The share of requests that ended with a 5xx status, or with none."""
+    """The share of requests that ended with a 5xx status or 429, or with none."""
 
     model_config = rules(
         ("has(self.max) || has(self.maxRatioToStable)", "set max, maxRatioToStable or both"),

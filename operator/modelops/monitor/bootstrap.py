@@ -1,8 +1,9 @@
 """Envoy's bootstrap, as data. Pure: the same settings give the same document.
 
-Three listeners: `ingress` takes requests and passes them to the model on loopback, or to a candidate, as the routes say
-that it reads from a file; `stats` lets Prometheus, the kubelet and the operator read a few exact paths; and the admin
-interface answers on loopback only, since it can end the process.
+Listeners: `ingress` takes requests and passes them to the model on loopback, or to a candidate, as the routes say that
+it reads from a file; `instead` takes from there, on loopback, what did not reach a candidate, and passes it to the
+model; `stats` lets Prometheus, the kubelet and the operator read a few exact paths; and the admin interface answers on
+loopback only, since it can end the process.
 """
 
 from pathlib import PurePosixPath
@@ -12,7 +13,7 @@ from modelops.monitor.capturing import capture_cluster, capture_filter, capture_
 from modelops.monitor.figures import FIGURES, FLUSHED_EVERY, KEPT, LATENCY_MS, ROUTES
 from modelops.monitor.replies import replies
 from modelops.monitor.settings import Settings
-from modelops.monitor.upstreams import BUFFER_BYTES, LOOPBACK, MOST_AT_ONCE, clusters, socket_address
+from modelops.monitor.upstreams import BUFFER_BYTES, INSTEAD, LOOPBACK, MOST_AT_ONCE, clusters, socket_address
 
 NOBODY = "0.0.0.0"
 """An address that no client has."""
@@ -24,14 +25,26 @@ generation."""
 
 Json = dict[str, Any]
 
+_GUARDED: Json = {
+    # Nobody before this proxy is trusted to steer it by x-envoy-… headers, such as one that repeats a POST. With no
+    # range at all Envoy would trust every private address, and so every Pod.
+    "internal_address_config": {"cidr_ranges": [{"address_prefix": NOBODY, "prefix_len": 32}]},
+    "stream_idle_timeout": STREAM_IDLE,
+    "request_headers_timeout": "30s",
+    "http2_protocol_options": {"max_concurrent_streams": 1_000},
+    "common_http_protocol_options": {"idle_timeout": "3600s"},
+}
+"""Whom both listeners for requests trust, and how long they wait."""
+
 
 def bootstrap(settings: Settings) -> Json:
     """Build the whole document."""
     found = [*clusters(settings), capture_cluster(settings)]
+    listeners = [_ingress(settings), _stats(settings), *([_instead(settings)] if settings.candidate_host else [])]
     return {
         "node": {"id": settings.revision or "proxy", "cluster": settings.inference_service or "modelops"},
         "admin": {"address": socket_address(LOOPBACK, settings.admin_port)},
-        "static_resources": {"listeners": [_ingress(settings), _stats(settings)], "clusters": found},
+        "static_resources": {"listeners": listeners, "clusters": found},
         "stats_flush_interval": FLUSHED_EVERY,
         "stats_config": {
             "stats_matcher": {"inclusion_list": {"patterns": [{"prefix": prefix} for prefix in KEPT]}},
@@ -47,20 +60,36 @@ def _ingress(settings: Settings) -> Json:
         "local_reply_config": replies(settings),
         "access_log": [capture_log()],
         "codec_type": "AUTO",  # HTTP/1.1, or h2c by prior knowledge, which is what gRPC speaks inside a cluster
-        # Nobody before this proxy is trusted to steer it by x-envoy-… headers, such as one that repeats a POST. With no
-        # range at all Envoy would trust every private address, and so every Pod.
         "use_remote_address": True,
-        "internal_address_config": {"cidr_ranges": [{"address_prefix": NOBODY, "prefix_len": 32}]},
         "generate_request_id": True,
         "preserve_external_request_id": True,
         "always_set_request_id_in_response": True,
         "normalize_path": True,
-        "stream_idle_timeout": STREAM_IDLE,
-        "request_headers_timeout": "30s",
-        "http2_protocol_options": {"max_concurrent_streams": 1_000},
-        "common_http_protocol_options": {"idle_timeout": "3600s"},
+        **_GUARDED,
     }
     return _listener("ingress", settings.listen_address, settings.listen_port, manager)
+
+
+def _instead(settings: Settings) -> Json:
+    """A cluster's own limit cannot be had by an endpoint of another one, so that requests come by here. All that is
+    decided about them once has been: their path, their headers and their deadline."""
+    grpc = [_passed({"prefix": "/", "grpc": {}}, "model_grpc")] if settings.model_grpc_port else []
+    virtual_hosts = [{"name": "instead", "domains": ["*"], "routes": [*grpc, _passed({"prefix": "/"}, "model")]}]
+    manager = _connection_manager("instead", []) | {
+        "route_config": {"name": "instead", "virtual_hosts": virtual_hosts},
+        "local_reply_config": replies(settings),
+        "generate_request_id": False,
+        **_GUARDED,
+    }
+    return _listener("instead", INSTEAD, settings.admin_port, manager)
+
+
+def _passed(match: Json, cluster: str) -> Json:
+    """Without a deadline of its own, and tried again only if it certainly did not reach the model. What told the
+    candidate's proxy who passes a request on is nothing for the model."""
+    again = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 1}
+    route = {"cluster": cluster, "timeout": "0s", "retry_policy": again}
+    return {"match": match, "route": route, "request_headers_to_remove": ["x-modelops-shared"]}
 
 
 def _watched(path: str) -> Json:

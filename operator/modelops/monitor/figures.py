@@ -20,11 +20,12 @@ KEPT = (
 )
 """What the names of those that are kept begin with."""
 _JUDGED = (
-    r"^cluster\.(model|candidate)(_grpc)?\.upstream_"
-    r"(rq_([1-5]xx|completed|active|total|timeout|active_overflow|pending_overflow|rx_reset|tx_reset|time)"
+    r"^cluster\.(model|candidate)(_grpc)?\.(canary\.)?upstream_"
+    r"(rq_([1-5]xx|429|completed|active|total|timeout|active_overflow|pending_overflow|rx_reset|tx_reset|time)"
     r"|cx_connect_fail)$"
 )
-"""A request that overflows counts among 5xx and completed as well, though its client was told 429."""
+"""A request that overflows counts among 5xx and completed as well, though its client was told 429. Those of the
+candidate as a canary are what it answered itself, without what the Pod's own model answered in its place."""
 FIGURES = f"/stats?format=json&histogram_buckets=cumulative&filter={quote(_JUDGED, safe='')}"
 """The page of the admin interface with the figures of both versions' requests, without those of probes."""
 FLUSHED_EVERY = "1s"

@@ -9,6 +9,9 @@ from typing import Any
 from modelops.monitor.settings import Settings
 
 LOOPBACK = "127.0.0.1"
+INSTEAD = "127.0.0.2"
+"""Where this proxy answers with its own model instead of a candidate: loopback as well, and on the port of the admin
+interface, which no model may have."""
 METADATA = "modelops"
 """Where an endpoint says which version and revision answer there, where it is not the one that the route is for."""
 BUFFER_BYTES = 2**20
@@ -54,25 +57,26 @@ def _local(name: str, port: int, *, http1: bool, most: int = MOST_AT_ONCE) -> Js
 def _candidate(name: str, settings: Settings, *, http1: bool) -> Json:
     """The candidate's Service, by name: it is there before there is a candidate, and may have another address later.
 
-    Where nobody answers there, as when its only Pod is replaced, this Pod's own model does. What says so in the answer
-    is the endpoint's metadata.
+    Where nobody answers there, as when its only Pod is replaced, this Pod's own model does, within its limits. What
+    says so in the answer is the endpoint's metadata. What the candidate itself answered Envoy tells apart: it counts
+    the requests of an endpoint that is marked as a canary once more.
     """
     options = {"max_requests_per_connection": REQUESTS_PER_CONNECTION}
     host = _absolute(settings.candidate_host)
     cluster = _cluster(name, host, settings.candidate_port, options, http1=http1, most=MOST_AT_ONCE)
-    own_port = settings.model_port if http1 else settings.model_grpc_port
-    assert own_port is not None, "a candidate is asked by gRPC where the model itself is"
     marks = {"version": settings.model_version, "revision": settings.revision}
     own = {
         "priority": 1,
         "lb_endpoints": [
             {
-                "endpoint": {"address": socket_address(LOOPBACK, own_port)},
+                "endpoint": {"address": socket_address(INSTEAD, settings.admin_port)},
                 "metadata": {"filter_metadata": {METADATA: marks}},
             }
         ],
     }
-    cluster["load_assignment"]["endpoints"].append(own)
+    (theirs,) = cluster["load_assignment"]["endpoints"]
+    theirs["lb_endpoints"][0]["metadata"] = {"filter_metadata": {"envoy.lb": {"canary": True}}}
+    cluster["load_assignment"]["endpoints"] = [theirs, own]
     return {
         "type": "STRICT_DNS",
         # An address of either family will do; where there are both, IPv4 works on every node.

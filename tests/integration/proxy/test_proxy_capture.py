@@ -152,7 +152,7 @@ def test_agreement_of_two_models_under_mirroring(peers):
     """Exactly those requests disagree to which the candidate answers something else; the data never leaves the Pods."""
     stable, candidate = peers.stable, peers.candidate
     stable.route(mirror_percent=100, capture_percent=100, tolerance=0.01)
-    candidate.route(capture_percent=100, tolerance=0.01)
+    candidate.route(capture_percent=100, tolerance=0.01, candidate=True)
 
     def predicts(slightly_off: float, refuses: int) -> Any:
         def answer(body: bytes) -> bytes:
@@ -180,7 +180,7 @@ def test_share_copies_and_capture_are_drawn_independently(peers):
     """Of each half a half: if any two went together, or apart, all or nothing would be compared."""
     stable, candidate = peers.stable, peers.candidate
     stable.route(weight=50, mirror_percent=50, capture_percent=50, tolerance=0)
-    candidate.route(capture_percent=0)
+    candidate.route(capture_percent=0, candidate=True)
     for n in range(400):
         infer(stable, [n])
     served = sum(path == PATH for path, _ in stable.model.asked)
@@ -196,18 +196,37 @@ def test_a_clients_own_request_ids_confuse_nothing(peers):
     """Even one for all requests: only answers to the very same request are compared."""
     stable, candidate = peers.stable, peers.candidate
     stable.route(mirror_percent=100, capture_percent=100, tolerance=0)
-    candidate.route(capture_percent=100, tolerance=0)
+    candidate.route(capture_percent=100, tolerance=0, candidate=True)
     for n in range(20):
         infer(stable, [n], X_Request_Id="always the same")
     candidate.wait_until(lambda: candidate.report()["pairs"]["compared"] == 20)
     assert candidate.report()["pairs"]["agreed"] == 20
 
 
+def test_a_candidate_is_not_judged_by_what_clients_ask_it_themselves(peers):
+    """Somebody tries it by its own Service, with inputs of any kind: only its share of the requests counts, and the
+    header that tells them apart is nothing that a model sees or that a client can send to the stable version."""
+    stable, candidate = peers.stable, peers.candidate
+    candidate.route(capture_percent=100, candidate=True)
+    stable.route(weight=100)
+    infer(candidate, [1])
+    infer(stable, [2], X_Modelops_Shared="mine")
+    stable.route(weight=0, mirror_percent=100)
+    infer(stable, [3], X_Modelops_Shared="mine")
+    infer(candidate, [4])
+    candidate.wait_until(lambda: candidate.received() == 2)
+    told = candidate.report()
+    assert dict(told["live"]["inputs"]["columns"]["instances[0]"]["numbers"]) == {2: 1}
+    assert dict(told["mirrored"]["inputs"]["columns"]["instances[0]"]["numbers"]) == {3: 1}
+    assert [path for path, _ in candidate.model.asked].count(PATH) == 4
+    assert not any("x-modelops-shared" in headers for _, headers in candidate.model.asked + stable.model.asked)
+
+
 async def test_the_operator_reads_both_sides(peers):
     """From the Pods' pages to what a judgement rests on."""
     stable, candidate = peers.stable, peers.candidate
     stable.route(weight=50, mirror_percent=100, capture_percent=100)
-    candidate.route(capture_percent=100)
+    candidate.route(capture_percent=100, candidate=True)
     for n in range(60):
         infer(stable, [n])
     served = sum(path == PATH for path, _ in stable.model.asked)

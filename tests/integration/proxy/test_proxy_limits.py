@@ -9,8 +9,9 @@ from datetime import timedelta
 import grpc
 import pytest
 
+from modelops.controllers.inferenceservice.analysis.figures import counters, page
 from support.echo import echo_server
-from support.proxies import running_proxy
+from support.proxies import free_ports, running_model, running_proxy
 
 MOST_BYTES = 100_000
 
@@ -53,6 +54,41 @@ def test_a_model_with_its_hands_full_is_429(limited):
     limited.model.go.set()
     slow.join()
     assert limited.ask("/", "POST", b"x").status == 200
+
+
+def test_who_turns_a_client_away_has_failed_it_on_either_side(limited, tmp_path):
+    """A candidate that refuses half of its requests is no better than a stable version that does: both are errors."""
+    directory = tmp_path / "stable"
+    directory.mkdir()
+    told = {"CANDIDATE_HOST": "127.0.0.1", "CANDIDATE_PORT": limited.http, "MAX_CONCURRENCY": 1}
+    with running_model() as model, running_proxy(model, directory, **told) as stable:
+        for weight, cluster, busy in ((100, "candidate", limited.model), (0, "model", model)):
+            stable.route(weight=weight)
+            slow = threading.Thread(target=stable.ask, args=("/slow",))
+            slow.start()
+            assert busy.arrived.wait(10)
+            assert stable.ask("/", "POST", b"x").status == 429
+            busy.go.set()
+            slow.join()
+            assert stable.ask("/status/429", "POST", b"x").status == 429
+            seen = counters(page(stable.ask("/figures", port=stable.stats).body), cluster)
+            assert (seen.requests, seen.errors) == (3, 2)
+
+
+def test_a_model_takes_no_more_instead_of_a_candidate_than_of_its_own(model, tmp_path):
+    """A candidate that goes must not take the stable version with it."""
+    (nobody,) = free_ports(1)
+    told = {"CANDIDATE_HOST": "127.0.0.1", "CANDIDATE_PORT": nobody, "MAX_CONCURRENCY": 1}
+    with running_proxy(model, tmp_path, **told) as stable:
+        stable.route(weight=100)
+        slow = threading.Thread(target=stable.ask, args=("/slow",))
+        slow.start()
+        assert model.arrived.wait(10)
+        answer = stable.ask("/", "POST", b"x")
+        assert (answer.status, answer.headers["retry-after"]) == (429, "1")
+        assert error(answer).startswith("this Pod works on 1 requests already: ")
+        model.go.set()
+        slow.join()
 
 
 def test_an_answer_that_is_late_is_504(proxy):

@@ -10,8 +10,9 @@ from collections import Counter
 import grpc
 import pytest
 
+from modelops.controllers.inferenceservice.analysis.figures import Cluster, Counters, counters, page
 from support.echo import echo_server
-from support.proxies import running_proxy
+from support.proxies import Proxy, running_proxy
 
 STABLE = "approval-1%"
 CANDIDATE = "approval-2"
@@ -21,6 +22,11 @@ def versions(answers) -> Counter[str]:
     assert {answer.status for answer in answers} == {200}
     assert [answer.body for answer in answers] == [str(number).encode() for number in range(len(answers))]
     return Counter(answer.headers["x-modelops-model-version"] for answer in answers)
+
+
+def counted(proxy: Proxy, cluster: Cluster = "candidate") -> Counters:
+    """What a candidate is judged by."""
+    return counters(page(proxy.ask("/figures", port=proxy.stats).body), cluster)
 
 
 def refuses(port: int) -> bool:
@@ -102,6 +108,17 @@ def test_a_client_cannot_pass_its_request_off_as_a_copy(pair):
     assert "x-modelops-mirrored" not in seen
 
 
+def test_nor_where_it_is_answered_by_the_stable_version(pair):
+    """Its own answer would not be kept, and the distributions would lack it. The copy says that it is one."""
+    pair.stable.route(mirror_percent=100)
+    assert pair.stable.ask("/mine", x_modelops_mirrored="10.9.9.9").status == 200
+    pair.stable.wait_until(lambda: "/mine" in [path for path, _ in pair.candidate.model.asked])
+    ((_, seen),) = [one for one in pair.stable.model.asked if one[0] == "/mine"]
+    ((_, copy),) = [one for one in pair.candidate.model.asked if one[0] == "/mine"]
+    assert "x-modelops-mirrored" not in seen
+    assert copy["x-modelops-mirrored"] == "true"
+
+
 def test_large_bodies_are_copied_too(pair):
     """A copy is judged like any other request, so it must not be left out for its size."""
     pair.stable.route(mirror_percent=100)
@@ -120,15 +137,71 @@ def test_a_candidate_that_is_gone_costs_nothing_once_it_has_no_share(pair):
 
 
 def test_the_stable_version_answers_for_a_candidate_that_is_gone(pair):
-    """Its only Pod is replaced, or all of them crash: no request is lost, and each answer says who gave it."""
+    """Its only Pod is replaced, or all of them crash: no request is lost, and each answer says who gave it. Nor is the
+    candidate judged by them: it has neither failed nor proven anything."""
     pair.stable.route(weight=50)
-    pair.stable.ask_often(20)
+    theirs = versions(pair.stable.ask_often(20))[CANDIDATE]
     os.killpg(pair.candidate.process.pid, 9)
     pair.stable.wait_until(lambda: refuses(pair.candidate.http))
     answered = pair.stable.ask_often(200)
     assert versions(answered) == {STABLE: 200}
     assert {answer.headers["x-modelops-revision"] for answer in answered} == {"abc"}
-    assert pair.stable.figures().get("cluster.candidate.upstream_rq_5xx", 0) == 0
+    passed_on = pair.stable.figures()["cluster.candidate.upstream_rq_completed"]
+    assert passed_on > theirs + 50
+    pair.stable.wait_until(lambda: pair.stable.latencies("cluster.candidate") == passed_on)
+    seen, own = counted(pair.stable), counted(pair.stable, "model")
+    assert (seen.requests, seen.errors, seen.timed) == (theirs, 0, theirs)
+    assert (own.requests, own.errors) == (220 - theirs, 0)
+    assert not any("x-modelops-shared" in headers for _, headers in pair.stable.model.asked)
+
+
+def test_the_stable_version_answers_grpc_for_a_candidate_that_is_gone(pair):
+    """By its own port for it, and it says so."""
+    pair.stable.route(weight=100)
+    os.killpg(pair.candidate.process.pid, 9)
+    pair.stable.wait_until(lambda: refuses(pair.candidate.http))
+    with echo_server(pair.stable.grpc), grpc.insecure_channel(f"127.0.0.1:{pair.stable.http}") as channel:
+        infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        answer, call = infer.with_call(b"hello", timeout=10)
+    assert answer == b"hello"
+    assert dict(call.initial_metadata())["x-modelops-model-version"] == STABLE
+    assert counted(pair.stable) == Counters()
+    assert counted(pair.stable, "model").requests == 1
+
+
+def test_a_pod_that_is_drained_still_answers_for_a_candidate_that_is_gone(pair):
+    """Clients are asked to go, and what they send until then is answered: nothing may stop listening in between."""
+    pair.stable.route(weight=100)
+    os.killpg(pair.candidate.process.pid, 9)
+    pair.stable.wait_until(lambda: refuses(pair.candidate.http))
+    drained = pair.stable.ask("/drain_listeners?graceful&skip_exit", "POST", port=pair.stable.admin)
+    assert drained.status == 200
+    assert versions(pair.stable.ask_often(20)) == {STABLE: 20}
+
+
+def test_a_copy_that_reaches_nobody_is_an_error(pair):
+    """Nobody tries a copy again, and nobody else answers it."""
+    pair.stable.route(mirror_percent=100)
+    os.killpg(pair.candidate.process.pid, 9)
+    pair.stable.wait_until(lambda: refuses(pair.candidate.http))
+    assert versions(pair.stable.ask_often(10)) == {STABLE: 10}
+    pair.stable.wait_until(lambda: counted(pair.stable).requests == 10)
+    assert counted(pair.stable) == Counters(10, 10)
+    assert counted(pair.stable, "model").requests == 10
+
+
+def test_a_candidate_that_dies_of_a_request_has_failed_it(pair):
+    """It took the request, which cannot be carried out twice: its client gets an error, and it is the candidate's."""
+    pair.stable.route(weight=100)
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(pair.stable.ask("/slow", "POST", b"x")))
+    asking.start()
+    assert pair.candidate.model.arrived.wait(10)
+    os.killpg(pair.candidate.process.pid, 9)
+    asking.join()
+    assert [answer.status for answer in answers] == [503]
+    seen = counted(pair.stable)
+    assert (seen.requests, seen.errors) == (1, 1)
 
 
 def test_a_candidate_whose_name_nobody_knows_costs_nothing(model, tmp_path):

@@ -14,7 +14,6 @@ from modelops.api.inferenceservice_status import CheckResult
 from modelops.api.rollout import Check, Hook, PrometheusQuery
 from modelops.controllers.inferenceservice.analysis import hooks, looking, prometheus
 from modelops.controllers.inferenceservice.analysis.asking import Asker
-from modelops.controllers.inferenceservice.analysis.figures import Counters
 from modelops.controllers.inferenceservice.analysis.hooks import ask_hook
 from modelops.controllers.inferenceservice.analysis.looking import look
 from modelops.controllers.inferenceservice.analysis.prometheus import ask_prometheus, filled_in
@@ -271,7 +270,7 @@ def figures_and_routes(figures: Any, routes: Any) -> Answer:
     return answer
 
 
-FIGURES = (DATA / "envoy-figures-refused.json").read_bytes()
+FIGURES = (DATA / "envoy-figures.json").read_bytes()
 ROUTES = (DATA / "envoy-routes-dump.json").read_bytes()
 
 
@@ -282,8 +281,8 @@ async def test_what_a_pod_says(serve: Serve) -> None:
     assert seen["127.0.0.2"] is None
     said = seen["127.0.0.1"]
     assert said is not None
-    assert (said.model.requests, said.in_flight, said.routes) == (46, 0, "weights-0123abcd")
-    assert said.candidate == Counters(2, 2)
+    assert (said.model.requests, said.in_flight, said.routes) == (53, 0, "weights-0123abcd")
+    assert (said.candidate.requests, said.candidate.errors) == (23, 3)
 
 
 @pytest.mark.parametrize(

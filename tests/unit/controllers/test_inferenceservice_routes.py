@@ -36,12 +36,14 @@ splits = st.builds(
     revision=st.text(max_size=20),
     readiness_path=st.just("/ready"),
     grpc=st.booleans(),
+    candidate=st.booleans(),
     weight=st.integers(0, 100),
     mirror_percent=st.integers(0, 100),
     capture_percent=st.integers(0, 100),
     tolerance=st.none() | st.floats(0, 1),
     timeout=st.none() | st.timedeltas(min_value=timedelta(milliseconds=1), max_value=timedelta(days=30)),
-)
+).map(lambda one: replace(one, weight=0, mirror_percent=0) if one.candidate else one)
+"""A candidate passes nothing on: it would go round in circles."""
 
 
 @pytest.mark.parametrize(
@@ -135,12 +137,19 @@ def test_only_what_is_answered_here_is_captured(split):
         pytest.param({"capture_percent": 100}, [True], id="all of it"),
         pytest.param({"capture_percent": 7}, [True, False], id="a part, then the rest"),
         pytest.param(
-            {"capture_percent": 7, "tolerance": 0.1}, [True, True, False], id="copies that are compared come before"
-        ),
-        pytest.param(
             {"capture_percent": 7, "tolerance": 0.1, "mirror_percent": 5},
             [True, False],
             id="who mirrors gets no copies",
+        ),
+        pytest.param(
+            {"capture_percent": 100, "candidate": True},
+            [True, True, False],
+            id="of a candidate what is passed on to it and copies, then what clients ask it themselves",
+        ),
+        pytest.param(
+            {"capture_percent": 7, "tolerance": 0.1, "candidate": True},
+            [True, True, True, False],
+            id="copies that are compared come before",
         ),
     ],
 )
@@ -166,11 +175,25 @@ def test_answers_are_compared_only_where_somebody_keeps_them():
     captured, rest = rendered(mirror_percent=10, capture_percent=7, tolerance=0.1)[1:]
     assert filter_of(captured)["filter_context"] == {"tolerance": 0.1}
     assert (value(captured), value(rest)) == ("%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%", "true")
-    copies, others, _ = rendered(capture_percent=7, tolerance=0.1)[1:]
+    copies, shared, others, _ = rendered(capture_percent=7, tolerance=0.1, candidate=True)[1:]
     assert filter_of(copies)["filter_context"] == {"tolerance": 0.1}
-    assert filter_of(others)["filter_context"] == {}
+    assert filter_of(shared)["filter_context"] == filter_of(others)["filter_context"] == {}
     plain, _ = rendered(mirror_percent=10, capture_percent=7)[1:]
     assert (value(plain), filter_of(plain)["filter_context"]) == ("true", {})
+
+
+@given(splits)
+def test_headers_of_ours_are_no_clients(split):
+    """A client's own would have its request judged as a copy, or as a share. What is passed on says so anew, and only
+    the Pods that copies are for believe that a request is one."""
+    for route in routes(split)["resources"][0]["virtual_hosts"][0]["routes"]:
+        added = [one["header"]["key"] for one in route.get("request_headers_to_add", [])]
+        believed = {"x-modelops-mirrored", "x-modelops-shared"} - set(route["request_headers_to_remove"])
+        if route["route"]["cluster"].startswith("candidate"):
+            assert believed == set(added) == {"x-modelops-shared"}
+        else:
+            judges = split.weight or split.mirror_percent or split.capture_percent
+            assert believed == (set() if judges and not split.candidate else {"x-modelops-mirrored"})
 
 
 @pytest.mark.parametrize(
@@ -236,6 +259,7 @@ def test_the_name_is_made_of_the_content(split):
         {"timeout": timedelta(seconds=5)},
         {"capture_percent": 5},
         {"capture_percent": 5, "tolerance": 0.1},
+        {"capture_percent": 5, "candidate": True},
     ],
     ids=lambda changed: next(iter(changed)),
 )
@@ -248,5 +272,5 @@ def test_every_field_of_a_split_is_tried_above():
     """A new field must have an effect as well."""
     assert {one.name for one in fields(Split)} == {
         "version", "revision", "readiness_path", "grpc", "weight", "mirror_percent", "timeout",
-        "capture_percent", "tolerance",
+        "capture_percent", "tolerance", "candidate",
     }  # fmt: skip

@@ -170,3 +170,35 @@ def test_contents_are_counted_where_a_candidate_is_judged_by_them(analysis, perc
     judged = split(service, SERVING, Stage(0, 100, None), captured=True)
     assert (judged.capture_percent, judged.tolerance) == (percent, tolerance)
     assert split(service, SERVING).capture_percent == 0
+
+
+@pytest.mark.parametrize(
+    ("stage", "captured", "gateway", "expected"),
+    [
+        (None, True, False, True),
+        (None, False, False, False),
+        (Stage(20, 50, None), True, False, False),
+        (None, True, True, False),
+    ],
+    ids=[
+        "a candidate that gets a share or copies",
+        "a revision that serves alone",
+        "the one that passes them on",
+        "a Gateway marks nothing of what it passes on",
+    ],
+)
+def test_who_believes_that_a_request_was_passed_on(
+    stage: Stage | None, captured: bool, gateway: bool, expected: bool
+) -> None:
+    """Elsewhere a client could pass its own off as a copy; behind a Gateway nothing would be counted."""
+    rollout = {"strategy": "Canary", "steps": [{"weight": 20}], "analysis": {"inputDistance": {"max": 0.2}}}
+    public = {"parentRefs": [{"name": "public"}]} if gateway else None
+    given = split(inference_service(rollout=rollout, gateway=public), SERVING, stage, captured=captured)
+    assert given.candidate is expected
+
+
+def test_a_candidate_whose_contents_are_not_judged_keeps_its_routes_when_it_is_promoted() -> None:
+    """Its Pods need not be told of anything, nor waited for."""
+    rollout = {"strategy": "Canary", "steps": [{"weight": 20}], "analysis": {"errorRate": {"max": 0.2}}}
+    service = inference_service(rollout=rollout)
+    assert split(service, SERVING, captured=True) == split(service, SERVING)

@@ -1,7 +1,9 @@
 """Envoy's bootstrap as data: what can be reached, what is refused and how that is told, and that text stays text."""
 
 import json
+import re
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pydantic import ValidationError
@@ -99,6 +101,29 @@ def test_connections_to_the_candidate_are_not_kept_for_ever():
     assert options("model") == {"idle_timeout": "4s"}
 
 
+@pytest.mark.parametrize("name", ["candidate", "candidate_grpc"])
+def test_only_what_the_candidate_answers_is_counted_as_its_own(name):
+    """Its endpoint is marked as a canary, whose figures Envoy keeps apart; the model that answers instead is not."""
+    found = clusters(document(candidate_host="credit.bank.svc", model_grpc_port="8082", model_version="v"))
+    theirs, own = found[name]["load_assignment"]["endpoints"]
+    assert theirs["lb_endpoints"][0]["metadata"]["filter_metadata"] == {"envoy.lb": {"canary": True}}
+    assert "envoy.lb" not in own["lb_endpoints"][0]["metadata"]["filter_metadata"]
+
+
+def test_what_does_not_reach_a_candidate_comes_by_the_models_own_cluster():
+    """So the model's limit holds for it. The place is on loopback, and no model can have taken it."""
+    told = {"candidate_host": "credit.bank.svc", "model_grpc_port": "8082", "admin_port": "7003"}
+    found = document(**told)
+    (listener,) = [one for one in found["static_resources"]["listeners"] if one["name"] == "instead"]
+    place = {"socket_address": {"address": "127.0.0.2", "port_value": 7003}}
+    assert listener["address"] == place
+    for name in ("candidate", "candidate_grpc"):
+        _, own = clusters(found)[name]["load_assignment"]["endpoints"]
+        assert own["lb_endpoints"][0]["endpoint"]["address"] == place
+    assert [route["route"]["cluster"] for route in routes(found, "instead")] == ["model_grpc", "model"]
+    assert "instead" not in [one["name"] for one in document()["static_resources"]["listeners"]]
+
+
 def test_the_models_limit_is_not_the_probes():
     """A Pod with all its hands full is ready, and can be looked at."""
     found = at_once(document(max_concurrency="3", model_grpc_port="8082", candidate_host="credit.bank.svc"))
@@ -133,7 +158,7 @@ def test_routes_come_from_a_file_whose_directory_is_watched():
     "figure",
     [
         "cluster.model.upstream_rq_5xx",
-        "cluster.candidate.upstream_rq_time",
+        "cluster.candidate.canary.upstream_rq_time",
         "access_logs.grpc_access_log.logs_dropped",
     ],
 )
@@ -141,6 +166,15 @@ def test_what_the_operator_judges_by_is_kept(figure):
     """Envoy shows only what its matcher includes."""
     patterns = document()["stats_config"]["stats_matcher"]["inclusion_list"]["patterns"]
     assert any(figure.startswith(one["prefix"]) for one in patterns)
+
+
+@pytest.mark.parametrize("cluster", ["model", "model_grpc", "candidate.canary", "candidate_grpc.canary"])
+@pytest.mark.parametrize("figure", ["completed", "5xx", "429", "time"])
+def test_what_the_operator_judges_by_is_on_its_page(cluster, figure):
+    """What is missing there would count as nothing."""
+    (wanted,) = parse_qs(urlsplit(FIGURES).query)["filter"]
+    assert re.search(wanted, f"cluster.{cluster}.upstream_rq_{figure}")
+    assert not re.search(wanted, f"cluster.model_probe.upstream_rq_{figure}")
 
 
 def test_nothing_is_captured_but_where_routes_say_so():

@@ -18,6 +18,9 @@ TOLD = f"{GROUP}/routes"
 MIRRORED = "x-modelops-mirrored"
 """A request header that only copies have: their answers go nowhere. Its value is the address of the Pod that keeps its
 own answer for comparison, or `true` where none does."""
+SHARED = "x-modelops-shared"
+"""A request header that the candidate's Pods get with what the stable version's pass on to them. Its value is `true`,
+and no model sees it."""
 _NAME = "model"
 _BUFFER = "envoy.filters.http.buffer"
 _CAPTURE = "modelops.capture"
@@ -38,6 +41,9 @@ class Split:
     """Where their model says that it is ready."""
     grpc: bool = False
     """Whether their model has a port for gRPC."""
+    candidate: bool = False
+    """Whether the monitor is told only of what another revision's Pods pass on to these, as to a candidate's: requests
+    and copies say so by a header."""
     weight: int = 0
     """How many percent of the requests the candidate answers, 0 to 100. The rest is answered here."""
     mirror_percent: int = 0
@@ -94,11 +100,12 @@ def _split(split: Split, *, grpc: bool) -> list[Json]:
     if split.weight > 0:
         share = {"runtime_fraction": {"default_value": {"numerator": split.weight, "denominator": "HUNDRED"}}}
         route = {"cluster": f"candidate{suffix}", **until, "retry_policy": _OR_HERE}
-        # No client may pass its request off as a copy.
+        shared = {"header": {"key": SHARED, "value": "true"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
         found.append(
             {
                 "match": {**match, **share},
                 "route": route,
+                "request_headers_to_add": [shared],
                 "request_headers_to_remove": [MIRRORED],
                 "response_headers_to_add": _answered_instead(),
             }
@@ -117,23 +124,33 @@ def _split(split: Split, *, grpc: bool) -> list[Json]:
 
 
 def _captured(split: Split, match: Json, local: Json) -> list[Json]:
-    """What is answered here: the part that the monitor is told of, then the rest, for which the filter stays off.
-
-    Where answers are compared, of copies those that the other Pod has captured as well: its address says so.
-    """
+    """What is answered here: the part that the monitor is told of, then the rest, for which the filter stays off."""
     plain = _here(split, match, _mirroring(split, local))
     if split.capture_percent == 0:
         return [plain]
+    part = {**match, **_part(split.capture_percent)}
+    if split.candidate:
+        return [*_passed_on(split, match, part, local), plain]
     mirrors = split.mirror_percent > 0
-    compared = split.tolerance is not None
+    address = _HERE if split.tolerance is not None else "true"
+    captured = _here(split, part, _mirroring(split, local, address=address))
+    found = [_capturing(captured, split.tolerance if mirrors else None)]
+    return found if split.capture_percent == 100 else [*found, plain]
+
+
+def _passed_on(split: Split, match: Json, part: Json, local: Json) -> list[Json]:
+    """What a candidate is judged by: not what clients ask it by its own Service.
+
+    Where answers are compared, of copies all those that the other Pod has captured as well: its address says so.
+    """
     found = []
-    if compared and not mirrors:
+    if split.tolerance is not None:
         copy = {"name": MIRRORED, "string_match": {"safe_regex": {"regex": "[0-9a-f.:]+"}}}
         found.append(_capturing(_here(split, {**match, "headers": [copy]}, local), split.tolerance))
-    address = _HERE if compared else "true"
-    part = _here(split, {**match, **_part(split.capture_percent)}, _mirroring(split, local, address=address))
-    found.append(_capturing(part, split.tolerance if mirrors else None))
-    return found if split.capture_percent == 100 else [*found, plain]
+    for name in (SHARED, MIRRORED):
+        passed_on = {**part, "headers": [{"name": name, "present_match": True}]}
+        found.append(_capturing(_here(split, passed_on, local), None))
+    return found
 
 
 def _part(percent: int) -> Json:
@@ -171,7 +188,8 @@ def _mirror(cluster: str, percent: int, address: str) -> Json:
 
 def _here(split: Split, match: Json, route: Json) -> Json:
     """Whatever the model itself claims, its answers say which version and revision gave them. The candidate's own proxy
-    marks the candidate's."""
+    marks the candidate's. And while one is judged no client may pass its request off as a copy, which only that gets;
+    otherwise nobody asks, and a rollout without copies or contents leaves the candidate's routes as they will stay."""
     marks = {"x-modelops-model-version": split.version, "x-modelops-revision": split.revision}
     added = [
         # Envoy reads %…% as a command of its own.
@@ -179,7 +197,9 @@ def _here(split: Split, match: Json, route: Json) -> Json:
         for key, value in marks.items()
         if value
     ]
-    return {"match": match, "route": route, "response_headers_to_add": added}
+    judges = split.weight > 0 or split.mirror_percent > 0 or split.capture_percent > 0
+    removed = [MIRRORED, SHARED] if judges and not split.candidate else [SHARED]
+    return {"match": match, "route": route, "request_headers_to_remove": removed, "response_headers_to_add": added}
 
 
 def _until(timeout: timedelta | None) -> Json:

@@ -30,7 +30,7 @@ _EVERY_REQUEST = 100
 
 def split(service: InferenceService, serving: Serving, stage: Stage | None = None, *, captured: bool = False) -> Split:
     """What the Pods of a revision shall be told: without a stage, to answer everything themselves. `captured`: what
-    they are asked and answer is counted, as far as the analysis needs it."""
+    they are asked and answer is counted, as far as the analysis needs it; without a stage, as a candidate's."""
     timeout = service.spec.limits.timeout
     analysis = service.spec.analysis
     counted = captured and analysis is not None and counts_contents(analysis)
@@ -44,8 +44,10 @@ def split(service: InferenceService, serving: Serving, stage: Stage | None = Non
         capture_percent=_EVERY_REQUEST if counted else 0,
         tolerance=agreement.tolerance if agreement is not None else None,
     )
-    if stage is None or service.spec.gateway is not None:
+    if service.spec.gateway is not None:
         return own
+    if stage is None:
+        return replace(own, candidate=counted)
     return replace(own, weight=stage.weight, mirror_percent=stage.mirror)
 
 

@@ -1,7 +1,7 @@
 """What Envoy counted of a Pod's requests, read from its own pages. Pure.
 
 `/figures` is Envoy's `/stats?format=json&histogram_buckets=cumulative`, `/routes` its `/config_dump` of dynamic routes.
-Envoy shows a counter from its first count on, and a histogram only from its next flush on, at most 5 s later: how long
+Envoy shows a counter from its first count on, and a histogram only from its next flush on, a second later: how long
 requests took is known a little later than how many there were.
 """
 
@@ -14,6 +14,9 @@ from typing import Any, Literal, Self
 Json = Any
 Cluster = Literal["model", "candidate"]
 Buckets = tuple[tuple[float, int], ...]
+_THEIRS: dict[Cluster, str] = {"model": "", "candidate": ".canary"}
+"""Where a candidate cannot be reached, its cluster leads to the stable Pod's own model. That is neither a merit nor a
+fault of the candidate's, whose own endpoint is marked as a canary."""
 
 
 class Unreadable(ValueError):
@@ -26,7 +29,8 @@ class Counters:
 
     requests: int = 0
     errors: int = 0
-    """How many of them with a 5xx status. Where nobody answered Envoy did, with a 503 or 504, and counts that here."""
+    """How many of them with a 5xx status, or with 429: who turns a client away has failed it. A request that Envoy
+    turned away itself, or that nobody answered in time, it counts as a 5xx."""
     buckets: Buckets = ()
     """How many took at most so many milliseconds, for rising times. Answers of Envoy's own are not among them."""
 
@@ -83,9 +87,9 @@ def counters(figures: Json, cluster: Cluster) -> Counters:
     """What was counted of a cluster's requests, gRPC too. Raises Unreadable.
 
     `upstream_rq_completed` has each request once, whatever it took to answer it; `upstream_rq_total` has each try, and
-    none where no connection came about.
+    none where no connection came about. Of the candidate's, only those that it answered itself.
     """
-    http, grpc = (_counters_of(figures, name) for name in (cluster, f"{cluster}_grpc"))
+    http, grpc = (_counters_of(figures, name + _THEIRS[cluster]) for name in (cluster, f"{cluster}_grpc"))
     return http + grpc
 
 
@@ -110,9 +114,8 @@ def routes_taken(routes: Json) -> str | None:
 
 def _counters_of(figures: Json, cluster: str) -> Counters:
     prefix = f"cluster.{cluster}.upstream_rq_"
-    return Counters(
-        _value(figures, f"{prefix}completed"), _value(figures, f"{prefix}5xx"), _buckets(figures, f"{prefix}time")
-    )
+    errors = _value(figures, f"{prefix}5xx") + _value(figures, f"{prefix}429")
+    return Counters(_value(figures, f"{prefix}completed"), errors, _buckets(figures, f"{prefix}time"))
 
 
 def _value(figures: Json, name: str) -> int:
