@@ -123,10 +123,10 @@ class Limits(Model):
     """How long a request may take as a whole, streamed answers too: then 504. Absent: as long as it wants, but with no
     silence of 15 minutes. A gRPC client's own deadline always counts."""
     max_body: Quantity | None = None
-    """The largest body of a request, such as 16Mi: beyond it 413. Bodies are held until they are complete. gRPC is
-    left to the model's server, which finds the bytes in MODELOPS_MAX_BODY_BYTES: that of sklearn, xgboost, lightgbm and
-    onnx ends calls with longer messages as RESOURCE_EXHAUSTED. Absent: no limit, and nothing is held; that server takes
-    up to 64Mi over gRPC."""
+    """The largest body of a request, such as 16Mi: beyond it 413. One that tells no Content-Length is held until it is
+    complete. gRPC is left to the model's server, which finds the bytes in MODELOPS_MAX_BODY_BYTES: that of sklearn,
+    xgboost, lightgbm and onnx ends calls with longer messages as RESOURCE_EXHAUSTED. Absent: no limit, and nothing is
+    held; that server takes up to 64Mi over gRPC."""
     max_concurrency: Annotated[int, Field(ge=1, le=10000)] | None = None
     """How many requests a Pod's model works on at once: beyond it 429 with Retry-After. Absent: 10000."""
 

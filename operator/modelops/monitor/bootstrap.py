@@ -9,6 +9,7 @@ loopback only, since it can end the process.
 from pathlib import PurePosixPath
 from typing import Any
 
+from modelops.monitor.body_limit import body_limit
 from modelops.monitor.capturing import capture_cluster, capture_filter, capture_log
 from modelops.monitor.figures import FIGURES, FLUSHED_EVERY, KEPT, LATENCY_MS, ROUTES
 from modelops.monitor.replies import replies
@@ -55,7 +56,7 @@ def bootstrap(settings: Settings) -> Json:
 
 
 def _ingress(settings: Settings) -> Json:
-    manager = _connection_manager("ingress", [*_limits(settings), capture_filter()]) | {
+    manager = _connection_manager("ingress", [*body_limit(settings.max_body_bytes), capture_filter()]) | {
         "rds": {"route_config_name": "model", "config_source": _watched(settings.routes_path)},
         "local_reply_config": replies(settings),
         "access_log": [capture_log()],
@@ -99,19 +100,6 @@ def _watched(path: str) -> Json:
         "resource_api_version": "V3",
         "path_config_source": {"path": path, "watched_directory": {"path": directory}},
     }
-
-
-def _limits(settings: Settings) -> list[Json]:
-    """Filters before the one that routes."""
-    if settings.max_body_bytes is None:
-        return []
-    buffer = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer"
-    return [
-        {
-            "name": "envoy.filters.http.buffer",
-            "typed_config": {"@type": buffer, "max_request_bytes": settings.max_body_bytes},
-        }
-    ]
 
 
 def _stats(settings: Settings) -> Json:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from modelops.monitor.body_limit import TOO_LARGE
 from modelops.monitor.settings import Settings
 from modelops.monitor.upstreams import MOST_AT_ONCE
 
@@ -23,7 +24,7 @@ def replies(settings: Settings) -> Json:
     ]
     if body is not None:
         large = f"the body is larger than {body} bytes: see limits.maxBody of the InferenceService"
-        rules.insert(0, _rule(_status(413), large))
+        rules[:0] = [_rule(_status(413), large), {**_rule(_status(TOO_LARGE), large), "status_code": 413}]
     return {"mappers": rules, "body_format": _text("%LOCAL_REPLY_BODY%")}
 
 

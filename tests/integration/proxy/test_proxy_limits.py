@@ -40,6 +40,16 @@ def test_a_body_that_is_too_large_is_413(limited):
     assert "/large" not in [path for path, _ in limited.model.asked]
 
 
+def test_a_body_of_untold_length_is_held_to_the_limit_too(limited):
+    """It comes in chunks: only its end says how long it is."""
+    for size, status in ((MOST_BYTES, 200), (MOST_BYTES + 1, 413)):
+        connection = http.client.HTTPConnection("127.0.0.1", limited.http, timeout=10)
+        connection.request("POST", f"/chunks-{size}", iter([bytes(1000)] * (size // 1000) + [bytes(size % 1000)]))
+        assert connection.getresponse().status == status
+        connection.close()
+    assert f"/chunks-{MOST_BYTES + 1}" not in [path for path, _ in limited.model.asked]
+
+
 def test_a_model_with_its_hands_full_is_429(limited):
     """The client is told when to come back, probes are not refused, and the operator can tell it from an error."""
     slow = threading.Thread(target=limited.ask, args=("/slow",))
@@ -118,7 +128,7 @@ def test_a_models_own_errors_pass_as_they_are(limited):
 
 
 def test_a_streamed_answer_arrives_piece_by_piece(limited):
-    """Requests are held where their size is limited; answers never are."""
+    """Requests may be held where their size is limited; answers never are."""
     connection = http.client.HTTPConnection("127.0.0.1", limited.http, timeout=10)
     connection.request("POST", "/stream", b"{}")
     answer = connection.getresponse()

@@ -132,11 +132,14 @@ def test_the_models_limit_is_not_the_probes():
 
 
 def test_bodies_are_held_only_where_they_are_limited():
-    """What is not held passes as it comes, at any size."""
+    """What is not held passes as it comes, at any size; and of what is limited only bodies that tell no length."""
     assert filters(document()) == ["capture", "router"]
     limited = document(max_body_bytes="1048576")
-    assert filters(limited) == ["buffer", "capture", "router"]
-    assert manager(limited, "ingress")["http_filters"][0]["typed_config"]["max_request_bytes"] == 1048576
+    assert filters(limited) == ["rbac", "buffer", "capture", "router"]
+    held = manager(limited, "ingress")["http_filters"][1]["typed_config"]
+    assert held["extension_config"]["typed_config"]["max_request_bytes"] == 1048576
+    (skipped,) = held["xds_matcher"]["matcher_list"]["matchers"]
+    assert skipped["predicate"]["single_predicate"]["input"]["typed_config"]["header_name"] == "content-length"
 
 
 @pytest.mark.parametrize(
