@@ -121,7 +121,7 @@ def _waits(service: InferenceService, now: datetime | None) -> str:
     name, candidate, held = service.metadata.name, service.status.candidate, hold(service)
     if candidate is None:
         return ""
-    if paused(service) and not pod_by_pod(service):
+    if paused(service):
         return f"paused, until it is resumed: kubectl modelops rollout resume {name}"
     if held is None:
         return ""

@@ -64,13 +64,12 @@ def promote(service: InferenceService, value: str, *, full: bool) -> Request:
 
 
 def pause(service: InferenceService) -> Request:
-    """The candidate stays in its step until the rollout is resumed."""
+    """The candidate stays in its step until the rollout is resumed; Pod by Pod, with the Pods that it has."""
     candidate = _candidate(service, "pause")
-    if pod_by_pod(service):
-        raise Refused(f"InferenceService {service.metadata.name} is replaced Pod by Pod: there is no step to stay in")
     if paused(service):
         raise Refused(f"InferenceService {service.metadata.name} is paused already")
-    return _annotated(f"{candidate.version} stays {_where(candidate)}", {PAUSE: "true"})
+    where = "with the Pods that it has" if pod_by_pod(service) else _where(candidate)
+    return _annotated(f"{candidate.version} stays {where}", {PAUSE: "true"})
 
 
 def resume(service: InferenceService) -> Request:

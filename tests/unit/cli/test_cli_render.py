@@ -125,10 +125,10 @@ def test_a_line_for_it(case: Case) -> None:
     assert case.line in render.rollout(case.seen, NOW)
 
 
-def test_what_is_replaced_pod_by_pod_is_never_shown_as_paused() -> None:
-    """The annotation may stand there from before; replacement goes on all the same."""
+def test_what_is_replaced_pod_by_pod_is_paused_too() -> None:
+    """And nobody looks for what holds it up."""
     seen = service(candidate=candidate(step=0, steps=0), annotations={"modelops.dev/pause": "true"})
-    assert not [line for line in render.rollout(seen, NOW) if "paused" in line]
+    assert [line for line in render.rollout(seen, NOW) if "paused, until it is resumed" in line]
 
 
 def test_what_two_conditions_say_alike_is_said_once() -> None:

@@ -110,6 +110,12 @@ class Asked:
             "mortgage-2 goes on, in spite of its failure",
         ),
         Asked(
+            "pause Pod by Pod",
+            lambda: requests.pause(at(0, rollout=REPLACING)),
+            annotations(pause="true"),
+            "stays with the Pods that it has",
+        ),
+        Asked(
             "pause before the first step",
             lambda: requests.pause(at(0)),
             annotations(pause="true"),
@@ -228,8 +234,6 @@ def test_patch(case: Asked) -> None:
         ),
         (lambda: requests.promote(at(3), T, full=False), "has no step left to promote: mortgage-2 gets all of the"),
         (lambda: requests.promote(at(3), T, full=True), "has no step left to promote: mortgage-2 gets all of the"),
-        (lambda: requests.pause(at(0, rollout=REPLACING)), "is replaced Pod by Pod: there is no step to stay in"),
-        (lambda: requests.pause(service(candidate=candidate())), "is replaced Pod by Pod: there is no step to stay in"),
         (lambda: requests.pause(FAILED), "has no candidate: there is nothing to pause"),
         (lambda: requests.pause(PAUSED), "is paused already"),
         (lambda: requests.resume(ROLLING_OUT), "is not paused"),

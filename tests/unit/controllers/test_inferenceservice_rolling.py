@@ -157,6 +157,30 @@ def test_a_pod_that_is_ready_now_and_then_is_no_progress() -> None:
     assert cluster.service.status.failed[0].reason == "DeadlineExceeded"
 
 
+def test_a_pause_holds_it_where_it_is() -> None:
+    """No Pod of either version comes or goes, for as long as it lasts; and then it goes on."""
+    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=4), [V1])
+    cluster.settle(4)
+    cluster.want_version(V2)
+    for _ in range(2):
+        cluster.look()
+        cluster.start()
+        cluster.ready(at_most=1)
+    cluster.ask(pause="true")
+    cluster.look()
+    before = cluster.count(R1), cluster.count(R2)
+    for _ in range(5):
+        cluster.settle(2)
+        cluster.wait(1000)
+        assert (cluster.count(R1), cluster.count(R2)) == before
+    ready = find(cluster.service.status.conditions, "Ready")
+    assert ready is not None
+    assert ready.message.endswith("it waits for the annotation modelops.dev/pause to go")
+    cluster.ask(pause="false")
+    cluster.settle(12)
+    assert cluster.answered().by == {R2: 1}
+
+
 def test_the_status_tells_how_far_it_is() -> None:
     """The share of the requests is that of the Pods: nobody sets it."""
     cluster = Cluster(inference_service(pinned="mortgage-1", replicas=4), [V1])

@@ -13,7 +13,7 @@ from modelops.api.rollout import Rollout
 from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.judge import in_new_step
 from modelops.controllers.inferenceservice.problem import Problem
-from modelops.controllers.inferenceservice.requests import Requests
+from modelops.controllers.inferenceservice.requests import RESUMED, Requests
 from modelops.controllers.inferenceservice.shares import pods_for
 from modelops.controllers.inferenceservice.stages import Stage
 from modelops.machinery.conditions import moment, timestamp
@@ -294,7 +294,7 @@ def _waiting(scene: Scene, failing: Verdict | None) -> tuple[str, timedelta | No
         because = f"; {scene.held_up}" if scene.held_up else ""
         return f"the requests to follow its weight of {stage.weight} percent{because}", timedelta(milliseconds=300)
     if scene.requests.paused:
-        return "the annotation modelops.dev/pause to go", None
+        return RESUMED, None
     if candidate.step == 0 and not scene.reached:
         return "its Service to lead to it", timedelta(milliseconds=300)
     if stage is None or candidate.step_since is None:

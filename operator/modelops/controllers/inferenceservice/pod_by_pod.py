@@ -6,7 +6,7 @@ from modelops.controllers.inferenceservice.ending import ended, promoted
 from modelops.controllers.inferenceservice.fleet import Fleet, Revision, bodies, checks_gone, unneeded
 from modelops.controllers.inferenceservice.members import Member
 from modelops.controllers.inferenceservice.problem import hopeless
-from modelops.controllers.inferenceservice.requests import nothing_to_do
+from modelops.controllers.inferenceservice.requests import RESUMED, nothing_to_do
 from modelops.controllers.inferenceservice.rolling import other_replicas, target_replicas
 from modelops.controllers.inferenceservice.shares import share_of
 from modelops.controllers.inferenceservice.standing import full_size, going_on, shown
@@ -43,8 +43,8 @@ def pod_by_pod(case: Case) -> Plan:
     if move.verdict is not None and move.end is not None:
         return ended(case, move.verdict)
     replicas = target_replicas(case.member, full)
-    if move.verdict is not None and case.member is not None:
-        # It has failed, and stays where it is until a person says more.
+    if (move.verdict is not None or case.requests.paused) and case.member is not None:
+        # It has failed, or was told to stay where it is until a person says more.
         kept, replicas = {one.name: one.replicas for one in old}, case.member.replicas
     wanted = Revision(case.template, replicas)
     fleet = Fleet([wanted, *(Revision(_template(case, one), kept[one.name]) for one in old)], None, candidate.revision)
@@ -79,7 +79,8 @@ def _told(case: Case, full: int, move: Course) -> tuple[Wanted, ...]:
         return stalled(move.verdict.reason, f"{move.verdict.message}; {pods}; it waits for {move.waits_for}")
     problem = case.problem
     if problem is None:
-        return in_progress("RollingOut", pods)
+        held = f"; it waits for {RESUMED}" if case.requests.paused else ""
+        return in_progress("RollingOut", f"{pods}{held}")
     if problem.stuck:
         return stalled(problem.reason, going_on(case.seen, problem.message))
     return in_progress(problem.reason, f"{pods}; {problem.message}")

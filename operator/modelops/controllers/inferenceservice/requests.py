@@ -7,6 +7,8 @@ from modelops.api.inferenceservice import InferenceService
 from modelops.api.inferenceservice_status import HandledRequests
 from modelops.machinery.plan import Event
 
+RESUMED = f"the annotation {PAUSE} to go"
+"""What a paused candidate waits for."""
 _LIMIT = 1024
 
 
