@@ -9,7 +9,7 @@ from support import behaving
 from support.real_cluster import Body, Space
 from support.traffic import Traffic
 
-_LIMITED = {"limits": {"timeout": "2s", "maxBody": "1Ki", "maxConcurrency": 2}}
+_LIMITED = {"limits": {"timeout": "4s", "maxBody": "1Ki", "maxConcurrency": 2}}
 _WARM = {"warmUp": {"requests": [{"path": behaving.PATH, "body": behaving.REQUEST, "repeat": 3}]}}
 
 
@@ -62,11 +62,11 @@ async def _ask(url: str) -> None:
         assert large.status_code == 413
         assert "larger than 1024 bytes" in large.text
 
-        late = await client.post("/long?seconds=5", content="{}")
+        late = await client.post("/long?seconds=20", content="{}")
         assert late.status_code == 504
-        assert 2 <= late.elapsed.total_seconds() < 4
+        assert 4 <= late.elapsed.total_seconds() < 15
 
-        answers = await asyncio.gather(*(client.post("/long?seconds=1", content="{}") for _ in range(8)))
+        answers = await asyncio.gather(*(client.post("/long?seconds=3", content="{}") for _ in range(8)))
         assert sorted(one.status_code for one in answers) == [200] * 2 + [429] * 6
         assert {one.headers["retry-after"] for one in answers if one.status_code == 429} == {"1"}
 
