@@ -1,7 +1,7 @@
 """Blue/green, shadow and Pod by Pod: each its own way, none of them with a lost request."""
 
 from support import behaving
-from support.real_cluster import Space, condition, has
+from support.real_cluster import Body, Space, condition, has
 from support.traffic import Traffic
 
 ANALYSIS = {"interval": "1s", "minRequests": 5, "errorRate": {"max": 0.01}, "latency": [{"quantile": 0.5, "max": "1s"}]}
@@ -51,8 +51,8 @@ def test_a_shadow_answers_nobody_and_is_discarded(space: Space) -> None:
 
 
 def test_pods_are_replaced_one_by_one_and_back(space: Space) -> None:
-    """Without a rollout in the spec. In the middle the stable version is applied again, and its Pods come back before
-    the others go."""
+    """Without a rollout in the spec. In the middle a pause leaves Pods of both, and then the stable version is applied
+    again, whose Pods come back before the others go."""
     space.apply(behaving.version(space, "v1"), behaving.version(space, "v2"))
     space.apply(behaving.service(space, "v1", replicas=3))
     space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=120)
@@ -61,6 +61,13 @@ def test_pods_are_replaced_one_by_one_and_back(space: Space) -> None:
         traffic.answered_by("v2")
         middle = space.get("inferenceservice", "isvc")
         assert condition(middle, "Reconciling") is not None
+        behaving.ask(space, pause="true")
+        space.wait("inferenceservice", "isvc", _is_paused, within=30)
+        wanted = _replicas(space)
+        traffic.shares(6)
+        assert _replicas(space) == wanted
+        assert min(wanted["v1"], wanted["v2"]) > 0
+        behaving.ask(space, pause="false")
         space.apply(behaving.service(space, "v1", replicas=3))
         space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=90)
         space.apply(behaving.service(space, "v2", replicas=3))
@@ -68,3 +75,14 @@ def test_pods_are_replaced_one_by_one_and_back(space: Space) -> None:
     assert traffic.failures == []
     names = {one["metadata"]["labels"]["modelops.dev/modelversion"] for one in space.listed("deployments")}
     assert names == {"v2"}
+
+
+def _is_paused(body: Body) -> bool:
+    ready = condition(body, "Ready")
+    return ready is not None and "it waits for the annotation modelops.dev/pause to go" in ready["message"]
+
+
+def _replicas(space: Space) -> dict[str, int]:
+    """How many Pods each version shall have."""
+    deployments = space.listed("deployments")
+    return {one["metadata"]["labels"]["modelops.dev/modelversion"]: one["spec"]["replicas"] for one in deployments}
