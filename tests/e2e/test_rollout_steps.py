@@ -2,7 +2,6 @@
 
 from support import behaving
 from support.real_cluster import Space, has
-from support.traffic import Traffic
 
 ANALYSIS = {
     "interval": "2s",
@@ -18,12 +17,7 @@ def test_a_version_is_rolled_out_in_steps_under_load(space: Space) -> None:
     rollout = {"steps": [{"weight": 20, "hold": "4s"}, {"weight": 60, "hold": "4s"}], "analysis": ANALYSIS}
     space.apply(behaving.service(space, "v1", replicas=2, rollout=rollout))
     space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=120)
-    where = behaving.address(space)
-    with (
-        Traffic(where, behaving.PATH, behaving.REQUEST, clients=6, pause=0.04) as short,
-        Traffic(where, "/long?seconds=10", "{}", clients=2, expected=b"outputs") as long,
-        Traffic(where, "/stream?seconds=6", "{}", clients=2, expected=b"[DONE]") as streamed,
-    ):
+    with behaving.asked_in_every_way(space, slow_clients=2) as (short, long, streamed):
         short.answered_by("v1")
         space.apply(behaving.service(space, "v2", replicas=2, rollout=rollout))
         shown = space.wait("inferenceservice", "isvc", behaving.in_step(1), within=60)

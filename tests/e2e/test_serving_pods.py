@@ -7,7 +7,6 @@ import httpx
 
 from support import behaving
 from support.real_cluster import Body, Space
-from support.traffic import Traffic
 
 _LIMITED = {"limits": {"timeout": "4s", "maxBody": "1Ki", "maxConcurrency": 2}}
 _WARM = {"warmUp": {"requests": [{"path": behaving.PATH, "body": behaving.REQUEST, "repeat": 3}]}}
@@ -20,12 +19,7 @@ def test_pods_that_are_deleted_or_scaled_down_lose_no_request(space: Space) -> N
     space.apply(behaving.version(space, "v1"), behaving.version(space, "v2"))
     space.apply(behaving.service(space, "v1", replicas=3, rollout=rollout))
     space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=120)
-    where = behaving.address(space)
-    with (
-        Traffic(where, behaving.PATH, behaving.REQUEST, clients=6, pause=0.04) as short,
-        Traffic(where, "/long?seconds=10", "{}", clients=3, expected=b"outputs") as long,
-        Traffic(where, "/stream?seconds=6", "{}", clients=3, expected=b"[DONE]") as streamed,
-    ):
+    with behaving.asked_in_every_way(space, slow_clients=3) as (short, long, streamed):
         short.answered_by("v1")
         _delete_one(space, "v1")
         space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=60)

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from modelops.lineage.digests import ArtifactFile, artifact_digest
 from support.real_cluster import Body, Space, has
+from support.traffic import Traffic
 
 MODEL = "behaving"
 PATH = f"/v2/models/{MODEL}/infer"
@@ -85,6 +88,18 @@ def in_step(step: int) -> Any:
         return candidate.get("step") == step and "stepSince" in candidate
 
     return check
+
+
+@contextmanager
+def asked_in_every_way(space: Space, slow_clients: int) -> Iterator[tuple[Traffic, Traffic, Traffic]]:
+    """Short requests, those of ten seconds and streams of six, of the last two by so many clients each."""
+    where = address(space)
+    with (
+        Traffic(where, PATH, REQUEST, clients=6, pause=0.04) as short,
+        Traffic(where, "/long?seconds=10", "{}", clients=slow_clients, expected=b"outputs") as long,
+        Traffic(where, "/stream?seconds=6", "{}", clients=slow_clients, expected=b"[DONE]") as streamed,
+    ):
+        yield short, long, streamed
 
 
 def address(space: Space, name: str = "isvc") -> str:

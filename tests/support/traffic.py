@@ -1,15 +1,13 @@
 """Live traffic at an InferenceService, every answer counted."""
 
 import http.client
-import threading
 import time
 from collections import Counter
-from types import TracebackType
 
-VERSION = "x-modelops-model-version"
+from hack.load import VERSION, Clients
 
 
-class Traffic:
+class Traffic(Clients):
     """Clients that ask from entering to leaving the block, half of them over kept-alive connections.
 
     `pause` is in seconds, between an answer and the next request of a client. `expected` is something that every
@@ -26,11 +24,9 @@ class Traffic:
         expected: bytes = b"",
         may_fail: frozenset[int] = frozenset(),
     ) -> None:
-        self.answers: Counter[str] = Counter()
-        """Model version that answered → how many times."""
+        super().__init__(clients)
         self.last_request: dict[str, float] = {}
         """Model version → when the last request that it answered was sent, in seconds since 1970."""
-        self.failures: list[str] = []
         self._before: Counter[str] = Counter()
         self._address = address
         self._path = path
@@ -38,21 +34,6 @@ class Traffic:
         self._pause = pause
         self._expected = expected
         self._may_fail = may_fail
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._ask, args=(number % 2 == 0,)) for number in range(clients)]
-
-    def __enter__(self) -> "Traffic":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
     @property
     def total(self) -> int:
@@ -78,8 +59,9 @@ class Traffic:
         new = Counter(self.answers) - before
         return {version: count / new.total() for version, count in new.items()}
 
-    def _ask(self, keep_alive: bool) -> None:
+    def _ask(self, number: int) -> None:
         connection: http.client.HTTPConnection | None = None
+        keep_alive = number % 2 == 0
         headers = {"Content-Type": "application/json", "Connection": "keep-alive" if keep_alive else "close"}
         while not self._stop.is_set():
             reused = connection is not None
@@ -112,7 +94,3 @@ class Traffic:
                 self.last_request[version] = max(sent, self.last_request.get(version, 0.0))
             else:
                 self.failures.append(f"{answer.status} of {version}: {content[:200]!r}")
-
-    def _fail(self, what: str) -> None:
-        with self._lock:
-            self.failures.append(what)
