@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from modelops.controllers.inferenceservice.members import Member, members, server_pod
 from modelops.controllers.inferenceservice.rolling import other_replicas, target_replicas
 from modelops.machinery.conditions import find
-from support.serving_objects import deployment, inference_service, pod_body, pod_template, revision_of, version
+from support.serving_objects import Json, deployment, inference_service, pod_body, pod_template, revision_of, version
 from support.serving_world import Cluster
 
 SERVICE = inference_service(pinned="mortgage-1")
@@ -24,6 +24,14 @@ def member(number: int, ready: int, replicas: int | None = None) -> Member:
     pods = [server_pod(pod_body(TEMPLATES[number], f"p{number}-{index}")) for index in range(ready)]
     (found,) = members([body], pods)
     return found
+
+
+def replacing(replicas: int, rollout: Json | None = None) -> Cluster:
+    """Version 1 serves with so many Pods, and version 2 is wanted."""
+    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=replicas, rollout=rollout), [V1])
+    cluster.settle(4)
+    cluster.want_version(V2)
+    return cluster
 
 
 @pytest.mark.parametrize(
@@ -87,9 +95,7 @@ def test_never_fewer_than_it_takes(
 @pytest.mark.parametrize("to", [V1, V3], ids=["back", "to another one"])
 def test_another_wish_in_the_middle(after: int, to: object) -> None:
     """At any Pod of the way: what answers is never fewer than it takes."""
-    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=3), [V1])
-    cluster.settle(4)
-    cluster.want_version(V2)
+    cluster = replacing(3)
     looks = 0
     while looks < 30:
         if looks == after:
@@ -111,9 +117,7 @@ def test_another_wish_in_the_middle(after: int, to: object) -> None:
 
 def test_a_version_that_does_not_work_is_taken_back_after_ten_minutes() -> None:
     """And all of the old Pods have answered meanwhile."""
-    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=3), [V1])
-    cluster.settle(4)
-    cluster.want_version(V2)
+    cluster = replacing(3)
     for _ in range(10):
         cluster.look()
         cluster.start()
@@ -128,9 +132,7 @@ def test_a_version_that_does_not_work_is_taken_back_after_ten_minutes() -> None:
 
 def test_each_pod_that_comes_is_progress() -> None:
     """The deadline is one of standing still: a large service takes its time."""
-    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=4), [V1])
-    cluster.settle(4)
-    cluster.want_version(V2)
+    cluster = replacing(4)
     for _ in range(6):
         cluster.look()
         cluster.start()
@@ -143,9 +145,7 @@ def test_each_pod_that_comes_is_progress() -> None:
 
 def test_a_pod_that_is_ready_now_and_then_is_no_progress() -> None:
     """A service that had been left with one good Pod and a bad one had stayed so without an end."""
-    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=2), [V1])
-    cluster.settle(4)
-    cluster.want_version(V2)
+    cluster = replacing(2)
     cluster.look()
     cluster.start()
     for _ in range(4):
@@ -159,9 +159,7 @@ def test_a_pod_that_is_ready_now_and_then_is_no_progress() -> None:
 
 def test_a_pause_holds_it_where_it_is() -> None:
     """No Pod of either version comes or goes, for as long as it lasts; and then it goes on."""
-    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=4), [V1])
-    cluster.settle(4)
-    cluster.want_version(V2)
+    cluster = replacing(4)
     for _ in range(2):
         cluster.look()
         cluster.start()
@@ -183,9 +181,7 @@ def test_a_pause_holds_it_where_it_is() -> None:
 
 def test_the_status_tells_how_far_it_is() -> None:
     """The share of the requests is that of the Pods: nobody sets it."""
-    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=4), [V1])
-    cluster.settle(4)
-    cluster.want_version(V2)
+    cluster = replacing(4)
     for share, ready in ((0, 0), (20, 1), (40, 2)):
         cluster.look()
         candidate = cluster.service.status.candidate
@@ -198,9 +194,7 @@ def test_the_status_tells_how_far_it_is() -> None:
 def stuck(on_failure: str) -> Cluster:
     """One Pod of version 2 answers, the next one does not come, and the deadline is over."""
     rollout = {"strategy": "Rolling", "deadline": "1m", "onFailure": on_failure}
-    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=3, rollout=rollout), [V1])
-    cluster.settle(4)
-    cluster.want_version(V2)
+    cluster = replacing(3, rollout)
     for _ in range(2):
         cluster.look()
         cluster.start()
