@@ -9,6 +9,7 @@ loopback only, since it can end the process.
 from pathlib import PurePosixPath
 from typing import Any
 
+from modelops.api.proxy import RETRIES, SHARED
 from modelops.monitor.body_limit import body_limit
 from modelops.monitor.capturing import capture_cluster, capture_filter, capture_log
 from modelops.monitor.figures import FIGURES, FLUSHED_EVERY, KEPT, LATENCY_MS, ROUTES
@@ -88,9 +89,8 @@ def _instead(settings: Settings) -> Json:
 def _passed(match: Json, cluster: str) -> Json:
     """Without a deadline of its own, and tried again only if it certainly did not reach the model. What told the
     candidate's proxy who passes a request on is nothing for the model."""
-    again = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 1}
-    route = {"cluster": cluster, "timeout": "0s", "retry_policy": again}
-    return {"match": match, "route": route, "request_headers_to_remove": ["x-modelops-shared"]}
+    route = {"cluster": cluster, "timeout": "0s", "retry_policy": RETRIES}
+    return {"match": match, "route": route, "request_headers_to_remove": [SHARED]}
 
 
 def _watched(path: str) -> Json:

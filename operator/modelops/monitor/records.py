@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelops.api.addresses import Near, near
-from modelops.monitor.capturing import NAME
+from modelops.api.proxy import CAPTURE, MIRRORED
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def record(entry: Any) -> Record:
     told = _told(entry)
     asked, answered = _headers(entry.request.headers), _headers(entry.response.headers)
     request, response = _body(told, b"request", asked), _body(told, b"response", answered)
-    mirrored = asked.get(b"x-modelops-mirrored")
+    mirrored = asked.get(MIRRORED.encode())
     tolerance = told.get(b"tolerance")
     return Record(
         name=_name(entry.request.request_id, entry.request.path, request.content) if request else "",
@@ -60,7 +60,7 @@ def record(entry: Any) -> Record:
 
 def _told(entry: Any) -> dict[bytes, Any]:
     for space in entry.common.metadata.spaces:
-        if space.key == NAME.encode():
+        if space.key == CAPTURE.encode():
             return {field.key: field.value for field in space.value.fields}
     return {}
 

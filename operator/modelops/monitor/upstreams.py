@@ -6,14 +6,13 @@ Everything but the candidate is on loopback: the model, this proxy's own admin i
 import ipaddress
 from typing import Any
 
+from modelops.api.proxy import METADATA
 from modelops.monitor.settings import Settings
 
 LOOPBACK = "127.0.0.1"
 INSTEAD = "127.0.0.2"
 """Where this proxy answers with its own model instead of a candidate: loopback as well, and on the port of the admin
 interface, which no model may have."""
-METADATA = "modelops"
-"""Where an endpoint says which version and revision answer there, where it is not the one that the route is for."""
 BUFFER_BYTES = 2**20
 MOST_AT_ONCE = 10_000
 UPSTREAM_IDLE = "4s"

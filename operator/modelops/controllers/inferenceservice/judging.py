@@ -101,7 +101,9 @@ def _copies(seen: Observation, stage: Stage) -> bool:
 
 
 def _custom(seen: Observation, spec: Analysis, candidate: CandidateVersion) -> dict[str, CheckResult]:
-    found = dict(seen.answers.results) if _of_this_step(seen, candidate) and seen.answers is not None else {}
+    found: dict[str, CheckResult] = {}
+    if seen.answers is not None and asked_in_this_step(seen.answers, subject(seen, candidate), candidate):
+        found |= seen.answers.results
     for check in spec.checks:
         if check.job is not None and (result := _of_job(seen, check, candidate)) is not None:
             found[check.name] = result
@@ -113,10 +115,6 @@ def asked_in_this_step(answers: Answers, about: Subject, candidate: CandidateVer
     let it out of this one."""
     since = candidate.step_since
     return answers.subject == about and since is not None and answers.asked_at >= moment(since)
-
-
-def _of_this_step(seen: Observation, candidate: CandidateVersion) -> bool:
-    return seen.answers is not None and asked_in_this_step(seen.answers, subject(seen, candidate), candidate)
 
 
 def _of_job(seen: Observation, check: Check, candidate: CandidateVersion) -> CheckResult | None:

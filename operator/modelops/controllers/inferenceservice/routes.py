@@ -10,20 +10,14 @@ from datetime import timedelta
 from typing import Any
 
 from modelops.api.kinds import GROUP
+from modelops.api.proxy import CAPTURE, METADATA, MIRRORED, RETRIES, SHARED
 from modelops.lineage.digests import sha256_of, short
 
 FILE = "routes.json"
 TOLD = f"{GROUP}/routes"
 """Annotation of a Pod: the routes that it was last told of, since when, and when last."""
-MIRRORED = "x-modelops-mirrored"
-"""A request header that only copies have: their answers go nowhere. Its value is the address of the Pod that keeps its
-own answer for comparison, or `true` where none does."""
-SHARED = "x-modelops-shared"
-"""A request header that the candidate's Pods get with what the stable version's pass on to them. Its value is `true`,
-and no model sees it."""
 _NAME = "model"
 _BUFFER = "envoy.filters.http.buffer"
-_CAPTURE = "modelops.capture"
 _HERE = "%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%"
 
 Json = dict[str, Any]
@@ -165,7 +159,7 @@ def _capturing(route: Json, tolerance: float | None) -> Json:
     """The filter is in each Pod's bootstrap, off. This turns it on."""
     kind = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"
     told = {} if tolerance is None else {"tolerance": tolerance}
-    return {**route, "typed_per_filter_config": {_CAPTURE: {"@type": kind, "filter_context": told}}}
+    return {**route, "typed_per_filter_config": {CAPTURE: {"@type": kind, "filter_context": told}}}
 
 
 def _mirroring(split: Split, local: Json, suffix: str = "", address: str = "true") -> Json:
@@ -204,21 +198,21 @@ def _here(split: Split, match: Json, route: Json) -> Json:
 
 def _until(timeout: timedelta | None) -> Json:
     """The deadline. Without one, answers may be streams without end; the longest silence ends the dead ones."""
-    return {"timeout": _seconds(timeout), "retry_policy": _RETRIES}
+    return {"timeout": _seconds(timeout), "retry_policy": RETRIES}
 
 
 def _grpc_until(timeout: timedelta | None) -> Json:
     """The client's own deadline counts up to ours: gRPC has it in a header. As the longest duration of a stream it ends
     with DEADLINE_EXCEEDED, as a timeout it would with UNAVAILABLE."""
     longest = {"grpc_timeout_header_max": _seconds(timeout), "max_stream_duration": _seconds(timeout)}
-    return {"timeout": _seconds(None), "max_stream_duration": longest, "retry_policy": _RETRIES}
+    return {"timeout": _seconds(None), "max_stream_duration": longest, "retry_policy": RETRIES}
 
 
 def _answered_instead() -> list[Json]:
     """The marks of this Pod's own model where it answered for a candidate that did not. Empty ones are not added."""
     return [
         {
-            "header": {"key": key, "value": f"%UPSTREAM_METADATA(modelops:{part})%"},
+            "header": {"key": key, "value": f"%UPSTREAM_METADATA({METADATA}:{part})%"},
             "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
             "keep_empty_value": False,
         }
@@ -226,10 +220,8 @@ def _answered_instead() -> list[Json]:
     ]
 
 
-_RETRIES = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 1}
-"""Only what certainly never reached the model is tried again, once: a POST must not be carried out twice."""
 _OR_HERE: Json = {
-    **_RETRIES,
+    **RETRIES,
     "retry_priority": {
         "name": "envoy.retry_priorities.previous_priorities",
         "typed_config": {

@@ -57,11 +57,11 @@ def _short(seen: Observation) -> bool:
 def _whole(seen: Observation) -> tuple[Fleet, tuple[Delete, ...], timedelta | None]:
     """Others go as soon as no proxy passes requests on to them."""
     wanted, others = seen.service.spec.replicas, _others(seen)
-    full = full_size(seen)
+    full, follows = full_size(seen), traffic_follows(seen, None)
     # While requests come back no autoscaler takes away what was without work until now.
     revision = Revision(_template(seen), full, None, wanted.max, full if others else wanted.min)
-    fleet = Fleet([revision], serving_of(revision.template).revision, _candidate_led_to(seen))
-    leaving = gone(seen, others, fleet.revisions) if traffic_follows(seen, None) else ()
+    fleet = Fleet([revision], serving_of(revision.template).revision, _candidate_led_to(seen, follows))
+    leaving = gone(seen, others, fleet.revisions) if follows else ()
     if others:
         return fleet, leaving, _LOOK_AGAIN
     return fleet, leaving, _LOOK_AT_ROUTE if route_objection(seen) else None
@@ -75,11 +75,11 @@ def _grown_back(seen: Observation) -> tuple[Fleet, tuple[Delete, ...], timedelta
         Revision(template, target_replicas(stable, full)),
         *(Revision(one.template, kept[one.name]) for one in others),
     ]
-    return Fleet(revisions, None, _candidate_led_to(seen)), (), None
+    return Fleet(revisions, None, _candidate_led_to(seen, traffic_follows(seen, None))), (), None
 
 
-def _candidate_led_to(seen: Observation) -> str:
-    return seen.stable if seen.stable is not None and traffic_follows(seen, None) else led_to(seen)
+def _candidate_led_to(seen: Observation, follows: bool) -> str:
+    return seen.stable if seen.stable is not None and follows else led_to(seen)
 
 
 def _template(seen: Observation) -> Body:

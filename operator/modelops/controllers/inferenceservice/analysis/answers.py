@@ -3,14 +3,15 @@
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
 
 import aiohttp
 from yarl import URL
 
 from modelops.api.addresses import Near, near
 
+T = TypeVar("T")
 _CHUNK_BYTES = 1 << 16
 
 
@@ -32,6 +33,30 @@ def session(timeout_seconds: float, unasked: frozenset[Near] = frozenset()) -> a
         auto_decompress=False,  # a few bytes can be made to unpack to any number
         headers={"Accept-Encoding": "identity"},
     )
+
+
+async def of_each(
+    addresses: Iterable[str],
+    ask: Callable[[aiohttp.ClientSession, str], Awaitable[T]],
+    *,
+    timeout_seconds: float,
+    at_once: int,
+) -> dict[str, T | None]:
+    """What Pods at these IP addresses answer, so many at once; None for one that does not answer, or not as it
+    should: a Pod may just have come or be about to go, and that is no error."""
+    places = asyncio.Semaphore(at_once)
+
+    async def ask_one(client: aiohttp.ClientSession, address: str) -> T | None:
+        async with places:
+            try:
+                return await ask(client, address)
+            except (aiohttp.ClientError, OSError, ValueError):
+                return None
+
+    wanted = sorted(set(addresses))
+    async with session(timeout_seconds) as client:
+        found = await asyncio.gather(*(ask_one(client, address) for address in wanted))
+    return dict(zip(wanted, found, strict=True))
 
 
 async def answer(

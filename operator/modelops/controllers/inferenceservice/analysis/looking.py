@@ -8,7 +8,7 @@ import aiohttp
 from yarl import URL
 
 from modelops.controllers.inferenceservice.analysis import figures
-from modelops.controllers.inferenceservice.analysis.answers import answer, session
+from modelops.controllers.inferenceservice.analysis.answers import answer, of_each
 from modelops.controllers.inferenceservice.analysis.figures import Counters
 from modelops.controllers.inferenceservice.template import STATS_PORT
 
@@ -34,27 +34,17 @@ class PodLook:
 async def look(addresses: Iterable[str], port: int = STATS_PORT) -> dict[str, PodLook | None]:
     """What the proxies at these IP addresses say; None for one that does not answer, or not as it should: a Pod may
     just have come or be about to go, and that is no error."""
-    places = asyncio.Semaphore(_AT_ONCE)
 
-    async def look_at(client: aiohttp.ClientSession, address: str) -> PodLook | None:
-        async with places:
-            try:
-                counted, taken = await asyncio.gather(
-                    *(_page(client, address, port, path) for path in ("/figures", "/routes"))
-                )
-                return PodLook(
-                    model=figures.counters(counted, "model"),
-                    candidate=figures.counters(counted, "candidate"),
-                    in_flight=figures.in_flight(counted, "model"),
-                    routes=figures.routes_taken(taken),
-                )
-            except (aiohttp.ClientError, OSError, ValueError):
-                return None
+    async def look_at(client: aiohttp.ClientSession, address: str) -> PodLook:
+        counted, taken = await asyncio.gather(*(_page(client, address, port, path) for path in ("/figures", "/routes")))
+        return PodLook(
+            model=figures.counters(counted, "model"),
+            candidate=figures.counters(counted, "candidate"),
+            in_flight=figures.in_flight(counted, "model"),
+            routes=figures.routes_taken(taken),
+        )
 
-    wanted = sorted(set(addresses))
-    async with session(_TIMEOUT_SECONDS) as client:
-        found = await asyncio.gather(*(look_at(client, address) for address in wanted))
-    return dict(zip(wanted, found, strict=True))
+    return await of_each(addresses, look_at, timeout_seconds=_TIMEOUT_SECONDS, at_once=_AT_ONCE)
 
 
 async def _page(client: aiohttp.ClientSession, address: str, port: int, path: str) -> figures.Json:

@@ -13,7 +13,7 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from modelops.controllers.inferenceservice.analysis.answers import answer, session
+from modelops.controllers.inferenceservice.analysis.answers import answer, of_each
 from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Seen
 from modelops.controllers.inferenceservice.analysis.judge import Distributions, Pairs, Sides
 from modelops.controllers.inferenceservice.template import STATS_PORT
@@ -69,22 +69,14 @@ class PodReport:
 async def look_reports(addresses: Iterable[str], port: int = STATS_PORT) -> dict[str, PodReport | None]:
     """What the monitors at these IP addresses say; None for one that does not answer, or not as it should: a Pod may
     just have come or be about to go, a monitor may begin anew, and that is no error."""
-    places = asyncio.Semaphore(_AT_ONCE)
 
     async def look_at(client: aiohttp.ClientSession, address: str) -> PodReport | None:
-        async with places:
-            try:
-                url = URL.build(scheme="http", host=address, port=port, path="/monitor/report")
-                status, body = await answer(client, "GET", url, _MOST_BYTES)
-                # A large one takes a while, in which others must have their turn.
-                return await asyncio.to_thread(report, body) if status == 200 else None
-            except (aiohttp.ClientError, OSError, ValueError):
-                return None
+        url = URL.build(scheme="http", host=address, port=port, path="/monitor/report")
+        status, body = await answer(client, "GET", url, _MOST_BYTES)
+        # A large one takes a while, in which others must have their turn.
+        return await asyncio.to_thread(report, body) if status == 200 else None
 
-    wanted = sorted(set(addresses))
-    async with session(_TIMEOUT_SECONDS) as client:
-        found = await asyncio.gather(*(look_at(client, address) for address in wanted))
-    return dict(zip(wanted, found, strict=True))
+    return await of_each(addresses, look_at, timeout_seconds=_TIMEOUT_SECONDS, at_once=_AT_ONCE)
 
 
 def distributions(stable: PodReport | None, candidate: PodReport | None, *, copies: bool) -> Distributions:
