@@ -20,13 +20,13 @@ from typing import Any
 
 from bench.process_figures import rss_peak_mib
 from bench.report import Figure
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.worker.parallel import each
 from modelops.worker.pinning import pin
-from support import seaweed
-from support.far_away import far_away
+from support import s3_server
+from support.slow_link import far_away
 
 COUNTS = (1_000, 10_000, 100_000)
 _PREFIXES = 16
@@ -123,9 +123,9 @@ def _snapshot(server: _Server, count: int) -> Iterator[Figure]:
     pages = time.monotonic() - started
     task = {"source": server.place(bucket), "store": server.place(server.bucket(f"store-{count}"))}
     task["format"] = {"type": "csv"}
-    taken = server.worker("snapshot", {**task, "survey": {"settleSeconds": 0}})
+    taken = server.worker("snapshot", {**task, "probe": {"settleSeconds": 0}})
     survey = {"settleSeconds": 0, "knownDigests": [taken.report["digest"]]}
-    pinned = server.worker("snapshot", {**task, "survey": survey})
+    pinned = server.worker("snapshot", {**task, "probe": survey})
     assert (taken.report["rows"], pinned.report["unchanged"]) == (count, True)
     name = f"snapshot_{count}"
     yield Figure(f"{name}_list_pages", pages, "s", "the LIST pages alone, one after the other")
@@ -167,7 +167,7 @@ def _fetch(server: _Server, bucket: str, name: str, unit: str) -> Iterator[Figur
 
 
 def _client(endpoint: str) -> Any:
-    return make_client(S3Place(bucket="-", endpoint=endpoint), Credentials(seaweed.ACCESS_KEY, seaweed.SECRET_KEY))
+    return make_client(S3Place(bucket="-", endpoint=endpoint), Credentials(s3_server.ACCESS_KEY, s3_server.SECRET_KEY))
 
 
 def _fill(server: _Server, bucket: str, objects: Iterable[tuple[str, bytes]], *, threads: int = 8) -> None:
@@ -183,10 +183,10 @@ def _server() -> Iterator[_Server]:
         root = Path(directory)
         credentials = root / "credentials" / "s3"
         credentials.mkdir(parents=True)
-        (credentials / "AWS_ACCESS_KEY_ID").write_text(seaweed.ACCESS_KEY)
-        (credentials / "AWS_SECRET_ACCESS_KEY").write_text(seaweed.SECRET_KEY)
+        (credentials / "AWS_ACCESS_KEY_ID").write_text(s3_server.ACCESS_KEY)
+        (credentials / "AWS_SECRET_ACCESS_KEY").write_text(s3_server.SECRET_KEY)
         (root / "seaweed").mkdir()
-        running = seaweed.start(root / "seaweed")
+        running = s3_server.start(root / "seaweed")
         try:
             yield _Server(running.endpoint, _client(running.endpoint), root)
         finally:

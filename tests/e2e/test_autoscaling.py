@@ -6,7 +6,7 @@ import pytest
 
 from hack import metrics_server
 from hack.steps import Steps
-from support import behaving
+from support import scripted_model
 from support.real_cluster import RealCluster, Space
 from support.traffic import Traffic
 
@@ -24,20 +24,22 @@ def _metrics_server(cluster: RealCluster) -> Iterator[None]:
 def test_pods_come_with_the_load_and_the_candidate_with_its_share(space: Space) -> None:
     """The autoscaler's number of Pods stays, whatever is applied. The candidate for 40 percent of what three Pods do
     has two. One that is promoted has all of them before the old ones go."""
-    space.apply(behaving.version(space, "v1"), behaving.version(space, "v2"))
+    space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     space.apply(_scaled(space, "v1"))
-    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=120)
-    with Traffic(behaving.address(space), behaving.PATH, behaving.REQUEST, clients=8, pause=0.01) as traffic:
+    space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=120)
+    with Traffic(
+        scripted_model.address(space), scripted_model.PATH, scripted_model.REQUEST, clients=8, pause=0.01
+    ) as traffic:
         grown = space.wait("inferenceservice", "isvc", lambda body: body["status"]["stable"]["ready"] == 3, within=240)
         assert grown["status"]["stable"]["replicas"] == 3
         space.apply(_scaled(space, "v2"))
-        step = space.wait("inferenceservice", "isvc", behaving.in_step(1), within=90)
+        step = space.wait("inferenceservice", "isvc", scripted_model.in_step(1), within=90)
         assert step["status"]["candidate"]["ready"] >= 2
         assert step["status"]["stable"]["ready"] == 3
         budget = space.get("poddisruptionbudget", "isvc")
         assert budget["spec"]["maxUnavailable"] == 1
-        behaving.ask(space, promote_full="1")
-        space.wait("inferenceservice", "isvc", behaving.serves("v2"), within=120)
+        scripted_model.ask(space, promote_full="1")
+        space.wait("inferenceservice", "isvc", scripted_model.serves("v2"), within=120)
     assert traffic.failures == []
     (scaler,) = space.listed("horizontalpodautoscalers")
     (deployment,) = space.listed("deployments")
@@ -46,6 +48,6 @@ def test_pods_come_with_the_load_and_the_candidate_with_its_share(space: Space) 
 
 
 def _scaled(space: Space, version: str) -> dict:
-    body = behaving.service(space, version, rollout=ROLLOUT)
+    body = scripted_model.service(space, version, rollout=ROLLOUT)
     body["spec"]["replicas"] = REPLICAS
     return body

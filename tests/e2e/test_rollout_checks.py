@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from support import behaving
+from support import scripted_model
 from support.real_cluster import Body, Space
 from support.traffic import Traffic
 
@@ -19,20 +19,26 @@ def test_a_hook_prometheus_and_a_job_judge_each_step(space: Space) -> None:
     """What answers with a right value gets through, and what answers with a wrong one does not, though it is quick and
     without an error: the Job's last words are the evidence."""
     space.apply(
-        behaving.version(space, "v1"), behaving.version(space, "v2"), behaving.version(space, "wrong", value=9.0)
+        scripted_model.version(space, "v1"),
+        scripted_model.version(space, "v2"),
+        scripted_model.version(space, "wrong", value=9.0),
     )
-    space.apply(behaving.service(space, "v1", name="judge"), behaving.service(space, "v1", rollout=_rollout(space)))
+    space.apply(
+        scripted_model.service(space, "v1", name="judge"), scripted_model.service(space, "v1", rollout=_rollout(space))
+    )
     for name in ("judge", "isvc"):
-        space.wait("inferenceservice", name, behaving.serves("v1"), within=120)
-    with Traffic(behaving.address(space), behaving.PATH, behaving.REQUEST, clients=2, pause=0.05) as traffic:
-        space.apply(behaving.service(space, "v2", rollout=_rollout(space)))
+        space.wait("inferenceservice", name, scripted_model.serves("v1"), within=120)
+    with Traffic(
+        scripted_model.address(space), scripted_model.PATH, scripted_model.REQUEST, clients=2, pause=0.05
+    ) as traffic:
+        space.apply(scripted_model.service(space, "v2", rollout=_rollout(space)))
         judged = space.wait("inferenceservice", "isvc", _passed, within=90)
         names = {check["name"]: check["message"] for check in judged["status"]["candidate"]["analysis"]["checks"]}
         assert set(names) == {"hook", "query", "job"}
         assert names["job"] == "exit code 0"
-        space.wait("inferenceservice", "isvc", behaving.serves("v2"), within=90)
-        space.apply(behaving.service(space, "wrong", rollout=_rollout(space)))
-        body = space.wait("inferenceservice", "isvc", behaving.failed("wrong", "AnalysisFailed"), within=90)
+        space.wait("inferenceservice", "isvc", scripted_model.serves("v2"), within=90)
+        space.apply(scripted_model.service(space, "wrong", rollout=_rollout(space)))
+        body = space.wait("inferenceservice", "isvc", scripted_model.failed("wrong", "AnalysisFailed"), within=90)
     assert traffic.failures == []
     assert "wrong says 9.0" in body["status"]["failed"][0]["message"]
     assert space.listed("jobs") == [] or all("deletionTimestamp" in job["metadata"] for job in space.listed("jobs"))
@@ -42,7 +48,7 @@ def _rollout(space: Space) -> Body:
     judge = f"http://judge.{space.name}.svc.cluster.local"
     image = space.cluster.images["examples"].by_digest
     checks = [
-        {"name": "hook", "hook": {"url": f"{judge}{behaving.PATH}"}},
+        {"name": "hook", "hook": {"url": f"{judge}{scripted_model.PATH}"}},
         {"name": "query", "prometheus": {"address": judge, "query": 'rate(x{v="{candidate}"}[5m])', "min": 0.5}},
         {"name": "job", "job": {"image": image, "command": ["python3", "-c", _JUDGE]}},
     ]

@@ -1,6 +1,6 @@
 """A version that is worse leaves by itself, quickly, with evidence, and is not tried again for nothing."""
 
-from support import behaving
+from support import scripted_model
 from support.real_cluster import Body, Space, moment
 from support.traffic import Traffic
 
@@ -23,11 +23,18 @@ def test_versions_that_are_worse_are_rolled_back(space: Space) -> None:
         "crashing": {"crash": True},
         "silent": {"neverReady": True},
     }
-    space.apply(behaving.version(space, "v1"), *(behaving.version(space, name, **how) for name, how in bad.items()))
-    space.apply(behaving.service(space, "v1", rollout=ROLLOUT))
-    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=120)
+    space.apply(
+        scripted_model.version(space, "v1"), *(scripted_model.version(space, name, **how) for name, how in bad.items())
+    )
+    space.apply(scripted_model.service(space, "v1", rollout=ROLLOUT))
+    space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=120)
     with Traffic(
-        behaving.address(space), behaving.PATH, behaving.REQUEST, clients=6, pause=0.03, may_fail=frozenset({500})
+        scripted_model.address(space),
+        scripted_model.PATH,
+        scripted_model.REQUEST,
+        clients=6,
+        pause=0.03,
+        may_fail=frozenset({500}),
     ) as traffic:
         slow = _rolled_back_from(space, "slow", "AnalysisFailed")
         assert "ms is above max 500 ms" in slow["message"]
@@ -51,28 +58,28 @@ def test_versions_that_are_worse_are_rolled_back(space: Space) -> None:
 
 def test_a_version_that_failed_is_tried_again_when_asked(space: Space) -> None:
     """Applying the same again does nothing. The annotation retry, or another way of rolling it out, does."""
-    space.apply(behaving.version(space, "v1"), behaving.forged(behaving.version(space, "forged")))
-    space.apply(behaving.service(space, "v1", rollout=ROLLOUT))
-    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=120)
-    again = behaving.service(space, "forged", rollout=ROLLOUT)
+    space.apply(scripted_model.version(space, "v1"), scripted_model.forged(scripted_model.version(space, "forged")))
+    space.apply(scripted_model.service(space, "v1", rollout=ROLLOUT))
+    space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=120)
+    again = scripted_model.service(space, "forged", rollout=ROLLOUT)
     space.apply(again)
-    first = space.wait("inferenceservice", "isvc", behaving.failed("forged", "DigestMismatch"), within=90)
+    first = space.wait("inferenceservice", "isvc", scripted_model.failed("forged", "DigestMismatch"), within=90)
     space.apply({**again, "metadata": {**again["metadata"], "labels": {"looked-at": "again"}}})
     quiet = space.get("inferenceservice", "isvc")
     assert quiet["status"]["failed"] == first["status"]["failed"]
     assert "candidate" not in quiet["status"]
 
-    behaving.ask(space, retry="once more")
+    scripted_model.ask(space, retry="once more")
     space.wait("inferenceservice", "isvc", lambda body: "candidate" in body["status"], within=30)
     second = space.wait("inferenceservice", "isvc", lambda body: len(body["status"].get("failed", [])) == 2, within=90)
     assert second["status"]["handled"]["retry"] == "once more"
-    space.apply(behaving.service(space, "v1", rollout=ROLLOUT))
-    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=60)
+    space.apply(scripted_model.service(space, "v1", rollout=ROLLOUT))
+    space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=60)
 
 
 def _rolled_back_from(space: Space, version: str, reason: str, rollout: Body = ROLLOUT) -> Body:
-    space.apply(behaving.service(space, version, rollout=rollout))
-    body = space.wait("inferenceservice", "isvc", behaving.failed(version, reason), within=90)
+    space.apply(scripted_model.service(space, version, rollout=rollout))
+    body = space.wait("inferenceservice", "isvc", scripted_model.failed(version, reason), within=90)
     assert body["status"]["stable"]["version"] == "v1"
     entry: Body = body["status"]["failed"][0]
     return entry

@@ -7,7 +7,7 @@ import pytest
 
 from hack import gateway_api
 from hack.steps import Steps
-from support import behaving
+from support import scripted_model
 from support.real_cluster import Body, RealCluster, Space, condition, has
 
 GATEWAY = {"parentRefs": [{"name": "edge", "namespace": "gateways"}], "hostnames": ["models.example"]}
@@ -24,26 +24,26 @@ def _gateway_api(cluster: RealCluster) -> Iterator[None]:
 def test_an_http_route_has_the_weights(space: Space) -> None:
     """A step takes effect only when the Gateway has taken the route; the weights are gone after the promotion, and the
     route goes with `gateway`."""
-    space.apply(behaving.version(space, "v1"), behaving.version(space, "v2"))
-    space.apply(behaving.service(space, "v1", rollout=ROLLOUT, gateway=GATEWAY))
+    space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
+    space.apply(scripted_model.service(space, "v1", rollout=ROLLOUT, gateway=GATEWAY))
     refused = space.wait("inferenceservice", "isvc", has("Reconciling", "True", "RouteNotAccepted"), within=120)
     assert 'Gateway "edge" has not taken the route' in _message(refused)
     assert _weights(space) == {"isvc": 100, "isvc-candidate": 0}
     _take(space)
-    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=30)
+    space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=30)
 
-    space.apply(behaving.service(space, "v2", rollout=ROLLOUT, gateway=GATEWAY))
+    space.apply(scripted_model.service(space, "v2", rollout=ROLLOUT, gateway=GATEWAY))
     space.wait("httproute", "isvc", lambda route: _of(route) == {"isvc": 70, "isvc-candidate": 30}, within=90)
     waits_for = 'to follow its weight of 30 percent; Gateway "edge" has not looked at the newest weights yet'
     waiting = space.wait("inferenceservice", "isvc", lambda body: waits_for in _message(body), within=30)
     assert "stepSince" not in waiting["status"]["candidate"]
     _take(space)
-    space.wait("inferenceservice", "isvc", behaving.in_step(1), within=30)
+    space.wait("inferenceservice", "isvc", scripted_model.in_step(1), within=30)
     space.wait("httproute", "isvc", lambda route: _of(route) == {"isvc": 100, "isvc-candidate": 0}, within=60)
     _take(space)
-    space.wait("inferenceservice", "isvc", behaving.serves("v2"), within=60)
+    space.wait("inferenceservice", "isvc", scripted_model.serves("v2"), within=60)
 
-    space.apply(behaving.service(space, "v2", rollout=ROLLOUT))
+    space.apply(scripted_model.service(space, "v2", rollout=ROLLOUT))
     space.cluster.gone("httproute", "isvc", space.name)
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from support import behaving, operator_process
+from support import operator_process, scripted_model
 from support.real_cluster import Space
 from support.traffic import Traffic
 
@@ -11,16 +11,18 @@ ANALYSIS = {"interval": "1s", "minRequests": 3, "errorRate": {"max": 0.01}}
 
 def test_a_rollout_goes_on_after_each_end_of_the_operator(space: Space) -> None:
     """It is killed again and again, wherever the rollout happens to be; the version arrives, and no request is lost."""
-    space.apply(behaving.version(space, "v1"), behaving.version(space, "v2"))
+    space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     steps = [{"weight": 10, "hold": "2s"}, {"weight": 50, "hold": "2s"}, {"weight": 90, "hold": "2s"}]
     rollout = {"steps": steps, "analysis": ANALYSIS}
-    space.apply(behaving.service(space, "v1", rollout=rollout))
-    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=120)
+    space.apply(scripted_model.service(space, "v1", rollout=rollout))
+    space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=120)
     kills = 0
-    with Traffic(behaving.address(space), behaving.PATH, behaving.REQUEST, clients=4, pause=0.03) as traffic:
-        space.apply(behaving.service(space, "v2", rollout=rollout))
+    with Traffic(
+        scripted_model.address(space), scripted_model.PATH, scripted_model.REQUEST, clients=4, pause=0.03
+    ) as traffic:
+        space.apply(scripted_model.service(space, "v2", rollout=rollout))
         until = time.monotonic() + 150
-        while not behaving.serves("v2")(space.get("inferenceservice", "isvc")):
+        while not scripted_model.serves("v2")(space.get("inferenceservice", "isvc")):
             assert time.monotonic() < until, space.get("inferenceservice", "isvc")["status"]
             if kills < 6:
                 operator_process.kill_leader(space.cluster)

@@ -1,6 +1,6 @@
 """A new version reaches users step by step, and no request is lost on the way."""
 
-from support import behaving
+from support import scripted_model
 from support.real_cluster import Space, has
 
 ANALYSIS = {
@@ -13,22 +13,22 @@ ANALYSIS = {
 
 def test_a_version_is_rolled_out_in_steps_under_load(space: Space) -> None:
     """Short, long and streamed requests all get whole answers while the shares move and the old Pods go."""
-    space.apply(behaving.version(space, "v1"), behaving.version(space, "v2"))
+    space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     rollout = {"steps": [{"weight": 20, "hold": "4s"}, {"weight": 60, "hold": "4s"}], "analysis": ANALYSIS}
-    space.apply(behaving.service(space, "v1", replicas=2, rollout=rollout))
-    space.wait("inferenceservice", "isvc", behaving.serves("v1"), within=120)
-    with behaving.asked_in_every_way(space, slow_clients=2) as (short, long, streamed):
+    space.apply(scripted_model.service(space, "v1", replicas=2, rollout=rollout))
+    space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=120)
+    with scripted_model.asked_in_every_way(space, slow_clients=2) as (short, long, streamed):
         short.answered_by("v1")
-        space.apply(behaving.service(space, "v2", replicas=2, rollout=rollout))
-        shown = space.wait("inferenceservice", "isvc", behaving.in_step(1), within=60)
+        space.apply(scripted_model.service(space, "v2", replicas=2, rollout=rollout))
+        shown = space.wait("inferenceservice", "isvc", scripted_model.in_step(1), within=60)
         assert shown["status"]["stable"] == {**shown["status"]["stable"], "version": "v1", "replicas": 2, "ready": 2}
         assert shown["status"]["candidate"]["weight"] == 20
         shares = short.shares(2.5)
         assert 0.1 < shares["v2"] < 0.3, shares
-        space.wait("inferenceservice", "isvc", behaving.in_step(2), within=60)
+        space.wait("inferenceservice", "isvc", scripted_model.in_step(2), within=60)
         shares = short.shares(2.5)
         assert 0.45 < shares["v2"] < 0.75, shares
-        done = space.wait("inferenceservice", "isvc", behaving.serves("v2"), within=90)
+        done = space.wait("inferenceservice", "isvc", scripted_model.serves("v2"), within=90)
         long.answered_by("v2")
         streamed.answered_by("v2")
     assert short.failures + long.failures + streamed.failures == []

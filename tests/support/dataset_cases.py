@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from modelops.api.annotations import REFRESH
+from modelops.api.contract.reports import SnapshotReport, Violations
 from modelops.api.dataset import Dataset, DatasetStatus
-from modelops.api.reports import SnapshotReport, Violations
 from modelops.controllers.dataset import children
 from modelops.controllers.dataset.checks import checks_of
 from modelops.controllers.dataset.observe import Observation
@@ -15,23 +15,10 @@ from modelops.controllers.dataset.sighting import Problem, Sighting
 from modelops.controllers.jobs import JobState
 from modelops.machinery.plan import Plan
 from modelops.store.listing import Probe, TooMany
-from support.builders import (
-    CLAIM,
-    NOW,
-    RUNNING,
-    ago,
-    dataset,
-    deleted,
-    digest,
-    job,
-    names,
-    pod,
-    reason,
-    settings,
-    shown,
-    snapshot,
-    terminated,
-)
+from support.builders.common import NOW, ago, digest, settings
+from support.builders.datasets import CLAIM, dataset, snapshot
+from support.builders.jobs import RUNNING, job, pod, terminated
+from support.builders.plans import deleted, names, reason, shown
 
 Json = dict[str, Any]
 SCHEMA: Json = {"columns": [{"name": "lvr", "type": "number", "max": 2}]}

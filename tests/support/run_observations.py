@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from modelops.api.contract.reports import Artifact, SidecarReport
 from modelops.api.modelversion import ModelVersion
-from modelops.api.reports import Artifact, CourierReport
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.controllers.jobs import JobState
@@ -11,21 +11,12 @@ from modelops.controllers.trainingrun import children
 from modelops.controllers.trainingrun.inputs import Taken, wanted
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.references import References
-from support.builders import (
-    NOW,
-    RUNNING,
-    ago,
-    dataset,
-    digest,
-    job,
-    pod,
-    settings,
-    snapshot,
-    terminated,
-    training_run,
-)
+from support.builders.common import NOW, ago, digest, settings
+from support.builders.datasets import dataset, snapshot
+from support.builders.jobs import RUNNING, job, pod, terminated
+from support.builders.trainingruns import training_run
 
-MODEL = CourierReport(artifact=Artifact(uri="s3://store/m/", digest=digest("d"), bytes=9, files=1), metrics={"a": 0.5})
+MODEL = SidecarReport(artifact=Artifact(uri="s3://store/m/", digest=digest("d"), bytes=9, files=1), metrics={"a": 0.5})
 ROOMY = {**training_run().spec.trainer.wire(), "resources": {"limits": {"memory": "4Gi"}}}
 TAG = {"image": "example/train:latest", "command": ["x"]}
 
@@ -101,13 +92,13 @@ VERSION = version_of(training_run())
 
 
 def running(name: str) -> JobState:
-    return job(name, pod(init=terminated(0), trainer=RUNNING, courier=RUNNING))
+    return job(name, pod(init=terminated(0), trainer=RUNNING, sidecar=RUNNING))
 
 
 def complete(name: str) -> JobState:
-    done = pod("Succeeded", init=terminated(0), trainer=terminated(0), courier=terminated(0, MODEL))
+    done = pod("Succeeded", init=terminated(0), trainer=terminated(0), sidecar=terminated(0, MODEL))
     return job(name, done, ended="Complete")
 
 
 def failed(name: str) -> JobState:
-    return job(name, pod("Failed", trainer=terminated(1), courier=terminated(0)), ended="Failed")
+    return job(name, pod("Failed", trainer=terminated(1), sidecar=terminated(0)), ended="Failed")

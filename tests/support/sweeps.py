@@ -18,7 +18,8 @@ from modelops.lineage.digests import sha256_of
 from modelops.machinery.conditions import timestamp
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
-from support.builders import NOW, digest, training_run
+from support.builders.common import NOW, digest
+from support.builders.trainingruns import training_run
 
 DATA = {
     "name": "train",

@@ -6,8 +6,7 @@ from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
 from modelops.api.checks import Check, CheckResult
-from modelops.api.kinds import Column as PrinterColumn
-from modelops.api.kinds import Kind
+from modelops.api.kinds import Kind, PrinterColumn
 from modelops.api.markers import list_atomic, rules
 from modelops.api.pods import PodOptions
 from modelops.api.types import (

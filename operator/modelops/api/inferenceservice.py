@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
 from modelops.api.inferenceservice_status import InferenceServiceStatus
-from modelops.api.kinds import Column, Kind
+from modelops.api.kinds import Kind, PrinterColumn
 from modelops.api.markers import list_atomic, list_set, rules
 from modelops.api.pods import Arguments, Environment, Image, Resources, ServingPodOptions, VolumeMounts
 from modelops.api.rollout import Analysis, Rollout
@@ -227,15 +227,15 @@ class InferenceService(Kind):
 
     plural: ClassVar[str] = "inferenceservices"
     short_names: ClassVar[tuple[str, ...]] = ("isvc",)
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
-        Column("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
-        Column("Version", "string", ".status.stable.version"),
-        Column("Candidate", "string", ".status.candidate.version"),
-        Column("Weight", "integer", ".status.candidate.weight"),
-        Column("Pods", "integer", ".status.stable.ready"),
-        Column("URL", "string", ".status.url", priority=1),
-        Column("Age", "date", ".metadata.creationTimestamp"),
+    columns: ClassVar[tuple[PrinterColumn, ...]] = (
+        PrinterColumn("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
+        PrinterColumn("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
+        PrinterColumn("Version", "string", ".status.stable.version"),
+        PrinterColumn("Candidate", "string", ".status.candidate.version"),
+        PrinterColumn("Weight", "integer", ".status.candidate.weight"),
+        PrinterColumn("Pods", "integer", ".status.stable.ready"),
+        PrinterColumn("URL", "string", ".status.url", priority=1),
+        PrinterColumn("Age", "date", ".metadata.creationTimestamp"),
     )
 
     spec: InferenceServiceSpec

@@ -11,7 +11,7 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
 
-class Column(NamedTuple):
+class PrinterColumn(NamedTuple):
     """A column that `kubectl get` prints. Priority 1 shows only with `-o wide`."""
 
     name: str
@@ -39,7 +39,7 @@ class Kind(Model):
 
     plural: ClassVar[str]
     short_names: ClassVar[tuple[str, ...]] = ()
-    columns: ClassVar[tuple[Column, ...]] = ()
+    columns: ClassVar[tuple[PrinterColumn, ...]] = ()
     name_limit: ClassVar[int] = 52
     """The longest name, in characters: children add a hash to it and must stay within 63."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
-from modelops.api.kinds import Column, Kind
+from modelops.api.kinds import Kind, PrinterColumn
 from modelops.api.markers import list_atomic, list_map, list_set, rules
 from modelops.api.types import (
     Conditions,
@@ -215,14 +215,14 @@ class ModelVersion(Kind):
     plural: ClassVar[str] = "modelversions"
     short_names: ClassVar[tuple[str, ...]] = ("mv",)
     name_limit: ClassVar[int] = 63
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
-        Column("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
-        Column("Model", "string", ".spec.model"),
-        Column("Approval", "string", ".status.approval.state"),
-        Column("Digest", "string", ".spec.artifact.digest", priority=1),
-        Column("Run", "string", ".spec.origin.trainingRun.name", priority=1),
-        Column("Age", "date", ".metadata.creationTimestamp"),
+    columns: ClassVar[tuple[PrinterColumn, ...]] = (
+        PrinterColumn("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
+        PrinterColumn("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
+        PrinterColumn("Model", "string", ".spec.model"),
+        PrinterColumn("Approval", "string", ".status.approval.state"),
+        PrinterColumn("Digest", "string", ".spec.artifact.digest", priority=1),
+        PrinterColumn("Run", "string", ".spec.origin.trainingRun.name", priority=1),
+        PrinterColumn("Age", "date", ".metadata.creationTimestamp"),
     )
 
     spec: ModelVersionSpec

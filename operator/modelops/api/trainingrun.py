@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
-from modelops.api.kinds import Column, Kind
+from modelops.api.kinds import Kind, PrinterColumn
 from modelops.api.markers import list_map, list_set, rules
 from modelops.api.modelversion import ArtifactFormat, VersionTemplate
 from modelops.api.pods import Arguments, Environment, Image, PodOptions, Resources
@@ -186,13 +186,13 @@ class TrainingRun(Kind):
 
     plural: ClassVar[str] = "trainingruns"
     short_names: ClassVar[tuple[str, ...]] = ("tr",)
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
-        Column("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
-        Column("Cache", "string", ".status.cache.result"),
-        Column("Version", "string", ".status.modelVersion"),
-        Column("Job", "string", ".status.job", priority=1),
-        Column("Age", "date", ".metadata.creationTimestamp"),
+    columns: ClassVar[tuple[PrinterColumn, ...]] = (
+        PrinterColumn("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
+        PrinterColumn("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
+        PrinterColumn("Cache", "string", ".status.cache.result"),
+        PrinterColumn("Version", "string", ".status.modelVersion"),
+        PrinterColumn("Job", "string", ".status.job", priority=1),
+        PrinterColumn("Age", "date", ".metadata.creationTimestamp"),
     )
 
     spec: TrainingRunSpec

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from modelops.api.base import Model
+from modelops.api.contract.tasks import CREDENTIALS_DIR, TASK_VARIABLE, TaskKind
 from modelops.api.pods import EnvVar, PodOptions, Resources
-from modelops.api.tasks import CREDENTIALS_DIR, TASK_VARIABLE, TaskKind
 
 Json = dict[str, Any]
 SCRATCH = "scratch"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelops.controllers.pods import PodState, newest, pod_state
-from modelops.machinery.controller import World
+from modelops.machinery.controller import ReconcileContext
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import JOBS, PODS, Body, Key, key_of
 
@@ -14,7 +14,7 @@ JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 
 @dataclass(frozen=True)
 class JobState:
-    """One Job's state. `ended_because` and `message` are the Job controller's own words, `ended_at` its time."""
+    """One Job's state. `finished_reason` and `message` are the Job controller's own words, `ended_at` its time."""
 
     key: Key
     uid: str
@@ -24,7 +24,7 @@ class JobState:
     """Something, such as Kueue, holds it back: it has no Pods."""
     indexed: bool
     """Its Pods have ranks, and all of them are one attempt."""
-    ended_because: str
+    finished_reason: str
     message: str
     ended_at: str
     pods: tuple[PodState, ...]
@@ -49,7 +49,7 @@ class JobState:
         return next(held_up, ranks[0] if ranks else None)
 
     @property
-    def telling_pod(self) -> PodState | None:
+    def deciding_pod(self) -> PodState | None:
         """The Pod whose end was the Job's: the first that succeeded, or that failed; else the newest."""
         wanted = "Succeeded" if self.state == "Complete" else "Failed"
         ended = [pod for pod in self.pods if pod.phase == wanted]
@@ -77,25 +77,25 @@ def job_state(body: Body, pods: Iterable[Body]) -> JobState:
         created=body["metadata"].get("creationTimestamp", ""),
         suspended=bool(body.get("spec", {}).get("suspend")),
         indexed=body.get("spec", {}).get("completionMode") == "Indexed",
-        ended_because=end.get("reason", ""),
+        finished_reason=end.get("reason", ""),
         message=end.get("message", ""),
         ended_at=end.get("lastTransitionTime", ""),
         pods=tuple(pod_state(pod) for pod in pods),
     )
 
 
-async def jobs_of(owner_uid: str, world: World) -> list[JobState]:
+async def jobs_of(owner_uid: str, context: ReconcileContext) -> list[JobState]:
     """The Jobs of an owner, each with its Pods."""
-    return [await _with_pods(body, world) for body in world.cache.bodies("owner", owner_uid, kind=JOBS.kind)]
+    return [await _with_pods(body, context) for body in context.cache.bodies("owner", owner_uid, kind=JOBS.kind)]
 
 
-async def _with_pods(body: Body, world: World) -> JobState:
-    pods = list(world.cache.bodies("owner", body["metadata"]["uid"], kind=PODS.kind))
+async def _with_pods(body: Body, context: ReconcileContext) -> JobState:
+    pods = list(context.cache.bodies("owner", body["metadata"]["uid"], kind=PODS.kind))
     state = job_state(body, pods)
     if state.finished and not _told(state):
         # The Job's end can be heard of before that of its Pods, and the report is in them.
         key = state.key
-        live = await world.kube.find(PODS, key.namespace, f"{JOB_NAME_LABEL}={key.name}")
+        live = await context.kube.find(PODS, key.namespace, f"{JOB_NAME_LABEL}={key.name}")
         state = job_state(body, live)
     return state
 

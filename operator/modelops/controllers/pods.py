@@ -23,11 +23,11 @@ class Container:
     started: bool
     running: bool
     exit_code: int | None
-    ended_because: str
+    terminated_reason: str
     message: str
     """The termination message of its last end."""
-    waits_because: str
-    waits_message: str
+    waiting_reason: str
+    waiting_message: str
     image_id: str
     restarts: int
     ended_at: str = ""
@@ -79,12 +79,12 @@ class PodState:
     @property
     def pull_problem(self) -> Container | None:
         """A container whose image cannot be had."""
-        return next((one for one in self.containers.values() if one.waits_because in _PULL_PROBLEMS), None)
+        return next((one for one in self.containers.values() if one.waiting_reason in _PULL_PROBLEMS), None)
 
     @property
     def start_problem(self) -> Container | None:
         """A container that cannot be started at all."""
-        return next((one for one in self.containers.values() if one.waits_because in _START_PROBLEMS), None)
+        return next((one for one in self.containers.values() if one.waiting_reason in _START_PROBLEMS), None)
 
 
 def pod_state(body: Body) -> PodState:
@@ -125,10 +125,10 @@ def _container(status: dict[str, Any]) -> Container:
         started="running" in state or bool(ended),
         running="running" in state,
         exit_code=ended.get("exitCode"),
-        ended_because=ended.get("reason", ""),
+        terminated_reason=ended.get("reason", ""),
         message=ended.get("message", ""),
-        waits_because=waits.get("reason", ""),
-        waits_message=waits.get("message", ""),
+        waiting_reason=waits.get("reason", ""),
+        waiting_message=waits.get("message", ""),
         image_id=status.get("imageID", ""),
         restarts=status.get("restartCount", 0),
         ended_at=ended.get("finishedAt") or "",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.api.types import DataSource, S3Source, VolumeSource
 from modelops.controllers.containers import mount
 

@@ -16,7 +16,7 @@ cannot be a version of S3: a service makes those up by itself, and calls that of
 _FORBIDDEN = ("\0", "\n")
 
 
-class Unspeakable(ValueError):
+class UnrepresentableName(ValueError):
     """A name that a manifest cannot hold, since it would read as something else: it has a NUL or a line break."""
 
 
@@ -73,11 +73,11 @@ def line_of(*fields: str) -> bytes:
     """Fields as one line, a NUL between them. Raises Unspeakable where one of them would make it read otherwise."""
     for field in fields:
         if any(mark in field for mark in _FORBIDDEN):
-            raise Unspeakable(f"{field!r} has a NUL or a line break in it; rename the object")
+            raise UnrepresentableName(f"{field!r} has a NUL or a line break in it; rename the object")
     try:
         return "\0".join(fields).encode() + b"\n"
     except UnicodeEncodeError as error:
-        raise Unspeakable(f"{fields[0]!r} is no valid Unicode text; rename the object") from error
+        raise UnrepresentableName(f"{fields[0]!r} is no valid Unicode text; rename the object") from error
 
 
 def manifest_line(key: str, version_id: str, size: int, etag: str) -> bytes:

@@ -14,7 +14,7 @@ _MESSAGE_LIMIT = 8192
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredCondition:
     """A condition as a plan wants it."""
 
     type: str
@@ -23,32 +23,34 @@ class Wanted:
     message: str
 
 
-def condition(type_: str, holds: bool, reason: str, message: str) -> Wanted:
+def condition(type_: str, holds: bool, reason: str, message: str) -> DesiredCondition:
     """A condition that holds or does not."""
-    return Wanted(type_, "True" if holds else "False", reason, message)
+    return DesiredCondition(type_, "True" if holds else "False", reason, message)
 
 
-def ready(reason: str, message: str) -> tuple[Wanted, ...]:
+def ready(reason: str, message: str) -> tuple[DesiredCondition, ...]:
     """All is as wanted."""
     return (condition(READY, True, reason, message),)
 
 
-def in_progress(reason: str, message: str) -> tuple[Wanted, ...]:
+def in_progress(reason: str, message: str) -> tuple[DesiredCondition, ...]:
     """Not as wanted yet, and being worked on."""
     return condition(READY, False, reason, message), condition(RECONCILING, True, reason, message)
 
 
-def waiting(reason: str, message: str) -> tuple[Wanted, ...]:
+def waiting(reason: str, message: str) -> tuple[DesiredCondition, ...]:
     """Something outside is not there yet; its arrival wakes the object."""
     return in_progress(reason, message)
 
 
-def stalled(reason: str, message: str) -> tuple[Wanted, ...]:
+def stalled(reason: str, message: str) -> tuple[DesiredCondition, ...]:
     """A person must change something."""
     return condition(READY, False, reason, message), condition(STALLED, True, reason, message)
 
 
-def merged(old: Iterable[Condition], wanted: Iterable[Wanted], generation: int, now: datetime) -> list[Condition]:
+def merged(
+    old: Iterable[Condition], wanted: Iterable[DesiredCondition], generation: int, now: datetime
+) -> list[Condition]:
     """The wanted conditions, each with the time its status last changed."""
     before = {one.type: one for one in old}
     return [
@@ -79,7 +81,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _since(before: Condition | None, wanted: Wanted, now: datetime) -> str:
+def _since(before: Condition | None, wanted: DesiredCondition, now: datetime) -> str:
     if before is not None and before.status == wanted.status:
         return before.last_transition_time
     return timestamp(now)

@@ -16,7 +16,7 @@ from modelops.machinery.settings import Settings
 
 
 @dataclass(frozen=True)
-class World:
+class ReconcileContext:
     """All that a controller may look at: the cache, the API where the cache has nothing, the settings, the time."""
 
     cache: Cache
@@ -36,7 +36,7 @@ class Controller:
 
     resource: Resource
     kind: type[Kind]
-    decide: Callable[[Any, World], Awaitable[Plan]]
+    decide: Callable[[Any, ReconcileContext], Awaitable[Plan]]
     """Observe and plan for one object of the kind. Reads only."""
     wakes: Mapping[str, Wake]
     """Kind of a changed object → the objects of this kind to look at again."""

@@ -38,7 +38,7 @@ class Dispatcher:
         self._controllers = tuple(controllers)
         self._freshness = freshness
 
-    def heard(self, resource: Resource, event_type: str | None, body: Body) -> None:
+    def on_event(self, resource: Resource, event_type: str | None, body: Body) -> None:
         """A watch brought this. `event_type` is None for what was there when the watch began."""
         metrics.WATCH_EVENTS.labels(resource=resource.plural).inc()
         self._freshness.delivered(resource.plural, int(body["metadata"]["resourceVersion"]))
@@ -48,7 +48,7 @@ class Dispatcher:
         elif self._cache.put(body):
             self.changed(body)
 
-    def wrote(self, resource: Resource, body: Body, by: Key) -> None:
+    def on_write(self, resource: Resource, body: Body, by: Key) -> None:
         """The operator itself wrote this while it looked at `by`: whom else it concerns need not wait for the watch."""
         if resource in WATCHED:
             self._freshness.expect(resource.plural, int(body["metadata"]["resourceVersion"]))

@@ -3,21 +3,21 @@
 from typing import Any
 
 
-def satisfied(wanted: Any, found: Any) -> bool:
+def already_applied(wanted: Any, found: Any) -> bool:
     """Every field of `wanted` is so in `found`. What the server added is no difference; list items are told by place.
 
     A quantity written in another way counts as different: that costs one apply that changes nothing, never correctness.
     """
     if isinstance(wanted, dict):
         return isinstance(found, dict) and all(
-            satisfied(value, found.get(key)) or (value in ({}, []) and not found.get(key))
+            already_applied(value, found.get(key)) or (value in ({}, []) and not found.get(key))
             for key, value in wanted.items()
         )
     if isinstance(wanted, list):
         return (
             isinstance(found, list)
             and len(wanted) == len(found)
-            and all(satisfied(one, other) for one, other in zip(wanted, found, strict=True))
+            and all(already_applied(one, other) for one, other in zip(wanted, found, strict=True))
         )
     return wanted == found
 

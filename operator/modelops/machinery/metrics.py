@@ -23,6 +23,6 @@ CACHED_OBJECTS = Gauge("modelops_cached_objects", "Objects in the cache.", ["res
 EVENTS = Counter("modelops_events_total", "Kubernetes Events, written or dropped.", ["kind", "reason"])
 EVENTS_DROPPED = Counter("modelops_events_dropped_total", "Kubernetes Events that were not written.")
 PROGRESS_POLLS = Counter(
-    "modelops_progress_polls_total", "Questions to couriers for the progress of their trainers, by result.", ["result"]
+    "modelops_progress_polls_total", "Questions to sidecars for the progress of their trainers, by result.", ["result"]
 )
 LEADER = Gauge("modelops_leader", "1 while this replica acts.")

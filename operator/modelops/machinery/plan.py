@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from modelops.api.base import Model
-from modelops.machinery.conditions import Wanted
+from modelops.machinery.conditions import DesiredCondition
 from modelops.machinery.resources import Body, Key
 
 
@@ -38,7 +38,7 @@ class Plan:
     """Children that shall not be."""
     status: Model | None = None
     """The status, whose conditions are left to the next field. None: as it is."""
-    conditions: tuple[Wanted, ...] = ()
+    conditions: tuple[DesiredCondition, ...] = ()
     """All of the object's conditions."""
     events: tuple[Event, ...] = ()
     """What to tell once the status is written."""

@@ -8,13 +8,13 @@ from modelops.api.kinds import Kind, Metadata
 from modelops.api.types import Condition
 from modelops.machinery import conditions
 from modelops.machinery.cache import Cache
-from modelops.machinery.controller import Controller, Stalled, World
+from modelops.machinery.controller import Controller, ReconcileContext, Stalled
 from modelops.machinery.dispatch import Dispatcher
 from modelops.machinery.events import Recorder
 from modelops.machinery.kube import ApiError, Kube
-from modelops.machinery.lanes import Lane, Lanes
-from modelops.machinery.matching import merge_patch, satisfied
+from modelops.machinery.matching import already_applied, merge_patch
 from modelops.machinery.plan import Delete, Event, Plan
+from modelops.machinery.priority_slots import Priority, PrioritySlots
 from modelops.machinery.resources import BY_KIND, JOBS, MANAGED_BY, MANAGER, WATCHED, Body, Key, Resource, key_of
 from modelops.machinery.settings import Settings
 
@@ -27,14 +27,20 @@ class Reconciler:
     """Reconciles one object at a time: decide, carry out."""
 
     def __init__(
-        self, kube: Kube, cache: Cache, settings: Settings, recorder: Recorder, dispatcher: Dispatcher, lanes: Lanes
+        self,
+        kube: Kube,
+        cache: Cache,
+        settings: Settings,
+        recorder: Recorder,
+        dispatcher: Dispatcher,
+        slots: PrioritySlots,
     ) -> None:
         self._kube = kube
         self._cache = cache
         self._settings = settings
         self._recorder = recorder
         self._dispatcher = dispatcher
-        self._lanes = lanes
+        self._slots = slots
 
     async def reconcile(self, controller: Controller, key: Key) -> timedelta | None:
         """Bring one object to where it shall be. Returns when to look again. Raises ApiError where that may help.
@@ -45,16 +51,16 @@ class Reconciler:
             parent = self._cache.parsed(key, controller.kind)
             if parent is None or parent.metadata.deletion_timestamp is not None:
                 return None
-            plan = await self._made(controller, key, parent)
+            plan = await self._execute(controller, key, parent)
         finally:
-            self._lanes.leave()
+            self._slots.leave()
         await self._write_status(controller, key, parent, plan)
         return plan.again_in
 
-    async def _made(self, controller: Controller, key: Key, parent: Kind) -> Plan:
+    async def _execute(self, controller: Controller, key: Key, parent: Kind) -> Plan:
         """The plan, with its children as they shall be; or what keeps it from that, as a plan. Raises ApiError."""
         try:
-            plan = await controller.decide(parent, self._world())
+            plan = await controller.decide(parent, self._context())
             for child in plan.apply:
                 await self._apply(child, parent, key)
             for delete in plan.delete:
@@ -81,9 +87,11 @@ class Reconciler:
             patch = {"metadata": {"uid": body["metadata"]["uid"]}, "status": {"conditions": shown}}
             metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, patch)
             seen = controller.kind.parse(body).metadata
-            self._told(controller.resource, key, seen, metadata, {**body.get("status", {}), "conditions": shown})
+            self._cache_status(
+                controller.resource, key, seen, metadata, {**body.get("status", {}), "conditions": shown}
+            )
 
-    def _told(self, resource: Resource, key: Key, seen: Metadata, metadata: Body, status: Body) -> None:
+    def _cache_status(self, resource: Resource, key: Key, seen: Metadata, metadata: Body, status: Body) -> None:
         """Have the object with its new status at once. One whose spec changed meanwhile comes by the watch.
 
         What else of it changed meanwhile comes with the answer, and then the watch has nothing new to tell: a request
@@ -91,23 +99,23 @@ class Reconciler:
         """
         body = self._cache.body(key)
         if body is not None and body["metadata"].get("generation") == metadata.get("generation"):
-            self._dispatcher.wrote(resource, {**body, "metadata": metadata, "status": status}, key)
+            self._dispatcher.on_write(resource, {**body, "metadata": metadata, "status": status}, key)
         if asks_for_more(seen, Metadata.model_validate(metadata)):
             self._dispatcher.wake(key)
 
-    def _world(self) -> World:
-        return World(self._cache, self._kube, self._settings, datetime.now(UTC), self._dispatcher.wake)
+    def _context(self) -> ReconcileContext:
+        return ReconcileContext(self._cache, self._kube, self._settings, datetime.now(UTC), self._dispatcher.wake)
 
     async def _apply(self, child: Body, parent: Kind, by: Key) -> None:
         key = key_of(child)
         resource = BY_KIND[key.kind]
         watched = resource in WATCHED
         found = self._cache.body(key) if watched else None
-        if found is not None and satisfied(_comparable(child), found):
+        if found is not None and already_applied(_comparable(child), found):
             return
         if resource is JOBS and found is None:
-            self._dispatcher.wrote(resource, await self._kube.create_once(resource, child), by)
-            self._lanes.made()
+            self._dispatcher.on_write(resource, await self._kube.create_once(resource, child), by)
+            self._slots.made()
             return
         if found is None:
             found = await self._kube.get(resource, key.namespace, key.name)
@@ -116,7 +124,7 @@ class Reconciler:
                     "NameTaken",
                     f"{key} exists and does not belong to this object: rename one of the two, or delete the other",
                 )
-            if not watched and found is not None and satisfied(child, found):
+            if not watched and found is not None and already_applied(child, found):
                 return
         try:
             applied = await self._kube.apply(resource, child)
@@ -125,7 +133,7 @@ class Reconciler:
                 raise problem from error
             raise
         if watched:
-            self._dispatcher.wrote(resource, applied, by)
+            self._dispatcher.on_write(resource, applied, by)
 
     async def _delete(self, delete: Delete) -> None:
         resource = BY_KIND[delete.key.kind]
@@ -144,13 +152,13 @@ class Reconciler:
         if patch:
             body = {"metadata": {"uid": parent.metadata.uid}, "status": patch}
             try:
-                async with self._lanes.place(Lane.STATUS):
+                async with self._slots.place(Priority.STATUS):
                     metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, body)
             except ApiError as error:
                 if error.status == 404:
                     return
                 raise
-            self._told(controller.resource, key, parent.metadata, metadata, new)
+            self._cache_status(controller.resource, key, parent.metadata, metadata, new)
         for event in (*_transition(before, merged), *plan.events):
             self._recorder.record(key, parent, controller.resource, event)
 

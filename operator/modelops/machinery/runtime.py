@@ -15,13 +15,13 @@ from prometheus_client import REGISTRY
 from modelops.api.types import length_of
 from modelops.machinery import election, health, metrics, watching
 from modelops.machinery.cache import Cache
-from modelops.machinery.collecting import ObjectMetrics
 from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import Dispatcher, indexers
 from modelops.machinery.events import Recorder
 from modelops.machinery.freshness import Freshness
 from modelops.machinery.kube import ApiError, Kube
-from modelops.machinery.lanes import Lane, Lanes
+from modelops.machinery.object_metrics import ObjectMetrics
+from modelops.machinery.priority_slots import Priority, PrioritySlots
 from modelops.machinery.queue import Queue
 from modelops.machinery.reconcile import Reconciler
 from modelops.machinery.resources import Key
@@ -48,8 +48,8 @@ class Runtime:
         self._cache = Cache(indexers(controllers))
         self._dispatcher = Dispatcher(self._cache, self._queue, controllers, self._freshness)
         self._recorder = Recorder(kube, self._identity)
-        self._lanes = Lanes(settings.workers)
-        self._reconciler = Reconciler(kube, self._cache, settings, self._recorder, self._dispatcher, self._lanes)
+        self._slots = PrioritySlots(settings.workers)
+        self._reconciler = Reconciler(kube, self._cache, settings, self._recorder, self._dispatcher, self._slots)
 
     async def run(self) -> None:
         """Until a signal comes or the Lease is lost. Raises election.LeadershipLost."""
@@ -84,7 +84,7 @@ class Runtime:
         running = asyncio.Event()
         signals = asyncio.create_task(self._take_signals_back(running), name="signals")
         await kopf.operator(
-            registry=watching.registry(self._dispatcher.heard),
+            registry=watching.registry(self._dispatcher.on_event),
             identity=cast(Any, self._identity),
             standalone=True,
             clusterwide=not namespaces,
@@ -145,7 +145,7 @@ class Runtime:
         while True:
             # The key first: a place that waits for one would be missed by those who have something to tell.
             key = await self._queue.get()
-            await self._lanes.enter(Lane.CHILDREN)
+            await self._slots.enter(Priority.CHILDREN)
             group.create_task(self._work_on(key))
 
     async def _work_on(self, key: Key) -> None:

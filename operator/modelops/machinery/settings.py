@@ -7,8 +7,8 @@ import yaml
 from pydantic import Field, ValidationError
 
 from modelops.api.base import Model
+from modelops.api.contract.tasks import S3Place
 from modelops.api.pods import EnvVar, Resources
-from modelops.api.tasks import S3Place
 from modelops.api.types import DurationText
 
 

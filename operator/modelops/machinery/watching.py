@@ -7,19 +7,19 @@ from typing import Any
 
 import kopf
 
+from modelops.machinery.kopf_storage import NoDiffBase, NoProgress
 from modelops.machinery.resources import WATCHED, Body, Resource
-from modelops.machinery.stateless import NoDiffBase, NoProgress
 
-Heard = Callable[[Resource, str | None, Body], None]
+EventHandler = Callable[[Resource, str | None, Body], None]
 _PAGE = 500
 _STREAM_SECONDS = 300
 
 
-def registry(heard: Heard) -> kopf.OperatorRegistry:
+def registry(handle: EventHandler) -> kopf.OperatorRegistry:
     """kopf's handlers: one `on.event` a resource, which kopf neither retries nor keeps state for."""
     handlers = kopf.OperatorRegistry()
     for resource in WATCHED:
-        _watch(handlers, resource, heard)
+        _watch(handlers, resource, handle)
 
     @kopf.on.startup(registry=handlers)
     async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -53,7 +53,7 @@ def _api_server() -> str:
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
-def _watch(handlers: kopf.OperatorRegistry, resource: Resource, heard: Heard) -> None:
+def _watch(handlers: kopf.OperatorRegistry, resource: Resource, handle: EventHandler) -> None:
     @kopf.on.event(resource.group, resource.version, resource.plural, registry=handlers, id=resource.plural)
     async def on_event(event: Any, **_: Any) -> None:
-        heard(resource, event["type"], {**event["object"], "kind": resource.kind})
+        handle(resource, event["type"], {**event["object"], "kind": resource.kind})

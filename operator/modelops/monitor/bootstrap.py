@@ -9,7 +9,7 @@ loopback only, since it can end the process.
 from pathlib import PurePosixPath
 from typing import Any
 
-from modelops.api.proxy import RETRIES, SHARED
+from modelops.api.contract.proxy import RETRIES, SHARED
 from modelops.monitor.body_limit import body_limit
 from modelops.monitor.capturing import capture_cluster, capture_filter, capture_log
 from modelops.monitor.figures import FIGURES, FLUSHED_EVERY, KEPT, LATENCY_MS, ROUTES

@@ -8,7 +8,7 @@ counted.
 from pathlib import Path
 from typing import Any
 
-from modelops.api.proxy import CAPTURE, MIRRORED
+from modelops.api.contract.proxy import CAPTURE, MIRRORED
 from modelops.monitor.settings import Settings
 
 CLUSTER = "capture"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelops.api.addresses import Near, near
-from modelops.api.proxy import CAPTURE, MIRRORED
+from modelops.api.contract.proxy import CAPTURE, MIRRORED
 
 
 @dataclass(frozen=True)

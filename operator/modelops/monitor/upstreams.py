@@ -6,7 +6,7 @@ Everything but the candidate is on loopback: the model, this proxy's own admin i
 import ipaddress
 from typing import Any
 
-from modelops.api.proxy import METADATA
+from modelops.api.contract.proxy import METADATA
 from modelops.monitor.settings import Settings
 
 LOOPBACK = "127.0.0.1"

@@ -8,7 +8,7 @@ import boto3  # type: ignore[import-untyped]
 import botocore.session  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
 
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.store.credentials import Credentials
 from modelops.store.errors import Reason, S3Problem
 

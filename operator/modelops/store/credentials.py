@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelops.api.tasks import CREDENTIALS_DIR, S3Place
+from modelops.api.contract.tasks import CREDENTIALS_DIR, S3Place
 from modelops.store.errors import Reason, S3Problem
 
 _KEY_ID = "AWS_ACCESS_KEY_ID"

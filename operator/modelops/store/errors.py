@@ -127,7 +127,7 @@ _NO_CONNECTION = (boto.HTTPClientError, boto.ConnectionError, boto.IncompleteRea
 
 
 @contextmanager
-def told_apart(client: Any, bucket: str, key: str | None = None, *, pinned: bool = False) -> Iterator[None]:
+def translate_errors(client: Any, bucket: str, key: str | None = None, *, pinned: bool = False) -> Iterator[None]:
     """Turn whatever boto3 raises inside into an S3Problem that names bucket, endpoint and, where given, the key.
 
     `pinned`: the request asks for one version of `key`, so that its absence is PinnedVersionMissing.

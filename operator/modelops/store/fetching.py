@@ -15,10 +15,10 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from modelops.lineage.digests import Pinned
 from modelops.store.client import S3Client
-from modelops.store.errors import Reason, S3Problem, told_apart
+from modelops.store.errors import Reason, S3Problem, translate_errors
+from modelops.store.integrity import PartsProof, Proof, checksum_proof, etag_proof, even_parts, parts_of
 from modelops.store.listing import list_current
 from modelops.store.pages import NO_VERSION
-from modelops.store.proof import PartsProof, Proof, checksum_proof, etag_proof, even_parts, parts_of
 
 _CHUNK_BYTES = 1 << 20
 _ABSENT = ("404", "NoSuchKey", "NotFound")
@@ -28,7 +28,7 @@ _NO_PARTS = ("400", "416", "501")
 def fetch(client: S3Client, bucket: str, key: str, target: Path) -> str:
     """Write the current object to `target` and return its SHA-256 in hex. Raises S3Problem."""
     sha256, size = hashlib.sha256(), 0
-    with told_apart(client, bucket, key), target.open("wb") as file:
+    with translate_errors(client, bucket, key), target.open("wb") as file:
         answer = client.get_object(Bucket=bucket, Key=key)
         for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
             size += file.write(chunk)
@@ -45,7 +45,7 @@ def fetch_pinned(client: S3Client, bucket: str, pinned: Pinned, target: Path) ->
     ObjectMismatch when the bytes are not those that were pinned. Leaves no file behind then.
     """
     try:
-        with told_apart(client, bucket, pinned.key, pinned=True):
+        with translate_errors(client, bucket, pinned.key, pinned=True):
             # The SDK verifies what checksum it can while the body is read.
             answer, name = _asked(client.get_object, bucket, pinned, ChecksumMode="ENABLED")
             proof = _proof(client, name, pinned, answer)
@@ -72,7 +72,7 @@ class LargeObject:
     def __init__(self, client: S3Client, bucket: str, pinned: Pinned) -> None:
         """Ask what the object is, and no more. Raises S3Problem as `fetch_pinned` does."""
         self._client, self._bucket, self._pinned = client, bucket, pinned
-        with told_apart(client, bucket, pinned.key, pinned=True):
+        with translate_errors(client, bucket, pinned.key, pinned=True):
             answer, self._name = _asked(client.head_object, bucket, pinned, ChecksumMode="ENABLED")
             self._proof = _proof(client, self._name, pinned, answer)
         _check_state(client, bucket, pinned, answer, self._proof)
@@ -81,7 +81,7 @@ class LargeObject:
 
     def fetch_range(self, start: int, length: int, target: Path) -> None:
         """Write `length` bytes from `start` on to their place in `target`. Raises S3Problem."""
-        with told_apart(self._client, self._bucket, self._pinned.key, pinned=True):
+        with translate_errors(self._client, self._bucket, self._pinned.key, pinned=True):
             # The ETag holds the ranges together: all are of the object that the first answer spoke of.
             answer = self._client.get_object(
                 **self._name, Range=f"bytes={start}-{start + length - 1}", IfMatch=self._etag
@@ -189,7 +189,7 @@ def _check_proof(client: S3Client, name: Mapping[str, str], pinned: Pinned, proo
     count = parts_of(pinned.etag, {})
     if wrong is not None and isinstance(proof, PartsProof) and count > 2:
         # Parts need not be of one size, though nearly all uploaders make them so: ask for each.
-        with told_apart(client, name["Bucket"], pinned.key, pinned=True):
+        with translate_errors(client, name["Bucket"], pinned.key, pinned=True):
             proof = PartsProof(pinned.etag, _part_sizes(client, name, count))
         for chunk in _chunks(target, 0, pinned.size):
             proof.update(chunk)

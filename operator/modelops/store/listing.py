@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import DatasetDigest, OutOfOrder, Pinned, dataset_digest, manifest_line
 from modelops.store.client import S3Client
 from modelops.store.pages import Pages, Seen, in_seconds, pages

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from modelops.lineage.digests import Pinned
 from modelops.store.client import S3Client
-from modelops.store.errors import Reason, S3Problem, told_apart
+from modelops.store.errors import Reason, S3Problem, translate_errors
 
 NO_VERSION = "null"
 
@@ -57,7 +57,7 @@ class Pages:
 
     def page(self, at: Position) -> Page:
         """The page that begins there. Raises S3Problem."""
-        with told_apart(self.client, self.bucket):
+        with translate_errors(self.client, self.bucket):
             ask = self.client.list_object_versions if self._by_versions else self.client.list_objects_v2
             answer = ask(Bucket=self.bucket, Prefix=self.prefix, **at)
         page = _of_versions(answer) if self._by_versions else _of_objects(answer)
@@ -78,7 +78,7 @@ class Pages:
 
     def sub_prefixes(self, prefix: str) -> list[str]:
         """The first of the prefixes one slash further down: as many as one request tells. Raises S3Problem."""
-        with told_apart(self.client, self.bucket):
+        with translate_errors(self.client, self.bucket):
             answer = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
         return sorted(one["Prefix"] for one in answer.get("CommonPrefixes", ()))
 
@@ -90,7 +90,7 @@ class Pages:
 def pages(client: S3Client, bucket: str, prefix: str) -> Pages:
     """How to list what is below `prefix`, which depends on whether the bucket keeps versions. Raises S3Problem."""
     try:
-        with told_apart(client, bucket):
+        with translate_errors(client, bucket):
             status = str(client.get_bucket_versioning(Bucket=bucket).get("Status", "Off"))
     except S3Problem as problem:
         if problem.reason is not Reason.UNEXPECTED or "NotImplemented" not in problem.message:

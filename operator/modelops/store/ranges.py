@@ -137,7 +137,7 @@ class Run:
             yield from (one for one in listed.objects if until is None or one.pinned.key <= until)
 
 
-def meet(runs: Sequence[Run]) -> bool:
+def contiguous(runs: Sequence[Run]) -> bool:
     """Whether neighbours, gone through, join without a gap: where one was left is where the next began."""
     return all(left.beyond == right.first for left, right in pairwise(runs))
 

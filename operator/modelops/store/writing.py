@@ -9,7 +9,7 @@ from pathlib import Path
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from modelops.store.client import S3Client
-from modelops.store.errors import S3Problem, told_apart
+from modelops.store.errors import S3Problem, translate_errors
 
 MULTIPART_BYTES = 64 << 20
 """A file larger than this goes in parts of this size, or larger ones: S3 takes 10,000 parts at most."""
@@ -20,7 +20,7 @@ class ContentChanged(Exception):
     """A file is not what it was when its SHA-256 was taken. Nothing is written."""
 
 
-def put_once(
+def put_if_absent(
     client: S3Client,
     bucket: str,
     key: str,
@@ -38,7 +38,7 @@ def put_once(
     """
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
     try:
-        with told_apart(client, bucket, key):
+        with translate_errors(client, bucket, key):
             if size <= part_bytes:
                 before_part()
                 body = content if isinstance(content, bytes) else content.read_bytes()
@@ -58,7 +58,7 @@ def put_once(
         if status == 412:
             return False
         if status == 409:
-            with told_apart(client, bucket, key):
+            with translate_errors(client, bucket, key):
                 if _exists(client, bucket, key):
                     return False
         raise

@@ -1,1 +1,1 @@
-"""What runs inside Jobs and Pods: snapshot, fetch, courier, fetch-model. Told by a task, answers with a report."""
+"""What runs inside Jobs and Pods: snapshot, fetch, sidecar, fetch-model. Told by a task, answers with a report."""

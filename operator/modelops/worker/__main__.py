@@ -1,4 +1,4 @@
-"""`python -m modelops.worker <snapshot|fetch|courier|fetch-model>`: do the task in MODELOPS_TASK and report."""
+"""`python -m modelops.worker <snapshot|fetch|sidecar|fetch-model>`: do the task in MODELOPS_TASK and report."""
 
 import errno
 import importlib
@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, NoReturn
 from pydantic import ValidationError
 
 from modelops.api.base import Model
-from modelops.api.reports import CourierReport, Failure, FetchReport, SnapshotReport
-from modelops.api.tasks import TASK_VARIABLE, CourierTask, FetchModelTask, FetchTask, SnapshotTask
+from modelops.api.contract.reports import Failure, FetchReport, SidecarReport, SnapshotReport
+from modelops.api.contract.tasks import TASK_VARIABLE, FetchModelTask, FetchTask, SidecarTask, SnapshotTask
 from modelops.store.errors import S3Problem
 from modelops.worker import reporting
 from modelops.worker.outcome import EXIT_DONE, Failed, failed_by
@@ -25,7 +25,7 @@ _log = logging.getLogger("modelops.worker")
 
 class _Command(NamedTuple):
     module: str
-    """Imported only when it runs: a courier waits for hours and need not carry pyarrow."""
+    """Imported only when it runs: a sidecar waits for hours and need not carry pyarrow."""
     task: type[Model]
     report: type[Model]
     minds_stop: bool = False
@@ -35,7 +35,7 @@ class _Command(NamedTuple):
 _COMMANDS = {
     "snapshot": _Command("snapshot", SnapshotTask, SnapshotReport),
     "fetch": _Command("fetch", FetchTask, FetchReport),
-    "courier": _Command("courier", CourierTask, CourierReport, minds_stop=True),
+    "sidecar": _Command("sidecar", SidecarTask, SidecarReport, minds_stop=True),
     "fetch-model": _Command("fetch_model", FetchModelTask, FetchReport),
 }
 

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelops.lineage.digests import ArtifactFile, Unspeakable, artifact_digest
+from modelops.lineage.digests import ArtifactFile, UnrepresentableName, artifact_digest
 from modelops.worker.outcome import Failed
 
 
@@ -18,7 +18,7 @@ def digest_of(files: list[ArtifactFile]) -> str:
     """Their digest. Raises Failed(InvalidModel) for a name that no digest can hold."""
     try:
         return artifact_digest(files)
-    except Unspeakable as error:
+    except UnrepresentableName as error:
         raise Failed("InvalidModel", f"the model has a file whose name cannot be used: {error}") from error
 
 

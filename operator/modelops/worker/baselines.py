@@ -10,7 +10,7 @@ from modelops.api.checks import Check
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Problem
 from modelops.store.fetching import fetch
-from modelops.store.places import parse
+from modelops.store.layout import parse
 from modelops.worker.outcome import Failed
 from modelops.worker.patience import patiently
 

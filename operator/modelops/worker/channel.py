@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from modelops.api.tasks import FetchDataset, S3Place
+from modelops.api.contract.tasks import FetchDataset, S3Place
 from modelops.lineage.digests import BY_CONTENT, NotAManifest, Pinned
 from modelops.store.errors import Reason, S3Problem
 from modelops.store.fetching import fetch
-from modelops.store.places import parse
+from modelops.store.layout import parse
 from modelops.worker import paths
 from modelops.worker.bringing import Wanted, bring
 from modelops.worker.journal import Journal

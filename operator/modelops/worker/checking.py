@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 
-from modelops.api.reports import Violations
+from modelops.api.contract.reports import Violations
 from modelops.api.types import Column, ColumnType
 from modelops.worker.cells import Cells, Kind
 from modelops.worker.positions import Positions

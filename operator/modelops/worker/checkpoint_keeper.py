@@ -16,7 +16,7 @@ from modelops.store.errors import S3Problem
 from modelops.store.fetching import fetch
 from modelops.store.listing import list_current
 from modelops.store.removing import remove
-from modelops.store.writing import ContentChanged, put_once
+from modelops.store.writing import ContentChanged, put_if_absent
 from modelops.worker import paths
 from modelops.worker.checkpoint_looks import Look, Signature, look_at, signature
 from modelops.worker.checkpoint_manifests import KeptFile, KeptLink, Manifest, RankPlace, Restored
@@ -24,7 +24,7 @@ from modelops.worker.leftovers import give_up_uploads
 from modelops.worker.parallel import each
 
 PART_BYTES = 16 << 20
-"""Smaller than a model's, since a trainer may write many files at once, and the courier's memory is small."""
+"""Smaller than a model's, since a trainer may write many files at once, and the sidecar's memory is small."""
 _UPLOADS = 4
 _READ_BYTES = 1 << 20
 _PATIENT_LOOKS = 4
@@ -181,7 +181,7 @@ class Keeper:
         # A clock may be behind that of the node before, and the newest manifest is the one with the highest name.
         key = self._place.manifest_key(max(time.time_ns() // 1_000_000, newest + 1))
         self._unless_abandoned()
-        if not put_once(client, self._place.run.bucket, key, kept.model_dump_json(by_alias=True).encode()):
+        if not put_if_absent(client, self._place.run.bucket, key, kept.model_dump_json(by_alias=True).encode()):
             return False  # Another writer has this very millisecond. The next round has another.
         self._manifests[key] = self._written = kept
         _log.info("checkpoints: %d files kept, %d of them new, as %s", len(kept.files), len(new), key)
@@ -197,7 +197,7 @@ class Keeper:
     def _upload(self, client: S3Client, file: KeptFile) -> bool:
         """Whether the content is there. A file that is not so any more is for a later round."""
         try:
-            put_once(
+            put_if_absent(
                 client,
                 self._place.run.bucket,
                 self._place.object_key(file.sha256),

@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator, Field, StringConstraints
 
 from modelops.api.base import Model
-from modelops.store.places import Location
+from modelops.store.layout import Location
 from modelops.worker.placing import relative_path
 
 _RANK_FOLDER = re.compile(r"rank-(0|[1-9][0-9]{0,5})/")
@@ -67,7 +67,7 @@ class Manifest(Model):
 
 
 class Restored(Model):
-    """What a Pod began with, left by fetch for its courier."""
+    """What a Pod began with, left by fetch for its sidecar."""
 
     by_rank: dict[int, Manifest] = Field(default_factory=dict)
     """Whose manifest what is here came from."""

@@ -1,4 +1,4 @@
-"""What fetch and courier share of a run's checkpoints: where they are, and what the trainer began with."""
+"""What fetch and sidecar share of a run's checkpoints: where they are, and what the trainer began with."""
 
 from functools import partial
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from modelops.store.client import S3Client
+from modelops.store.layout import Location, parse
 from modelops.store.listing import list_current
-from modelops.store.places import Location, parse
 from modelops.store.removing import remove
 from modelops.worker import paths
 from modelops.worker.checkpoint_manifests import Restored
@@ -34,7 +34,7 @@ def place_of(uri: str) -> Location:
 
 
 def remember(restored: Restored) -> None:
-    """Leave for the courier what the trainer begins with."""
+    """Leave for the sidecar what the trainer begins with."""
     _memory().write_text(restored.model_dump_json(by_alias=True))
 
 

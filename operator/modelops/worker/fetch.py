@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from modelops.api.reports import FetchReport
-from modelops.api.tasks import FetchTask
+from modelops.api.contract.reports import FetchReport
+from modelops.api.contract.tasks import FetchTask
 from modelops.worker import checkpoints, paths, sagemaker
 from modelops.worker.channel import fill
 from modelops.worker.installing import install

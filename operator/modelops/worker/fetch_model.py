@@ -5,13 +5,13 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from modelops.api.reports import FetchReport
-from modelops.api.tasks import FetchModelTask
+from modelops.api.contract.reports import FetchReport
+from modelops.api.contract.tasks import FetchModelTask
 from modelops.lineage.digests import ArtifactFile, Pinned
 from modelops.store.client import S3Client
 from modelops.store.fetching import fetch
+from modelops.store.layout import Location, parse
 from modelops.store.listing import list_current
-from modelops.store.places import Location, parse
 from modelops.worker import paths
 from modelops.worker.artifact import digest_of
 from modelops.worker.installing import install

@@ -1,7 +1,7 @@
 """How a task ends when it does not succeed: told by type, so that the exit code follows."""
 
 from modelops.api.base import Model
-from modelops.api.reports import EXIT_FINAL, EXIT_RETRY, Failure
+from modelops.api.contract.reports import EXIT_FINAL, EXIT_RETRY, Failure
 from modelops.store.errors import S3Problem
 
 EXIT_DONE = 0

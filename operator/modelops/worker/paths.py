@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from modelops.api.tasks import VOLUME_DIR
+from modelops.api.contract.tasks import VOLUME_DIR
 
 
 def shared() -> Path:

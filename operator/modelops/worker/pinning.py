@@ -9,11 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple
 
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import manifest_line
 from modelops.store.client import S3Client
 from modelops.store.pages import Page, Position, Seen, in_seconds, pages
-from modelops.store.ranges import Disordered, Range, Ranges, Run, meet, ranges
+from modelops.store.ranges import Disordered, Range, Ranges, Run, contiguous, ranges
 from modelops.worker.manifests import Manifest, finish
 from modelops.worker.parallel import THREADS, each
 from modelops.worker.patience import patiently
@@ -89,7 +89,7 @@ def _at_once(page: Callable[[Position], Page], cut: list[Range], file: Path, thr
         try:
             written = [one for one in each(range(most), partial(write, directory), threads=threads, ahead=most) if one]
             written.sort(key=lambda one: one.run.index)
-            if not meet([one.run for one in written]):
+            if not contiguous([one.run for one in written]):
                 raise Disordered
         except Disordered:
             _log.info("the listing's ranges do not meet: it is listed serially")

@@ -3,7 +3,7 @@
 from datetime import datetime
 from itertools import islice
 
-from modelops.api.reports import ProgressPoint, ProgressReport
+from modelops.api.contract.reports import ProgressPoint, ProgressReport
 from modelops.worker.metrics import MOST
 from modelops.worker.step_metrics import Line
 
@@ -33,7 +33,7 @@ class Progress:
         self._last = ProgressPoint(step=line.step, metrics=line.metrics)
 
     def report(self) -> ProgressReport:
-        """As the courier tells it."""
+        """As the sidecar tells it."""
         return ProgressReport(
             last=self._last,
             total_steps=self._total_steps,

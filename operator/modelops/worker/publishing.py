@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from modelops.api.reports import Artifact
-from modelops.api.tasks import S3Place
+from modelops.api.contract.reports import Artifact
+from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import ArtifactFile, Pinned
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Problem
+from modelops.store.layout import model_of
 from modelops.store.listing import list_current
-from modelops.store.places import model_of
 from modelops.store.removing import remove
-from modelops.store.writing import put_once
+from modelops.store.writing import put_if_absent
 from modelops.worker import paths
 from modelops.worker.artifact import digest_of
 from modelops.worker.leftovers import give_up_uploads
@@ -120,7 +120,7 @@ class _Publication:
             self._uploading += 1
         try:
             written = patiently(
-                lambda: put_once(
+                lambda: put_if_absent(
                     self._client,
                     self._bucket,
                     self._prefix + file.path,

@@ -5,10 +5,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.store.errors import S3Problem
-from modelops.store.places import Location
-from modelops.store.writing import put_once
+from modelops.store.layout import Location
+from modelops.store.writing import put_if_absent
 from modelops.worker import paths
 from modelops.worker.manifests import digest_of_file
 from modelops.worker.patience import patiently
@@ -35,7 +35,7 @@ def keep_record(
             return None
         where = place(store, digest_of_file(copy))
         client = client_of(store)
-        patiently(lambda: put_once(client, where.bucket, where.key, copy), seconds=seconds)
+        patiently(lambda: put_if_absent(client, where.bucket, where.key, copy), seconds=seconds)
         return where.uri
     except S3Problem as problem:
         _log.warning("%s is not kept: %s", file.name, problem.message)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from modelops.api.base import Model
-from modelops.api.reports import MAX_BYTES, CourierReport, Failure, SnapshotReport
+from modelops.api.contract.reports import MAX_BYTES, Failure, SidecarReport, SnapshotReport
 
 REPORT_VARIABLE = "MODELOPS_REPORT"
 _TERMINATION_LOG = "/dev/termination-log"
@@ -45,7 +45,7 @@ def _shortened(report: Model) -> Model | None:
             return report.model_copy(update={"violations": fewer})
         if report.object_versions:
             return report.model_copy(update={"object_versions": report.object_versions[:-1]})
-    if isinstance(report, CourierReport):
+    if isinstance(report, SidecarReport):
         for field in ("packages", "history"):
             if getattr(report, field) is not None:
                 return report.model_copy(update={field: None})

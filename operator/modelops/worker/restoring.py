@@ -13,8 +13,8 @@ from modelops.lineage.digests import Pinned
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Problem
 from modelops.store.fetching import fetch
+from modelops.store.layout import Location
 from modelops.store.listing import list_current
-from modelops.store.places import Location
 from modelops.worker.checkpoint_keeper import read_manifest
 from modelops.worker.checkpoint_manifests import KeptFile, Manifest, RankPlace, Restored, leads_out, ranks_of
 from modelops.worker.parallel import each

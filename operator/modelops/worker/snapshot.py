@@ -7,13 +7,13 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from modelops.api.reports import SnapshotReport, Violations
-from modelops.api.tasks import SnapshotTask
+from modelops.api.contract.reports import SnapshotReport, Violations
+from modelops.api.contract.tasks import SnapshotTask
 from modelops.api.types import ObjectVersion
 from modelops.lineage.digests import canonical, sha256_of
 from modelops.store.client import S3Client
-from modelops.store.places import Location, manifest_of, profile_of
-from modelops.store.writing import put_once
+from modelops.store.layout import Location, manifest_of, profile_of
+from modelops.store.writing import put_if_absent
 from modelops.worker import paths
 from modelops.worker.baselines import baseline_of
 from modelops.worker.checking import SchemaCheck, short_name
@@ -52,7 +52,7 @@ def run(task: SnapshotTask) -> SnapshotReport:
 
 def _snapshot(task: SnapshotTask, scratch: Path) -> SnapshotReport:
     source = source_of(task, scratch)
-    look, known = settled(source.look, task.survey) if task.survey is not None else (source.look(), False)
+    look, known = settled(source.look, task.probe) if task.probe is not None else (source.look(), False)
     seen = SnapshotReport(
         objects=look.objects,
         bytes=look.bytes,
@@ -66,7 +66,7 @@ def _snapshot(task: SnapshotTask, scratch: Path) -> SnapshotReport:
         raise Failed("EmptyPrefix", source.empty, report=seen)
     manifest = source.pin()
     report = seen.model_copy(update={"digest": manifest.digest, "object_versions": _first_objects(manifest)})
-    if task.survey is not None and manifest.digest in task.survey.known_digests:
+    if task.probe is not None and manifest.digest in task.probe.known_digests:
         return report.model_copy(update={"unchanged": True})
     _check_expected(task, report)
     store = client_of(task.store)
@@ -95,7 +95,7 @@ def _snapshot(task: SnapshotTask, scratch: Path) -> SnapshotReport:
 
 def _known_digest(task: SnapshotTask, look: Look) -> str | None:
     """A volume's token is no digest: it is that of the current snapshot, whose digest comes first."""
-    known = task.survey.known_digests if task.survey is not None else []
+    known = task.probe.known_digests if task.probe is not None else []
     return look.token if look.token in known else next(iter(known), None)
 
 
@@ -137,5 +137,5 @@ def _read_all(source: Source, task: SnapshotTask, manifest: Manifest, scratch: P
 
 
 def _write(store: S3Client, to: Location, content: bytes | Path) -> None:
-    written = patiently(lambda: put_once(store, to.bucket, to.key, content))
+    written = patiently(lambda: put_if_absent(store, to.bucket, to.key, content))
     _log.info("%s: %s", to.uri, "written" if written else "is there already")

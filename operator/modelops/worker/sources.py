@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from modelops.api.tasks import S3Place, SnapshotTask
-from modelops.lineage.digests import BY_CONTENT, Pinned, Unspeakable, manifest_line
+from modelops.api.contract.tasks import S3Place, SnapshotTask
+from modelops.lineage.digests import BY_CONTENT, Pinned, UnrepresentableName, manifest_line
 from modelops.store.errors import Reason, S3Problem
 from modelops.worker import paths
 from modelops.worker.bringing import Wanted, bring
@@ -92,7 +92,7 @@ class Bucket:
         """List it."""
         try:
             self._last = pin(self._client, self._place, self._scratch / "manifest")
-        except Unspeakable as error:
+        except UnrepresentableName as error:
             raise Failed("UnusableKey", f'bucket "{self._place.bucket}": {error}') from error
         except Repeated as error:
             raise Failed("SourceChanged", f"the data changed while it was listed: {error}") from error
@@ -167,7 +167,7 @@ class Volume:
         """What files can be like, in words of the API."""
         try:
             yield
-        except (Unspeakable, LeadsOut) as error:
+        except (UnrepresentableName, LeadsOut) as error:
             raise Failed("UnusableKey", f"the volume: {error}") from error
         except (FileNotFoundError, NotADirectoryError) as error:
             raise _moved(f'"{error.filename}" is gone') from error

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from modelops.api.tasks import CREDENTIALS_DIR, S3Place
+from modelops.api.contract.tasks import CREDENTIALS_DIR, S3Place
 from modelops.store.client import S3Client, make_client
 from modelops.store.credentials import mounted
 

@@ -1,9 +1,9 @@
-# Runs the user's command, and leaves its exit code where the courier finds it:
+# Runs the user's command, and leaves its exit code where the sidecar finds it:
 #
 #     /modelops/bin/tini -g -- /modelops/bin/busybox sh /modelops/bin/supervise.sh COMMAND [ARGUMENT ...]
 #
 # The shell holds the pipe `alive` open for as long as it lives. The kernel closes it even when it kills the whole
-# container, so the courier always learns of the end: with an exit code, or without one. (A pipe, and no lock: Debian's
+# container, so the sidecar always learns of the end: with an exit code, or without one. (A pipe, and no lock: Debian's
 # busybox has no flock.)
 # tini -g sends each signal to the whole process group, and so to the command itself: nothing is forwarded here.
 set -u
@@ -14,7 +14,7 @@ state=$here/../state
 
 "$busybox" mkdir -p "$state" || exit 125
 [ -p "$state/alive" ] || "$busybox" mkfifo "$state/alive" || exit 125
-# For reading and writing, since to open it for writing alone would wait for the courier.
+# For reading and writing, since to open it for writing alone would wait for the sidecar.
 exec 9<>"$state/alive" || exit 125
 : >"$state/started" || exit 125
 

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from modelops.api.tasks import Survey
+from modelops.api.contract.tasks import ProbeTask
 from modelops.worker.outcome import Failed
 from modelops.worker.sources import Look
 
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 def settled(
-    look: Callable[[], Look], survey: Survey, *, sleep: Callable[[float], None] = time.sleep
+    look: Callable[[], Look], survey: ProbeTask, *, sleep: Callable[[float], None] = time.sleep
 ) -> tuple[Look, bool]:
     """What is there once two looks in a row show the same, and whether that is known already.
 

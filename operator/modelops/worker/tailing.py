@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from modelops.api.reports import ProgressReport
+from modelops.api.contract.reports import ProgressReport
 from modelops.worker.plain_files import open_plain
 from modelops.worker.progress import Progress
 from modelops.worker.step_metrics import parsed

@@ -14,8 +14,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from modelops.api.pace import ends_at, ratio
-from modelops.api.tasks import PROGRESS_PORT
+from modelops.api.contract.eta import ends_at, ratio
+from modelops.api.contract.tasks import PROGRESS_PORT
 from modelops.worker.tailing import Tail
 
 PORT_VARIABLE = "MODELOPS_PROGRESS_PORT"

@@ -49,7 +49,7 @@ def was_killed(code: int | None) -> bool:
 
 
 def check_end(code: int | None, failure_file: Path) -> None:
-    """Raises Failed unless the trainer succeeded. The courier then ends well: the Pod already fails by its trainer."""
+    """Raises Failed unless the trainer succeeded. The sidecar then ends well: the Pod already fails by its trainer."""
     if code == 0:
         return
     if code is None:

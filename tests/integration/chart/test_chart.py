@@ -12,7 +12,7 @@ import yaml
 
 from modelops.api.annotations import APPROVE, APPROVED_BY
 from modelops.machinery import resources
-from modelops.machinery.matching import satisfied
+from modelops.machinery.matching import already_applied
 from modelops.machinery.settings import load
 
 ROOT = Path(__file__).parents[3]
@@ -133,7 +133,7 @@ def test_the_operator_reads_every_setting_that_the_chart_writes(
     file = tmp_path / "settings.yaml"
     file.write_text(text)
     read = load(file).model_dump(mode="json", by_alias=True, exclude_none=True)
-    assert satisfied(yaml.safe_load(text), read)
+    assert already_applied(yaml.safe_load(text), read)
 
 
 def test_the_presets_run_the_server_image_until_they_name_their_own(render: Render) -> None:
@@ -346,7 +346,7 @@ def test_a_service_monitor_comes_only_when_asked_for(render: Render) -> None:
     assert of_kind(render(), "ServiceMonitor") == []
     (monitor,) = of_kind(render("metrics.serviceMonitor.enabled=true"), "ServiceMonitor")
     (service,) = of_kind(render(), "Service")
-    assert satisfied(monitor["spec"]["selector"]["matchLabels"], service["metadata"]["labels"])
+    assert already_applied(monitor["spec"]["selector"]["matchLabels"], service["metadata"]["labels"])
 
 
 def test_lint_finds_nothing(helm: str) -> None:

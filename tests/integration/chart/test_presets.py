@@ -13,7 +13,8 @@ import yaml
 from modelops.controllers.inferenceservice.serving import mismatch
 from modelops.controllers.inferenceservice.template import template
 from modelops.machinery.settings import Settings
-from support.serving_objects import inference_service, version
+from support.builders.inferenceservices import inference_service
+from support.builders.modelversions import version
 
 ROOT = Path(__file__).parents[3]
 PROXYS = {8080, 9090, 9091, 15000}

@@ -95,7 +95,7 @@ def test_an_evicted_training_goes_on_from_its_checkpoint(begun: Space) -> None:
     """An eviction costs time, never the run: without any retries allowed the next attempt finds the checkpoint."""
     begun.wait("trainingrun", "evicted", has("Running", "True", "Training"))
     pod = _pod(begun, "evicted")["metadata"]["name"]
-    # The courier starts after the trainer: what is written before, in the first second, has nobody to keep it.
+    # The sidecar starts after the trainer: what is written before, in the first second, has nobody to keep it.
     begun.cluster.wait("pod", pod, begun.name, _all_run)
     while not begun.cluster.kubectl(
         "exec", pod, "-n", begun.name, "-c", "trainer", "--", "/modelops/bin/busybox", "ls", "/opt/ml/checkpoints"

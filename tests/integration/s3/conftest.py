@@ -16,30 +16,32 @@ from unittest import mock
 
 import pytest
 
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.worker.__main__ import main
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from support import seaweed, tools
+from support import s3_server, tools
 
 _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweed.Seaweed]:
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3_server.Seaweed]:
     """A running S3 service."""
-    server = seaweed.start(tmp_path_factory.mktemp("seaweed"))
+    server = s3_server.start(tmp_path_factory.mktemp("seaweed"))
     yield server
     server.stop()
 
 
 @pytest.fixture
-def client(s3: seaweed.Seaweed) -> Any:
+def client(s3: s3_server.Seaweed) -> Any:
     """The worker's own kind of client, with all rights."""
-    return make_client(S3Place(bucket="-", endpoint=s3.endpoint), Credentials(seaweed.ACCESS_KEY, seaweed.SECRET_KEY))
+    return make_client(
+        S3Place(bucket="-", endpoint=s3.endpoint), Credentials(s3_server.ACCESS_KEY, s3_server.SECRET_KEY)
+    )
 
 
 @pytest.fixture
@@ -105,7 +107,7 @@ class Pod:
 
 
 @pytest.fixture
-def pod(s3: seaweed.Seaweed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pod:
+def pod(s3: s3_server.Seaweed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pod:
     """A Pod with the Secret `s3` (all rights) and `reader` (may read buckets named open only)."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     stand_in = tmp_path / "tool"
@@ -121,6 +123,6 @@ def pod(s3: seaweed.Seaweed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "MODELOPS_TINI": str(tools.find("tini") or stand_in),
     }
     made = Pod(tmp_path, s3.endpoint, environment)
-    made.secret("s3", seaweed.ACCESS_KEY, seaweed.SECRET_KEY)
-    made.secret("reader", seaweed.READER_KEY, seaweed.READER_SECRET)
+    made.secret("s3", s3_server.ACCESS_KEY, s3_server.SECRET_KEY)
+    made.secret("reader", s3_server.READER_KEY, s3_server.READER_SECRET)
     return made

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.store.errors import S3Problem
+from modelops.store.layout import Location
 from modelops.store.listing import list_current
-from modelops.store.places import Location
 from modelops.worker import checkpoint_keeper, checkpoints
 from modelops.worker.checkpoint_keeper import Keeper, Trainer
 from modelops.worker.checkpoint_manifests import RankPlace, Restored
 from modelops.worker.restoring import restore
-from support import seaweed
+from support import s3_server
 
 PREFIX = "ops/runs/one/"
 
@@ -35,7 +35,7 @@ class Store:
         self.run = Location(bucket, PREFIX)
 
     def keeper(self, root: Path, rank: int = 0, restored: Restored | None = None) -> Keeper:
-        """A courier's part of it."""
+        """A sidecar's part of it."""
         return Keeper(root, RankPlace(self.run, rank), lambda: self.client, restored)
 
     def restored(self, root: Path) -> Restored:
@@ -79,7 +79,7 @@ def content(root: Path) -> dict[str, str]:
 
 
 def settled(keeper: Keeper) -> bool:
-    """Two looks, as the courier takes them: what holds still between them is kept."""
+    """Two looks, as the sidecar takes them: what holds still between them is kept."""
     return keeper.sync(Trainer.RUNS) or keeper.sync(Trainer.RUNS)
 
 
@@ -233,7 +233,7 @@ def test_large_files_go_in_parts(store: Store, root: Path, fresh, monkeypatch: p
     assert (again / "model").read_bytes() == (root / "model").read_bytes()
 
 
-def test_uploads_of_a_killed_courier_are_given_up(store: Store, root: Path) -> None:
+def test_uploads_of_a_killed_sidecar_are_given_up(store: Store, root: Path) -> None:
     """Parts that nobody completes are space that somebody pays for, and that no listing shows."""
     name = {"Bucket": store.run.bucket, "Key": f"{PREFIX}rank-0/objects/sha256-{'0' * 64}"}
     store.client.create_multipart_upload(**name)
@@ -244,13 +244,15 @@ def test_uploads_of_a_killed_courier_are_given_up(store: Store, root: Path) -> N
     assert left["UploadId"] == other["UploadId"]
 
 
-def test_without_the_right_to_clear_up(store: Store, s3: seaweed.Seaweed, root: Path, fresh) -> None:
+def test_without_the_right_to_clear_up(store: Store, s3: s3_server.Seaweed, root: Path, fresh) -> None:
     """Credentials that may neither delete nor look for uploads keep every checkpoint, and all that is not needed."""
 
     def refuse(model: Any, **_: object) -> None:
         raise ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, model.name)
 
-    client = make_client(S3Place(bucket="-", endpoint=s3.endpoint), Credentials(seaweed.ACCESS_KEY, seaweed.SECRET_KEY))
+    client = make_client(
+        S3Place(bucket="-", endpoint=s3.endpoint), Credentials(s3_server.ACCESS_KEY, s3_server.SECRET_KEY)
+    )
     for operation in ("ListMultipartUploads", "DeleteObject"):
         client.meta.events.register(f"before-call.s3.{operation}", refuse)
     keeper = Keeper(root, RankPlace(store.run, 0), lambda: client)
@@ -377,7 +379,7 @@ def test_one_broken_rank_starts_all_afresh(store: Store, tmp_path: Path, fresh) 
     assert content(again) == {}
 
 
-def test_a_store_that_is_away_is_tried_again(s3: seaweed.Seaweed, store: Store, root: Path, fresh) -> None:
+def test_a_store_that_is_away_is_tried_again(s3: s3_server.Seaweed, store: Store, root: Path, fresh) -> None:
     """An outage loses nothing but time, and credentials that were replaced meanwhile are taken up."""
     place = S3Place(bucket="-", endpoint="http://127.0.0.1:9")
     away = make_client(place, Credentials("a", "b"), attempts=1)
@@ -399,10 +401,10 @@ def test_a_store_that_is_away_is_tried_again(s3: seaweed.Seaweed, store: Store, 
     assert content(again) == {"model": "2"}
 
 
-def test_a_store_that_says_no(s3: seaweed.Seaweed, new_bucket, tmp_path: Path, caplog) -> None:
+def test_a_store_that_says_no(s3: s3_server.Seaweed, new_bucket, tmp_path: Path, caplog) -> None:
     """Without the right to look, or without a bucket, there is nothing to restore; the trainer runs."""
     reader = make_client(
-        S3Place(bucket="-", endpoint=s3.endpoint), Credentials(seaweed.READER_KEY, seaweed.READER_SECRET)
+        S3Place(bucket="-", endpoint=s3.endpoint), Credentials(s3_server.READER_KEY, s3_server.READER_SECRET)
     )
     for bucket in (new_bucket(), "no-such-bucket"):
         assert not restore(lambda: reader, Location(bucket, PREFIX), tmp_path / "c").by_rank

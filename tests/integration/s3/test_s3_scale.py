@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import dataset_digest, manifest_line
 from modelops.store.errors import S3Problem
 from modelops.store.fetching import LargeObject, fetch_pinned, preallocate

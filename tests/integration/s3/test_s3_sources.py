@@ -11,7 +11,7 @@ DATA = b"dir,black\n0.2,no\n0.3,yes\n"
 
 
 def survey_task(pod, source: dict | None, store: str, **survey) -> dict:
-    task = {"store": pod.place(store, "ops"), "survey": {"settleSeconds": 0.1, **survey}, "format": {"type": "csv"}}
+    task = {"store": pod.place(store, "ops"), "probe": {"settleSeconds": 0.1, **survey}, "format": {"type": "csv"}}
     return task if source is None else {**task, "source": source}
 
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import Pinned, dataset_digest, manifest_line
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
@@ -12,8 +12,8 @@ from modelops.store.errors import S3Problem
 from modelops.store.fetching import fetch_pinned
 from modelops.store.listing import TooMany, list_current, probe
 from modelops.store.pages import in_seconds
-from modelops.store.writing import put_once
-from support import seaweed
+from modelops.store.writing import put_if_absent
+from support import s3_server
 
 
 @pytest.mark.parametrize("versioned", [True, False])
@@ -133,7 +133,7 @@ def test_large_objects_can_be_fetched(client, new_bucket, tmp_path, versioned):
     """Objects uploaded in parts, whose ETag is no MD5, are fetched and checked by size and token."""
     bucket = new_bucket(versioned=versioned)
     (tmp_path / "large").write_bytes(b"0123456789abcdef" * (1 << 20))
-    assert put_once(client, bucket, "large", tmp_path / "large", part_bytes=6 << 20)
+    assert put_if_absent(client, bucket, "large", tmp_path / "large", part_bytes=6 << 20)
     client.put_object(Bucket=bucket, Key="one", Body=(tmp_path / "large").read_bytes())
     for pinned in list(list_current(client, bucket, "").objects):
         fetch_pinned(client, bucket, pinned, tmp_path / "back")
@@ -161,8 +161,8 @@ def test_put_once(client, new_bucket, tmp_path, versioned, part_bytes):
     first, second = tmp_path / "first", tmp_path / "second"
     first.write_bytes(b"1" * (11 << 20))
     second.write_bytes(b"2" * (11 << 20))
-    assert put_once(client, bucket, "k", first, part_bytes=part_bytes)
-    assert not put_once(client, bucket, "k", second, part_bytes=part_bytes)
+    assert put_if_absent(client, bucket, "k", first, part_bytes=part_bytes)
+    assert not put_if_absent(client, bucket, "k", second, part_bytes=part_bytes)
     assert client.get_object(Bucket=bucket, Key="k")["Body"].read(3) == b"111"
     assert not client.list_multipart_uploads(Bucket=bucket).get("Uploads")
 
@@ -171,7 +171,7 @@ def test_one_of_many_writers_wins(client, new_bucket):
     """Of writers at the same instant exactly one writes."""
     bucket = new_bucket()
     with ThreadPoolExecutor(8) as pool:
-        written = list(pool.map(lambda number: put_once(client, bucket, "k", b"%d" % number), range(16)))
+        written = list(pool.map(lambda number: put_if_absent(client, bucket, "k", b"%d" % number), range(16)))
     assert written.count(True) == 1
     assert client.get_object(Bucket=bucket, Key="k")["Body"].read() == b"%d" % written.index(True)
 
@@ -179,10 +179,10 @@ def test_one_of_many_writers_wins(client, new_bucket):
 @pytest.mark.parametrize(
     ("bucket", "credentials", "reason"),
     [
-        ("no-such-bucket", Credentials(seaweed.ACCESS_KEY, seaweed.SECRET_KEY), "NoSuchBucket"),
-        (None, Credentials(seaweed.READER_KEY, seaweed.READER_SECRET), "AccessDenied"),
+        ("no-such-bucket", Credentials(s3_server.ACCESS_KEY, s3_server.SECRET_KEY), "NoSuchBucket"),
+        (None, Credentials(s3_server.READER_KEY, s3_server.READER_SECRET), "AccessDenied"),
         (None, Credentials("nobody", "nothing"), "InvalidCredentials"),
-        (None, Credentials(seaweed.ACCESS_KEY, "wrong"), "InvalidCredentials"),
+        (None, Credentials(s3_server.ACCESS_KEY, "wrong"), "InvalidCredentials"),
     ],
 )
 def test_what_a_person_must_mend(s3, new_bucket, bucket, credentials, reason):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.store.listing import probe
-from support import seaweed
+from support import s3_server
 
 HMDA = Path(__file__).parents[3] / "examples" / "mortgage" / "data" / "applications.csv"
 DATA = HMDA.read_bytes() if HMDA.exists() else b'"","dir","black","deny"\n"1",0.2,"no","no"\n'
@@ -219,14 +219,14 @@ def trained(pod, files: dict[str, bytes], metrics: str = "{}") -> None:
 MODEL = {"model.bin": b"weights" * 1000, "tokens/vocab.txt": b"a\nb\n", "empty": b""}
 
 
-def courier_task(pod, store: str, seconds: float = 30, **more) -> dict:
+def sidecar_task(pod, store: str, seconds: float = 30, **more) -> dict:
     place = pod.place(store, "ops")
     return {"store": place, "publishTimeoutSeconds": seconds, "checkpoints": f"s3://{store}/ops/runs/one/", **more}
 
 
 def published(pod, store: str) -> dict:
     trained(pod, MODEL, '{"accuracy": 0.9}')
-    done = pod.run("courier", courier_task(pod, store))
+    done = pod.run("sidecar", sidecar_task(pod, store))
     assert done.exit_code == 0, done.output
     return done.report
 
@@ -281,12 +281,12 @@ def test_a_model_that_is_gone(pod, new_bucket):
 
 
 def test_publishing_waits_for_a_person(pod, client):
-    """A store whose bucket is made while the courier waits gets the model: training is not lost to a missing bucket."""
+    """A store whose bucket is made while the sidecar waits gets the model: training is not lost to a missing bucket."""
     trained(pod, MODEL)
     bucket = "made-late"
     timer = threading.Timer(1.0, lambda: client.create_bucket(Bucket=bucket))
     timer.start()
-    done = pod.run("courier", courier_task(pod, bucket))
+    done = pod.run("sidecar", sidecar_task(pod, bucket))
     assert done.exit_code == 0, done.output
     assert "there is no such bucket" in done.output
 
@@ -296,22 +296,22 @@ def test_publishing_takes_a_secret_that_was_mended(pod, client, new_bucket, moun
     """The kubelet mounts a Secret anew while the Pod runs: a wrong key need not cost a model that is trained."""
     trained(pod, MODEL)
     bucket = new_bucket()
-    task = courier_task(pod, bucket)
+    task = sidecar_task(pod, bucket)
     task["store"]["secretName"] = "late"
     if mounted == "wrong keys":
         pod.secret("late", "nobody", "nothing")
-    timer = threading.Timer(1.5, lambda: pod.secret("late", seaweed.ACCESS_KEY, seaweed.SECRET_KEY))
+    timer = threading.Timer(1.5, lambda: pod.secret("late", s3_server.ACCESS_KEY, s3_server.SECRET_KEY))
     timer.start()
-    done = pod.run("courier", task)
+    done = pod.run("sidecar", task)
     assert done.exit_code == 0, done.output
     assert done.report["artifact"]["files"] == len(MODEL)
 
 
 def test_publishing_gives_up(pod):
-    """After its timeout the courier says what kept it."""
+    """After its timeout the sidecar says what kept it."""
     trained(pod, MODEL)
     began = time.monotonic()
-    done = pod.run("courier", courier_task(pod, "never-made", 1))
+    done = pod.run("sidecar", sidecar_task(pod, "never-made", 1))
     assert (done.exit_code, done.report["failure"]["reason"]) == (1, "PublishFailed")
     assert "there is no such bucket" in done.report["failure"]["message"]
     assert time.monotonic() - began < 15

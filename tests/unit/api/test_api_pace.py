@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.api.pace import ends_at, ratio
-from modelops.api.reports import ProgressPoint, ProgressReport
+from modelops.api.contract.eta import ends_at, ratio
+from modelops.api.contract.reports import ProgressPoint, ProgressReport
 
 
 def report(first: int = 0, last: int = 50, total: int | None = 100, **more: str | None) -> ProgressReport:

@@ -8,7 +8,8 @@ from modelops.api.rollout import Check
 from modelops.controllers.inferenceservice.analysis.check_jobs import check_job, check_job_name, check_job_result
 from modelops.controllers.inferenceservice.analysis.subject import Subject
 from modelops.controllers.jobs import job_state
-from support.serving_objects import UID, inference_service, settings
+from support.builders.common import settings
+from support.builders.inferenceservices import UID, inference_service
 
 SUBJECT = Subject(
     namespace="team",

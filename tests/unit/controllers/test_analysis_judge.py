@@ -20,7 +20,7 @@ from modelops.controllers.inferenceservice.analysis.judge import (
     judge,
     window_ends,
 )
-from support.builders import NOW, ago
+from support.builders.common import NOW, ago
 
 
 def counters(requests: int = 0, errors: int = 0, ms: float = 10) -> Counters:
@@ -307,7 +307,7 @@ def test_what_is_counted_on(outcome: str, failures: int, passes: int) -> None:
 
 def test_the_first_judgement() -> None:
     result = judgement(MAX, counters(100, 50))
-    assert (result.failures, result.passes, result.at) == (1, 0, "2026-03-01T12:00:00Z")
+    assert (result.failures, result.passes, result.at) == (1, 0, "2026-11-05T12:00:00Z")
 
 
 def test_a_new_step_has_not_passed_yet() -> None:

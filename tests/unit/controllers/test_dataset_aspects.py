@@ -8,7 +8,9 @@ import pytest
 from modelops.controllers.dataset.checks import checks_of
 from modelops.controllers.dataset.plan import plan
 from modelops.machinery.plan import Plan
-from support.builders import ago, dataset, reason, shown, snapshot
+from support.builders.common import ago
+from support.builders.datasets import dataset, snapshot
+from support.builders.plans import reason, shown
 from support.dataset_cases import GOOD, observe, probe, sighting
 
 DAY = {"freshWithin": "24h"}

@@ -3,7 +3,8 @@
 import pytest
 
 from modelops.controllers.dataset.plan import plan
-from support.builders import ago, names
+from support.builders.common import ago
+from support.builders.plans import names
 from support.dataset_cases import (
     CHECKS,
     GOOD,
@@ -230,10 +231,10 @@ def test_a_new_way_to_the_same_objects() -> None:
 
 def test_the_same_data_uploaded_again_is_as_fresh_as_its_upload() -> None:
     """In a bucket without versions the digest does not tell: the time of the newest object is kept up to date."""
-    done = plan(observe(seen=sighting(probe("a", newest="2026-03-01T11:00:00Z")), status=GOOD))
+    done = plan(observe(seen=sighting(probe("a", newest="2026-11-05T11:00:00Z")), status=GOOD))
     current = status_of(done).snapshot
     assert current is not None
-    assert current.newest == "2026-03-01T11:00:00Z"
+    assert current.newest == "2026-11-05T11:00:00Z"
 
 
 def test_where_the_operator_looks_itself_no_survey_is_told_of() -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from modelops.api.tasks import TASK_VARIABLE, VOLUME_DIR, SnapshotTask
+from modelops.api.contract.tasks import TASK_VARIABLE, VOLUME_DIR, SnapshotTask
 from modelops.controllers.dataset import children
 from modelops.machinery.resources import Body
-from support.builders import CLAIM, ago, dataset, digest, settings, snapshot
+from support.builders.common import ago, digest, settings
+from support.builders.datasets import CLAIM, dataset, snapshot
 from support.dataset_cases import CHECKS, GOOD, LOOKED, ON_CLAIM, SCHEMA, candidate, name_of, survey_name
 
 DRIFT = {"column": "lvr", "drift": {"max": 0.2}}
@@ -61,11 +62,11 @@ def test_a_claim_without_a_path_is_all_of_it() -> None:
 def test_a_job_knows_what_it_must_find_and_a_survey_what_is_no_news() -> None:
     """Exactly one of the two: else the worker reads what was not asked for."""
     read = task_of(children.job(dataset(), digest("b"), settings()))
-    assert (read.expect_digest, read.survey) == (digest("b"), None)
+    assert (read.expect_digest, read.probe) == (digest("b"), None)
     looks = task_of(children.survey(dataset(source=CLAIM, settle="90s"), settings()))
     assert (looks.expect_digest, looks.source) == (None, None)
-    assert looks.survey is not None
-    assert looks.survey.settle_seconds == 90
+    assert looks.probe is not None
+    assert looks.probe.settle_seconds == 90
 
 
 REJECTED = candidate("b", "Rejected", checkedWith=CHECKS, endedAt=ago())
@@ -94,7 +95,7 @@ def test_what_a_survey_need_not_read(
     name: str, status: dict[str, Any], spec: dict[str, Any], known: list[str], token: str | None
 ) -> None:
     """Data is read once for each checks, and never passed by because of what other checks said."""
-    survey = task_of(children.survey(dataset(status=status, **{"source": CLAIM, **spec}), settings())).survey
+    survey = task_of(children.survey(dataset(status=status, **{"source": CLAIM, **spec}), settings())).probe
     assert survey is not None
     assert survey.known_digests == [digest(letter) for letter in known], name
     assert survey.known_token == token

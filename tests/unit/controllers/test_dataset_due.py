@@ -10,7 +10,8 @@ from modelops.api.dataset import Dataset
 from modelops.controllers.dataset.due import asked, needs_job, next_look
 from modelops.controllers.dataset.sighting import Problem, Sighting
 from modelops.store.listing import Probe, TooMany
-from support.builders import CLAIM, NOW, S3, ago, dataset, digest, snapshot
+from support.builders.common import NOW, ago, digest
+from support.builders.datasets import CLAIM, S3, dataset, snapshot
 
 SEEN = Probe(digest("a"), 1, 1, True)
 CANDIDATE = {"digest": digest("a"), "objects": 1, "bytes": 1, "since": ago(), "state": "Settling"}

@@ -8,9 +8,10 @@ from prometheus_client import CollectorRegistry
 from modelops.controllers import dataset as of_datasets
 from modelops.controllers.dataset.metrics import collect
 from modelops.machinery.cache import Cache
-from modelops.machinery.collecting import ObjectMetrics
+from modelops.machinery.object_metrics import ObjectMetrics
 from modelops.machinery.resources import Body
-from support.builders import NOW, S3, ago, metadata, snapshot
+from support.builders.common import NOW, ago, metadata
+from support.builders.datasets import S3, snapshot
 from support.dataset_cases import candidate
 
 OF = {"namespace": "team-a", "dataset": "mortgage"}

@@ -6,7 +6,9 @@ import pytest
 
 from modelops.controllers.dataset.plan import plan
 from modelops.controllers.dataset.sighting import Problem
-from support.builders import ago, dataset, deleted, names, reason
+from support.builders.common import ago
+from support.builders.datasets import dataset
+from support.builders.plans import deleted, names, reason
 from support.dataset_cases import (
     CHECKS,
     GOOD,

@@ -5,14 +5,14 @@ import threading
 
 import pytest
 
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.controllers.dataset.probing import Prober
 from modelops.controllers.dataset.sighting import Problem
 from modelops.machinery.resources import Key
 from modelops.store.credentials import Credentials
 from modelops.store.errors import Reason, S3Problem
 from modelops.store.listing import Probe, TooMany
-from support.builders import NOW, digest
+from support.builders.common import NOW, digest
 
 KEY = Key("Dataset", "team-a", "mortgage")
 PLACE = S3Place(bucket="data")

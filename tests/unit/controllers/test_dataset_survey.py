@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
-from modelops.api.reports import EXIT_FINAL, Failure, SnapshotReport
+from modelops.api.contract.reports import EXIT_FINAL, Failure, SnapshotReport
 from modelops.controllers.dataset.plan import plan
 from modelops.controllers.dataset.sighting import Problem
 from modelops.controllers.jobs import JobState
 from modelops.store.listing import TooMany
-from support.builders import CLAIM, RUNNING, ago, job, names, pod, reason, shown, snapshot, waiting
+from support.builders.common import ago
+from support.builders.datasets import CLAIM, snapshot
+from support.builders.jobs import RUNNING, job, pod, waiting
+from support.builders.plans import names, reason, shown
 from support.dataset_cases import (
     CHECKS,
     LOOKED,
@@ -51,15 +54,15 @@ CASES = [
     Case(
         "a claim is looked at for the first time by a Job",
         observe(source=CLAIM, due="Survey"),
-        ready="False Surveying",
-        working="Surveying",
+        ready="False Probing",
+        working="Probing",
         applies=[f"Job {FIRST}"],
     ),
     Case(
         "while the first look lasts, it is told what the Job does",
         observe(source=CLAIM, jobs=(running(name=FIRST),)),
-        ready="False Surveying",
-        working="Surveying",
+        ready="False Probing",
+        working="Probing",
     ),
     Case(
         "what the first look finds becomes the snapshot",
@@ -263,7 +266,7 @@ CASES = [
         observe(source=CLAIM, status=KNOWN, generation=2, schema=SCHEMA, due="Survey", jobs=(running(),)),
         ready="True SnapshotCurrent",
         valid="True Checked",
-        working="Surveying",
+        working="Probing",
         snapshot="a",
         applies=[f"Job {survey_name(KNOWN, source=CLAIM, schema=SCHEMA)}"],
         deletes=[NAME],
@@ -273,21 +276,21 @@ CASES = [
         observe(source=CLAIM, status=KNOWN, generation=2, interval="1h", jobs=(running(),)),
         ready="True SnapshotCurrent",
         valid="True Checked",
-        working="Surveying",
+        working="Probing",
         snapshot="a",
     ),
     Case(
         "a prefix of too many objects is surveyed",
         observe(seen=sighting(TooMany(3)), probe={"maxObjects": 2}, due="Survey"),
-        ready="False Surveying",
-        working="Surveying",
+        ready="False Probing",
+        working="Probing",
         applies=[f"Job {survey_name()}"],
     ),
     Case(
         "its Job is left alone while the operator, started anew, has not counted yet",
         observe(probe={"maxObjects": 2}, jobs=(running(name=survey_name()),)),
-        ready="False Surveying",
-        working="Surveying",
+        ready="False Probing",
+        working="Probing",
     ),
     Case(
         "a small candidate from before there were too many is given up, and with it its Job",

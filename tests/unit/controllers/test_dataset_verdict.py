@@ -2,9 +2,12 @@
 
 import pytest
 
-from modelops.api.reports import EXIT_FINAL, Failure, SnapshotReport
+from modelops.api.contract.reports import EXIT_FINAL, Failure, SnapshotReport
 from modelops.controllers.dataset.plan import plan
-from support.builders import ago, digest, job, reason, shown, snapshot, waiting
+from support.builders.common import ago, digest
+from support.builders.datasets import snapshot
+from support.builders.jobs import job, waiting
+from support.builders.plans import reason, shown
 from support.dataset_cases import (
     CHECKS,
     GOOD,
@@ -325,7 +328,7 @@ def test_rejection_carries_its_evidence() -> None:
 
 def test_a_snapshot_keeps_what_was_found() -> None:
     """What later looks and later checks compare with is in the status."""
-    said = report("b", checks=FAILED, newest="2026-03-01T11:00:00Z", changeToken="t2")
+    said = report("b", checks=FAILED, newest="2026-11-05T11:00:00Z", changeToken="t2")
     done = plan(
         observe(
             seen=sighting(probe("b")),
@@ -336,7 +339,7 @@ def test_a_snapshot_keeps_what_was_found() -> None:
     )
     taken = status_of(done).snapshot
     assert taken is not None
-    assert (taken.newest, taken.change_token) == ("2026-03-01T11:00:00Z", "t2")
+    assert (taken.newest, taken.change_token) == ("2026-11-05T11:00:00Z", "t2")
     assert [one.outcome for one in taken.checks] == ["Failed"]
     assert taken.source.s3 is not None
 

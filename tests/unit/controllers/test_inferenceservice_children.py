@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from modelops.api.tasks import FetchModelTask
+from modelops.api.contract.tasks import FetchModelTask
 from modelops.controllers.inferenceservice import children
 from modelops.controllers.inferenceservice.routes import routes
 from modelops.controllers.inferenceservice.template import REVISION, lineage_marks, serving_of
 from modelops.controllers.inferenceservice.traffic import split
-from modelops.machinery.matching import satisfied
+from modelops.machinery.matching import already_applied
 from modelops.monitor.bootstrap import bootstrap
 from modelops.monitor.settings import Settings as ProxySettings
-from support.serving_objects import deployment, digest, inference_service, version
+from support.builders.common import digest
+from support.builders.inferenceservices import deployment, inference_service
+from support.builders.modelversions import version
 
 TRITON = {
     "image": "triton:1",
@@ -70,7 +72,7 @@ def test_the_fetch_task() -> None:
     fetch = container(spec(), "fetch-model")
     task = FetchModelTask.model_validate_json(environment(fetch)["MODELOPS_TASK"])
     assert (task.artifact_uri, task.digest) == ("s3://store/modelops/models/a/", digest("a"))
-    assert (task.store.bucket, task.store.secret_name) == ("store", "store-keys")
+    assert (task.store.bucket, task.store.secret_name) == ("store", "store")
     assert fetch["args"] == ["fetch-model"]
 
 
@@ -290,7 +292,7 @@ def test_nothing_is_written_twice() -> None:
             del one[field]
     container(pod, "model")["resources"]["requests"] = {"cpu": "500m"}
     assert container(pod, "model")["resources"]["limits"] == {"cpu": "500m"}
-    assert satisfied(wanted, found)
+    assert already_applied(wanted, found)
 
 
 def test_what_is_remembered_of_a_revision() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from modelops.controllers.inferenceservice.course import Course, End, pods_wanted, stage_in_force
-from support.scenes import (
+from support.rollout_states import (
     APPROVED,
     BLUE_GREEN,
     CANARY,

@@ -6,7 +6,7 @@ import pytest
 
 from modelops.controllers.inferenceservice.course import Course, End
 from modelops.controllers.inferenceservice.problem import Problem
-from support.scenes import CANARY, JUDGED, PATIENT, ago, analysis, asked, next_move, shadow
+from support.rollout_states import CANARY, JUDGED, PATIENT, ago, analysis, asked, next_move, shadow
 
 CRASHES = Problem("CrashLoopBackOff", "Pod p: container model ended with exit code 1")
 PAUSED = asked(paused=True)

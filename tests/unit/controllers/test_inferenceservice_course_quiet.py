@@ -3,7 +3,7 @@
 import pytest
 
 from modelops.api.inferenceservice_status import AnalysisResult
-from support.scenes import BLUE_GREEN, Json, ago, next_move
+from support.rollout_states import BLUE_GREEN, Json, ago, next_move
 
 CHECKS: Json = {"checks": [{"name": "smoke", "hook": {"url": "http://judge.example"}}]}
 

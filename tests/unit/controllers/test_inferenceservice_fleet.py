@@ -6,8 +6,9 @@ import pytest
 
 from modelops.machinery.conditions import find
 from modelops.machinery.plan import Plan
-from support.serving_objects import Json, inference_service, revision_of, version
-from support.serving_world import Cluster
+from support.builders.inferenceservices import Json, inference_service, revision_of
+from support.builders.modelversions import version
+from support.fake_cluster import Cluster
 
 V1, V2, V3 = (version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))
 R1, R2 = (revision_of(inference_service(), one) for one in (V1, V2))

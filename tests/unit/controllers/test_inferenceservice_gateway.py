@@ -9,9 +9,10 @@ import pytest
 from modelops.api.inferenceservice import Gateway, InferenceService
 from modelops.controllers.inferenceservice import gateway
 from modelops.machinery.conditions import timestamp
-from modelops.machinery.matching import satisfied
+from modelops.machinery.matching import already_applied
 from modelops.machinery.resources import BY_KIND, WATCHED, key_of
-from support.serving_objects import NOW, inference_service
+from support.builders.common import NOW
+from support.builders.inferenceservices import inference_service
 
 PUBLIC = {"name": "public", "namespace": "edge", "sectionName": "https"}
 
@@ -79,9 +80,9 @@ def test_nothing_is_mirrored_unasked() -> None:
     plain, mirrored = route(0), route(0, 100)
     assert plain["spec"]["rules"][0]["filters"] == []
     assert plain["spec"]["hostnames"] == []
-    assert not satisfied(plain, mirrored)
+    assert not already_applied(plain, mirrored)
     del plain["spec"]["rules"][0]["filters"]
-    assert satisfied(route(0), plain)
+    assert already_applied(route(0), plain)
 
 
 def test_whose_it_is() -> None:
@@ -90,7 +91,7 @@ def test_whose_it_is() -> None:
     assert made["metadata"]["ownerReferences"][0]["kind"] == "InferenceService"
     assert made["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "modelops"
     assert BY_KIND[key_of(made).kind] not in WATCHED
-    assert satisfied(made, found())
+    assert already_applied(made, found())
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_what_a_gateway_says(seen: dict[str, Any], words: str) -> None:
 
 def test_a_gateway_of_the_same_namespace() -> None:
     """The status names the namespace that the spec leaves out, or leaves it out as well."""
-    for told in ({"name": "local"}, {"name": "local", "namespace": "team"}):
+    for told in ({"name": "local"}, {"name": "local", "namespace": "team-a"}):
         body = copy.deepcopy(route(parentRefs=[{"name": "local"}]))
         answer = {"parentRef": told, "conditions": [condition("Accepted"), condition("ResolvedRefs")]}
         assert gateway.objection({**body, "status": {"parents": [answer]}}) == ""

@@ -13,23 +13,20 @@ from modelops.controllers.inferenceservice.observe import observe
 from modelops.controllers.inferenceservice.template import serving_of
 from modelops.controllers.inferenceservice.wanted import Refusal
 from modelops.machinery.cache import Cache
-from modelops.machinery.controller import World
+from modelops.machinery.controller import ReconcileContext
 from modelops.machinery.dispatch import indexers
 from modelops.machinery.kube import Kube
 from modelops.machinery.resources import Body, Key, Resource
-from support.serving_objects import (
-    NAMESPACE,
-    NOW,
+from support.builders.common import NAMESPACE, NOW, digest, settings
+from support.builders.inferenceservices import (
     deployment,
-    digest,
     endpoint,
     inference_service,
     pod_body,
     pod_template,
     revision_of,
-    settings,
-    version,
 )
+from support.builders.modelversions import version
 
 BY_NAME = Key("InferenceService", NAMESPACE, "mortgage")
 V1, V2 = version("mortgage-1"), version("mortgage-2", letter="b", created="2026-11-05T11:00:00Z")
@@ -77,9 +74,9 @@ def version_body(of: ModelVersion, model: str = "mortgage", namespace: str = NAM
     return {"kind": "ModelVersion", "metadata": {**known, **times, **metadata}, "spec": spec, "status": status}
 
 
-def world(*bodies: Body, api: Api | None = None) -> World:
+def context(*bodies: Body, api: Api | None = None) -> ReconcileContext:
     """A world whose cache has these objects, and its Service. By default the API must not be asked."""
-    return World(cache(endpoint(PINNED), *bodies), cast(Kube, api), settings(), NOW)
+    return ReconcileContext(cache(endpoint(PINNED), *bodies), cast(Kube, api), settings(), NOW)
 
 
 def ours(service: InferenceService = PINNED, of: ModelVersion = V1, **metadata: Any) -> Body:
@@ -93,7 +90,7 @@ async def test_the_newest_version_of_the_model() -> None:
     newer = version("mortgage-9", letter="b", created="2026-11-05T11:59:00Z")
     seen = await observe(
         inference_service(),
-        world(
+        context(
             version_body(V1),
             version_body(V2),
             version_body(newer, model="churn"),
@@ -107,7 +104,7 @@ async def test_the_newest_version_of_the_model() -> None:
 
 async def test_the_pinned_version_alone() -> None:
     """A newer one of the same model is none of its business."""
-    seen = await observe(PINNED, world(version_body(V1), version_body(V2)))
+    seen = await observe(PINNED, context(version_body(V1), version_body(V2)))
     assert seen.target == revision_of(PINNED, V1)
 
 
@@ -118,7 +115,7 @@ async def test_the_pods_of_this_very_object() -> None:
     checking["metadata"]["labels"]["app.kubernetes.io/component"] = "check"
     seen = await observe(
         PINNED,
-        world(
+        context(
             version_body(V1),
             ours(),
             pod_body(pod_template(PINNED, V1), "a"),
@@ -134,7 +131,7 @@ async def test_the_pods_of_this_very_object() -> None:
 async def test_a_deployment_that_ends_is_gone() -> None:
     """Its Pods end with it, whatever they still answer: nothing may count on them."""
     going = ours(deletionTimestamp="2026-11-05T11:59:00Z")
-    seen = await observe(PINNED, world(version_body(V1), going, pod_body(pod_template(PINNED, V1), "a")))
+    seen = await observe(PINNED, context(version_body(V1), going, pod_body(pod_template(PINNED, V1), "a")))
     assert seen.members == ()
 
 
@@ -146,7 +143,7 @@ async def test_the_service_is_asked_for_while_a_revision_may_go() -> None:
     live = endpoint(service, revision_of(service, V2))
     api = Api(live)
     seen = await observe(
-        service, world(version_body(V2), ours(service), ours(service, V2, name="mortgage-other"), api=api)
+        service, context(version_body(V2), ours(service), ours(service, V2, name="mortgage-other"), api=api)
     )
     assert ("Service", "mortgage") in api.asked
     assert seen.endpoint == live
@@ -162,7 +159,7 @@ async def test_what_serves_is_remembered(pinned: str) -> None:
     )
     api = Api(remembered(service, pod_template(service, V1)))
     known = cache(endpoint(service, revision), version_body(V1))
-    seen = await observe(service, World(known, cast(Kube, api), settings(), NOW))
+    seen = await observe(service, ReconcileContext(known, cast(Kube, api), settings(), NOW))
     assert (seen.stable, seen.member(revision)) == (revision, None)
     assert seen.stable_template == pod_template(service, V1)
     assert bool(api.asked) == (pinned != "mortgage-1")

@@ -15,16 +15,10 @@ from modelops.controllers.inferenceservice.wanted import Refusal, wanted
 from modelops.machinery.conditions import merged
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import key_of
-from support.serving_objects import (
-    NOW,
-    Json,
-    endpoint,
-    inference_service,
-    revision_of,
-    settings,
-    version,
-)
-from support.serving_world import Cluster
+from support.builders.common import NOW, settings
+from support.builders.inferenceservices import Json, endpoint, inference_service, revision_of
+from support.builders.modelversions import version
+from support.fake_cluster import Cluster
 
 V1 = version("mortgage-1", letter="a", created="2026-11-05T10:00:00Z")
 V2 = version("mortgage-2", letter="b", created="2026-11-05T11:00:00Z")
@@ -171,7 +165,7 @@ CASES = [
         serving_v1(V1),
         reason="Serving",
         condition="Ready",
-        message=("mortgage-1 serves with 2 Pods at http://mortgage.team.svc.cluster.local",),
+        message=("mortgage-1 serves with 2 Pods at http://mortgage.team-a.svc.cluster.local",),
         **ON,
     ),
     Case(

@@ -7,8 +7,9 @@ import pytest
 
 from modelops.controllers.inferenceservice.problem import hopeless, worst
 from modelops.machinery.conditions import find
-from support.serving_objects import ended, inference_service, pod, pod_body, revision_of, version, waits
-from support.serving_world import Cluster
+from support.builders.inferenceservices import ended, inference_service, pod, pod_body, revision_of, waits
+from support.builders.modelversions import version
+from support.fake_cluster import Cluster
 
 SERVICE = inference_service(pinned="mortgage-1")
 V1, V2 = version("mortgage-1"), version("mortgage-2", letter="b")

@@ -12,9 +12,11 @@ from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.plan import plan
 from modelops.controllers.inferenceservice.reconcile import Analyst
 from modelops.machinery.cache import Cache
-from modelops.machinery.controller import World
-from support.serving_objects import NOW, Json, inference_service, revision_of, settings, version
-from support.serving_world import Cluster
+from modelops.machinery.controller import ReconcileContext
+from support.builders.common import NOW, settings
+from support.builders.inferenceservices import Json, inference_service, revision_of
+from support.builders.modelversions import version
+from support.fake_cluster import Cluster
 
 V1, V2, V3 = (version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))
 R1, R2 = (revision_of(inference_service(), one) for one in (V1, V2))
@@ -34,8 +36,8 @@ class Story:
         """One look, as the controller does it. Returns what it saw."""
         seen = self.analyst.with_evidence(self.cluster.seen())
         decided = plan(seen)
-        world = World(Cache({}), None, settings(), self.cluster.now)  # type: ignore[arg-type]
-        self.analyst.after(seen, decided, world)
+        context = ReconcileContext(Cache({}), None, settings(), self.cluster.now)  # type: ignore[arg-type]
+        self.analyst.after(seen, decided, context)
         for write in self.cluster.writes(decided):
             self.cluster.write(write)
         self.cluster.tell(decided)

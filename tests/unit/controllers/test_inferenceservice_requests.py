@@ -6,8 +6,9 @@ from modelops.api.inferenceservice import InferenceService
 from modelops.api.inferenceservice_status import InferenceServiceStatus
 from modelops.controllers.inferenceservice.requests import Requests, requests_of
 from modelops.machinery.plan import Plan
-from support.serving_objects import Json, inference_service, version
-from support.serving_world import Cluster
+from support.builders.inferenceservices import Json, inference_service
+from support.builders.modelversions import version
+from support.fake_cluster import Cluster
 
 V1, V2, V3 = (version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))
 

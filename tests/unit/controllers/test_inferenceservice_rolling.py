@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from modelops.controllers.inferenceservice.members import Member, members, server_pod
 from modelops.controllers.inferenceservice.rolling import other_replicas, target_replicas
 from modelops.machinery.conditions import find
-from support.serving_objects import Json, deployment, inference_service, pod_body, pod_template, revision_of, version
-from support.serving_world import Cluster
+from support.builders.inferenceservices import Json, deployment, inference_service, pod_body, pod_template, revision_of
+from support.builders.modelversions import version
+from support.fake_cluster import Cluster
 
 SERVICE = inference_service(pinned="mortgage-1")
 V1, V2, V3 = VERSIONS = tuple(version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))

@@ -8,9 +8,10 @@ from modelops.api.rollout import Rollout
 from modelops.controllers.inferenceservice.course import course
 from modelops.controllers.inferenceservice.shares import pods_for, share_of
 from modelops.controllers.inferenceservice.stages import Stage, stages
-from support.scenes import scene
-from support.serving_objects import Json, inference_service, revision_of, version
-from support.serving_world import Cluster
+from support.builders.inferenceservices import Json, inference_service, revision_of
+from support.builders.modelversions import version
+from support.fake_cluster import Cluster
+from support.rollout_states import scene
 
 V1, V2 = version("mortgage-1"), version("mortgage-2", letter="b")
 SERVICE = inference_service(pinned="mortgage-1")

@@ -8,8 +8,9 @@ from modelops.api.inferenceservice_status import CandidateVersion
 from modelops.controllers.inferenceservice.routes import TOLD
 from modelops.machinery.conditions import find
 from modelops.machinery.plan import Delete, Plan
-from support.serving_objects import Json, ended, inference_service, revision_of, version
-from support.serving_world import Cluster
+from support.builders.inferenceservices import Json, ended, inference_service, revision_of
+from support.builders.modelversions import version
+from support.fake_cluster import Cluster
 
 V1, V2, V3 = (version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))
 R1, R2, R3 = (revision_of(inference_service(), one) for one in (V1, V2, V3))

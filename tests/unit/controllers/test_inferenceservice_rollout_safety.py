@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import Key
-from support.serving_objects import NAMESPACE, Json, inference_service, revision_of, version
-from support.serving_world import Cluster
+from support.builders.common import NAMESPACE
+from support.builders.inferenceservices import Json, inference_service, revision_of
+from support.builders.modelversions import version
+from support.fake_cluster import Cluster
 
 V1, V2, V3 = (version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))
 SERVICE = inference_service(pinned="mortgage-1")

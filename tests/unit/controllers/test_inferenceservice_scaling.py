@@ -8,9 +8,11 @@ import pytest
 from modelops.api.inferenceservice import InferenceService, Replicas
 from modelops.controllers.inferenceservice import scaling
 from modelops.controllers.inferenceservice.serving import model_server
-from modelops.machinery.matching import satisfied
+from modelops.machinery.matching import already_applied
 from modelops.machinery.resources import AUTOSCALERS, DISRUPTION_BUDGETS
-from support.serving_objects import inference_service, settings, version
+from support.builders.common import settings
+from support.builders.inferenceservices import inference_service
+from support.builders.modelversions import version
 
 
 def service(server: Any = None, **replicas: Any) -> InferenceService:
@@ -33,7 +35,7 @@ def deployment(replicas: int | None) -> dict[str, Any]:
 def test_the_autoscaler_scales_its_deployment_between_the_bounds() -> None:
     """It has the Deployment's name, so that each revision has its own."""
     made = autoscaler(min=2, max=9, targetCPU=70)
-    assert (made["metadata"]["name"], made["metadata"]["namespace"]) == ("mortgage-1f4c", "team")
+    assert (made["metadata"]["name"], made["metadata"]["namespace"]) == ("mortgage-1f4c", "team-a")
     assert made["spec"]["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "mortgage-1f4c"}
     assert (made["spec"]["minReplicas"], made["spec"]["maxReplicas"]) == (2, 9)
     assert (made["apiVersion"], made["kind"]) == (AUTOSCALERS.api_version, AUTOSCALERS.kind)
@@ -78,7 +80,7 @@ def test_nothing_is_written_twice() -> None:
         found = copy.deepcopy(wanted)
         found["metadata"] |= {"uid": "u", "resourceVersion": "1", "generation": 1}
         found["status"] = {"currentReplicas": 3}
-        assert satisfied(wanted, found)
+        assert already_applied(wanted, found)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import pytest
 from modelops.controllers.inferenceservice import children
 from modelops.controllers.inferenceservice.names import candidate_service_name, deployment_name
 from modelops.controllers.inferenceservice.template import REVISION
-from modelops.machinery.matching import satisfied
-from support.serving_objects import inference_service, pod_template, version
-from support.serving_world import Cluster
+from modelops.machinery.matching import already_applied
+from support.builders.inferenceservices import inference_service, pod_template
+from support.builders.modelversions import version
+from support.fake_cluster import Cluster
 
 
 def ports(service: dict[str, Any]) -> list[tuple[str, int, str]]:
@@ -62,8 +63,8 @@ def test_what_a_service_leads_to() -> None:
     assert one["spec"]["selector"].items() <= labels.items()
     assert not one["spec"]["selector"].items() <= other.items()
     assert every["spec"]["selector"].items() <= labels.items() & other.items()
-    assert not satisfied(every, one)
-    assert not satisfied(one, every)
+    assert not already_applied(every, one)
+    assert not already_applied(one, every)
 
 
 def test_names_fit() -> None:

@@ -11,8 +11,10 @@ from modelops.controllers.inferenceservice.routes import TOLD
 from modelops.controllers.inferenceservice.stages import Stage
 from modelops.controllers.inferenceservice.template import Serving
 from modelops.controllers.inferenceservice.traffic import follows, split, told
-from support.scenes import ago
-from support.serving_objects import NOW, inference_service, pod, version
+from support.builders.common import NOW
+from support.builders.inferenceservices import inference_service, pod
+from support.builders.modelversions import version
+from support.rollout_states import ago
 
 SERVICE, V1 = inference_service(), version()
 NEW, OLD = "weights-new", "weights-old"
@@ -112,15 +114,15 @@ def test_one_pod_that_does_not_follow_is_enough() -> None:
 )
 def test_which_pods_are_told(given: ServerPod, looks: dict[str, PodLook | None], changed: bool, expected: bool) -> None:
     """A kubelet that is not told brings routes a minute or two late; each telling is a write."""
-    assert bool(told([given], looks, NEW, NOW, changed=changed, namespace="team")) is expected
+    assert bool(told([given], looks, NEW, NOW, changed=changed, namespace="team-a")) is expected
 
 
 def test_what_a_pod_is_told() -> None:
     """By UID: a Pod that is gone must not come back as nothing but an annotation."""
-    (body,) = told([server(f"{OLD} 9 9")], {}, NEW, NOW, changed=True, namespace="team")
+    (body,) = told([server(f"{OLD} 9 9")], {}, NEW, NOW, changed=True, namespace="team-a")
     assert body["metadata"] == {
         "name": "p",
-        "namespace": "team",
+        "namespace": "team-a",
         "uid": "uid-of-p",
         "annotations": {TOLD: f"{NEW} {ago(0)} {ago(0)}"},
     }
@@ -129,7 +131,7 @@ def test_what_a_pod_is_told() -> None:
 def test_a_pod_that_is_told_again_has_been_told_since_before() -> None:
     """Each telling is another annotation, or the kubelet would not look; but the time since the first one goes on, or a
     proxy that does not answer would never be believed."""
-    (body,) = told([server(f"{NEW} 100 2")], SILENT, NEW, NOW, changed=False, namespace="team")
+    (body,) = told([server(f"{NEW} 100 2")], SILENT, NEW, NOW, changed=False, namespace="team-a")
     assert body["metadata"]["annotations"] == {TOLD: f"{NEW} {ago(100)} {ago(0)}"}
 
 

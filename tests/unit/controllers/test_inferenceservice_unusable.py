@@ -7,7 +7,9 @@ import pytest
 from modelops.api.inferenceservice import InferenceService, Replicas
 from modelops.api.pods import VolumeMount
 from modelops.controllers.inferenceservice.unusable import unusable
-from support.serving_objects import inference_service, settings, version
+from support.builders.common import settings
+from support.builders.inferenceservices import inference_service
+from support.builders.modelversions import version
 
 BIG = [{"path": "/", "body": "é" * 65536} for _ in range(16)]
 MOUNTS = [{"name": "cache", "mountPath": "/cache"}]

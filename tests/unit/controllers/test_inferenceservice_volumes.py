@@ -9,9 +9,10 @@ from modelops.api.pods import Volume
 from modelops.controllers.inferenceservice import children
 from modelops.controllers.inferenceservice.template import serving_of
 from modelops.controllers.inferenceservice.volumes import volumes
-from modelops.machinery.matching import satisfied
+from modelops.machinery.matching import already_applied
 from modelops.monitor.settings import Settings as ProxySettings
-from support.serving_objects import deployment, inference_service, pod_template, version
+from support.builders.inferenceservices import deployment, inference_service, pod_template
+from support.builders.modelversions import version
 
 VOLUMES = [
     {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2048Mi"}},
@@ -96,7 +97,7 @@ def test_where_and_as_whom_a_pod_runs() -> None:
         "runAsUser": 1001,
     }
     pod = spec({"runtime": "sklearn", "resources": {"limits": {"nvidia.com/gpu": 2, "memory": "24Gi"}}}, where)
-    assert satisfied({field: value for field, value in where.items() if field != "runAsUser"}, pod)
+    assert already_applied({field: value for field, value in where.items() if field != "runAsUser"}, pod)
     assert pod["securityContext"]["runAsUser"] == 1001
     assert model(pod)["resources"] == {"limits": {"nvidia.com/gpu": "2", "memory": "24Gi"}}
 
@@ -107,7 +108,7 @@ def test_gpus_are_written_once() -> None:
     wanted = deployment(service, version())
     found = copy.deepcopy(wanted)
     found["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] = {"nvidia.com/gpu": "1"}
-    assert satisfied(wanted, found)
+    assert already_applied(wanted, found)
 
 
 def test_grpc_of_a_container_of_ones_own() -> None:

@@ -9,8 +9,10 @@ from modelops.api.inferenceservice import InferenceService
 from modelops.controllers.inferenceservice import warm_up
 from modelops.controllers.inferenceservice.serving import model_server
 from modelops.controllers.inferenceservice.template import REVISION
-from modelops.machinery.matching import satisfied
-from support.serving_objects import inference_service, pod_template, settings, version
+from modelops.machinery.matching import already_applied
+from support.builders.common import settings
+from support.builders.inferenceservices import inference_service, pod_template
+from support.builders.modelversions import version
 
 INFER = {"path": "/v2/models/mortgage/infer", "body": '{"x": "é"}', "repeat": 5}
 
@@ -119,4 +121,4 @@ def test_nothing_is_written_twice() -> None:
     wanted = template(service(INFER))
     found = copy.deepcopy(wanted)
     found["spec"]["containers"][0]["startupProbe"]["successThreshold"] = 1
-    assert satisfied(wanted, found)
+    assert already_applied(wanted, found)

@@ -7,7 +7,8 @@ import pytest
 from modelops.api.modelversion import ModelVersion, ModelVersionStatus
 from modelops.controllers.modelversion.observe import Observation
 from modelops.controllers.modelversion.plan import plan
-from support.serving_objects import NOW, digest, version
+from support.builders.common import NOW, digest
+from support.builders.modelversions import version
 
 GATE = {"metric": "accuracy", "min": 0.8}
 APPROVED = {"modelops.dev/approve": digest("a"), "modelops.dev/approved-by": "ada"}

@@ -15,9 +15,10 @@ from modelops.controllers.trainingrun.sweep.marks import PINNED_INPUTS
 from modelops.controllers.trainingrun.sweep.pinning import pinned_by_parent
 from modelops.controllers.trainingrun.sweep.waking import sweep_of
 from modelops.machinery.cache import Cache
-from modelops.machinery.matching import satisfied
+from modelops.machinery.matching import already_applied
 from modelops.machinery.resources import Body, Key
-from support.builders import NAMESPACE, training_run
+from support.builders.common import NAMESPACE
+from support.builders.trainingruns import training_run
 from support.sweeps import DATA, sweep_run, taken
 
 WHOLE: Body = {
@@ -124,7 +125,7 @@ def stored(body: Body, **annotations: str) -> Body:
 def test_a_trial_that_is_as_it_shall_be_is_not_written_again() -> None:
     run = sweep_run(spec=WHOLE)
     child = child_of(stored(made(spec=WHOLE)))
-    assert satisfied(kept(run, taken(run), 3, {"rate": "0.1"}, child), child.body)
+    assert already_applied(kept(run, taken(run), 3, {"rate": "0.1"}, child), child.body)
 
 
 def test_a_word_to_stop_and_which_retry_it_was_made_for_stay() -> None:

@@ -17,11 +17,12 @@ from modelops.controllers.trainingrun.sweep.result import parameters_of, taken_o
 from modelops.controllers.trainingrun.sweep.tidying import tidied
 from modelops.controllers.trainingrun.sweep.trials import best
 from modelops.machinery.cache import Cache
-from modelops.machinery.controller import World
+from modelops.machinery.controller import ReconcileContext
 from modelops.machinery.kube import Kube
 from modelops.machinery.plan import Plan
-from support import builders
-from support.builders import NOW, deleted, reason, shown
+from support.builders.common import NOW
+from support.builders.common import settings as operator_settings
+from support.builders.plans import deleted, reason, shown
 from support.sweeps import Simulation, sweep_run
 
 MORE_MEMORY = {"image": "example/train:1", "command": ["x"], "resources": {"limits": {"memory": "8Gi"}}}
@@ -185,7 +186,7 @@ def test_a_trial_that_waits_for_a_person_is_told_of() -> None:
         "status": "True",
         "reason": "ImagePullFailed",
         "message": "no such image",
-        "lastTransitionTime": "2026-03-01T12:00:00Z",
+        "lastTransitionTime": "2026-11-05T12:00:00Z",
     }
     made.tells(1, conditions=[condition])
     decided = made.step()
@@ -460,15 +461,15 @@ async def test_a_sweep_sees_its_own_trials_as_they_are_now() -> None:
     stranger = copy.deepcopy(made.body(0))
     stranger["metadata"] |= {"name": "stranger", "uid": "s", "ownerReferences": []}
     cache.put(stranger)
-    world = World(cache, cast(Kube, None), builders.settings(), NOW)
+    context = ReconcileContext(cache, cast(Kube, None), operator_settings(), NOW)
     run = made.run.model_copy(update={"status": made.status})
-    first = await observe(run, made.taken, world)
+    first = await observe(run, made.taken, context)
     assert [one.number for one in first.trials] == [0, 1]
     assert first.suggested == {}
     made.ends(0, 0.5)
     made.body(0)["metadata"]["resourceVersion"] = "2"
     cache.put(made.body(0))
-    then = await observe(run, made.taken, world)
+    then = await observe(run, made.taken, context)
     assert [one.fate.state for one in then.trials] == ["Succeeded", "Running"]
     assert then.suggested == made.seen().suggested
     assert list(then.suggested) == [2]
@@ -477,8 +478,8 @@ async def test_a_sweep_sees_its_own_trials_as_they_are_now() -> None:
 async def test_a_sweep_that_has_ended_asks_for_no_suggestions() -> None:
     """Its trials are gone some day, and none is made again for that."""
     made = finished(0.7)
-    world = World(Cache({"TrainingRun": by_owner}), cast(Kube, None), builders.settings(), NOW)
-    seen = await observe(made.run.model_copy(update={"status": made.status}), made.taken, world)
+    context = ReconcileContext(Cache({"TrainingRun": by_owner}), cast(Kube, None), operator_settings(), NOW)
+    seen = await observe(made.run.model_copy(update={"status": made.status}), made.taken, context)
     assert (seen.children, seen.suggested) == ((), {})
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.api.reports import EXIT_FINAL, ProgressPoint, ProgressReport
+from modelops.api.contract.reports import EXIT_FINAL, ProgressPoint, ProgressReport
 from modelops.api.trainingrun import Retries
 from modelops.api.trainingrun_status import Attempt, TrainingRunStatus
 from modelops.controllers.jobs import JobState
@@ -16,7 +16,10 @@ from modelops.controllers.trainingrun.progress_polling import POLL_EVERY
 from modelops.controllers.trainingrun.retrying import Verdict, next_start, verdict
 from modelops.machinery.conditions import moment
 from modelops.machinery.plan import Plan
-from support.builders import NOW, RUNNING, Body, ago, deleted, job, names, pod, reason, shown, terminated
+from modelops.machinery.resources import Body
+from support.builders.common import NOW, ago
+from support.builders.jobs import RUNNING, job, pod, terminated
+from support.builders.plans import deleted, names, reason, shown
 from support.run_observations import failed, job_of, observe, pinned, running
 
 DONE = terminated(0)
@@ -38,8 +41,8 @@ def ended(*pods: Body, because: str = "PodFailurePolicy", message: str = "", **m
         ),
         ("a listed exit code is final", ended(pod("Failed", trainer=terminated(42))), Verdict.FINAL),
         ("what the worker cannot do is final", ended(pod("Failed", init=terminated(EXIT_FINAL))), Verdict.FINAL),
-        ("a model that cannot be taken is final", ended(pod("Failed", courier=terminated(EXIT_FINAL))), Verdict.FINAL),
-        ("an outage of the store may pass", ended(pod("Failed", courier=terminated(1))), Verdict.COUNTED),
+        ("a model that cannot be taken is final", ended(pod("Failed", sidecar=terminated(EXIT_FINAL))), Verdict.FINAL),
+        ("an outage of the store may pass", ended(pod("Failed", sidecar=terminated(1))), Verdict.COUNTED),
         ("the deadline is final", ended(because="DeadlineExceeded"), Verdict.FINAL),
         (
             "a preemption does not count",
@@ -63,7 +66,7 @@ def ended(*pods: Body, because: str = "PodFailurePolicy", message: str = "", **m
 )
 def test_whose_fault_it_was(name: str, ending: JobState, expected: Verdict) -> None:
     """Each case's name is the promise it protects."""
-    assert verdict(ending, ending.telling_pod, Retries(limit=3, non_retryable_exit_codes=[42])) is expected, name
+    assert verdict(ending, ending.deciding_pod, Retries(limit=3, non_retryable_exit_codes=[42])) is expected, name
 
 
 def status_of(done: Plan) -> TrainingRunStatus:
@@ -82,7 +85,7 @@ def test_a_failure_is_written_down_before_the_next_attempt_starts() -> None:
     """A crash between the two must neither lose the reason nor start an attempt too many."""
     just_now = job(
         job_of(retries=RETRIES),
-        pod("Failed", trainer=terminated(3), courier=DONE),
+        pod("Failed", trainer=terminated(3), sidecar=DONE),
         ended="Failed",
         ended_ago=timedelta(seconds=1),
     )
@@ -214,10 +217,10 @@ def test_progress_is_kept_while_the_trainer_is_silent() -> None:
     assert told.step == 3
 
 
-def test_progress_is_what_the_courier_told_last() -> None:
+def test_progress_is_what_the_sidecar_told_last() -> None:
     """Steps, metrics and the share that is done reach the status of a run that trains, and are looked at again."""
     told = ProgressReport(last=ProgressPoint(step=5, metrics={"loss": 0.25}), total_steps=10)
-    trains = job(job_of(), pod(init=DONE, trainer=RUNNING, courier=RUNNING))
+    trains = job(job_of(), pod(init=DONE, trainer=RUNNING, sidecar=RUNNING))
     done = plan(observe(status=pinned(), jobs=(trains,), seen={"progress": told}))
     progress = status_of(done).progress
     assert progress is not None

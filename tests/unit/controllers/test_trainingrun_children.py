@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 
+from modelops.api.contract.reports import EXIT_FINAL
+from modelops.api.contract.tasks import TASK_VARIABLE, FetchTask, SidecarTask
 from modelops.api.modelversion import ModelVersion, OriginDataset
-from modelops.api.reports import EXIT_FINAL
-from modelops.api.tasks import TASK_VARIABLE, CourierTask, FetchTask
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import Inputs, RunArtifact, TrainingRunStatus
 from modelops.controllers.trainingrun import children
 from modelops.controllers.trainingrun.inputs import Taken
-from support.builders import NAMESPACE, PINNED, digest, settings, snapshot, training_run
+from support.builders.common import NAMESPACE, digest, settings
+from support.builders.datasets import snapshot
+from support.builders.trainingruns import PINNED, training_run
 
 KEY = digest("1")
 
@@ -93,7 +95,7 @@ def test_the_trainer_sees_sagemakers_places() -> None:
 
 
 def test_the_trainer_runs_under_the_supervisor() -> None:
-    """Without the supervisor the courier never learns how the trainer ended."""
+    """Without the supervisor the sidecar never learns how the trainer ended."""
     trainer = containers(job(training_run(trainer={"image": PINNED, "command": ["python"], "args": ["a.py"]})))[
         "trainer"
     ]
@@ -126,7 +128,7 @@ def test_every_mount_has_its_volume() -> None:
 
 
 def test_each_container_gets_its_own_secrets() -> None:
-    """The courier must find the store's Secret in the store's place, whatever other Secrets the Pod has."""
+    """The sidecar must find the store's Secret in the store's place, whatever other Secrets the Pod has."""
     made = job(secret="a-source")
     secrets = {
         volume["name"]: volume["secret"]["secretName"] for volume in pod_spec(made)["volumes"] if "secret" in volume
@@ -137,7 +139,7 @@ def test_each_container_gets_its_own_secrets() -> None:
         return {one["mountPath"].rsplit("/", 1)[1]: secrets[one["name"]] for one in found if one["name"] in secrets}
 
     assert credentials("fetch") == {"a-source": "a-source", "store": "store"}
-    assert credentials("courier") == {"store": "store"}
+    assert credentials("sidecar") == {"store": "store"}
     assert credentials("trainer") == {}
 
 
@@ -150,7 +152,7 @@ def test_tasks_can_be_read_back() -> None:
     fetch = FetchTask.model_validate_json(task(made["fetch"]))
     assert fetch.hyperparameters == {"pattern": "$(HOME)$$x"}
     assert [one.name for one in fetch.datasets] == ["train"]
-    assert CourierTask.model_validate_json(task(made["courier"])).publish_timeout_seconds == 120
+    assert SidecarTask.model_validate_json(task(made["sidecar"])).publish_timeout_seconds == 120
     assert expanded(env(made["trainer"])["SM_HP_PATTERN"]) == "$(HOME)$$x"
 
 
@@ -177,7 +179,7 @@ def test_one_job_is_one_attempt(retries: dict[str, Any], codes: list[int] | None
     assert disrupted == {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     found = {rule["onExitCodes"]["containerName"]: rule["onExitCodes"]["values"] for rule in failing}
     trainer = {"trainer": codes} if codes else {}
-    assert found == {"fetch": [EXIT_FINAL], "courier": [EXIT_FINAL], **trainer}
+    assert found == {"fetch": [EXIT_FINAL], "sidecar": [EXIT_FINAL], **trainer}
     assert spec["backoffLimit"] == 0
     assert spec["podReplacementPolicy"] == "Failed"
 

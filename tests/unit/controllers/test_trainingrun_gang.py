@@ -4,11 +4,15 @@ import json
 
 import pytest
 
-from modelops.api.tasks import TASK_VARIABLE, FetchTask
+from modelops.api.contract.tasks import TASK_VARIABLE, FetchTask
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.trainingrun import children, gang
 from modelops.controllers.trainingrun.plan import plan
-from support.builders import RUNNING, Body, job, names, pod, reason, settings, terminated, training_run
+from modelops.machinery.resources import Body
+from support.builders.common import settings
+from support.builders.jobs import RUNNING, job, pod, terminated
+from support.builders.plans import names, reason
+from support.builders.trainingruns import training_run
 from support.run_observations import job_of, key_of, observe, pinned
 
 TWO: Body = {"workers": {"count": 2}}

@@ -5,18 +5,20 @@ from datetime import timedelta
 import pytest
 
 from modelops.api.base import Model
-from modelops.api.reports import Artifact, CourierReport, Failure, FetchReport
+from modelops.api.contract.reports import Artifact, Failure, FetchReport, SidecarReport
 from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import pod_state
 from modelops.controllers.trainingrun.outcome import Lost, Success, never_started, outcome
 from modelops.controllers.trainingrun.progress import progress
-from support.builders import NOW, RUNNING, ago, digest, job, pod, terminated, training_run, waiting
+from support.builders.common import NOW, ago, digest
+from support.builders.jobs import RUNNING, job, pod, terminated, waiting
+from support.builders.trainingruns import training_run
 
-MODEL = CourierReport(artifact=Artifact(uri="s3://store/m/", digest=digest("d"), bytes=1, files=1), metrics={"a": 0.5})
+MODEL = SidecarReport(artifact=Artifact(uri="s3://store/m/", digest=digest("d"), bytes=1, files=1), metrics={"a": 0.5})
 DONE = terminated(0)
 
 
-def said(reason: str, message: str, kind: type[Model] = CourierReport) -> Model:
+def said(reason: str, message: str, kind: type[Model] = SidecarReport) -> Model:
     return kind.model_validate({"failure": Failure(reason=reason, message=message).wire()})
 
 
@@ -26,7 +28,7 @@ def failed(*, because: str = "BackoffLimitExceeded", **containers: dict) -> JobS
 
 def test_success_carries_the_model_and_the_image_that_ran() -> None:
     """The ModelVersion is made from this: the artifact, the metrics, and the image by digest, not by tag."""
-    ended = job("train-1", pod("Succeeded", init=DONE, trainer=DONE, courier=terminated(0, MODEL)), ended="Complete")
+    ended = job("train-1", pod("Succeeded", init=DONE, trainer=DONE, sidecar=terminated(0, MODEL)), ended="Complete")
     result = outcome(ended)
     assert isinstance(result, Success)
     assert (result.report, result.image_id) == (MODEL, f"example/trainer@{digest('e')}")
@@ -34,12 +36,12 @@ def test_success_carries_the_model_and_the_image_that_ran() -> None:
 
 def test_the_pod_that_succeeded_speaks_for_a_complete_job() -> None:
     """A Pod of an earlier attempt must not hide the model of the last one."""
-    good = pod("Succeeded", name="a", trainer=DONE, courier=terminated(0, MODEL))
-    bad = pod("Failed", name="b", trainer=terminated(1), courier=DONE)
+    good = pod("Succeeded", name="a", trainer=DONE, sidecar=terminated(0, MODEL))
+    bad = pod("Failed", name="b", trainer=terminated(1), sidecar=DONE)
     assert isinstance(outcome(job("train-1", good, bad, ended="Complete")), Success)
 
 
-@pytest.mark.parametrize("pods", [(), (pod("Succeeded", trainer=DONE, courier=terminated(0, "no json")),)])
+@pytest.mark.parametrize("pods", [(), (pod("Succeeded", trainer=DONE, sidecar=terminated(0, "no json")),)])
 def test_a_report_that_is_gone_is_no_failure(pods: tuple[dict, ...]) -> None:
     """A Pod deleted before its report was read says nothing of the run: it is made again, not failed."""
     assert isinstance(outcome(job("train-1", *pods, ended="Complete")), Lost)
@@ -50,7 +52,7 @@ def test_a_report_that_is_gone_is_no_failure(pods: tuple[dict, ...]) -> None:
     [
         (
             "a trainer that writes why it failed is quoted",
-            failed(trainer=terminated(1), courier=terminated(0, said("TrainerFailed", "column lvr is missing"))),
+            failed(trainer=terminated(1), sidecar=terminated(0, said("TrainerFailed", "column lvr is missing"))),
             "TrainerFailed",
             "column lvr is missing",
         ),
@@ -58,20 +60,20 @@ def test_a_report_that_is_gone_is_no_failure(pods: tuple[dict, ...]) -> None:
             "a trainer that writes nothing is quoted from the end of its log",
             failed(
                 trainer=terminated(3, "KeyError: 'lvr'\n"),
-                courier=terminated(0, said("TrainerFailed", "the trainer exited with code 3")),
+                sidecar=terminated(0, said("TrainerFailed", "the trainer exited with code 3")),
             ),
             "TrainerFailed",
             "the trainer exited with code 3: KeyError: 'lvr'",
         ),
         (
-            "the kernel's word goes before the courier's guess",
-            failed(trainer=terminated(137, reason="OOMKilled"), courier=terminated(0, said("TrainerKilled", "killed"))),
+            "the kernel's word goes before the sidecar's guess",
+            failed(trainer=terminated(137, reason="OOMKilled"), sidecar=terminated(0, said("TrainerKilled", "killed"))),
             "OutOfMemory",
             "trainer.resources.limits.memory",
         ),
         (
             "no model is told apart from a failure of the trainer",
-            failed(trainer=DONE, courier=terminated(42, said("NoModelWritten", "nothing in /opt/ml/model"))),
+            failed(trainer=DONE, sidecar=terminated(42, said("NoModelWritten", "nothing in /opt/ml/model"))),
             "NoModelWritten",
             "nothing in",
         ),
@@ -85,7 +87,7 @@ def test_a_report_that_is_gone_is_no_failure(pods: tuple[dict, ...]) -> None:
             "the node's word goes first",
             job(
                 "train-1",
-                pod("Failed", reason="Evicted", trainer=terminated(137), courier=terminated(1)),
+                pod("Failed", reason="Evicted", trainer=terminated(137), sidecar=terminated(1)),
                 ended="Failed",
                 because="BackoffLimitExceeded",
             ),
@@ -93,8 +95,8 @@ def test_a_report_that_is_gone_is_no_failure(pods: tuple[dict, ...]) -> None:
             "the node says Evicted",
         ),
         (
-            "a trainer whose courier died is judged by its exit code",
-            failed(trainer=terminated(7), courier=terminated(137)),
+            "a trainer whose sidecar died is judged by its exit code",
+            failed(trainer=terminated(7), sidecar=terminated(137)),
             "TrainerFailed",
             "code 7",
         ),
@@ -116,10 +118,10 @@ def test_failures(name: str, ended: JobState, reason: str, words: str) -> None:
     assert words in result.message
 
 
-def test_a_trainer_that_never_began_does_not_keep_its_courier_for_ever() -> None:
-    """The courier waits for a supervisor that will never be: after a minute the run ends, with the runtime's reason."""
-    early = pod(trainer=terminated(128, "exec format error", "StartError", ago(seconds=20)), courier=RUNNING)
-    late = pod(trainer=terminated(128, "exec format error", "StartError", ago(minutes=2)), courier=RUNNING)
+def test_a_trainer_that_never_began_does_not_keep_its_sidecar_for_ever() -> None:
+    """The sidecar waits for a supervisor that will never be: after a minute the run ends, with the runtime's reason."""
+    early = pod(trainer=terminated(128, "exec format error", "StartError", ago(seconds=20)), sidecar=RUNNING)
+    late = pod(trainer=terminated(128, "exec format error", "StartError", ago(minutes=2)), sidecar=RUNNING)
     assert never_started(pod_state(early), NOW) == timedelta(seconds=40)
     result = never_started(pod_state(late), NOW)
     assert result is not None
@@ -129,9 +131,9 @@ def test_a_trainer_that_never_began_does_not_keep_its_courier_for_ever() -> None
     assert "exec format error" in result.message
 
 
-def test_a_courier_that_publishes_is_left_alone() -> None:
+def test_a_sidecar_that_publishes_is_left_alone() -> None:
     """A trainer that succeeded hours ago may still have its model uploaded: that is never cut short here."""
-    assert never_started(pod_state(pod(trainer=terminated(0, at=ago(hours=5)), courier=RUNNING)), NOW) is None
+    assert never_started(pod_state(pod(trainer=terminated(0, at=ago(hours=5)), sidecar=RUNNING)), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -145,9 +147,9 @@ def test_a_courier_that_publishes_is_left_alone() -> None:
         ),
         (job("j", pod("Pending", init=waiting("PodInitializing"))), "False Preparing"),
         (job("j", pod("Pending", init=RUNNING)), "False Preparing"),
-        (job("j", pod(init=DONE, trainer=RUNNING, courier=RUNNING)), "False Training"),
-        (job("j", pod(init=DONE, trainer=DONE, courier=RUNNING)), "False Publishing"),
-        (job("j", pod("Failed", trainer=terminated(1), courier=DONE)), "False AttemptFailed"),
+        (job("j", pod(init=DONE, trainer=RUNNING, sidecar=RUNNING)), "False Training"),
+        (job("j", pod(init=DONE, trainer=DONE, sidecar=RUNNING)), "False Publishing"),
+        (job("j", pod("Failed", trainer=terminated(1), sidecar=DONE)), "False AttemptFailed"),
         (job("j", spec={"suspend": True}), "False Queued"),
     ],
 )
@@ -176,8 +178,8 @@ def test_what_holds_a_job_up_is_told(running: JobState, held_up: str, reason: st
 
 def test_the_first_rank_to_fail_tells_for_all() -> None:
     """The others of a gang are ended because of it: their ends would hide the reason."""
-    victim = pod("Failed", name="p-0", rank=0, trainer=terminated(143, at=ago(seconds=5)), courier=DONE)
-    culprit = pod("Failed", name="p-1", rank=1, trainer=terminated(7, at=ago(seconds=30)), courier=DONE)
+    victim = pod("Failed", name="p-0", rank=0, trainer=terminated(143, at=ago(seconds=5)), sidecar=DONE)
+    culprit = pod("Failed", name="p-1", rank=1, trainer=terminated(7, at=ago(seconds=30)), sidecar=DONE)
     ended = job("j", victim, culprit, ended="Failed", because="PodFailurePolicy", spec={"completionMode": "Indexed"})
     told = outcome(ended)
     assert not isinstance(told, Success | Lost)
@@ -186,9 +188,9 @@ def test_the_first_rank_to_fail_tells_for_all() -> None:
 
 def test_the_first_rank_publishes_for_all() -> None:
     """Only rank 0 has a model to report, whichever of the Pods ended last."""
-    report = CourierReport(artifact=Artifact(uri="s3://m/", digest=digest("d"), bytes=1, files=1))
-    first = pod("Succeeded", name="p-0", rank=0, trainer=DONE, courier=terminated(0, report))
-    second = pod("Succeeded", name="p-1", rank=1, trainer=DONE, courier=terminated(0, CourierReport()))
+    report = SidecarReport(artifact=Artifact(uri="s3://m/", digest=digest("d"), bytes=1, files=1))
+    first = pod("Succeeded", name="p-0", rank=0, trainer=DONE, sidecar=terminated(0, report))
+    second = pod("Succeeded", name="p-1", rank=1, trainer=DONE, sidecar=terminated(0, SidecarReport()))
     told = outcome(job("j", second, first, ended="Complete", spec={"completionMode": "Indexed"}))
     assert isinstance(told, Success)
     assert told.report == report

@@ -12,7 +12,10 @@ from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.plan import plan
 from modelops.controllers.trainingrun.references import References
 from modelops.machinery.plan import Plan
-from support.builders import RUNNING, ago, deleted, job, names, pod, reason, shown, terminated, training_run
+from support.builders.common import ago
+from support.builders.jobs import RUNNING, job, pod, terminated
+from support.builders.plans import deleted, names, reason, shown
+from support.builders.trainingruns import training_run
 from support.run_observations import (
     ROOMY,
     TAG,
@@ -302,7 +305,7 @@ def test_the_timeout_tells_what_took_so_long() -> None:
 
 def test_a_trainer_that_never_began_ends_the_run_in_two_steps() -> None:
     """Its reason is in the status before its Job goes: the other way round a crash could run it again."""
-    stuck = pod(init=terminated(0), trainer=terminated(128, "", "StartError", ago(minutes=2)), courier=RUNNING)
+    stuck = pod(init=terminated(0), trainer=terminated(128, "", "StartError", ago(minutes=2)), sidecar=RUNNING)
     first = plan(observe(status=pinned(), jobs=(job(job_of(), stuck),)))
     assert reason(first) == "False TrainerNotStarted"
     assert (deleted(first), first.again_in) == ([], timedelta(seconds=2))

@@ -1,4 +1,4 @@
-"""Asking couriers: whoever answers there, and whatever, it never costs a run more than its progress."""
+"""Asking sidecars: whoever answers there, and whatever, it never costs a run more than its progress."""
 
 import asyncio
 import gzip
@@ -23,7 +23,7 @@ REPORT = '{"last": {"step": 3, "metrics": {"loss": 0.5}}, "totalSteps": 9}'
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    """Starts a server where a courier would be, and tells its port."""
+    """Starts a server where a sidecar would be, and tells its port."""
     runners = []
 
     async def start(answer: Answer) -> int:
@@ -74,7 +74,7 @@ async def test_a_report_wakes_and_is_remembered_for_this_very_pod(serve: Serve) 
     assert poller.last("another", "pod") is None
 
 
-async def test_the_real_courier_is_understood(tmp_path, monkeypatch, unused_tcp_port: int) -> None:
+async def test_the_real_sidecar_is_understood(tmp_path, monkeypatch, unused_tcp_port: int) -> None:
     """What the worker tells is what the operator reads."""
     monkeypatch.setenv(PORT_VARIABLE, str(unused_tcp_port))
     (tmp_path / "metrics.jsonl").write_text('{"step": 7, "loss": 1}\n')
@@ -121,7 +121,7 @@ async def test_not_too_often(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> N
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_what_is_no_report(serve: Serve, name: str, answer: Answer) -> None:
-    """The trainer's own code can answer in the courier's place: nothing of it is followed or kept."""
+    """The trainer's own code can answer in the sidecar's place: nothing of it is followed or kept."""
     before = count("failure")
     poller = ProgressPoller(await serve(answer))
     assert not await asked(poller)
@@ -143,7 +143,7 @@ async def test_a_pod_without_an_address_is_not_asked() -> None:
 
 
 async def test_one_that_hangs_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A courier whose node hangs holds one of the few places for two seconds at most."""
+    """A sidecar whose node hangs holds one of the few places for two seconds at most."""
 
     async def answer(request: web.Request) -> web.Response:
         await asyncio.sleep(30)

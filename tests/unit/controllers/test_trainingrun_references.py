@@ -6,9 +6,9 @@ from typing import Any, cast
 import pytest
 
 from modelops.controllers.trainingrun.references import read_references
-from modelops.machinery.controller import World
+from modelops.machinery.controller import ReconcileContext
 from modelops.machinery.resources import CONFIG_MAPS, SECRETS, Body, Resource
-from support.builders import training_run
+from support.builders.trainingruns import training_run
 
 _MAP = {"name": "MODE", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "mode"}}}
 _OTHER_KEY = {"name": "DEPTH", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "depth"}}}
@@ -30,7 +30,7 @@ class _Cluster:
 
 async def _read(env: list[dict[str, Any]], cluster: _Cluster) -> tuple[dict[str, str], tuple[str, ...]]:
     run = training_run(trainer={"image": "trainer:1", "command": ["train"], "env": env})
-    found = await read_references(run, cast(World, cluster))
+    found = await read_references(run, cast(ReconcileContext, cluster))
     return found.digests, found.missing
 
 

@@ -13,7 +13,10 @@ from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.plan import plan
 from modelops.controllers.trainingrun.schedule import last_due, next_due
 from modelops.machinery.controller import Stalled
-from support.builders import NOW, Body, ago, dataset, deleted, names, reason, snapshot
+from modelops.machinery.resources import Body
+from support.builders.common import NOW, ago
+from support.builders.datasets import dataset, snapshot
+from support.builders.plans import deleted, names, reason
 from support.run_observations import job_of, observe, pinned, running
 
 FOLLOWS: Body = {"rerunOn": ["DatasetChange"]}

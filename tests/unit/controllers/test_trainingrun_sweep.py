@@ -18,7 +18,9 @@ from modelops.controllers.trainingrun.sweep.trials import due
 from modelops.machinery.conditions import merged
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
-from support.builders import NOW, dataset, deleted, digest, names, reason, settings, shown, snapshot
+from support.builders.common import NOW, digest, settings
+from support.builders.datasets import dataset, snapshot
+from support.builders.plans import deleted, names, reason, shown
 from support.sweeps import Simulation, sweep_run
 
 
@@ -53,7 +55,7 @@ class Whole(Simulation):
         if wanted_["kind"] == "ModelVersion":
             body = {
                 **wanted_,
-                "metadata": {**wanted_["metadata"], "uid": "v", "creationTimestamp": "2026-03-01T12:00:00Z"},
+                "metadata": {**wanted_["metadata"], "uid": "v", "creationTimestamp": "2026-11-05T12:00:00Z"},
             }
             self.versions = (*self.versions, ModelVersion.model_validate(body))
         else:

@@ -13,7 +13,7 @@ from modelops.lineage.digests import (
     NotCanonical,
     OutOfOrder,
     Pinned,
-    Unspeakable,
+    UnrepresentableName,
     artifact_digest,
     canonical,
     dataset_digest,
@@ -82,9 +82,9 @@ def test_manifest_reads_back(objects):
 @pytest.mark.parametrize("key", ["a\0b", "a\nb", "\n", "half \ud800"])
 def test_ambiguous_keys_are_refused(key):
     """A key that could pose as another line never gets into a manifest or an artifact's digest."""
-    with pytest.raises(Unspeakable):
+    with pytest.raises(UnrepresentableName):
         manifest_line(key, "v", 1, "e")
-    with pytest.raises(Unspeakable):
+    with pytest.raises(UnrepresentableName):
         artifact_digest([ArtifactFile(key, 1, "00")])
 
 

@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY
 from modelops.machinery.events import Recorder
 from modelops.machinery.plan import Event
 from modelops.machinery.resources import DATASETS, Key
-from support.builders import dataset
+from support.builders.datasets import dataset
 
 
 async def test_every_event_is_counted_by_its_reason() -> None:

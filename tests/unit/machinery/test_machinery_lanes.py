@@ -4,16 +4,16 @@ import asyncio
 
 import pytest
 
-from modelops.machinery.lanes import Lane, Lanes
+from modelops.machinery.priority_slots import Priority, PrioritySlots
 
 
 async def test_no_more_at_once_than_places() -> None:
     """The API server is not asked for more at a time than the setting says, however much there is to do."""
-    lanes, at_once, most = Lanes(3), 0, 0
+    slots, at_once, most = PrioritySlots(3), 0, 0
 
     async def work() -> None:
         nonlocal at_once, most
-        async with lanes.place(Lane.CHILDREN):
+        async with slots.place(Priority.CHILDREN):
             at_once += 1
             most = max(most, at_once)
             await asyncio.sleep(0)
@@ -25,51 +25,51 @@ async def test_no_more_at_once_than_places() -> None:
 
 async def test_children_go_before_statuses() -> None:
     """With many objects at once, Jobs are made before it is told that they are; within a lane the first is first."""
-    lanes, done = Lanes(1), []
+    slots, done = PrioritySlots(1), []
 
-    async def work(lane: Lane, number: int) -> None:
-        async with lanes.place(lane):
+    async def work(lane: Priority, number: int) -> None:
+        async with slots.place(lane):
             done.append((lane, number))
 
-    await lanes.enter(Lane.CHILDREN)
-    lane_of = {0: Lane.STATUS, 1: Lane.STATUS, 2: Lane.CHILDREN, 3: Lane.CHILDREN}
+    await slots.enter(Priority.CHILDREN)
+    lane_of = {0: Priority.STATUS, 1: Priority.STATUS, 2: Priority.CHILDREN, 3: Priority.CHILDREN}
     tasks = [asyncio.create_task(work(lane, number)) for number, lane in lane_of.items()]
     await asyncio.sleep(0)
-    lanes.leave()
+    slots.leave()
     await asyncio.gather(*tasks)
     assert [number for _, number in done] == [2, 3, 0, 1]
 
 
 async def test_who_gives_up_leaves_no_gap() -> None:
     """A reconcile that is cancelled while it waits, or when its turn has just come, takes no place with it."""
-    lanes = Lanes(1)
-    await lanes.enter(Lane.CHILDREN)
-    waiting = [asyncio.create_task(lanes.enter(Lane.STATUS)) for _ in range(2)]
+    slots = PrioritySlots(1)
+    await slots.enter(Priority.CHILDREN)
+    waiting = [asyncio.create_task(slots.enter(Priority.STATUS)) for _ in range(2)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     await asyncio.sleep(0)
-    lanes.leave()
+    slots.leave()
     waiting[1].cancel()
     for task in waiting:
         with pytest.raises(asyncio.CancelledError):
             await task
-    await asyncio.wait_for(lanes.enter(Lane.CHILDREN), 1)
+    await asyncio.wait_for(slots.enter(Priority.CHILDREN), 1)
 
 
 async def test_a_burst_of_work_is_told_of_once_it_is_over() -> None:
     """Five hundred runs applied at once have their Jobs before the API server is busy with five hundred statuses."""
-    lanes, order = Lanes(4), []
+    slots, order = PrioritySlots(4), []
 
     async def tell() -> None:
-        async with lanes.place(Lane.STATUS):
+        async with slots.place(Priority.STATUS):
             order.append("told")
 
     for _ in range(8):
-        lanes.made()
+        slots.made()
     telling = asyncio.create_task(tell())
     for _ in range(4):
         await asyncio.sleep(0.05)
-        lanes.made()
+        slots.made()
     order.append("made")
     await asyncio.wait_for(telling, 2)
     assert order == ["made", "told"]
@@ -77,7 +77,7 @@ async def test_a_burst_of_work_is_told_of_once_it_is_over() -> None:
 
 async def test_one_child_is_told_of_at_once() -> None:
     """Who applies one object waits for nobody."""
-    lanes = Lanes(4)
-    lanes.made()
-    async with asyncio.timeout(0.1), lanes.place(Lane.STATUS):
+    slots = PrioritySlots(4)
+    slots.made()
+    async with asyncio.timeout(0.1), slots.place(Priority.STATUS):
         pass

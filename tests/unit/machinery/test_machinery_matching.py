@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.machinery.matching import merge_patch, satisfied
+from modelops.machinery.matching import already_applied, merge_patch
 
 JSON = st.recursive(
     st.booleans() | st.integers() | st.text(max_size=3),
@@ -35,13 +35,13 @@ OBJECT = st.dictionaries(st.text(max_size=2), JSON, max_size=4)
 )
 def test_satisfied(wanted: Any, found: Any, expected: bool) -> None:
     """The server's defaults are no difference, a user's edit of what we set is."""
-    assert satisfied(wanted, found) is expected
+    assert already_applied(wanted, found) is expected
 
 
 @given(OBJECT)
 def test_what_was_applied_is_satisfied(body: dict[str, Any]) -> None:
     """Whatever comes back as it was sent is not sent again."""
-    assert satisfied(body, body)
+    assert already_applied(body, body)
 
 
 def applied(old: Any, patch: Any) -> Any:

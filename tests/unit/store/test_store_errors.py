@@ -4,10 +4,10 @@ import pytest
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.store.credentials import from_secret, mounted
 from modelops.store.errors import S3Problem, problem
-from modelops.store.places import below, parse
+from modelops.store.layout import below, parse
 
 
 def answered(code: str, status: int = 400) -> boto.ClientError:

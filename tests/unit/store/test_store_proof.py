@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.store.proof import Md5Proof, PartsProof, checksum_proof, etag_proof, even_parts, parts_of
+from modelops.store.integrity import Md5Proof, PartsProof, checksum_proof, etag_proof, even_parts, parts_of
 
 CONTENT = b"some bytes of an object"
 MD5 = hashlib.md5(CONTENT).hexdigest()

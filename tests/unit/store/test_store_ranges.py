@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelops.lineage.digests import Pinned
 from modelops.store.pages import Page, Position, Seen
-from modelops.store.ranges import Disordered, Range, Ranges, Run, meet, ranges
+from modelops.store.ranges import Disordered, Range, Ranges, Run, contiguous, ranges
 
 KEYS = st.lists(st.text(alphabet="ab-/.é", min_size=1, max_size=5), max_size=30, unique=True)
 CUTS = st.lists(st.text(alphabet="ab-/.é", min_size=1, max_size=5), max_size=6, unique=True).map(sorted)
@@ -94,7 +94,7 @@ def test_runs_are_the_whole_listing(keys, cuts, size, data):
     service = Service(keys, size)
     runs, found = interleaved(cut_at(service, cuts), service.page, drawn(data))
     assert found == objects_of(keys)
-    assert meet(runs)
+    assert contiguous(runs)
 
 
 @given(KEYS, CUTS, st.integers(1, 4), st.data())
@@ -105,7 +105,7 @@ def test_another_order_is_noticed(keys, cuts, size, data):
         runs, found = interleaved(cut_at(service, cuts), service.page, drawn(data))
     except Disordered:
         return
-    if meet(runs):
+    if contiguous(runs):
         assert sorted(found) == objects_of(keys)
 
 
@@ -122,7 +122,7 @@ def test_a_change_meanwhile_loses_nothing_that_stays(keys, cuts, size, data):
 
     runs, found = interleaved(cut_at(service, cuts), page, drawn(data))
     assert len(found) == len(set(found))
-    if meet(runs):
+    if contiguous(runs):
         assert set(objects_of(stayed)) <= set(found)
 
 
@@ -137,7 +137,7 @@ def test_a_service_that_skips_is_noticed():
 
     runs, found = interleaved(cut_at(service, ["a"]), page, lambda count: count - 1)
     assert found == ["Z", "a", "b"]
-    assert not meet(runs)
+    assert not contiguous(runs)
 
 
 def test_runs_begin_as_pages_come():
@@ -206,5 +206,5 @@ def test_all_of_it_from_the_first_pages():
     head = [first, service.page(first.next)]
     runs, found = interleaved(Ranges(ranges(service, head), pages_a_run=0), service.page, lambda count: count - 1)
     assert [one.pinned.key for page in head for one in page.objects] + found == sorted(service.keys)
-    assert meet(runs)
+    assert contiguous(runs)
     assert len(runs) > 2

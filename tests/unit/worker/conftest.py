@@ -29,7 +29,7 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNames
     monkeypatch.setenv("MODELOPS_REPORT", str(report))
     monkeypatch.setenv("MODELOPS_BUSYBOX", str(busybox))
     monkeypatch.setenv("MODELOPS_TINI", str(tini or busybox))
-    monkeypatch.setenv("MODELOPS_PROGRESS_PORT", "0")  # Any: couriers of several tests may run at once.
+    monkeypatch.setenv("MODELOPS_PROGRESS_PORT", "0")  # Any: sidecars of several tests may run at once.
     processes: list[subprocess.Popen] = []
     yield SimpleNamespace(shared=shared, ml=ml, report=report, tini=tini, processes=processes)
     for process in processes:

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.store.places import Location
+from modelops.store.layout import Location
 from modelops.worker.checkpoint_looks import look_at
 from modelops.worker.checkpoint_manifests import RankPlace, leads_out, ranks_of
 
 
 def test_what_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files and links among them. Not what could lead to the courier's credentials, and not what has no content."""
+    """Files and links among them. Not what could lead to the sidecar's credentials, and not what has no content."""
     (tmp_path / "d" / "e").mkdir(parents=True)
     (tmp_path / "d" / "e" / "file").write_text("1")
     (tmp_path / "d" / "last").symlink_to("e")
@@ -57,7 +57,7 @@ def test_no_link_leads_out(target: str) -> None:
 
 
 def test_ranks_are_told_by_their_folders() -> None:
-    """Only what a courier has written counts as a rank."""
+    """Only what a sidecar has written counts as a rank."""
     run = Location("b", "runs/one/")
     keys = ["rank-10/1.json", "rank-2/objects/x", "rank-2/1.json", "rank-x/1", "rank-01/1", "other", "rank-3"]
     assert ranks_of(run, [run.key + key for key in keys]) == [RankPlace(run, 2), RankPlace(run, 10)]

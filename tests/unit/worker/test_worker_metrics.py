@@ -52,7 +52,7 @@ def test_bad_metrics_name_what_is_wrong(tmp_path, text, says):
 
 
 def test_a_link_is_not_followed(tmp_path):
-    """The courier sees files that the trainer does not."""
+    """The sidecar sees files that the trainer does not."""
     (tmp_path / "secret").write_text('{"key": "secret"}')
     (tmp_path / "metrics.json").symlink_to(tmp_path / "secret")
     with pytest.raises(Failed, match="is no plain file"):

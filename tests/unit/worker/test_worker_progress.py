@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.api.reports import ProgressPoint
+from modelops.api.contract.reports import ProgressPoint
 from modelops.worker.progress import MOST_POINTS, Progress
 from modelops.worker.step_metrics import Line
 

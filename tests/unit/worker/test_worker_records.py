@@ -29,7 +29,7 @@ def test_copied(tmp_path: Path, name: str, content: bytes, most: int, expected: 
 
 @pytest.mark.parametrize("kind", ["nothing", "a link", "a pipe"])
 def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
-    """A link could lead to the credentials of the courier, and a pipe has no end."""
+    """A link could lead to the credentials of the sidecar, and a pipe has no end."""
     if kind == "a link":
         (tmp_path / "secret").write_text("secret")
         (tmp_path / "history").symlink_to("secret")

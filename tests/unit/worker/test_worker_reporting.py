@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.api.checks import CheckResult
-from modelops.api.reports import Artifact, CourierReport, Failure, SnapshotReport, Violations
+from modelops.api.contract.reports import Artifact, Failure, SidecarReport, SnapshotReport, Violations
 from modelops.api.types import ObjectVersion
 from modelops.worker.metrics import checked
 from modelops.worker.outcome import Failed
@@ -51,7 +51,7 @@ def test_metrics_are_kept_whole_or_refused(metrics, message, record):
         return
     artifact = Artifact(uri="s3://" + "b" * 600 + "/", digest="sha256:" + "0" * 64, bytes=1, files=1)
     failure = Failure(reason="R", message=message)
-    report = CourierReport(artifact=artifact, metrics=kept, packages=record, history=record, failure=failure)
+    report = SidecarReport(artifact=artifact, metrics=kept, packages=record, history=record, failure=failure)
     content = fitted(report)
     assert len(content) <= 4096
     assert json.loads(content).get("metrics", {}) == kept
@@ -59,5 +59,5 @@ def test_metrics_are_kept_whole_or_refused(metrics, message, record):
 
 def test_a_name_that_is_no_text_does_not_cost_the_report():
     """A trainer can write any bytes and escapes; the operator must hear of it all the same."""
-    report = CourierReport(failure=Failure(reason="InvalidMetrics", message="has no number as \ud800", retry=False))
+    report = SidecarReport(failure=Failure(reason="InvalidMetrics", message="has no number as \ud800", retry=False))
     assert "has no number as ?" in json.loads(fitted(report))["failure"]["message"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.api.reports import ProgressPoint
+from modelops.api.contract.reports import ProgressPoint
 from modelops.worker.step_metrics import Line, parsed
 
 
@@ -59,7 +59,7 @@ def test_a_line(case: Case) -> None:
 
 
 def test_metrics_without_end_are_cut() -> None:
-    """A trainer that logs a number for each of its layers does not fill the courier's memory."""
+    """A trainer that logs a number for each of its layers does not fill the sidecar's memory."""
     line = parsed(b"{" + b",".join(b'"m%d": 1' % number for number in range(200)) + b"}", 1)
     assert line is not None
     assert len(line.metrics) == 50

@@ -1,4 +1,4 @@
-"""The supervisor and the courier beside it, for real: each way a trainer can end is told apart."""
+"""The supervisor and the sidecar beside it, for real: each way a trainer can end is told apart."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from modelops.api.reports import EXIT_FINAL, EXIT_RETRY, CourierReport
+from modelops.api.contract.reports import EXIT_FINAL, EXIT_RETRY, SidecarReport
 from modelops.worker.installing import install
 
 PYTHON = sys.executable
@@ -27,7 +27,7 @@ def supervise(pod, *command: str, tini: bool = False, **options) -> subprocess.P
     return pod.processes[-1]
 
 
-def courier(pod, **more) -> subprocess.Popen:
+def sidecar(pod, **more) -> subprocess.Popen:
     place = {"bucket": "none", "endpoint": "http://127.0.0.1:9"}
     task = json.dumps({"store": place, "publishTimeoutSeconds": 0, "checkpoints": "s3://none/runs/one/", **more})
     # The credentials are made up: nothing is ever sent.
@@ -37,13 +37,13 @@ def courier(pod, **more) -> subprocess.Popen:
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",
     }
-    command = [PYTHON, "-m", "modelops.worker", "courier"]
+    command = [PYTHON, "-m", "modelops.worker", "sidecar"]
     pod.processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
     return pod.processes[-1]
 
 
-def report(pod) -> CourierReport:
-    return CourierReport.model_validate_json(pod.report.read_bytes())
+def report(pod) -> SidecarReport:
+    return SidecarReport.model_validate_json(pod.report.read_bytes())
 
 
 def until(condition, seconds: float = 10.0) -> None:
@@ -68,7 +68,7 @@ def until(condition, seconds: float = 10.0) -> None:
     ],
 )
 def test_the_exit_code_is_the_commands(pod, command, expected):
-    """What the user's command exits with is what Kubernetes and the courier see, whatever its arguments contain."""
+    """What the user's command exits with is what Kubernetes and the sidecar see, whatever its arguments contain."""
     assert supervise(pod, *command).wait() == expected
     assert (pod.shared / "state/exit-code").read_text() == f"{expected}\n"
 
@@ -83,10 +83,10 @@ def test_the_images_own_programs_run(pod, tmp_path):
 
 
 def test_the_pipe_is_the_shells_alone(pod):
-    """A command's child that outlives it does not hold the pipe, which would let the courier wait for ever."""
+    """A command's child that outlives it does not hold the pipe, which would let the sidecar wait for ever."""
     trainer = supervise(pod, "sh", "-c", "sleep 30 & exit 0")
     assert trainer.wait() == 0
-    assert courier(pod).wait(10) == EXIT_FINAL
+    assert sidecar(pod).wait(10) == EXIT_FINAL
     assert report(pod).failure.reason == "NoModelWritten"
     os.killpg(trainer.pid, signal.SIGKILL)
 
@@ -137,10 +137,10 @@ def test_under_tini(pod):
 
 
 def test_a_killed_supervisor_is_noticed(pod):
-    """When the kernel kills everything, no exit code is written, and the courier still learns of it."""
+    """When the kernel kills everything, no exit code is written, and the sidecar still learns of it."""
     trainer = supervise(pod, "sleep", "30")
     until((pod.shared / "state/started").exists)
-    waits = courier(pod)
+    waits = sidecar(pod)
     os.killpg(trainer.pid, signal.SIGKILL)
     trainer.wait()
     assert waits.wait(10) == 0
@@ -148,10 +148,10 @@ def test_a_killed_supervisor_is_noticed(pod):
     assert "memory" in report(pod).failure.message
 
 
-def test_the_courier_waits_for_a_trainer_that_is_late(pod):
-    """A courier that is there first does not take a trainer that has not started for one that has ended."""
+def test_the_sidecar_waits_for_a_trainer_that_is_late(pod):
+    """A sidecar that is there first does not take a trainer that has not started for one that has ended."""
     install(("busybox",), ("supervise.sh",))
-    waits = courier(pod)
+    waits = sidecar(pod)
     with pytest.raises(subprocess.TimeoutExpired):
         waits.wait(1)
     supervise(pod, "sh", "-c", "exit 3").wait()
@@ -171,7 +171,7 @@ def test_the_failure_file_is_the_reason(pod, left, expected):
     """SageMaker's contract: a trainer's own words are what people read, shortened and made valid text."""
     (pod.ml / "output/failure").write_bytes(left)
     supervise(pod, "false").wait()
-    assert courier(pod).wait(10) == 0
+    assert sidecar(pod).wait(10) == 0
     assert report(pod).failure.reason == "TrainerFailed"
     assert report(pod).failure.message == expected
 
@@ -193,7 +193,7 @@ def test_models_that_cannot_be_published(pod, tmp_path):
         ),
     ):
         prepare()
-        assert courier(pod).wait(10) == EXIT_FINAL
+        assert sidecar(pod).wait(10) == EXIT_FINAL
         assert report(pod).failure.reason == reason
 
 
@@ -201,25 +201,25 @@ def test_an_unreachable_store_is_worth_another_try(pod):
     """A store that stays away past the timeout fails the attempt, and says which store."""
     (pod.ml / "model/model.bin").write_bytes(b"model")
     supervise(pod, "true").wait()
-    assert courier(pod).wait(20) == EXIT_RETRY
+    assert sidecar(pod).wait(20) == EXIT_RETRY
     assert report(pod).failure.reason == "PublishFailed"
     assert "http://127.0.0.1:9" in report(pod).failure.message
 
 
-def test_sigterm_ends_the_courier_at_once(pod):
+def test_sigterm_ends_the_sidecar_at_once(pod):
     """A deleted Pod does not linger for its grace period."""
     install(("busybox",), ("supervise.sh",))
-    waits = courier(pod)
+    waits = sidecar(pod)
     assert "waiting" in waits.stdout.readline()
     waits.terminate()
     assert waits.wait(3) == EXIT_RETRY
     assert report(pod).failure.reason == "Terminated"
 
 
-def test_a_stop_that_comes_while_the_courier_starts_is_not_lost(pod):
+def test_a_stop_that_comes_while_the_sidecar_starts_is_not_lost(pod):
     """A Pod may be evicted in its first second: what the trainer wrote by then is kept all the same."""
     install(("busybox",), ("supervise.sh",))
-    starts = courier(pod)
+    starts = sidecar(pod)
     until(lambda: _holds_back(starts.pid, signal.SIGTERM))
     starts.terminate()
     assert starts.wait(10) == EXIT_RETRY
@@ -233,18 +233,18 @@ def _holds_back(pid: int, which: signal.Signals) -> bool:
 
 
 def test_the_failure_file_is_not_followed(pod, tmp_path):
-    """The courier sees credentials that the trainer does not: a link must not bring them into the status."""
+    """The sidecar sees credentials that the trainer does not: a link must not bring them into the status."""
     (tmp_path / "key").write_text("secret")
     (pod.ml / "output/failure").symlink_to(tmp_path / "key")
     supervise(pod, "false").wait()
-    assert courier(pod).wait(10) == 0
+    assert sidecar(pod).wait(10) == 0
     assert report(pod).failure.message == "the trainer exited with code 1"
 
 
 def test_bugs_and_bad_tasks_are_reported(pod, monkeypatch):
     """Whatever happens, the operator gets a report."""
     environment = os.environ | {"PYTHONPATH": str(OPERATOR), "MODELOPS_TASK": '{"store": {}}'}
-    run = subprocess.run([PYTHON, "-m", "modelops.worker", "courier"], env=environment, capture_output=True)
+    run = subprocess.run([PYTHON, "-m", "modelops.worker", "sidecar"], env=environment, capture_output=True)
     assert run.returncode == EXIT_FINAL
     assert report(pod).failure.message == "MODELOPS_TASK: store.bucket: Field required"
     # A supervisor that left no pipe is nothing that the worker foresees.
@@ -252,7 +252,7 @@ def test_bugs_and_bad_tasks_are_reported(pod, monkeypatch):
     environment["MODELOPS_TASK"] = (
         '{"store": {"bucket": "ml"}, "publishTimeoutSeconds": 1, "checkpoints": "s3://ml/runs/one/"}'
     )
-    run = subprocess.run([PYTHON, "-m", "modelops.worker", "courier"], env=environment, capture_output=True)
+    run = subprocess.run([PYTHON, "-m", "modelops.worker", "sidecar"], env=environment, capture_output=True)
     assert run.returncode == EXIT_RETRY
     assert report(pod).failure.reason == "WorkerError"
     assert b"Traceback" in run.stderr

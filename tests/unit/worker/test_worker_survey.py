@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from modelops.api.tasks import Survey
+from modelops.api.contract.tasks import ProbeTask
 from modelops.worker.outcome import Failed
 from modelops.worker.sources import Look
 from modelops.worker.survey import MOST_LOOKS, settled
@@ -36,7 +36,7 @@ def test_settled(case):
     """A change counts when it has held still for the time that its owner set."""
     slept: list[float] = []
     shows = iter(case.shows)
-    survey = Survey(settle_seconds=case.settle, known_digests=case.known, known_token=case.token)
+    survey = ProbeTask(settle_seconds=case.settle, known_digests=case.known, known_token=case.token)
     look, known = settled(lambda: Look(next(shows), 1, 1, None), survey, sleep=slept.append)
     assert (look.token, known) == case.expect
     assert slept == [case.settle] * len(slept)
@@ -47,6 +47,6 @@ def test_data_that_never_holds_still():
     """A Job that waits forever would hide that its data never settles."""
     tokens = iter(range(10_000))
     with pytest.raises(Failed) as caught:
-        settled(lambda: Look(str(next(tokens)), 1, 1, None), Survey(settle_seconds=30.0), sleep=lambda _: None)
+        settled(lambda: Look(str(next(tokens)), 1, 1, None), ProbeTask(settle_seconds=30.0), sleep=lambda _: None)
     assert caught.value.failure.reason == "SourceChanged"
     assert next(tokens) == MOST_LOOKS + 1

@@ -55,7 +55,7 @@ def test_bad_lines_are_counted_and_nothing_more(file: Path) -> None:
 
 
 def test_a_line_without_end_is_one_bad_line(file: Path) -> None:
-    """Binary data does not fill the courier's memory, and what comes after it is read."""
+    """Binary data does not fill the sidecar's memory, and what comes after it is read."""
     file.write_bytes(lines(1) + b"x" * (5 << 20))
     tail = Tail(file)
     assert seen(tail) == [1]
@@ -100,7 +100,7 @@ def test_a_file_that_goes_away_stays_told(file: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["a link", "a pipe", "a directory"])
 def test_what_is_no_file_is_not_read(file: Path, kind: str) -> None:
-    """A link may lead to the courier's credentials, and to open a pipe would hang it."""
+    """A link may lead to the sidecar's credentials, and to open a pipe would hang it."""
     file.with_name("secret").write_bytes(lines(1))
     make = {
         "a link": lambda: file.symlink_to("secret"),

@@ -1,4 +1,4 @@
-"""Who asks a courier how far the trainer is: the operator, Prometheus, and others that must do no harm."""
+"""Who asks a sidecar how far the trainer is: the operator, Prometheus, and others that must do no harm."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from modelops.api.reports import ProgressReport
+from modelops.api.contract.reports import ProgressReport
 from modelops.worker import telling as module
 from modelops.worker.tailing import Tail
 from modelops.worker.telling import telling
@@ -83,7 +83,7 @@ def test_other_paths(file: Path, port: int) -> None:
 
 
 def test_askers_that_hang_hold_up_nobody(tmp_path: Path, port: int) -> None:
-    """Neither another asker nor the courier's end waits for one that says nothing."""
+    """Neither another asker nor the sidecar's end waits for one that says nothing."""
     before = time.monotonic()
     with closing(socket.socket()) as silent, telling(Tail(tmp_path / "metrics.jsonl")):
         silent.connect(("127.0.0.1", port))

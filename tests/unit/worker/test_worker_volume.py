@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from modelops.api.tasks import CREDENTIALS_DIR
+from modelops.api.contract.tasks import CREDENTIALS_DIR
 from modelops.lineage.digests import Pinned
 from modelops.worker.outcome import Failed
 from modelops.worker.sources import Volume

@@ -6,13 +6,13 @@ from modelops.api.dataset import DatasetSpec, DatasetStatus, Snapshot
 from modelops.api.types import DurationText, length_of
 from modelops.controllers.dataset.case import Case
 from modelops.controllers.dataset.check_messages import warning
-from modelops.machinery.conditions import Wanted, condition, find, moment
+from modelops.machinery.conditions import DesiredCondition, condition, find, moment
 from modelops.machinery.plan import Event
 
 _FRESH = "Fresh"
 
 
-def aspects(case: Case, status: DatasetStatus) -> tuple[Wanted, ...]:
+def aspects(case: Case, status: DatasetStatus) -> tuple[DesiredCondition, ...]:
     """Valid, Reproducible and Fresh, each as far as there is something to speak of."""
     return *_valid(case, status), *_reproducible(status), *_fresh(case, status)
 
@@ -40,7 +40,7 @@ def turns_stale(case: Case, status: DatasetStatus) -> datetime | None:
     return moment(status.snapshot.newest) + length_of(limit)
 
 
-def staleness(case: Case, wanted: tuple[Wanted, ...]) -> tuple[Event, ...]:
+def staleness(case: Case, wanted: tuple[DesiredCondition, ...]) -> tuple[Event, ...]:
     """The Event of the moment in which the snapshot turns stale."""
     before = find(case.status.conditions, _FRESH)
     stale = next((one for one in wanted if one.type == _FRESH and one.status == "False"), None)
@@ -49,7 +49,7 @@ def staleness(case: Case, wanted: tuple[Wanted, ...]) -> tuple[Event, ...]:
     return (Event(stale.reason, stale.message, warning=True),)
 
 
-def _valid(case: Case, status: DatasetStatus) -> tuple[Wanted, ...]:
+def _valid(case: Case, status: DatasetStatus) -> tuple[DesiredCondition, ...]:
     """Of the newest data that was checked."""
     candidate, snapshot = status.candidate, status.snapshot
     if candidate is not None and candidate.state == "Rejected":
@@ -70,7 +70,7 @@ def _warnings(case: Case, snapshot: Snapshot) -> list[str]:
     return [f"{failed} of the {len(snapshot.checks)} checks that it was taken with failed"] if failed else []
 
 
-def _reproducible(status: DatasetStatus) -> tuple[Wanted, ...]:
+def _reproducible(status: DatasetStatus) -> tuple[DesiredCondition, ...]:
     """Honesty: data that can be overwritten for good says so."""
     snapshot = status.snapshot
     if snapshot is None:
@@ -86,7 +86,7 @@ def _reproducible(status: DatasetStatus) -> tuple[Wanted, ...]:
     return (condition("Reproducible", True, "Pinned", "every object is pinned by its version"),)
 
 
-def _fresh(case: Case, status: DatasetStatus) -> tuple[Wanted, ...]:
+def _fresh(case: Case, status: DatasetStatus) -> tuple[DesiredCondition, ...]:
     """As time passes: the messages name times and no ages, since an age would be another one with every look."""
     turns, limit = turns_stale(case, status), _limit(case.seen.dataset.spec)
     if turns is None or status.snapshot is None:

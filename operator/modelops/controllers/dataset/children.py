@@ -6,13 +6,13 @@ Both pin, check and profile what they find. The first knows which digest it must
 from typing import Any
 
 from modelops.api.checks import Check
+from modelops.api.contract.reports import EXIT_FINAL
+from modelops.api.contract.tasks import VOLUME_DIR, ProbeTask, SnapshotTask
 from modelops.api.dataset import Dataset
-from modelops.api.reports import EXIT_FINAL
-from modelops.api.tasks import VOLUME_DIR, SnapshotTask, Survey
 from modelops.api.types import length_of
 from modelops.controllers.containers import SCRATCH, credential_volumes, empty, pod_defaults, worker
 from modelops.controllers.dataset.checks import checks_of
-from modelops.controllers.marks import labels, owned_by
+from modelops.controllers.metadata import labels, owned_by
 from modelops.controllers.sources import claim_mount, claim_volume, place_of
 from modelops.lineage.digests import sha256_of, short
 from modelops.machinery.resources import Body
@@ -43,7 +43,7 @@ def job(dataset: Dataset, digest: str, settings: Settings) -> Body:
 
 def survey(dataset: Dataset, settings: Settings) -> Body:
     """The Job that looks at the source, and takes a snapshot of what is new there."""
-    return _job(dataset, survey_name(dataset), settings, survey=_known(dataset))
+    return _job(dataset, survey_name(dataset), settings, probe=_known(dataset))
 
 
 def _name(dataset: Dataset, **of_the_job: str | None) -> str:
@@ -57,7 +57,7 @@ def _name(dataset: Dataset, **of_the_job: str | None) -> str:
     return f"{dataset.metadata.name}-{short(sha256_of(decides), 10)}"
 
 
-def _known(dataset: Dataset) -> Survey:
+def _known(dataset: Dataset) -> ProbeTask:
     """What need not be read again: the snapshot, and what was rejected, by the checks that are wanted now."""
     spec, status, checks = dataset.spec, dataset.status, checks_of(dataset.spec)
     digests, token = [], None
@@ -67,7 +67,7 @@ def _known(dataset: Dataset) -> Survey:
     candidate = status.candidate
     if candidate is not None and candidate.state == "Rejected" and candidate.checked_with == checks:
         digests += [candidate.digest] if candidate.digest is not None else []
-    return Survey(settle_seconds=length_of(spec.settle).total_seconds(), known_digests=digests, known_token=token)
+    return ProbeTask(settle_seconds=length_of(spec.settle).total_seconds(), known_digests=digests, known_token=token)
 
 
 def _job(dataset: Dataset, name: str, settings: Settings, **look: Any) -> Body:

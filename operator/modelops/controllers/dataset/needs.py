@@ -6,26 +6,26 @@ import binascii
 from modelops.api.dataset import Dataset
 from modelops.controllers.dataset.probing import problem_of
 from modelops.controllers.dataset.sighting import Problem
-from modelops.machinery.controller import World
+from modelops.machinery.controller import ReconcileContext
 from modelops.machinery.resources import PERSISTENT_VOLUME_CLAIMS, SECRETS
 from modelops.store.credentials import Credentials, from_secret
 from modelops.store.errors import S3Problem
 
 
-async def credentials_for(dataset: Dataset, world: World) -> Credentials | Problem | None:
+async def credentials_for(dataset: Dataset, context: ReconcileContext) -> Credentials | Problem | None:
     """What to look at the source with; None for a volume, and for the operator's own identity. Raises ApiError."""
     source, namespace = dataset.spec.source, dataset.metadata.namespace
-    store = world.settings.store.secret_name
-    if store is not None and await world.kube.get(SECRETS, namespace, store) is None:
+    store = context.settings.store.secret_name
+    if store is not None and await context.kube.get(SECRETS, namespace, store) is None:
         return _no_secret(store, "the store for manifests and profiles")
     if source.pvc is not None:
         claim = source.pvc.claim_name
-        there = await world.kube.get(PERSISTENT_VOLUME_CLAIMS, namespace, claim) is not None
+        there = await context.kube.get(PERSISTENT_VOLUME_CLAIMS, namespace, claim) is not None
         return None if there else _no_claim(claim)
     if source.s3 is None or source.s3.secret_ref is None:
         return None
     name = source.s3.secret_ref.name
-    body = await world.kube.get(SECRETS, namespace, name)
+    body = await context.kube.get(SECRETS, namespace, name)
     if body is None:
         return _no_secret(name, "spec.source.s3.secretRef")
     try:

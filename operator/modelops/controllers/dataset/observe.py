@@ -12,7 +12,7 @@ from modelops.controllers.dataset.probing import Prober
 from modelops.controllers.dataset.sighting import Problem, Sighting
 from modelops.controllers.jobs import JobState, jobs_of
 from modelops.controllers.sources import place_of
-from modelops.machinery.controller import World
+from modelops.machinery.controller import ReconcileContext
 from modelops.machinery.resources import Key
 from modelops.machinery.settings import Settings
 
@@ -57,33 +57,33 @@ class Observation:
         return next((job for job in self.jobs if job.key.name == name), None)
 
 
-async def observe(dataset: Dataset, world: World, prober: Prober) -> Observation:
+async def observe(dataset: Dataset, context: ReconcileContext, prober: Prober) -> Observation:
     """Where a look at the source is due it is started; its end wakes the Dataset."""
     meta = dataset.metadata
     key = Key(Dataset.__name__, meta.namespace, meta.name)
     seen = Observation(
         dataset=dataset,
-        settings=world.settings,
-        now=world.now,
-        jobs=tuple(await jobs_of(meta.uid, world)),
+        settings=context.settings,
+        now=context.now,
+        jobs=tuple(await jobs_of(meta.uid, context)),
         sighting=prober.last(key, meta.uid, meta.generation),
     )
     due = next_look(dataset, seen.sighting, busy=seen.busy)
-    if due is None or due > world.now or prober.running(key):
+    if due is None or due > context.now or prober.running(key):
         return seen
-    keys = await credentials_for(dataset, world)
+    keys = await credentials_for(dataset, context)
     if needs_job(dataset, seen.sighting):
         obstacle = keys if isinstance(keys, Problem) else None
         return replace(seen, due="Survey", obstacle=obstacle)
     if isinstance(keys, Problem):
-        sighting = prober.note(key, meta.uid, meta.generation, world.now, keys)
+        sighting = prober.note(key, meta.uid, meta.generation, context.now, keys)
         return replace(seen, due="Probe", sighting=sighting)
     if asked(dataset) is not None:
         prober.forget(key)
-    if len(prober) > 2 * world.cache.size(Dataset.__name__) + 100:
-        prober.keep_only(lambda key: world.cache.body(key) is not None)
+    if len(prober) > 2 * context.cache.size(Dataset.__name__) + 100:
+        prober.keep_only(lambda key: context.cache.body(key) is not None)
     source = dataset.spec.source.s3
     assert source is not None
     limit = dataset.spec.probe.max_objects
-    prober.start(key, meta.uid, meta.generation, place_of(source), keys, limit, world.wake)
+    prober.start(key, meta.uid, meta.generation, place_of(source), keys, limit, context.wake)
     return replace(seen, due="Probe", sighting=prober.last(key, meta.uid, meta.generation))

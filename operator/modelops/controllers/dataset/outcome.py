@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from modelops.api.reports import SnapshotReport
+from modelops.api.contract.reports import SnapshotReport
 from modelops.controllers.dataset.children import SNAPSHOT
 from modelops.controllers.jobs import JobState
 
@@ -62,7 +62,7 @@ Ended = Taken | Moved | Unusable | Failure
 
 def outcome(job: JobState) -> Ended | Unchanged | Lost:
     """How a finished Job ended."""
-    pod = job.telling_pod
+    pod = job.deciding_pod
     report = pod.report(SNAPSHOT, SnapshotReport) if pod is not None else None
     if job.state == "Complete":
         if report is not None and report.unchanged:
@@ -70,8 +70,8 @@ def outcome(job: JobState) -> Ended | Unchanged | Lost:
         if report is None or report.digest is None or report.manifest is None:
             return Lost(f"Job {job.key.name} is complete, but its Pod was deleted before its report was read")
         return Taken(report)
-    if job.ended_because == "DeadlineExceeded":
-        return Failure(job.ended_because, f"Job {job.key.name} did not end within its time; {job.message}")
+    if job.finished_reason == "DeadlineExceeded":
+        return Failure(job.finished_reason, f"Job {job.key.name} did not end within its time; {job.message}")
     if report is not None and report.failure is not None:
         failure = report.failure
         if failure.reason == "SourceChanged":
@@ -79,11 +79,13 @@ def outcome(job: JobState) -> Ended | Unchanged | Lost:
         kind = Unusable if failure.reason in _OF_THE_DATA else Failure
         return kind(failure.reason, failure.message, report)
     container = pod.containers.get(SNAPSHOT) if pod is not None else None
-    if container is not None and container.ended_because == "OOMKilled":
+    if container is not None and container.terminated_reason == "OOMKilled":
         return Failure("OutOfMemory", "reading the data took more memory than the Job has; write it in smaller objects")
     if pod is not None and pod.reason:
         return Failure(pod.reason, pod.message or f"Pod {pod.name} failed: {pod.reason}")
     if container is not None and container.exit_code:
         message = f"Job {job.key.name} exited with code {container.exit_code} and left no report"
         return Failure("WorkerFailed", message)
-    return Failure(job.ended_because or "JobFailed", job.message or f"Job {job.key.name} failed and its Pods are gone")
+    return Failure(
+        job.finished_reason or "JobFailed", job.message or f"Job {job.key.name} failed and its Pods are gone"
+    )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.controllers.dataset.sighting import Problem, Sighting
 from modelops.machinery.resources import Key
 from modelops.store.client import make_client

@@ -4,10 +4,10 @@ from modelops.api.dataset import Dataset
 from modelops.controllers.dataset.observe import observe
 from modelops.controllers.dataset.plan import plan
 from modelops.controllers.dataset.probing import Prober
-from modelops.machinery.controller import World
+from modelops.machinery.controller import ReconcileContext
 from modelops.machinery.plan import Plan
 
 
-async def decide(dataset: Dataset, world: World, prober: Prober) -> Plan:
+async def decide(dataset: Dataset, context: ReconcileContext, prober: Prober) -> Plan:
     """What a Dataset needs now."""
-    return plan(await observe(dataset, world, prober))
+    return plan(await observe(dataset, context, prober))

@@ -6,8 +6,8 @@ costs one write, that of `lookedAt`.
 
 from dataclasses import replace
 
+from modelops.api.contract.reports import SnapshotReport
 from modelops.api.dataset import Candidate
-from modelops.api.reports import SnapshotReport
 from modelops.api.types import length_of
 from modelops.controllers.dataset import children, summary
 from modelops.controllers.dataset.case import SHORTLY, Case
@@ -26,7 +26,7 @@ def being_surveyed(case: Case) -> Plan | None:
     if case.looked_for_spec:
         shown = summary.held_up(case, job) or summary.between_surveys(case)
     else:
-        shown = summary.job_runs(case, job, "Surveying", "looks at the data")
+        shown = summary.job_runs(case, job, "Probing", "looks at the data")
     return Plan(status=case.status, conditions=shown)
 
 

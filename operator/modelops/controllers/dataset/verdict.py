@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from modelops.api.contract.reports import SnapshotReport
 from modelops.api.dataset import Candidate, PastSnapshot, Snapshot
-from modelops.api.reports import SnapshotReport
 from modelops.controllers.dataset import summary
 from modelops.controllers.dataset.aspects import faults, violations
 from modelops.controllers.dataset.case import SHORTLY, Case

@@ -9,7 +9,7 @@ from modelops.controllers.inferenceservice.observe import SERVER_OF, VERSION_OF
 from modelops.controllers.inferenceservice.reconcile import Analyst, decide
 from modelops.controllers.inferenceservice.template import COMPONENT
 from modelops.controllers.jobs import by_owner
-from modelops.controllers.marks import label_of
+from modelops.controllers.metadata import label_of
 from modelops.machinery.cache import Cache, IndexKey
 from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import by_label

@@ -12,7 +12,7 @@ from modelops.controllers.inferenceservice.template import (
     selector,
     serving_of,
 )
-from modelops.controllers.marks import labels, owned_by
+from modelops.controllers.metadata import labels, owned_by
 from modelops.lineage.digests import canonical
 from modelops.machinery.resources import Body
 

@@ -8,7 +8,7 @@ from modelops.controllers.inferenceservice.fleet import Fleet, Revision, bodies,
 from modelops.controllers.inferenceservice.requests import nothing_to_do, requests_of
 from modelops.controllers.inferenceservice.scaling import replicas_of
 from modelops.controllers.inferenceservice.standing import shown
-from modelops.machinery.conditions import Wanted, in_progress, moment, stalled
+from modelops.machinery.conditions import DesiredCondition, in_progress, moment, stalled
 from modelops.machinery.plan import Plan
 
 
@@ -29,7 +29,7 @@ def first(case: Case) -> Plan:
     )
 
 
-def _told(case: Case, replicas: int) -> tuple[Wanted, ...]:
+def _told(case: Case, replicas: int) -> tuple[DesiredCondition, ...]:
     pods = f"{case.ready} of {replicas} Pods of ModelVersion {case.candidate.version} are ready"
     problem = case.problem
     if problem is not None and problem.stuck:

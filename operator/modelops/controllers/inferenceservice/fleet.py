@@ -20,8 +20,8 @@ from modelops.controllers.inferenceservice.scaling import autoscaler, disruption
 from modelops.controllers.inferenceservice.stages import Stage
 from modelops.controllers.inferenceservice.template import SERVICE_PORT, selector, serving_of
 from modelops.controllers.inferenceservice.traffic import follows, split, told
-from modelops.controllers.marks import owned_by
-from modelops.machinery.matching import satisfied
+from modelops.controllers.metadata import owned_by
+from modelops.machinery.matching import already_applied
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import (
     AUTOSCALERS,
@@ -120,7 +120,7 @@ def traffic_follows(seen: Observation, stage: Stage | None) -> bool:
     template, member = seen.stable_template, seen.member(seen.stable)
     if seen.service.spec.gateway is not None:
         wanted = _route(seen, stage)
-        if seen.route is None or not satisfied(wanted, seen.route):
+        if seen.route is None or not already_applied(wanted, seen.route):
             return False
         if stage is None:
             return gateway.share_given_back(seen.route, seen.now)
@@ -144,7 +144,7 @@ def _revision(seen: Observation, revision: Revision) -> list[Body]:
     rendered = routes(split(service, serving, revision.stage, captured=revision.captured))
     routes_body = routes_of(service, serving, rendered)
     found = seen.owned.get(_key(seen, CONFIG_MAPS.kind, _name(seen, revision)))
-    changed = found is not None and not satisfied(routes_body["data"], found.get("data"))
+    changed = found is not None and not already_applied(routes_body["data"], found.get("data"))
     made = [routes_body]
     if member is None:
         made.append(remembered(service, revision.template))

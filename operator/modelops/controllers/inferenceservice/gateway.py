@@ -6,7 +6,7 @@ Fields and their defaults are those of the Gateway API's standard channel, `gate
 from datetime import datetime, timedelta
 
 from modelops.api.inferenceservice import InferenceService, ParentRef
-from modelops.controllers.marks import labels, owned_by
+from modelops.controllers.metadata import labels, owned_by
 from modelops.machinery.conditions import moment
 from modelops.machinery.resources import HTTP_ROUTES, MANAGER, Body
 

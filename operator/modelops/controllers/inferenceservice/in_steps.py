@@ -25,7 +25,7 @@ from modelops.controllers.inferenceservice.scaling import replicas_of
 from modelops.controllers.inferenceservice.serving_now import led_to
 from modelops.controllers.inferenceservice.stages import Stage
 from modelops.controllers.inferenceservice.standing import full_size, going_on, shown
-from modelops.machinery.conditions import Wanted, in_progress, stalled
+from modelops.machinery.conditions import DesiredCondition, in_progress, stalled
 from modelops.machinery.plan import Event, Plan
 
 _LOOK_AGAIN = timedelta(milliseconds=300)
@@ -122,7 +122,7 @@ def _fleet(case: Case, scene: Scene, move: Course) -> Fleet:
     return Fleet([stable, own], seen.stable, leads)
 
 
-def _told(case: Case, move: Course) -> tuple[Wanted, ...]:
+def _told(case: Case, move: Course) -> tuple[DesiredCondition, ...]:
     candidate = move.candidate
     where = f"ModelVersion {candidate.version} gets {candidate.weight} percent of the requests"
     if candidate.step > len(case.stages):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from modelops.api.inferenceservice import InferenceService
 from modelops.controllers.inferenceservice.routes import TOLD
 from modelops.controllers.inferenceservice.template import REVISION, VERSION, Serving, serving_of
-from modelops.controllers.marks import ARTIFACT_DIGEST
+from modelops.controllers.metadata import ARTIFACT_DIGEST
 from modelops.controllers.pods import PodState, pod_state
 from modelops.machinery.conditions import moment
 from modelops.machinery.plan import Delete

@@ -25,7 +25,7 @@ from modelops.controllers.inferenceservice.template import serving_of
 from modelops.controllers.inferenceservice.traffic import counts_contents
 from modelops.controllers.inferenceservice.wanted import Refusal, wanted
 from modelops.controllers.jobs import JobState, jobs_of
-from modelops.machinery.controller import World
+from modelops.machinery.controller import ReconcileContext
 from modelops.machinery.resources import (
     AUTOSCALERS,
     CONFIG_MAPS,
@@ -114,62 +114,64 @@ class Observation:
         return self.endpoint is not None and selected_revision(self.endpoint) is None
 
 
-async def observe(service: InferenceService, world: World) -> Observation:
+async def observe(service: InferenceService, context: ReconcileContext) -> Observation:
     """The cache has all of it but the Services of strangers, and what is never watched."""
     namespace, uid = service.metadata.namespace, service.metadata.uid
-    bodies = world.cache.bodies(SERVER_OF, namespace, service.metadata.name, kind=PODS.kind)
+    bodies = context.cache.bodies(SERVER_OF, namespace, service.metadata.name, kind=PODS.kind)
     pods = [server_pod(body) for body in bodies]
-    there = members(world.cache.bodies("owner", uid, kind=DEPLOYMENTS.kind), pods)
-    endpoint = await _endpoint(service, world, live=len(there) > 1)
+    there = members(context.cache.bodies("owner", uid, kind=DEPLOYMENTS.kind), pods)
+    endpoint = await _endpoint(service, context, live=len(there) > 1)
     stable = stable_revision(service, endpoint, there)
-    wish = wanted(service, world.settings, tuple(_versions(service, world)))
+    wish = wanted(service, context.settings, tuple(_versions(service, context)))
     return Observation(
         service=service,
-        settings=world.settings,
-        now=world.now,
+        settings=context.settings,
+        now=context.now,
         wanted=wish,
         members=there,
-        leaving=leftovers(pods, there, world.now),
+        leaving=leftovers(pods, there, context.now),
         stable=stable,
-        remembered=await _remembered(service, world, stable, wish),
+        remembered=await _remembered(service, context, stable, wish),
         endpoint=endpoint,
-        candidate_endpoint=world.cache.body(Key(SERVICES.kind, namespace, candidate_service_name(service))),
+        candidate_endpoint=context.cache.body(Key(SERVICES.kind, namespace, candidate_service_name(service))),
         owned={
             Key(resource.kind, namespace, body["metadata"]["name"]): body
             for resource in _OWNED
-            for body in world.cache.bodies("owner", uid, kind=resource.kind)
+            for body in context.cache.bodies("owner", uid, kind=resource.kind)
         },
-        route=await _route(service, world),
+        route=await _route(service, context),
         looks=await _by_pod(there, look) if len(there) > 1 else {},
         reports=await _by_pod(there, look_reports) if len(there) > 1 and _contents_count(service) else {},
-        check_jobs=tuple(await jobs_of(uid, world)),
+        check_jobs=tuple(await jobs_of(uid, context)),
     )
 
 
-async def _endpoint(service: InferenceService, world: World, *, live: bool) -> Body | None:
+async def _endpoint(service: InferenceService, context: ReconcileContext, *, live: bool) -> Body | None:
     """Live where a revision may be about to go: which one serves must not be a memory then."""
     key = Key(SERVICES.kind, service.metadata.namespace, service_name(service))
-    known = world.cache.body(key)
+    known = context.cache.body(key)
     if known is not None and not live:
         return known
-    return await world.kube.get(SERVICES, key.namespace, key.name)
+    return await context.kube.get(SERVICES, key.namespace, key.name)
 
 
-async def _remembered(service: InferenceService, world: World, stable: str | None, wish: Body | Refusal) -> Body | None:
+async def _remembered(
+    service: InferenceService, context: ReconcileContext, stable: str | None, wish: Body | Refusal
+) -> Body | None:
     if stable is None or (not isinstance(wish, Refusal) and serving_of(wish).revision == stable):
         return None
     name = deployment_name(service, stable)
-    found = await world.kube.get(CONTROLLER_REVISIONS, service.metadata.namespace, name)
+    found = await context.kube.get(CONTROLLER_REVISIONS, service.metadata.namespace, name)
     template: Body | None = (found or {}).get("data", {}).get("template")
     return template
 
 
-async def _route(service: InferenceService, world: World) -> Body | None:
+async def _route(service: InferenceService, context: ReconcileContext) -> Body | None:
     """A spec that names no Gateway may have named one before it changed."""
     changed = service.status.observed_generation not in (None, service.metadata.generation)
     if service.spec.gateway is None and not changed:
         return None
-    return await world.kube.get(HTTP_ROUTES, service.metadata.namespace, service.metadata.name)
+    return await context.kube.get(HTTP_ROUTES, service.metadata.namespace, service.metadata.name)
 
 
 async def _by_pod(
@@ -186,12 +188,12 @@ def _contents_count(service: InferenceService) -> bool:
     return analysis is not None and counts_contents(analysis)
 
 
-def _versions(service: InferenceService, world: World) -> list[ModelVersion]:
+def _versions(service: InferenceService, context: ReconcileContext) -> list[ModelVersion]:
     namespace, model = service.metadata.namespace, service.spec.model
     kind = ModelVersion.__name__
     if model.version is not None:
         keys = [Key(kind, namespace, model.version)]
     else:
-        keys = world.cache.find(VERSION_OF, namespace, model.name or "", kind=kind)
-    found = (world.cache.parsed(key, ModelVersion) for key in keys)
+        keys = context.cache.find(VERSION_OF, namespace, model.name or "", kind=kind)
+    found = (context.cache.parsed(key, ModelVersion) for key in keys)
     return [version for version in found if version is not None and version.metadata.deletion_timestamp is None]

@@ -15,8 +15,8 @@ from modelops.controllers.inferenceservice.pod_by_pod import pod_by_pod
 from modelops.controllers.inferenceservice.serving_now import serving_now
 from modelops.controllers.inferenceservice.standing import failed_before, going_on, shown
 from modelops.controllers.inferenceservice.wanted import Refusal
-from modelops.controllers.marks import label_of
-from modelops.machinery.conditions import Wanted, in_progress, stalled, waiting
+from modelops.controllers.metadata import label_of
+from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, waiting
 from modelops.machinery.plan import Plan, first_answer
 
 _STRANGER_AGAIN = timedelta(minutes=1)
@@ -86,7 +86,7 @@ def _on_the_way(seen: Observation) -> Plan:
     return in_steps(case)
 
 
-def _untouched(seen: Observation, *conditions: Wanted, again_in: timedelta | None = None) -> Plan:
+def _untouched(seen: Observation, *conditions: DesiredCondition, again_in: timedelta | None = None) -> Plan:
     """Nothing is made or changed."""
     return Plan(status=shown(seen), conditions=conditions, again_in=again_in)
 

@@ -10,7 +10,7 @@ from modelops.controllers.inferenceservice.requests import RESUMED, nothing_to_d
 from modelops.controllers.inferenceservice.rolling import other_replicas, target_replicas
 from modelops.controllers.inferenceservice.shares import share_of
 from modelops.controllers.inferenceservice.standing import full_size, going_on, shown
-from modelops.machinery.conditions import Wanted, in_progress, stalled, timestamp
+from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, timestamp
 from modelops.machinery.plan import Plan
 
 
@@ -73,7 +73,7 @@ def _template(case: Case, member: Member) -> dict:
     return stable if stable is not None and member.revision == case.seen.stable else member.template
 
 
-def _told(case: Case, full: int, move: Course) -> tuple[Wanted, ...]:
+def _told(case: Case, full: int, move: Course) -> tuple[DesiredCondition, ...]:
     pods = f"{case.ready} of {full} Pods of ModelVersion {case.candidate.version} are ready"
     if move.verdict is not None:
         return stalled(move.verdict.reason, f"{move.verdict.message}; {pods}; it waits for {move.waits_for}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from modelops.api.reports import EXIT_FINAL, FetchReport
+from modelops.api.contract.reports import EXIT_FINAL, FetchReport
 from modelops.controllers.inferenceservice.members import Member, ServerPod
 from modelops.controllers.inferenceservice.serving import FETCH, MODEL, PROXY
 from modelops.controllers.pods import Container, PodState
@@ -92,7 +92,7 @@ def _not_started(pod: PodState) -> Problem | None:
     found = pod.start_problem
     if found is None:
         return None
-    return Problem(found.waits_because, f"Pod {pod.name}, container {found.name}: {_waits(found)}", stuck=True)
+    return Problem(found.waiting_reason, f"Pod {pod.name}, container {found.name}: {_waits(found)}", stuck=True)
 
 
 def _ended(pod: PodState) -> Problem | None:
@@ -100,7 +100,7 @@ def _ended(pod: PodState) -> Problem | None:
     for name in (FETCH, PROXY, MODEL):
         found = pod.containers.get(name)
         if found is not None and _has_failed(found):
-            reason = "OOMKilled" if found.ended_because == "OOMKilled" else "CrashLoopBackOff"
+            reason = "OOMKilled" if found.terminated_reason == "OOMKilled" else "CrashLoopBackOff"
             return Problem(reason, f"Pod {pod.name}: {_last_end(found)}")
     return None
 
@@ -122,7 +122,9 @@ def _ends(container: Container) -> int:
 
 
 def _last_end(container: Container) -> str:
-    because = f" ({container.ended_because})" if container.ended_because not in ("", "Error", "Completed") else ""
+    because = (
+        f" ({container.terminated_reason})" if container.terminated_reason not in ("", "Error", "Completed") else ""
+    )
     said = container.message.strip()
     tail = said if len(said) <= _TAIL else "…" + said[-_TAIL:]
     return f"container {container.name} ended with exit code {container.exit_code}{because}" + (
@@ -131,4 +133,4 @@ def _last_end(container: Container) -> str:
 
 
 def _waits(container: Container) -> str:
-    return container.waits_message or container.waits_because
+    return container.waiting_message or container.waiting_reason

@@ -14,7 +14,7 @@ from modelops.controllers.inferenceservice.analysis.window import Attempt, Ledge
 from modelops.controllers.inferenceservice.judging import asked_in_this_step, subject
 from modelops.controllers.inferenceservice.observe import Observation, Windows, observe
 from modelops.controllers.inferenceservice.plan import plan
-from modelops.machinery.controller import World
+from modelops.machinery.controller import ReconcileContext
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import INFERENCE_SERVICES, Key
 
@@ -46,7 +46,7 @@ class Analyst:
             answers=self._asker.last(attempt),
         )
 
-    def after(self, seen: Observation, decided: Plan, world: World) -> None:
+    def after(self, seen: Observation, decided: Plan, context: ReconcileContext) -> None:
         """Begin a window anew after a judgement and in a new step, and ask what is to be asked."""
         status = decided.status
         assert isinstance(status, InferenceServiceStatus), "every plan of an InferenceService has its status"
@@ -63,7 +63,7 @@ class Analyst:
             self._ledger.begin(current)
             self._contents.begin(current)
         if now.step_since is not None:
-            self._ask(seen, spec, current, now, world)
+            self._ask(seen, spec, current, now, context)
 
     def _take(self, seen: Observation, attempt: Attempt, candidate: CandidateVersion) -> None:
         """Behind a Gateway the candidate's own Pods count what it answers, else the stable ones what they pass on."""
@@ -97,7 +97,12 @@ class Analyst:
         self._contents.keep_pods(attempt, kept)
 
     def _ask(
-        self, seen: Observation, spec: Analysis, attempt: Attempt, candidate: CandidateVersion, world: World
+        self,
+        seen: Observation,
+        spec: Analysis,
+        attempt: Attempt,
+        candidate: CandidateVersion,
+        context: ReconcileContext,
     ) -> None:
         last, about = self._asker.last(attempt), subject(seen, candidate)
         current = last is not None and asked_in_this_step(last, about, candidate)
@@ -105,14 +110,14 @@ class Analyst:
             return
         metadata = seen.service.metadata
         key = Key(INFERENCE_SERVICES.kind, metadata.namespace, metadata.name)
-        self._asker.start(key, attempt, spec.checks, about, world.wake)
+        self._asker.start(key, attempt, spec.checks, about, context.wake)
 
 
-async def decide(service: InferenceService, world: World, analyst: Analyst) -> Plan:
+async def decide(service: InferenceService, context: ReconcileContext, analyst: Analyst) -> Plan:
     """Decide what an InferenceService needs now."""
-    seen = analyst.with_evidence(await observe(service, world))
+    seen = analyst.with_evidence(await observe(service, context))
     decided = plan(seen)
-    analyst.after(seen, decided, world)
+    analyst.after(seen, decided, context)
     return decided
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from modelops.api.contract.proxy import CAPTURE, METADATA, MIRRORED, RETRIES, SHARED
 from modelops.api.kinds import GROUP
-from modelops.api.proxy import CAPTURE, METADATA, MIRRORED, RETRIES, SHARED
 from modelops.lineage.digests import sha256_of, short
 
 FILE = "routes.json"

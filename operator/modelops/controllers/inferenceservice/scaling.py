@@ -3,7 +3,7 @@
 from modelops.api.inferenceservice import InferenceService
 from modelops.controllers.inferenceservice.quantities import canonical
 from modelops.controllers.inferenceservice.serving import MODEL, ModelServer, Unusable, container_resources
-from modelops.controllers.marks import labels, owned_by
+from modelops.controllers.metadata import labels, owned_by
 from modelops.machinery.resources import Body
 
 COMPONENT = "scaling"

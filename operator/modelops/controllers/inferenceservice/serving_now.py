@@ -20,7 +20,7 @@ from modelops.controllers.inferenceservice.requests import nothing_to_do, reques
 from modelops.controllers.inferenceservice.rolling import other_replicas, target_replicas
 from modelops.controllers.inferenceservice.standing import full_size, shown
 from modelops.controllers.inferenceservice.template import REVISION, serving_of
-from modelops.machinery.conditions import Wanted, in_progress, ready
+from modelops.machinery.conditions import DesiredCondition, in_progress, ready
 from modelops.machinery.plan import Delete, Event, Plan
 from modelops.machinery.resources import Body
 
@@ -31,7 +31,7 @@ _LOOK_AT_ROUTE = timedelta(seconds=3)
 
 def serving_now(
     seen: Observation,
-    told: tuple[Wanted, ...] = (),
+    told: tuple[DesiredCondition, ...] = (),
     failed: FailedVersion | None = None,
     events: tuple[Event, ...] = (),
 ) -> Plan:
@@ -100,7 +100,7 @@ def led_to(seen: Observation) -> str:
     return led_to
 
 
-def _how_it_serves(seen: Observation) -> tuple[Wanted, ...]:
+def _how_it_serves(seen: Observation) -> tuple[DesiredCondition, ...]:
     status, member = shown(seen), seen.member(seen.stable)
     stable = status.stable
     assert stable is not None, "asked of a revision that serves"

@@ -15,7 +15,7 @@ from modelops.controllers.inferenceservice.requests import requests_of
 from modelops.controllers.inferenceservice.scaling import replicas_of
 from modelops.controllers.inferenceservice.template import serving_of
 from modelops.lineage.digests import sha256_of, short
-from modelops.machinery.conditions import Wanted, condition, ready, stalled
+from modelops.machinery.conditions import DesiredCondition, condition, ready, stalled
 
 ROLLED_BACK = "RolledBack"
 DISCARDED = "Discarded"
@@ -28,7 +28,7 @@ class Failed:
     """A try that has ended without promotion, and what the conditions say of it."""
 
     version: FailedVersion
-    conditions: tuple[Wanted, ...]
+    conditions: tuple[DesiredCondition, ...]
 
 
 def rollout_of(seen: Observation) -> Rollout:
@@ -90,7 +90,7 @@ def going_on(seen: Observation, message: str) -> str:
     return f"{message}; ModelVersion {stable.version} goes on serving"
 
 
-def _told(seen: Observation, failed: FailedVersion) -> tuple[Wanted, ...]:
+def _told(seen: Observation, failed: FailedVersion) -> tuple[DesiredCondition, ...]:
     if failed.reason == DISCARDED:
         stable = _stable(seen)
         whole = stable is not None and stable.ready >= stable.replicas

@@ -6,9 +6,9 @@ A revision's name is a hash of its template, so that another version, server or 
 import json
 from dataclasses import dataclass
 
+from modelops.api.contract.tasks import FetchModelTask
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
-from modelops.api.tasks import FetchModelTask
 from modelops.controllers.containers import (
     SHARED,
     SHARED_DIR,
@@ -35,7 +35,7 @@ from modelops.controllers.inferenceservice.serving import (
     model_server,
 )
 from modelops.controllers.inferenceservice.volumes import mounts, volumes
-from modelops.controllers.marks import (
+from modelops.controllers.metadata import (
     ARTIFACT_DIGEST,
     DATASET_DIGESTS,
     IMAGE_ID,

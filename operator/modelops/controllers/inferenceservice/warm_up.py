@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from modelops.api.inferenceservice import InferenceService, WarmUpRequest
 from modelops.controllers.containers import SHARED_DIR, mount
 from modelops.controllers.inferenceservice.serving import ModelServer, Unusable
-from modelops.controllers.marks import labels, owned_by
+from modelops.controllers.metadata import labels, owned_by
 from modelops.lineage.digests import sha256_of, short
 from modelops.machinery.resources import Body
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
-from modelops.machinery.controller import World
+from modelops.machinery.controller import ReconcileContext
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,13 @@ class Observation:
     now: datetime
 
 
-def observe(version: ModelVersion, world: World) -> Observation:
+def observe(version: ModelVersion, context: ReconcileContext) -> Observation:
     """All of it is in the cache."""
     meta = version.metadata
-    services = world.cache.bodies("serves", meta.namespace, meta.name, kind=InferenceService.__name__)
+    services = context.cache.bodies("serves", meta.namespace, meta.name, kind=InferenceService.__name__)
     serving = tuple(
         body["metadata"]["name"]
         for body in services
         if body.get("status", {}).get("stable", {}).get("version") == meta.name
     )
-    return Observation(version, serving, world.now)
+    return Observation(version, serving, context.now)

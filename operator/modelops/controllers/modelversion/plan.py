@@ -5,7 +5,7 @@ from modelops.api.modelversion import ApprovalStatus, GateResult, ModelVersion, 
 from modelops.controllers.modelversion.approval import approval
 from modelops.controllers.modelversion.gates import evaluate, in_words
 from modelops.controllers.modelversion.observe import Observation
-from modelops.machinery.conditions import Wanted, condition, in_progress, ready, stalled
+from modelops.machinery.conditions import DesiredCondition, condition, in_progress, ready, stalled
 from modelops.machinery.plan import Plan
 
 
@@ -20,7 +20,7 @@ def plan(seen: Observation) -> Plan:
     )
 
 
-def _summary(version: ModelVersion, gates: list[GateResult], approved: ApprovalStatus) -> tuple[Wanted, ...]:
+def _summary(version: ModelVersion, gates: list[GateResult], approved: ApprovalStatus) -> tuple[DesiredCondition, ...]:
     failed = [in_words(gate) for gate in gates if gate.outcome != "Passed"]
     if failed:
         return stalled("GateFailed", "; ".join(failed))
@@ -31,14 +31,14 @@ def _summary(version: ModelVersion, gates: list[GateResult], approved: ApprovalS
     return ready("MayServe", f"all {len(gates)} gates passed, approval {approved.state}")
 
 
-def _gates_passed(gates: list[GateResult]) -> Wanted:
+def _gates_passed(gates: list[GateResult]) -> DesiredCondition:
     failed = [gate for gate in gates if gate.outcome != "Passed"]
     if failed:
         return condition("GatesPassed", False, "GateFailed", f"{len(failed)} of {len(gates)} gates failed")
     return condition("GatesPassed", True, "AllPassed", f"{len(gates)} of {len(gates)} gates passed")
 
 
-def _approved(version: ModelVersion, approved: ApprovalStatus) -> Wanted:
+def _approved(version: ModelVersion, approved: ApprovalStatus) -> DesiredCondition:
     match approved.state:
         case "NotRequired":
             return condition("Approved", True, "NotRequired", "approval is Automatic")

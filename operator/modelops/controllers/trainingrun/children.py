@@ -2,16 +2,24 @@
 
 import math
 
+from modelops.api.contract.reports import EXIT_FINAL
 from modelops.api.kinds import API_VERSION
 from modelops.api.modelversion import Artifact, ModelVersion, ModelVersionSpec, Origin, OriginRun
-from modelops.api.reports import EXIT_FINAL
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.api.types import length_of
-from modelops.controllers.marks import ARTIFACT_DIGEST, IMAGE_ID, INPUT_KEY, dataset_marks, label_of, labels, owned_by
+from modelops.controllers.metadata import (
+    ARTIFACT_DIGEST,
+    IMAGE_ID,
+    INPUT_KEY,
+    dataset_marks,
+    label_of,
+    labels,
+    owned_by,
+)
 from modelops.controllers.trainingrun import gang
 from modelops.controllers.trainingrun.inputs import Taken
-from modelops.controllers.trainingrun.outcome import COURIER, FETCH, TRAINER
+from modelops.controllers.trainingrun.outcome import FETCH, SIDECAR, TRAINER
 from modelops.controllers.trainingrun.pod import pod_spec
 from modelops.controllers.trainingrun.revision import revision
 from modelops.controllers.trainingrun.sweep.result import parameters_of
@@ -135,7 +143,7 @@ def _failure_rules(run: TrainingRun) -> list[Body]:
     rules: list[Body] = [{"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
     rules += [
         {"action": "FailJob", "onExitCodes": {"containerName": name, "operator": "In", "values": [EXIT_FINAL]}}
-        for name in (FETCH, COURIER)
+        for name in (FETCH, SIDECAR)
     ]
     codes = sorted(set(run.spec.retries.non_retryable_exit_codes))
     if codes:

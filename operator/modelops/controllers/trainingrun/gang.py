@@ -3,7 +3,7 @@
 import json
 
 from modelops.api.trainingrun import Framework, TrainingRun
-from modelops.controllers.marks import labels
+from modelops.controllers.metadata import labels
 from modelops.controllers.pods import INDEX_ANNOTATION
 from modelops.machinery.resources import Body
 

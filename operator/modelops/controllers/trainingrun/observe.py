@@ -3,16 +3,16 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from modelops.api.contract.reports import ProgressReport
 from modelops.api.dataset import Dataset
 from modelops.api.modelversion import ModelVersion
-from modelops.api.reports import ProgressReport
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.jobs import JobState, jobs_of
 from modelops.controllers.trainingrun.outcome import TRAINER
 from modelops.controllers.trainingrun.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.references import References
 from modelops.machinery.conditions import moment
-from modelops.machinery.controller import World
+from modelops.machinery.controller import ReconcileContext
 from modelops.machinery.resources import EVENTS, SERVICES, WORKLOADS, Key
 from modelops.machinery.settings import Settings
 
@@ -45,58 +45,62 @@ class Observation:
     """What the trainer that runs told last."""
 
 
-async def observe(run: TrainingRun, world: World, poller: ProgressPoller) -> Observation:
+async def observe(run: TrainingRun, context: ReconcileContext, poller: ProgressPoller) -> Observation:
     """All but the references and what was made for the inputs wanted, which those decide."""
     namespace = run.metadata.namespace
     datasets = {
-        used.ref.name: world.cache.parsed(Key(Dataset.__name__, namespace, used.ref.name), Dataset)
+        used.ref.name: context.cache.parsed(Key(Dataset.__name__, namespace, used.ref.name), Dataset)
         for used in run.spec.datasets
     }
-    jobs = tuple(await jobs_of(run.metadata.uid, world))
+    jobs = tuple(await jobs_of(run.metadata.uid, context))
     active = next((job for job in jobs if not job.finished), None)
     return Observation(
         run=run,
-        settings=world.settings,
-        now=world.now,
+        settings=context.settings,
+        now=context.now,
         datasets=datasets,
         jobs=jobs,
-        services=frozenset(key.name for job in jobs for key in world.cache.find("owner", job.uid, kind=SERVICES.kind)),
-        held_up=await _held_up(active, world) if active is not None else "",
-        progress=_progress(run, active, world, poller) if active is not None else None,
+        services=frozenset(
+            key.name for job in jobs for key in context.cache.find("owner", job.uid, kind=SERVICES.kind)
+        ),
+        held_up=await _held_up(active, context) if active is not None else "",
+        progress=_progress(run, active, context, poller) if active is not None else None,
     )
 
 
-def _progress(run: TrainingRun, job: JobState, world: World, poller: ProgressPoller) -> ProgressReport | None:
-    """What the courier of the first rank told last. It is asked again in the background, which wakes the run."""
+def _progress(
+    run: TrainingRun, job: JobState, context: ReconcileContext, poller: ProgressPoller
+) -> ProgressReport | None:
+    """What the sidecar of the first rank told last. It is asked again in the background, which wakes the run."""
     pod = job.pod
     if pod is None or not pod.running(TRAINER):
         return None
-    if len(poller) > 2 * world.cache.size(TrainingRun.__name__) + 100:
-        poller.keep_only(lambda key: world.cache.body(key) is not None)
+    if len(poller) > 2 * context.cache.size(TrainingRun.__name__) + 100:
+        poller.keep_only(lambda key: context.cache.body(key) is not None)
     key = Key(TrainingRun.__name__, run.metadata.namespace, run.metadata.name)
-    poller.start(key, run.metadata.uid, pod.uid, pod.address, world.wake)
+    poller.start(key, run.metadata.uid, pod.uid, pod.address, context.wake)
     return poller.last(run.metadata.uid, pod.uid)
 
 
-def versions_made_for(input_key: str, run: TrainingRun, world: World) -> tuple[ModelVersion, ...]:
+def versions_made_for(input_key: str, run: TrainingRun, context: ReconcileContext) -> tuple[ModelVersion, ...]:
     """The ModelVersions of the run's namespace with an input key."""
-    keys = world.cache.find("input-key", run.metadata.namespace, input_key, kind=ModelVersion.__name__)
-    found = (world.cache.parsed(key, ModelVersion) for key in keys)
+    keys = context.cache.find("input-key", run.metadata.namespace, input_key, kind=ModelVersion.__name__)
+    found = (context.cache.parsed(key, ModelVersion) for key in keys)
     return tuple(version for version in found if version is not None)
 
 
-def siblings_with(input_key: str, run: TrainingRun, world: World) -> tuple[TrainingRun, ...]:
+def siblings_with(input_key: str, run: TrainingRun, context: ReconcileContext) -> tuple[TrainingRun, ...]:
     """The other runs of the namespace that have a model for an input key."""
-    keys = world.cache.find("input-key", run.metadata.namespace, input_key, kind=TrainingRun.__name__)
-    found = (world.cache.parsed(key, TrainingRun) for key in keys if key.name != run.metadata.name)
+    keys = context.cache.find("input-key", run.metadata.namespace, input_key, kind=TrainingRun.__name__)
+    found = (context.cache.parsed(key, TrainingRun) for key in keys if key.name != run.metadata.name)
     return tuple(sibling for sibling in found if sibling is not None)
 
 
-async def _held_up(job: JobState, world: World) -> str:
+async def _held_up(job: JobState, context: ReconcileContext) -> str:
     """Asked for only where a Job has no Pods: neither Workloads nor Events are watched. Raises ApiError."""
     namespace = job.key.namespace
     if job.suspended:
-        found = await world.kube.find(WORKLOADS, namespace, f"{_JOB_UID_LABEL}={job.uid}")
+        found = await context.kube.find(WORKLOADS, namespace, f"{_JOB_UID_LABEL}={job.uid}")
         waits = (
             condition["message"]
             for workload in found
@@ -104,8 +108,8 @@ async def _held_up(job: JobState, world: World) -> str:
             if condition["type"] in ("QuotaReserved", "Admitted") and condition["status"] == "False"
         )
         return next(waits, "")
-    if job.pods or world.now - moment(job.created) < _PODLESS_FOR:
+    if job.pods or context.now - moment(job.created) < _PODLESS_FOR:
         return ""
-    told = await world.kube.find(EVENTS, namespace, fields=f"regarding.uid={job.uid},reason=FailedCreate")
+    told = await context.kube.find(EVENTS, namespace, fields=f"regarding.uid={job.uid},reason=FailedCreate")
     newest = max(told, key=lambda event: event["metadata"]["creationTimestamp"], default=None)
     return newest.get("note", "") if newest is not None else ""

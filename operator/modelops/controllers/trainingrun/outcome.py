@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from modelops.api.reports import CourierReport, FetchReport
+from modelops.api.contract.reports import FetchReport, SidecarReport
 from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import Container, PodState
 
-FETCH, TRAINER, COURIER = "fetch", "trainer", "courier"
-_COURIER_LEARNS_IN = timedelta(minutes=1)
+FETCH, TRAINER, SIDECAR = "fetch", "trainer", "sidecar"
+_SIDECAR_LEARNS_IN = timedelta(minutes=1)
 _SHOWN_OF_LOG = 500
 
 
@@ -24,7 +24,7 @@ class Failure:
 class Success:
     """What a Job published."""
 
-    report: CourierReport
+    report: SidecarReport
     image_id: str
 
 
@@ -37,17 +37,17 @@ class Lost:
 
 def outcome(job: JobState) -> Success | Failure | Lost:
     """How a finished Job ended."""
-    pod = job.telling_pod
+    pod = job.deciding_pod
     if job.state == "Complete":
-        report = pod.report(COURIER, CourierReport) if pod else None
+        report = pod.report(SIDECAR, SidecarReport) if pod else None
         if pod is None or report is None or report.artifact is None:
             return Lost(f"Job {job.key.name} is complete, but its Pod was deleted before its report was read")
         return Success(report, pod.containers[TRAINER].image_id)
-    if job.ended_because == "DeadlineExceeded":
-        return Failure(job.ended_because, "the run did not end within its timeout")
+    if job.finished_reason == "DeadlineExceeded":
+        return Failure(job.finished_reason, "the run did not end within its timeout")
     if pod is None:
-        return Failure(job.ended_because or "JobFailed", job.message or "the Job failed and its Pods are gone")
-    return why_failed(pod) or Failure(job.ended_because or "JobFailed", job.message)
+        return Failure(job.finished_reason or "JobFailed", job.message or "the Job failed and its Pods are gone")
+    return why_failed(pod) or Failure(job.finished_reason or "JobFailed", job.message)
 
 
 def why_failed(pod: PodState) -> Failure | None:
@@ -58,12 +58,12 @@ def why_failed(pod: PodState) -> Failure | None:
     if fetched is not None and fetched.failure is not None:
         return Failure(fetched.failure.reason, fetched.failure.message)
     trainer = pod.containers.get(TRAINER)
-    if trainer is not None and trainer.ended_because == "OOMKilled":
+    if trainer is not None and trainer.terminated_reason == "OOMKilled":
         return Failure(
             "OutOfMemory",
             "the trainer used more memory than its limit and was killed; raise trainer.resources.limits.memory",
         )
-    report = pod.report(COURIER, CourierReport)
+    report = pod.report(SIDECAR, SidecarReport)
     if report is not None and report.failure is not None:
         return Failure(report.failure.reason, report.failure.message + _last_words(trainer, report.failure.message))
     if trainer is not None and trainer.exit_code:
@@ -71,7 +71,7 @@ def why_failed(pod: PodState) -> Failure | None:
         return Failure("TrainerFailed", said + _last_words(trainer, said))
     return next(
         (
-            Failure("PodFailed", f"container {one.name} exited with code {one.exit_code} ({one.ended_because})")
+            Failure("PodFailed", f"container {one.name} exited with code {one.exit_code} ({one.terminated_reason})")
             for one in pod.containers.values()
             if one.exit_code
         ),
@@ -80,23 +80,22 @@ def why_failed(pod: PodState) -> Failure | None:
 
 
 def never_started(pod: PodState, now: datetime) -> Failure | timedelta | None:
-    """A trainer that ended before its supervisor began: the courier beside it would wait for ever.
+    """A trainer that ended before its supervisor began: the sidecar beside it would wait for ever.
 
-    How long the courier may still need to learn of a trainer's failure; the failure once that time is over.
+    How long the sidecar may still need to learn of a trainer's failure; the failure once that time is over.
     """
-    trainer, courier = pod.containers.get(TRAINER), pod.containers.get(COURIER)
-    if trainer is None or courier is None or not trainer.exit_code or trainer.running or not courier.running:
+    trainer, sidecar = pod.containers.get(TRAINER), pod.containers.get(SIDECAR)
+    if trainer is None or sidecar is None or not trainer.exit_code or trainer.running or not sidecar.running:
         return None
     if not trainer.ended_at:
-        return _COURIER_LEARNS_IN
-    left = datetime.fromisoformat(trainer.ended_at) + _COURIER_LEARNS_IN - now
+        return _SIDECAR_LEARNS_IN
+    left = datetime.fromisoformat(trainer.ended_at) + _SIDECAR_LEARNS_IN - now
     if left > timedelta():
         return left
-    if trainer.ended_because == "OOMKilled":
+    if trainer.terminated_reason == "OOMKilled":
         return why_failed(pod)
-    said = (
-        f"the trainer ended with {trainer.ended_because} (exit code {trainer.exit_code}) before its command could run"
-    )
+    end = f"{trainer.terminated_reason} (exit code {trainer.exit_code})"
+    said = f"the trainer ended with {end} before its command could run"
     return Failure("TrainerNotStarted", said + _last_words(trainer, said))
 
 

@@ -26,7 +26,7 @@ from modelops.controllers.trainingrun.trainer_progress import newer, progress_st
 from modelops.lineage.input_key import difference
 from modelops.machinery.conditions import (
     READY,
-    Wanted,
+    DesiredCondition,
     condition,
     find,
     in_progress,
@@ -302,7 +302,7 @@ def _ended(case: Case) -> Plan:
 def _ended_badly(case: Case, job: JobState, failure: Failure) -> Plan:
     """Another attempt where it can help and is allowed. This one is in the status before that one starts."""
     retries = case.seen.run.spec.retries
-    pod = job.telling_pod
+    pod = job.deciding_pod
     decided = retrying.verdict(job, pod, retries)
     counted = decided is not Verdict.FREE
     ended = retrying.failed_attempt(case.attempt, job, pod, failure, counted=counted, now=case.seen.now)
@@ -339,7 +339,7 @@ def _started(case: Case, job: JobState) -> TrainingRunStatus:
     )
 
 
-def _conditions(case: Case, *conditions: Wanted) -> tuple[Wanted, ...]:
+def _conditions(case: Case, *conditions: DesiredCondition) -> tuple[DesiredCondition, ...]:
     return *conditions, reproducible(case.seen.run, case.taken.inputs)
 
 

@@ -1,8 +1,8 @@
-"""The Pod that trains: `fetch` before the trainer, `courier` beside it. Pure."""
+"""The Pod that trains: `fetch` before the trainer, `sidecar` beside it. Pure."""
 
 import hashlib
 
-from modelops.api.tasks import PROGRESS_PORT, CourierTask, FetchDataset, FetchTask
+from modelops.api.contract.tasks import PROGRESS_PORT, FetchDataset, FetchTask, SidecarTask
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.types import DataSource, length_of
 from modelops.controllers.containers import (
@@ -20,11 +20,11 @@ from modelops.controllers.sources import place_of
 from modelops.controllers.trainingrun import gang
 from modelops.controllers.trainingrun.environment import ML, trainer_environment
 from modelops.controllers.trainingrun.inputs import Taken
-from modelops.controllers.trainingrun.outcome import COURIER, FETCH, TRAINER
+from modelops.controllers.trainingrun.outcome import FETCH, SIDECAR, TRAINER
 from modelops.lineage.digests import hex_of
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
-from modelops.store.places import checkpoints_of
+from modelops.store.layout import checkpoints_of
 
 _INPUT, _MODEL, _OUTPUT, _CHECKPOINTS = "input", "model", "output", "checkpoints"
 _WRITTEN = (_MODEL, _OUTPUT, _CHECKPOINTS)
@@ -67,12 +67,12 @@ def pod_spec(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) 
         [mount(SHARED, SHARED_DIR), *(mount(name, f"{ML}/{name}") for name in (_INPUT, *_WRITTEN)), *on_claims],
         scratch=_scratch(FETCH),
     )
-    courier = worker(
-        COURIER,
+    sidecar = worker(
+        SIDECAR,
         settings.images.worker,
         settings.image_pull_policy,
-        "courier",
-        CourierTask(
+        "sidecar",
+        SidecarTask(
             store=store,
             publish_timeout_seconds=length_of(run.spec.output.publish_timeout).total_seconds(),
             checkpoints=checkpoints,
@@ -83,16 +83,16 @@ def pod_spec(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) 
             mount(SHARED, SHARED_DIR, read_only=True),
             *(mount(name, f"{ML}/{name}", read_only=True) for name in _WRITTEN),
         ],
-        scratch=_scratch(COURIER),
+        scratch=_scratch(SIDECAR),
     )
-    courier["ports"] = [{"name": "progress", "containerPort": PROGRESS_PORT, "protocol": "TCP"}]
-    volumes = (SHARED, _INPUT, *_WRITTEN, *(_scratch(name) for name in (FETCH, TRAINER, COURIER)))
+    sidecar["ports"] = [{"name": "progress", "containerPort": PROGRESS_PORT, "protocol": "TCP"}]
+    volumes = (SHARED, _INPUT, *_WRITTEN, *(_scratch(name) for name in (FETCH, TRAINER, SIDECAR)))
     spec = {
         **pod_defaults(run.spec.pod),
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
         "initContainers": [fetch],
-        "containers": [_trainer(run, settings, job_name, on_claims), courier],
+        "containers": [_trainer(run, settings, job_name, on_claims), sidecar],
         "volumes": [
             *(empty(name) for name in volumes),
             *credential_volumes(secrets),

@@ -8,7 +8,7 @@ from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import PodState
 from modelops.controllers.trainingrun.outcome import TRAINER, why_failed
 from modelops.controllers.trainingrun.progress_polling import POLL_EVERY
-from modelops.machinery.conditions import Wanted, condition, in_progress, stalled
+from modelops.machinery.conditions import DesiredCondition, condition, in_progress, stalled
 
 _LOOK_AGAIN = timedelta(seconds=30)
 """At what is not watched: Kueue's Workloads, and the Events of a Job without Pods."""
@@ -20,11 +20,11 @@ _WORDLESS_AGAIN = timedelta(seconds=5)
 class Shown:
     """The conditions of a run whose Job has not ended, and when what they say may be other."""
 
-    conditions: tuple[Wanted, ...]
+    conditions: tuple[DesiredCondition, ...]
     again_in: timedelta | None = None
 
 
-def created(run: TrainingRun, job_name: str) -> tuple[Wanted, ...]:
+def created(run: TrainingRun, job_name: str) -> tuple[DesiredCondition, ...]:
     """Conditions of a run whose Job has just been made: also until its Pod has a node, which is not worth a write."""
     if run.spec.queue_name is not None:
         return _queued(run, "")
@@ -41,7 +41,7 @@ def progress(run: TrainingRun, job: JobState, held_up: str) -> Shown:
     return Shown(_with_pod(run, job, pod), POLL_EVERY if pod.running(TRAINER) else None)
 
 
-def _queued(run: TrainingRun, words: str) -> tuple[Wanted, ...]:
+def _queued(run: TrainingRun, words: str) -> tuple[DesiredCondition, ...]:
     """Waiting is no failure, and nobody's clock runs."""
     message = words or f"Kueue has not admitted the Job to LocalQueue {run.spec.queue_name} yet"
     return *_not_running("Queued", message), condition("Queued", True, "Queued", message)
@@ -55,19 +55,21 @@ def _without_pods(run: TrainingRun, job: JobState, held_up: str) -> Shown:
     return Shown(created(run, job.key.name) if run.spec.queue_name is None else _admitted(job), _WORDLESS_AGAIN)
 
 
-def _admitted(job: JobState) -> tuple[Wanted, ...]:
+def _admitted(job: JobState) -> tuple[DesiredCondition, ...]:
     return _not_running("JobCreated", f"Kueue has admitted Job {job.key.name}, and its Pods are to come")
 
 
-def _with_pod(run: TrainingRun, job: JobState, pod: PodState) -> tuple[Wanted, ...]:
+def _with_pod(run: TrainingRun, job: JobState, pod: PodState) -> tuple[DesiredCondition, ...]:
     if _new(pod):
         return _admitted(job) if run.spec.queue_name is not None else created(run, job.key.name)
     if pod.pull_problem is not None:
         problem = pod.pull_problem
-        return _stuck("ImagePullFailed", f"container {problem.name}: {problem.waits_message or problem.waits_because}")
+        return _stuck(
+            "ImagePullFailed", f"container {problem.name}: {problem.waiting_message or problem.waiting_reason}"
+        )
     if pod.start_problem is not None:
         problem = pod.start_problem
-        return _stuck(problem.waits_because, f"container {problem.name}: {problem.waits_message}")
+        return _stuck(problem.waiting_reason, f"container {problem.name}: {problem.waiting_message}")
     if pod.unschedulable:
         return _not_running("Unschedulable", pod.unschedulable)
     if pod.phase == "Failed":
@@ -93,9 +95,9 @@ def _new(pod: PodState) -> bool:
     return pod.phase == "Pending" and not pod.node and not pod.unschedulable
 
 
-def _not_running(reason: str, message: str) -> tuple[Wanted, ...]:
+def _not_running(reason: str, message: str) -> tuple[DesiredCondition, ...]:
     return *in_progress(reason, message), condition("Running", False, reason, message)
 
 
-def _stuck(reason: str, message: str) -> tuple[Wanted, ...]:
+def _stuck(reason: str, message: str) -> tuple[DesiredCondition, ...]:
     return *stalled(reason, message), condition("Running", False, reason, message)

@@ -1,4 +1,4 @@
-"""Asking couriers how far their trainers are: in the background, a few at a time, and never in a worker's time."""
+"""Asking sidecars how far their trainers are: in the background, a few at a time, and never in a worker's time."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from datetime import timedelta
 import aiohttp
 from yarl import URL
 
-from modelops.api.reports import ProgressReport
-from modelops.api.tasks import PROGRESS_PORT
+from modelops.api.contract.reports import ProgressReport
+from modelops.api.contract.tasks import PROGRESS_PORT
 from modelops.machinery import metrics
 from modelops.machinery.resources import Key
 
 POLL_EVERY = timedelta(seconds=15)
-"""How often a run's courier is asked at most, and so how often its status gets other progress: every write goes to etcd
+"""How often a run's sidecar is asked at most, and so how often its status gets other progress: every write goes to etcd
 and to all who watch. A run whose trainer runs is looked at again after so long."""
 _AT_ONCE = 16
 _TIMEOUT_SECONDS = 2.0
@@ -35,9 +35,9 @@ class _Run:
 
 
 class ProgressPoller:
-    """The last report of each run's courier, and the questions under way.
+    """The last report of each run's sidecar, and the questions under way.
 
-    Monitoring fails open: a courier that does not answer is asked again later, and counted, and that is all.
+    Monitoring fails open: a sidecar that does not answer is asked again later, and counted, and that is all.
     """
 
     def __init__(self, port: int = PROGRESS_PORT) -> None:
@@ -51,7 +51,7 @@ class ProgressPoller:
         return run.report if run is not None and run.pod_uid == pod_uid else None
 
     def start(self, key: Key, run_uid: str, pod_uid: str, address: str, wake: Callable[[Key], None]) -> None:
-        """Ask the courier at a Pod's IP address, unless that was done lately, and wake the run for a new report."""
+        """Ask the sidecar at a Pod's IP address, unless that was done lately, and wake the run for a new report."""
         run = self._runs.setdefault(run_uid, _Run(key))
         now = asyncio.get_running_loop().time()
         if run.asking is not None or not address or now - run.asked_at < POLL_EVERY.total_seconds():
@@ -82,7 +82,7 @@ class ProgressPoller:
 
 
 async def _answer(address: str, port: int) -> ProgressReport:
-    """A courier's report. Raises ClientError, OSError (a timeout too) and ValueError: who answers may be anybody."""
+    """A sidecar's report. Raises ClientError, OSError (a timeout too) and ValueError: who answers may be anybody."""
     url = URL.build(scheme="http", host=address, port=port, path="/progress")
     async with (
         aiohttp.ClientSession(

@@ -9,21 +9,21 @@ from modelops.controllers.trainingrun.plan import plan
 from modelops.controllers.trainingrun.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.references import read_references
 from modelops.controllers.trainingrun.sweep.observe import observe as observe_sweep
-from modelops.machinery.controller import World
+from modelops.machinery.controller import ReconcileContext
 from modelops.machinery.plan import Plan
 
 
-async def decide(run: TrainingRun, world: World, poller: ProgressPoller) -> Plan:
+async def decide(run: TrainingRun, context: ReconcileContext, poller: ProgressPoller) -> Plan:
     """What a TrainingRun needs now. Raises Stalled and ApiError."""
-    seen = await observe(run, world, poller)
+    seen = await observe(run, context, poller)
     if takes_anew(seen):
-        seen = replace(seen, references=await read_references(run, world))
+        seen = replace(seen, references=await read_references(run, context))
     inputs = wanted(seen)
     if not isinstance(inputs, Taken):
         return plan(seen)
     seen = replace(
         seen,
-        versions=versions_made_for(inputs.key, run, world),
-        siblings=siblings_with(inputs.key, run, world),
+        versions=versions_made_for(inputs.key, run, context),
+        siblings=siblings_with(inputs.key, run, context),
     )
-    return plan(seen, await observe_sweep(run, inputs, world))
+    return plan(seen, await observe_sweep(run, inputs, context))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from modelops.api.trainingrun import TrainingRun
 from modelops.lineage.digests import sha256_of
-from modelops.machinery.controller import World
+from modelops.machinery.controller import ReconcileContext
 from modelops.machinery.resources import CONFIG_MAPS, SECRETS, Resource
 
 
@@ -16,13 +16,13 @@ class References:
     missing: tuple[str, ...] = ()
 
 
-async def read_references(run: TrainingRun, world: World) -> References:
+async def read_references(run: TrainingRun, context: ReconcileContext) -> References:
     """Read each object that is referred to, once. Raises ApiError."""
     digests: dict[str, str] = {}
     missing: list[str] = []
     for (resource, name), keys in sorted(_wanted(run).items(), key=lambda item: (item[0][0].kind, item[0][1])):
         label = f"{resource.kind} {name}"
-        body = await world.kube.get(resource, run.metadata.namespace, name)
+        body = await context.kube.get(resource, run.metadata.namespace, name)
         if body is None:
             missing.append(label)
             continue

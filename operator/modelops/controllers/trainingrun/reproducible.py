@@ -3,10 +3,10 @@
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import Inputs
 from modelops.controllers.trainingrun.caching import pinned_image
-from modelops.machinery.conditions import Wanted, condition
+from modelops.machinery.conditions import DesiredCondition, condition
 
 
-def reproducible(run: TrainingRun, inputs: Inputs) -> Wanted:
+def reproducible(run: TrainingRun, inputs: Inputs) -> DesiredCondition:
     """Honesty: what cannot be done again the same way says so."""
     if not pinned_image(run):
         message = f"{run.spec.trainer.image} is a tag and can come to mean another image: pin it by digest"

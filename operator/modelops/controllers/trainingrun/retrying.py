@@ -3,13 +3,13 @@
 from datetime import datetime, timedelta
 from enum import Enum
 
-from modelops.api.reports import EXIT_FINAL
+from modelops.api.contract.reports import EXIT_FINAL
 from modelops.api.trainingrun import Retries
 from modelops.api.trainingrun_status import Attempt
 from modelops.api.types import length_of
 from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import PodState
-from modelops.controllers.trainingrun.outcome import COURIER, FETCH, TRAINER, Failure
+from modelops.controllers.trainingrun.outcome import FETCH, SIDECAR, TRAINER, Failure
 from modelops.machinery.conditions import moment, timestamp
 
 _LONGEST_PAUSE = timedelta(minutes=5)
@@ -33,12 +33,12 @@ class Verdict(Enum):
 
 def verdict(job: JobState, pod: PodState | None, retries: Retries) -> Verdict:
     """Whether a Job that failed is worth another one."""
-    if job.ended_because == "DeadlineExceeded":
+    if job.finished_reason == "DeadlineExceeded":
         return Verdict.FINAL
     if pod is None or _DISRUPTION_RULE in job.message or _node_ended(pod):
         return Verdict.FREE
     codes = {name: container.exit_code for name, container in pod.containers.items()}
-    if EXIT_FINAL in (codes.get(FETCH), codes.get(COURIER)):
+    if EXIT_FINAL in (codes.get(FETCH), codes.get(SIDECAR)):
         return Verdict.FINAL
     if codes.get(TRAINER) in retries.non_retryable_exit_codes:
         return Verdict.FINAL

@@ -1,9 +1,9 @@
-"""What a courier's report of the trainer's progress means for the status. Pure."""
+"""What a sidecar's report of the trainer's progress means for the status. Pure."""
 
 from datetime import UTC, datetime, timedelta
 
-from modelops.api.pace import ends_at, ratio
-from modelops.api.reports import ProgressReport
+from modelops.api.contract.eta import ends_at, ratio
+from modelops.api.contract.reports import ProgressReport
 from modelops.api.trainingrun_status import Progress, TracePoint
 from modelops.machinery.conditions import timestamp
 

@@ -20,7 +20,7 @@ from modelops.controllers.inferenceservice.analysis.judge import clipped
 from modelops.controllers.inferenceservice.analysis.subject import Subject
 from modelops.controllers.inferenceservice.quantities import canonical_resources
 from modelops.controllers.jobs import JobState
-from modelops.controllers.marks import labels, owned_by
+from modelops.controllers.metadata import labels, owned_by
 from modelops.lineage.digests import sha256_of, short
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
@@ -82,12 +82,12 @@ def check_job_result(check: Check, job: JobState) -> CheckResult | None:
     if job.state == "Complete":
         return _result(check, "Passed", _last_words(job) or "exit code 0")
     code = _exit_code(job)
-    if job.ended_because == _DEADLINE_EXCEEDED:
+    if job.finished_reason == _DEADLINE_EXCEEDED:
         timeout = check.job.timeout if check.job is not None else ""
         return _result(check, "Error", f"it took longer than {timeout}; Job {job.key.name} has the details")
     if code == 1:
         return _result(check, "Failed", _last_words(job) or "exit code 1")
-    ended = f"exit code {code}" if code is not None else job.message or job.ended_because or "it ended without a Pod"
+    ended = f"exit code {code}" if code is not None else job.message or job.finished_reason or "it ended without a Pod"
     words = _last_words(job)
     return _result(check, "Error", f"{ended}: {words}" if words else ended)
 
@@ -130,14 +130,14 @@ def _environment(job: CheckJob, subject: Subject) -> list[Body]:
 
 
 def _exit_code(job: JobState) -> int | None:
-    pod = job.telling_pod
+    pod = job.deciding_pod
     container = pod.containers.get(CHECK) if pod is not None else None
     return container.exit_code if container is not None else None
 
 
 def _last_words(job: JobState) -> str:
     """The end of what it wrote: of a long text, the last lines say most."""
-    pod = job.telling_pod
+    pod = job.deciding_pod
     container = pod.containers.get(CHECK) if pod is not None else None
     return container.message.strip()[-1000:] if container is not None else ""
 

@@ -4,7 +4,7 @@ from modelops.api.annotations import STOP
 from modelops.api.kinds import API_VERSION
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.types import StringMap
-from modelops.controllers.marks import label_of, labels, owned_by
+from modelops.controllers.metadata import label_of, labels, owned_by
 from modelops.controllers.trainingrun.inputs import Taken
 from modelops.controllers.trainingrun.sweep.child import Child
 from modelops.controllers.trainingrun.sweep.identity import retry_of, trial_name

@@ -11,14 +11,14 @@ from modelops.controllers.trainingrun.sweep.identity import outcome_holds
 from modelops.controllers.trainingrun.sweep.plan import Sweeping
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
 from modelops.controllers.trainingrun.sweep.trials import due
-from modelops.machinery.controller import World
+from modelops.machinery.controller import ReconcileContext
 from modelops.machinery.resources import Body
 
 
-async def observe(run: TrainingRun, taken: Taken, world: World) -> Sweeping:
+async def observe(run: TrainingRun, taken: Taken, context: ReconcileContext) -> Sweeping:
     """A run's trials, and parameters for those that are to begin. Suggesting them takes a thread's time."""
-    bodies = world.cache.bodies("owner", run.metadata.uid, kind=TrainingRun.__name__)
-    seen = Sweeping(run, taken, world.now, tuple(_child(_Version.of(body)) for body in bodies))
+    bodies = context.cache.bodies("owner", run.metadata.uid, kind=TrainingRun.__name__)
+    seen = Sweeping(run, taken, context.now, tuple(_child(_Version.of(body)) for body in bodies))
     sweep = run.spec.sweep
     if sweep is None or outcome_holds(run, taken):
         return seen

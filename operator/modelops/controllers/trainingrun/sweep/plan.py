@@ -20,7 +20,7 @@ from modelops.controllers.trainingrun.sweep import children
 from modelops.controllers.trainingrun.sweep.child import Child
 from modelops.controllers.trainingrun.sweep.stopping import why_stopped
 from modelops.controllers.trainingrun.sweep.trials import Attempted, attempted, best, reached, table_of, total
-from modelops.machinery.conditions import Wanted, in_progress, stalled, timestamp
+from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, timestamp
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
 
@@ -136,7 +136,7 @@ def _table(seen: Sweeping, trials: Sequence[Attempted], began: Mapping[int, Body
     return table_of(seen.sweep.objective, rows)
 
 
-def _conditions(sweep: Sweep, trials: Sequence[Attempted], table: SweepStatus) -> tuple[Wanted, ...]:
+def _conditions(sweep: Sweep, trials: Sequence[Attempted], table: SweepStatus) -> tuple[DesiredCondition, ...]:
     """How far it is. A trial that waits for a person holds the sweep up, so its words are the sweep's."""
     held_up = next((one for one in trials if one.running and one.fate.reason), None)
     if held_up is None:

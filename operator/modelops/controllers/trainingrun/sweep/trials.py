@@ -14,7 +14,7 @@ from modelops.controllers.trainingrun.sweep.identity import retry_of, trial_name
 from modelops.controllers.trainingrun.sweep.marks import SWEEP_RETRY, TRIAL
 from modelops.controllers.trainingrun.sweep.stopping import is_better
 from modelops.controllers.trainingrun.sweep.suggestions import Tried
-from modelops.machinery.matching import satisfied
+from modelops.machinery.matching import already_applied
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _attempted(run: TrainingRun, sweep: Sweep, taken: Taken, number: int, child:
         return Attempted(number, child, parameters, became)
     if child.run.metadata.annotations.get(SWEEP_RETRY, "") != retry_of(run):
         return Attempted(number, child, parameters, Fate("Running"), outdated=True)
-    if not child.leaving and not satisfied(kept(run, taken, number, parameters, child), child.body):
+    if not child.leaving and not already_applied(kept(run, taken, number, parameters, child), child.body):
         # The sweep's spec has changed, such as to more memory. Whether that is worth another try is for the trial's own
         # plan to say; until it has, it has not failed.
         became = Fate("Running")

@@ -1,13 +1,13 @@
-"""courier: watch over the trainer beside it, keep its checkpoints, publish the model it wrote, and report."""
+"""sidecar: watch over the trainer beside it, keep its checkpoints, publish the model it wrote, and report."""
 
 import logging
 import time
 from functools import partial
 
-from modelops.api.reports import CourierReport
-from modelops.api.tasks import CourierTask
+from modelops.api.contract.reports import SidecarReport
+from modelops.api.contract.tasks import SidecarTask
 from modelops.store.errors import S3Problem
-from modelops.store.places import Location, history_of, packages_of
+from modelops.store.layout import Location, history_of, packages_of
 from modelops.worker import checkpoints, paths, trainer
 from modelops.worker.artifact import files_of
 from modelops.worker.checkpoint_keeper import Keeper, Trainer
@@ -30,7 +30,7 @@ _AFTERWARDS_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 
-def run(task: CourierTask) -> CourierReport:
+def run(task: SidecarTask) -> SidecarReport:
     """Do the task. Raises Failed and Terminated."""
     state = paths.shared() / "state"
     rank = own_rank()
@@ -52,7 +52,7 @@ def run(task: CourierTask) -> CourierReport:
             raise Terminated
         trainer.check_end(code, paths.ml() / "output" / "failure")
         if rank > 0:
-            return CourierReport()
+            return SidecarReport()
         keeping.abandon()
         report = _published(task)
         try:
@@ -68,16 +68,16 @@ def _keep_once_more(keeping: Keeping, what: Trainer, stop: Stop) -> None:
     keeping.once_more(what, lambda: min(deadline - time.monotonic(), stop.left()))
 
 
-def _published(task: CourierTask) -> CourierReport:
+def _published(task: SidecarTask) -> SidecarReport:
     model = paths.ml() / "model"
     files = files_of(model) if model.is_dir() else []
     if not files:
         raise Failed("NoModelWritten", "the trainer exited with code 0 but wrote nothing to /opt/ml/model")
     metrics = read_metrics(paths.ml() / "output" / "metrics.json")
-    return CourierReport(artifact=publish(files, task.store, task.publish_timeout_seconds), metrics=metrics)
+    return SidecarReport(artifact=publish(files, task.store, task.publish_timeout_seconds), metrics=metrics)
 
 
-def _with_records(report: CourierReport, task: CourierTask) -> CourierReport:
+def _with_records(report: SidecarReport, task: SidecarTask) -> SidecarReport:
     """With what else the trainer left. A model is not lost for the lack of it."""
     output = paths.ml() / "output"
     records = {}
@@ -92,7 +92,7 @@ def _with_records(report: CourierReport, task: CourierTask) -> CourierReport:
     return report.model_copy(update=records)
 
 
-def _delete_checkpoints(place: Location, task: CourierTask, keeping: Keeping, stop: Stop) -> None:
+def _delete_checkpoints(place: Location, task: SidecarTask, keeping: Keeping, stop: Stop) -> None:
     """They have served their purpose. What cannot be deleted now stays behind, and costs only space."""
     deadline = time.monotonic() + _AFTERWARDS_SECONDS
     keeping.has_ended(lambda: min(deadline - time.monotonic(), stop.left()))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.lineage.input_key import Components, difference
-from support.builders import digest
+from support.builders.common import digest
 
 BASE = Components(
     datasets={"train": digest("a")},

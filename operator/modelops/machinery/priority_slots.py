@@ -15,7 +15,7 @@ _PATIENCE = 12
 """So many times as long telling waits for the end of a burst."""
 
 
-class Lane(IntEnum):
+class Priority(IntEnum):
     """What a reconcile is about to do. The lesser one goes first."""
 
     CHILDREN = 0
@@ -24,17 +24,17 @@ class Lane(IntEnum):
     """Tell of it."""
 
 
-class Lanes:
+class PrioritySlots:
     """So many places, given to those who wait in the order of their lane, and within it of their coming."""
 
     def __init__(self, places: int) -> None:
         self._free = places
-        self._waiting: list[tuple[Lane, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
         self._numbers = count()
         self._made: deque[float] = deque(maxlen=_BURST)
 
     @asynccontextmanager
-    async def place(self, lane: Lane) -> AsyncIterator[None]:
+    async def place(self, lane: Priority) -> AsyncIterator[None]:
         """One place, for as long as the block lasts."""
         await self.enter(lane)
         try:
@@ -46,9 +46,9 @@ class Lanes:
         """A child was made: while that goes on at a great rate, telling of it waits a little."""
         self._made.append(asyncio.get_running_loop().time())
 
-    async def enter(self, lane: Lane) -> None:
+    async def enter(self, lane: Priority) -> None:
         """Wait for a place. Call `leave` afterwards."""
-        if lane is Lane.STATUS:
+        if lane is Priority.STATUS:
             await self._burst_over()
         if self._free:
             self._free -= 1

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from modelops.api.reports import ProgressReport
+from modelops.api.contract.reports import ProgressReport
 
 
 def ratio(report: ProgressReport) -> float | None:

@@ -26,7 +26,8 @@ from modelops.machinery import conditions
 from modelops.machinery.conditions import timestamp
 from modelops.machinery.plan import Delete, Plan
 from modelops.machinery.resources import Key, key_of
-from support.serving_objects import NAMESPACE, NOW, Json, pod_body, settings
+from support.builders.common import NAMESPACE, NOW, settings
+from support.builders.inferenceservices import Json, pod_body
 
 _OWNED = ("HorizontalPodAutoscaler", "PodDisruptionBudget", "ConfigMap")
 _HOPS = 40

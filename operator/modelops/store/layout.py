@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from modelops.api.tasks import S3Place
+from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import hex_of
 
 _SCHEME = "s3://"

@@ -72,7 +72,7 @@ class Artifact(Model):
     files: int
 
 
-class CourierReport(Model):
+class SidecarReport(Model):
     """The model and its final metrics, or why there is none."""
 
     artifact: Artifact | None = None
@@ -104,7 +104,7 @@ class ProgressPoint(Model):
 
 
 class ProgressReport(Model):
-    """How far the trainer is: what a courier answers to GET /progress."""
+    """How far the trainer is: what a sidecar answers to GET /progress."""
 
     last: ProgressPoint | None = None
     """None: nothing was written yet."""

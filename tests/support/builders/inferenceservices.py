@@ -1,90 +1,20 @@
-"""Builders of what serving rests on: ModelVersions, InferenceServices, and what a cluster makes of them."""
+"""Build InferenceServices, and what a cluster makes of them."""
 
 import copy
-from datetime import UTC, datetime
 from typing import Any
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
-from modelops.api.types import Condition
 from modelops.controllers.inferenceservice import children
 from modelops.controllers.inferenceservice.members import ServerPod, server_pod
 from modelops.controllers.inferenceservice.routes import TOLD
 from modelops.controllers.inferenceservice.template import serving_of, template
-from modelops.machinery.settings import Settings
+from support.builders.common import NAMESPACE, settings
 
-NAMESPACE = "team"
-NOW = datetime(2026, 11, 5, 12, 0, 0, tzinfo=UTC)
 UID = "7f0c2b1e-0000-4000-8000-000000000001"
 
+
 Json = dict[str, Any]
-
-
-def digest(letter: str) -> str:
-    """A digest that is easy to tell from others."""
-    return "sha256:" + letter * 64
-
-
-def settings(**more: Any) -> Settings:
-    """The chart's settings with one preset."""
-    return Settings.model_validate(
-        {
-            "images": {"worker": "modelops-worker:1", "monitor": "modelops-monitor:1"},
-            "store": {"url": "s3://store/modelops", "endpoint": "http://s3:8333", "secretName": "store-keys"},
-            "runtimes": {
-                "sklearn": {
-                    "image": "modelops-server:1",
-                    "args": ["--model-dir={model_dir}", "--model-name={model_name}", "--http-port={http_port}"],
-                    "formats": ["sklearn"],
-                }
-            },
-        }
-        | more
-    )
-
-
-def version(
-    name: str = "mortgage-1",
-    *,
-    letter: str = "a",
-    may_serve: bool | None = True,
-    why: str = "all 1 gates passed, approval NotRequired",
-    created: str = "2026-11-05T10:00:00Z",
-    format_: str = "sklearn",
-    gates: list[Json] | None = None,
-    metrics: dict[str, float] | None = None,
-    approval: str = "Automatic",
-    annotations: dict[str, str] | None = None,
-    status: Json | None = None,
-    origin: Json | None = None,
-) -> ModelVersion:
-    """A ModelVersion; `may_serve` None: the operator has not looked at it yet."""
-    conditions = [] if may_serve is None else [_ready(may_serve, why)]
-    return ModelVersion.model_validate(
-        {
-            "metadata": {
-                "name": name,
-                "namespace": NAMESPACE,
-                "uid": f"uid-of-{name}",
-                "generation": 1,
-                "creationTimestamp": created,
-                "annotations": annotations or {},
-            },
-            "spec": {
-                "model": "mortgage",
-                "artifact": {
-                    "uri": f"s3://store/modelops/models/{letter}/",
-                    "digest": digest(letter),
-                    "format": format_,
-                    "bytes": 4711,
-                },
-                "origin": origin or _trained(metrics or {}),
-                "gates": gates or [],
-                "approval": approval,
-            },
-            "status": status if status is not None else {"conditions": conditions},
-        }
-    )
 
 
 def inference_service(
@@ -210,33 +140,3 @@ def endpoint(
     if owner_uid is not None:
         body["metadata"]["ownerReferences"][0]["uid"] = owner_uid
     return body
-
-
-def _ready(holds: bool, why: str) -> Json:
-    return Condition(
-        type="Ready",
-        status="True" if holds else "False",
-        reason="MayServe" if holds else "GateFailed",
-        message=why,
-        last_transition_time="2026-11-05T10:00:01Z",
-    ).wire()
-
-
-def _trained(metrics: dict[str, float]) -> Json:
-    return {
-        "trainingRun": {"name": "mortgage", "uid": "uid-of-run", "inputKey": digest("e")},
-        "datasets": [
-            {
-                "name": "train",
-                "dataset": "mortgage",
-                "digest": digest("d"),
-                "manifest": "s3://store/modelops/manifests/d",
-                "source": {"bucket": "lake", "prefix": "mortgage/"},
-                "versioned": True,
-                "objects": 1,
-                "objectVersions": [{"key": "mortgage/hmda.csv", "versionId": "1", "size": 9, "etag": "x"}],
-            }
-        ],
-        "image": "trainer@" + digest("f"),
-        "metrics": metrics,
-    }

@@ -14,12 +14,12 @@ from support.traffic import Traffic
 MODEL = "behaving"
 PATH = f"/v2/models/{MODEL}/infer"
 REQUEST = json.dumps({"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP64", "data": [2.0]}]})
-_SERVER = (Path(__file__).parent / "behaving_server.py").read_text()
+_SERVER = (Path(__file__).parent / "scripted_model_server.py").read_text()
 _FILE = "behaviour.json"
 
 
 def version(space: Space, name: str, **behaviour: Any) -> Body:
-    """A ModelVersion whose file says how it behaves (see behaving_server.py). It is uploaded here."""
+    """A ModelVersion whose file says how it behaves (see scripted_model_server.py). It is uploaded here."""
     content = json.dumps(behaviour, sort_keys=True).encode()
     key = f"models/{name}/"
     space.upload(key + _FILE, content)

@@ -9,7 +9,8 @@ from modelops.controllers.inferenceservice.course import Course, Scene, course
 from modelops.controllers.inferenceservice.requests import Requests
 from modelops.controllers.inferenceservice.stages import stages
 from modelops.machinery.conditions import timestamp
-from support.serving_objects import NOW, Json, digest
+from support.builders.common import NOW, digest
+from support.builders.inferenceservices import Json
 
 CANARY: Json = {"steps": [{"weight": 20, "hold": "60s"}, {"weight": 50}], "deadline": "10m"}
 JUDGED: Json = {**CANARY, "analysis": {"errorRate": {"max": 0.01}, "failureThreshold": 2}}

@@ -1,4 +1,4 @@
-"""The courier as a process beside a real supervisor and a real S3: signals, kills, and two of it at once."""
+"""The sidecar as a process beside a real supervisor and a real S3: signals, kills, and two of it at once."""
 
 import contextlib
 import hashlib
@@ -15,36 +15,36 @@ from typing import Any
 
 import pytest
 
-from modelops.api.reports import EXIT_RETRY
-from modelops.api.tasks import S3Place
+from modelops.api.contract.reports import EXIT_RETRY
+from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import ArtifactFile, Pinned
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
+from modelops.store.layout import Location
 from modelops.store.listing import list_current
-from modelops.store.places import Location
 from modelops.store.removing import remove
 from modelops.store.writing import ContentChanged
 from modelops.worker import publishing
 from modelops.worker.artifact import files_of
 from modelops.worker.publishing import _Publication
 from modelops.worker.restoring import restore
-from support import seaweed, tools
+from support import s3_server, tools
 
 OPERATOR = Path(__file__).parents[3] / "operator"
 RUN = "ops/runs/one/"
 # As the image runs it, but looking more often, and sending smaller parts.
-COURIER = """
+SIDECAR = """
 import os
 from modelops.worker import checkpoint_keeper, keeping
 from modelops.worker.__main__ import main
 keeping.Keeping.__init__.__defaults__ = (0.2,)
 checkpoint_keeper.PART_BYTES = 5 << 20
-os._exit(main(["courier"]))
+os._exit(main(["sidecar"]))
 """
 
 
 class Beside:
-    """A trainer and the courier beside it, on the volumes of one Pod."""
+    """A trainer and the sidecar beside it, on the volumes of one Pod."""
 
     def __init__(self, pod: Any, client: Any, bucket: str) -> None:
         self.pod, self.client, self.bucket = pod, client, bucket
@@ -71,13 +71,13 @@ class Beside:
         command = [str(shared / "bin/busybox"), "sh", str(shared / "bin/supervise.sh"), sys.executable, "-c", script]
         return self._started(command, cwd=self.checkpoints)
 
-    def courier(self, *, rank: int = 0, **more: Any) -> subprocess.Popen[Any]:
-        """The courier, once it takes signals."""
+    def sidecar(self, *, rank: int = 0, **more: Any) -> subprocess.Popen[Any]:
+        """The sidecar, once it takes signals."""
         environment = self.environment | {
             "MODELOPS_TASK": json.dumps(self.task(**more)),
             "JOB_COMPLETION_INDEX": str(rank),
         }
-        process = self._started([sys.executable, "-c", COURIER], env=environment, stdout=subprocess.PIPE, text=True)
+        process = self._started([sys.executable, "-c", SIDECAR], env=environment, stdout=subprocess.PIPE, text=True)
         while "waiting for the trainer" not in process.stdout.readline():
             assert process.poll() is None
         return process
@@ -140,11 +140,11 @@ time.sleep(60)
 def test_what_a_trainer_saves_at_sigterm_is_kept(beside: Beside, tmp_path: Path) -> None:
     """A Pod that is evicted goes on elsewhere with the last checkpoint, though that was written in its last second."""
     beside.fetch()
-    trainer, courier = beside.train(SAVES_AT_SIGTERM), beside.courier()
+    trainer, sidecar = beside.train(SAVES_AT_SIGTERM), beside.sidecar()
     until(lambda: beside.keys(RUN))
     os.killpg(trainer.pid, signal.SIGTERM)
-    courier.terminate()
-    assert courier.wait(10) == EXIT_RETRY
+    sidecar.terminate()
+    assert sidecar.wait(10) == EXIT_RETRY
     assert beside.report()["failure"]["reason"] == "Terminated"
     assert beside.restored(tmp_path / "next") == {"first": b"1", "last": b"saved at the end"}
 
@@ -164,12 +164,12 @@ while True:
 def test_a_trainer_that_is_killed(beside: Beside, tmp_path: Path) -> None:
     """Nothing that it was in the middle of writing is restored: the kernel's kill lets no write come to its end."""
     beside.fetch()
-    trainer, courier = beside.train(WRITES_FOR_EVER), beside.courier()
+    trainer, sidecar = beside.train(WRITES_FOR_EVER), beside.sidecar()
     until(lambda: (beside.checkpoints / "log").exists())
     time.sleep(2.5)
     os.killpg(trainer.pid, signal.SIGKILL)
     trainer.wait()
-    assert courier.wait(10) == 0
+    assert sidecar.wait(10) == 0
     assert beside.report()["failure"]["reason"] == "TrainerKilled"
     assert beside.restored(tmp_path / "next") == {"first": b"1"}
 
@@ -178,11 +178,11 @@ def test_a_trainer_that_does_not_end(beside: Beside, tmp_path: Path) -> None:
     """What held still is kept before the kubelet kills everything; what is being written is not."""
     beside.fetch()
     beside.train(WRITES_FOR_EVER)
-    courier = beside.courier(stopSeconds=3)
+    sidecar = beside.sidecar(stopSeconds=3)
     until(lambda: (beside.checkpoints / "log").exists())
     began = time.monotonic()
-    courier.terminate()
-    assert courier.wait(10) == EXIT_RETRY
+    sidecar.terminate()
+    assert sidecar.wait(10) == EXIT_RETRY
     assert 1.5 < time.monotonic() - began < 4
     assert beside.restored(tmp_path / "next") == {"first": b"1"}
 
@@ -191,11 +191,11 @@ def test_a_store_that_is_away_does_not_hold_up_the_end(beside: Beside) -> None:
     """The report is written within the grace period even where nothing can be kept."""
     beside.fetch()
     trainer = beside.train(SAVES_AT_SIGTERM)
-    courier = beside.courier(stopSeconds=3, store={"bucket": "b", "endpoint": "http://127.0.0.1:9", "secretName": "s3"})
+    sidecar = beside.sidecar(stopSeconds=3, store={"bucket": "b", "endpoint": "http://127.0.0.1:9", "secretName": "s3"})
     until(lambda: (beside.checkpoints / "first").exists())
     os.killpg(trainer.pid, signal.SIGTERM)
-    courier.terminate()
-    assert courier.wait(4) == EXIT_RETRY
+    sidecar.terminate()
+    assert sidecar.wait(4) == EXIT_RETRY
     assert beside.report()["failure"]["reason"] == "Terminated"
 
 
@@ -203,7 +203,7 @@ def test_a_trainer_that_crashes_goes_on_from_its_last_checkpoint(beside: Beside,
     """The next attempt finds what was written right before the crash, and is told apart from a kill."""
     beside.fetch()
     beside.train("import sys; open('model', 'w').write('of the last step'); sys.exit(3)").wait()
-    assert beside.courier().wait(10) == 0
+    assert beside.sidecar().wait(10) == 0
     assert beside.report()["failure"]["reason"] == "TrainerFailed"
     assert beside.restored(tmp_path / "next") == {"model": b"of the last step"}
 
@@ -211,15 +211,15 @@ def test_a_trainer_that_crashes_goes_on_from_its_last_checkpoint(beside: Beside,
 def test_kill_9_in_the_middle(beside: Beside, tmp_path: Path) -> None:
     """A node that dies while a checkpoint is being stored: the one before is restored, and the rest is cleared up."""
     beside.fetch()
-    trainer, courier = beside.train("import time; open('model', 'w').write('first'); time.sleep(60)"), beside.courier()
+    trainer, sidecar = beside.train("import time; open('model', 'w').write('first'); time.sleep(60)"), beside.sidecar()
     until(lambda: [key for key in beside.keys(RUN) if key.endswith(".json")])
     large = os.urandom(1 << 20) * 200
     (beside.checkpoints / "new").write_bytes(large)
     os.replace(beside.checkpoints / "new", beside.checkpoints / "model")
     until(beside.uploads)
-    courier.kill()
+    sidecar.kill()
     os.killpg(trainer.pid, signal.SIGKILL)
-    courier.wait()
+    sidecar.wait()
     assert beside.uploads()
     assert beside.restored(tmp_path / "next") == {"model": b"first"}
 
@@ -227,7 +227,7 @@ def test_kill_9_in_the_middle(beside: Beside, tmp_path: Path) -> None:
     for name in ("started", "exit-code"):
         (beside.pod.root / "shared/state" / name).unlink(missing_ok=True)
     beside.train("import sys; sys.exit(1)").wait()
-    assert beside.courier().wait(20) == 0
+    assert beside.sidecar().wait(20) == 0
     assert not beside.uploads()
     assert beside.restored(tmp_path / "after") == {"model": b"second"}
 
@@ -237,11 +237,11 @@ def test_two_ranks(beside: Beside, tmp_path: Path) -> None:
     beside.fetch()
     script = "open('shard', 'w').write('1'); open('../model/model', 'w').write('m')"
     beside.train(script).wait()
-    assert beside.courier(rank=1).wait(10) == 0
+    assert beside.sidecar(rank=1).wait(10) == 0
     assert beside.report() == {"metrics": {}}
     assert beside.keys("ops/models/") == []
     assert beside.restored(tmp_path / "next") == {"shard": b"1"}
-    assert beside.courier().wait(10) == 0
+    assert beside.sidecar().wait(10) == 0
     assert beside.report()["artifact"]["files"] == 1
     assert beside.keys(RUN) == []
 
@@ -251,7 +251,7 @@ def test_a_failed_trainer_of_another_rank(beside: Beside) -> None:
     beside.fetch()
     (beside.pod.root / "ml/output/failure").write_text("rank 1 has no data")
     beside.train("import sys; sys.exit(3)").wait()
-    assert beside.courier(rank=1).wait(10) == 0
+    assert beside.sidecar(rank=1).wait(10) == 0
     assert beside.report()["failure"] == {"reason": "TrainerFailed", "message": "rank 1 has no data"}
 
 
@@ -262,7 +262,7 @@ def test_history_and_packages(beside: Beside) -> None:
     (beside.pod.root / "ml/output/metrics.jsonl").write_bytes(history)
     (beside.pod.root / "ml/output/packages.txt").write_bytes(packages)
     beside.train("open('../model/model', 'w').write('m')").wait()
-    assert beside.courier().wait(10) == 0
+    assert beside.sidecar().wait(10) == 0
     for field, kind, content in (("history", "history/%s.jsonl", history), ("packages", "packages/%s.txt", packages)):
         key = "ops/runs/" + kind % f"sha256-{hashlib.sha256(content).hexdigest()}"
         assert beside.report()[field] == f"s3://{beside.bucket}/{key}"
@@ -273,10 +273,10 @@ def test_an_interrupted_publish_leaves_nothing(beside: Beside) -> None:
     """A model that was half published when its Pod was evicted is not paid for by anybody."""
     beside.fetch()
     beside.train("open('../model/a', 'w').write('small'); open('../model/b', 'wb').truncate(400 << 20)").wait()
-    courier = beside.courier(stopSeconds=0.5)
+    sidecar = beside.sidecar(stopSeconds=0.5)
     until(lambda: beside.keys("ops/models/"))
-    courier.terminate()
-    assert courier.wait(10) == EXIT_RETRY
+    sidecar.terminate()
+    assert sidecar.wait(10) == EXIT_RETRY
     assert beside.report()["failure"]["reason"] == "Terminated"
     assert beside.keys("ops/models/") == []
     assert not beside.uploads()
@@ -286,10 +286,10 @@ def test_sigterm_lets_a_publish_come_to_its_end(beside: Beside) -> None:
     """Training is paid for: what can be stored within the grace period is."""
     beside.fetch()
     beside.train("open('../model/a', 'w').write('small'); open('../model/b', 'wb').truncate(150 << 20)").wait()
-    courier = beside.courier()
+    sidecar = beside.sidecar()
     until(lambda: beside.keys("ops/models/"))
-    courier.terminate()
-    assert courier.wait(20) == 0
+    sidecar.terminate()
+    assert sidecar.wait(20) == 0
     assert beside.report()["artifact"]["files"] == 2
 
 
@@ -374,7 +374,7 @@ def test_what_another_removes_meanwhile_is_published_again(client: Any, new_buck
     assert keys(client, bucket) == ["a", "b"]
 
 
-def test_two_publishers_at_once(s3: seaweed.Seaweed, client: Any, new_bucket: Any, model: Path) -> None:
+def test_two_publishers_at_once(s3: s3_server.Seaweed, client: Any, new_bucket: Any, model: Path) -> None:
     """The second takes the first one's uploads for left behind and gives them up: both succeed all the same."""
     bucket = new_bucket(versioned=False)
     (model / "large").write_bytes(os.urandom(1 << 20) * 130)
@@ -383,7 +383,7 @@ def test_two_publishers_at_once(s3: seaweed.Seaweed, client: Any, new_bucket: An
 
     def publish() -> None:
         own = make_client(
-            S3Place(bucket="-", endpoint=s3.endpoint), Credentials(seaweed.ACCESS_KEY, seaweed.SECRET_KEY)
+            S3Place(bucket="-", endpoint=s3.endpoint), Credentials(s3_server.ACCESS_KEY, s3_server.SECRET_KEY)
         )
         try:
             publication(own, bucket, files).run()

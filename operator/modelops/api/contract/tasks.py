@@ -18,7 +18,7 @@ CREDENTIALS_DIR = "/var/run/modelops/credentials"
 VOLUME_DIR = "/var/run/modelops/volume"
 """Where a snapshot Job finds a Dataset's PersistentVolumeClaim."""
 PROGRESS_PORT = 9102
-"""Where a courier tells the trainer's progress, as JSON (/progress) and to Prometheus (/metrics)."""
+"""Where a sidecar tells the trainer's progress, as JSON (/progress) and to Prometheus (/metrics)."""
 
 
 class S3Place(Model):
@@ -31,7 +31,7 @@ class S3Place(Model):
     secret_name: str | None = None
 
 
-class Survey(Model):
+class ProbeTask(Model):
     """Look whether there is anything new, where the operator did not look itself."""
 
     settle_seconds: float
@@ -52,7 +52,7 @@ class SnapshotTask(Model):
     store: S3Place
     expect_digest: str | None = None
     """What the operator's probe saw. A different listing now means the data still moves: `SourceChanged`."""
-    survey: Survey | None = None
+    probe: ProbeTask | None = None
     """Set exactly where `expect_digest` is not."""
     format: Format
     schema_: Schema | None = Field(default=None, alias="schema")
@@ -85,7 +85,7 @@ class FetchTask(Model):
     """The prefix (an s3:// URI in the store, with its slash) that checkpoints of this run are kept below."""
 
 
-class CourierTask(Model):
+class SidecarTask(Model):
     """Watch over the trainer: keep its checkpoints, tell its progress, publish `/opt/ml/model`; report."""
 
     store: S3Place
@@ -104,4 +104,4 @@ class FetchModelTask(Model):
     store: S3Place
 
 
-TaskKind = Literal["snapshot", "fetch", "courier", "fetch-model"]
+TaskKind = Literal["snapshot", "fetch", "sidecar", "fetch-model"]
