@@ -23,8 +23,8 @@ from bench.report import Figure
 from modelops.api.contract.tasks import S3Place
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
-from modelops.worker.parallel import each
-from modelops.worker.pinning import pin
+from modelops.worker.datasets.pinning import pin
+from modelops.worker.runtime.parallel import each
 from support import s3_server
 from support.slow_link import far_away
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import envoy
 
-from modelops.monitor.upstreams import LOOPBACK, socket_address
+from modelops.monitor.envoy.upstreams import LOOPBACK, socket_address
 from support.fast_model import FastModel
 from support.proxies import free_ports
 

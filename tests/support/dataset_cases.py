@@ -11,7 +11,7 @@ from modelops.controllers.dataset import children
 from modelops.controllers.dataset.checks import checks_of
 from modelops.controllers.dataset.observe import Observation
 from modelops.controllers.dataset.plan import plan
-from modelops.controllers.dataset.sighting import Problem, Sighting
+from modelops.controllers.dataset.probe_result import Problem, Sighting
 from modelops.controllers.jobs import JobState
 from modelops.machinery.plan import Plan
 from modelops.store.listing import Probe, TooMany

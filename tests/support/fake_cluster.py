@@ -12,15 +12,15 @@ from datetime import datetime, timedelta
 from modelops.api.inferenceservice import InferenceService, InferenceServiceSpec
 from modelops.api.inferenceservice_status import InferenceServiceStatus
 from modelops.api.modelversion import ModelVersion
-from modelops.controllers.inferenceservice.analysis.figures import Counters
-from modelops.controllers.inferenceservice.analysis.looking import PodLook
-from modelops.controllers.inferenceservice.members import leftovers, members, server_pod, stable_revision
-from modelops.controllers.inferenceservice.names import candidate_service_name, deployment_name
+from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
+from modelops.controllers.inferenceservice.analysis.proxy_stats import PodLook
 from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.plan import plan
-from modelops.controllers.inferenceservice.routes import name_of
-from modelops.controllers.inferenceservice.template import REVISION
-from modelops.controllers.inferenceservice.wanted import wanted
+from modelops.controllers.inferenceservice.pod.names import candidate_service_name, deployment_name
+from modelops.controllers.inferenceservice.pod.template import REVISION
+from modelops.controllers.inferenceservice.revisions.observed import leftovers, members, server_pod, stable_revision
+from modelops.controllers.inferenceservice.revisions.version_selection import wanted
+from modelops.controllers.inferenceservice.traffic.routes import name_of
 from modelops.controllers.jobs import job_state
 from modelops.machinery import conditions
 from modelops.machinery.conditions import timestamp

@@ -19,7 +19,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from modelops.controllers.inferenceservice.routes import FILE, Split, name_of, routes
+from modelops.controllers.inferenceservice.traffic.routes import FILE, Split, name_of, routes
 from support.fast_model import FastModel
 
 ROOT = Path(__file__).parents[2]

@@ -5,9 +5,9 @@ from typing import Any
 
 from modelops.api.inferenceservice_status import AnalysisResult, CandidateVersion, CheckResult
 from modelops.api.rollout import Rollout
-from modelops.controllers.inferenceservice.course import Course, Scene, course
-from modelops.controllers.inferenceservice.requests import Requests
-from modelops.controllers.inferenceservice.stages import stages
+from modelops.controllers.inferenceservice.rollout.annotations import Requests
+from modelops.controllers.inferenceservice.rollout.state_machine import Course, Scene, course
+from modelops.controllers.inferenceservice.traffic.steps import stages
 from modelops.machinery.conditions import timestamp
 from support.builders.common import NOW, digest
 from support.builders.inferenceservices import Json

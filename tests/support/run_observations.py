@@ -8,9 +8,9 @@ from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun import children
-from modelops.controllers.trainingrun.inputs import Taken, wanted
+from modelops.controllers.trainingrun.inputs.references import References
+from modelops.controllers.trainingrun.inputs.resolution import Taken, wanted
 from modelops.controllers.trainingrun.observe import Observation
-from modelops.controllers.trainingrun.references import References
 from support.builders.common import NOW, ago, digest, settings
 from support.builders.datasets import dataset, snapshot
 from support.builders.jobs import RUNNING, job, pod, terminated

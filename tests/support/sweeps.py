@@ -7,12 +7,12 @@ from typing import Any
 
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import Inputs, TrainingRunStatus
-from modelops.controllers.trainingrun.inputs import Taken
+from modelops.controllers.trainingrun.inputs.resolution import Taken
 from modelops.controllers.trainingrun.sweep.child import child_of
+from modelops.controllers.trainingrun.sweep.garbage_collection import tidied
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
 from modelops.controllers.trainingrun.sweep.plan import Sweeping, plan
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
-from modelops.controllers.trainingrun.sweep.tidying import tidied
 from modelops.controllers.trainingrun.sweep.trials import due
 from modelops.lineage.digests import sha256_of
 from modelops.machinery.conditions import timestamp

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from modelops.cli.arguments import FAILED, PROGRAM, parser
 from modelops.cli.client import Cluster, Problem
-from modelops.cli.requests import Refused
+from modelops.cli.patches import Refused
 
 _INTERRUPTED = 130
 _NOBODY_READS = 141

@@ -10,11 +10,11 @@ from modelops.api.inferenceservice import InferenceService
 from modelops.api.kinds import GROUP, Kind
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import TrainingRun
-from modelops.cli import render, requests
-from modelops.cli.chain import INFERENCE_SERVICE, chain, one_of_each_version
+from modelops.cli import patches, render
 from modelops.cli.client import Body, Cluster, NotThere, Problem, Unreachable
-from modelops.cli.requests import Refused, Request
-from modelops.cli.standing import Standing, standing
+from modelops.cli.lineage import INFERENCE_SERVICE, chain, one_of_each_version
+from modelops.cli.patches import Refused, Request
+from modelops.cli.rollout_state import Standing, standing
 
 _LOOK_SECONDS = 1.0
 _PATIENCE_SECONDS = 60.0
@@ -44,61 +44,61 @@ def rollout_status(cluster: Cluster, given: Namespace) -> int:
 def rollout_promote(cluster: Cluster, given: Namespace) -> int:
     """On to the next step, or to the end."""
     service = cluster.get(InferenceService, given.name)
-    return _asked(cluster, service, requests.promote(service, _stamp(), full=given.full), "promoted")
+    return _asked(cluster, service, patches.promote(service, _stamp(), full=given.full), "promoted")
 
 
 def rollout_pause(cluster: Cluster, given: Namespace) -> int:
     """Hold the candidate where it is."""
     service = cluster.get(InferenceService, given.name)
-    return _asked(cluster, service, requests.pause(service), "paused")
+    return _asked(cluster, service, patches.pause(service), "paused")
 
 
 def rollout_resume(cluster: Cluster, given: Namespace) -> int:
     """End a pause."""
     service = cluster.get(InferenceService, given.name)
-    return _asked(cluster, service, requests.resume(service), "resumed")
+    return _asked(cluster, service, patches.resume(service), "resumed")
 
 
 def rollout_abort(cluster: Cluster, given: Namespace) -> int:
     """Back to the stable version."""
     service = cluster.get(InferenceService, given.name)
-    return _asked(cluster, service, requests.abort(service, _stamp(), given.reason), "aborted")
+    return _asked(cluster, service, patches.abort(service, _stamp(), given.reason), "aborted")
 
 
 def rollout_retry(cluster: Cluster, given: Namespace) -> int:
     """Try what failed once more."""
     service = cluster.get(InferenceService, given.name)
-    return _asked(cluster, service, requests.retry_rollout(service, _stamp()), "retried")
+    return _asked(cluster, service, patches.retry_rollout(service, _stamp()), "retried")
 
 
 def approve(cluster: Cluster, given: Namespace) -> int:
     """Let a version serve, in one's own name."""
     version = cluster.get(ModelVersion, given.name)
-    return _asked(cluster, version, requests.approve(version, given.by or cluster.whoami()), "approved")
+    return _asked(cluster, version, patches.approve(version, given.by or cluster.whoami()), "approved")
 
 
 def refresh(cluster: Cluster, given: Namespace) -> int:
     """Have a Dataset look at its source."""
     dataset = cluster.get(Dataset, given.name)
-    return _asked(cluster, dataset, requests.refresh(dataset, _stamp()), "refreshed")
+    return _asked(cluster, dataset, patches.refresh(dataset, _stamp()), "refreshed")
 
 
 def rerun(cluster: Cluster, given: Namespace) -> int:
     """Train again on the same inputs."""
     run = cluster.get(TrainingRun, given.name)
-    return _asked(cluster, run, requests.rerun(run, _stamp()), "rerun")
+    return _asked(cluster, run, patches.rerun(run, _stamp()), "rerun")
 
 
 def retry(cluster: Cluster, given: Namespace) -> int:
     """Train once more after a failure."""
     run = cluster.get(TrainingRun, given.name)
-    return _asked(cluster, run, requests.retry_run(run, _stamp()), "retried")
+    return _asked(cluster, run, patches.retry_run(run, _stamp()), "retried")
 
 
 def stop(cluster: Cluster, given: Namespace) -> int:
     """End a run."""
     run = cluster.get(TrainingRun, given.name)
-    return _asked(cluster, run, requests.stop(run, _stamp(), given.reason), "stopped")
+    return _asked(cluster, run, patches.stop(run, _stamp(), given.reason), "stopped")
 
 
 def lineage(cluster: Cluster, given: Namespace) -> int:
@@ -144,7 +144,7 @@ def _answered(ask: Callable[[], InferenceService]) -> InferenceService:
 
 
 def _stamp() -> str:
-    return requests.stamp(_now())
+    return patches.stamp(_now())
 
 
 def _now() -> datetime:

@@ -14,8 +14,8 @@ from modelops.api.inferenceservice_status import (
     ServingVersion,
 )
 from modelops.api.types import Condition
-from modelops.cli.chain import Link
-from modelops.cli.standing import hold, paused, pod_by_pod
+from modelops.cli.lineage import Link
+from modelops.cli.rollout_state import hold, paused, pod_by_pod
 
 _WIDTH = 14
 _SHOWN = ("Ready", "Stalled", "RolledBack")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelops.controllers.pods import PodState, newest, pod_state
-from modelops.machinery.controller import ReconcileContext
+from modelops.machinery.context import ReconcileContext
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import JOBS, PODS, Body, Key, key_of
 

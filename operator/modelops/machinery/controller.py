@@ -2,30 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from prometheus_client import Metric
 
 from modelops.api.kinds import Kind
 from modelops.machinery.cache import Cache, Indexer
-from modelops.machinery.kube import Kube
+from modelops.machinery.context import ReconcileContext
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body, Key, Resource
-from modelops.machinery.settings import Settings
-
-
-@dataclass(frozen=True)
-class ReconcileContext:
-    """All that a controller may look at: the cache, the API where the cache has nothing, the settings, the time."""
-
-    cache: Cache
-    kube: Kube
-    settings: Settings
-    now: datetime
-    wake: Callable[[Key], None] = lambda key: None
-    """Have an object looked at again: for what a controller has started in the background."""
-
 
 Wake = Callable[[Body, Cache], Iterable[Key]]
 

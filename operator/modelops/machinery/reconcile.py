@@ -8,7 +8,8 @@ from modelops.api.kinds import Kind, Metadata
 from modelops.api.types import Condition
 from modelops.machinery import conditions
 from modelops.machinery.cache import Cache
-from modelops.machinery.controller import Controller, ReconcileContext, Stalled
+from modelops.machinery.context import ReconcileContext
+from modelops.machinery.controller import Controller, Stalled
 from modelops.machinery.dispatch import Dispatcher
 from modelops.machinery.events import Recorder
 from modelops.machinery.kube import ApiError, Kube

@@ -89,7 +89,7 @@ def print_bootstrap() -> int:
 
     from pydantic import ValidationError
 
-    from modelops.monitor.bootstrap import bootstrap
+    from modelops.monitor.envoy.bootstrap import bootstrap
     from modelops.monitor.settings import PREFIX, Settings
 
     try:

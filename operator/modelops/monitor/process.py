@@ -8,12 +8,12 @@ import os
 import threading
 import time
 
-from modelops.monitor import receiver
-from modelops.monitor.capture import Capture
-from modelops.monitor.capture_metrics import CaptureMetrics, records_dropped
+from modelops.monitor.capture import receiver
+from modelops.monitor.capture.aggregates import Capture
+from modelops.monitor.capture.capture_metrics import CaptureMetrics, records_dropped
+from modelops.monitor.capture.pairing import Pairing, asking
+from modelops.monitor.http_server import Pages
 from modelops.monitor.metrics import Monitor
-from modelops.monitor.pages import Pages
-from modelops.monitor.pairing import Pairing, asking
 from modelops.monitor.settings import Settings
 
 PROBE_EVERY = 5.0

@@ -16,9 +16,9 @@ from modelops.api.base import Model
 from modelops.api.contract.reports import Failure, FetchReport, SidecarReport, SnapshotReport
 from modelops.api.contract.tasks import TASK_VARIABLE, FetchModelTask, FetchTask, SidecarTask, SnapshotTask
 from modelops.store.errors import S3Problem
-from modelops.worker import reporting
-from modelops.worker.outcome import EXIT_DONE, Failed, failed_by
-from modelops.worker.stopping import Terminated
+from modelops.worker.runtime import reporting
+from modelops.worker.runtime.errors import EXIT_DONE, Failed, failed_by
+from modelops.worker.runtime.graceful_stop import Terminated
 
 _log = logging.getLogger("modelops.worker")
 

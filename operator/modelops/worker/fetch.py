@@ -4,12 +4,14 @@ from functools import partial
 
 from modelops.api.contract.reports import FetchReport
 from modelops.api.contract.tasks import FetchTask
-from modelops.worker import checkpoints, paths, sagemaker
-from modelops.worker.channel import fill
-from modelops.worker.installing import install
-from modelops.worker.rank import own_rank
-from modelops.worker.restoring import restore
-from modelops.worker.stores import client_of
+from modelops.worker.checkpoints import session
+from modelops.worker.checkpoints.restore import restore
+from modelops.worker.datasets.channel import fill
+from modelops.worker.runtime import paths
+from modelops.worker.runtime.installing import install
+from modelops.worker.runtime.stores import client_of
+from modelops.worker.training import sagemaker
+from modelops.worker.training.rank import own_rank
 
 
 def run(task: FetchTask) -> FetchReport:
@@ -22,6 +24,6 @@ def run(task: FetchTask) -> FetchReport:
     for dataset in task.datasets:
         brought = fill(dataset, task.store)
         objects, size = objects + brought.objects, size + brought.bytes
-    place = checkpoints.place_of(task.checkpoints)
-    checkpoints.remember(restore(partial(client_of, task.store), place, checkpoints.directory()))
+    place = session.place_of(task.checkpoints)
+    session.remember(restore(partial(client_of, task.store), place, session.directory()))
     return FetchReport(objects=objects, bytes=size)

@@ -12,14 +12,14 @@ from modelops.store.client import S3Client
 from modelops.store.fetching import fetch
 from modelops.store.layout import Location, parse
 from modelops.store.listing import list_current
-from modelops.worker import paths
-from modelops.worker.artifact import digest_of
-from modelops.worker.installing import install
-from modelops.worker.outcome import Failed
-from modelops.worker.parallel import each
-from modelops.worker.patience import patiently
-from modelops.worker.placing import Unplaceable, relative_path
-from modelops.worker.stores import client_of
+from modelops.worker.model.artifact import digest_of
+from modelops.worker.runtime import paths
+from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.installing import install
+from modelops.worker.runtime.object_paths import Unplaceable, relative_path
+from modelops.worker.runtime.parallel import each
+from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.stores import client_of
 
 _log = logging.getLogger(__name__)
 

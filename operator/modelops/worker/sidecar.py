@@ -8,21 +8,23 @@ from modelops.api.contract.reports import SidecarReport
 from modelops.api.contract.tasks import SidecarTask
 from modelops.store.errors import S3Problem
 from modelops.store.layout import Location, history_of, packages_of
-from modelops.worker import checkpoints, paths, trainer
-from modelops.worker.artifact import files_of
-from modelops.worker.checkpoint_keeper import Keeper, Trainer
-from modelops.worker.checkpoint_manifests import RankPlace
-from modelops.worker.keeping import Keeping
-from modelops.worker.metrics import read_metrics
-from modelops.worker.outcome import Failed
-from modelops.worker.patience import patiently
-from modelops.worker.publishing import publish
-from modelops.worker.rank import own_rank
-from modelops.worker.records import MOST_HISTORY_BYTES, MOST_PACKAGES_BYTES, keep_record
-from modelops.worker.stopping import Stop, Terminated
-from modelops.worker.stores import client_of
-from modelops.worker.tailing import Tail
-from modelops.worker.telling import telling
+from modelops.worker.checkpoints import session
+from modelops.worker.checkpoints.background import Keeping
+from modelops.worker.checkpoints.manifests import RankPlace
+from modelops.worker.checkpoints.sync import Keeper, Trainer
+from modelops.worker.model.artifact import files_of
+from modelops.worker.model.publishing import publish
+from modelops.worker.model.run_records import MOST_HISTORY_BYTES, MOST_PACKAGES_BYTES, keep_record
+from modelops.worker.runtime import paths
+from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.graceful_stop import Stop, Terminated
+from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.stores import client_of
+from modelops.worker.training import trainer_exit
+from modelops.worker.training.metrics import read_metrics
+from modelops.worker.training.progress_server import telling
+from modelops.worker.training.rank import own_rank
+from modelops.worker.training.tailing import Tail
 
 _LAST_CHECKPOINTS_SECONDS = 300.0
 _AFTERWARDS_SECONDS = 60.0
@@ -34,23 +36,23 @@ def run(task: SidecarTask) -> SidecarReport:
     """Do the task. Raises Failed and Terminated."""
     state = paths.shared() / "state"
     rank = own_rank()
-    place = checkpoints.place_of(task.checkpoints)
+    place = session.place_of(task.checkpoints)
     connect = partial(client_of, task.store)
-    keeper = Keeper(checkpoints.directory(), RankPlace(place, rank), connect, checkpoints.remembered())
+    keeper = Keeper(session.directory(), RankPlace(place, rank), connect, session.remembered())
     tail = Tail(paths.ml() / "output" / "metrics.jsonl")
     with Stop(task.stop_seconds) as stop, telling(tail), Keeping(keeper) as keeping:
         _log.info("waiting for the trainer")
-        ended = trainer.wait_for_end(state, stop)
+        ended = trainer_exit.wait_for_end(state, stop)
         stopped = stop.wished
-        code = trainer.exit_code(state)
+        code = trainer_exit.exit_code(state)
         _log.info("the trainer %s", f"ended with {_words(code)}" if ended else "is waited for no longer")
         if stopped or code != 0 or rank > 0:
-            complete = ended and not trainer.was_killed(code)
+            complete = ended and not trainer_exit.was_killed(code)
             _keep_once_more(keeping, Trainer.ENDED if complete else Trainer.MAY_WRITE, stop)
         if stopped:
             # Also where it exited with 0: a trainer that was told to stop has not written its model for that.
             raise Terminated
-        trainer.check_end(code, paths.ml() / "output" / "failure")
+        trainer_exit.check_end(code, paths.ml() / "output" / "failure")
         if rank > 0:
             return SidecarReport()
         keeping.abandon()
@@ -98,7 +100,7 @@ def _delete_checkpoints(place: Location, task: SidecarTask, keeping: Keeping, st
     keeping.has_ended(lambda: min(deadline - time.monotonic(), stop.left()))
     try:
         client = client_of(task.store)
-        count = patiently(lambda: checkpoints.delete_all(client, place), seconds=_AFTERWARDS_SECONDS)
+        count = patiently(lambda: session.delete_all(client, place), seconds=_AFTERWARDS_SECONDS)
         if count:
             _log.info("%d objects of checkpoints deleted", count)
     except S3Problem as problem:

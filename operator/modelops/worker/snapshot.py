@@ -14,18 +14,18 @@ from modelops.lineage.digests import canonical, sha256_of
 from modelops.store.client import S3Client
 from modelops.store.layout import Location, manifest_of, profile_of
 from modelops.store.writing import put_if_absent
-from modelops.worker import paths
-from modelops.worker.baselines import baseline_of
-from modelops.worker.checking import SchemaCheck, short_name
-from modelops.worker.checks import Evidence, evaluate
-from modelops.worker.manifests import Manifest
-from modelops.worker.outcome import Failed
-from modelops.worker.patience import patiently
-from modelops.worker.profiling import Profile
-from modelops.worker.sources import Look, Source, source_of
-from modelops.worker.stores import client_of
-from modelops.worker.survey import settled
-from modelops.worker.tables import Faults, Unreadable, read
+from modelops.worker.datasets.manifests import Manifest
+from modelops.worker.datasets.probe_job import settled
+from modelops.worker.datasets.sources import Look, Source, source_of
+from modelops.worker.quality.baselines import baseline_of
+from modelops.worker.quality.profiling import Profile
+from modelops.worker.quality.quality_checks import Evidence, evaluate
+from modelops.worker.quality.schema_validation import SchemaCheck, short_name
+from modelops.worker.runtime import paths
+from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.stores import client_of
+from modelops.worker.tabular.readers import Faults, Unreadable, read
 
 _SHOWN_OBJECTS = 10
 _LOGGED_EVERY = 1000

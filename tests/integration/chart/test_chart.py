@@ -14,8 +14,8 @@ from modelops.api.annotations import APPROVE, APPROVED_BY
 from modelops.machinery import resources
 from modelops.machinery.matching import already_applied
 from modelops.machinery.settings import load
+from support.checkout import ROOT
 
-ROOT = Path(__file__).parents[3]
 CHART = ROOT / "helm" / "modelops"
 CRDS = sorted((ROOT / "crds").glob("*.yaml"))
 STORE = "store.url=s3://ml-models/modelops"

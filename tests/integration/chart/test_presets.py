@@ -4,19 +4,18 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from modelops.controllers.inferenceservice.serving import mismatch
-from modelops.controllers.inferenceservice.template import template
+from modelops.controllers.inferenceservice.pod.model_server import mismatch
+from modelops.controllers.inferenceservice.pod.template import template
 from modelops.machinery.settings import Settings
 from support.builders.inferenceservices import inference_service
 from support.builders.modelversions import version
+from support.checkout import ROOT
 
-ROOT = Path(__file__).parents[3]
 PROXYS = {8080, 9090, 9091, 15000}
 
 

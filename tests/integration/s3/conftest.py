@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,9 +19,6 @@ from modelops.api.contract.tasks import S3Place
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.worker.__main__ import main
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from support import s3_server, tools
 
 _numbers = itertools.count()

@@ -5,10 +5,10 @@ from typing import Any
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
-from modelops.controllers.inferenceservice import children
-from modelops.controllers.inferenceservice.members import ServerPod, server_pod
-from modelops.controllers.inferenceservice.routes import TOLD
-from modelops.controllers.inferenceservice.template import serving_of, template
+from modelops.controllers.inferenceservice.pod.template import serving_of, template
+from modelops.controllers.inferenceservice.revisions import children
+from modelops.controllers.inferenceservice.revisions.observed import ServerPod, server_pod
+from modelops.controllers.inferenceservice.traffic.routes import TOLD
 from support.builders.common import NAMESPACE, settings
 
 UID = "7f0c2b1e-0000-4000-8000-000000000001"

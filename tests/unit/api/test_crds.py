@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from modelops.api.crds import KINDS, crd, main
+from support.checkout import ROOT
 
-CRDS = Path(__file__).parents[3] / "crds"
+CRDS = ROOT / "crds"
 
 
 def test_the_files_are_up_to_date(tmp_path: Path) -> None:

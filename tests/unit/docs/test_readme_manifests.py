@@ -7,7 +7,8 @@ from urllib.parse import unquote
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from support.checkout import ROOT
+
 MANIFESTS = ROOT / "examples" / "mortgage" / "manifests"
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),

@@ -2,14 +2,13 @@
 
 import ast
 import re
-from pathlib import Path
 
 import yaml
 
 from hack.cluster.images import DISTRIBUTED
 from modelops.api.trainingrun import Framework, TrainingRun
+from support.checkout import ROOT
 
-ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "distributed"
 WRITTEN = yaml.safe_load((EXAMPLE / "trainingrun.yaml").read_text())
 RUN = TrainingRun.model_validate(WRITTEN)

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-MORTGAGE = Path(__file__).parents[3] / "examples" / "mortgage"
+from support.checkout import ROOT
+
+MORTGAGE = ROOT / "examples" / "mortgage"
 
 
 @contextmanager

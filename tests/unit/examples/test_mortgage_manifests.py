@@ -11,13 +11,14 @@ from modelops.api.dataset import Dataset
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.dataset.check_messages import rejecting, warning
-from modelops.worker.baselines import Baseline
-from modelops.worker.checking import SchemaCheck
-from modelops.worker.checks import Evidence, evaluate
-from modelops.worker.profiling import Profile
-from modelops.worker.tables import Faults, read
+from modelops.worker.quality.baselines import Baseline
+from modelops.worker.quality.profiling import Profile
+from modelops.worker.quality.quality_checks import Evidence, evaluate
+from modelops.worker.quality.schema_validation import SchemaCheck
+from modelops.worker.tabular.readers import Faults, read
+from support.checkout import ROOT
 
-MORTGAGE = Path(__file__).parents[3] / "examples" / "mortgage"
+MORTGAGE = ROOT / "examples" / "mortgage"
 KINDS = {"Dataset": Dataset, "TrainingRun": TrainingRun, "InferenceService": InferenceService}
 OBJECTS = [
     body for file in sorted((MORTGAGE / "manifests").glob("*.yaml")) for body in yaml.safe_load_all(file.read_text())

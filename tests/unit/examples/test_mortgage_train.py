@@ -15,8 +15,9 @@ import yaml
 
 from modelops.api.sweep import Sweep
 from modelops.controllers.trainingrun.sweep.suggestions import Tried, suggest
+from support.checkout import ROOT
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = ROOT / "examples"
 MORTGAGE = EXAMPLES / "mortgage"
 
 

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from modelops.api.dataset import Candidate
 from modelops.api.types import length_of
-from modelops.controllers.dataset import children, summary
-from modelops.controllers.dataset.case import SHORTLY, Case
-from modelops.controllers.dataset.verdict import current, reject, stays_rejected
+from modelops.controllers.dataset import children, ready_condition
+from modelops.controllers.dataset.context import SHORTLY, Case
+from modelops.controllers.dataset.job_result import current, reject, stays_rejected
 from modelops.controllers.sources import words_for
 from modelops.machinery.conditions import moment, timestamp
 from modelops.machinery.plan import Plan
@@ -54,7 +54,7 @@ def check_failed(case: Case) -> Plan | None:
         status, left = case.with_candidate(candidate), retry_at - case.seen.now
         look_in = case.until_next_look(status)
         again_in = min(left, look_in) if look_in is not None else left
-        return Plan(status=status, conditions=summary.failed(candidate), again_in=again_in)
+        return Plan(status=status, conditions=ready_condition.failed(candidate), again_in=again_in)
     job = case.seen.job
     if job is None:
         return None
@@ -62,7 +62,7 @@ def check_failed(case: Case) -> Plan | None:
     return Plan(
         delete=(job.delete,),
         status=case.status,
-        conditions=summary.working(case, "Retrying", message),
+        conditions=ready_condition.working(case, "Retrying", message),
         again_in=SHORTLY,
     )
 
@@ -75,8 +75,8 @@ def settling(case: Case) -> Plan | None:
     if case.seen.sighting.at >= settled or _held_still_before(case):
         return None
     status = case.with_candidate(candidate)
-    what = f"{summary.objects(candidate.objects)}, {candidate.bytes} bytes"
-    shown = summary.working(case, "ChangeSettling", f"{what}: must hold still until {timestamp(settled)}")
+    what = f"{ready_condition.objects(candidate.objects)}, {candidate.bytes} bytes"
+    shown = ready_condition.working(case, "ChangeSettling", f"{what}: must hold still until {timestamp(settled)}")
     return Plan(status=status, conditions=shown, again_in=case.until_next_look(status))
 
 
@@ -84,12 +84,12 @@ def settled(case: Case) -> Plan | None:
     """The data has held still: a Job reads it."""
     candidate, dataset, digest = _candidate(case, "Checking"), case.seen.dataset, case.probe.digest
     job = case.seen.job_for(digest)
-    message = f"Job {children.job_name(dataset, digest)} reads {summary.objects(candidate.objects)}"
+    message = f"Job {children.job_name(dataset, digest)} reads {ready_condition.objects(candidate.objects)}"
     return Plan(
         # One that is there already was started before the status could be written.
         apply=() if job is not None else (children.job(dataset, digest, case.seen.settings),),
         status=case.with_candidate(candidate),
-        conditions=summary.working(case, "Checking", message),
+        conditions=ready_condition.working(case, "Checking", message),
         again_in=SHORTLY if job is not None else None,
     )
 

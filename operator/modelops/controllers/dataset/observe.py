@@ -6,13 +6,13 @@ from typing import Literal
 
 from modelops.api.dataset import Dataset
 from modelops.controllers.dataset import children
-from modelops.controllers.dataset.due import asked, needs_job, next_look, undecided
-from modelops.controllers.dataset.needs import credentials_for
+from modelops.controllers.dataset.prerequisites import credentials_for
+from modelops.controllers.dataset.probe_result import Problem, Sighting
 from modelops.controllers.dataset.probing import Prober
-from modelops.controllers.dataset.sighting import Problem, Sighting
+from modelops.controllers.dataset.schedule import asked, needs_job, next_look, undecided
 from modelops.controllers.jobs import JobState, jobs_of
 from modelops.controllers.sources import place_of
-from modelops.machinery.controller import ReconcileContext
+from modelops.machinery.context import ReconcileContext
 from modelops.machinery.resources import Key
 from modelops.machinery.settings import Settings
 

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 from modelops.api.dataset import DatasetStatus
-from modelops.controllers.dataset import candidates, reading, summary, survey
-from modelops.controllers.dataset.aspects import aspects, staleness, turns_stale
-from modelops.controllers.dataset.case import LOOK_TAKES_AT_MOST, Case, case_of
-from modelops.controllers.dataset.due import undecided
+from modelops.controllers.dataset import candidates, probe_job, ready_condition, snapshot_job
+from modelops.controllers.dataset.context import LOOK_TAKES_AT_MOST, Case, case_of
+from modelops.controllers.dataset.data_conditions import aspects, staleness, turns_stale
+from modelops.controllers.dataset.garbage_collection import tidied
 from modelops.controllers.dataset.observe import Observation
-from modelops.controllers.dataset.sighting import Problem
-from modelops.controllers.dataset.tidying import tidied
+from modelops.controllers.dataset.probe_result import Problem
+from modelops.controllers.dataset.schedule import undecided
 from modelops.machinery.conditions import READY, condition, in_progress, stalled, waiting
 from modelops.machinery.plan import Plan, first_answer
 
@@ -24,12 +24,12 @@ def plan(seen: Observation) -> Plan:
         case,
         (
             _suspended,
-            reading.being_read,
-            reading.has_been_read,
-            survey.being_surveyed,
-            survey.has_been_surveyed,
-            survey.survey_is_due,
-            survey.waits_for_survey,
+            snapshot_job.being_read,
+            snapshot_job.has_been_read,
+            probe_job.being_surveyed,
+            probe_job.has_been_surveyed,
+            probe_job.survey_is_due,
+            probe_job.waits_for_survey,
             _not_seen,
             _source_problem,
             candidates.empty,
@@ -58,9 +58,9 @@ def _not_seen(case: Case) -> Plan | None:
     if case.seen.sighting is not None:
         return None
     if case.status.observed_generation == case.seen.dataset.metadata.generation and case.status.conditions:
-        shown = summary.as_before(case)
+        shown = ready_condition.as_before(case)
     else:
-        shown = summary.working(case, "Probing", "the source is looked at")
+        shown = ready_condition.working(case, "Probing", "the source is looked at")
     return Plan(status=case.status, conditions=shown, again_in=LOOK_TAKES_AT_MOST)
 
 
@@ -77,7 +77,7 @@ def _source_problem(case: Case) -> Plan | None:
         case "Stalled":
             shown = stalled(found.reason, found.message)
         case "Transient" if sighting.failures <= _BLIPS and case.status.conditions:
-            shown = summary.as_before(case)
+            shown = ready_condition.as_before(case)
         case "Transient":
             shown = in_progress(found.reason, f"{found.message} ({sighting.failures} times in a row)")
     return Plan(status=case.status, conditions=shown, again_in=case.until_next_look(case.status))

@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from modelops.api.contract.tasks import S3Place
-from modelops.controllers.dataset.sighting import Problem, Sighting
+from modelops.controllers.dataset.probe_result import Problem, Sighting
 from modelops.machinery.resources import Key
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials

@@ -4,7 +4,7 @@ from modelops.api.dataset import Dataset
 from modelops.controllers.dataset.observe import observe
 from modelops.controllers.dataset.plan import plan
 from modelops.controllers.dataset.probing import Prober
-from modelops.machinery.controller import ReconcileContext
+from modelops.machinery.context import ReconcileContext
 from modelops.machinery.plan import Plan
 
 

@@ -6,8 +6,8 @@ from functools import partial
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers.inferenceservice.observe import SERVER_OF, VERSION_OF
+from modelops.controllers.inferenceservice.pod.template import COMPONENT
 from modelops.controllers.inferenceservice.reconcile import Analyst, decide
-from modelops.controllers.inferenceservice.template import COMPONENT
 from modelops.controllers.jobs import by_owner
 from modelops.controllers.metadata import label_of
 from modelops.machinery.cache import Cache, IndexKey

@@ -7,11 +7,13 @@ from typing import TypeVar
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
-from modelops.controllers.inferenceservice.analysis.asking import Answers
-from modelops.controllers.inferenceservice.analysis.figures import Counters
-from modelops.controllers.inferenceservice.analysis.looking import PodLook, look
+from modelops.controllers.inferenceservice.analysis.check_runner import Answers
+from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
+from modelops.controllers.inferenceservice.analysis.proxy_stats import PodLook, look
 from modelops.controllers.inferenceservice.analysis.reports import PodReport, look_reports
-from modelops.controllers.inferenceservice.members import (
+from modelops.controllers.inferenceservice.pod.names import candidate_service_name, deployment_name, service_name
+from modelops.controllers.inferenceservice.pod.template import serving_of
+from modelops.controllers.inferenceservice.revisions.observed import (
     Member,
     ServerPod,
     leftovers,
@@ -20,12 +22,10 @@ from modelops.controllers.inferenceservice.members import (
     server_pod,
     stable_revision,
 )
-from modelops.controllers.inferenceservice.names import candidate_service_name, deployment_name, service_name
-from modelops.controllers.inferenceservice.template import serving_of
-from modelops.controllers.inferenceservice.traffic import counts_contents
-from modelops.controllers.inferenceservice.wanted import Refusal, wanted
+from modelops.controllers.inferenceservice.revisions.version_selection import Refusal, wanted
+from modelops.controllers.inferenceservice.traffic.propagation import counts_contents
 from modelops.controllers.jobs import JobState, jobs_of
-from modelops.machinery.controller import ReconcileContext
+from modelops.machinery.context import ReconcileContext
 from modelops.machinery.resources import (
     AUTOSCALERS,
     CONFIG_MAPS,

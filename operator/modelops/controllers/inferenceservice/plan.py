@@ -6,15 +6,15 @@ Whatever keeps a new revision from serving, what serves goes on as it is.
 from datetime import timedelta
 
 from modelops.api.inferenceservice import InferenceService
-from modelops.controllers.inferenceservice.case import case_of
-from modelops.controllers.inferenceservice.first import first
-from modelops.controllers.inferenceservice.in_steps import in_steps
-from modelops.controllers.inferenceservice.names import service_name
 from modelops.controllers.inferenceservice.observe import Observation
-from modelops.controllers.inferenceservice.pod_by_pod import pod_by_pod
-from modelops.controllers.inferenceservice.serving_now import serving_now
-from modelops.controllers.inferenceservice.standing import failed_before, going_on, shown
-from modelops.controllers.inferenceservice.wanted import Refusal
+from modelops.controllers.inferenceservice.pod.names import service_name
+from modelops.controllers.inferenceservice.revisions.version_selection import Refusal
+from modelops.controllers.inferenceservice.rollout.context import case_of
+from modelops.controllers.inferenceservice.rollout.initial import first
+from modelops.controllers.inferenceservice.rollout.rolling_update import pod_by_pod
+from modelops.controllers.inferenceservice.rollout.status import failed_before, going_on, shown
+from modelops.controllers.inferenceservice.rollout.steady_state import serving_now
+from modelops.controllers.inferenceservice.rollout.stepped import in_steps
 from modelops.controllers.metadata import label_of
 from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, waiting
 from modelops.machinery.plan import Plan, first_answer

@@ -6,15 +6,15 @@ from modelops.api.inferenceservice import InferenceService
 from modelops.api.inferenceservice_status import CandidateVersion, InferenceServiceStatus
 from modelops.api.rollout import Analysis
 from modelops.api.types import length_of
-from modelops.controllers.inferenceservice.analysis.asking import Asker
-from modelops.controllers.inferenceservice.analysis.figures import Counters
+from modelops.controllers.inferenceservice.analysis.check_runner import Asker
+from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.analysis.judge import window_ends
 from modelops.controllers.inferenceservice.analysis.reports import PodReport
-from modelops.controllers.inferenceservice.analysis.window import Attempt, Ledger, Side
-from modelops.controllers.inferenceservice.judging import asked_in_this_step, subject
+from modelops.controllers.inferenceservice.analysis.windows import Attempt, Ledger, Side
 from modelops.controllers.inferenceservice.observe import Observation, Windows, observe
 from modelops.controllers.inferenceservice.plan import plan
-from modelops.machinery.controller import ReconcileContext
+from modelops.controllers.inferenceservice.rollout.analysis_schedule import asked_in_this_step, subject
+from modelops.machinery.context import ReconcileContext
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import INFERENCE_SERVICES, Key
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
-from modelops.machinery.controller import ReconcileContext
+from modelops.machinery.context import ReconcileContext
 
 
 @dataclass(frozen=True)

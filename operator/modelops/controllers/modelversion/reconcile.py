@@ -3,7 +3,7 @@
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers.modelversion.observe import observe
 from modelops.controllers.modelversion.plan import plan
-from modelops.machinery.controller import ReconcileContext
+from modelops.machinery.context import ReconcileContext
 from modelops.machinery.plan import Plan
 
 

@@ -7,9 +7,9 @@ from modelops.api.dataset import Dataset
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.jobs import by_owner
-from modelops.controllers.trainingrun.progress_polling import ProgressPoller
+from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.reconcile import decide
-from modelops.controllers.trainingrun.sweep.waking import sweep_of
+from modelops.controllers.trainingrun.sweep.event_mapping import sweep_of
 from modelops.machinery.cache import Cache, IndexKey
 from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import by_label

@@ -6,7 +6,7 @@ from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import CacheMode, TrainingRun
 from modelops.api.trainingrun_status import RunArtifact
 from modelops.api.types import Metrics, StringMap, length_of
-from modelops.controllers.trainingrun.inputs import Taken
+from modelops.controllers.trainingrun.inputs.resolution import Taken
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.sweep.result import parameters_of
 from modelops.machinery.conditions import moment

@@ -17,10 +17,10 @@ from modelops.controllers.metadata import (
     labels,
     owned_by,
 )
-from modelops.controllers.trainingrun import gang
-from modelops.controllers.trainingrun.inputs import Taken
-from modelops.controllers.trainingrun.outcome import FETCH, SIDECAR, TRAINER
-from modelops.controllers.trainingrun.pod import pod_spec
+from modelops.controllers.trainingrun.attempt import gang
+from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER
+from modelops.controllers.trainingrun.attempt.pod import pod_spec
+from modelops.controllers.trainingrun.inputs.resolution import Taken
 from modelops.controllers.trainingrun.revision import revision
 from modelops.controllers.trainingrun.sweep.result import parameters_of
 from modelops.lineage.digests import sha256_of, short

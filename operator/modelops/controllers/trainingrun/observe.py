@@ -8,11 +8,11 @@ from modelops.api.dataset import Dataset
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.jobs import JobState, jobs_of
-from modelops.controllers.trainingrun.outcome import TRAINER
-from modelops.controllers.trainingrun.progress_polling import ProgressPoller
-from modelops.controllers.trainingrun.references import References
+from modelops.controllers.trainingrun.attempt.outcome import TRAINER
+from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
+from modelops.controllers.trainingrun.inputs.references import References
 from modelops.machinery.conditions import moment
-from modelops.machinery.controller import ReconcileContext
+from modelops.machinery.context import ReconcileContext
 from modelops.machinery.resources import EVENTS, SERVICES, WORKLOADS, Key
 from modelops.machinery.settings import Settings
 

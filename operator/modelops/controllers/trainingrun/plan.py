@@ -8,21 +8,22 @@ from modelops.api.trainingrun import CacheMode
 from modelops.api.trainingrun_status import CacheResult, Outcome, Progress, RunArtifact, TrainingRunStatus
 from modelops.api.types import length_of
 from modelops.controllers.jobs import JobState
-from modelops.controllers.trainingrun import children, gang, retrying
+from modelops.controllers.trainingrun import children
+from modelops.controllers.trainingrun.attempt import gang, retrying
+from modelops.controllers.trainingrun.attempt.job_conditions import created, progress
+from modelops.controllers.trainingrun.attempt.outcome import Failure, Lost, Success, never_started, outcome
+from modelops.controllers.trainingrun.attempt.retrying import Verdict
+from modelops.controllers.trainingrun.attempt.trainer_progress import newer, progress_status
 from modelops.controllers.trainingrun.caching import CACHE_HIT, pinned_image, reusable
-from modelops.controllers.trainingrun.case import Case, case_of
-from modelops.controllers.trainingrun.inputs import Missing, wanted
+from modelops.controllers.trainingrun.context import Case, case_of
+from modelops.controllers.trainingrun.inputs.resolution import Missing, wanted
 from modelops.controllers.trainingrun.observe import Observation
-from modelops.controllers.trainingrun.outcome import Failure, Lost, Success, never_started, outcome
-from modelops.controllers.trainingrun.progress import created, progress
 from modelops.controllers.trainingrun.reproducible import reproducible
-from modelops.controllers.trainingrun.retrying import Verdict
-from modelops.controllers.trainingrun.sweep.marks import OBJECTIVE
+from modelops.controllers.trainingrun.sweep.garbage_collection import tidied
+from modelops.controllers.trainingrun.sweep.metadata import OBJECTIVE
 from modelops.controllers.trainingrun.sweep.plan import Sweeping
 from modelops.controllers.trainingrun.sweep.plan import plan as plan_sweep
 from modelops.controllers.trainingrun.sweep.result import taken_over
-from modelops.controllers.trainingrun.sweep.tidying import tidied
-from modelops.controllers.trainingrun.trainer_progress import newer, progress_status
 from modelops.lineage.input_key import difference
 from modelops.machinery.conditions import (
     READY,

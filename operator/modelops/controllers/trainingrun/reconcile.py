@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 from modelops.api.trainingrun import TrainingRun
-from modelops.controllers.trainingrun.inputs import Taken, takes_anew, wanted
+from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
+from modelops.controllers.trainingrun.inputs.references import read_references
+from modelops.controllers.trainingrun.inputs.resolution import Taken, takes_anew, wanted
 from modelops.controllers.trainingrun.observe import observe, siblings_with, versions_made_for
 from modelops.controllers.trainingrun.plan import plan
-from modelops.controllers.trainingrun.progress_polling import ProgressPoller
-from modelops.controllers.trainingrun.references import read_references
 from modelops.controllers.trainingrun.sweep.observe import observe as observe_sweep
-from modelops.machinery.controller import ReconcileContext
+from modelops.machinery.context import ReconcileContext
 from modelops.machinery.plan import Plan
 
 

@@ -16,9 +16,9 @@ from modelops.controllers.containers import (
     pod_defaults,
     resources,
 )
+from modelops.controllers.inferenceservice.analysis.arguments import Subject
 from modelops.controllers.inferenceservice.analysis.judge import clipped
-from modelops.controllers.inferenceservice.analysis.subject import Subject
-from modelops.controllers.inferenceservice.quantities import canonical_resources
+from modelops.controllers.inferenceservice.pod.quantities import canonical_resources
 from modelops.controllers.jobs import JobState
 from modelops.controllers.metadata import labels, owned_by
 from modelops.lineage.digests import sha256_of, short

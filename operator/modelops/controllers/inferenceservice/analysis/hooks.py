@@ -10,9 +10,9 @@ from modelops.api.addresses import Near
 from modelops.api.inferenceservice_status import CheckResult, Outcome
 from modelops.api.rollout import Hook
 from modelops.api.types import length_of
-from modelops.controllers.inferenceservice.analysis.answers import answer, session, why
+from modelops.controllers.inferenceservice.analysis.arguments import Subject
+from modelops.controllers.inferenceservice.analysis.bounded_http import answer, session, why
 from modelops.controllers.inferenceservice.analysis.judge import clipped
-from modelops.controllers.inferenceservice.analysis.subject import Subject
 
 _MOST_BYTES = 64 * 1024
 _OUTCOMES: tuple[Outcome, ...] = ("Passed", "Failed", "Inconclusive")

@@ -9,7 +9,7 @@ from modelops.api.inferenceservice_status import AnalysisResult, CheckResult, Fi
 from modelops.api.rollout import Agreement, Analysis, Distance, ErrorRate, Latency
 from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.distances import Seen, apart
-from modelops.controllers.inferenceservice.analysis.figures import Counters
+from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.machinery.conditions import timestamp
 
 ERROR_RATE, INPUT_DISTANCE, PREDICTION_DISTANCE, AGREEMENT = (

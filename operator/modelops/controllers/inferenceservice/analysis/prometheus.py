@@ -14,9 +14,9 @@ from yarl import URL
 from modelops.api.addresses import Near
 from modelops.api.inferenceservice_status import CheckResult, Outcome
 from modelops.api.rollout import PrometheusQuery
-from modelops.controllers.inferenceservice.analysis.answers import answer, session, why
+from modelops.controllers.inferenceservice.analysis.arguments import Subject
+from modelops.controllers.inferenceservice.analysis.bounded_http import answer, session, why
 from modelops.controllers.inferenceservice.analysis.judge import clipped
-from modelops.controllers.inferenceservice.analysis.subject import Subject
 
 _MOST_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 10.0

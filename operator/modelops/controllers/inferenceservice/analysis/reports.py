@@ -13,10 +13,10 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from modelops.controllers.inferenceservice.analysis.answers import answer, of_each
+from modelops.controllers.inferenceservice.analysis.bounded_http import answer, of_each
 from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Seen
 from modelops.controllers.inferenceservice.analysis.judge import Distributions, Pairs, Sides
-from modelops.controllers.inferenceservice.template import STATS_PORT
+from modelops.controllers.inferenceservice.pod.template import STATS_PORT
 
 _AT_ONCE = 8
 """Fewer than of the figures: a report can be large."""

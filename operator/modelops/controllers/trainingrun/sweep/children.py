@@ -5,11 +5,11 @@ from modelops.api.kinds import API_VERSION
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.types import StringMap
 from modelops.controllers.metadata import label_of, labels, owned_by
-from modelops.controllers.trainingrun.inputs import Taken
+from modelops.controllers.trainingrun.inputs.pinning import pinned_for_trials
+from modelops.controllers.trainingrun.inputs.resolution import Taken
 from modelops.controllers.trainingrun.sweep.child import Child
 from modelops.controllers.trainingrun.sweep.identity import retry_of, trial_name
-from modelops.controllers.trainingrun.sweep.marks import OBJECTIVE, PINNED_INPUTS, SWEEP, SWEEP_RETRY, TRIAL
-from modelops.controllers.trainingrun.sweep.pinning import pinned_for_trials
+from modelops.controllers.trainingrun.sweep.metadata import OBJECTIVE, PINNED_INPUTS, SWEEP, SWEEP_RETRY, TRIAL
 from modelops.machinery.resources import Body
 
 _OF_THE_SWEEP = ("sweep", "rerun", "rerunOn")

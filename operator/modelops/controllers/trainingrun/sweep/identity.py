@@ -2,8 +2,8 @@
 
 from modelops.api.annotations import RETRY
 from modelops.api.trainingrun import TrainingRun
-from modelops.controllers.trainingrun.inputs import Taken
-from modelops.controllers.trainingrun.sweep.key import suggests
+from modelops.controllers.trainingrun.inputs.resolution import Taken
+from modelops.controllers.trainingrun.inputs.sweep_fields import suggests
 from modelops.lineage.digests import sha256_of, short
 
 _NAME_LIMIT = TrainingRun.name_limit

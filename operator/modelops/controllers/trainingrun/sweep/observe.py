@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from modelops.api.trainingrun import TrainingRun
-from modelops.controllers.trainingrun.inputs import Taken
+from modelops.controllers.trainingrun.inputs.resolution import Taken
 from modelops.controllers.trainingrun.sweep.child import Child, child_of
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
 from modelops.controllers.trainingrun.sweep.plan import Sweeping
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
 from modelops.controllers.trainingrun.sweep.trials import due
-from modelops.machinery.controller import ReconcileContext
+from modelops.machinery.context import ReconcileContext
 from modelops.machinery.resources import Body
 
 

@@ -15,7 +15,7 @@ from modelops.api.sweep import Sweep, SweepStatus, Trial
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import Outcome, TrainingRunStatus
 from modelops.api.types import StringMap
-from modelops.controllers.trainingrun.inputs import Taken
+from modelops.controllers.trainingrun.inputs.resolution import Taken
 from modelops.controllers.trainingrun.sweep import children
 from modelops.controllers.trainingrun.sweep.child import Child
 from modelops.controllers.trainingrun.sweep.stopping import why_stopped

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from modelops.api.sweep import Algorithm, Objective, Sweep, SweepStatus, Trial
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.types import StringMap
-from modelops.controllers.trainingrun.inputs import Taken
+from modelops.controllers.trainingrun.inputs.resolution import Taken
 from modelops.controllers.trainingrun.sweep import grid
 from modelops.controllers.trainingrun.sweep.child import Child, Fate, fate
 from modelops.controllers.trainingrun.sweep.children import kept
 from modelops.controllers.trainingrun.sweep.identity import retry_of, trial_name
-from modelops.controllers.trainingrun.sweep.marks import SWEEP_RETRY, TRIAL
+from modelops.controllers.trainingrun.sweep.metadata import SWEEP_RETRY, TRIAL
 from modelops.controllers.trainingrun.sweep.stopping import is_better
 from modelops.controllers.trainingrun.sweep.suggestions import Tried
 from modelops.machinery.matching import already_applied

@@ -1,0 +1,1 @@
+"""What the Pod of a revision looks like."""

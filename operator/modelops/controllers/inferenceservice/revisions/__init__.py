@@ -1,0 +1,1 @@
+"""Which version is selected, and which revisions exist."""

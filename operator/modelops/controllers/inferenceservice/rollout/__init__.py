@@ -1,0 +1,1 @@
+"""When a candidate advances, is promoted or is rolled back."""

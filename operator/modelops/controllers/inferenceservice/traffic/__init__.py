@@ -1,0 +1,1 @@
+"""Who answers a request: routes, weights, and whether they are in effect."""

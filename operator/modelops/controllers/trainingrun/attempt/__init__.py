@@ -1,0 +1,1 @@
+"""One attempt of a run: its Job, how the Job ended, and whether to retry."""

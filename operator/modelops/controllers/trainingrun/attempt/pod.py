@@ -1,0 +1,150 @@
+"""The Pod that trains: `fetch` before the trainer, `sidecar` beside it. Pure."""
+
+import hashlib
+
+from modelops.api.contract.tasks import PROGRESS_PORT, FetchDataset, FetchTask, SidecarTask
+from modelops.api.trainingrun import TrainingRun
+from modelops.api.types import DataSource, length_of
+from modelops.controllers.containers import (
+    SHARED,
+    SHARED_DIR,
+    container_security,
+    credential_volumes,
+    empty,
+    mount,
+    pod_defaults,
+    resources,
+    worker,
+)
+from modelops.controllers.sources import place_of
+from modelops.controllers.trainingrun.attempt import gang
+from modelops.controllers.trainingrun.attempt.environment import ML, trainer_environment
+from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER
+from modelops.controllers.trainingrun.inputs.resolution import Taken
+from modelops.lineage.digests import hex_of
+from modelops.machinery.resources import Body
+from modelops.machinery.settings import Settings
+from modelops.store.layout import checkpoints_of
+
+_INPUT, _MODEL, _OUTPUT, _CHECKPOINTS = "input", "model", "output", "checkpoints"
+_WRITTEN = (_MODEL, _OUTPUT, _CHECKPOINTS)
+_SUPERVISED = [
+    f"{SHARED_DIR}/bin/tini",
+    "-g",
+    "--",
+    f"{SHARED_DIR}/bin/busybox",
+    "sh",
+    f"{SHARED_DIR}/bin/supervise.sh",
+]
+_DEFAULT_RESOURCES = {"requests": {"cpu": "250m", "memory": "256Mi"}}
+"""No limits: how much a training needs is not ours to guess. The requests keep it from being evicted first."""
+_GRACE_SECONDS = 60
+"""For the trainer to end after SIGTERM, and for its last checkpoint to be stored."""
+
+
+def pod_spec(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Body:
+    """The Pod of one worker."""
+    store = settings.store.place
+    store_secrets = [store.secret_name] if store.secret_name else []
+    datasets = [_fetched(one.name, one.digest, one.manifest, one.source) for one in taken.inputs.datasets]
+    secrets = [*store_secrets, *(one.source.secret_name for one in datasets if one.source and one.source.secret_name)]
+    checkpoints = checkpoints_of(store, run.metadata.namespace, run.metadata.name, hex_of(taken.key)).uri
+    claims = {one.name: one.source for one in taken.inputs.datasets if one.source is not None and one.source.pvc}
+    on_claims = [_claim_mount(name, source) for name, source in claims.items()]
+    fetch = worker(
+        FETCH,
+        settings.images.worker,
+        settings.image_pull_policy,
+        "fetch",
+        FetchTask(
+            store=store,
+            datasets=datasets,
+            hyperparameters=run.spec.parameters,
+            hosts=gang.hosts(run, job_name),
+            checkpoints=checkpoints,
+        ),
+        secrets,
+        [mount(SHARED, SHARED_DIR), *(mount(name, f"{ML}/{name}") for name in (_INPUT, *_WRITTEN)), *on_claims],
+        scratch=_scratch(FETCH),
+    )
+    sidecar = worker(
+        SIDECAR,
+        settings.images.worker,
+        settings.image_pull_policy,
+        "sidecar",
+        SidecarTask(
+            store=store,
+            publish_timeout_seconds=length_of(run.spec.output.publish_timeout).total_seconds(),
+            checkpoints=checkpoints,
+            stop_seconds=_GRACE_SECONDS,
+        ),
+        store_secrets,
+        [
+            mount(SHARED, SHARED_DIR, read_only=True),
+            *(mount(name, f"{ML}/{name}", read_only=True) for name in _WRITTEN),
+        ],
+        scratch=_scratch(SIDECAR),
+    )
+    sidecar["ports"] = [{"name": "progress", "containerPort": PROGRESS_PORT, "protocol": "TCP"}]
+    volumes = (SHARED, _INPUT, *_WRITTEN, *(_scratch(name) for name in (FETCH, TRAINER, SIDECAR)))
+    spec = {
+        **pod_defaults(run.spec.pod),
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": _GRACE_SECONDS,
+        "initContainers": [fetch],
+        "containers": [_trainer(run, settings, job_name, on_claims), sidecar],
+        "volumes": [
+            *(empty(name) for name in volumes),
+            *credential_volumes(secrets),
+            *(_claim_volume(name, source) for name, source in claims.items()),
+        ],
+    }
+    return {**spec, "subdomain": gang.service_name(job_name)} if gang.is_gang(run) else spec
+
+
+def _trainer(run: TrainingRun, settings: Settings, job_name: str, on_claims: list[Body]) -> Body:
+    trainer = run.spec.trainer
+    return {
+        "name": TRAINER,
+        "image": trainer.image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "command": [*_SUPERVISED, *trainer.command],
+        "args": list(trainer.args),
+        "env": trainer_environment(run, job_name),
+        "resources": resources(trainer.resources, _DEFAULT_RESOURCES),
+        "securityContext": container_security(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            mount(SHARED, SHARED_DIR),
+            mount(_INPUT, f"{ML}/{_INPUT}", read_only=True),
+            *(mount(name, f"{ML}/{name}") for name in _WRITTEN),
+            *on_claims,
+            mount(_scratch(TRAINER), "/tmp"),
+        ],
+    }
+
+
+def _scratch(container: str) -> str:
+    return f"scratch-{container}"
+
+
+def _fetched(name: str, digest: str, manifest: str, source: DataSource | None) -> FetchDataset:
+    place = place_of(source.s3) if source is not None and source.s3 is not None else None
+    return FetchDataset(name=name, digest=digest, manifest=manifest, source=place)
+
+
+def _claim_volume(name: str, source: DataSource) -> Body:
+    assert source.pvc is not None
+    claim = {"claimName": source.pvc.claim_name, "readOnly": True}
+    return {"name": _volume_of(name), "persistentVolumeClaim": claim}
+
+
+def _claim_mount(name: str, source: DataSource) -> Body:
+    """Where the trainer looks for the channel: nothing is copied."""
+    assert source.pvc is not None
+    return mount(_volume_of(name), f"{ML}/{_INPUT}/data/{name}", read_only=True, sub_path=source.pvc.path)
+
+
+def _volume_of(channel: str) -> str:
+    """Channels may have capitals and underscores, volumes may not."""
+    return f"data-{hashlib.sha256(channel.encode()).hexdigest()[:8]}"

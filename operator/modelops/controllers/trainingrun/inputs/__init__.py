@@ -1,0 +1,1 @@
+"""Which inputs a run uses, and when it needs new ones."""

@@ -1,0 +1,15 @@
+"""Which sweep a change of a run concerns."""
+
+from collections.abc import Iterable
+
+from modelops.api.trainingrun import TrainingRun
+from modelops.controllers.trainingrun.sweep.metadata import SWEEP
+from modelops.machinery.cache import Cache
+from modelops.machinery.resources import Body, Key
+
+
+def sweep_of(body: Body, cache: Cache) -> Iterable[Key]:
+    """The run that a trial names in its label."""
+    metadata = body["metadata"]
+    name = (metadata.get("labels") or {}).get(SWEEP)
+    return [Key(TrainingRun.__name__, metadata["namespace"], name)] if name else []

@@ -1,0 +1,1 @@
+"""Receive, parse and aggregate captured requests and responses."""

@@ -1,0 +1,1 @@
+"""List, pin, download and verify the objects of a Dataset."""

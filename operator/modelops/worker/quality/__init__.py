@@ -1,0 +1,1 @@
+"""Decide whether data passes its schema and checks, and profile it."""

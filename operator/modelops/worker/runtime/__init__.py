@@ -1,0 +1,1 @@
+"""What every command needs: paths, S3 clients, retries, signals, the termination message."""

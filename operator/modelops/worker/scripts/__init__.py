@@ -1,0 +1,1 @@
+"""Shell scripts that run in users' containers, under a static busybox."""

@@ -1,0 +1,1 @@
+"""Read CSV, JSON Lines and Parquet into typed columns."""
