@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hack.cluster import machine, places
 from hack.cluster.__main__ import node
-from hack.steps import Problem, Step, Steps
+from hack.steps import Step, StepError, Steps
 
 _PYTHON = Path(sys.executable)
 _CHECKED = ("operator", "tests", "hack", "examples")
@@ -56,11 +56,11 @@ def _generated(step: Step) -> None:
             for kept in (places.CHECKOUT / "crds", places.CHECKOUT / "helm" / "modelops" / "files" / "crds"):
                 if not (kept / fresh.name).exists() or (kept / fresh.name).read_bytes() != fresh.read_bytes():
                     where = (kept / fresh.name).relative_to(places.CHECKOUT)
-                    raise Problem(f"{where} is not what operator/modelops/api says: run `make crds`")
+                    raise StepError(f"{where} is not what operator/modelops/api says: run `make crds`")
 
 
 def static_tools(step: Step) -> dict[str, str]:
-    """busybox and tini for the tests of the worker's scripts, from Debian's packages, unpacked and not installed."""
+    """Busybox and tini for the tests of the worker's scripts, from Debian's packages, unpacked and not installed."""
     root = machine.unpacked(step, "tools", "busybox-static", "tini")
     return {
         "MODELOPS_TEST_BUSYBOX": str(root / "bin" / "busybox"),

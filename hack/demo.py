@@ -1,5 +1,6 @@
 """`make demo`: the mortgage model, from its data in S3 to an answer over the Open Inference Protocol, and the
-rollouts of a good version, a slow and a wrong one."""
+rollouts of a good version, a slow and a wrong one.
+"""
 
 import contextlib
 import json
@@ -15,7 +16,7 @@ from hack.cluster.images import Built
 from hack.deploy import deploy, wait_for_leader
 from hack.kubectl import Kubectl, is_ready
 from hack.load import Load
-from hack.steps import Problem, Step, Steps
+from hack.steps import Step, StepError, Steps
 
 EXAMPLE = places.CHECKOUT / "examples" / "mortgage"
 NAMESPACE, SERVICE = "mortgage", "approvals"
@@ -125,7 +126,7 @@ def roll_out(cluster: places.Cluster, steps: Steps, images: dict[str, Built], mo
         failed = [watched.bad(manifests[name]) for name in ("slow", "wrong")]
     with steps.step("Requests in the meantime") as step:
         if load.failures:
-            raise Problem(f"{len(load.failures)} of {load.answers.total()} failed, the first: {load.failures[0]}")
+            raise StepError(f"{len(load.failures)} of {load.answers.total()} failed, the first: {load.failures[0]}")
         step.note(f"{load.answers.total():,} answered, none failed")
     print(f"\nRolled back, with what speaks against them:\n\n{rollouts.evidence(failed)}")
 
@@ -153,10 +154,10 @@ def ask(
             with urllib.request.urlopen(message, timeout=10) as answer:
                 return json.load(answer), {name.lower(): value for name, value in answer.headers.items()}
         except urllib.error.HTTPError as error:
-            raise Problem(f"{where}: {error.code} {error.read().decode()[:300]}") from error
+            raise StepError(f"{where}: {error.code} {error.read().decode()[:300]}") from error
         except OSError as error:
             if time.monotonic() > deadline:
-                raise Problem(f"{where}: {error}") from error
+                raise StepError(f"{where}: {error}") from error
             time.sleep(0.5)
 
 

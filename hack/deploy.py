@@ -9,7 +9,7 @@ from hack.cluster import places
 from hack.cluster.__main__ import build_images, load_images, node
 from hack.cluster.images import Built
 from hack.kubectl import Kubectl
-from hack.steps import Problem, Step, Steps
+from hack.steps import Step, StepError, Steps
 
 NAMESPACE = "modelops-system"
 RELEASE = "modelops"
@@ -57,8 +57,8 @@ def install(kubectl: Kubectl, step: Step, images: dict[str, Built], values_file:
     arguments = (RELEASE, str(_CHART), "--namespace", NAMESPACE, "--values", str(values_file))
     try:
         kubectl.helm("upgrade", "--install", *arguments, "--create-namespace", "--wait", "--timeout", "90s")
-    except Problem as problem:
-        raise Problem(f"{problem}; {_why_not_ready(kubectl)}") from problem
+    except StepError as problem:
+        raise StepError(f"{problem}; {_why_not_ready(kubectl)}") from problem
 
 
 def _why_not_ready(kubectl: Kubectl) -> str:
@@ -78,7 +78,7 @@ def wait_for_leader(kubectl: Kubectl, within: float = 60.0) -> str:
         if holder:
             return str(holder)
         time.sleep(0.2)
-    raise Problem("no replica of the operator holds the Lease")
+    raise StepError("no replica of the operator holds the Lease")
 
 
 def main() -> None:

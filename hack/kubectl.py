@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hack.cluster import places
-from hack.steps import Problem, Step
+from hack.steps import Step, StepError
 
 BIN = places.CHECKOUT / ".cluster" / "bin"
 
@@ -20,7 +20,7 @@ class Kubectl:
         self._environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
 
     def __call__(self, *arguments: str, input_: str | None = None) -> str:
-        """What kubectl wrote. Raises Problem with its last line of error."""
+        """What kubectl wrote. Raises StepError with its last line of error."""
         return self._step.run(BIN / "kubectl", *arguments, env=self._environment, input_=input_)
 
     def helm(self, *arguments: str) -> str:
@@ -58,10 +58,10 @@ class Kubectl:
                 if current and done(body):
                     return body
                 if current and conditions.get("Stalled", {}).get("status") == "True":
-                    raise Problem(f"{kind} {name} is stalled: {seen}")
+                    raise StepError(f"{kind} {name} is stalled: {seen}")
             self._step.note(seen[:90])
             time.sleep(0.3)
-        raise Problem(f"{kind} {name} is not ready after {within:.0f} s: {seen}")
+        raise StepError(f"{kind} {name} is not ready after {within:.0f} s: {seen}")
 
 
 def is_ready(body: dict[str, Any]) -> bool:

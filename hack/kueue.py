@@ -11,7 +11,7 @@ from hack.cluster import archive, binaries, places
 from hack.cluster.__main__ import node
 from hack.cluster.images import REPOSITORY
 from hack.kubectl import Kubectl
-from hack.steps import Problem, Step, Steps
+from hack.steps import Step, StepError, Steps
 
 NAMESPACE = "kueue-system"
 RELEASE = "kueue"
@@ -89,7 +89,8 @@ def _values(image: str) -> dict[str, Any]:
 
 def _wait_until_ready(kubectl: Kubectl) -> None:
     """Kueue makes its certificate and waits for the kubelet to mount it, which looks at a Secret once a minute, or when
-    the Pod changes: so it is changed."""
+    the Pod changes: so it is changed.
+    """
     deadline = time.monotonic() + _READY_WITHIN
     told = False
     while time.monotonic() < deadline:
@@ -103,7 +104,7 @@ def _wait_until_ready(kubectl: Kubectl) -> None:
             kubectl("annotate", "pods", "-n", NAMESPACE, *selector, "modelops.dev/look-again=now", "--overwrite")
             told = True
         time.sleep(0.3)
-    raise Problem(f"Kueue is not ready after {_READY_WITHIN:.0f} s: see `kubectl -n {NAMESPACE} get pods`")
+    raise StepError(f"Kueue is not ready after {_READY_WITHIN:.0f} s: see `kubectl -n {NAMESPACE} get pods`")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from hack.cluster import archive, binaries, places
 from hack.cluster.__main__ import node
 from hack.cluster.images import REPOSITORY
 from hack.kubectl import Kubectl
-from hack.steps import Problem, Step, Steps
+from hack.steps import Step, StepError, Steps
 
 NAMESPACE = "metrics-server"
 _MANIFEST = Path(__file__).with_name("metrics-server.yaml")
@@ -53,10 +53,10 @@ def _wait_for_figures(kubectl: Kubectl) -> None:
             if '"usage"' in kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes"):
                 return
             seen = "it has no figures"
-        except Problem as problem:
+        except StepError as problem:
             seen = str(problem)
         time.sleep(0.5)
-    raise Problem(f"the metrics-server is not ready after {_READY_WITHIN:.0f} s: {seen}")
+    raise StepError(f"the metrics-server is not ready after {_READY_WITHIN:.0f} s: {seen}")
 
 
 if __name__ == "__main__":

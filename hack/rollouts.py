@@ -11,7 +11,7 @@ from typing import Any
 
 from hack.kubectl import Kubectl, is_ready
 from hack.load import Load
-from hack.steps import Problem, Step, Steps
+from hack.steps import Step, StepError, Steps
 
 Body = dict[str, Any]
 _APPROVE, _APPROVED_BY = "modelops.dev/approve", "modelops.dev/approved-by"
@@ -116,7 +116,6 @@ class Rollouts:
 
     def _wait(self, kubectl: Kubectl, done: Callable[[Body], bool], version: str, counted: "_Counted") -> Body:
         """Wait, and show meanwhile how requests and judgements go."""
-
         deadline = time.monotonic() + _PASSED_WITHIN
         while True:
             body = self._seen(kubectl)
@@ -125,9 +124,9 @@ class Rollouts:
                 return body
             failed = _failed(body, version)
             if failed is not None:
-                raise Problem(f"{version} was rolled back: {failed['message']}")
+                raise StepError(f"{version} was rolled back: {failed['message']}")
             if time.monotonic() > deadline:
-                raise Problem(f"{version} is not there after {_PASSED_WITHIN:.0f} s: {_ready_message(body)}")
+                raise StepError(f"{version} is not there after {_PASSED_WITHIN:.0f} s: {_ready_message(body)}")
             time.sleep(0.3)
 
 

@@ -15,7 +15,7 @@ _TICK_ELSEWHERE = 30.0
 _TAIL_LINES = 8
 
 
-class Problem(Exception):
+class StepError(Exception):
     """Something a person must know or do, in one sentence."""
 
 
@@ -42,7 +42,8 @@ class Step:
         progress: re.Pattern[str] | None = None,
     ) -> str:
         """Run a command and return what it wrote to standard output. The last match of `progress` in a line is shown.
-        Raises Problem."""
+        Raises StepError.
+        """
         words = [str(word) for word in command]
         self._file.write(f"$ {' '.join(words)}\n".encode())
         self._file.flush()
@@ -71,7 +72,7 @@ class Step:
             reader.join()
         if check and code != 0:
             said = next((line.decode(errors="replace").strip() for line in reversed(errors) if line.strip()), "")
-            raise Problem(f"`{' '.join(words[:3])} …` ended with exit code {code}{': ' + said if said else ''}")
+            raise StepError(f"`{' '.join(words[:3])} …` ended with exit code {code}{': ' + said if said else ''}")
         return b"".join(output).decode(errors="replace")
 
     def _read(self, stream: IO[bytes], lines: list[bytes], progress: re.Pattern[str] | None) -> None:
@@ -111,7 +112,7 @@ class Steps:
         ticker.start()
         try:
             yield step
-        except (Problem, OSError, subprocess.SubprocessError) as problem:
+        except (StepError, OSError, subprocess.SubprocessError) as problem:
             _end(ticker, ended)
             self._line("✗", step, started, last=True)
             step.close()

@@ -12,7 +12,7 @@ Node = Embedded | Kind
 
 
 def node(cluster: places.Cluster) -> Node:
-    """kind where Docker answers, the embedded node else."""
+    """Kind where Docker answers, the embedded node else."""
     return Kind(cluster) if machine.docker_answers() else Embedded(cluster)
 
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from hack.cluster.content import key_of, made_once
-from hack.steps import Problem, Step
+from hack.steps import Step, StepError
 
 HERE = Path(__file__).parent
 KUBERNETES = "v1.37.2"
@@ -102,12 +102,13 @@ def gateway_api(step: Step) -> Path:
 
 def _need_go(what: str) -> None:
     if shutil.which("go") is None:
-        raise Problem(f"{what} with Go 1.26 or newer: install it, so that `go` is in PATH")
+        raise StepError(f"{what} with Go 1.26 or newer: install it, so that `go` is in PATH")
 
 
 def _copy_chart(chart: Path, target: Path) -> None:
     """Without the API of pending workloads: nothing here asks it, and while an aggregated API does not answer, no
-    namespace can be deleted. A module's files are read-only, which a copy must not be."""
+    namespace can be deleted. A module's files are read-only, which a copy must not be.
+    """
     for file in chart.rglob("*"):
         if file.is_file() and file.parent.name != "visibility":
             copy = target / file.relative_to(chart)

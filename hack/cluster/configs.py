@@ -36,7 +36,7 @@ class Node:
 
     @property
     def socket(self) -> Path:
-        """containerd's."""
+        """Containerd's."""
         return self.state / "run" / "containerd.sock"
 
     def config(self, name: str) -> Path:

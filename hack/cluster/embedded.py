@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 
 from hack.cluster import archive, binaries, cgroups, configs, machine, network, pki, places
-from hack.steps import Problem, Step, Steps
+from hack.steps import Step, StepError, Steps
 
 _READY_WITHIN = 120.0
 _IMAGE_LABEL = "io.cri-containerd.image=managed"
@@ -118,7 +118,7 @@ class Embedded:
                     if os.readlink(f"/proc/{child}/ns/net") != os.readlink("/proc/self/ns/net"):
                         return int(child)
             time.sleep(0.02)
-        raise Problem(f"the node's first process did not start: see {self.cluster.state / 'init.log'}")
+        raise StepError(f"the node's first process did not start: see {self.cluster.state / 'init.log'}")
 
     def _running(self) -> int | None:
         """The PID, if that is still the process that was started."""
@@ -162,7 +162,7 @@ class Embedded:
             except (OSError, urllib.error.URLError):
                 pass
             time.sleep(0.1)
-        raise Problem(f"the API server is not ready after {_READY_WITHIN:.0f} s: see {node.state / 'logs'}")
+        raise StepError(f"the API server is not ready after {_READY_WITHIN:.0f} s: see {node.state / 'logs'}")
 
     def _wait_until_ready(self, step: Step, kubernetes: Path) -> None:
         deadline = time.monotonic() + _READY_WITHIN
@@ -170,7 +170,7 @@ class Embedded:
             if self._ready(kubernetes):
                 return
             time.sleep(0.2)
-        raise Problem(f"the node is not Ready after {_READY_WITHIN:.0f} s: see {self.cluster.state / 'logs'}")
+        raise StepError(f"the node is not Ready after {_READY_WITHIN:.0f} s: see {self.cluster.state / 'logs'}")
 
     def _ready(self, kubernetes: Path) -> bool:
         """The node is Ready, and Pods can be admitted."""
@@ -189,7 +189,7 @@ class Embedded:
     def _ctr(self, *arguments: str) -> str:
         done = subprocess.run([*self._ctr_command(), *arguments], capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise Problem(f"ctr {' '.join(arguments)}: {done.stderr.strip()}")
+            raise StepError(f"ctr {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
     def _ctr_command(self) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hack.cluster import places
 from hack.cluster.content import key_of
-from hack.steps import Problem, Step
+from hack.steps import Step, StepError
 
 LOCK = places.CHECKOUT / "requirements" / "dev.txt"
 
@@ -16,7 +16,7 @@ LOCK = places.CHECKOUT / "requirements" / "dev.txt"
 def python(step: Step) -> Path:
     """The interpreter that has everything, and `.venv` as a link to its environment."""
     if sys.version_info < (3, 11):  # noqa: UP036 - this says so to whoever has an older one
-        raise Problem(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}")
+        raise StepError(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}")
     root = places.cache() / "python" / key_of(LOCK, sys.version, sys.executable)
     complete = root / "complete"
     if not complete.exists():
@@ -40,7 +40,7 @@ def _require_venv(step: Step) -> None:
     if has_pip.returncode == 0:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise Problem("Python's venv is missing: install python3-venv")
+        raise StepError("Python's venv is missing: install python3-venv")
     step.note("installs python3-venv")
     step.run("apt-get", "-q", "update")
     step.run("apt-get", "-q", "install", "-y", "--no-install-recommends", "python3-venv", "python3-pip")

@@ -9,7 +9,7 @@ from pathlib import Path
 from hack.cluster import binaries, places
 from hack.cluster.content import made_once
 from hack.cluster.route import Route, service_range
-from hack.steps import Problem, Step, Steps
+from hack.steps import Step, StepError, Steps
 
 _VERSION = "v0.32.0"
 _CONFIG = places.CHECKOUT / "kind-config.yaml"
@@ -40,7 +40,7 @@ class Kind:
             self._route().open(step)
 
     def programs(self, step: Step) -> None:
-        """kubectl and helm where a person finds them: this machine's, or our own."""
+        """Kubectl and helm where a person finds them: this machine's, or our own."""
         for name in ("kubectl", "helm"):
             found = shutil.which(name)
             places.offer(name, Path(found) if found else binaries.node(step) / name)
@@ -48,7 +48,7 @@ class Kind:
     def down(self, steps: Steps) -> None:
         """The container is gone."""
         with steps.step(f"Node {self.cluster.name} goes") as step:
-            with contextlib.suppress(Problem):
+            with contextlib.suppress(StepError):
                 self._route().close(step)
             step.run(_kind(step), "delete", "cluster", "--name", self._name, "--kubeconfig", self.cluster.kubeconfig)
             for leftover in ("kubeconfig", "images.json"):
@@ -69,7 +69,7 @@ class Kind:
         addresses = "{{range .NetworkSettings.Networks}}{{println .IPAddress}}{{end}}"
         found = self._docker("inspect", "--format", addresses, self._container).split()
         if not found:
-            raise Problem(f"container {self._container} has no address: is it stopped?")
+            raise StepError(f"container {self._container} has no address: is it stopped?")
         return Route(service_range(self._node("cat", _API_SERVER)), found[0])
 
     @property
@@ -82,7 +82,7 @@ class Kind:
     def _docker(self, *command: str) -> str:
         done = subprocess.run(["docker", *command], capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise Problem(f"docker {' '.join(command)}: {done.stderr.strip()}")
+            raise StepError(f"docker {' '.join(command)}: {done.stderr.strip()}")
         return done.stdout
 
 
@@ -91,7 +91,7 @@ def _kind(step: Step) -> Path:
     if found:
         return Path(found)
     if shutil.which("go") is None:
-        raise Problem("Docker answers, but neither `kind` nor Go to build it is in PATH: install one of them")
+        raise StepError("Docker answers, but neither `kind` nor Go to build it is in PATH: install one of them")
 
     def build(directory: Path) -> None:
         step.note("builds kind")

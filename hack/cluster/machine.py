@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from hack.cluster.content import key_of, made_once
-from hack.steps import Problem, Step
+from hack.steps import Step, StepError
 
 PROGRAMS = {
     "runc": "runc",
@@ -32,13 +32,13 @@ def docker_answers() -> bool:
 
 
 def require_root() -> None:
-    """Raises Problem with what is missing."""
+    """Raises StepError with what is missing."""
     if os.geteuid() != 0:
-        raise Problem("no Docker daemon answers, and the embedded node needs root: start Docker, or run this as root")
+        raise StepError("no Docker daemon answers, and the embedded node needs root: start Docker, or run this as root")
     if shutil.which("apt-get") is None:
-        raise Problem("no Docker daemon answers, and the embedded node needs Debian's apt-get: start Docker")
+        raise StepError("no Docker daemon answers, and the embedded node needs Debian's apt-get: start Docker")
     if shutil.which("go") is None:
-        raise Problem("the embedded node is built with Go 1.26 or newer: install it, so that `go` is in PATH")
+        raise StepError("the embedded node is built with Go 1.26 or newer: install it, so that `go` is in PATH")
 
 
 def missing_packages() -> list[str]:

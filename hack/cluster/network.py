@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hack.cluster import places
-from hack.steps import Problem, Step
+from hack.steps import Step, StepError
 
 _FIRST, _COUNT = 128, 64
 
@@ -61,7 +61,7 @@ def reserve(cluster: places.Cluster) -> Network:
             own if own is not None else next((one for one in range(_FIRST, _FIRST + _COUNT) if one not in in_use), None)
         )
         if octet is None:
-            raise Problem(f"all {_COUNT} networks from 10.{_FIRST}.0.0/16 on are taken: end another cluster first")
+            raise StepError(f"all {_COUNT} networks from 10.{_FIRST}.0.0/16 on are taken: end another cluster first")
         (cluster.state / "network.json").write_text(json.dumps(octet))
     return Network(octet, f"mo-{cluster.id}")
 

@@ -7,7 +7,7 @@ import shutil
 import socket
 from dataclasses import dataclass
 
-from hack.steps import Problem, Step
+from hack.steps import Step, StepError
 
 _RANGE = re.compile(r"--service-cluster-ip-range=([^\s,\"']+)")
 _PORT = 443
@@ -33,12 +33,12 @@ class Route:
         return str(self.services[1])
 
     def open(self, step: Step) -> None:
-        """Have it, where that can be. Raises Problem with the command where it cannot."""
+        """Have it, where that can be. Raises StepError with the command where it cannot."""
         if _may():
             # Even where something answers there: another cluster on this machine may have the same addresses.
             step.run(*self.command, check=False)
         if not self._answers():
-            raise Problem(
+            raise StepError(
                 f"nothing answers at {self.api_server}: this machine has no route to the cluster's Services; "
                 f"run `sudo {' '.join(self.command)}`, and this command again"
             )
@@ -67,5 +67,5 @@ def service_range(api_server: str) -> ipaddress.IPv4Network | ipaddress.IPv6Netw
     """The Services' addresses, by the API server's manifest: the first range where there is one of each family."""
     found = _RANGE.search(api_server)
     if found is None:
-        raise Problem("the API server's manifest names no --service-cluster-ip-range: is the node one of kind?")
+        raise StepError("the API server's manifest names no --service-cluster-ip-range: is the node one of kind?")
     return ipaddress.ip_network(found[1])

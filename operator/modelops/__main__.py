@@ -8,7 +8,7 @@ from pathlib import Path
 import uvloop
 
 from modelops.controllers import dataset, inferenceservice, modelversion, trainingrun
-from modelops.machinery.election import LeadershipLost
+from modelops.machinery.election import LeadershipLostError
 from modelops.machinery.kube import Kube
 from modelops.machinery.runtime import Runtime
 from modelops.machinery.settings import Settings, SettingsError, load
@@ -18,7 +18,7 @@ _DEFAULT_SETTINGS = "/etc/modelops/settings.yaml"
 
 
 async def run(settings: Settings) -> None:
-    """Until a signal comes. Raises LeadershipLost."""
+    """Until a signal comes. Raises LeadershipLostError."""
     kube = await Kube.connect()
     controllers = (
         dataset.controller(),
@@ -43,7 +43,7 @@ def main() -> int:
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     try:
         uvloop.run(run(settings))
-    except LeadershipLost as error:
+    except LeadershipLostError as error:
         logging.getLogger("modelops").warning("%s", error)
         return 1
     return 0

@@ -23,7 +23,8 @@ def _metrics_server(cluster: RealCluster) -> Iterator[None]:
 
 def test_pods_come_with_the_load_and_the_candidate_with_its_share(space: Space) -> None:
     """The autoscaler's number of Pods stays, whatever is applied. The candidate for 40 percent of what three Pods do
-    has two. One that is promoted has all of them before the old ones go."""
+    has two. One that is promoted has all of them before the old ones go.
+    """
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     space.apply(_scaled(space, "v1"))
     space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=120)

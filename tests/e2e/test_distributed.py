@@ -18,7 +18,8 @@ _SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}}
 
 def test_two_workers_train_one_model(space: Space, jax_image: Built) -> None:
     """More than one worker is a matter of one field: they find each other, and what they have learned together comes
-    out once."""
+    out once.
+    """
     space.apply(_regression(space, jax_image, steps="20", pause="0"))
     done = space.wait("trainingrun", "regression", has("Ready"), within=180)
     metrics = done["status"]["metrics"]
@@ -152,7 +153,7 @@ def _uid(pod: Body) -> str:
 
 
 def _kill_trainer(space: Space, pod: Body) -> None:
-    """kill -9 of the user's process, which is neither the container's first nor the supervisor."""
+    """Kill -9 of the user's process, which is neither the container's first nor the supervisor."""
     kill = ("/modelops/bin/busybox", "killall", "-9", "python3")
     space.cluster.kubectl("exec", "-n", space.name, pod["metadata"]["name"], "-c", "trainer", "--", *kill)
 

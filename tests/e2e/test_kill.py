@@ -11,7 +11,8 @@ from support.real_cluster import Body, Space, has
 
 def test_the_chain_completes_though_the_operator_is_killed_after_each_step(space: Space) -> None:
     """Losing the process at any instant costs time, never correctness: one Job a trial, one ModelVersion, one
-    Deployment."""
+    Deployment.
+    """
     space.upload("mortgage/applications.csv", mortgage.data())
     dataset, run, service = mortgage.manifests(space)
 

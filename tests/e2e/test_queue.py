@@ -35,7 +35,8 @@ _TIMEOUT = 60
 
 def test_with_quota_for_one_the_second_run_waits_its_turn(space: Space, queue: Queue) -> None:
     """Who waits for quota is told so in Kueue's own words, and has neither failed nor lost any of its time; and who
-    trains for longer than Kueue waits for Pods to be ready is left alone."""
+    trains for longer than Kueue waits for Pods to be ready is left alone.
+    """
     space.apply(_queued(space, "first", _TRAINS_FOR.format(seconds=_LONG)))
     space.wait("trainingrun", "first", has("Running"))
     second = _queued(space, "second", _TRAINS_FOR.format(seconds=1), timeout=f"{_TIMEOUT}s")

@@ -7,7 +7,8 @@ from support.traffic import Traffic
 
 def test_what_cannot_serve_leaves_the_old_version_serving(space: Space) -> None:
     """Bytes that are not the digest's, and a server that is never ready: neither costs the version that serves one
-    request, and the status says what is wrong."""
+    request, and the status says what is wrong.
+    """
     space.upload("mortgage/applications.csv", mortgage.data())
     dataset, run, service = mortgage.manifests(space)
     space.apply(dataset, run, service)

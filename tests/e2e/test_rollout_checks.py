@@ -17,7 +17,8 @@ sys.exit(0 if value < 5 else 1)
 
 def test_a_hook_prometheus_and_a_job_judge_each_step(space: Space) -> None:
     """What answers with a right value gets through, and what answers with a wrong one does not, though it is quick and
-    without an error: the Job's last words are the evidence."""
+    without an error: the Job's last words are the evidence.
+    """
     space.apply(
         scripted_model.version(space, "v1"),
         scripted_model.version(space, "v2"),

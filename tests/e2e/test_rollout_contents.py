@@ -32,7 +32,8 @@ def test_wrong_answers_are_found_in_copies_of_requests(space: Space) -> None:
 
 def _failure_by(space: Space, check: Body) -> str:
     """What the wrong version is rolled back by, where this alone is asked of it. Another way of rolling it out has it
-    tried again."""
+    tried again.
+    """
     known = len(space.get("inferenceservice", "isvc")["status"].get("failed", []))
     space.apply(scripted_model.service(space, "wrong", rollout=_shadow(check)))
     failed = scripted_model.failed("wrong", "AnalysisFailed")

@@ -16,7 +16,8 @@ IMPATIENT = {**ROLLOUT, "deadline": "10s"}
 
 def test_versions_that_are_worse_are_rolled_back(space: Space) -> None:
     """One that is slow, one that fails, one that crashes and one that never becomes ready: each is gone from the
-    requests within three seconds of the verdict, the numbers are in the status, and the stable version answers on."""
+    requests within three seconds of the verdict, the numbers are in the status, and the stable version answers on.
+    """
     bad: dict[str, Body] = {
         "slow": {"delayMs": 1000},
         "failing": {"failEvery": 2},

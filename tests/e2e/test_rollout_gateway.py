@@ -23,7 +23,8 @@ def _gateway_api(cluster: RealCluster) -> Iterator[None]:
 
 def test_an_http_route_has_the_weights(space: Space) -> None:
     """A step takes effect only when the Gateway has taken the route; the weights are gone after the promotion, and the
-    route goes with `gateway`."""
+    route goes with `gateway`.
+    """
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     space.apply(scripted_model.service(space, "v1", rollout=ROLLOUT, gateway=GATEWAY))
     refused = space.wait("inferenceservice", "isvc", has("Reconciling", "True", "RouteNotAccepted"), within=120)

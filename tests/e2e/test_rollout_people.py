@@ -9,7 +9,8 @@ ROLLOUT = {"steps": [{"weight": 25}, {"weight": 75, "hold": "1h"}]}
 
 def test_people_promote_pause_abort_and_go_back(space: Space) -> None:
     """A step without hold waits for a person; abort takes the candidate back, and so does applying the stable version;
-    another version in the middle begins from step one; promote-full goes straight to the end."""
+    another version in the middle begins from step one; promote-full goes straight to the end.
+    """
     space.apply(*(scripted_model.version(space, name) for name in ("v1", "v2", "v3")))
     space.apply(scripted_model.service(space, "v1", rollout=ROLLOUT))
     space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=120)

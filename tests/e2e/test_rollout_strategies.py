@@ -9,7 +9,8 @@ ANALYSIS = {"interval": "1s", "minRequests": 5, "errorRate": {"max": 0.01}, "lat
 
 def test_blue_green_moves_everything_at_once(space: Space) -> None:
     """The candidate stands ready with all its Pods and copies of requests first, then it gets everything, and the old
-    Pods stay until it has been watched."""
+    Pods stay until it has been watched.
+    """
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     rollout = {
         "strategy": "BlueGreen",
@@ -56,7 +57,8 @@ def test_a_shadow_answers_nobody_and_is_discarded(space: Space) -> None:
 
 def test_pods_are_replaced_one_by_one_and_back(space: Space) -> None:
     """Without a rollout in the spec. In the middle a pause leaves Pods of both, and then the stable version is applied
-    again, whose Pods come back before the others go."""
+    again, whose Pods come back before the others go.
+    """
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     space.apply(scripted_model.service(space, "v1", replicas=3))
     space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=120)

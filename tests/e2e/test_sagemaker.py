@@ -5,7 +5,8 @@ from support.real_cluster import Space, has
 
 def test_a_script_for_sagemaker_trains_unchanged(space: Space) -> None:
     """Existing training code needs no change: its paths, environment variables and hyperparameters are where it expects
-    them, and what it leaves behind becomes a ModelVersion."""
+    them, and what it leaves behind becomes a ModelVersion.
+    """
     for part in range(2):
         rows = "".join(f"{number},{number % 3},{'yes' if number % 2 else 'no'}\n" for number in range(20))
         space.upload(f"data/part-{part}.csv", f"x,y,deny\n{rows}")

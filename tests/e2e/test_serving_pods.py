@@ -14,7 +14,8 @@ _WARM = {"warmUp": {"requests": [{"path": scripted_model.PATH, "body": scripted_
 
 def test_pods_that_are_deleted_or_scaled_down_lose_no_request(space: Space) -> None:
     """One of the stable Pods is deleted, then a candidate's only one, then all but one go because fewer are wanted:
-    short requests, those of ten seconds and streams all get whole answers."""
+    short requests, those of ten seconds and streams all get whole answers.
+    """
     rollout: Body = {"steps": [{"weight": 20}], "deadline": "2m"}
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     space.apply(scripted_model.service(space, "v1", replicas=3, rollout=rollout))
@@ -39,7 +40,8 @@ def test_pods_that_are_deleted_or_scaled_down_lose_no_request(space: Space) -> N
 
 def test_a_pod_is_warm_before_it_is_asked_and_takes_on_what_it_can(space: Space) -> None:
     """The first client finds a model that has answered the requests of `server.warmUp`; what is beyond `limits` is
-    refused at once, in words that say what to do."""
+    refused at once, in words that say what to do.
+    """
     spec = scripted_model.service(space, "v1", **_LIMITED)
     spec["spec"]["server"] |= _WARM
     space.apply(scripted_model.version(space, "v1"), spec)

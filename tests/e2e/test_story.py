@@ -11,7 +11,8 @@ from support.traffic import Traffic
 
 def test_from_data_to_answers_and_on_to_the_next_model(space: Space) -> None:
     """The whole promise: trained, registered, served, traced back to the bytes; and again, without one lost request,
-    when the data has changed; and nothing written when all of it is applied once more."""
+    when the data has changed; and nothing written when all of it is applied once more.
+    """
     space.upload("mortgage/applications.csv", mortgage.data())
     space.apply(*mortgage.manifests(space))
 

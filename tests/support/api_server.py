@@ -62,7 +62,8 @@ class ApiServer:
 
 def causes(answer: httpx.Response) -> list[str]:
     """What is wrong with an object, as `field: message`, without what Kubernetes adds: that the same value cannot be
-    checked further, and that more may be wrong."""
+    checked further, and that more may be wrong.
+    """
     assert answer.status_code == 422, f"{answer.status_code}: {answer.text[:2000]}"
     found = answer.json()["details"].get("causes", [])
     return [

@@ -45,7 +45,8 @@ class Queue:
 
     def evictions(self) -> list[str]:
         """Why Kueue has ever stopped a Job of this namespace, in its own words. The condition stays, as False, when the
-        Job runs again."""
+        Job runs again.
+        """
         evicted = [condition(one, "Evicted") for one in self.space.listed("workloads.kueue.x-k8s.io")]
         return [one["message"] for one in evicted if one is not None]
 

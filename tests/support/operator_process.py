@@ -11,7 +11,7 @@ from support.real_cluster import RealCluster
 
 
 def kill_leader(cluster: RealCluster) -> None:
-    """kill -9 the replica that acts, and see that it is gone before anything else is done."""
+    """Kill -9 the replica that acts, and see that it is gone before anything else is done."""
     pod = cluster.operator_pod()
     running = pids(pod["metadata"]["uid"])
     assert running, f"no process of Pod {pod['metadata']['name']} is on this machine"

@@ -63,7 +63,8 @@ class Mount:
 
 class Model(ThreadingHTTPServer):
     """Answers with what it was asked, or what `answers` makes of that. `/slow` waits until it is let go, and `/stream`
-    does so between two events."""
+    does so between two events.
+    """
 
     daemon_threads = True
 

@@ -15,7 +15,7 @@ from hack.cluster import places
 from hack.cluster.images import Built
 from hack.deploy import ACCESS_KEY, ENDPOINT, NAMESPACE, SECRET_KEY, wait_for_leader
 from hack.kubectl import Kubectl
-from hack.steps import Problem, Step
+from hack.steps import Step, StepError
 from modelops.lineage.digests import ArtifactFile, artifact_digest
 
 Body = dict[str, Any]
@@ -32,12 +32,12 @@ class RealCluster:
     s3: Any
 
     def apply(self, *bodies: Body) -> None:
-        """Apply as `kubectl apply --server-side` does. Raises Refused with the API server's words."""
+        """Apply as `kubectl apply --server-side` does. Raises ApplyRefusedError with the API server's words."""
         for body in bodies:
             try:
                 self.kubectl.apply(json.dumps(body))
-            except Problem as problem:
-                raise Refused(str(problem)) from problem
+            except StepError as problem:
+                raise ApplyRefusedError(str(problem)) from problem
 
     def get(self, kind: str, name: str, namespace: str) -> Body:
         """An object that must be there."""
@@ -75,7 +75,7 @@ class RealCluster:
             time.sleep(0.2)
 
 
-class Refused(Exception):
+class ApplyRefusedError(Exception):
     """The API server did not take an object."""
 
 

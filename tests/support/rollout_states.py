@@ -49,7 +49,8 @@ def scene(
     **more: Any,
 ) -> Scene:
     """A candidate in a step with that step's weight; `in_force` and `progress` are seconds ago. All of its Pods answer,
-    and the requests follow."""
+    and the requests follow.
+    """
     parsed = Rollout.model_validate(rollout)
     way = stages(parsed)
     last = way[min(step, len(way)) - 1].weight if step and way else 0

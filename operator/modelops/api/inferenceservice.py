@@ -133,7 +133,8 @@ class Limits(Model):
 
 class RequestsInFlight(Model):
     """Scale by the requests that each Pod is working on. Needs an adapter that serves the metric
-    `modelops_requests_in_flight` of Pods through the custom metrics API."""
+    `modelops_requests_in_flight` of Pods through the custom metrics API.
+    """
 
     target: Annotated[int, Field(ge=1)]
     """How many a Pod shall have on average."""

@@ -116,7 +116,8 @@ class CandidateVersion(Model):
 
 class FailedVersion(Model):
     """A version whose rollout ended without promotion, and why. It is not tried again until the version, what of the
-    spec makes its Pods and its rollout, or the annotation `modelops.dev/retry` changes."""
+    spec makes its Pods and its rollout, or the annotation `modelops.dev/retry` changes.
+    """
 
     version: VersionName
     """The ModelVersion."""

@@ -124,7 +124,8 @@ class Agreement(Model):
 
 class Hook(Model):
     """A URL that judges. It gets a POST with a JSON object: inferenceservice, namespace, stable, candidate, weight and
-    candidateURL."""
+    candidateURL.
+    """
 
     model_config = rules(at_least("timeout", "1s"))
 
@@ -153,7 +154,8 @@ class PrometheusQuery(Model):
 
 class CheckJob(Model):
     """A container that judges, once for each step before it ends: exit code 0 passes, 1 fails, anything else is an
-    error. What it wrote last becomes the message."""
+    error. What it wrote last becomes the message.
+    """
 
     model_config = rules(at_least("timeout", "1s"))
 

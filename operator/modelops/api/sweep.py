@@ -83,7 +83,8 @@ class Objective(Model):
 
 class MedianStopping(Model):
     """Stop a trial whose best value so far is worse than the median of the others' means up to the same step (Golovin
-    et al., Google Vizier, KDD 2017)."""
+    et al., Google Vizier, KDD 2017).
+    """
 
     start_step: Annotated[int, Field(ge=0)] = 4
     """Trials are judged from this step on."""

@@ -50,7 +50,8 @@ class Workers(Model):
 
 class Trainer(Model):
     """The container that trains. It follows SageMaker's container contract: data, hyperparameters and the like are
-    below /opt/ml/input, the model goes to /opt/ml/model, the reason of a failure to /opt/ml/output/failure."""
+    below /opt/ml/input, the model goes to /opt/ml/model, the reason of a failure to /opt/ml/output/failure.
+    """
 
     image: Image
     """The training image. Pin it by digest (name@sha256:…) to make runs reproducible and to share their results."""

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from modelops.cli.arguments import FAILED, PROGRAM, parser
-from modelops.cli.client import Cluster, Problem
-from modelops.cli.patches import Refused
+from modelops.cli.client import Cluster, ClusterError
+from modelops.cli.patches import RequestRefusedError
 
 _INTERRUPTED = 130
 _NOBODY_READS = 141
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = given.run(Cluster.connect(given.kubeconfig, given.context, given.namespace), given)
         sys.stdout.flush()
         return code
-    except (Problem, Refused) as error:
+    except (ClusterError, RequestRefusedError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

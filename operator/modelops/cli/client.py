@@ -20,15 +20,15 @@ Body = dict[str, Any]
 K = TypeVar("K", bound=Kind)
 
 
-class Problem(Exception):
+class ClusterError(Exception):
     """It cannot be done. The message is a sentence that a person can act on."""
 
 
-class Unreachable(Problem):
+class UnreachableError(ClusterError):
     """The cluster does not answer, or not properly: it may later."""
 
 
-class NotThere(Problem):
+class NotFoundError(ClusterError):
     """There is no such object."""
 
 
@@ -43,22 +43,22 @@ class Cluster:
 
     @classmethod
     def connect(cls, kubeconfig: str | None, context: str | None, namespace: str | None) -> "Cluster":
-        """With the kubeconfig's context. Raises Problem where there is none that can be used."""
+        """With the kubeconfig's context. Raises ClusterError where there is none that can be used."""
         configuration = client.Configuration()
         configuration.retries = False
         try:
             merged = KubeConfigMerger(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION).config
             if merged is None:
-                raise Problem("no cluster: there is no kubeconfig; name one with --kubeconfig or KUBECONFIG")
+                raise ClusterError("no cluster: there is no kubeconfig; name one with --kubeconfig or KUBECONFIG")
             loader = KubeConfigLoader(merged, active_context=context)
             loader.load_and_set(configuration)
         except (ConfigException, OSError, yaml.YAMLError) as error:
-            raise Problem(f"no cluster: {' '.join(str(error).split())}") from error
+            raise ClusterError(f"no cluster: {' '.join(str(error).split())}") from error
         default: str = loader.current_context["context"].get("namespace") or "default"
         return cls(client.ApiClient(configuration), namespace or default)
 
     def get(self, kind: type[K], name: str) -> K:
-        """An object of ours. Raises Problem where it is not there."""
+        """An object of ours. Raises ClusterError where it is not there."""
         body = self._asked(
             f"{kind.__name__} {name}",
             self._ours.get_namespaced_custom_object,
@@ -73,7 +73,7 @@ class Cluster:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise Problem(
+            raise ClusterError(
                 f"{kind.__name__} {name} is of another version of modelops than this program: {where}: {first['msg']}"
             ) from error
 
@@ -92,7 +92,7 @@ class Cluster:
         )
 
     def pod(self, name: str) -> Body:
-        """A Pod. Raises Problem where it is not there."""
+        """A Pod. Raises ClusterError where it is not there."""
         return self._asked(f"Pod {name}", self._core.read_namespaced_pod, name, self.namespace)
 
     def pods(self, selector: str) -> list[Body]:
@@ -117,17 +117,21 @@ class Cluster:
         except ApiException as error:
             raise refusal(what, self.namespace, error.status or 0, error.body or "") from error
         except (HTTPError, OSError) as error:
-            raise Unreachable(f"the cluster at {host} does not answer: {str(error).rsplit(': ', 1)[-1]}") from error
+            raise UnreachableError(
+                f"the cluster at {host} does not answer: {str(error).rsplit(': ', 1)[-1]}"
+            ) from error
         try:
             body = json.loads(answer.data)
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            raise Unreachable(f"what answers at {host} is no Kubernetes API: HTTP {answer.status}, and no JSON object")
+            raise UnreachableError(
+                f"what answers at {host} is no Kubernetes API: HTTP {answer.status}, and no JSON object"
+            )
         return body
 
 
-def refusal(what: str, namespace: str, status: int, content: str) -> Problem:
+def refusal(what: str, namespace: str, status: int, content: str) -> ClusterError:
     """What the API server's refusal means, in its own words where it has any."""
     try:
         answer = json.loads(content)
@@ -135,11 +139,11 @@ def refusal(what: str, namespace: str, status: int, content: str) -> Problem:
     except (ValueError, KeyError, TypeError, AttributeError):
         message, named = " ".join(content.split())[:500] or f"HTTP {status}", False
     if status == 404 and named:
-        return NotThere(f"there is no {what} in namespace {namespace}")
+        return NotFoundError(f"there is no {what} in namespace {namespace}")
     if status == 404:
-        return Problem(f"the cluster does not know what {what} is ({message}): is modelops installed there?")
+        return ClusterError(f"the cluster does not know what {what} is ({message}): is modelops installed there?")
     if status == 401:
-        return Problem(f"the cluster does not know you: {message}")
+        return ClusterError(f"the cluster does not know you: {message}")
     if status >= 500:
-        return Unreachable(message)
-    return Problem(message)
+        return UnreachableError(message)
+    return ClusterError(message)

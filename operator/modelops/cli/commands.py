@@ -11,9 +11,9 @@ from modelops.api.kinds import GROUP, Kind
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import TrainingRun
 from modelops.cli import patches, render
-from modelops.cli.client import Body, Cluster, NotThere, Problem, Unreachable
+from modelops.cli.client import Body, Cluster, ClusterError, NotFoundError, UnreachableError
 from modelops.cli.lineage import INFERENCE_SERVICE, chain, one_of_each_version
-from modelops.cli.patches import Refused, Request
+from modelops.cli.patches import Request, RequestRefusedError
 from modelops.cli.rollout_state import Standing, standing
 
 _LOOK_SECONDS = 1.0
@@ -114,14 +114,18 @@ def _serving(cluster: Cluster, name: str) -> list[Body]:
     """The Pod of this name; or of the InferenceService of this name, one of each version."""
     try:
         service = cluster.get(InferenceService, name)
-    except NotThere:
+    except NotFoundError:
         try:
             return [cluster.pod(name)]
-        except NotThere as error:
-            raise Problem(f"there is no InferenceService and no Pod {name} in namespace {cluster.namespace}") from error
+        except NotFoundError as error:
+            raise ClusterError(
+                f"there is no InferenceService and no Pod {name} in namespace {cluster.namespace}"
+            ) from error
     pods = one_of_each_version(cluster.pods(f"{INFERENCE_SERVICE}={service.metadata.name}"))
     if not pods:
-        raise Refused(f"InferenceService {name} has no Pods yet: see `kubectl modelops rollout status {name}`")
+        raise RequestRefusedError(
+            f"InferenceService {name} has no Pods yet: see `kubectl modelops rollout status {name}`"
+        )
     return pods
 
 
@@ -137,7 +141,7 @@ def _answered(ask: Callable[[], InferenceService]) -> InferenceService:
     while True:
         try:
             return ask()
-        except Unreachable:
+        except UnreachableError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(_LOOK_SECONDS)

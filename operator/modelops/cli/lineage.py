@@ -5,7 +5,7 @@ from typing import Any
 
 from modelops.api.annotations import ARTIFACT_DIGEST, LINEAGE
 from modelops.api.kinds import GROUP
-from modelops.cli.patches import Refused
+from modelops.cli.patches import RequestRefusedError
 
 INFERENCE_SERVICE = f"{GROUP}/inferenceservice"
 _MODEL_VERSION = f"{GROUP}/modelversion"
@@ -23,7 +23,9 @@ def chain(pod: Body) -> list[Link]:
         told = json.loads(annotations[LINEAGE])
         version = told["modelVersion"]
     except (KeyError, ValueError, TypeError) as error:
-        raise Refused(f"Pod {metadata['name']} does not serve a model: its annotation {LINEAGE} names none") from error
+        raise RequestRefusedError(
+            f"Pod {metadata['name']} does not serve a model: its annotation {LINEAGE} names none"
+        ) from error
     links = [
         (0, "Pod", metadata["name"]),
         (1, "ModelVersion", f"{version}  artifact {annotations.get(ARTIFACT_DIGEST, 'unknown')}"),

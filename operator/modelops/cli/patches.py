@@ -31,7 +31,7 @@ LONGEST_REASON = 900
 _SWEEP = f"{GROUP}/sweep"
 
 
-class Refused(Exception):
+class RequestRefusedError(Exception):
     """It makes no sense. The message is a sentence that says why."""
 
 
@@ -52,7 +52,7 @@ def promote(service: InferenceService, value: str, *, full: bool) -> Request:
     """On to the next step, or straight to the end; in spite of a failure that holds the candidate up."""
     candidate, failed, steps = _candidate(service, "promote"), held_up(service), not pod_by_pod(service)
     if not failed and (nothing := _nothing_to_promote(service, candidate, full)):
-        raise Refused(f"InferenceService {service.metadata.name} {nothing}")
+        raise RequestRefusedError(f"InferenceService {service.metadata.name} {nothing}")
     if full and steps:
         told = f"{candidate.version} gets all of the traffic"
     elif steps and 0 < candidate.step <= candidate.steps:
@@ -67,7 +67,7 @@ def pause(service: InferenceService) -> Request:
     """The candidate stays in its step until the rollout is resumed; Pod by Pod, with the Pods that it has."""
     candidate = _candidate(service, "pause")
     if paused(service):
-        raise Refused(f"InferenceService {service.metadata.name} is paused already")
+        raise RequestRefusedError(f"InferenceService {service.metadata.name} is paused already")
     where = "with the Pods that it has" if pod_by_pod(service) else _where(candidate)
     return _annotated(f"{candidate.version} stays {where}", {PAUSE: "true"})
 
@@ -75,7 +75,7 @@ def pause(service: InferenceService) -> Request:
 def resume(service: InferenceService) -> Request:
     """End a pause."""
     if not paused(service):
-        raise Refused(f"InferenceService {service.metadata.name} is not paused")
+        raise RequestRefusedError(f"InferenceService {service.metadata.name} is not paused")
     return _annotated("the rollout goes on", {PAUSE: None})
 
 
@@ -90,9 +90,11 @@ def retry_rollout(service: InferenceService, value: str) -> Request:
     """Try the version once more that did not make it."""
     name, status = service.metadata.name, service.status
     if status.candidate is not None:
-        raise Refused(f"InferenceService {name} is rolling out {status.candidate.version}: abort that first")
+        raise RequestRefusedError(
+            f"InferenceService {name} is rolling out {status.candidate.version}: abort that first"
+        )
     if not status.failed:
-        raise Refused(f"InferenceService {name} has no version that failed: there is nothing to retry")
+        raise RequestRefusedError(f"InferenceService {name} has no version that failed: there is nothing to retry")
     return _annotated(f"{status.failed[0].version} is tried once more, if it is still the wanted one", {RETRY: value})
 
 
@@ -100,13 +102,15 @@ def approve(version: ModelVersion, by: str) -> Request:
     """Let this very artifact serve."""
     name, digest = version.metadata.name, version.spec.artifact.digest
     if version.spec.approval is Approval.AUTOMATIC:
-        raise Refused(f"ModelVersion {name} needs no approval: its approval is Automatic")
+        raise RequestRefusedError(f"ModelVersion {name} needs no approval: its approval is Automatic")
     failed = [gate.metric for gate in version.status.gates if gate.outcome != "Passed"]
     if failed:
-        raise Refused(f"ModelVersion {name} cannot serve: its gate on {', '.join(failed)} has failed, for good")
+        raise RequestRefusedError(
+            f"ModelVersion {name} cannot serve: its gate on {', '.join(failed)} has failed, for good"
+        )
     if version.metadata.annotations.get(APPROVE) == digest:
         who = version.metadata.annotations.get(APPROVED_BY) or "somebody unnamed"
-        raise Refused(f"ModelVersion {name} is approved already, by {who}")
+        raise RequestRefusedError(f"ModelVersion {name} is approved already, by {who}")
     return _annotated(f"in the name of {by}, the artifact {digest}", {APPROVE: digest, APPROVED_BY: by})
 
 
@@ -128,9 +132,9 @@ def retry_run(run: TrainingRun, value: str) -> Request:
     _own(run, "retry")
     name, outcome = run.metadata.name, run.status.outcome
     if outcome is None:
-        raise Refused(f"TrainingRun {name} has not ended: there is nothing to retry")
+        raise RequestRefusedError(f"TrainingRun {name} has not ended: there is nothing to retry")
     if outcome.state == "Succeeded":
-        raise Refused(f"TrainingRun {name} has succeeded: `rerun` trains it again all the same")
+        raise RequestRefusedError(f"TrainingRun {name} has succeeded: `rerun` trains it again all the same")
     return _annotated("it trains once more, with all of its retries", {RETRY: value})
 
 
@@ -138,7 +142,7 @@ def stop(run: TrainingRun, value: str, reason: str | None) -> Request:
     """End what is under way."""
     outcome = run.status.outcome
     if outcome is not None:
-        raise Refused(f"TrainingRun {run.metadata.name} is not under way: it has ended as {outcome.state}")
+        raise RequestRefusedError(f"TrainingRun {run.metadata.name} is not under way: it has ended as {outcome.state}")
     return _annotated("it is stopped", {STOP: _with_reason(value, reason)})
 
 
@@ -148,7 +152,9 @@ def _annotated(told: str, annotations: dict[str, str | None]) -> Request:
 
 def _candidate(service: InferenceService, verb: str) -> CandidateVersion:
     if service.status.candidate is None:
-        raise Refused(f"InferenceService {service.metadata.name} has no candidate: there is nothing to {verb}")
+        raise RequestRefusedError(
+            f"InferenceService {service.metadata.name} has no candidate: there is nothing to {verb}"
+        )
     return service.status.candidate
 
 
@@ -173,11 +179,11 @@ def _where(candidate: CandidateVersion) -> str:
 
 def _own(run: TrainingRun, verb: str) -> None:
     if sweep := run.metadata.labels.get(_SWEEP):
-        raise Refused(f"TrainingRun {run.metadata.name} is a trial of {sweep}: {verb} that one")
+        raise RequestRefusedError(f"TrainingRun {run.metadata.name} is a trial of {sweep}: {verb} that one")
 
 
 def _with_reason(value: str, reason: str | None) -> str:
     words = " ".join((reason or "").split())
     if len(words) > LONGEST_REASON:
-        raise Refused(f"the reason has {len(words)} characters: {LONGEST_REASON} is the most")
+        raise RequestRefusedError(f"the reason has {len(words)} characters: {LONGEST_REASON} is the most")
     return f"{words} ({value})" if words else value

@@ -54,7 +54,8 @@ def pod_by_pod(service: InferenceService) -> bool:
 
 def held_up(service: InferenceService) -> bool:
     """Whether the candidate has failed and waits for a person, as `onFailure: Pause` says. Promoting has it go on in
-    spite of that, wherever it is."""
+    spite of that, wherever it is.
+    """
     rollout = service.spec.rollout
     if rollout is None or rollout.on_failure != "Pause" or service.status.candidate is None:
         return False

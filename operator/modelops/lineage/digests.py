@@ -16,19 +16,19 @@ cannot be a version of S3: a service makes those up by itself, and calls that of
 _FORBIDDEN = ("\0", "\n")
 
 
-class UnrepresentableName(ValueError):
+class UnrepresentableNameError(ValueError):
     """A name that a manifest cannot hold, since it would read as something else: it has a NUL or a line break."""
 
 
-class NotCanonical(ValueError):
+class NotCanonicalError(ValueError):
     """A value that JSON cannot hold without losing or changing something."""
 
 
-class NotAManifest(ValueError):
+class NotAManifestError(ValueError):
     """Bytes that no manifest writer of ours has written."""
 
 
-class OutOfOrder(ValueError):
+class OutOfOrderError(ValueError):
     """A manifest line that sorts before the one ahead of it."""
 
 
@@ -57,9 +57,9 @@ class DatasetDigest:
         self._last = b""
 
     def add(self, line: bytes) -> None:
-        """Take in the next line. Raises OutOfOrder when it sorts before the last one."""
+        """Take in the next line. Raises OutOfOrderError when it sorts before the last one."""
         if line < self._last:
-            raise OutOfOrder(f"{line!r} comes after {self._last!r}")
+            raise OutOfOrderError(f"{line!r} comes after {self._last!r}")
         self._hash.update(line)
         self._last = line
 
@@ -70,18 +70,18 @@ class DatasetDigest:
 
 
 def line_of(*fields: str) -> bytes:
-    """Fields as one line, a NUL between them. Raises Unspeakable where one of them would make it read otherwise."""
+    """Fields as one line, a NUL between them. Raises UnrepresentableNameError where one of them would make it read otherwise."""
     for field in fields:
         if any(mark in field for mark in _FORBIDDEN):
-            raise UnrepresentableName(f"{field!r} has a NUL or a line break in it; rename the object")
+            raise UnrepresentableNameError(f"{field!r} has a NUL or a line break in it; rename the object")
     try:
         return "\0".join(fields).encode() + b"\n"
     except UnicodeEncodeError as error:
-        raise UnrepresentableName(f"{fields[0]!r} is no valid Unicode text; rename the object") from error
+        raise UnrepresentableNameError(f"{fields[0]!r} is no valid Unicode text; rename the object") from error
 
 
 def manifest_line(key: str, version_id: str, size: int, etag: str) -> bytes:
-    """One object's line, `key NUL versionId NUL size NUL etag LF`. Raises Unspeakable where that would be ambiguous."""
+    """One object's line, `key NUL versionId NUL size NUL etag LF`. Raises UnrepresentableNameError where that would be ambiguous."""
     return line_of(key, version_id, str(size), etag)
 
 
@@ -94,30 +94,30 @@ def dataset_digest(lines: Iterable[bytes]) -> str:
 
 
 def manifest_entries(lines: Iterable[bytes]) -> Iterator[Pinned]:
-    """The objects that a manifest's lines (each with its LF) name. Raises NotAManifest."""
+    """The objects that a manifest's lines (each with its LF) name. Raises NotAManifestError."""
     for line in lines:
         try:
             key, version_id, size, etag = line.removesuffix(b"\n").decode().split("\0")
             entry = Pinned(key, version_id, int(size), etag)
         except ValueError as error:
-            raise NotAManifest(f"{line[:80]!r} is no line of a manifest") from error
+            raise NotAManifestError(f"{line[:80]!r} is no line of a manifest") from error
         if manifest_line(*entry) != line:
-            raise NotAManifest(f"{line[:80]!r} is no line of a manifest")
+            raise NotAManifestError(f"{line[:80]!r} is no line of a manifest")
         yield entry
 
 
 def artifact_digest(files: Iterable[ArtifactFile]) -> str:
-    """The digest of a set of files, in any order. Raises Unspeakable for a path with a NUL or a line break."""
+    """The digest of a set of files, in any order. Raises UnrepresentableNameError for a path with a NUL or a line break."""
     return _sha256(b"".join(sorted(line_of(file.path, str(file.size), file.sha256) for file in files)))
 
 
 def canonical(value: Any) -> bytes:
-    """The one JSON text of `value`: keys sorted, no spaces, UTF-8. Raises NotCanonical, as for NaN."""
+    """The one JSON text of `value`: keys sorted, no spaces, UTF-8. Raises NotCanonicalError, as for NaN."""
     _refuse_other_keys(value)
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, TypeError) as error:
-        raise NotCanonical(str(error)) from error
+        raise NotCanonicalError(str(error)) from error
 
 
 def sha256_of(value: Any) -> str:
@@ -144,7 +144,7 @@ def _refuse_other_keys(value: Any) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise NotCanonical(f"the key {key!r} is no text")
+                raise NotCanonicalError(f"the key {key!r} is no text")
             _refuse_other_keys(inner)
     elif isinstance(value, list | tuple):
         for inner in value:

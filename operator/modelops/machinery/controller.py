@@ -31,7 +31,7 @@ class Controller:
     """What Prometheus is told about the objects of the kind whenever it asks. Quick: nothing else happens meanwhile."""
 
 
-class Stalled(Exception):
+class StalledError(Exception):
     """A person must change something. Carries the reason and the sentence that says what."""
 
     def __init__(self, reason: str, message: str) -> None:

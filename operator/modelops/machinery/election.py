@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 _UNREACHABLE = (aiohttp.ClientError, TimeoutError)
 
 
-class LeadershipLost(Exception):
+class LeadershipLostError(Exception):
     """Another replica acts now, or may: stop at once."""
 
 
@@ -75,7 +75,7 @@ async def lead(
     identity: str,
     act: Callable[[], Coroutine[Any, Any, None]],
 ) -> None:
-    """Run `act` while this replica holds the Lease. Raises LeadershipLost when it no longer does."""
+    """Run `act` while this replica holds the Lease. Raises LeadershipLostError when it no longer does."""
     if not election.enabled:
         metrics.LEADER.set(1)
         await act()
@@ -111,7 +111,7 @@ async def lead(
         holding.cancel()
         await asyncio.gather(holding, return_exceptions=True)
         await lease.release()
-    raise LeadershipLost(f"{identity} no longer holds the lease {election.namespace}/{election.name}")
+    raise LeadershipLostError(f"{identity} no longer holds the lease {election.namespace}/{election.name}")
 
 
 async def _act_once(elected: asyncio.Event, act: Callable[[], Coroutine[Any, Any, None]], identity: str) -> None:

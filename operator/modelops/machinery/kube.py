@@ -158,7 +158,8 @@ class Kube:
 
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str | None) -> None:
         """Delete an object, with a UID this very one, and what it owns in the background. One that is gone already is
-        fine."""
+        fine.
+        """
         options: Body = {"propagationPolicy": "Background"}
         if uid is not None:
             options["preconditions"] = {"uid": uid}

@@ -9,7 +9,7 @@ from modelops.api.types import Condition
 from modelops.machinery import conditions
 from modelops.machinery.cache import Cache
 from modelops.machinery.context import ReconcileContext
-from modelops.machinery.controller import Controller, Stalled
+from modelops.machinery.controller import Controller, StalledError
 from modelops.machinery.dispatch import Dispatcher
 from modelops.machinery.events import Recorder
 from modelops.machinery.kube import ApiError, Kube
@@ -66,7 +66,7 @@ class Reconciler:
                 await self._apply(child, parent, key)
             for delete in plan.delete:
                 await self._delete(delete)
-        except Stalled as problem:
+        except StalledError as problem:
             plan = _stalled(problem.reason, problem.message)
         except ApiError as error:
             if not error.refused:
@@ -121,7 +121,7 @@ class Reconciler:
         if found is None:
             found = await self._kube.get(resource, key.namespace, key.name)
             if found is not None and not _owned(found, parent):
-                raise Stalled(
+                raise StalledError(
                     "NameTaken",
                     f"{key} exists and does not belong to this object: rename one of the two, or delete the other",
                 )
@@ -173,11 +173,11 @@ def asks_for_more(before: Metadata, after: Metadata) -> bool:
     )
 
 
-def not_installed(resource: Resource, error: ApiError) -> Stalled | None:
+def not_installed(resource: Resource, error: ApiError) -> StalledError | None:
     """An API server that does not know a kind says only that there is no such page."""
     if not resource.comes_with or error.status != 404:
         return None
-    return Stalled(
+    return StalledError(
         "KindNotInstalled",
         f"this cluster has no {resource.kind}: install {resource.comes_with}, or change the spec so that it needs none",
     )

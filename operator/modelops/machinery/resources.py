@@ -29,7 +29,8 @@ class Key(NamedTuple):
 @dataclass(frozen=True)
 class Resource:
     """One resource of the API. `label_selector` narrows what is watched, and is empty where every object is; `trim`
-    drops what no decision reads; `comes_with` is what must be installed for it, where Kubernetes has not got it."""
+    drops what no decision reads; `comes_with` is what must be installed for it, where Kubernetes has not got it.
+    """
 
     group: str
     version: str

@@ -96,7 +96,7 @@ class Runtime:
         raise RuntimeError("kopf ended by itself")
 
     async def _take_signals_back(self, running: asyncio.Event) -> None:
-        """kopf takes them for itself, and would end the watches long before the Lease is given up."""
+        """Kopf takes them for itself, and would end the watches long before the Lease is given up."""
         await running.wait()
         self._take_signals()
 

@@ -43,7 +43,8 @@ class Store(Model):
 
 class Runtime(Model):
     """A preset of a server. `{model_name}`, `{model_dir}`, `{model_version}`, `{format}`, `{http_port}` and
-    `{grpc_port}` in command, args and the values of env are filled in."""
+    `{grpc_port}` in command, args and the values of env are filled in.
+    """
 
     image: str
     command: list[str] | None = None

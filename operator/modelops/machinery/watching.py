@@ -16,7 +16,7 @@ _STREAM_SECONDS = 300
 
 
 def registry(handle: EventHandler) -> kopf.OperatorRegistry:
-    """kopf's handlers: one `on.event` a resource, which kopf neither retries nor keeps state for."""
+    """Kopf's handlers: one `on.event` a resource, which kopf neither retries nor keeps state for."""
     handlers = kopf.OperatorRegistry()
     for resource in WATCHED:
         _watch(handlers, resource, handle)

@@ -1,5 +1,6 @@
 """What Prometheus can learn about the model that its proxy does not know: which version it is, and whether it is ready,
-by probes on loopback."""
+by probes on loopback.
+"""
 
 import http.client
 import time

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelops.server import threads
-from modelops.server.files import Unusable
+from modelops.server.files import ModelLoadError
 
 EXIT_UNUSABLE = 2
 _MOST_BYTES = 64 << 20
@@ -45,7 +45,7 @@ def main(words: Sequence[str]) -> int:
 
     try:
         predictor = load(given.format, given.model_dir)
-    except Unusable as problem:
+    except ModelLoadError as problem:
         print(f"modelops.server: {problem}", file=sys.stderr, flush=True)
         return EXIT_UNUSABLE
     where = serving.Listening(given.host, given.http_port, given.grpc_port, given.grpc_max_bytes)

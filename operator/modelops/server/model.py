@@ -8,7 +8,7 @@ from kserve import InferRequest, InferResponse  # type: ignore[import-untyped]
 from kserve.errors import InvalidInput  # type: ignore[import-untyped]
 from kserve.model import InferenceModel, InferenceVerb  # type: ignore[import-untyped]
 
-from modelops.server.predictor import Predictor, Refused
+from modelops.server.predictor import InvalidRequestError, Predictor
 from modelops.server.table import table_of
 from modelops.server.tensors import output_of
 
@@ -16,7 +16,8 @@ from modelops.server.tensors import output_of
 class ServedModel(InferenceModel):
     """A loaded model. It predicts in a thread, so that a long prediction does not keep the probes from an answer, and
     one at a time, since not every estimator can be asked twice at once. Who gives up before it is their turn costs
-    nobody anything."""
+    nobody anything.
+    """
 
     def __init__(self, predictor: Predictor, name: str, version: str) -> None:
         super().__init__(name)
@@ -46,7 +47,7 @@ class ServedModel(InferenceModel):
         table = table_of(request.inputs, self._predictor.signature)
         try:
             answers = self._predictor.predict(table)
-        except Refused as problem:
+        except InvalidRequestError as problem:
             why = " ".join(str(problem).split())[:500]
             raise InvalidInput(f"the model does not take these values: {why}") from None
         outputs = [output_of(name, value) for name, value in answers.items() if not wanted or name in wanted]

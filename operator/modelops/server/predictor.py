@@ -39,7 +39,7 @@ def takes(columns: tuple[str, ...], width: int | None, text: frozenset[str] = fr
     return (Tensor("input", "FP64", (-1, -1 if width is None else width)),)
 
 
-class Refused(Exception):
+class InvalidRequestError(Exception):
     """The model does not take these values: one sentence that says why."""
 
 
@@ -53,5 +53,6 @@ class Predictor(Protocol):
 
     def predict(self, table: Any) -> dict[str, Any]:
         """The outputs by name, each a NumPy array with a row for each row of the table: a DataFrame with the model's
-        columns in its order where it knows their names, otherwise an array. Raises Refused."""
+        columns in its order where it knows their names, otherwise an array. Raises InvalidRequestError.
+        """
         ...

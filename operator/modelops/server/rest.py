@@ -113,7 +113,8 @@ def _of(model: ServedModel, answer: Answer) -> Answer:
 
 async def _while_there(request: Request, work: Coroutine[Any, Any, Any]) -> Any:
     """What comes of the work; it is given up once the client goes, of which nobody else would tell it: the proxy hangs
-    up at the end of `limits.timeout`. The body must have been read. Raises ClientDisconnect."""
+    up at the end of `limits.timeout`. The body must have been read. Raises ClientDisconnect.
+    """
     working = asyncio.ensure_future(work)
     going = asyncio.ensure_future(_end(request))
     try:

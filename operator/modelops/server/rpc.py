@@ -68,7 +68,8 @@ class Servicer(InferenceServicer):
 
 async def start(plane: DataPlane, model: ServedModel, host: str, port: int, most_bytes: int) -> aio.Server:
     """A running server. A message of more than `most_bytes` is RESOURCE_EXHAUSTED: the proxy holds no call back until
-    it is complete, and so bounds none."""
+    it is complete, and so bounds none.
+    """
     options = [
         ("grpc.max_receive_message_length", min(most_bytes, _LONGEST)),
         ("grpc.max_send_message_length", _ANY_LENGTH),

@@ -13,7 +13,8 @@ from modelops.stats.distances import EMPTY_BIN, jensen_shannon_divergence
 
 def class_imbalance(others: int, group: int) -> float | None:
     """CI = (n_a - n_d) / (n_a + n_d), from the numbers of rows: near 1 where the group is rare, near -1 where it is
-    nearly everybody."""
+    nearly everybody.
+    """
     return (others - group) / (others + group) if others and group else None
 
 
@@ -43,5 +44,6 @@ def kl_divergence(others: Sequence[int], group: Sequence[int]) -> float | None:
 
 def js_divergence(others: Sequence[int], group: Sequence[int]) -> float | None:
     """JS = (KL(P_a || P) + KL(P_d || P)) / 2 in nats, with P the mean of both: from 0 to ln 2. Labels that one side
-    lacks need no smoothing."""
+    lacks need no smoothing.
+    """
     return jensen_shannon_divergence(others, group)

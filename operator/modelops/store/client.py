@@ -10,7 +10,7 @@ from botocore.config import Config  # type: ignore[import-untyped]
 
 from modelops.api.contract.tasks import S3Place
 from modelops.store.credentials import Credentials
-from modelops.store.errors import Reason, S3Problem
+from modelops.store.errors import Reason, S3Error
 
 S3Client = Any
 """boto3 makes its clients' classes at run time: there is no type to name. A client may be used by several threads."""
@@ -24,7 +24,7 @@ def make_client(place: S3Place, credentials: Credentials | None = None, *, attem
     """A client for a place's endpoint and region; without `credentials` it finds its own, such as a workload identity.
 
     A request takes at most `attempts` tries of CONNECT_SECONDS and READ_SECONDS each. Makes no request itself.
-    Raises S3Problem(InvalidEndpoint).
+    Raises S3Error(InvalidEndpoint).
     """
     keys = {}
     if credentials is not None:
@@ -44,7 +44,7 @@ def make_client(place: S3Place, credentials: Credentials | None = None, *, attem
                 **keys,
             )
     except ValueError as error:
-        raise S3Problem(
+        raise S3Error(
             Reason.INVALID_ENDPOINT, f"{place.endpoint!r} is no URL of an S3 service; correct it", transient=False
         ) from error
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelops.api.contract.tasks import CREDENTIALS_DIR, S3Place
-from modelops.store.errors import Reason, S3Problem
+from modelops.store.errors import Reason, S3Error
 
 _KEY_ID = "AWS_ACCESS_KEY_ID"
 _SECRET = "AWS_SECRET_ACCESS_KEY"
@@ -24,7 +24,7 @@ class Credentials:
 def mounted(place: S3Place, directory: Path = Path(CREDENTIALS_DIR)) -> Credentials | None:
     """The credentials of a place's Secret, mounted below `directory`; None for a place without one.
 
-    Raises S3Problem(InvalidCredentials) naming the key that is missing.
+    Raises S3Error(InvalidCredentials) naming the key that is missing.
     """
     if place.secret_name is None:
         return None
@@ -35,11 +35,11 @@ def mounted(place: S3Place, directory: Path = Path(CREDENTIALS_DIR)) -> Credenti
 
 
 def from_secret(data: Mapping[str, str], secret_name: str) -> Credentials:
-    """The credentials in a Secret's decoded data, stripped of white space. Raises S3Problem(InvalidCredentials)."""
+    """The credentials in a Secret's decoded data, stripped of white space. Raises S3Error(InvalidCredentials)."""
     values = {name: data.get(name, "").strip() for name in (_KEY_ID, _SECRET, _TOKEN)}
     for name in (_KEY_ID, _SECRET):
         if not values[name]:
-            raise S3Problem(
+            raise S3Error(
                 Reason.INVALID_CREDENTIALS, f'the Secret "{secret_name}" has no key {name}; add it', transient=False
             )
     return Credentials(values[_KEY_ID], values[_SECRET], values[_TOKEN] or None)

@@ -31,7 +31,7 @@ class Reason(StrEnum):
     UNEXPECTED = "S3Error"
 
 
-class S3Problem(Exception):
+class S3Error(Exception):
     """A request that did not succeed. `transient`: the same request may succeed later without anyone doing anything."""
 
     def __init__(self, reason: Reason, message: str, *, transient: bool) -> None:
@@ -128,7 +128,7 @@ _NO_CONNECTION = (boto.HTTPClientError, boto.ConnectionError, boto.IncompleteRea
 
 @contextmanager
 def translate_errors(client: Any, bucket: str, key: str | None = None, *, pinned: bool = False) -> Iterator[None]:
-    """Turn whatever boto3 raises inside into an S3Problem that names bucket, endpoint and, where given, the key.
+    """Turn whatever boto3 raises inside into an S3Error that names bucket, endpoint and, where given, the key.
 
     `pinned`: the request asks for one version of `key`, so that its absence is PinnedVersionMissing.
     """
@@ -145,15 +145,15 @@ def translate_errors(client: Any, bucket: str, key: str | None = None, *, pinned
         raise problem(error, client.meta.endpoint_url, bucket, key, pinned=pinned) from error
 
 
-def problem(error: Exception, endpoint: str, bucket: str, key: str | None = None, *, pinned: bool = False) -> S3Problem:
-    """The S3Problem that an exception of boto3 stands for."""
+def problem(error: Exception, endpoint: str, bucket: str, key: str | None = None, *, pinned: bool = False) -> S3Error:
+    """The S3Error that an exception of boto3 stands for."""
     kind = _kind(error)
     if kind.reason in (Reason.NO_SUCH_KEY, Reason.PRECONDITION_FAILED) and pinned:
         kind = _Kind(Reason.PINNED_VERSION_MISSING, "the pinned version is gone; take a new snapshot of the data")
     elif kind.reason is Reason.NO_SUCH_KEY and key is None:
         kind = _BY_REASON[Reason.NO_SUCH_BUCKET]
     where = f'bucket "{bucket}" at {endpoint}' + (f', object "{key}"' if key is not None else "")
-    return S3Problem(kind.reason, f"{where}: {kind.what}{_detail(error)}", transient=kind.transient)
+    return S3Error(kind.reason, f"{where}: {kind.what}{_detail(error)}", transient=kind.transient)
 
 
 def _kind(error: Exception) -> _Kind:

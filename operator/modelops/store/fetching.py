@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from modelops.lineage.digests import Pinned
 from modelops.store.client import S3Client
-from modelops.store.errors import Reason, S3Problem, translate_errors
+from modelops.store.errors import Reason, S3Error, translate_errors
 from modelops.store.integrity import PartsProof, Proof, checksum_proof, etag_proof, even_parts, parts_of
 from modelops.store.listing import list_current
 from modelops.store.pages import NO_VERSION
@@ -26,7 +26,7 @@ _NO_PARTS = ("400", "416", "501")
 
 
 def fetch(client: S3Client, bucket: str, key: str, target: Path) -> str:
-    """Write the current object to `target` and return its SHA-256 in hex. Raises S3Problem."""
+    """Write the current object to `target` and return its SHA-256 in hex. Raises S3Error."""
     sha256, size = hashlib.sha256(), 0
     with translate_errors(client, bucket, key), target.open("wb") as file:
         answer = client.get_object(Bucket=bucket, Key=key)
@@ -34,14 +34,14 @@ def fetch(client: S3Client, bucket: str, key: str, target: Path) -> str:
             size += file.write(chunk)
             sha256.update(chunk)
     if size != answer["ContentLength"]:
-        raise S3Problem(Reason.ENDPOINT_UNREACHABLE, f'object "{key}": the connection ended early', transient=True)
+        raise S3Error(Reason.ENDPOINT_UNREACHABLE, f'object "{key}": the connection ended early', transient=True)
     return sha256.hexdigest()
 
 
 def fetch_pinned(client: S3Client, bucket: str, pinned: Pinned, target: Path) -> None:
     """Write the pinned version to `target`, verified.
 
-    Raises S3Problem: PinnedVersionMissing when the version is gone or, in a bucket without versions, was overwritten;
+    Raises S3Error: PinnedVersionMissing when the version is gone or, in a bucket without versions, was overwritten;
     ObjectMismatch when the bytes are not those that were pinned. Leaves no file behind then.
     """
     try:
@@ -70,7 +70,7 @@ class LargeObject:
     """A pinned object that is brought in ranges, in any order and several at once, into a file of its full size."""
 
     def __init__(self, client: S3Client, bucket: str, pinned: Pinned) -> None:
-        """Ask what the object is, and no more. Raises S3Problem as `fetch_pinned` does."""
+        """Ask what the object is, and no more. Raises S3Error as `fetch_pinned` does."""
         self._client, self._bucket, self._pinned = client, bucket, pinned
         with translate_errors(client, bucket, pinned.key, pinned=True):
             answer, self._name = _asked(client.head_object, bucket, pinned, ChecksumMode="ENABLED")
@@ -80,7 +80,7 @@ class LargeObject:
         self._etag = answer["ETag"]
 
     def fetch_range(self, start: int, length: int, target: Path) -> None:
-        """Write `length` bytes from `start` on to their place in `target`. Raises S3Problem."""
+        """Write `length` bytes from `start` on to their place in `target`. Raises S3Error."""
         with translate_errors(self._client, self._bucket, self._pinned.key, pinned=True):
             # The ETag holds the ranges together: all are of the object that the first answer spoke of.
             answer = self._client.get_object(
@@ -89,7 +89,7 @@ class LargeObject:
             with target.open("r+b") as file:
                 file.seek(start)
                 if answer.get("ContentRange") != f"bytes {start}-{start + length - 1}/{self._pinned.size}":
-                    raise S3Problem(
+                    raise S3Error(
                         Reason.NOT_S3,
                         f"{_where(self._client, self._bucket, self._pinned)}: the service does not answer with the "
                         "range that was asked for",
@@ -101,7 +101,7 @@ class LargeObject:
     def verified(self, start: int, length: int, target: Path) -> None:
         """Take in a range that is in `target`; they must come in order. With the last one, verify the whole.
 
-        Raises S3Problem(ObjectMismatch).
+        Raises S3Error(ObjectMismatch).
         """
         if self._proof is None:
             return
@@ -163,12 +163,12 @@ def _check_state(client: S3Client, bucket: str, pinned: Pinned, answer: Mapping[
     if any(one == pinned for one in list_current(client, bucket, pinned.key).objects):
         return
     if versioned:
-        raise S3Problem(
+        raise S3Error(
             Reason.OBJECT_MISMATCH,
             f"{_where(client, bucket, pinned)}: its ETag is {answer.get('ETag')}, {pinned.etag} was pinned",
             transient=False,
         )
-    raise S3Problem(
+    raise S3Error(
         Reason.PINNED_VERSION_MISSING,
         f'bucket "{bucket}", object "{pinned.key}" was overwritten after the snapshot; '
         "take a new one, and turn on versioning to keep each state of the data",
@@ -179,9 +179,7 @@ def _check_state(client: S3Client, bucket: str, pinned: Pinned, answer: Mapping[
 def _check_size(client: S3Client, bucket: str, pinned: Pinned, size: int) -> None:
     if size != pinned.size:
         where = _where(client, bucket, pinned)
-        raise S3Problem(
-            Reason.OBJECT_MISMATCH, f"{where}: {size} bytes came, {pinned.size} were pinned", transient=False
-        )
+        raise S3Error(Reason.OBJECT_MISMATCH, f"{where}: {size} bytes came, {pinned.size} were pinned", transient=False)
 
 
 def _check_proof(client: S3Client, name: Mapping[str, str], pinned: Pinned, proof: Proof, target: Path) -> None:
@@ -195,7 +193,7 @@ def _check_proof(client: S3Client, name: Mapping[str, str], pinned: Pinned, proo
             proof.update(chunk)
         wrong = proof.wrong()
     if wrong is not None:
-        raise S3Problem(Reason.OBJECT_MISMATCH, f"{_where(client, name['Bucket'], pinned)}: {wrong}", transient=False)
+        raise S3Error(Reason.OBJECT_MISMATCH, f"{_where(client, name['Bucket'], pinned)}: {wrong}", transient=False)
 
 
 def _chunks(file: Path, start: int, length: int) -> Iterator[bytes]:

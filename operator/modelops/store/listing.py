@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from modelops.api.contract.tasks import S3Place
-from modelops.lineage.digests import DatasetDigest, OutOfOrder, Pinned, dataset_digest, manifest_line
+from modelops.lineage.digests import DatasetDigest, OutOfOrderError, Pinned, dataset_digest, manifest_line
 from modelops.store.client import S3Client
 from modelops.store.pages import Pages, Seen, in_seconds, pages
 
@@ -37,7 +37,7 @@ class TooMany(NamedTuple):
 def list_current(client: S3Client, bucket: str, prefix: str) -> Listing:
     """The current objects below `prefix`, without "directories" (empty objects whose key ends in a slash).
 
-    Raises S3Problem, here or while `objects` is gone through.
+    Raises S3Error, here or while `objects` is gone through.
     """
     listed = pages(client, bucket, prefix)
     return Listing(listed.versioned, (one.pinned for page in listed.all() for one in page.objects))
@@ -48,7 +48,7 @@ def probe(client: S3Client, place: S3Place, max_objects: int) -> Probe | TooMany
 
     At most `max_objects` entries are listed, rounded up to a page; old versions and delete markers are entries too,
     since they cost as much. A service that lists in another order is asked a second time, with one line an object in
-    memory. Raises S3Problem.
+    memory. Raises S3Error.
     """
     if max_objects <= 0:
         return TooMany(0)
@@ -59,7 +59,7 @@ def probe(client: S3Client, place: S3Place, max_objects: int) -> Probe | TooMany
         for one in tally.counted(listed, max_objects):
             digest.add(manifest_line(*one))
         value = digest.value
-    except OutOfOrder:
+    except OutOfOrderError:
         tally = _Tally()
         value = dataset_digest(manifest_line(*one) for one in tally.counted(listed, max_objects))
     if tally.too_many:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from modelops.lineage.digests import Pinned
 from modelops.store.client import S3Client
-from modelops.store.errors import Reason, S3Problem, translate_errors
+from modelops.store.errors import Reason, S3Error, translate_errors
 
 NO_VERSION = "null"
 
@@ -56,14 +56,14 @@ class Pages:
         return {"KeyMarker" if self._by_versions else "StartAfter": key}
 
     def page(self, at: Position) -> Page:
-        """The page that begins there. Raises S3Problem."""
+        """The page that begins there. Raises S3Error."""
         with translate_errors(self.client, self.bucket):
             ask = self.client.list_object_versions if self._by_versions else self.client.list_objects_v2
             answer = ask(Bucket=self.bucket, Prefix=self.prefix, **at)
         page = _of_versions(answer) if self._by_versions else _of_objects(answer)
         if page.next is not None and (page.next == at or not all(page.next.values())):
             where = f'bucket "{self.bucket}" at {self.client.meta.endpoint_url}'
-            raise S3Problem(
+            raise S3Error(
                 Reason.NOT_S3, f"{where}: a listing is cut off and does not say where it goes on", transient=False
             )
         return page
@@ -77,7 +77,7 @@ class Pages:
             at = page.next
 
     def sub_prefixes(self, prefix: str) -> list[str]:
-        """The first of the prefixes one slash further down: as many as one request tells. Raises S3Problem."""
+        """The first of the prefixes one slash further down: as many as one request tells. Raises S3Error."""
         with translate_errors(self.client, self.bucket):
             answer = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
         return sorted(one["Prefix"] for one in answer.get("CommonPrefixes", ()))
@@ -88,11 +88,11 @@ class Pages:
 
 
 def pages(client: S3Client, bucket: str, prefix: str) -> Pages:
-    """How to list what is below `prefix`, which depends on whether the bucket keeps versions. Raises S3Problem."""
+    """How to list what is below `prefix`, which depends on whether the bucket keeps versions. Raises S3Error."""
     try:
         with translate_errors(client, bucket):
             status = str(client.get_bucket_versioning(Bucket=bucket).get("Status", "Off"))
-    except S3Problem as problem:
+    except S3Error as problem:
         if problem.reason is not Reason.UNEXPECTED or "NotImplemented" not in problem.message:
             raise
         status = "Off"

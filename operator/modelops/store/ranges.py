@@ -23,7 +23,7 @@ _MOST_LOOKS = 4
 _PAGES_A_RUN = 4
 
 
-class Disordered(Exception):
+class UnorderedListingError(Exception):
     """Keys that do not come in S3's order, by which a range could be told."""
 
 
@@ -71,10 +71,10 @@ class Ranges:
             return self._ranges[index]
 
     def page_listed(self) -> None:
-        """Count a page. Raises Disordered once what is listed is of no use any more."""
+        """Count a page. Raises UnorderedListingError once what is listed is of no use any more."""
         with self._changed:
             if self._closed:
-                raise Disordered
+                raise UnorderedListingError
             self._pages += 1
             self._changed.notify_all()
 
@@ -115,7 +115,7 @@ class Run:
         """The first key after the run's end."""
 
     def objects(self, page: Callable[[Position], Page]) -> Iterator[Seen]:
-        """The current objects in the run. Raises Disordered and S3Problem."""
+        """The current objects in the run. Raises UnorderedListingError and S3Error."""
         at: Position | None = self._begin.at
         last, until, index = self._begin.least, self._begin.until, self.index
         while at is not None and self.beyond is None:
@@ -123,7 +123,7 @@ class Run:
             self._ranges.page_listed()
             if listed.keys:
                 if not listed.in_order or listed.keys[0] < last:
-                    raise Disordered
+                    raise UnorderedListingError
                 self.first = self.first if self.first is not None else listed.keys[0]
                 last = listed.keys[-1]
             at = listed.next
@@ -143,7 +143,7 @@ def contiguous(runs: Sequence[Run]) -> bool:
 
 
 def ranges(pages: Pages, head: Sequence[Page]) -> list[Range]:
-    """What follows a listing's first pages, in ranges; none where nothing does, or not in order. Raises S3Problem."""
+    """What follows a listing's first pages, in ranges; none where nothing does, or not in order. Raises S3Error."""
     keys = [key for page in head for key in page.keys]
     following = head[-1].next
     if following is None or keys != sorted(keys) or not all(page.in_order for page in head):

@@ -9,14 +9,14 @@ from pathlib import Path
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from modelops.store.client import S3Client
-from modelops.store.errors import S3Problem, translate_errors
+from modelops.store.errors import S3Error, translate_errors
 
 MULTIPART_BYTES = 64 << 20
 """A file larger than this goes in parts of this size, or larger ones: S3 takes 10,000 parts at most."""
 _MOST_PARTS = 10_000
 
 
-class ContentChanged(Exception):
+class ContentChangedError(Exception):
     """A file is not what it was when its SHA-256 was taken. Nothing is written."""
 
 
@@ -33,7 +33,7 @@ def put_if_absent(
     """Write `content`, bytes or a file, at `key` unless something is there. True when written, False when not.
 
     `sha256`: what the bytes sent must have, in hex. `before_part` may raise to give the upload up.
-    Memory: one part. Raises S3Problem and ContentChanged; an upload in parts that is not completed is given up, so that
+    Memory: one part. Raises S3Error and ContentChangedError; an upload in parts that is not completed is given up, so that
     it leaves nothing behind.
     """
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
@@ -50,7 +50,7 @@ def put_if_absent(
                 parts = _parts(content, max(part_bytes, -(-size // _MOST_PARTS)))
                 _put_in_parts(client, bucket, key, parts, sha256, before_part)
         return True
-    except S3Problem as problem:
+    except S3Error as problem:
         if not isinstance(problem.__cause__, ClientError):
             raise
         status = problem.__cause__.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -92,7 +92,7 @@ def _put_in_parts(
 
 def _check(key: str, expected: str | None, found: "hashlib._Hash") -> None:
     if expected is not None and found.hexdigest() != expected:
-        raise ContentChanged(f"what was to be written at {key} changed while it was read")
+        raise ContentChangedError(f"what was to be written at {key} changed while it was read")
 
 
 def _parts(content: bytes | Path, part_bytes: int) -> Iterator[bytes]:

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from modelops.api.base import Model
 from modelops.api.contract.reports import Failure, FetchReport, SidecarReport, SnapshotReport
 from modelops.api.contract.tasks import TASK_VARIABLE, FetchModelTask, FetchTask, SidecarTask, SnapshotTask
-from modelops.store.errors import S3Problem
+from modelops.store.errors import S3Error
 from modelops.worker.runtime import reporting
-from modelops.worker.runtime.errors import EXIT_DONE, Failed, failed_by
+from modelops.worker.runtime.errors import EXIT_DONE, TaskError, failed_by
 from modelops.worker.runtime.graceful_stop import Terminated
 
 _log = logging.getLogger("modelops.worker")
@@ -64,26 +64,28 @@ def _outcome(command: _Command) -> tuple[Model, int]:
     try:
         run: Callable[[Any], Model] = importlib.import_module(f"modelops.worker.{command.module}").run
         return run(command.task.model_validate_json(os.environ.get(TASK_VARIABLE, ""))), EXIT_DONE
-    except Failed as failed:
+    except TaskError as failed:
         return _failure(command, failed)
-    except S3Problem as problem:
+    except S3Error as problem:
         return _failure(command, failed_by(problem))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return _failure(command, Failed("InvalidTask", f"{TASK_VARIABLE}: {where or 'the document'}: {first['msg']}"))
+        return _failure(
+            command, TaskError("InvalidTask", f"{TASK_VARIABLE}: {where or 'the document'}: {first['msg']}")
+        )
     except Terminated:
-        return _failure(command, Failed("Terminated", "the worker was told to stop before it was done", retry=True))
+        return _failure(command, TaskError("Terminated", "the worker was told to stop before it was done", retry=True))
     except Exception as error:
         traceback.print_exc()
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _failure(
-                command, Failed("NoSpace", f"no space is left for {error.filename or 'a file'}", retry=True)
+                command, TaskError("NoSpace", f"no space is left for {error.filename or 'a file'}", retry=True)
             )
-        return _failure(command, Failed("WorkerError", f"{type(error).__name__}: {error}", retry=True))
+        return _failure(command, TaskError("WorkerError", f"{type(error).__name__}: {error}", retry=True))
 
 
-def _failure(command: _Command, failed: Failed) -> tuple[Model, int]:
+def _failure(command: _Command, failed: TaskError) -> tuple[Model, int]:
     known = failed.report or command.report()
     return known.model_copy(update={"failure": failed.failure}), failed.exit_code
 

@@ -15,7 +15,7 @@ from modelops.worker.training.rank import own_rank
 
 
 def run(task: FetchTask) -> FetchReport:
-    """Do the task. Raises Failed and S3Problem."""
+    """Do the task. Raises TaskError and S3Error."""
     install(("tini", "busybox"), ("supervise.sh",))
     channels = [dataset.name for dataset in task.datasets]
     config = sagemaker.config_files(task.hyperparameters, channels, task.content_type, task.hosts, own_rank())

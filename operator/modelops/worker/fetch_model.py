@@ -14,9 +14,9 @@ from modelops.store.layout import Location, parse
 from modelops.store.listing import list_current
 from modelops.worker.model.artifact import digest_of
 from modelops.worker.runtime import paths
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.installing import install
-from modelops.worker.runtime.object_paths import Unplaceable, relative_path
+from modelops.worker.runtime.object_paths import InvalidObjectPathError, relative_path
 from modelops.worker.runtime.parallel import each
 from modelops.worker.runtime.retry import patiently
 from modelops.worker.runtime.stores import client_of
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 def run(task: FetchModelTask) -> FetchReport:
-    """Do the task. Raises Failed and S3Problem; leaves no file of a model that it refuses."""
+    """Do the task. Raises TaskError and S3Error; leaves no file of a model that it refuses."""
     install(("busybox",), ("drain.sh", "warm-up.sh"))
     artifact = parse(task.artifact_uri if task.artifact_uri.endswith("/") else task.artifact_uri + "/")
     client = client_of(task.store)
@@ -35,10 +35,10 @@ def run(task: FetchModelTask) -> FetchReport:
     try:
         files = _fetched(client, artifact, root)
         if not files:
-            raise Failed("ArtifactNotFound", f"there is nothing at {artifact.uri}; was the model deleted?")
+            raise TaskError("ArtifactNotFound", f"there is nothing at {artifact.uri}; was the model deleted?")
         digest = digest_of(files)
         if digest != task.digest:
-            raise Failed("DigestMismatch", f"what is at {artifact.uri} has the digest {digest}, not {task.digest}")
+            raise TaskError("DigestMismatch", f"what is at {artifact.uri} has the digest {digest}, not {task.digest}")
     except BaseException:
         _empty(root)
         raise
@@ -56,8 +56,8 @@ def _bring(client: S3Client, artifact: Location, root: Path, one: Pinned) -> Art
         path = relative_path(one.key, artifact.key)
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-    except (Unplaceable, FileExistsError, NotADirectoryError) as error:
-        raise Failed("DigestMismatch", f"{artifact.uri} holds a file that is not the model's: {one.key}") from error
+    except (InvalidObjectPathError, FileExistsError, NotADirectoryError) as error:
+        raise TaskError("DigestMismatch", f"{artifact.uri} holds a file that is not the model's: {one.key}") from error
     sha256 = patiently(lambda: fetch(client, artifact.bucket, one.key, target))
     return ArtifactFile(path.as_posix(), target.stat().st_size, sha256)
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from modelops.api.contract.reports import SidecarReport
 from modelops.api.contract.tasks import SidecarTask
-from modelops.store.errors import S3Problem
+from modelops.store.errors import S3Error
 from modelops.store.layout import Location, history_of, packages_of
 from modelops.worker.checkpoints import session
 from modelops.worker.checkpoints.background import Keeping
@@ -16,7 +16,7 @@ from modelops.worker.model.artifact import files_of
 from modelops.worker.model.publishing import publish
 from modelops.worker.model.run_records import MOST_HISTORY_BYTES, MOST_PACKAGES_BYTES, keep_record
 from modelops.worker.runtime import paths
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.graceful_stop import Stop, Terminated
 from modelops.worker.runtime.retry import patiently
 from modelops.worker.runtime.stores import client_of
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 def run(task: SidecarTask) -> SidecarReport:
-    """Do the task. Raises Failed and Terminated."""
+    """Do the task. Raises TaskError and Terminated."""
     state = paths.shared() / "state"
     rank = own_rank()
     place = session.place_of(task.checkpoints)
@@ -74,7 +74,7 @@ def _published(task: SidecarTask) -> SidecarReport:
     model = paths.ml() / "model"
     files = files_of(model) if model.is_dir() else []
     if not files:
-        raise Failed("NoModelWritten", "the trainer exited with code 0 but wrote nothing to /opt/ml/model")
+        raise TaskError("NoModelWritten", "the trainer exited with code 0 but wrote nothing to /opt/ml/model")
     metrics = read_metrics(paths.ml() / "output" / "metrics.json")
     return SidecarReport(artifact=publish(files, task.store, task.publish_timeout_seconds), metrics=metrics)
 
@@ -103,7 +103,7 @@ def _delete_checkpoints(place: Location, task: SidecarTask, keeping: Keeping, st
         count = patiently(lambda: session.delete_all(client, place), seconds=_AFTERWARDS_SECONDS)
         if count:
             _log.info("%d objects of checkpoints deleted", count)
-    except S3Problem as problem:
+    except S3Error as problem:
         _log.warning("checkpoints stay behind at %s: %s", place.uri, problem.message)
 
 

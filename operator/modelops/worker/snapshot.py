@@ -22,10 +22,10 @@ from modelops.worker.quality.profiling import Profile
 from modelops.worker.quality.quality_checks import Evidence, evaluate
 from modelops.worker.quality.schema_validation import SchemaCheck, short_name
 from modelops.worker.runtime import paths
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.retry import patiently
 from modelops.worker.runtime.stores import client_of
-from modelops.worker.tabular.readers import Faults, Unreadable, read
+from modelops.worker.tabular.readers import Faults, UnreadableObjectError, read
 
 _SHOWN_OBJECTS = 10
 _LOGGED_EVERY = 1000
@@ -42,7 +42,7 @@ class _Content(NamedTuple):
 
 
 def run(task: SnapshotTask) -> SnapshotReport:
-    """Do the task. Raises Failed, with what is known so far, and S3Problem."""
+    """Do the task. Raises TaskError, with what is known so far, and S3Error."""
     scratch = paths.scratch()
     try:
         return _snapshot(task, scratch)
@@ -63,7 +63,7 @@ def _snapshot(task: SnapshotTask, scratch: Path) -> SnapshotReport:
     if known:
         return seen.model_copy(update={"unchanged": True, "digest": _known_digest(task, look)})
     if not look.objects:
-        raise Failed("EmptyPrefix", source.empty, report=seen)
+        raise TaskError("EmptyPrefix", source.empty, report=seen)
     manifest = source.pin()
     report = seen.model_copy(update={"digest": manifest.digest, "object_versions": _first_objects(manifest)})
     if task.probe is not None and manifest.digest in task.probe.known_digests:
@@ -74,7 +74,7 @@ def _snapshot(task: SnapshotTask, scratch: Path) -> SnapshotReport:
     try:
         with source.reading():
             content = _read_all(source, task, manifest, scratch)
-    except Failed as failed:
+    except TaskError as failed:
         failed.report = report
         raise
 
@@ -108,7 +108,7 @@ def _first_objects(manifest: Manifest) -> list[ObjectVersion]:
 
 def _check_expected(task: SnapshotTask, report: SnapshotReport) -> None:
     if task.expect_digest is not None and report.digest != task.expect_digest:
-        raise Failed(
+        raise TaskError(
             "SourceChanged",
             f"the data changed while the snapshot began: {task.expect_digest} was expected, {report.digest} is there",
             report=report,
@@ -125,7 +125,7 @@ def _read_all(source: Source, task: SnapshotTask, manifest: Manifest, scratch: P
                 check.add(name, batch)
                 profile.add(batch)
             check.end_object(name)
-        except Unreadable as error:
+        except UnreadableObjectError as error:
             readable = False
             check.give_up_object(name)
             check.structural(str(error))

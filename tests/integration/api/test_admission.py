@@ -48,7 +48,7 @@ _SHORT_EXAMPLES = {
 
 
 @dataclass(frozen=True)
-class Refused:
+class ApplyRefusedError:
     """A minimal good object with one mistake in it, and words of the sentence that refuses it."""
 
     mistake: str
@@ -92,24 +92,24 @@ def _columns(*columns: Body) -> Body:
     return {"columns": list(columns)}
 
 
-def _dataset(mistake: str, path: str, value: Any, *says: str, beside: Body | None = None) -> Refused:
-    return Refused(mistake, "Dataset", path, value, says, beside or {})
+def _dataset(mistake: str, path: str, value: Any, *says: str, beside: Body | None = None) -> ApplyRefusedError:
+    return ApplyRefusedError(mistake, "Dataset", path, value, says, beside or {})
 
 
 def _bias(metric: str) -> Body:
     return {"column": "race", "bias": {"metric": metric, "max": 0.1}}
 
 
-def _run(mistake: str, path: str, value: Any, *says: str) -> Refused:
-    return Refused(mistake, "TrainingRun", path, value, says)
+def _run(mistake: str, path: str, value: Any, *says: str) -> ApplyRefusedError:
+    return ApplyRefusedError(mistake, "TrainingRun", path, value, says)
 
 
-def _version(mistake: str, path: str, value: Any, *says: str) -> Refused:
-    return Refused(mistake, "ModelVersion", path, value, says)
+def _version(mistake: str, path: str, value: Any, *says: str) -> ApplyRefusedError:
+    return ApplyRefusedError(mistake, "ModelVersion", path, value, says)
 
 
-def _service(mistake: str, path: str, value: Any, *says: str) -> Refused:
-    return Refused(mistake, "InferenceService", path, value, says)
+def _service(mistake: str, path: str, value: Any, *says: str) -> ApplyRefusedError:
+    return ApplyRefusedError(mistake, "InferenceService", path, value, says)
 
 
 def _env(*variables: Body) -> list[Body]:
@@ -366,7 +366,7 @@ _BAD = [
 
 
 @pytest.mark.parametrize("case", _BAD, ids=str)
-def test_a_mistake_is_refused_in_one_sentence(api: ApiServer, case: Refused) -> None:
+def test_a_mistake_is_refused_in_one_sentence(api: ApiServer, case: ApplyRefusedError) -> None:
     """A mistake is told at once, by one sentence that names the field, and never by a failure of the operator."""
     found = causes(api.create(case.body, _NAMESPACE))
     assert len(found) == 1, found
@@ -423,7 +423,7 @@ _UNKNOWN = [
 
 @pytest.mark.parametrize(("kind", "path", "value"), _UNKNOWN)
 def test_a_misspelt_field_is_refused_by_name(api: ApiServer, kind: str, path: str, value: Any) -> None:
-    """kubectl asks for strict validation: what would be dropped without a word is refused."""
+    """Kubectl asks for strict validation: what would be dropped without a word is refused."""
     answer = api.create(_with(_object(kind), {path: value}), _NAMESPACE)
     assert answer.status_code == 400, said(answer)
     assert f'unknown field "{path}"' in said(answer)
@@ -492,7 +492,8 @@ _DEFAULTED: dict[str, Body] = {
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_the_least_that_is_good_has_the_documented_defaults(api: ApiServer, kind: type[Kind]) -> None:
     """What the documentation gives as defaults is what an object means that does not say otherwise; and a status is
-    the operator's alone to write."""
+    the operator's alone to write.
+    """
     answer = api.create(_object(kind.__name__), _NAMESPACE)
     assert answer.status_code == 201, said(answer)
     made = answer.json()
@@ -565,7 +566,8 @@ _EDGES = [
 @pytest.mark.parametrize(("kind", "changes"), _EDGES, ids=lambda value: str(value)[:60])
 def test_what_is_admitted_can_be_read_by_the_operator(api: ApiServer, kind: str, changes: dict[str, Any]) -> None:
     """Nobody's object may be one that the API server takes and the operator cannot read: it is either refused with a
-    sentence, or good. An object that only the operator refuses would hurt everybody's."""
+    sentence, or good. An object that only the operator refuses would hurt everybody's.
+    """
     answer = api.create(_with(_object(kind), changes), _NAMESPACE)
     if answer.status_code == 201:
         (model,) = [one for one in KINDS if one.__name__ == kind]
@@ -586,7 +588,9 @@ def test_a_short_name_is_the_kinds_own(cluster: RealCluster, kind: type[Kind]) -
 def test_kubectl_shows_the_sentence(cluster: RealCluster) -> None:
     """Who applies a mistake reads what to write instead, not an error of the operator."""
     body = _with(_object("Dataset"), {"spec.interval": "10ms"})
-    with pytest.raises(real_cluster.Refused, match=r'The Dataset "one" is invalid: .*interval must be at least 1s'):
+    with pytest.raises(
+        real_cluster.ApplyRefusedError, match=r'The Dataset "one" is invalid: .*interval must be at least 1s'
+    ):
         cluster.apply(body)
 
 

@@ -234,7 +234,8 @@ def test_an_automatic_version_is_under_the_policy_too(api: ApiServer, people: Sp
 
 def test_the_command_in_the_status_approves(people: Space, version: Asking, tmp_path: Path) -> None:
     """The message of a version that waits is the command to paste into a shell, whoever one is; and the documentation's
-    command takes the approval back."""
+    command takes the approval back.
+    """
     told = people.wait("modelversion", version.name, has("Ready", "False", "AwaitingApproval"))
     _, command = condition(told, "Ready")["message"].split("with: ", 1)  # type: ignore[index]
     _in_a_shell(people.cluster, command, _APPROVER, tmp_path)

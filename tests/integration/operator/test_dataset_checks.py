@@ -131,7 +131,8 @@ def test_prometheus_is_told_of_datasets_that_there_are(begun: Space) -> None:
 
 def test_a_run_whose_data_was_deleted_says_so(begun: Space) -> None:
     """A version that somebody deleted from the bucket is gone for good: the run ends, says which object, and is not
-    tried again in vain; the Dataset says that there is nothing."""
+    tried again in vain; the Dataset says that there is nothing.
+    """
     digest = digest_of(begun, "gone/")
     begun.wait("dataset", "gone", current(digest))
     s3 = begun.cluster.s3

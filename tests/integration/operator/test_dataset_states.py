@@ -118,7 +118,8 @@ def test_a_dataset_waits_for_its_secret(begun: Space) -> None:
 
 def test_good_data_becomes_a_snapshot_that_anybody_can_recompute(begun: Space) -> None:
     """The digest is what the documentation says, over what S3 itself lists, and the manifest in the store is the list
-    that it is the digest of."""
+    that it is the digest of.
+    """
     digest = digest_of(begun, "good/")
     body = begun.wait("dataset", "good", current(digest))
     snapshot = body["status"]["snapshot"]
@@ -152,7 +153,8 @@ def test_nothing_below_a_prefix_is_told(begun: Space) -> None:
 )
 def test_data_that_was_never_good_is_told(begun: Space, name: str, reason: str, words: str) -> None:
     """A column that is not there, and bytes that are no CSV: a Dataset without any good data stands still, and says
-    why."""
+    why.
+    """
     told = begun.wait("dataset", name, has("Stalled", "True", reason))
     assert words in message(told)
     assert told["status"]["candidate"]["state"] == "Rejected"
@@ -163,7 +165,8 @@ def test_data_that_was_never_good_is_told(begun: Space, name: str, reason: str, 
 
 def test_bad_data_never_becomes_current(begun: Space) -> None:
     """A bad upload costs nothing but its own rejection: told with how many violations and where, while the last good
-    snapshot stays, and until good data comes."""
+    snapshot stays, and until good data comes.
+    """
     good = digest_of(begun, "bad/")
     begun.wait("dataset", "bad", current(good))
 
@@ -220,7 +223,8 @@ def test_a_bucket_without_versions_is_told(begun: Space) -> None:
 
 def test_a_change_counts_once_it_has_held_still(begun: Space) -> None:
     """Uploads are rarely one object: each further one starts the wait anew, and one snapshot is taken of all, no sooner
-    than `settle` after the last."""
+    than `settle` after the last.
+    """
     begun.wait("dataset", "settle", has("Stalled", "True", "EmptyPrefix"))
     begun.upload("settle/a.csv", _GOOD)
     first = digest_of(begun, "settle/")

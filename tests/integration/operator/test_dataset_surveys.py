@@ -68,7 +68,8 @@ def _looked_after(before: str) -> Any:
 
 def test_a_prefix_of_many_objects_is_pinned_by_a_job(begun: _Begun) -> None:
     """More objects than the operator may list make the same snapshot that it would have had read: its digest is that
-    of the documentation, a change is found, and bad data is told and never becomes current."""
+    of the documentation, a change is found, and bad data is told and never becomes current.
+    """
     space, _ = begun
     first = digest_of(space, "large/")
     taken = space.wait("dataset", "large", current(first))
@@ -150,7 +151,8 @@ def test_a_look_can_be_asked_for_where_a_job_looks(begun: _Begun) -> None:
 @pytest.mark.skipif(machine.docker_answers(), reason="kind's node does not have the files of this machine")
 def test_a_claim_is_waited_for_pinned_and_watched(begun: _Begun) -> None:
     """Files of a volume become snapshots as objects of a bucket do: in any order of applying, with every change, and
-    without anybody calling them reproducible."""
+    without anybody calling them reproducible.
+    """
     space, directory = begun
     waiting = space.wait("dataset", "claimed", has("Reconciling", "True", "ClaimNotFound"))
     assert '"files"' in message(waiting)

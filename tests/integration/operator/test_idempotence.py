@@ -11,7 +11,8 @@ _OURS = ("datasets", "trainingruns", "modelversions", "inferenceservices", "jobs
 
 def test_nothing_is_written_once_a_chain_has_settled(space: Space) -> None:
     """Every write is a reason: to apply the same again, to look at everything again and to begin anew after the loss of
-    the replica that acts cost the API server nothing, and touch no object of anybody."""
+    the replica that acts cost the API server nothing, and touch no object of anybody.
+    """
     manifests = _manifests(space)
     space.upload("data/a.csv", "x,y\n1,2\n3,4\n")
     space.apply(*manifests)
@@ -82,7 +83,8 @@ def _settled(space: Space, within: float = 30.0) -> dict[str, str]:
 
 def _looked_again(space: Space) -> None:
     """A full turn of the operator that acts: a Dataset made now is Ready only once it has seen the present, and then
-    the source of each older one has been looked at as well."""
+    the source of each older one has been looked at as well.
+    """
     name = f"witness-{time.monotonic_ns()}"
     witness = space.dataset(name, prefix="there-is-nothing-here/", interval="1s")
     space.apply(witness)

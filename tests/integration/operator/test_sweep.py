@@ -71,7 +71,8 @@ def _failing() -> Body:
 
 def _stopping() -> Body:
     """Four trials at once: two that are good, long enough to be looked at, and two that are bad and would take ten
-    minutes."""
+    minutes.
+    """
     kind = {"name": "kind", "type": "categorical", "values": ["good", "bad"]}
     turn = {"name": "turn", "type": "int", "min": 1, "max": 2}
     return {

@@ -156,7 +156,8 @@ def test_a_run_waits_for_its_config_map(begun: Space) -> None:
 
 def test_the_same_inputs_are_trained_once(begun: Space) -> None:
     """A second run with the same inputs takes the first one's model, without a Job; and with another parameter it
-    trains, and says which input was another."""
+    trains, and says which input was another.
+    """
     first = begun.wait("trainingrun", "first", has("Ready", "True", "Trained"))["status"]
     assert first["cache"]["result"] == "Miss"
     version = begun.get("modelversion", first["modelVersion"])

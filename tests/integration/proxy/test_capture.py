@@ -205,7 +205,8 @@ def test_a_clients_own_request_ids_confuse_nothing(peers):
 
 def test_a_candidate_is_not_judged_by_what_clients_ask_it_themselves(peers):
     """Somebody tries it by its own Service, with inputs of any kind: only its share of the requests counts, and the
-    header that tells them apart is nothing that a model sees or that a client can send to the stable version."""
+    header that tells them apart is nothing that a model sees or that a client can send to the stable version.
+    """
     stable, candidate = peers.stable, peers.candidate
     candidate.route(capture_percent=100, candidate=True)
     stable.route(weight=100)

@@ -140,7 +140,7 @@ def test_a_streamed_answer_arrives_piece_by_piece(limited):
 
 
 def test_a_streamed_request_reaches_grpc_message_by_message(limited):
-    """gRPC is exempt from the limit of bodies: its streams are not held, and its servers limit messages themselves."""
+    """GRPC is exempt from the limit of bodies: its streams are not held, and its servers limit messages themselves."""
     with echo_server(limited.grpc), grpc.insecure_channel(f"127.0.0.1:{limited.http}") as channel:
         last = threading.Event()
 

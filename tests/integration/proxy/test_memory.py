@@ -12,7 +12,8 @@ HEAD = b"POST /slow HTTP/1.1\r\nHost: model\r\nContent-Length: %d\r\n\r\n" % (64
 
 def test_uploads_within_the_limit_are_not_held(model, tmp_path):
     """Twelve clients send most of a large body, together more than the container may use, and a model that does not
-    read them yet costs the proxy next to nothing. Who asks beside them is answered."""
+    read them yet costs the proxy next to nothing. Who asks beside them is answered.
+    """
     with running_proxy(model, tmp_path, MAX_BODY_BYTES=64 * MIB) as proxy, contextlib.ExitStack() as closed:
         before = rss(proxy)
         for _ in range(12):

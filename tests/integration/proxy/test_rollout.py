@@ -138,7 +138,8 @@ def test_a_candidate_that_is_gone_costs_nothing_once_it_has_no_share(pair):
 
 def test_the_stable_version_answers_for_a_candidate_that_is_gone(pair):
     """Its only Pod is replaced, or all of them crash: no request is lost, and each answer says who gave it. Nor is the
-    candidate judged by them: it has neither failed nor proven anything."""
+    candidate judged by them: it has neither failed nor proven anything.
+    """
     pair.stable.route(weight=50)
     theirs = versions(pair.stable.ask_often(20))[CANDIDATE]
     os.killpg(pair.candidate.process.pid, 9)
@@ -239,7 +240,7 @@ def test_a_connection_to_the_candidate_leads_elsewhere_in_time(pair):
 
 
 def test_grpc_is_split_too(pair):
-    """gRPC has clusters of its own, and the same weights."""
+    """GRPC has clusters of its own, and the same weights."""
     with echo_server(pair.stable.grpc), echo_server(pair.candidate.grpc):
         for weight, expect in ((0, STABLE), (100, CANDIDATE)):
             pair.stable.route(weight=weight)

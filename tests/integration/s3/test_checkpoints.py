@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from modelops.api.contract.tasks import S3Place
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
-from modelops.store.errors import S3Problem
+from modelops.store.errors import S3Error
 from modelops.store.layout import Location
 from modelops.store.listing import list_current
 from modelops.worker.checkpoints import session, sync
@@ -123,7 +123,8 @@ def test_only_changes_are_written(store: Store, root: Path, fresh) -> None:
 
 def test_half_written_files_are_not_taken(store: Store, root: Path, fresh) -> None:
     """Files that belong together are taken together; one that is written all the time holds up the others only so long,
-    and stays as it was when it last held still."""
+    and stays as it was when it last held still.
+    """
     write(root, log="1", model="1")
     keeper = store.keeper(root)
     assert settled(keeper)
@@ -147,7 +148,8 @@ def test_half_written_files_are_not_taken(store: Store, root: Path, fresh) -> No
 )
 def test_the_last_look(store: Store, root: Path, fresh, trainer: Trainer, expected: dict[str, str]) -> None:
     """A trainer that ended has written what it wanted. From one that was killed nothing is taken that was written right
-    before, even if it holds still since; and what it deleted to make room for that stays."""
+    before, even if it holds still since; and what it deleted to make room for that stays.
+    """
     write(root, old="1", kept="1")
     keeper = store.keeper(root)
     assert settled(keeper)
@@ -170,7 +172,7 @@ def test_the_last_look_counts_however_long_the_store_is_away(store: Store, root:
     os.utime(root / "first", ns=(1, 1))
     keeper = Keeper(root, RankPlace(store.run, 0), lambda: clients.pop(0))
     keeper.sync(Trainer.RUNS)
-    with pytest.raises(S3Problem):
+    with pytest.raises(S3Error):
         keeper.sync(Trainer.MAY_WRITE)
     monkeypatch.setattr(sync, "_QUIET_NANOSECONDS", 0)
     assert keeper.sync(Trainer.MAY_WRITE)
@@ -345,7 +347,8 @@ def test_a_clock_that_is_behind(store: Store, root: Path, fresh, monkeypatch: py
 
 def test_ranks_together(store: Store, tmp_path: Path, fresh) -> None:
     """Every worker gets the shards of all; where two have the same path, rank 0's is taken. No rank stores, or deletes,
-    what another one has stored."""
+    what another one has stored.
+    """
     roots = [tmp_path / "0", tmp_path / "1"]
     for rank, root in enumerate(roots):
         write(root, **{f"shard_{rank}": f"of {rank}", "same": f"of {rank}", f"d{rank}": "file", f"d{1 - rank}__x": "x"})
@@ -388,12 +391,12 @@ def test_a_store_that_is_away_is_tried_again(s3: s3_server.Seaweed, store: Store
     keeper = Keeper(root, RankPlace(store.run, 0), lambda: clients.pop(0))
     keeper.sync(Trainer.RUNS)
     for _ in range(2):
-        with pytest.raises(S3Problem):
+        with pytest.raises(S3Error):
             keeper.sync(Trainer.RUNS)
     assert keeper.sync(Trainer.RUNS)
     keeper._client, clients = away, [store.client]
     write(root, model="2")
-    with pytest.raises(S3Problem):
+    with pytest.raises(S3Error):
         settled(keeper)
     assert keeper.sync(Trainer.RUNS)
     again = fresh()

@@ -15,7 +15,7 @@ import pytest
 
 from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import dataset_digest, manifest_line
-from modelops.store.errors import S3Problem
+from modelops.store.errors import S3Error
 from modelops.store.fetching import LargeObject, fetch_pinned, preallocate
 from modelops.store.listing import list_current
 from modelops.store.ranges import Ranges
@@ -121,7 +121,7 @@ def test_parts_are_verified(client, new_bucket, tmp_path, versioned, sizes, more
     large = LargeObject(client, bucket, pinned)
     preallocate(tmp_path / "torn", pinned.size)
     large.fetch_range(0, pinned.size - 1, tmp_path / "torn")
-    with pytest.raises(S3Problem) as caught:
+    with pytest.raises(S3Error) as caught:
         large.verified(0, pinned.size, tmp_path / "torn")
     assert caught.value.reason == "ObjectMismatch"
 
@@ -136,7 +136,7 @@ def test_encrypted_objects(client, new_bucket, tmp_path):
     ours, theirs = list_current(client, bucket, "").objects
     fetch_pinned(client, bucket, ours, tmp_path / "ours")
     assert (tmp_path / "ours").read_bytes() == b"1234"
-    with pytest.raises(S3Problem, match="Customer provided keys") as caught:
+    with pytest.raises(S3Error, match="Customer provided keys") as caught:
         fetch_pinned(client, bucket, theirs, tmp_path / "theirs")
     assert not caught.value.transient
 
@@ -151,7 +151,7 @@ def test_checksums(client, new_bucket, tmp_path, algorithm):
     large = LargeObject(client, bucket, pinned._replace(etag="opaque"))
     large.fetch_range(0, 8, (tmp_path / "k"))
     (tmp_path / "k").write_bytes(b"12345679")
-    with pytest.raises(S3Problem, match=algorithm) as caught:
+    with pytest.raises(S3Error, match=algorithm) as caught:
         large.verified(0, 8, tmp_path / "k")
     assert caught.value.reason == "ObjectMismatch"
 
@@ -161,7 +161,7 @@ def test_another_etag_without_a_proof(client, new_bucket, tmp_path):
     bucket = new_bucket()
     client.put_object(Bucket=bucket, Key="k", Body=b"12345678")
     (pinned,) = list_current(client, bucket, "").objects
-    with pytest.raises(S3Problem) as caught:
+    with pytest.raises(S3Error) as caught:
         fetch_pinned(client, bucket, pinned._replace(etag="opaque"), tmp_path / "k")
     assert caught.value.reason == "ObjectMismatch"
 
@@ -180,7 +180,7 @@ def test_ranges_are_of_one_object(client, new_bucket, tmp_path, versioned):
         large.fetch_range(1000, MIB - 1000, tmp_path / "k")
         assert (tmp_path / "k").read_bytes() == b"1" * MIB
         client.delete_object(Bucket=bucket, Key="k", VersionId=pinned.version_id)
-    with pytest.raises(S3Problem) as caught:
+    with pytest.raises(S3Error) as caught:
         large.fetch_range(1000, 1000, tmp_path / "k")
     assert caught.value.reason == "PinnedVersionMissing"
 
@@ -238,7 +238,7 @@ def test_a_large_object_goes_on_in_its_middle(client, mixed, tmp_path):
     (tmp_path / "journal").write_bytes(b"".join(lines[: first + 2]))
     with (tmp_path / "data/05-large").open("r+b") as file:
         file.write(b"torn")
-    with pytest.raises(S3Problem) as caught:
+    with pytest.raises(S3Error) as caught:
         brought(client, bucket, wanted, tmp_path / "journal")
     assert caught.value.reason == "ObjectMismatch"
     brought(client, bucket, wanted, tmp_path / "journal")

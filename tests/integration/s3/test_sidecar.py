@@ -23,7 +23,7 @@ from modelops.store.credentials import Credentials
 from modelops.store.layout import Location
 from modelops.store.listing import list_current
 from modelops.store.removing import remove
-from modelops.store.writing import ContentChanged
+from modelops.store.writing import ContentChangedError
 from modelops.worker.checkpoints.restore import restore
 from modelops.worker.model import publishing
 from modelops.worker.model.artifact import files_of
@@ -321,7 +321,7 @@ def test_a_failed_publish_removes_its_own_and_nothing_else(client: Any, new_buck
     files = files_of(model)
     client.put_object(Bucket=bucket, Key=PREFIX + "a", Body=b"a")
     (model / "c").write_text("x")  # As if it had been changed since its digest was taken.
-    with pytest.raises(ContentChanged):
+    with pytest.raises(ContentChangedError):
         publication(client, bucket, files).run()
     assert keys(client, bucket) == ["a"]
 
@@ -355,7 +355,7 @@ def test_what_another_completes_meanwhile_is_removed_no_further(
         time.sleep(1.1)
 
     monkeypatch.setattr(publishing, "remove", slowly)
-    with pytest.raises(ContentChanged):
+    with pytest.raises(ContentChangedError):
         publication(client, bucket, files).run()
     assert keys(client, bucket) == ["a", "b", "c"]
 
@@ -417,6 +417,6 @@ def test_what_does_not_belong_to_the_model(client: Any, new_bucket: Any, model: 
     bucket = new_bucket(versioned=False)
     (model / "a").write_text("a")
     client.put_object(Bucket=bucket, Key=PREFIX + key, Body=body)
-    with pytest.raises(publishing.Failed, match=f"{key} is not the model's"):
+    with pytest.raises(publishing.TaskError, match=f"{key} is not the model's"):
         publication(client, bucket, files_of(model)).run()
     assert keys(client, bucket) == [key]

@@ -8,7 +8,7 @@ from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import Pinned, dataset_digest, manifest_line
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
-from modelops.store.errors import S3Problem
+from modelops.store.errors import S3Error
 from modelops.store.fetching import fetch_pinned
 from modelops.store.listing import TooMany, list_current, probe
 from modelops.store.pages import in_seconds
@@ -100,7 +100,7 @@ def test_a_pinned_version_outlives_an_overwrite(client, new_bucket, tmp_path):
     fetch_pinned(client, bucket, pinned, tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"first"
     client.delete_object(Bucket=bucket, Key="a", VersionId=pinned.version_id)
-    with pytest.raises(S3Problem) as caught:
+    with pytest.raises(S3Error) as caught:
         fetch_pinned(client, bucket, pinned, tmp_path / "b")
     assert caught.value.reason == "PinnedVersionMissing"
     assert not (tmp_path / "b").exists()
@@ -112,7 +112,7 @@ def test_an_overwrite_without_versions_is_noticed(client, new_bucket, tmp_path):
     client.put_object(Bucket=bucket, Key="a", Body=b"first")
     (pinned,) = list_current(client, bucket, "").objects
     client.put_object(Bucket=bucket, Key="a", Body=b"other")
-    with pytest.raises(S3Problem) as caught:
+    with pytest.raises(S3Error) as caught:
         fetch_pinned(client, bucket, pinned, tmp_path / "a")
     assert caught.value.reason == "PinnedVersionMissing"
 
@@ -147,7 +147,7 @@ def test_other_bytes_are_refused(client, new_bucket, tmp_path, size, etag):
     client.put_object(Bucket=bucket, Key="a", Body=b"12345")
     (pinned,) = list_current(client, bucket, "").objects
     wrong = pinned._replace(size=size or pinned.size, etag=etag or pinned.etag)
-    with pytest.raises(S3Problem) as caught:
+    with pytest.raises(S3Error) as caught:
         fetch_pinned(client, bucket, wrong, tmp_path / "a")
     assert caught.value.reason == "ObjectMismatch"
     assert not (tmp_path / "a").exists()
@@ -188,7 +188,7 @@ def test_one_of_many_writers_wins(client, new_bucket):
 def test_what_a_person_must_mend(s3, new_bucket, bucket, credentials, reason):
     """Each mistake has its reason, names bucket and endpoint, and is not retried."""
     place = S3Place(bucket=bucket or new_bucket(), endpoint=s3.endpoint)
-    with pytest.raises(S3Problem) as caught:
+    with pytest.raises(S3Error) as caught:
         probe(make_client(place, credentials), place, 10_000)
     assert caught.value.reason == reason
     assert not caught.value.transient
@@ -199,7 +199,7 @@ def test_what_a_person_must_mend(s3, new_bucket, bucket, credentials, reason):
 def test_an_endpoint_that_is_not_there(endpoint):
     """A dead endpoint is transient, and named."""
     place = S3Place(bucket="any", endpoint=endpoint)
-    with pytest.raises(S3Problem) as caught:
+    with pytest.raises(S3Error) as caught:
         probe(make_client(place, Credentials("a", "b"), attempts=1), place, 10_000)
     assert caught.value.reason == "EndpointUnreachable"
     assert caught.value.transient

@@ -9,7 +9,7 @@ import pytest
 from modelops.cli import commands
 from modelops.cli.__main__ import main
 from modelops.cli.arguments import FAILED, parser
-from modelops.cli.client import NotThere, Problem, Unreachable, refusal
+from modelops.cli.client import ClusterError, NotFoundError, UnreachableError, refusal
 
 NOWHERE = {"namespace": None, "context": None, "kubeconfig": None}
 
@@ -52,7 +52,7 @@ def test_what_is_asked(line: str, run: Callable[..., int], given: dict[str, Any]
 
 @pytest.mark.parametrize("line", ["", "rollout", "rollout status", "rollout undo m", "rollout status m n", "stop"])
 def test_a_mistake_is_not_taken_for_a_rollout_that_goes_on(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """argparse would exit with 2, which says something else here."""
+    """Argparse would exit with 2, which says something else here."""
     with pytest.raises(SystemExit) as ended:
         main(line.split())
     assert ended.value.code == FAILED
@@ -96,25 +96,25 @@ def test_no_cluster(tmp_path: Any, capsys: pytest.CaptureFixture[str], options: 
         (
             404,
             {"message": 'x "m" not found', "details": {"name": "m"}},
-            NotThere,
+            NotFoundError,
             "there is no Dataset m in namespace t",
         ),
-        (404, "404 page not found\n", Problem, "is modelops installed there?"),
+        (404, "404 page not found\n", ClusterError, "is modelops installed there?"),
         (
             403,
             {"message": 'x "m" is forbidden: User "ann" cannot', "details": {"name": "m"}},
-            Problem,
+            ClusterError,
             'User "ann" cannot',
         ),
-        (401, {"message": "Unauthorized"}, Problem, "the cluster does not know you: Unauthorized"),
-        (422, {"message": "must be so"}, Problem, "must be so"),
-        (500, {"message": "etcd is away"}, Unreachable, "etcd is away"),
-        (502, "", Unreachable, "HTTP 502"),
-        (400, "[]", Problem, "[]"),
+        (401, {"message": "Unauthorized"}, ClusterError, "the cluster does not know you: Unauthorized"),
+        (422, {"message": "must be so"}, ClusterError, "must be so"),
+        (500, {"message": "etcd is away"}, UnreachableError, "etcd is away"),
+        (502, "", UnreachableError, "HTTP 502"),
+        (400, "[]", ClusterError, "[]"),
     ],
     ids=["not there", "no such kind", "forbidden", "unknown", "invalid", "broken", "a proxy", "not an object"],
 )
-def test_refusals(status: int, content: Any, kind: type[Problem], words: str) -> None:
+def test_refusals(status: int, content: Any, kind: type[ClusterError], words: str) -> None:
     """The API server's own words say most; what is missing in them is added."""
     problem = refusal("Dataset m", "t", status, content if isinstance(content, str) else json.dumps(content))
     assert type(problem) is kind

@@ -8,7 +8,7 @@ import pytest
 from kubernetes import client
 
 from modelops.api.inferenceservice import InferenceService
-from modelops.cli.client import Cluster, Unreachable
+from modelops.cli.client import Cluster, UnreachableError
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -45,6 +45,6 @@ def test_what_answers_is_no_api_server(host: str) -> None:
     configuration.host = host
     cluster = Cluster(client.ApiClient(configuration), "team")
     for ask in (lambda: cluster.get(InferenceService, "mortgage"), lambda: cluster.pods("a=b"), cluster.whoami):
-        with pytest.raises(Unreachable) as told:
+        with pytest.raises(UnreachableError) as told:
             ask()
         assert str(told.value) == f"what answers at {host} is no Kubernetes API: HTTP 200, and no JSON object"

@@ -8,7 +8,7 @@ import pytest
 from modelops.api.modelversion import ModelVersion
 from modelops.cli import render
 from modelops.cli.lineage import chain, one_of_each_version
-from modelops.cli.patches import Refused
+from modelops.cli.patches import RequestRefusedError
 from modelops.controllers.inferenceservice.pod.template import lineage_marks
 from support.cli_objects import DIGEST
 
@@ -67,13 +67,14 @@ def test_a_model_from_elsewhere() -> None:
 )
 def test_a_pod_that_serves_nothing(annotations: dict[str, str] | None) -> None:
     """One sentence, and no traceback."""
-    with pytest.raises(Refused, match="Pod other does not serve a model"):
+    with pytest.raises(RequestRefusedError, match="Pod other does not serve a model"):
         chain({"metadata": {"name": "other", "annotations": annotations}})
 
 
 def test_one_pod_of_each_version_that_serves() -> None:
     """During a rollout two versions answer, and both have an origin. A Pod that answers is worth more than one that
-    may, and one that goes is worth nothing."""
+    may, and one that goes is worth nothing.
+    """
     pods = [
         pod("a", ready=False),
         pod("b"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from modelops.api.dataset import Dataset
 from modelops.api.inferenceservice import InferenceService
 from modelops.cli import patches
-from modelops.cli.patches import LONGEST_REASON, Refused, Request
+from modelops.cli.patches import LONGEST_REASON, Request, RequestRefusedError
 from support.cli_objects import DIGEST, canary, candidate, condition, failure, run, service, version
 
 T = "2026-11-25T12:00:00.000001Z"
@@ -260,7 +260,7 @@ def test_patch(case: Asked) -> None:
 )
 def test_refused(ask: Callable[[], Request], words: str) -> None:
     """A request that the operator would pass over in silence is refused aloud, in one sentence."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefusedError) as refused:
         ask()
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)

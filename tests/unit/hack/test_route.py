@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from hack.cluster.route import Route, service_range
-from hack.steps import Problem
+from hack.steps import StepError
 
 MANIFEST = """\
 spec:
@@ -30,7 +30,7 @@ def test_where_services_are(told: str, expected: str) -> None:
 
 def test_another_manifest_is_told() -> None:
     """In a sentence, not by a stack."""
-    with pytest.raises(Problem, match="names no --service-cluster-ip-range"):
+    with pytest.raises(StepError, match="names no --service-cluster-ip-range"):
         service_range("spec: {}")
 
 

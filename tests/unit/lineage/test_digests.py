@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from modelops.lineage.digests import (
     ArtifactFile,
     DatasetDigest,
-    NotAManifest,
-    NotCanonical,
-    OutOfOrder,
+    NotAManifestError,
+    NotCanonicalError,
+    OutOfOrderError,
     Pinned,
-    UnrepresentableName,
+    UnrepresentableNameError,
     artifact_digest,
     canonical,
     dataset_digest,
@@ -62,7 +62,7 @@ def test_built_up_digest_refuses_disorder():
     """Lines out of order are noticed, not hashed to something else."""
     digest = DatasetDigest()
     digest.add(b"b\n")
-    with pytest.raises(OutOfOrder):
+    with pytest.raises(OutOfOrderError):
         digest.add(b"a\n")
 
 
@@ -82,9 +82,9 @@ def test_manifest_reads_back(objects):
 @pytest.mark.parametrize("key", ["a\0b", "a\nb", "\n", "half \ud800"])
 def test_ambiguous_keys_are_refused(key):
     """A key that could pose as another line never gets into a manifest or an artifact's digest."""
-    with pytest.raises(UnrepresentableName):
+    with pytest.raises(UnrepresentableNameError):
         manifest_line(key, "v", 1, "e")
-    with pytest.raises(UnrepresentableName):
+    with pytest.raises(UnrepresentableNameError):
         artifact_digest([ArtifactFile(key, 1, "00")])
 
 
@@ -93,7 +93,7 @@ def test_ambiguous_keys_are_refused(key):
 )
 def test_damaged_manifests_are_refused(line):
     """A line that we cannot have written is never guessed at."""
-    with pytest.raises(NotAManifest):
+    with pytest.raises(NotAManifestError):
         list(manifest_entries([line]))
 
 
@@ -122,5 +122,5 @@ def test_canonical_text():
 @pytest.mark.parametrize("value", [float("nan"), {"a": [float("inf")]}, {1: "a"}, [{None: 1}], {"a": {1, 2}}, "\ud800"])
 def test_what_json_would_bend_is_refused(value):
     """No two different values get one text."""
-    with pytest.raises(NotCanonical):
+    with pytest.raises(NotCanonicalError):
         canonical(value)

@@ -19,7 +19,7 @@ def test_the_time_is_that_of_the_change() -> None:
 
 
 def test_abnormal_conditions_go_when_they_are_over() -> None:
-    """kstatus takes a Stalled or Reconciling that is left standing for a failure."""
+    """Kstatus takes a Stalled or Reconciling that is left standing for a failure."""
     before = conditions.merged([], conditions.stalled("Bad", "x"), 1, THEN)
     after = conditions.merged(before, conditions.ready("Good", "y"), 1, NOW)
     assert [one.type for one in after] == ["Ready"]

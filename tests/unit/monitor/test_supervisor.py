@@ -98,7 +98,7 @@ def test_the_monitors_memory_is_bounded_and_envoys_is_not(supervise, tmp_path):
 
 
 def test_the_monitors_threads_have_small_stacks_at_every_start(supervise, tmp_path):
-    """gRPC's threads would use up its address space on a large machine. Envoy's are as usual."""
+    """GRPC's threads would use up its address space on a large machine. Envoy's are as usual."""
     log = tmp_path / "log"
     supervise(f"echo envoy $(ulimit -s) >> {log}; exec sleep 60", f"echo monitor $(ulimit -s) >> {log}; exit 1")
     until = time.monotonic() + 10

@@ -106,7 +106,8 @@ async def server() -> AsyncIterator[Running]:
 
 async def test_who_gives_up_costs_later_ones_nothing(server: Running, caplog: pytest.LogCaptureFixture) -> None:
     """Behind a slow prediction the proxy gives up for its clients, and those try again: were all that worked off, the
-    server would never catch up, and keep every body until then."""
+    server would never catch up, and keep every body until then.
+    """
     clients = [await server.ask(value) for value in range(6)]
     await until(lambda: server.model.asked == [0])
     for _, writer in clients:
@@ -122,7 +123,7 @@ async def test_who_gives_up_costs_later_ones_nothing(server: Running, caplog: py
 
 
 async def test_a_call_that_is_ended_costs_later_ones_nothing(server: Running) -> None:
-    """gRPC tells a call's end by itself: what waits for its turn goes with it."""
+    """GRPC tells a call's end by itself: what waits for its turn goes with it."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
         stub = GRPCInferenceServiceStub(channel)
         calls = []

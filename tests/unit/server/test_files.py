@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelops.server.files import Unusable, find
+from modelops.server.files import ModelLoadError, find
 from modelops.server.formats import load
 
 
@@ -24,13 +24,13 @@ def test_the_first_name_that_is_there(tmp_path):
 )
 def test_the_sentence_names_what_was_looked_for_and_what_is_there(tmp_path, name, wanted):
     (tmp_path / "weights.bin").touch()
-    with pytest.raises(Unusable) as told:
+    with pytest.raises(ModelLoadError) as told:
         load(name, tmp_path)
     assert str(told.value) == f"there is no {wanted} in {tmp_path}; it holds weights.bin"
 
 
 def test_a_directory_that_is_not_there(tmp_path):
-    with pytest.raises(Unusable, match="there is no directory"):
+    with pytest.raises(ModelLoadError, match="there is no directory"):
         load("sklearn", tmp_path / "nowhere")
 
 
@@ -41,7 +41,7 @@ def test_a_directory_that_is_not_there(tmp_path):
 def test_a_broken_file_is_one_sentence(tmp_path, name, file):
     """Each library breaks in its own way; the log says the same for all."""
     (tmp_path / file).write_text("no model\n")
-    with pytest.raises(Unusable) as told:
+    with pytest.raises(ModelLoadError) as told:
         load(name, tmp_path)
     assert str(told.value).startswith(f"the model in {tmp_path} does not load as {name}: ")
     assert "\n" not in str(told.value)

@@ -17,7 +17,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClas
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from modelops.server.files import Unusable
+from modelops.server.files import ModelLoadError
 from modelops.server.formats import load
 from modelops.server.model import ServedModel
 
@@ -84,7 +84,7 @@ def test_sklearn_refuses_values_it_cannot_take(tmp_path):
 
 def test_a_pickle_of_something_else(tmp_path):
     joblib.dump({"a": 1}, tmp_path / "model.joblib")
-    with pytest.raises(Unusable, match=r"model\.joblib holds a dict, which has no predict"):
+    with pytest.raises(ModelLoadError, match=r"model\.joblib holds a dict, which has no predict"):
         load("sklearn", tmp_path)
 
 
@@ -100,7 +100,7 @@ def test_a_pickle_of_something_else(tmp_path):
 def test_a_file_that_is_no_pickle(tmp_path, content, why):
     """What the unpickler says of it is no sentence that a person can act on."""
     (tmp_path / "model.joblib").write_bytes(content)
-    with pytest.raises(Unusable) as raised:
+    with pytest.raises(ModelLoadError) as raised:
         load("sklearn", tmp_path)
     assert str(raised.value).endswith(f": model.joblib is no pickle, or not the whole of one ({why})")
 
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_pickle(tmp_path, content, why):
 def test_xgboost_says_what_is_wrong_without_addresses(tmp_path, file):
     """Its words get into a status: with the time and a native stack in them that would change with every restart."""
     (tmp_path / file).write_text("{}")
-    with pytest.raises(Unusable) as raised:
+    with pytest.raises(ModelLoadError) as raised:
         load("xgboost", tmp_path)
     assert "XGBoostError: " in str(raised.value)
     assert "Stack trace" not in str(raised.value)

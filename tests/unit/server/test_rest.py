@@ -10,7 +10,7 @@ from kserve.protocol.dataplane import DataPlane
 from starlette.testclient import TestClient
 
 from modelops.server.model import ServedModel
-from modelops.server.predictor import Refused, Signature, takes
+from modelops.server.predictor import InvalidRequestError, Signature, takes
 from modelops.server.predictor import Tensor as Told
 from modelops.server.rest import application
 
@@ -25,7 +25,7 @@ class Sum:
         if 13 in total:
             raise KeyError("broken")
         if 14 in total:
-            raise Refused("not\n14")
+            raise InvalidRequestError("not\n14")
         return {"predict": total, "predict_proba": total / 2}
 
 

@@ -39,7 +39,7 @@ def test_a_column_may_have_a_second_dimension_of_one():
 
 
 def test_missing_values():
-    """null is NaN for a number and None for a text, as a data frame from a file has them."""
+    """Null is NaN for a number and None for a text, as a data frame from a file has them."""
     table = table_of([column("income", [None, 2], "INT64"), column("single", [None, "no"], "BYTES")], NAMED)
     assert np.isnan(table["income"][0])
     assert table["single"][0] is None

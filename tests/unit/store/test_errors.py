@@ -6,7 +6,7 @@ from botocore.parsers import ResponseParserError
 
 from modelops.api.contract.tasks import S3Place
 from modelops.store.credentials import from_secret, mounted
-from modelops.store.errors import S3Problem, problem
+from modelops.store.errors import S3Error, problem
 from modelops.store.layout import below, parse
 
 
@@ -83,7 +83,7 @@ def test_no_secret_means_workload_identity(tmp_path):
 
 def test_a_missing_key_is_named():
     """A person reads which key of which Secret to add."""
-    with pytest.raises(S3Problem, match='"s3" has no key AWS_SECRET_ACCESS_KEY') as caught:
+    with pytest.raises(S3Error, match='"s3" has no key AWS_SECRET_ACCESS_KEY') as caught:
         from_secret({"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": " "}, "s3")
     assert caught.value.reason == "InvalidCredentials"
 

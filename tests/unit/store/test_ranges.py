@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelops.lineage.digests import Pinned
 from modelops.store.pages import Page, Position, Seen
-from modelops.store.ranges import Disordered, Range, Ranges, Run, contiguous, ranges
+from modelops.store.ranges import Range, Ranges, Run, UnorderedListingError, contiguous, ranges
 
 KEYS = st.lists(st.text(alphabet="ab-/.é", min_size=1, max_size=5), max_size=30, unique=True)
 CUTS = st.lists(st.text(alphabet="ab-/.é", min_size=1, max_size=5), max_size=6, unique=True).map(sorted)
@@ -103,7 +103,7 @@ def test_another_order_is_noticed(keys, cuts, size, data):
     service = Service(keys, size, by_directories)
     try:
         runs, found = interleaved(cut_at(service, cuts), service.page, drawn(data))
-    except Disordered:
+    except UnorderedListingError:
         return
     if contiguous(runs):
         assert sorted(found) == objects_of(keys)
@@ -161,7 +161,7 @@ def test_runs_begin_as_pages_come():
     for one in beginners:
         one.join(timeout=5)
     assert not any(one.is_alive() for one in beginners)
-    with pytest.raises(Disordered):
+    with pytest.raises(UnorderedListingError):
         next(listed)
 
 

@@ -9,7 +9,7 @@ from modelops.controllers.dataset.probing import problem_of
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.resources import PERSISTENT_VOLUME_CLAIMS, SECRETS
 from modelops.store.credentials import Credentials, from_secret
-from modelops.store.errors import S3Problem
+from modelops.store.errors import S3Error
 
 
 async def credentials_for(dataset: Dataset, context: ReconcileContext) -> Credentials | Problem | None:
@@ -30,7 +30,7 @@ async def credentials_for(dataset: Dataset, context: ReconcileContext) -> Creden
         return _no_secret(name, "spec.source.s3.secretRef")
     try:
         return from_secret(_decoded(body.get("data") or {}), name)
-    except S3Problem as problem:
+    except S3Error as problem:
         return problem_of(problem)
 
 

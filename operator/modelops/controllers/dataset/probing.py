@@ -14,12 +14,12 @@ from modelops.controllers.dataset.probe_result import Problem, Sighting
 from modelops.machinery.resources import Key
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
-from modelops.store.errors import S3Problem
+from modelops.store.errors import S3Error
 from modelops.store.listing import Probe, TooMany, probe
 
 R = TypeVar("R")
 Look = Callable[[S3Place, Credentials | None, int], Probe | TooMany]
-"""Looks at a place, unless there are more objects than the number says. Raises S3Problem."""
+"""Looks at a place, unless there are more objects than the number says. Raises S3Error."""
 _AT_ONCE = 8
 _ATTEMPTS = 2
 """Tries of a request: a source that does not answer holds one of the few places for as short as can be."""
@@ -92,7 +92,7 @@ class Prober:
 
 
 def look_at(place: S3Place, credentials: Credentials | None, max_objects: int) -> Probe | TooMany:
-    """Look at a place. Raises S3Problem."""
+    """Look at a place. Raises S3Error."""
     return probe(_client(place.endpoint, place.region, credentials), place, max_objects)
 
 
@@ -105,14 +105,14 @@ def _client(endpoint: str | None, region: str | None, credentials: Credentials |
 async def _found(look: Callable[[], Probe | TooMany]) -> Probe | TooMany | Problem:
     try:
         return await _in_thread(look)
-    except S3Problem as problem:
+    except S3Error as problem:
         return problem_of(problem)
     except Exception as error:
         _log.exception("a look at a source failed")
         return Problem("Transient", "ProbeError", f"{type(error).__name__}: {error}")
 
 
-def problem_of(problem: S3Problem) -> Problem:
+def problem_of(problem: S3Error) -> Problem:
     """What an S3 problem means for a Dataset."""
     return Problem("Transient" if problem.transient else "Stalled", problem.reason.value, problem.message)
 

@@ -86,7 +86,8 @@ def unneeded(seen: Observation, fleet: Fleet) -> tuple[Delete, ...]:
 
 def gone(seen: Observation, members: Iterable[Member], staying: Sequence[Revision]) -> tuple[Delete, ...]:
     """All that goes with revisions that go: the Deployment last, so that what is left of an interrupted end is found by
-    it."""
+    it.
+    """
     needed = {warm_up.mounted_by(one.template) for one in staying}
     deletes: list[Delete] = []
     for member in members:
@@ -169,7 +170,8 @@ def _warm_up(seen: Observation, fleet: Fleet) -> list[Body]:
 
 def _ways_in(seen: Observation, fleet: Fleet) -> list[Body]:
     """The port for gRPC is there as long as any of the revisions answers at it: what serves goes on as it is, whatever
-    the spec has asked for since."""
+    the spec has asked for since.
+    """
     service = seen.service
     grpc = any(serving_of(one.template).grpc for one in fleet.revisions)
     made = [

@@ -52,7 +52,8 @@ def job_name(run: TrainingRun, key: str, attempt: int = 1) -> str:
 
 def job(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Body:
     """The Job that trains for the inputs taken. One Job is one attempt: whether there is another one is the run's to
-    decide, since a Job can tell neither whose fault a failure was nor restart all of its ranks."""
+    decide, since a Job can tell neither whose fault a failure was nor restart all of its ranks.
+    """
     meta = {
         "labels": labels(run, "trainer", model=run.spec.output.model),
         "annotations": {INPUT_KEY: taken.key, **dataset_marks(taken.inputs.datasets)},

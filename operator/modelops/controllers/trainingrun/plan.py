@@ -45,7 +45,7 @@ _SHORTLY = timedelta(seconds=2)
 
 
 def plan(seen: Observation, sweeping: Sweeping | None = None) -> Plan:
-    """Decide what a TrainingRun needs now. Pure. Raises Stalled."""
+    """Decide what a TrainingRun needs now. Pure. Raises StalledError."""
     taken = wanted(seen)
     if isinstance(taken, Missing):
         return _waiting(seen, taken)

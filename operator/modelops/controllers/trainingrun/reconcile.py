@@ -14,7 +14,7 @@ from modelops.machinery.plan import Plan
 
 
 async def decide(run: TrainingRun, context: ReconcileContext, poller: ProgressPoller) -> Plan:
-    """What a TrainingRun needs now. Raises Stalled and ApiError."""
+    """What a TrainingRun needs now. Raises StalledError and ApiError."""
     seen = await observe(run, context, poller)
     if takes_anew(seen):
         seen = replace(seen, references=await read_references(run, context))

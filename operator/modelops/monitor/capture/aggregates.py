@@ -9,7 +9,7 @@ from modelops.monitor.capture.agreement import Answers
 from modelops.monitor.capture.histograms import Counts
 from modelops.monitor.capture.pairing import Pairing
 from modelops.monitor.capture.records import Body, Record
-from modelops.monitor.capture.tables import Table, Unread, table
+from modelops.monitor.capture.tables import Table, UnreadableBodyError, table
 
 _NO_ANSWER = (408, 429)
 """Statuses below 500 that say nothing about the request itself."""
@@ -83,5 +83,5 @@ def _read(body: Body | None) -> tuple[int, Table] | None:
         return None
     try:
         return table(body)
-    except Unread:
+    except UnreadableBodyError:
         return None

@@ -1,5 +1,6 @@
 """Whether two answers to one request are the same, and the answers that are kept until somebody asks. Pure but for the
-store's memory."""
+store's memory.
+"""
 
 import json
 import math
@@ -16,7 +17,8 @@ MOST_TOLD_BYTES = 2**20
 
 def same(one: Table, other: Table, tolerance: float) -> bool:
     """Whether both have the same columns with the same values: numbers within a tolerance relative to the greater one,
-    everything else exactly."""
+    everything else exactly.
+    """
     if one.keys() != other.keys():
         return False
     return all(
@@ -75,7 +77,7 @@ class Answers:
         self._bytes -= len(text)
 
 
-class NoAnswers(ValueError):
+class NoPredictionsError(ValueError):
     """Something that no monitor tells."""
 
 
@@ -84,11 +86,11 @@ def answers_told(content: bytes) -> dict[str, Table]:
     try:
         told: Any = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise NoAnswers("it is no JSON") from error
+        raise NoPredictionsError("it is no JSON") from error
     if not isinstance(told, dict) or not all(isinstance(one, dict) for one in told.values()):
-        raise NoAnswers("it has no answers by name")
+        raise NoPredictionsError("it has no answers by name")
     for columns in told.values():
         for values in columns.values():
             if not isinstance(values, list) or not all(isinstance(one, int | float | str) for one in values):
-                raise NoAnswers("it has no values by column")
+                raise NoPredictionsError("it has no values by column")
     return told

@@ -29,14 +29,14 @@ _CSV = ("text/csv", "application/csv")
 _LINES = ("application/jsonlines", "application/x-jsonlines", "application/jsonl")
 
 
-class Unread(ValueError):
+class UnreadableBodyError(ValueError):
     """A body that holds nothing that can be told by column."""
 
 
 def table(body: Body) -> tuple[int, Table]:
     """How many rows there are, and their values. Raises Unread."""
     if body.binary:
-        raise Unread("the binary extension")
+        raise UnreadableBodyError("the binary extension")
     try:
         text = body.content.decode("utf-8")
         if body.content_type in _CSV:
@@ -46,7 +46,7 @@ def table(body: Body) -> tuple[int, Table]:
             return _of_rows("", (json.loads(line) for line in text.splitlines() if line.strip()))
         return _of_document(json.loads(text))
     except (AttributeError, csv.Error, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        raise Unread(type(error).__name__) from error
+        raise UnreadableBodyError(type(error).__name__) from error
 
 
 def _of_document(document: Any) -> tuple[int, Table]:
@@ -72,14 +72,14 @@ def _of_tensors(tensors: Any) -> tuple[int, Table]:
         values = list(_flat(data))
         width = len(values) // rows if rows > 0 else 0
         if rows < 1 or width * rows != len(values) or width < 1:
-            raise Unread("data of another shape")
+            raise UnreadableBodyError("data of another shape")
         count = max(count, min(rows, MOST_ROWS))
         for index in range(min(width, MOST_COLUMNS - len(found))):
             column = name if width == 1 else f"{name}[{index}]"
             of_rows = values[index : MOST_ROWS * width : width]
             found[column[:_MOST_NAME]] = [value for value in map(_value, of_rows) if value is not None]
     if not found:
-        raise Unread("no tensors")
+        raise UnreadableBodyError("no tensors")
     return count, found
 
 
@@ -94,7 +94,7 @@ def _of_rows(prefix: str, rows: Iterable[Any]) -> tuple[int, Table]:
             if value is not None and (column in found or len(found) < MOST_COLUMNS):
                 found.setdefault(column[:_MOST_NAME], []).append(value)
     if not found:
-        raise Unread("no rows")
+        raise UnreadableBodyError("no rows")
     return count, found
 
 
@@ -130,7 +130,7 @@ def _value(scalar: Any) -> Value | None:
         return scalar
     if scalar is None:
         return None
-    raise Unread(f"a {type(scalar).__name__} as a value")
+    raise UnreadableBodyError(f"a {type(scalar).__name__} as a value")
 
 
 def _number(cell: str) -> Any:
@@ -143,5 +143,5 @@ def _number(cell: str) -> Any:
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise Unread("no list")
+        raise UnreadableBodyError("no list")
     return value

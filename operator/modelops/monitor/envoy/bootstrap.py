@@ -74,7 +74,8 @@ def _ingress(settings: Settings) -> Json:
 
 def _instead(settings: Settings) -> Json:
     """A cluster's own limit cannot be had by an endpoint of another one, so that requests come by here. All that is
-    decided about them once has been: their path, their headers and their deadline."""
+    decided about them once has been: their path, their headers and their deadline.
+    """
     grpc = [_passed({"prefix": "/", "grpc": {}}, "model_grpc")] if settings.model_grpc_port else []
     virtual_hosts = [{"name": "instead", "domains": ["*"], "routes": [*grpc, _passed({"prefix": "/"}, "model")]}]
     manager = _connection_manager("instead", []) | {
@@ -88,7 +89,8 @@ def _instead(settings: Settings) -> Json:
 
 def _passed(match: Json, cluster: str) -> Json:
     """Without a deadline of its own, and tried again only if it certainly did not reach the model. What told the
-    candidate's proxy who passes a request on is nothing for the model."""
+    candidate's proxy who passes a request on is nothing for the model.
+    """
     route = {"cluster": cluster, "timeout": "0s", "retry_policy": RETRIES}
     return {"match": match, "route": route, "request_headers_to_remove": [SHARED]}
 

@@ -8,7 +8,7 @@ import lightgbm
 import numpy as np
 
 from modelops.server.files import find
-from modelops.server.predictor import PREDICT, PREDICT_PROBA, Refused, Signature, Tensor, takes
+from modelops.server.predictor import PREDICT, PREDICT_PROBA, InvalidRequestError, Signature, Tensor, takes
 
 _UNNAMED = re.compile(r"Column_\d+")
 
@@ -34,7 +34,7 @@ class LightgbmModel:
         try:
             values = np.asarray(self._booster.predict(table))
         except (ValueError, TypeError, lightgbm.basic.LightGBMError) as error:
-            raise Refused(str(error)) from error
+            raise InvalidRequestError(str(error)) from error
         match self._objective:
             case "binary":
                 probabilities = np.column_stack([1 - values, values])
@@ -52,5 +52,5 @@ class LightgbmModel:
 
 
 def load(model_dir: Path) -> LightgbmModel:
-    """Load the model. Raises Unusable."""
+    """Load the model. Raises ModelLoadError."""
     return LightgbmModel(lightgbm.Booster(model_file=str(find(model_dir, "model.txt"))))

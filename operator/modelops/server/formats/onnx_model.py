@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 
-from modelops.server.files import Unusable, find
-from modelops.server.predictor import PREDICT, PREDICT_PROBA, Refused, Signature, Tensor
+from modelops.server.files import ModelLoadError, find
+from modelops.server.predictor import PREDICT, PREDICT_PROBA, InvalidRequestError, Signature, Tensor
 from modelops.server.threads import available
 
 _DATATYPES = {
@@ -56,7 +56,7 @@ class OnnxModel:
             feed = {one.name: self._fed(table, one) for one in self._inputs}
             values = self._session.run(None, feed)
         except (ValueError, TypeError, onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument) as error:
-            raise Refused(str(error)) from error
+            raise InvalidRequestError(str(error)) from error
         return {name: _array(value) for name, value in zip(self._names, values, strict=True)}
 
     def _fed(self, table: Any, one: Tensor) -> Any:
@@ -67,16 +67,16 @@ class OnnxModel:
 
 
 def load(model_dir: Path) -> OnnxModel:
-    """Load the model. Raises Unusable."""
+    """Load the model. Raises ModelLoadError."""
     file = find(model_dir, "model.onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = available()
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     for one in session.get_inputs():
         if one.type not in _DATATYPES:
-            raise Unusable(f'{file} has the input "{one.name}" of type {one.type}, which no request can carry')
+            raise ModelLoadError(f'{file} has the input "{one.name}" of type {one.type}, which no request can carry')
     if not session.get_inputs():
-        raise Unusable(f"{file} has no inputs")
+        raise ModelLoadError(f"{file} has no inputs")
     return OnnxModel(session)
 
 

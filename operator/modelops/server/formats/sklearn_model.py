@@ -11,8 +11,8 @@ from sklearn.compose import ColumnTransformer  # type: ignore[import-untyped]
 from sklearn.exceptions import NotFittedError  # type: ignore[import-untyped]
 from sklearn.pipeline import Pipeline  # type: ignore[import-untyped]
 
-from modelops.server.files import Unusable, find
-from modelops.server.predictor import PREDICT, PREDICT_PROBA, Refused, Signature, Tensor, takes
+from modelops.server.files import ModelLoadError, find
+from modelops.server.predictor import PREDICT, PREDICT_PROBA, InvalidRequestError, Signature, Tensor, takes
 from modelops.server.tensors import datatype_of
 
 _NO_PICKLE = (pickle.UnpicklingError, EOFError, IndexError, KeyError, struct.error)
@@ -45,7 +45,7 @@ class SklearnModel:
         except NotFittedError:
             raise
         except (ValueError, TypeError) as error:
-            raise Refused(str(error)) from error
+            raise InvalidRequestError(str(error)) from error
         return answer
 
     def _prepared(self, table: Any) -> tuple[Any, Any]:
@@ -56,7 +56,7 @@ class SklearnModel:
 
 
 def load(model_dir: Path) -> SklearnModel:
-    """Load the model. Raises Unusable, UnpicklingError, and whatever else a pickle raises when it runs."""
+    """Load the model. Raises ModelLoadError, UnpicklingError, and whatever else a pickle raises when it runs."""
     file = find(model_dir, "model.joblib", "model.pkl")
     try:
         model = joblib.load(file)
@@ -64,7 +64,7 @@ def load(model_dir: Path) -> SklearnModel:
         what = f"{type(error).__name__}: {error}".removesuffix(": ")
         raise pickle.UnpicklingError(f"{file.name} is no pickle, or not the whole of one ({what})") from error
     if not callable(getattr(model, "predict", None)):
-        raise Unusable(f"{file} holds a {type(model).__name__}, which has no predict")
+        raise ModelLoadError(f"{file} holds a {type(model).__name__}, which has no predict")
     return SklearnModel(model)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import xgboost
 
 from modelops.server.files import find
-from modelops.server.predictor import PREDICT, PREDICT_PROBA, Refused, Signature, Tensor, takes
+from modelops.server.predictor import PREDICT, PREDICT_PROBA, InvalidRequestError, Signature, Tensor, takes
 
 _AT = re.compile(r"^\[[\d:]+\] \S+:\d+: ")
 """The time and the line of C++ with which XGBoost begins what it says."""
@@ -38,9 +38,9 @@ class XgboostModel:
             data = xgboost.DMatrix(table, enable_categorical=bool(self._categorical))
             values = self._booster.predict(data)
         except xgboost.core.XGBoostError as error:
-            raise Refused(_said(error)) from error
+            raise InvalidRequestError(_said(error)) from error
         except (ValueError, TypeError) as error:
-            raise Refused(str(error)) from error
+            raise InvalidRequestError(str(error)) from error
         match self._objective:
             case "binary:logistic":
                 probabilities = np.column_stack([1 - values, values])
@@ -63,7 +63,7 @@ class XgboostModel:
 
 
 def load(model_dir: Path) -> XgboostModel:
-    """Load the model. Raises Unusable, and XGBoostError for a file that is no model."""
+    """Load the model. Raises ModelLoadError, and XGBoostError for a file that is no model."""
     file = find(model_dir, "model.json", "model.ubj")
     try:
         booster = xgboost.Booster(model_file=file)

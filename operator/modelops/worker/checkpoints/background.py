@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from modelops.store.errors import S3Problem
-from modelops.worker.checkpoints.sync import Abandoned, Keeper, Trainer
+from modelops.store.errors import S3Error
+from modelops.worker.checkpoints.sync import Keeper, SyncAbandonedError, Trainer
 
 LOOK_EVERY_SECONDS = 15.0
 _AGAIN_SECONDS = 2.0
@@ -60,7 +60,7 @@ class Keeping:
             trainer = self._trainer
             try:
                 done = self._sync(trainer)
-            except Abandoned:
+            except SyncAbandonedError:
                 return
             if trainer is Trainer.RUNS:
                 continue
@@ -74,7 +74,7 @@ class Keeping:
             if self._keeper.sync(trainer):
                 self._said = ""
             return True
-        except S3Problem as problem:
+        except S3Error as problem:
             self._say(f"the checkpoints cannot be kept now, and will be later: {problem.message}")
         except Exception:
             _log.exception("the checkpoints cannot be kept now, and will be tried again")

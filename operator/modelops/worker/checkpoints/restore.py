@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from modelops.lineage.digests import Pinned
 from modelops.store.client import S3Client
-from modelops.store.errors import Reason, S3Problem
+from modelops.store.errors import Reason, S3Error
 from modelops.store.fetching import fetch
 from modelops.store.layout import Location
 from modelops.store.listing import list_current
@@ -40,14 +40,14 @@ class _Wanted(NamedTuple):
 def restore(connect: Callable[[], S3Client], run: Location, root: Path) -> Restored:
     """Fill `root` with the newest whole checkpoints below a run's prefix, those of all ranks together.
 
-    Raises S3Problem only where the store does not answer: to start afresh then would throw away what is there.
+    Raises S3Error only where the store does not answer: to start afresh then would throw away what is there.
     """
     stage = root / _STAGE
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True)
     try:
         return _restored(connect(), run, root, stage)
-    except S3Problem as problem:
+    except S3Error as problem:
         if problem.transient:
             raise
         _log.warning("checkpoints cannot be looked for, and the trainer starts afresh: %s", problem.message)
@@ -96,7 +96,7 @@ def _chosen(client: S3Client, rank: RankPlace, sizes: Mapping[str, int], broken:
                 if not lost:
                     return _Choice(rank, key, manifest)
                 why = f"the content of {lost[0].path} is not there"
-        except S3Problem as problem:
+        except S3Error as problem:
             if problem.reason is not Reason.NO_SUCH_KEY:
                 raise
             why = "it is gone"
@@ -122,7 +122,7 @@ def _bring(client: S3Client, stage: Path, wanted: _Wanted) -> str | None:
         return None
     try:
         found = patiently(lambda: fetch(client, place.run.bucket, place.object_key(sha256), target))
-    except S3Problem as problem:
+    except S3Error as problem:
         if problem.reason is not Reason.NO_SUCH_KEY:
             raise
         found = "gone"

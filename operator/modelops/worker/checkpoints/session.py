@@ -11,7 +11,7 @@ from modelops.store.listing import list_current
 from modelops.store.removing import remove
 from modelops.worker.checkpoints.manifests import Restored
 from modelops.worker.runtime import paths
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.incomplete_uploads import give_up_uploads
 from modelops.worker.runtime.parallel import each
 
@@ -22,14 +22,14 @@ def directory() -> Path:
 
 
 def place_of(uri: str) -> Location:
-    """Where a run's checkpoints are kept. Raises Failed(InvalidTask) for what is no prefix of their own."""
+    """Where a run's checkpoints are kept. Raises TaskError(InvalidTask) for what is no prefix of their own."""
     try:
         place = parse(uri)
     except ValueError as error:
-        raise Failed("InvalidTask", f"checkpoints: {error}") from error
+        raise TaskError("InvalidTask", f"checkpoints: {error}") from error
     # All below it is deleted in the end: never a whole bucket, and nothing that only begins with the same letters.
     if not place.key.strip("/") or not place.key.endswith("/"):
-        raise Failed("InvalidTask", f"checkpoints: {uri!r} is no prefix with a slash at its end")
+        raise TaskError("InvalidTask", f"checkpoints: {uri!r} is no prefix with a slash at its end")
     return place
 
 
@@ -47,7 +47,7 @@ def remembered() -> Restored | None:
 
 
 def delete_all(client: S3Client, run: Location) -> int:
-    """Delete everything below a run's prefix. How many objects. Raises S3Problem."""
+    """Delete everything below a run's prefix. How many objects. Raises S3Error."""
     give_up_uploads(client, run.bucket, run.key)
     objects = list(list_current(client, run.bucket, run.key).objects)
     return sum(1 for _ in each(objects, partial(remove, client, run.bucket)))

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from modelops.lineage.digests import Pinned
 from modelops.store.client import S3Client
-from modelops.store.errors import S3Problem
+from modelops.store.errors import S3Error
 from modelops.store.fetching import fetch
 from modelops.store.listing import list_current
 from modelops.store.removing import remove
-from modelops.store.writing import ContentChanged, put_if_absent
+from modelops.store.writing import ContentChangedError, put_if_absent
 from modelops.worker.checkpoints.manifests import KeptFile, KeptLink, Manifest, RankPlace, Restored
 from modelops.worker.checkpoints.scan import Look, Signature, look_at, signature
 from modelops.worker.runtime import paths
@@ -44,7 +44,7 @@ class Trainer(Enum):
     """What is there is complete."""
 
 
-class Abandoned(Exception):
+class SyncAbandonedError(Exception):
     """Nobody needs the checkpoints any more."""
 
 
@@ -73,7 +73,7 @@ class Keeper:
     def sync(self, trainer: Trainer) -> bool:
         """Bring the store up to date. Whether there was anything to write.
 
-        Raises S3Problem, after which it can be called again, and Abandoned.
+        Raises S3Error, after which it can be called again, and SyncAbandonedError.
         """
         now, still = self._last_look or self._look(trainer)
         if trainer is not Trainer.RUNS:
@@ -91,7 +91,7 @@ class Keeper:
             return False
         try:
             written = self._write(wanted)
-        except S3Problem:
+        except S3Error:
             self._client = None  # The credentials may be others by the next time.
             raise
         self._waited = 0
@@ -207,7 +207,7 @@ class Keeper:
                 before_part=self._unless_abandoned,
             )
             return True
-        except (ContentChanged, OSError):
+        except (ContentChangedError, OSError):
             self._known.pop(file.path, None)
             return False
 
@@ -225,7 +225,7 @@ class Keeper:
                 self._unless_abandoned()
                 if one.key not in named:
                     remove(client, self._place.run.bucket, one)
-        except S3Problem as problem:
+        except S3Error as problem:
             _log.info("checkpoints that are not needed any more stay for now: %s", problem.message)
         self._manifests = {key: manifest for key, manifest in self._manifests.items() if key in kept}
 
@@ -246,11 +246,11 @@ class Keeper:
 
     def _unless_abandoned(self) -> None:
         if self.abandoned:
-            raise Abandoned
+            raise SyncAbandonedError
 
 
 def read_manifest(client: S3Client, bucket: str, key: str) -> Manifest | None:
-    """A manifest in the store; None where it is none. Raises S3Problem."""
+    """A manifest in the store; None where it is none. Raises S3Error."""
     file = paths.scratch() / "manifest"
     try:
         fetch(client, bucket, key, file)

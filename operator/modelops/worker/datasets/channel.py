@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelops.api.contract.tasks import FetchDataset, S3Place
-from modelops.lineage.digests import BY_CONTENT, NotAManifest, Pinned
-from modelops.store.errors import Reason, S3Problem
+from modelops.lineage.digests import BY_CONTENT, NotAManifestError, Pinned
+from modelops.store.errors import Reason, S3Error
 from modelops.store.fetching import fetch
 from modelops.store.layout import parse
 from modelops.worker.datasets.download import Wanted, bring
 from modelops.worker.datasets.download_journal import Journal
 from modelops.worker.datasets.manifests import Manifest, digest_of_file
-from modelops.worker.datasets.volume import LeadsOut, content
+from modelops.worker.datasets.volume import PathEscapesVolumeError, content
 from modelops.worker.runtime import paths
-from modelops.worker.runtime.errors import Failed
-from modelops.worker.runtime.object_paths import Places, Unplaceable
+from modelops.worker.runtime.errors import TaskError
+from modelops.worker.runtime.object_paths import InvalidObjectPathError, Places
 from modelops.worker.runtime.parallel import each
 from modelops.worker.runtime.retry import patiently
 from modelops.worker.runtime.stores import client_of
@@ -34,7 +34,7 @@ class Brought(NamedTuple):
 
 
 def fill(dataset: FetchDataset, store: S3Place) -> Brought:
-    """Have every object of the dataset's manifest on disk, verified. Raises Failed and S3Problem."""
+    """Have every object of the dataset's manifest on disk, verified. Raises TaskError and S3Error."""
     manifest = _manifest(dataset, store)
     objects = size = 0
     for one in _fetched(dataset, dataset.source, manifest) if dataset.source else _verified(dataset, manifest):
@@ -50,12 +50,12 @@ def _manifest(dataset: FetchDataset, store: S3Place) -> Manifest:
     client = client_of(store)
     try:
         patiently(lambda: fetch(client, location.bucket, location.key, file))
-    except S3Problem as problem:
+    except S3Error as problem:
         if problem.reason is not Reason.NO_SUCH_KEY:
             raise
-        raise Failed("ManifestMissing", f"{dataset.manifest} is gone; take a new snapshot of the data") from problem
+        raise TaskError("ManifestMissing", f"{dataset.manifest} is gone; take a new snapshot of the data") from problem
     if digest_of_file(file) != dataset.digest:
-        raise Failed(
+        raise TaskError(
             "DigestMismatch",
             f"{dataset.manifest} has the digest {digest_of_file(file)}, not {dataset.digest}: it was altered",
         )
@@ -65,8 +65,8 @@ def _manifest(dataset: FetchDataset, store: S3Place) -> Manifest:
 def _entries(dataset: FetchDataset, manifest: Manifest) -> Iterator[Pinned]:
     try:
         yield from manifest.entries()
-    except NotAManifest as error:
-        raise Failed("DigestMismatch", f"{dataset.manifest}: {error}") from error
+    except NotAManifestError as error:
+        raise TaskError("DigestMismatch", f"{dataset.manifest}: {error}") from error
 
 
 def _directory(dataset: FetchDataset) -> Path:
@@ -83,7 +83,7 @@ def _fetched(dataset: FetchDataset, source: S3Place, manifest: Manifest) -> Iter
                 yield one.pinned
     except IsADirectoryError as error:
         name = Path(error.filename).relative_to(directory)
-        raise Failed(
+        raise TaskError(
             "UnusableKey", f'dataset {dataset.name}: "{name}" is both an object and a prefix of others; rename one'
         ) from error
 
@@ -94,11 +94,11 @@ def _wanted(dataset: FetchDataset, source: S3Place, manifest: Manifest, director
         try:
             target = directory / places.place(pinned.key)
             target.parent.mkdir(parents=True, exist_ok=True)
-        except Unplaceable as error:
-            raise Failed("UnusableKey", f"dataset {dataset.name}: {error}") from error
+        except InvalidObjectPathError as error:
+            raise TaskError("UnusableKey", f"dataset {dataset.name}: {error}") from error
         except (FileExistsError, NotADirectoryError) as error:
             # S3 can hold `a` and `a/b`; a file system cannot.
-            raise Failed(
+            raise TaskError(
                 "UnusableKey", f'dataset {dataset.name}: "{pinned.key}" is below another object; rename one'
             ) from error
         yield Wanted(pinned, target)
@@ -110,13 +110,13 @@ def _verified(dataset: FetchDataset, manifest: Manifest) -> Iterator[Pinned]:
 
 def _verify(dataset: FetchDataset, pinned: Pinned) -> Pinned:
     if pinned.version_id != BY_CONTENT:
-        raise Failed("DigestMismatch", f"{dataset.manifest} is not the manifest of a volume")
+        raise TaskError("DigestMismatch", f"{dataset.manifest} is not the manifest of a volume")
     try:
         found, sha256 = content(_directory(dataset), pinned.key)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, LeadsOut) as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PathEscapesVolumeError) as error:
         raise _missing(dataset, pinned, "is gone") from error
     except PermissionError as error:
-        raise Failed(
+        raise TaskError(
             "AccessDenied",
             f'dataset {dataset.name}: "{pinned.key}" cannot be read; let the Pod\'s user or its group read the volume',
         ) from error
@@ -125,8 +125,8 @@ def _verify(dataset: FetchDataset, pinned: Pinned) -> Pinned:
     return pinned
 
 
-def _missing(dataset: FetchDataset, pinned: Pinned, how: str) -> Failed:
-    return Failed(
+def _missing(dataset: FetchDataset, pinned: Pinned, how: str) -> TaskError:
+    return TaskError(
         Reason.PINNED_VERSION_MISSING,
         f'dataset {dataset.name}: the file "{pinned.key}" {how} since the snapshot; take a new snapshot of the data',
     )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from modelops.lineage.digests import Pinned
 from modelops.store.client import S3Client
-from modelops.store.errors import S3Problem
+from modelops.store.errors import S3Error
 from modelops.store.fetching import LargeObject, fetch_pinned, preallocate
 from modelops.worker.datasets.download_journal import Journal, fingerprint
 from modelops.worker.runtime.parallel import THREADS, each
@@ -62,7 +62,7 @@ def bring(
 ) -> Iterator[Wanted]:
     """Each object once it is complete and verified, in order; at most `ahead` pieces are begun before they are due.
 
-    What the journal has, is not brought again. Raises S3Problem and OSError; the files of objects that did not come
+    What the journal has, is not brought again. Raises S3Error and OSError; the files of objects that did not come
     back are not complete.
     """
     pieces = _pieces(client, bucket, wanted, journal, large_bytes, range_bytes)
@@ -112,6 +112,6 @@ def _bring(client: S3Client, bucket: str, piece: _Piece) -> _Piece:
 def _verify(large: LargeObject, piece: _Piece) -> None:
     try:
         large.verified(piece.start, piece.length, piece.wanted.target)
-    except S3Problem:
+    except S3Error:
         piece.wanted.target.unlink(missing_ok=True)
         raise

@@ -9,7 +9,7 @@ from modelops.lineage.digests import PREFIX, Pinned, manifest_entries
 from modelops.worker.datasets.sorting import sort_lines
 
 
-class Repeated(ValueError):
+class RepeatedKeyError(ValueError):
     """One key came twice: what was listed changed meanwhile."""
 
 
@@ -22,7 +22,7 @@ class Manifest(NamedTuple):
     bytes: int
 
     def entries(self) -> Iterator[Pinned]:
-        """The objects, read line by line. Raises NotAManifest."""
+        """The objects, read line by line. Raises NotAManifestError."""
         with self.file.open("rb") as lines:
             yield from manifest_entries(lines)
 
@@ -52,7 +52,7 @@ def _digest(file: Path) -> str | None:
                 return None
             key = line[: line.index(b"\0")]
             if key == last_key:
-                raise Repeated(f'"{key.decode()}" was listed twice')
+                raise RepeatedKeyError(f'"{key.decode()}" was listed twice')
             digest.update(line)
             last, last_key = line, key
     return PREFIX + digest.hexdigest()

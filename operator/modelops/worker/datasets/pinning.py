@@ -13,7 +13,7 @@ from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import manifest_line
 from modelops.store.client import S3Client
 from modelops.store.pages import Page, Position, Seen, in_seconds, pages
-from modelops.store.ranges import Disordered, Range, Ranges, Run, contiguous, ranges
+from modelops.store.ranges import Range, Ranges, Run, UnorderedListingError, contiguous, ranges
 from modelops.worker.datasets.manifests import Manifest, finish
 from modelops.worker.runtime.parallel import THREADS, each
 from modelops.worker.runtime.retry import patiently
@@ -48,7 +48,7 @@ class _Written(NamedTuple):
 def pin(client: S3Client, place: S3Place, file: Path, *, threads: int = THREADS) -> Pinning:
     """List what is below a place's prefix into the manifest `file`, in flat memory, trying each page patiently.
 
-    Raises S3Problem, Unspeakable and Repeated.
+    Raises S3Error, UnrepresentableNameError and Repeated.
     """
     listed = patiently(lambda: pages(client, place.bucket, place.prefix))
 
@@ -90,8 +90,8 @@ def _at_once(page: Callable[[Position], Page], cut: list[Range], file: Path, thr
             written = [one for one in each(range(most), partial(write, directory), threads=threads, ahead=most) if one]
             written.sort(key=lambda one: one.run.index)
             if not contiguous([one.run for one in written]):
-                raise Disordered
-        except Disordered:
+                raise UnorderedListingError
+        except UnorderedListingError:
             _log.info("the listing's ranges do not meet: it is listed serially")
             return []
         with file.open("ab") as output:

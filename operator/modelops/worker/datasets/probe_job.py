@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from modelops.api.contract.tasks import ProbeTask
 from modelops.worker.datasets.sources import Look
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.errors import TaskError
 
 MOST_LOOKS = 100
 """Then it is told that the data does not hold still: a Job must not wait for that forever."""
@@ -18,7 +18,7 @@ def settled(
 ) -> tuple[Look, bool]:
     """What is there once two looks in a row show the same, and whether that is known already.
 
-    What is known is not waited for. Raises Failed(SourceChanged) after MOST_LOOKS, and what `look` raises.
+    What is known is not waited for. Raises TaskError(SourceChanged) after MOST_LOOKS, and what `look` raises.
     """
     before = look()
     for _ in range(MOST_LOOKS):
@@ -32,6 +32,6 @@ def settled(
         if now.token == before.token:
             return now, False
         before = now
-    raise Failed(
+    raise TaskError(
         "SourceChanged", f"the data has not held still for {survey.settle_seconds:g} s since {MOST_LOOKS} looks"
     )

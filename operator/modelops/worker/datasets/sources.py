@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from modelops.api.contract.tasks import S3Place, SnapshotTask
-from modelops.lineage.digests import BY_CONTENT, Pinned, UnrepresentableName, manifest_line
-from modelops.store.errors import Reason, S3Problem
+from modelops.lineage.digests import BY_CONTENT, Pinned, UnrepresentableNameError, manifest_line
+from modelops.store.errors import Reason, S3Error
 from modelops.worker.datasets.download import Wanted, bring
-from modelops.worker.datasets.manifests import Manifest, Repeated, finish
+from modelops.worker.datasets.manifests import Manifest, RepeatedKeyError, finish
 from modelops.worker.datasets.pinning import Pinning, pin
 from modelops.worker.datasets.sorting import sort_lines
-from modelops.worker.datasets.volume import Found, LeadsOut, content, parse, walk
+from modelops.worker.datasets.volume import Found, PathEscapesVolumeError, content, parse, walk
 from modelops.worker.runtime import paths
-from modelops.worker.runtime.errors import Failed, failed_by
+from modelops.worker.runtime.errors import TaskError, failed_by
 from modelops.worker.runtime.parallel import each
 from modelops.worker.runtime.stores import client_of
 
@@ -40,10 +40,10 @@ class Source(Protocol):
     """Looked at first, maybe more than once; then pinned as it was at the last look; then read."""
 
     def look(self) -> Look:
-        """What is there now. Raises Failed and S3Problem."""
+        """What is there now. Raises TaskError and S3Error."""
 
     def pin(self) -> Manifest:
-        """Every object of the last look. Raises Failed."""
+        """Every object of the last look. Raises TaskError."""
 
     def files(self, manifest: Manifest) -> Iterator[tuple[Pinned, Path]]:
         """Each object of the manifest as a file, which is there until the next one is asked for.
@@ -52,7 +52,7 @@ class Source(Protocol):
         """
 
     def reading(self) -> AbstractContextManager[None]:
-        """Raises Failed for whatever goes wrong with the source while its files are read."""
+        """Raises TaskError for whatever goes wrong with the source while its files are read."""
 
     @property
     def versioned(self) -> bool:
@@ -68,7 +68,7 @@ class Source(Protocol):
 
 
 def source_of(task: SnapshotTask, scratch: Path) -> Source:
-    """The source that a task names. Raises S3Problem."""
+    """The source that a task names. Raises S3Error."""
     return Bucket(task.source, scratch) if task.source is not None else Volume(paths.volume(), scratch)
 
 
@@ -92,10 +92,10 @@ class Bucket:
         """List it."""
         try:
             self._last = pin(self._client, self._place, self._scratch / "manifest")
-        except UnrepresentableName as error:
-            raise Failed("UnusableKey", f'bucket "{self._place.bucket}": {error}') from error
-        except Repeated as error:
-            raise Failed("SourceChanged", f"the data changed while it was listed: {error}") from error
+        except UnrepresentableNameError as error:
+            raise TaskError("UnusableKey", f'bucket "{self._place.bucket}": {error}') from error
+        except RepeatedKeyError as error:
+            raise TaskError("SourceChanged", f"the data changed while it was listed: {error}") from error
         manifest = self._last.manifest
         return Look(manifest.digest, manifest.objects, manifest.bytes, self._last.newest)
 
@@ -117,7 +117,7 @@ class Bucket:
         """A pinned object that is gone was changed, since a moment ago it was there."""
         try:
             yield
-        except S3Problem as problem:
+        except S3Error as problem:
             if problem.reason is not Reason.PINNED_VERSION_MISSING:
                 raise failed_by(problem) from problem
             raise _moved(problem.message) from problem
@@ -167,12 +167,12 @@ class Volume:
         """What files can be like, in words of the API."""
         try:
             yield
-        except (UnrepresentableName, LeadsOut) as error:
-            raise Failed("UnusableKey", f"the volume: {error}") from error
+        except (UnrepresentableNameError, PathEscapesVolumeError) as error:
+            raise TaskError("UnusableKey", f"the volume: {error}") from error
         except (FileNotFoundError, NotADirectoryError) as error:
             raise _moved(f'"{error.filename}" is gone') from error
         except PermissionError as error:
-            raise Failed(
+            raise TaskError(
                 "AccessDenied", f'"{error.filename}" cannot be read; let the Job\'s user or its group read the volume'
             ) from error
 
@@ -195,8 +195,8 @@ def _hashed(root: Path, found: Found) -> tuple[Found, str]:
     return found, sha256
 
 
-def _moved(how: str) -> Failed:
-    return Failed("SourceChanged", f"the data changed while it was read: {how}")
+def _moved(how: str) -> TaskError:
+    return TaskError("SourceChanged", f"the data changed while it was read: {how}")
 
 
 def _in_seconds(ns: int) -> str:

@@ -16,7 +16,7 @@ _NOT_DATA = "lost+found"
 """What ext4 keeps in a volume's root, for root alone."""
 
 
-class LeadsOut(ValueError):
+class PathEscapesVolumeError(ValueError):
     """A symbolic link to something that is not in the volume, or not there."""
 
 
@@ -29,7 +29,7 @@ class Found(NamedTuple):
 
     @property
     def line(self) -> bytes:
-        """`path NUL size NUL mtime_ns LF`. Raises Unspeakable."""
+        """`path NUL size NUL mtime_ns LF`. Raises UnrepresentableNameError."""
         return line_of(self.path, str(self.size), str(self.modified_ns))
 
 
@@ -43,7 +43,7 @@ def walk(root: Path) -> Iterator[Found]:
     """Every file below `root`, in no order.
 
     A link to a file counts as one; links to directories are not followed, so that no file counts twice and no loop
-    is endless. Raises LeadsOut for a link that leads out of the volume or nowhere, and OSError.
+    is endless. Raises PathEscapesVolumeError for a link that leads out of the volume or nowhere, and OSError.
     """
     with os.scandir(root) as entries:
         for entry in entries:
@@ -52,15 +52,15 @@ def walk(root: Path) -> Iterator[Found]:
 
 
 def inside(root: Path, path: str) -> Path:
-    """The file itself, behind all links, that `path` means below `root`. Raises LeadsOut."""
+    """The file itself, behind all links, that `path` means below `root`. Raises PathEscapesVolumeError."""
     real = Path(os.path.realpath(root / path))
     if not real.is_relative_to(os.path.realpath(root)):
-        raise LeadsOut(f'"{path}" leads out of the volume; put the file itself there')
+        raise PathEscapesVolumeError(f'"{path}" leads out of the volume; put the file itself there')
     return real
 
 
 def content(root: Path, path: str) -> tuple[Found, str]:
-    """Read a file whole: what it was after that, and its SHA-256 in hex. Raises LeadsOut and OSError."""
+    """Read a file whole: what it was after that, and its SHA-256 in hex. Raises PathEscapesVolumeError and OSError."""
     with inside(root, path).open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return _found(path, os.fstat(file.fileno())), sha256
@@ -71,7 +71,7 @@ def _of_entry(root: Path, entry: "os.DirEntry[str]") -> Iterator[Found]:
     if entry.is_symlink():
         real = inside(root, path)
         if not real.exists():
-            raise LeadsOut(f'"{path}" is a link that leads nowhere; put the file itself there')
+            raise PathEscapesVolumeError(f'"{path}" is a link that leads nowhere; put the file itself there')
         if real.is_file():
             yield _found(path, real.stat())
     elif entry.is_dir():

@@ -5,21 +5,21 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelops.lineage.digests import ArtifactFile, UnrepresentableName, artifact_digest
-from modelops.worker.runtime.errors import Failed
+from modelops.lineage.digests import ArtifactFile, UnrepresentableNameError, artifact_digest
+from modelops.worker.runtime.errors import TaskError
 
 
 def files_of(directory: Path) -> list[ArtifactFile]:
-    """The files below a directory, by path. Raises Failed(InvalidModel) for what is neither file nor directory."""
+    """The files below a directory, by path. Raises TaskError(InvalidModel) for what is neither file nor directory."""
     return [_described(file, directory) for file in sorted(_walk(directory))]
 
 
 def digest_of(files: list[ArtifactFile]) -> str:
-    """Their digest. Raises Failed(InvalidModel) for a name that no digest can hold."""
+    """Their digest. Raises TaskError(InvalidModel) for a name that no digest can hold."""
     try:
         return artifact_digest(files)
-    except UnrepresentableName as error:
-        raise Failed("InvalidModel", f"the model has a file whose name cannot be used: {error}") from error
+    except UnrepresentableNameError as error:
+        raise TaskError("InvalidModel", f"the model has a file whose name cannot be used: {error}") from error
 
 
 def sha256_of_file(file: Path) -> str:
@@ -38,7 +38,7 @@ def _walk(directory: Path) -> Iterator[Path]:
         else:
             # A link could lead to what the model's digest does not cover, such as a mounted credential.
             kind = "a symbolic link" if stat.S_ISLNK(mode) else "no regular file"
-            raise Failed("InvalidModel", f"{path} is {kind}; write the model as plain files")
+            raise TaskError("InvalidModel", f"{path} is {kind}; write the model as plain files")
 
 
 def _described(file: Path, directory: Path) -> ArtifactFile:

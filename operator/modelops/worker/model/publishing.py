@@ -10,14 +10,14 @@ from modelops.api.contract.reports import Artifact
 from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import ArtifactFile, Pinned
 from modelops.store.client import S3Client
-from modelops.store.errors import Reason, S3Problem
+from modelops.store.errors import Reason, S3Error
 from modelops.store.layout import model_of
 from modelops.store.listing import list_current
 from modelops.store.removing import remove
 from modelops.store.writing import put_if_absent
 from modelops.worker.model.artifact import digest_of
 from modelops.worker.runtime import paths
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.graceful_stop import Terminated
 from modelops.worker.runtime.incomplete_uploads import give_up_uploads
 from modelops.worker.runtime.parallel import each
@@ -37,19 +37,19 @@ _log = logging.getLogger(__name__)
 def publish(files: Sequence[ArtifactFile], store: S3Place, seconds: float) -> Artifact:
     """Publish the files of /opt/ml/model. Training is paid for: what could be mended in `seconds` is waited for.
 
-    Raises Failed(PublishFailed).
+    Raises TaskError(PublishFailed).
     """
     digest = digest_of(list(files))
     to = model_of(store, digest)
     try:
         _Publication(files, lambda: client_of(store), to.bucket, to.key, time.monotonic() + seconds).run()
-    except S3Problem as problem:
+    except S3Error as problem:
         message = f"the model could not be published within {seconds:.0f} s: {problem.message}"
-        raise Failed("PublishFailed", message, retry=True) from problem
+        raise TaskError("PublishFailed", message, retry=True) from problem
     return Artifact(uri=to.uri, digest=digest, bytes=sum(file.size for file in files), files=len(files))
 
 
-class _GivenUp(Exception):
+class _PublishAbandonedError(Exception):
     """Another file could not be published, so this one need not be."""
 
 
@@ -76,7 +76,7 @@ class _Publication:
         self._lock = threading.Lock()
 
     def run(self) -> None:
-        """Until every file is there, by whomever. Raises S3Problem and Failed."""
+        """Until every file is there, by whomever. Raises S3Error and TaskError."""
         try:
             give_up_uploads(self._client, self._bucket, self._prefix)
             self._publish()
@@ -102,13 +102,13 @@ class _Publication:
                 missing = self._missing()
 
     def _missing(self) -> list[ArtifactFile]:
-        """What is not there yet. Raises Failed where something is there that does not belong there."""
+        """What is not there yet. Raises TaskError where something is there that does not belong there."""
         there = patiently(self._there, seconds=self._deadline - time.monotonic(), worth=self._worth_waiting)
         for path, one in there.items():
             file = self._files.get(path)
             if file is None or file.size != one.size:
                 where = f"s3://{self._bucket}/{one.key}"
-                raise Failed("PublishFailed", f"{where} is not the model's, and nothing is overwritten; delete it")
+                raise TaskError("PublishFailed", f"{where} is not the model's, and nothing is overwritten; delete it")
         return [file for path, file in self._files.items() if path not in there]
 
     def _there(self) -> dict[str, Pinned]:
@@ -138,16 +138,16 @@ class _Publication:
             with self._lock:
                 self._uploading -= 1
 
-    def _worth_waiting(self, problem: S3Problem) -> bool:
+    def _worth_waiting(self, problem: S3Error) -> bool:
         """That an upload is gone means that another publisher has begun, and given up what it took for left behind."""
         if problem.reason in _A_PERSON_CAN_MEND:
-            with suppress(S3Problem):
+            with suppress(S3Error):
                 self._client = self._connect()  # A Secret that has been mended is mounted anew.
         return (_mendable(problem) or problem.reason is Reason.NO_SUCH_KEY) and not self._over.is_set()
 
     def _unless_over(self) -> None:
         if self._over.is_set():
-            raise _GivenUp
+            raise _PublishAbandonedError
 
     def _clean_up(self, seconds: float) -> None:
         """In a thread, since a store that does not answer must not keep the report from being written."""
@@ -170,13 +170,14 @@ class _Publication:
         try:
             while self._remove_some():
                 pass
-        except S3Problem as problem:
+        except S3Error as problem:
             _log.info("what was published of the model stays: %s", problem.message)
         give_up_uploads(self._client, self._bucket, self._prefix)
 
     def _remove_some(self) -> bool:
         """At least one file, and what more can be removed before it must be looked again whether somebody has completed
-        the model. Whether there is more."""
+        the model. Whether there is more.
+        """
         listed = time.monotonic()
         there = self._there()
         if self._files.keys() <= there.keys():
@@ -189,5 +190,5 @@ class _Publication:
         return False
 
 
-def _mendable(problem: S3Problem) -> bool:
+def _mendable(problem: S3Error) -> bool:
     return problem.transient or problem.reason in _A_PERSON_CAN_MEND

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelops.api.contract.tasks import S3Place
-from modelops.store.errors import S3Problem
+from modelops.store.errors import S3Error
 from modelops.store.layout import Location
 from modelops.store.writing import put_if_absent
 from modelops.worker.datasets.manifests import digest_of_file
@@ -37,7 +37,7 @@ def keep_record(
         client = client_of(store)
         patiently(lambda: put_if_absent(client, where.bucket, where.key, copy), seconds=seconds)
         return where.uri
-    except S3Problem as problem:
+    except S3Error as problem:
         _log.warning("%s is not kept: %s", file.name, problem.message)
         return None
     finally:

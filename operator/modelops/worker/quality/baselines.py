@@ -8,10 +8,10 @@ from pydantic import Field, ValidationError
 from modelops.api.base import Model
 from modelops.api.checks import Check
 from modelops.store.client import S3Client
-from modelops.store.errors import Reason, S3Problem
+from modelops.store.errors import Reason, S3Error
 from modelops.store.fetching import fetch
 from modelops.store.layout import parse
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.retry import patiently
 
 
@@ -46,25 +46,27 @@ class Baseline(Model):
 
 
 def baseline_of(store: S3Client, uri: str | None, checks: Sequence[Check], scratch: Path) -> Baseline | None:
-    """The profile at `uri`; None where there is none, or no check needs it. Raises Failed and S3Problem."""
+    """The profile at `uri`; None where there is none, or no check needs it. Raises TaskError and S3Error."""
     if uri is None or not any(check.drift or check.rows_change for check in checks):
         return None
     at, file = parse(uri), scratch / "baseline"
     try:
         sha256 = patiently(lambda: fetch(store, at.bucket, at.key, file))
-    except S3Problem as problem:
+    except S3Error as problem:
         if problem.reason is not Reason.NO_SUCH_KEY:
             raise
-        raise Failed(
+        raise TaskError(
             "BaselineMissing",
             f"the profile of the current snapshot is not in the store any more ({uri}); put it back, or take drift"
             " and rowsChange out of spec.checks for one snapshot",
         ) from problem
     if f"sha256-{sha256}" not in at.key:
-        raise Failed("DigestMismatch", f"{uri} was altered: its SHA-256 is {sha256}; put the profile back as it was")
+        raise TaskError("DigestMismatch", f"{uri} was altered: its SHA-256 is {sha256}; put the profile back as it was")
     try:
         return Baseline.model_validate_json(file.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise Failed("BaselineUnreadable", f"{uri} is no profile of this version: {where}: {first['msg']}") from error
+        raise TaskError(
+            "BaselineUnreadable", f"{uri} is no profile of this version: {where}: {first['msg']}"
+        ) from error

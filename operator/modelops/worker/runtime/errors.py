@@ -2,12 +2,12 @@
 
 from modelops.api.base import Model
 from modelops.api.contract.reports import EXIT_FINAL, EXIT_RETRY, Failure
-from modelops.store.errors import S3Problem
+from modelops.store.errors import S3Error
 
 EXIT_DONE = 0
 
 
-class Failed(Exception):
+class TaskError(Exception):
     """The task cannot be done. `retry`: a new attempt can help. `ends_well`: the container still exits with 0."""
 
     def __init__(
@@ -20,6 +20,6 @@ class Failed(Exception):
         """What is known so far, where it is worth reporting beside the failure."""
 
 
-def failed_by(problem: S3Problem) -> Failed:
+def failed_by(problem: S3Error) -> TaskError:
     """What an S3 problem means for a task that has waited: only what passes by itself is worth a new attempt."""
-    return Failed(problem.reason, problem.message, retry=problem.transient)
+    return TaskError(problem.reason, problem.message, retry=problem.transient)

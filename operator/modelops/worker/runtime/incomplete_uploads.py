@@ -3,7 +3,7 @@
 import logging
 
 from modelops.store.client import S3Client
-from modelops.store.errors import S3Problem
+from modelops.store.errors import S3Error
 from modelops.store.removing import abort_uploads
 
 _log = logging.getLogger(__name__)
@@ -15,5 +15,5 @@ def give_up_uploads(client: S3Client, bucket: str, prefix: str) -> None:
         count = abort_uploads(client, bucket, prefix)
         if count:
             _log.info("%d uploads that were left in the middle are given up", count)
-    except S3Problem as problem:
+    except S3Error as problem:
         _log.info("uploads that were left in the middle stay: %s", problem.message)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from modelops.store.errors import S3Problem
+from modelops.store.errors import S3Error
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 120.0
@@ -15,7 +15,7 @@ _LONGEST_PAUSE_SECONDS = 15.0
 _log = logging.getLogger(__name__)
 
 
-def is_transient(problem: S3Problem) -> bool:
+def is_transient(problem: S3Error) -> bool:
     """Passes by itself."""
     return problem.transient
 
@@ -24,20 +24,20 @@ def patiently(
     action: Callable[[], T],
     *,
     seconds: float = PATIENCE_SECONDS,
-    worth: Callable[[S3Problem], bool] = is_transient,
+    worth: Callable[[S3Error], bool] = is_transient,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
     """The result of `action`, tried again with growing pauses while its problems are `worth` it and `seconds` are left.
 
-    Raises the last S3Problem. Pauses vary by half, so that many Pods do not come back at once.
+    Raises the last S3Error. Pauses vary by half, so that many Pods do not come back at once.
     """
     deadline = now() + seconds
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
             return action()
-        except S3Problem as problem:
+        except S3Error as problem:
             left = deadline - now()
             if not worth(problem) or left <= 0:
                 raise

@@ -11,5 +11,5 @@ CREDENTIALS_VARIABLE = "MODELOPS_CREDENTIALS_DIR"
 
 
 def client_of(place: S3Place) -> S3Client:
-    """A client for a place. Raises S3Problem(InvalidCredentials) when its Secret lacks a key."""
+    """A client for a place. Raises S3Error(InvalidCredentials) when its Secret lacks a key."""
     return make_client(place, mounted(place, Path(os.environ.get(CREDENTIALS_VARIABLE, CREDENTIALS_DIR))))

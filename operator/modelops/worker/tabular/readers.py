@@ -23,7 +23,7 @@ _MOST_SKIPPED_ROWS = 10_000
 _ENGLISH = {"csv": "CSV", "jsonl": "JSON Lines", "parquet": "Parquet"}
 
 
-class Unreadable(Exception):
+class UnreadableObjectError(Exception):
     """A file, or the rest of one, that is not in its format."""
 
 
@@ -53,7 +53,7 @@ class Faults:
 def read(file: Path, name: str, kind: Literal["csv", "jsonl", "parquet"], faults: Faults) -> Iterator[Batch]:
     """The rows of `file`. `name` is what messages call it, and its end says whether it is compressed (`.gz`).
 
-    Rows that do not fit are skipped and counted in `faults`. Raises Unreadable.
+    Rows that do not fit are skipped and counted in `faults`. Raises UnreadableObjectError.
     """
     try:
         if kind == "parquet":
@@ -65,7 +65,7 @@ def read(file: Path, name: str, kind: Literal["csv", "jsonl", "parquet"], faults
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = " ".join(str(error).split())[:120]
-        raise Unreadable(f"{name} is no readable {_ENGLISH[kind]} file: {reason}") from error
+        raise UnreadableObjectError(f"{name} is no readable {_ENGLISH[kind]} file: {reason}") from error
 
 
 def _csv(file: Path, content: Any, name: str, faults: Faults) -> Iterator[Batch]:
@@ -102,7 +102,7 @@ def _check_text(file: Path, name: str) -> None:
             try:
                 decoder.decode(block)
             except UnicodeDecodeError as error:
-                raise Unreadable(
+                raise UnreadableObjectError(
                     f"{name} is no readable CSV file: near byte {before + error.start} it is no UTF-8"
                 ) from error
             before += len(block)
@@ -176,7 +176,7 @@ def _lines(content: BinaryIO, name: str) -> Iterator[bytes]:
         *lines, rest = (rest + block).split(b"\n")
         yield from lines
         if len(rest) > _LONGEST_LINE_BYTES:
-            raise Unreadable(f"{name} has a line longer than {_LONGEST_LINE_BYTES >> 20} MiB")
+            raise UnreadableObjectError(f"{name} has a line longer than {_LONGEST_LINE_BYTES >> 20} MiB")
     if rest:
         yield rest
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.regular_file import open_plain
 
 MOST = 50
@@ -17,7 +17,7 @@ _LARGEST_FILE_BYTES = 1 << 20
 
 
 def read_metrics(file: Path) -> dict[str, float]:
-    """The metrics in `file`, none where there is no file. Raises Failed(InvalidMetrics) naming the wrong one."""
+    """The metrics in `file`, none where there is no file. Raises TaskError(InvalidMetrics) naming the wrong one."""
     if not os.path.lexists(file):
         return {}
     plain = open_plain(file)
@@ -37,7 +37,7 @@ def read_metrics(file: Path) -> dict[str, float]:
 
 
 def checked(content: Any) -> dict[str, float]:
-    """The metrics as floats. Raises Failed(InvalidMetrics). Pure."""
+    """The metrics as floats. Raises TaskError(InvalidMetrics). Pure."""
     if not isinstance(content, dict):
         raise _invalid("is no JSON object; write names and numbers")
     if len(content) > MOST:
@@ -73,5 +73,5 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return seen
 
 
-def _invalid(what: str) -> Failed:
-    return Failed("InvalidMetrics", f"/opt/ml/output/metrics.json {what}")
+def _invalid(what: str) -> TaskError:
+    return TaskError("InvalidMetrics", f"/opt/ml/output/metrics.json {what}")

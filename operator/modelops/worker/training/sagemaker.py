@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.errors import TaskError
 
 
 def config_files(
@@ -15,9 +15,9 @@ def config_files(
     hosts: Sequence[str],
     rank: int,
 ) -> dict[str, Any]:
-    """The three files by name. All hyperparameters are strings, as SageMaker's are. Raises Failed(InvalidTask)."""
+    """The three files by name. All hyperparameters are strings, as SageMaker's are. Raises TaskError(InvalidTask)."""
     if rank >= len(hosts):
-        raise Failed("InvalidTask", f"this is worker {rank} of {len(hosts)}, counted from 0: it has no host name")
+        raise TaskError("InvalidTask", f"this is worker {rank} of {len(hosts)}, counted from 0: it has no host name")
     return {
         "hyperparameters.json": dict(hyperparameters),
         "inputdataconfig.json": {name: _channel(content_type.get(name)) for name in channels},

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.graceful_stop import Stop
 from modelops.worker.runtime.regular_file import open_plain
 
@@ -49,23 +49,23 @@ def was_killed(code: int | None) -> bool:
 
 
 def check_end(code: int | None, failure_file: Path) -> None:
-    """Raises Failed unless the trainer succeeded. The sidecar then ends well: the Pod already fails by its trainer."""
+    """Raises TaskError unless the trainer succeeded. The sidecar then ends well: the Pod already fails by its trainer."""
     if code == 0:
         return
     if code is None:
-        raise Failed(
+        raise TaskError(
             "TrainerKilled",
             "the trainer was killed before it could leave an exit code, as the kernel does when memory runs out",
             ends_well=True,
         )
     text = failure_text(failure_file)
     if code == _KILLED and not text:
-        raise Failed(
+        raise TaskError(
             "TrainerKilled",
             "the trainer was killed (exit code 137), as the kernel does when memory runs out",
             ends_well=True,
         )
-    raise Failed("TrainerFailed", text or f"the trainer exited with code {code}", ends_well=True)
+    raise TaskError("TrainerFailed", text or f"the trainer exited with code {code}", ends_well=True)
 
 
 def failure_text(file: Path) -> str:

@@ -10,7 +10,7 @@ from modelops.controllers.dataset.probe_result import Problem
 from modelops.controllers.dataset.probing import Prober
 from modelops.machinery.resources import Key
 from modelops.store.credentials import Credentials
-from modelops.store.errors import Reason, S3Problem
+from modelops.store.errors import Reason, S3Error
 from modelops.store.listing import Probe, TooMany
 from support.builders.common import NOW, digest
 
@@ -73,8 +73,8 @@ async def test_a_hanging_source_holds_up_only_its_own_place() -> None:
 @pytest.mark.parametrize(
     ("error", "kind", "reason"),
     [
-        (S3Problem(Reason.NO_SUCH_BUCKET, "create it", transient=False), "Stalled", "NoSuchBucket"),
-        (S3Problem(Reason.SERVER_ERROR, "later", transient=True), "Transient", "ServerError"),
+        (S3Error(Reason.NO_SUCH_BUCKET, "create it", transient=False), "Stalled", "NoSuchBucket"),
+        (S3Error(Reason.SERVER_ERROR, "later", transient=True), "Transient", "ServerError"),
         (RuntimeError("a bug"), "Transient", "ProbeError"),
     ],
 )

@@ -58,7 +58,8 @@ def kinds(decided: Plan) -> list[str]:
 
 def test_the_order_in_which_children_come() -> None:
     """A Deployment's Pods need the files that they mount; a revision is remembered before it has Pods to be forgotten;
-    and whoever is led to a revision finds it."""
+    and whoever is led to a revision finds it.
+    """
     cluster = Cluster(inference_service(pinned="mortgage-1", server=WARM), [V1])
     assert kinds(cluster.decide()) == [
         "ConfigMap",
@@ -166,7 +167,8 @@ def weights(cluster: Cluster) -> list[int]:
 
 def test_behind_a_gateway_the_route_has_the_weights() -> None:
     """A step counts once the Gateway has taken its weights, and the proxies pass nothing on: a share of a share would
-    go to the candidate."""
+    go to the candidate.
+    """
     cluster = serving(rollout=CANARY, gateway=PUBLIC)
     assert weights(cluster) == [100, 0]
     cluster.want_version(V2)
@@ -194,7 +196,8 @@ def test_behind_a_gateway_the_route_has_the_weights() -> None:
 
 def test_a_gateway_that_is_not_there() -> None:
     """Its name is misspelt: no step takes effect, and the rollout fails by its deadline. The candidate's Pods then go:
-    nobody has ever passed a request on to them."""
+    nobody has ever passed a request on to them.
+    """
     cluster = Cluster(
         inference_service(pinned="mortgage-1", rollout={**CANARY, "deadline": "1m"}, gateway=PUBLIC), [V1]
     )
@@ -256,7 +259,8 @@ def test_a_route_goes_with_the_gateway() -> None:
 @pytest.mark.parametrize("looks", [0, 2, 4, 6], ids=["before", "at first", "in a step", "later"])
 def test_an_end_of_the_operator_between_any_two_writes(looks: int) -> None:
     """Whatever of a plan was carried out, without its status: the next look goes on from there, nobody is left
-    without an answer, and all comes to the same end."""
+    without an answer, and all comes to the same end.
+    """
     probe = _in_the_middle(looks)
     count = len(probe.writes(probe.decide()))
     for written in range(count + 1):

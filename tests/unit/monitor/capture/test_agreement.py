@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from modelops.monitor.capture import agreement, pairing
-from modelops.monitor.capture.agreement import KEPT_SECONDS, Answers, NoAnswers, answers_told, same
+from modelops.monitor.capture.agreement import KEPT_SECONDS, Answers, NoPredictionsError, answers_told, same
 from modelops.monitor.capture.pairing import ASKED_AFTER, AT_ONCE, Pairing
 from modelops.monitor.capture.tables import Table
 
@@ -86,7 +86,7 @@ def test_what_is_told_at_once_has_a_bound(monkeypatch):
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"a": 1}', b'{"a": {"p": 1}}', b'{"a": {"p": [{}]}}'])
 def test_what_no_monitor_tells(content):
-    with pytest.raises(NoAnswers):
+    with pytest.raises(NoPredictionsError):
         answers_told(content)
 
 

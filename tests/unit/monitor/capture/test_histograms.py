@@ -65,7 +65,8 @@ def test_what_is_no_number_is_a_label(number):
 
 def test_words_are_told_as_hashes():
     """Whoever reaches the report must not read what clients wrote: names, for instance. What is the same stays so, and
-    the same word of two columns is no link between them."""
+    the same word of two columns is no link between them.
+    """
     counts = Counts()
     counts.add(3, {"name": ["Ada Lovelace", "Ada Lovelace", "\ud800"], "town": ["Ada Lovelace"]})
     columns = counts.told()["columns"]

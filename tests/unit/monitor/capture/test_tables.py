@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.monitor.capture.records import Body
-from modelops.monitor.capture.tables import MOST_COLUMNS, MOST_ROWS, Unread, table
+from modelops.monitor.capture.tables import MOST_COLUMNS, MOST_ROWS, UnreadableBodyError, table
 
 JSON = "application/json"
 
@@ -106,12 +106,12 @@ def test_what_is_read(document, kind, expect):
 )
 def test_what_is_not_read(document, kind):
     """It is counted as unread, and costs nothing else."""
-    with pytest.raises(Unread):
+    with pytest.raises(UnreadableBodyError):
         read(document, kind)
 
 
 def test_the_binary_extension_is_not_read():
-    with pytest.raises(Unread):
+    with pytest.raises(UnreadableBodyError):
         table(Body(b'{"inputs": []}', JSON, binary=True))
 
 
@@ -142,7 +142,7 @@ def test_whatever_comes_is_read_or_not(content, kind):
     """Anybody can send anything: nothing of it ends the monitor."""
     try:
         rows, columns = table(Body(content, kind))
-    except Unread:
+    except UnreadableBodyError:
         return
     assert all(len(values) <= rows for values in columns.values())
 
@@ -158,5 +158,5 @@ def test_whatever_comes_is_read_or_not(content, kind):
 def test_whatever_json_comes_is_read_or_not(inner, key):
     try:
         table(Body(json.dumps({key: inner}).encode(), JSON))
-    except Unread:
+    except UnreadableBodyError:
         return

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.lineage.digests import Pinned, dataset_digest, manifest_line
-from modelops.worker.datasets.manifests import Repeated, finish
+from modelops.worker.datasets.manifests import RepeatedKeyError, finish
 from modelops.worker.datasets.sorting import sort_lines
 
 KEYS = st.lists(st.text(alphabet="a/-.é\r", min_size=1, max_size=6), max_size=20, unique=True)
@@ -54,7 +54,7 @@ def test_a_key_that_comes_twice(tmp_path):
     """Two states of one object are no state of the data."""
     file = tmp_path / "manifest"
     file.write_bytes(line("b") + line("a") + manifest_line("a", "w", 1, "e"))
-    with pytest.raises(Repeated, match='"a" was listed twice'):
+    with pytest.raises(RepeatedKeyError, match='"a" was listed twice'):
         finish(file, 3, 3)
 
 

@@ -7,7 +7,7 @@ import pytest
 from modelops.api.contract.tasks import ProbeTask
 from modelops.worker.datasets.probe_job import MOST_LOOKS, settled
 from modelops.worker.datasets.sources import Look
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.errors import TaskError
 
 
 @dataclass
@@ -46,7 +46,7 @@ def test_settled(case):
 def test_data_that_never_holds_still():
     """A Job that waits forever would hide that its data never settles."""
     tokens = iter(range(10_000))
-    with pytest.raises(Failed) as caught:
+    with pytest.raises(TaskError) as caught:
         settled(lambda: Look(str(next(tokens)), 1, 1, None), ProbeTask(settle_seconds=30.0), sleep=lambda _: None)
     assert caught.value.failure.reason == "SourceChanged"
     assert next(tokens) == MOST_LOOKS + 1

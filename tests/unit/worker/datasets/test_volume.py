@@ -8,8 +8,8 @@ import pytest
 from modelops.api.contract.tasks import CREDENTIALS_DIR
 from modelops.lineage.digests import Pinned
 from modelops.worker.datasets.sources import Volume
-from modelops.worker.datasets.volume import LeadsOut, content, walk
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.datasets.volume import PathEscapesVolumeError, content, walk
+from modelops.worker.runtime.errors import TaskError
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def test_a_link_that_leads_out(volume, source, target):
     """Nothing of the Pod's own files becomes data, and nothing that a trainer would not find is pinned."""
     (volume.parent / "beside").touch()
     (volume / "link").symlink_to(target)
-    with pytest.raises(LeadsOut, match='"link"'):
+    with pytest.raises(PathEscapesVolumeError, match='"link"'):
         names(volume)
-    with pytest.raises(Failed) as caught:
+    with pytest.raises(TaskError) as caught:
         source.look()
     assert caught.value.failure.reason == "UnusableKey"
 
@@ -58,14 +58,14 @@ def test_a_link_that_leads_out(volume, source, target):
 def test_a_path_that_leads_out_is_not_read(volume):
     """A manifest cannot make a fetch read outside of the volume."""
     (volume.parent / "beside").touch()
-    with pytest.raises(LeadsOut):
+    with pytest.raises(PathEscapesVolumeError):
         content(volume, "../beside")
 
 
 def test_a_name_that_a_manifest_cannot_hold(volume, source):
     """A line break in a name would read as two files."""
     (volume / "a\nb").touch()
-    with pytest.raises(Failed) as caught:
+    with pytest.raises(TaskError) as caught:
         source.look()
     assert caught.value.failure.reason == "UnusableKey"
 
@@ -120,7 +120,7 @@ def test_a_change_while_it_is_hashed(source, volume, change):
         (volume / "a.csv").write_bytes(b"x\n2\n")
     else:
         (volume / "a.csv").unlink()
-    with pytest.raises(Failed) as caught:
+    with pytest.raises(TaskError) as caught:
         source.pin()
     assert caught.value.failure.reason == "SourceChanged"
     assert "a.csv" in caught.value.failure.message
@@ -132,6 +132,6 @@ def test_a_change_while_it_is_read(source, volume):
     files = source.files(source.pin())
     next(files)
     (volume / "a.csv").write_bytes(b"x\n2\n")
-    with pytest.raises(Failed) as caught:
+    with pytest.raises(TaskError) as caught:
         list(files)
     assert caught.value.failure.reason == "SourceChanged"

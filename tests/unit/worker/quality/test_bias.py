@@ -133,7 +133,8 @@ def test_labels_that_are_numbers():
 
 def test_too_many_groups_and_labels():
     """Memory has an end: further groups and labels share one count, which the profile says; the first ones stay exact,
-    and so do the group that a check names and the positive labels, wherever they come."""
+    and so do the group that a check names and the positive labels, wherever they come.
+    """
     many = [(f"g{number}", f"l{number}") for number in range(500)]
     named = Check.model_validate({"column": "black", "bias": {"metric": "ClassImbalance", "group": "g499", "max": 1}})
     groups = counted(many, {"column": "deny", "positive": ["l450"]}, checks=(named,))

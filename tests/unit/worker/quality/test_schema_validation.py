@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from modelops.api.types import Column
 from modelops.worker.quality.schema_validation import SchemaCheck
 from modelops.worker.tabular import readers
-from modelops.worker.tabular.readers import Faults, Unreadable, read
+from modelops.worker.tabular.readers import Faults, UnreadableObjectError, read
 
 SCRATCHES = itertools.count()
 
@@ -31,7 +31,7 @@ def checked(tmp_path: Path, columns: list[dict], *files: tuple[str, bytes], kind
             for batch in read(file, name, kind, faults):
                 check.add(name, batch)
             check.end_object(name)
-        except Unreadable as error:
+        except UnreadableObjectError as error:
             check.give_up_object(name)
             check.structural(str(error))
         if faults.count:

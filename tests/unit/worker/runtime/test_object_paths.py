@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.worker.runtime.object_paths import Places, Unplaceable, relative_path
+from modelops.worker.runtime.object_paths import InvalidObjectPathError, Places, relative_path
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_places(key, prefix, expected):
 )
 def test_refused(key, prefix):
     """What is no path below the directory is refused, never bent into one."""
-    with pytest.raises(Unplaceable):
+    with pytest.raises(InvalidObjectPathError):
         relative_path(key, prefix)
 
 
@@ -52,7 +52,7 @@ def test_nothing_leads_out(rest, prefix):
     """No key at all leads out of the directory."""
     try:
         path = relative_path(prefix + rest, prefix)
-    except Unplaceable:
+    except InvalidObjectPathError:
         return
     assert (Path("/root") / path).resolve().is_relative_to("/root")
     assert path.parts
@@ -66,5 +66,5 @@ def test_two_objects_are_never_one_file(prefix, keys):
     """A prefix that ends in the middle of a name is counted up to two places. The second object is named, not lost."""
     places = Places(prefix)
     places.place(keys[0])
-    with pytest.raises(Unplaceable, match=f'"{keys[1]}" and another one .* end with a slash'):
+    with pytest.raises(InvalidObjectPathError, match=f'"{keys[1]}" and another one .* end with a slash'):
         places.place(keys[1])

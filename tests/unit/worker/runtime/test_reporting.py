@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from modelops.api.checks import CheckResult
 from modelops.api.contract.reports import Artifact, Failure, SidecarReport, SnapshotReport, Violations
 from modelops.api.types import ObjectVersion
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.reporting import fitted
 from modelops.worker.training.metrics import checked
 
@@ -47,7 +47,7 @@ def test_metrics_are_kept_whole_or_refused(metrics, message, record):
     """A gate never sees a part of the metrics: either all of them fit the report or the run says InvalidMetrics."""
     try:
         kept = checked(metrics)
-    except Failed:
+    except TaskError:
         return
     artifact = Artifact(uri="s3://" + "b" * 600 + "/", digest="sha256:" + "0" * 64, bytes=1, files=1)
     failure = Failure(reason="R", message=message)

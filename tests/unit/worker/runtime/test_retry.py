@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelops.store.errors import Reason, S3Problem
+from modelops.store.errors import Reason, S3Error
 from modelops.worker.runtime.retry import patiently
 
 
@@ -14,8 +14,8 @@ class Clock:
         self.now += seconds
 
 
-def problem(*, transient: bool) -> S3Problem:
-    return S3Problem(Reason.SLOW_DOWN, "slow", transient=transient)
+def problem(*, transient: bool) -> S3Error:
+    return S3Error(Reason.SLOW_DOWN, "slow", transient=transient)
 
 
 def test_an_outage_is_waited_for():
@@ -37,7 +37,7 @@ def test_patience_ends():
     def action() -> None:
         raise problem(transient=True)
 
-    with pytest.raises(S3Problem):
+    with pytest.raises(S3Error):
         patiently(action, seconds=120, now=lambda: clock.now, sleep=clock.sleep)
     assert clock.now == pytest.approx(120)
 
@@ -49,6 +49,6 @@ def test_mistakes_are_told_at_once():
     def action() -> None:
         raise problem(transient=False)
 
-    with pytest.raises(S3Problem):
+    with pytest.raises(S3Error):
         patiently(action, seconds=120, now=lambda: clock.now, sleep=clock.sleep)
     assert clock.now == 0

@@ -74,7 +74,7 @@ def test_the_exit_code_is_the_commands(pod, command, expected):
 
 
 def test_the_images_own_programs_run(pod, tmp_path):
-    """busybox never stands in for a program of the user's image, not even for `sh`."""
+    """Busybox never stands in for a program of the user's image, not even for `sh`."""
     program = tmp_path / "bin" / "tar"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\nexit 7\n")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.errors import TaskError
 from modelops.worker.training.metrics import read_metrics
 
 
@@ -44,7 +44,7 @@ def test_no_file_is_no_metrics(tmp_path):
 def test_bad_metrics_name_what_is_wrong(tmp_path, text, says):
     """The sentence names the metric, so that its author can find it."""
     (tmp_path / "m").write_text(text)
-    with pytest.raises(Failed) as caught:
+    with pytest.raises(TaskError) as caught:
         read_metrics(tmp_path / "m")
     assert caught.value.failure.reason == "InvalidMetrics"
     assert says in caught.value.failure.message
@@ -55,12 +55,12 @@ def test_a_link_is_not_followed(tmp_path):
     """The sidecar sees files that the trainer does not."""
     (tmp_path / "secret").write_text('{"key": "secret"}')
     (tmp_path / "metrics.json").symlink_to(tmp_path / "secret")
-    with pytest.raises(Failed, match="is no plain file"):
+    with pytest.raises(TaskError, match="is no plain file"):
         read_metrics(tmp_path / "metrics.json")
 
 
 def test_an_integer_that_no_float_can_hold(tmp_path):
     """A number beyond every float is refused like infinity."""
     (tmp_path / "m").write_text('{"n": ' + "9" * 400 + "}")
-    with pytest.raises(Failed, match='as "n"'):
+    with pytest.raises(TaskError, match='as "n"'):
         read_metrics(tmp_path / "m")

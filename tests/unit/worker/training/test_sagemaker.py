@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelops.worker.runtime.errors import Failed
+from modelops.worker.runtime.errors import TaskError
 from modelops.worker.training.rank import own_rank
 from modelops.worker.training.sagemaker import config_files
 
@@ -17,7 +17,7 @@ def test_each_worker_finds_itself_among_all(rank: int) -> None:
 
 def test_a_worker_that_nobody_planned() -> None:
     """A rank beyond the hosts is a mistake of ours, and told rather than guessed over."""
-    with pytest.raises(Failed, match="worker 2 of 2"):
+    with pytest.raises(TaskError, match="worker 2 of 2"):
         config_files({}, [], {}, ["a", "b"], 2)
 
 
@@ -34,5 +34,5 @@ def test_own_rank(monkeypatch: pytest.MonkeyPatch, text: str | None, rank: int) 
 def test_no_rank(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Two workers that both take themselves for rank 0 would both publish."""
     monkeypatch.setenv("JOB_COMPLETION_INDEX", text)
-    with pytest.raises(Failed, match="no rank"):
+    with pytest.raises(TaskError, match="no rank"):
         own_rank()

@@ -15,11 +15,11 @@ T = TypeVar("T")
 _CHUNK_BYTES = 1 << 16
 
 
-class TooLong(ValueError):
+class ResponseTooLargeError(ValueError):
     """An answer that has more bytes than are read of one."""
 
 
-class Unasked(OSError):
+class RequestNotSentError(OSError):
     """An address that is not asked, whoever names it."""
 
 
@@ -43,7 +43,8 @@ async def of_each(
     at_once: int,
 ) -> dict[str, T | None]:
     """What Pods at these IP addresses answer, so many at once; None for one that does not answer, or not as it
-    should: a Pod may just have come or be about to go, and that is no error."""
+    should: a Pod may just have come or be about to go, and that is no error.
+    """
     places = asyncio.Semaphore(at_once)
 
     async def ask_one(client: aiohttp.ClientSession, address: str) -> T | None:
@@ -69,21 +70,22 @@ async def answer(
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
             content += chunk
             if len(content) > most_bytes:
-                raise TooLong(f"an answer of more than {most_bytes} bytes")
+                raise ResponseTooLargeError(f"an answer of more than {most_bytes} bytes")
         return response.status, bytes(content)
 
 
 def why(error: Exception, timeout_seconds: float) -> str:
     """What kept an answer away, in words of our own: those of an error may say what is there, who names a URL may not
-    know."""
+    know.
+    """
     match error:
         case asyncio.TimeoutError():
             return f"no answer within {timeout_seconds:g} s"
-        case TooLong():
+        case ResponseTooLargeError():
             return str(error)
         case aiohttp.ClientConnectorDNSError():
             return "its name has no address"
-        case aiohttp.ClientConnectorError(os_error=Unasked() as refusal):
+        case aiohttp.ClientConnectorError(os_error=RequestNotSentError() as refusal):
             return str(refusal)
         case aiohttp.ClientConnectionError():
             return "no connection to it, or it broke off"
@@ -99,7 +101,7 @@ def _sockets(unasked: frozenset[Near]) -> Callable[[aiohttp.AddrInfoType], socke
         family, type_, protocol, _, address = found
         if near(ipaddress.ip_address(address[0])) in unasked:
             # The same words for each address: a name may have several.
-            raise Unasked("the operator asks no loopback, link-local, multicast or unspecified address")
+            raise RequestNotSentError("the operator asks no loopback, link-local, multicast or unspecified address")
         return socket.socket(family, type_, protocol)
 
     return made

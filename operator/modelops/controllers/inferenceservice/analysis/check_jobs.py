@@ -112,7 +112,8 @@ def _container(job: CheckJob, subject: Subject, settings: Settings) -> Body:
 
 def _environment(job: CheckJob, subject: Subject) -> list[Body]:
     """What a check may want to know, then the user's own variables, which win. The API server drops an empty value, and
-    so is it here."""
+    so is it here.
+    """
     known = {
         "HOME": "/tmp",
         "MODELOPS_CANDIDATE_URL": subject.candidate_url,

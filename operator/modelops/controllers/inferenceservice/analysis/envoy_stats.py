@@ -19,7 +19,7 @@ _THEIRS: dict[Cluster, str] = {"model": "", "candidate": ".canary"}
 fault of the candidate's, whose own endpoint is marked as a canary."""
 
 
-class Unreadable(ValueError):
+class UnreadableStatsError(ValueError):
     """A page that is not what Envoy writes."""
 
 
@@ -76,15 +76,15 @@ class Counters:
 
 
 def page(content: bytes) -> Json:
-    """A page as JSON. Raises Unreadable."""
+    """A page as JSON. Raises UnreadableStatsError."""
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise Unreadable("it is no JSON") from error
+        raise UnreadableStatsError("it is no JSON") from error
 
 
 def counters(figures: Json, cluster: Cluster) -> Counters:
-    """What was counted of a cluster's requests, gRPC too. Raises Unreadable.
+    """What was counted of a cluster's requests, gRPC too. Raises UnreadableStatsError.
 
     `upstream_rq_completed` has each request once, whatever it took to answer it; `upstream_rq_total` has each try, and
     none where no connection came about. Of the candidate's, only those that it answered itself.
@@ -94,12 +94,12 @@ def counters(figures: Json, cluster: Cluster) -> Counters:
 
 
 def in_flight(figures: Json, cluster: Cluster) -> int:
-    """How many requests a cluster is working on right now, gRPC too. Raises Unreadable."""
+    """How many requests a cluster is working on right now, gRPC too. Raises UnreadableStatsError."""
     return sum(_value(figures, f"cluster.{name}.upstream_rq_active") for name in (cluster, f"{cluster}_grpc"))
 
 
 def routes_taken(routes: Json) -> str | None:
-    """The name of the virtual host in the routes that Envoy has taken; None where it has none. Raises Unreadable."""
+    """The name of the virtual host in the routes that Envoy has taken; None where it has none. Raises UnreadableStatsError."""
     try:
         for config in routes.get("configs", []):
             taken = config.get("route_config", {})
@@ -108,7 +108,7 @@ def routes_taken(routes: Json) -> str | None:
                 if isinstance(name, str):
                     return name
     except (AttributeError, KeyError, TypeError) as error:
-        raise Unreadable("it is no dump of Envoy's routes") from error
+        raise UnreadableStatsError("it is no dump of Envoy's routes") from error
     return None
 
 
@@ -133,33 +133,33 @@ def _buckets(figures: Json, name: str) -> Buckets:
                     read = ((_edge(two["upper_bound"]), _count(two["cumulative"])) for two in histogram["buckets"])
                     return _rising(tuple(read))
     except (AttributeError, KeyError, TypeError) as error:
-        raise Unreadable("its histograms are not as Envoy writes cumulative buckets") from error
+        raise UnreadableStatsError("its histograms are not as Envoy writes cumulative buckets") from error
     return ()
 
 
 def _stats(figures: Json) -> list[dict[str, Any]]:
     stats = figures.get("stats") if isinstance(figures, dict) else None
     if not isinstance(stats, list) or not all(isinstance(one, dict) for one in stats):
-        raise Unreadable("it has no list of figures")
+        raise UnreadableStatsError("it has no list of figures")
     return stats
 
 
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise Unreadable(f"{value!r} is no count")
+        raise UnreadableStatsError(f"{value!r} is no count")
     return value
 
 
 def _edge(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise Unreadable(f"{value!r} is no edge of a bucket")
+        raise UnreadableStatsError(f"{value!r} is no edge of a bucket")
     return float(value)
 
 
 def _rising(buckets: Buckets) -> Buckets:
     edges, counts = [edge for edge, _ in buckets], [count for _, count in buckets]
     if edges != sorted(set(edges)) or counts != sorted(counts):
-        raise Unreadable("its buckets do not rise")
+        raise UnreadableStatsError("its buckets do not rise")
     return buckets
 
 

@@ -20,7 +20,8 @@ _OUTCOMES: tuple[Outcome, ...] = ("Passed", "Failed", "Inconclusive")
 
 async def ask_hook(name: str, hook: Hook, subject: Subject, unasked: frozenset[Near] = frozenset(Near)) -> CheckResult:
     """The judgement of a hook. What it says gets into the status only as the `message` of a JSON object: the operator
-    may reach what the user who names a URL may not read. What only the operator's Pod or node reaches is not asked."""
+    may reach what the user who names a URL may not read. What only the operator's Pod or node reaches is not asked.
+    """
     seconds = length_of(hook.timeout).total_seconds()
     question = {
         "inferenceservice": subject.inferenceservice,

@@ -122,7 +122,8 @@ def _measure(spec: Analysis, stable: Counters, before: AnalysisResult | None) ->
 
 def window_ends(spec: Analysis, result: AnalysisResult) -> bool:
     """Whether the next judgement rests on a window of its own. It does not while there is too little of what the Pods
-    tell: then what there is counts for the next one. A check of the user's own says nothing about that."""
+    tell: then what there is counts for the next one. A check of the user's own says nothing about that.
+    """
     own = {check.name for check in spec.checks}
     return not any(check.outcome == "Inconclusive" for check in result.checks if check.name not in own)
 
@@ -203,7 +204,8 @@ def _latency(bounds: Latency, least: int, candidate: Counters, stable: _Measure)
 
 def _too_few_stable(name: str, said: str, bounded: bool, least: int, seen: int, value: float) -> CheckResult:
     """A stable version that gets no requests at all is no reason to wait where there is a bound that needs none of
-    them."""
+    them.
+    """
     if bounded and seen == 0:
         return _passed(name, f"{said} has no requests of the stable version to be compared with", value)
     return _inconclusive(name, f"{said} has {seen} of {least} requests of the stable version to compare with", value)

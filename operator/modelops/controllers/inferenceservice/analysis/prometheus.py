@@ -27,14 +27,15 @@ async def ask_prometheus(
     name: str, query: PrometheusQuery, subject: Subject, unasked: frozenset[Near] = frozenset(Near)
 ) -> CheckResult:
     """Whether the query's single value is within its bounds. What only the operator's Pod or node reaches is not
-    asked."""
+    asked.
+    """
     try:
         async with session(_TIMEOUT_SECONDS, unasked) as client:
             url = URL(query.address.rstrip("/")) / "api/v1/query"
             # As a form: a query may be longer than what a server takes for a URL.
             _, body = await answer(client, "POST", url, _MOST_BYTES, data={"query": filled_in(query.query, subject)})
         value = single_value(body)
-    except Unusable as error:
+    except QueryError as error:
         return _result(name, "Error", str(error))
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return _result(name, "Error", why(error, _TIMEOUT_SECONDS))
@@ -46,31 +47,31 @@ def filled_in(query: str, subject: Subject) -> str:
     return _PLACEHOLDER.sub(lambda found: str(getattr(subject, found[1])), query)
 
 
-class Unusable(Exception):
+class QueryError(Exception):
     """An answer that has no single value, and why."""
 
 
 def single_value(body: bytes) -> float | None:
-    """The one value of an answer; None where there is none. Raises Unusable. Pure."""
+    """The one value of an answer; None where there is none. Raises QueryError. Pure."""
     try:
         answered: Any = json.loads(body)
         if answered["status"] == "error":
             # Prometheus says here what is wrong with the query.
-            raise Unusable(f"Prometheus says {answered['errorType']}: {answered['error']}")
+            raise QueryError(f"Prometheus says {answered['errorType']}: {answered['error']}")
         if answered["status"] != "success":
             raise ValueError("no status of Prometheus")
         kind, result = answered["data"]["resultType"], answered["data"]["result"]
         if kind == "scalar":
             return float(result[1])
         if kind in ("matrix", "string"):
-            raise Unusable(f"the query gives a {kind}, and must give a single value")
+            raise QueryError(f"the query gives a {kind}, and must give a single value")
         if kind != "vector":
             raise ValueError("no type of Prometheus")
         if len(result) > 1:
-            raise Unusable(f"the query gives {len(result)} values, and must give a single one: aggregate it")
+            raise QueryError(f"the query gives {len(result)} values, and must give a single one: aggregate it")
         return float(result[0]["value"][1]) if result else None
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise Unusable("the answer is none of Prometheus' API: look at the address") from error
+        raise QueryError("the answer is none of Prometheus' API: look at the address") from error
 
 
 def compared(name: str, query: PrometheusQuery, value: float | None) -> CheckResult:

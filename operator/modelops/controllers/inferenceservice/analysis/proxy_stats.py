@@ -33,7 +33,8 @@ class PodLook:
 
 async def look(addresses: Iterable[str], port: int = STATS_PORT) -> dict[str, PodLook | None]:
     """What the proxies at these IP addresses say; None for one that does not answer, or not as it should: a Pod may
-    just have come or be about to go, and that is no error."""
+    just have come or be about to go, and that is no error.
+    """
 
     async def look_at(client: aiohttp.ClientSession, address: str) -> PodLook:
         counted, taken = await asyncio.gather(*(_page(client, address, port, path) for path in ("/figures", "/routes")))

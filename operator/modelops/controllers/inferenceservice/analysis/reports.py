@@ -26,7 +26,7 @@ _MOST_COLUMNS = 1_000
 _MOST_TEXT = 256
 
 
-class Unreadable(ValueError):
+class UnreadableReportError(ValueError):
     """A report that is not as a monitor writes it."""
 
 
@@ -68,7 +68,8 @@ class PodReport:
 
 async def look_reports(addresses: Iterable[str], port: int = STATS_PORT) -> dict[str, PodReport | None]:
     """What the monitors at these IP addresses say; None for one that does not answer, or not as it should: a Pod may
-    just have come or be about to go, a monitor may begin anew, and that is no error."""
+    just have come or be about to go, a monitor may begin anew, and that is no error.
+    """
 
     async def look_at(client: aiohttp.ClientSession, address: str) -> PodReport | None:
         url = URL.build(scheme="http", host=address, port=port, path="/monitor/report")
@@ -98,7 +99,7 @@ def distributions(stable: PodReport | None, candidate: PodReport | None, *, copi
 
 
 def report(content: bytes) -> PodReport:
-    """Read a report. Raises Unreadable. Pure."""
+    """Read a report. Raises UnreadableReportError. Pure."""
     try:
         told: Any = json.loads(content)
         pairs = told["pairs"]
@@ -108,12 +109,12 @@ def report(content: bytes) -> PodReport:
             pairs=_pairs(_count(pairs["compared"]), _count(pairs["agreed"])),
         )
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        raise Unreadable(f"it is no report of a monitor: {error}") from error
+        raise UnreadableReportError(f"it is no report of a monitor: {error}") from error
 
 
 def _pairs(compared: int, agreed: int) -> Pairs:
     if agreed > compared:
-        raise Unreadable("more agreed than were compared")
+        raise UnreadableReportError("more agreed than were compared")
     return Pairs(compared, agreed)
 
 
@@ -124,7 +125,7 @@ def _traffic(told: Any) -> Traffic:
 def _seen(told: Any) -> Seen:
     columns = told["columns"]
     if len(columns) > _MOST_COLUMNS:
-        raise Unreadable("more columns than a monitor counts")
+        raise UnreadableReportError("more columns than a monitor counts")
     return Seen(_count(told["rows"]), {_text(name): _column(counts) for name, counts in columns.items()})
 
 
@@ -137,17 +138,17 @@ def _column(told: Any) -> ColumnCounts:
 
 def _text(value: str) -> str:
     if len(value) > _MOST_TEXT:
-        raise Unreadable("a name longer than a monitor tells one")
+        raise UnreadableReportError("a name longer than a monitor tells one")
     return value
 
 
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-        raise Unreadable("no count")
+        raise UnreadableReportError("no count")
     return value
 
 
 def _edge(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise Unreadable("no edge of a bin")
+        raise UnreadableReportError("no edge of a bin")
     return float(value)

@@ -46,7 +46,8 @@ class Ledger(Generic[C]):
 
     def take(self, attempt: Attempt, side: Side, pod: str, counted: C) -> None:
         """Take in what a Pod says that it has counted for a side. The first time it is only where to count from:
-        nothing from before the window counts."""
+        nothing from before the window counts.
+        """
         window = self._windows.setdefault(attempt, _Window())
         before = window.last.get((side, pod))
         window.last[side, pod] = counted

@@ -178,7 +178,8 @@ def _pod(
 
 def _fetch(version: ModelVersion, settings: Settings, secrets: list[str]) -> Body:
     """Brings the artifact and refuses any other bytes. The only container that sees credentials, and ends before any
-    other starts."""
+    other starts.
+    """
     artifact = version.spec.artifact
     return worker(
         FETCH,

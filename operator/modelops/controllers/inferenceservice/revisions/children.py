@@ -1,5 +1,6 @@
 """An InferenceService's children: a Deployment for each revision and what goes with it, and the Services that lead to
-them. Pure."""
+them. Pure.
+"""
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.controllers.inferenceservice.pod.names import candidate_service_name, deployment_name, service_name
@@ -84,7 +85,8 @@ def of_revision(service: InferenceService, revision: str) -> dict[str, str]:
 
 def of_all(service: InferenceService) -> dict[str, str]:
     """What finds the Pods of all revisions. It has as many parts as that of one revision: of a selector that only loses
-    a part the found one would look right."""
+    a part the found one would look right.
+    """
     return {**selector(service), _PART_OF: labels(service, COMPONENT)[_PART_OF]}
 
 

@@ -112,7 +112,8 @@ def _custom(seen: Observation, spec: Analysis, candidate: CandidateVersion) -> d
 
 def asked_in_this_step(answers: Answers, about: Subject, candidate: CandidateVersion) -> bool:
     """Whether checks of one's own were asked of the candidate as it is now: what they said in the step before does not
-    let it out of this one."""
+    let it out of this one.
+    """
     since = candidate.step_since
     return answers.subject == about and since is not None and answers.asked_at >= moment(since)
 

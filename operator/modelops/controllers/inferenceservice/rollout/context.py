@@ -67,7 +67,8 @@ class Case:
     @property
     def alone(self) -> bool:
         """Nobody but the stable revision and this candidate can answer: what is passed on to the candidate cannot reach
-        a former one by a connection to it that is still open, and what is counted is of this candidate alone."""
+        a former one by a connection to it that is still open, and what is counted is of this candidate alone.
+        """
         ours = (self.candidate.revision, self.seen.stable)
         return not self.others and all(pod.revision in ours for pod in self.seen.leaving)
 

@@ -41,7 +41,8 @@ def worst(pods: Iterable[ServerPod]) -> Problem | None:
 
 def hopeless(pods: Iterable[ServerPod]) -> Problem | None:
     """What Pods will not get over by themselves: other bytes than the digest's, or a container that ends again and
-    again."""
+    again.
+    """
     for pod in pods:
         found = problem_of(pod.state) if pod.counts and not pod.ready else None
         if found is not None and (found.final or _ends_again_and_again(pod.state)):

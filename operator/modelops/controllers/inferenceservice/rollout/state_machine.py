@@ -82,7 +82,8 @@ class Course:
 
 def stage_in_force(stages: tuple[Stage, ...], candidate: CandidateVersion) -> Stage | None:
     """The stage whose share the candidate has; None before the first. It may be several ahead of that
-    one, without Pods enough yet."""
+    one, without Pods enough yet.
+    """
     return next((one for one in reversed(stages[: candidate.step]) if one.weight == candidate.weight), None)
 
 
@@ -156,7 +157,8 @@ def _stage(scene: Scene) -> Stage | None:
 
 def _asked(scene: Scene, failing: Verdict | None) -> tuple[Requests, tuple[str, ...]]:
     """What people ask that can be done now, and what cannot: before the first step there is none to leave, behind the
-    last one and Pod by Pod there is none at all. To go on in spite of a failure is always something."""
+    last one and Pod by Pod there is none at all. To go on in spite of a failure is always something.
+    """
     asked = scene.requests
     behind_all = scene.candidate.step > len(scene.stages)
     if failing is not None or not asked.asked:
@@ -257,7 +259,8 @@ def _over(scene: Scene, stage: Stage) -> bool:
 
 def _proved(scene: Scene) -> bool:
     """Without an analysis there is nothing to prove. With one, a judgement has passed in this stage, and none failed
-    since. In a stage without any request only checks of the user's own can pass."""
+    since. In a stage without any request only checks of the user's own can pass.
+    """
     spec, judged, stage = scene.rollout.analysis, scene.candidate.analysis, _stage(scene)
     if spec is None:
         return True

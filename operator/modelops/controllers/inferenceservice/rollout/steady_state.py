@@ -36,7 +36,8 @@ def serving_now(
     events: tuple[Event, ...] = (),
 ) -> Plan:
     """The stable revision alone. `told` are the conditions, where something else is to be said than how it serves;
-    `failed` has just come about."""
+    `failed` has just come about.
+    """
     fleet, leaving, again_in = _whole(seen) if not _short(seen) else _grown_back(seen)
     return Plan(
         apply=bodies(seen, fleet),
@@ -94,7 +95,8 @@ def _others(seen: Observation) -> list[Member]:
 
 def led_to(seen: Observation) -> str:
     """Where the candidate's Service leads now. It stays so while proxies may pass requests on to it: to lead back to
-    themselves would have requests go round in circles."""
+    themselves would have requests go round in circles.
+    """
     selector = (seen.candidate_endpoint or {}).get("spec", {}).get("selector") or {}
     led_to: str = selector.get(REVISION) or seen.stable or ""
     return led_to

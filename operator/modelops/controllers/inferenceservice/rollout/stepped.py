@@ -107,7 +107,8 @@ def _reached(case: Case) -> bool:
 def _in_force(case: Case, candidate: CandidateVersion) -> Stage | None:
     """What is passed on to the candidate: nothing while none of its Pods answers, and nothing where its Service leads
     to others. Should those be the stable Pods themselves, requests would go round in circles, and copies would be
-    copied without an end."""
+    copied without an end.
+    """
     return stage_in_force(case.stages, candidate) if case.ready and _reached(case) else None
 
 
@@ -115,7 +116,8 @@ def _fleet(case: Case, scene: Scene, move: Course) -> Fleet:
     """The stable revision first. It keeps its Pods while the candidate answers for them: an autoscaler would take those
     away that are left without work, and with them the measure of what all of the requests take. The candidate's
     Service leads to it as soon as there is somebody to answer and no former candidate that requests may still be passed
-    on to."""
+    on to.
+    """
     seen, wanted, candidate = case.seen, case.seen.service.spec.replicas, move.candidate
     template = seen.stable_template
     assert template is not None, "steps are taken beside what serves"

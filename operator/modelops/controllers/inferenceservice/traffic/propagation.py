@@ -30,7 +30,8 @@ _EVERY_REQUEST = 100
 
 def split(service: InferenceService, serving: Serving, stage: Stage | None = None, *, captured: bool = False) -> Split:
     """What the Pods of a revision shall be told: without a stage, to answer everything themselves. `captured`: what
-    they are asked and answer is counted, as far as the analysis needs it; without a stage, as a candidate's."""
+    they are asked and answer is counted, as far as the analysis needs it; without a stage, as a candidate's.
+    """
     timeout = service.spec.limits.timeout
     analysis = service.spec.analysis
     counted = captured and analysis is not None and counts_contents(analysis)
@@ -58,7 +59,8 @@ def counts_contents(analysis: Analysis) -> bool:
 
 def follows(pods: Iterable[ServerPod], looks: Mapping[str, PodLook | None], name: str, now: datetime) -> bool:
     """Whether every Pod that gets requests goes by the routes of this name. One whose proxy does not say so is believed
-    to once its kubelet must have brought them."""
+    to once its kubelet must have brought them.
+    """
     return all(_goes_by(pod, looks.get(pod.state.name), name, now) for pod in pods if pod.ready)
 
 

@@ -149,7 +149,8 @@ def _passed_on(split: Split, match: Json, part: Json, local: Json) -> list[Json]
 
 def _part(percent: int) -> Json:
     """Some of the requests. Of the number that Envoy draws for each, the last two digits have decided about the share;
-    here the two before them do, and about copies the two before those."""
+    here the two before them do, and about copies the two before those.
+    """
     if percent == 100:
         return {}
     return {"runtime_fraction": {"default_value": {"numerator": percent * 100, "denominator": "TEN_THOUSAND"}}}
@@ -183,7 +184,8 @@ def _mirror(cluster: str, percent: int, address: str) -> Json:
 def _here(split: Split, match: Json, route: Json) -> Json:
     """Whatever the model itself claims, its answers say which version and revision gave them. The candidate's own proxy
     marks the candidate's. And while one is judged no client may pass its request off as a copy, which only that gets;
-    otherwise nobody asks, and a rollout without copies or contents leaves the candidate's routes as they will stay."""
+    otherwise nobody asks, and a rollout without copies or contents leaves the candidate's routes as they will stay.
+    """
     marks = {"x-modelops-model-version": split.version, "x-modelops-revision": split.revision}
     added = [
         # Envoy reads %…% as a command of its own.
@@ -203,7 +205,8 @@ def _until(timeout: timedelta | None) -> Json:
 
 def _grpc_until(timeout: timedelta | None) -> Json:
     """The client's own deadline counts up to ours: gRPC has it in a header. As the longest duration of a stream it ends
-    with DEADLINE_EXCEEDED, as a timeout it would with UNAVAILABLE."""
+    with DEADLINE_EXCEEDED, as a timeout it would with UNAVAILABLE.
+    """
     longest = {"grpc_timeout_header_max": _seconds(timeout), "max_stream_duration": _seconds(timeout)}
     return {"timeout": _seconds(None), "max_stream_duration": longest, "retry_policy": RETRIES}
 

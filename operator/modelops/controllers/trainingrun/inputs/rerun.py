@@ -33,7 +33,7 @@ def trains_each_time(run: TrainingRun) -> bool:
 
 
 def renewal(seen: Observation, pinned: Inputs) -> Renewal:
-    """Whether a run that has inputs takes them anew now. Raises Stalled for a schedule that is none.
+    """Whether a run that has inputs takes them anew now. Raises StalledError for a schedule that is none.
 
     One that is under way ends first, unless `rerun.inFlight` is Replace.
     """

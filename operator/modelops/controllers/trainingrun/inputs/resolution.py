@@ -38,7 +38,7 @@ class Taken:
 def wanted(seen: Observation) -> Taken | Missing:
     """The inputs to have a model for.
 
-    Pinned ones stay: until the spec changes, or until newer ones are due. Raises Stalled, for a schedule that is none
+    Pinned ones stay: until the spec changes, or until newer ones are due. Raises StalledError, for a schedule that is none
     before anything is trained.
     """
     status, rerun = seen.run.status, seen.run.spec.rerun
@@ -62,7 +62,7 @@ def pinned_inputs(run: TrainingRun) -> Taken | None:
 
 
 def takes_anew(seen: Observation) -> bool:
-    """Whether `wanted` will look at what the environment refers to. Raises Stalled as it does."""
+    """Whether `wanted` will look at what the environment refers to. Raises StalledError as it does."""
     pinned = pinned_inputs(seen.run)
     return pinned is None or renewal(seen, pinned.inputs).due
 

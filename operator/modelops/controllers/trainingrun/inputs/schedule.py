@@ -5,13 +5,13 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from modelops.machinery.controller import Stalled
+from modelops.machinery.controller import StalledError
 
 _FIELDS = 5
 
 
 def last_due(expression: str, zone: str, after: datetime, now: datetime) -> datetime | None:
-    """The last of the schedule's times in (after, now], None where there is none. Raises Stalled.
+    """The last of the schedule's times in (after, now], None where there is none. Raises StalledError.
 
     Of several that were missed, as while no operator ran, only the last counts.
     """
@@ -21,7 +21,7 @@ def last_due(expression: str, zone: str, after: datetime, now: datetime) -> date
 
 
 def next_due(expression: str, zone: str, after: datetime) -> datetime | None:
-    """The schedule's first time after a moment; None for one that never comes, such as 30 February. Raises Stalled."""
+    """The schedule's first time after a moment; None for one that never comes, such as 30 February. Raises StalledError."""
     return next(_times(expression, zone, after), None)
 
 
@@ -29,7 +29,7 @@ def _times(expression: str, zone: str, start: datetime, *, reverse: bool = False
     try:
         local = start.astimezone(ZoneInfo(zone))
     except (KeyError, ValueError, OSError) as error:
-        raise Stalled(
+        raise StalledError(
             "InvalidSchedule", f'spec.rerun.timeZone: "{zone}" is no time zone; write it like Europe/Berlin'
         ) from error
     try:
@@ -37,7 +37,7 @@ def _times(expression: str, zone: str, start: datetime, *, reverse: bool = False
             raise CronSimError("it must have five fields")
         return CronSim(expression, local, reverse=reverse)
     except CronSimError as error:
-        raise Stalled(
+        raise StalledError(
             "InvalidSchedule",
             f'spec.rerun.schedule: "{expression}" is no cron expression ({error}); write it like "0 3 * * 1"',
         ) from error

@@ -47,7 +47,8 @@ def _useless(child: Child, trial: Attempted | None, status: TrainingRunStatus, l
 
 def _kept_for(seen: Sweeping, status: TrainingRunStatus) -> timedelta | None:
     """How long trials that have ended are still kept; None as long as there is no outcome. They are the evidence until
-    the outcome is written."""
+    the outcome is written.
+    """
     if status.outcome is None:
         return None
     left = moment(status.outcome.finished_at) + length_of(seen.run.spec.ttl_after_finished) - seen.now

@@ -30,7 +30,8 @@ def point(sweep: Sweep, number: int) -> StringMap:
 
 def _shuffled(length: int, seed: int) -> Iterator[int]:
     """The numbers below `length` in random order, as many as are asked for: Fisher and Yates' shuffle, of which only
-    the places that were touched are kept. It draws by `random.random` alone, which every version of Python repeats."""
+    the places that were touched are kept. It draws by `random.random` alone, which every version of Python repeats.
+    """
     draw = random.Random(seed)
     moved: dict[int, int] = {}
     for last in range(length - 1, -1, -1):

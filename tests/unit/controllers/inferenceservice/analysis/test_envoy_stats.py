@@ -1,6 +1,7 @@
 """What Envoy counted, read from pages that a real Envoy has written: 53 requests of the model, of which three ended
 with a 500 and three took 80 ms, and 23 of a candidate, of which one ended with a 503 and two with a 429. Seven of the
-model's were answered instead of the candidate, which had gone."""
+model's were answered instead of the candidate, which had gone.
+"""
 
 import json
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from modelops.controllers.inferenceservice.analysis.envoy_stats import (
     Counters,
-    Unreadable,
+    UnreadableStatsError,
     counters,
     in_flight,
     page,
@@ -47,7 +48,8 @@ def test_what_a_real_envoy_counted() -> None:
 
 def test_what_others_answered_is_not_the_candidates() -> None:
     """A candidate whose Pods are gone has neither passed nor failed: its cluster has counted seven more, and that they
-    were all answered well."""
+    were all answered well.
+    """
     seen = read("envoy-figures.json")
     candidate = counters(seen, "candidate")
     assert (candidate.requests, candidate.errors, candidate.timed) == (23, 3, 23)
@@ -112,7 +114,7 @@ def test_grpc_counts_too() -> None:
 )
 def test_what_no_envoy_writes_is_refused(content: bytes) -> None:
     """Whoever answers at a Pod's address: nothing of it is taken for figures."""
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableStatsError):
         counters(page(content), "model")
 
 
@@ -127,7 +129,7 @@ def test_no_routes_yet(dump: Any) -> None:
 
 @pytest.mark.parametrize("dump", [[], None, {"configs": 1}, {"configs": [{"route_config": {"virtual_hosts": [{}]}}]}])
 def test_what_is_no_dump_of_routes_is_refused(dump: Any) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableStatsError):
         routes_taken(dump)
 
 

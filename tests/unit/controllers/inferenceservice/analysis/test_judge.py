@@ -337,7 +337,8 @@ def test_figures_of_both_sides_are_kept() -> None:
 )
 def test_a_window_goes_on_while_there_is_too_little_in_it(candidate: Counters, custom: str, ends: bool) -> None:
     """Requests that were too few count for the next judgement; a check that has no answer stretches no window, or a
-    candidate that begins to fail would be hidden by all that it did before."""
+    candidate that begins to fail would be hidden by all that it did before.
+    """
     spec = MAX | {"checks": [{"name": "a", "hook": {"url": "http://h"}}]}
     result = judgement(spec, candidate, extra=Evidence(custom={"a": found("a", custom)}))
     assert window_ends(Analysis.model_validate(spec), result) == ends

@@ -12,7 +12,7 @@ from modelops.controllers.inferenceservice.analysis.judge import Distributions, 
 from modelops.controllers.inferenceservice.analysis.reports import (
     PodReport,
     Traffic,
-    Unreadable,
+    UnreadableReportError,
     distributions,
     look_reports,
     report,
@@ -90,7 +90,7 @@ def test_what_a_monitor_writes_is_read():
     ],
 )
 def test_what_no_monitor_writes_is_not_believed(content):
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableReportError):
         report(content)
 
 
@@ -110,7 +110,7 @@ def test_what_no_monitor_writes_is_not_believed(content):
 def test_whatever_comes_is_read_or_not(content):
     try:
         report(json.dumps(content).encode())
-    except Unreadable:
+    except UnreadableReportError:
         return
 
 

@@ -239,7 +239,8 @@ def test_what_may_change_later_changes_no_pod() -> None:
 
 def test_the_revision_is_the_template() -> None:
     """Whatever changes a Pod gives it another revision, and each has a Deployment and Pods of its own: with one
-    selector for two, either Deployment would take the other's Pods away."""
+    selector for two, either Deployment would take the other's Pods away.
+    """
     base = made()
     others = [
         made(serves=version("mortgage-2", letter="b")),

@@ -55,7 +55,8 @@ def _own(**more: Any) -> dict[str, Any]:
 
 def test_what_a_service_leads_to() -> None:
     """To the Pods of one revision, or of all; and a found one that leads to one is never taken for one that leads to
-    all: it would never be changed."""
+    all: it would never be changed.
+    """
     service, labels = inference_service(), pod_template(inference_service(), version())["metadata"]["labels"]
     other = pod_template(service, version("mortgage-2", letter="b"))["metadata"]["labels"]
     one = children.endpoint(service, labels[REVISION], grpc=False)

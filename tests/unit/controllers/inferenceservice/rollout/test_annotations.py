@@ -108,7 +108,8 @@ def test_what_was_asked_before_a_candidate_came_is_not_meant_for_it(
     word: str, rollout: Json | None, former: bool
 ) -> None:
     """The operator was away: in its first look it finds both the request and a version that nobody has seen yet, which
-    had been promoted without a step, or remembered as one that a person had stopped."""
+    had been promoted without a step, or remembered as one that a person had stopped.
+    """
     cluster = Cluster(inference_service(pinned="mortgage-1", replicas=4, rollout=rollout), [V1])
     cluster.settle(4)
     if former:

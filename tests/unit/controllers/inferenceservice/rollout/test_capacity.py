@@ -48,7 +48,8 @@ def bounds(cluster: Cluster, revision: str) -> tuple[int, int]:
 
 def test_an_autoscaler_takes_no_pod_that_is_only_spared_for_now() -> None:
     """With half of the requests the stable version needs half of its Pods, and so the candidate's share of them
-    would be half of what it takes; and whoever rolls back would find half a service."""
+    would be half of what it takes; and whoever rolls back would find half a service.
+    """
     cluster = scaled_to(8)
     cluster.settle(1)
     assert bounds(cluster, R1) == (2, 10), "it answers everything, and is scaled as ever"
@@ -154,7 +155,8 @@ def test_no_share_without_pods(
     weights: list[int], looks: list[tuple[int, int, bool, str]], full: int, mirror: int
 ) -> None:
     """Whatever Pods come and go, and whatever people ask: a share rises only to what the Pods that answer carry, and a
-    candidate never goes back a step."""
+    candidate never goes back a step.
+    """
     steps = [{"weight": weight, "hold": "30s"} for weight in weights]
     rollout: Json = {"steps": steps, **({"mirror": {"percent": mirror}} if mirror else {})}
     way = stages(Rollout.model_validate(rollout))

@@ -139,7 +139,8 @@ def _is_way_in(body: Json) -> bool:
 
 def test_another_version_in_the_middle_begins_at_the_first_step() -> None:
     """What the former candidate has proved says nothing of this one. It goes once nobody passes requests on to it, and
-    only then does its Service lead to the new one."""
+    only then does its Service lead to the new one.
+    """
     cluster = rolling_out(4)
     assert cluster.answered().by == {R1: 0.75, R2: 0.25}
     cluster.want_version(V3)
@@ -289,7 +290,8 @@ def test_the_way_changes_from_pod_by_pod_to_steps() -> None:
 @pytest.mark.parametrize("wanted", [V2, V1], ids=["and another version", "and none that may serve"])
 def test_what_is_not_remembered_is_no_reason_to_stand_still(wanted: Any) -> None:
     """Somebody has deleted the Deployment that served, and what remembered it: the next one is made at once, and where
-    there is none that is said."""
+    there is none that is said.
+    """
     cluster = serving()
     for key in [one for one in cluster.objects if R1 in one.name]:
         cluster.write(Delete(key))

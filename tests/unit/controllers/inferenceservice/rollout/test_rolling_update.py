@@ -83,7 +83,8 @@ def test_never_fewer_than_it_takes(
     full: int, new: tuple[int, int], old: tuple[int, int], older: tuple[int, int]
 ) -> None:
     """A Deployment that gets smaller loses those first that do not answer. What answers after is all that it takes, or
-    all that there was; and there is never more than one Pod too many."""
+    all that there was; and there is never more than one Pod too many.
+    """
     target, *others = (member(number, ready, ready + more) for number, (ready, more) in enumerate((new, old, older)))
     kept = other_replicas(target, others, full)
     answering = target.ready + sum(min(one.ready, kept[one.name]) for one in others)

@@ -1,5 +1,6 @@
 """What must hold at every write of a rollout, wherever the operator ends: somebody answers each request, nothing goes
-round in circles, and no Pods are taken from requests that they still get."""
+round in circles, and no Pods are taken from requests that they still get.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -55,7 +56,8 @@ def rolling_out(rollout: Json | None = None, replicas: int | Json = 4, *, settle
 @pytest.mark.parametrize("asked", [{}, {"promote_full": "1"}], ids=["by itself", "promoted in full"])
 def test_requests_never_lead_back_to_who_passed_them_on(rollout: Json, asked: dict[str, str]) -> None:
     """The candidate's Service leads to the stable Pods until there is a candidate. Were they told to pass requests on
-    before it has moved, those would come back to them: with all requests, or copies of all, without an end."""
+    before it has moved, those would come back to them: with all requests, or copies of all, without an end.
+    """
     cluster = rolling_out(rollout)
     cluster.ask(**asked)
     for _ in range(12):
@@ -76,7 +78,8 @@ def test_requests_never_lead_back_to_who_passed_them_on(rollout: Json, asked: di
 
 def test_a_former_candidate_goes_before_a_version_replaces_another_pod_by_pod() -> None:
     """Its Pods were scaled to nothing, and the Service that leads to it was led on, while the stable Pods still passed
-    a share of the requests on to it."""
+    a share of the requests on to it.
+    """
     cluster = rolling_out(CANARY, settled=4)
     assert cluster.answered().by == pytest.approx({R1: 0.8, R2: 0.2})
     cluster.want(rollout=None)
@@ -110,7 +113,8 @@ def test_no_old_pod_goes_before_the_service_leads_to_the_new_one() -> None:
 @pytest.mark.parametrize("to", [ALL_AT_ONCE, None], ids=["in steps", "Pod by Pod"])
 def test_the_candidates_service_stays_while_requests_may_be_passed_on(deleted: bool, to: Json | None) -> None:
     """The version is taken back. Should the candidate's Service lead to the stable Pods before their proxies have heard
-    of it, those would pass all requests to themselves."""
+    of it, those would pass all requests to themselves.
+    """
     cluster = rolling_out(ALL_AT_ONCE, settled=4)
     assert cluster.answered().by == {R2: 1}
     for revision in (R1, R2):
@@ -153,7 +157,8 @@ def test_a_candidate_of_which_no_pod_answers_gets_no_requests(rollout: Json) -> 
 @pytest.mark.parametrize("failed", [True, False], ids=["rolled back", "superseded"])
 def test_a_candidate_waits_for_the_last_pods_of_the_one_before(failed: bool, ends: bool) -> None:
     """Proxies keep connections to a Pod that ends. Version 3 had got its share while these still led to version 2: its
-    users got answers of a version that had been found wanting, and version 3 was judged by them."""
+    users got answers of a version that had been found wanting, and version 3 was judged by them.
+    """
     cluster = rolling_out(CANARY, settled=6)
     assert cluster.answered().by.keys() == {R1, R2}
     cluster.lingering = timedelta(seconds=30)
@@ -196,7 +201,8 @@ EVENTS = st.one_of(
 @given(st.integers(1, 4), STRATEGIES, st.lists(EVENTS, min_size=15, max_size=60))
 def test_whatever_happens_in_whatever_order(full: int, rollout: Json | None, story: list[tuple[str, Any]]) -> None:
     """Versions, ways and requests change at any time, Pods and proxies are late, and the operator ends after any write:
-    each request is answered by Pods that are enough for it, and in the end the version that is wanted serves alone."""
+    each request is answered by Pods that are enough for it, and in the end the version that is wanted serves alone.
+    """
     cluster = serving(rollout, full)
     for number, (what, more) in enumerate(story):
         if what == "look":

@@ -69,7 +69,8 @@ SILENT: dict[str, PodLook | None] = {"p": None}
 )
 def test_whether_requests_follow(given: ServerPod, looks: dict[str, PodLook | None], expected: bool) -> None:
     """A step that counted before its share is real would be judged by the wrong requests; one that waits for a proxy
-    that cannot be asked would never end."""
+    that cannot be asked would never end.
+    """
     assert follows([given], looks, NEW, NOW) is expected
 
 
@@ -130,7 +131,8 @@ def test_what_a_pod_is_told() -> None:
 
 def test_a_pod_that_is_told_again_has_been_told_since_before() -> None:
     """Each telling is another annotation, or the kubelet would not look; but the time since the first one goes on, or a
-    proxy that does not answer would never be believed."""
+    proxy that does not answer would never be believed.
+    """
     (body,) = told([server(f"{NEW} 100 2")], SILENT, NEW, NOW, changed=False, namespace="team-a")
     assert body["metadata"]["annotations"] == {TOLD: f"{NEW} {ago(100)} {ago(0)}"}
 

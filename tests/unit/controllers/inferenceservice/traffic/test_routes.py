@@ -95,7 +95,8 @@ def test_nothing_of_the_candidate_is_told_where_there_is_none(split):
 @given(splits)
 def test_only_what_is_answered_here_is_copied_and_marked(split):
     """The candidate's proxy marks its own answers, and nobody gets a copy of what it answers itself. Only where this
-    Pod's model answers instead of a candidate does the endpoint say so."""
+    Pod's model answers instead of a candidate does the endpoint say so.
+    """
     for route in routes(split)["resources"][0]["virtual_hosts"][0]["routes"]:
         candidate = route["route"]["cluster"].startswith("candidate")
         probe = route["route"]["cluster"] == "model_probe"
@@ -110,7 +111,8 @@ def test_only_what_is_answered_here_is_copied_and_marked(split):
 
 def test_copies_are_drawn_independently_of_the_split():
     """Envoy draws one number for each request. In hundredths again, the requests below the weight were copied, and
-    those had all gone to the candidate."""
+    those had all gone to the candidate.
+    """
     (mirror,) = rendered(weight=20, mirror_percent=10)[-1]["route"]["request_mirror_policies"]
     assert mirror["cluster"] == "candidate"
     assert mirror["runtime_fraction"]["default_value"] == {"numerator": 100_000, "denominator": "MILLION"}
@@ -185,7 +187,8 @@ def test_answers_are_compared_only_where_somebody_keeps_them():
 @given(splits)
 def test_headers_of_ours_are_no_clients(split):
     """A client's own would have its request judged as a copy, or as a share. What is passed on says so anew, and only
-    the Pods that copies are for believe that a request is one."""
+    the Pods that copies are for believe that a request is one.
+    """
     for route in routes(split)["resources"][0]["virtual_hosts"][0]["routes"]:
         added = [one["header"]["key"] for one in route.get("request_headers_to_add", [])]
         believed = {"x-modelops-mirrored", "x-modelops-shared"} - set(route["request_headers_to_remove"])

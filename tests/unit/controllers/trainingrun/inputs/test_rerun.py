@@ -12,7 +12,7 @@ from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.controllers.trainingrun.inputs.schedule import last_due, next_due
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.plan import plan
-from modelops.machinery.controller import Stalled
+from modelops.machinery.controller import StalledError
 from modelops.machinery.resources import Body
 from support.builders.common import NOW, ago
 from support.builders.datasets import dataset, snapshot
@@ -134,7 +134,7 @@ def test_with_cache_ignore_every_time_is_a_training_of_its_own() -> None:
 )
 def test_a_schedule_that_is_none_is_told(rerun: Body, words: str) -> None:
     """Admission cannot tell it: the run says which field is wrong, and what it should look like."""
-    with pytest.raises(Stalled, match=words) as told:
+    with pytest.raises(StalledError, match=words) as told:
         plan(observe(rerun=rerun))
     assert told.value.reason == "InvalidSchedule"
 

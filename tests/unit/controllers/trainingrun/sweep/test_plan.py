@@ -407,7 +407,8 @@ def test_a_run_that_never_was_a_sweep_is_left_alone() -> None:
 @given(st.integers(0, 10**6), st.sampled_from(["random", "tpe"]), st.integers(1, 4))
 def test_whatever_happens_the_same_trials_are_made_and_each_once(seed: int, algorithm: str, parallelism: int) -> None:
     """The operator dies after any write, before or after its status; trials end in any order. The sweep that comes out
-    is the one that nothing disturbed, and never do more trials run than may."""
+    is the one that nothing disturbed, and never do more trials run than may.
+    """
     chance = random.Random(seed)
     given_ = {"algorithm": algorithm, "parallelism": parallelism, "maxTrials": 9, "seed": seed}
 
