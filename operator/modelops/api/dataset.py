@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
-from modelops.api.checks import Check, CheckResult
+from modelops.api.checks import DataCheck, DataCheckResult
 from modelops.api.kinds import Kind, PrinterColumn
 from modelops.api.markers import list_atomic, rules
 from modelops.api.pods import PodOptions
@@ -70,13 +70,13 @@ class DatasetSpec(Model):
     """How the objects are written."""
     schema_: Schema | None = Field(default=None, alias="schema")
     """What the data must look like to become the current snapshot. Absent: any readable data will do."""
-    checks: Annotated[list[Check], Field(max_length=32), list_atomic()] = Field(default_factory=list)
+    checks: Annotated[list[DataCheck], Field(max_length=32), list_atomic()] = Field(default_factory=list)
     """What a snapshot must keep as a whole: rows, completeness, change since the last one, bias."""
     pod: PodOptions = Field(default_factory=PodOptions)
     """Where and as whom the Pod runs that reads the data."""
 
 
-CheckResults = Annotated[list[CheckResult], Field(max_length=32), list_atomic()]
+DataCheckResults = Annotated[list[DataCheckResult], Field(max_length=32), list_atomic()]
 
 
 class Snapshot(Model):
@@ -112,7 +112,7 @@ class Snapshot(Model):
     """How many violations of the schema it was taken in spite of."""
     examples: Annotated[list[Text], Field(max_length=10), list_atomic()] = Field(default_factory=list)
     """The first ten of them."""
-    checks: CheckResults = Field(default_factory=list)
+    checks: DataCheckResults = Field(default_factory=list)
     """What each of spec.checks found."""
 
 
@@ -142,7 +142,7 @@ class Candidate(Model):
     """How many violations there are in all."""
     examples: Annotated[list[Text], Field(max_length=10), list_atomic()] = Field(default_factory=list)
     """The first ten violations."""
-    checks: CheckResults = Field(default_factory=list)
+    checks: DataCheckResults = Field(default_factory=list)
     """What each of spec.checks found."""
 
 
