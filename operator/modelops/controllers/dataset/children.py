@@ -33,7 +33,7 @@ def job_name(dataset: Dataset, digest: str) -> str:
 def survey_name(dataset: Dataset, refresh: str | None = None) -> str:
     """The name of the Job that looks next. `refresh` is what asks for it, where that is not in the status yet."""
     status = dataset.status
-    return _name(dataset, lookedAt=status.looked_at, refresh=refresh or status.refresh)
+    return _name(dataset, probedAt=status.probed_at, lastHandledRefresh=refresh or status.last_handled_refresh)
 
 
 def job(dataset: Dataset, digest: str, settings: Settings) -> Body:
