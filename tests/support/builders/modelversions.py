@@ -14,7 +14,7 @@ def version(
     *,
     letter: str = "a",
     may_serve: bool | None = True,
-    why: str = "all 1 gates passed, approval NotRequired",
+    why: str = "1/1 gates passed, approval NotRequired",
     created: str = "2026-11-05T10:00:00Z",
     format_: str = "sklearn",
     gates: list[Json] | None = None,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from modelops.api.modelversion import Gate
-from modelops.controllers.modelversion.gates import evaluate, in_words
+from modelops.controllers.modelversion.gates import describe, evaluate
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def test_outcome(case: Case) -> None:
         (Gate(metric="m", min=0.8), 0.79, 'metric "m" is 0.79 and must be at least 0.8'),
         (Gate(metric="m", max=5), 6.5, 'metric "m" is 6.5 and must be at most 5'),
         (Gate(metric="m", min=1, max=2), 3.0, 'metric "m" is 3 and must be at least 1 and at most 2'),
-        (Gate(metric="m", min=1), None, 'metric "m" is missing, and a missing metric fails its gate'),
+        (Gate(metric="m", min=1), None, 'metric "m" is missing: a missing metric fails its gate'),
     ],
 )
 def test_words(gate: Gate, value: float | None, words: str) -> None:
     """One sentence a person can act on: the value and the bound."""
-    assert in_words(evaluate(gate, {} if value is None else {"m": value})) == words
+    assert describe(evaluate(gate, {} if value is None else {"m": value})) == words
