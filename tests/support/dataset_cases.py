@@ -11,7 +11,7 @@ from modelops.controllers.dataset import children
 from modelops.controllers.dataset.checks import checks_of
 from modelops.controllers.dataset.observe import Observation
 from modelops.controllers.dataset.plan import plan
-from modelops.controllers.dataset.probe_result import Problem, Sighting
+from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
 from modelops.controllers.jobs import JobState
 from modelops.machinery.plan import Plan
 from modelops.store.listing import Probe, TooMany
@@ -35,9 +35,9 @@ def probe(letter: str = "a", objects: int = 3, versioned: bool = True, newest: s
     return Probe(digest(letter), objects, 100 * objects, versioned, newest)
 
 
-def sighting(found: Probe | TooMany | Problem, seconds_ago: float = 1, failures: int = 0) -> Sighting:
+def probe_result(found: Probe | TooMany | SourceProblem, seconds_ago: float = 1, failures: int = 0) -> ProbeResult:
     """A look of the operator's own."""
-    return Sighting(NOW - timedelta(seconds=seconds_ago), "uid-of-mortgage", 1, found, failures)
+    return ProbeResult(NOW - timedelta(seconds=seconds_ago), "uid-of-mortgage", 1, found, failures)
 
 
 def candidate(letter: str, state: str, **more: Any) -> Json:
@@ -59,9 +59,9 @@ def report(letter: str = "b", **more: Any) -> SnapshotReport:
     return SnapshotReport.model_validate(given | more)
 
 
-def name_of(letter: str, **spec: Any) -> str:
+def snapshot_job_name(letter: str, **spec: Any) -> str:
     """The name of the Job that reads a digest."""
-    return children.job_name(dataset(**spec), digest(letter))
+    return children.snapshot_job_name(dataset(**spec), digest(letter))
 
 
 def ended(name: str, said: SnapshotReport | None, code: int = 0, reason: str = "") -> JobState:
@@ -72,26 +72,26 @@ def ended(name: str, said: SnapshotReport | None, code: int = 0, reason: str = "
 
 def finished(letter: str, said: SnapshotReport | None, code: int = 0, reason: str = "", **spec: Any) -> JobState:
     """The Job that has read a digest."""
-    return ended(name_of(letter, **spec), said, code, reason)
+    return ended(snapshot_job_name(letter, **spec), said, code, reason)
 
 
 def active(letter: str, state: Json = RUNNING) -> JobState:
     """The Job that reads a digest."""
-    return job(name_of(letter), pod(snapshot=state))
+    return job(snapshot_job_name(letter), pod(snapshot=state))
 
 
-def survey_name(status: Json | None = None, refresh: str | None = None, **spec: Any) -> str:
+def probe_job_name(status: Json | None = None, refresh: str | None = None, **spec: Any) -> str:
     """The name of the Job that looks next."""
-    return children.survey_name(dataset(status=status, **spec), refresh)
+    return children.probe_job_name(dataset(status=status, **spec), refresh)
 
 
 def observe(
     *,
     status: Json | None = None,
-    seen: Sighting | None = None,
+    seen: ProbeResult | None = None,
     jobs: tuple[JobState, ...] = (),
-    due: Literal["Probe", "Survey"] | None = None,
-    obstacle: Problem | None = None,
+    due: Literal["InProcess", "Job"] | None = None,
+    obstacle: SourceProblem | None = None,
     now: timedelta = timedelta(),
     generation: int = 1,
     refresh: str | None = None,

@@ -3,11 +3,11 @@
 import pytest
 
 from modelops.api.checks import DataCheck, DataCheckResult
-from modelops.controllers.dataset.check_messages import rejecting, warning
+from modelops.controllers.dataset.check_messages import rejections, warnings
 
 
 def said(check: dict, value: float | None) -> str:
-    (sentence,) = rejecting([DataCheck.model_validate(check)], [DataCheckResult(value=value, outcome="Failed")])
+    (sentence,) = rejections([DataCheck.model_validate(check)], [DataCheckResult(value=value, outcome="Failed")])
     return sentence
 
 
@@ -32,32 +32,32 @@ BIAS = {"metric": "ClassImbalance", "max": 0.5}
         ({"rowsChange": {"min": 0}}, -0.001, "rows: -0.1% against the current snapshot, must be at least 0%"),
         ({"freshWithin": "24h"}, 95400.0, "newest object: 26h30m old, must be at most 24h"),
         ({"freshWithin": "24h"}, 86400.2, "newest object: 24h1s old, must be at most 24h"),
-        ({"freshWithin": "24h"}, None, "newest object: nobody knows when it was written, must be within 24h"),
+        ({"freshWithin": "24h"}, None, "newest object: unknown age, must be at most 24h"),
         (
             {"column": "lvr", "completeness": {"min": 0.99}},
             0.932,
-            'column "lvr": 93.2% of the values are there, must be at least 99%',
+            'column "lvr": 93.2% of the values are present, must be at least 99%',
         ),
         (
             {"column": "lvr", "completeness": {"min": 0.99}},
             0.989999,
-            'column "lvr": 98.9999% of the values are there, must be at least 99%',
+            'column "lvr": 98.9999% of the values are present, must be at least 99%',
         ),
         ({"column": "lvr", "completeness": {"min": 1}}, None, 'column "lvr": the column is missing, or has no values'),
         (
             {"column": "id", "distinctShare": {"max": 0.5}},
             1,
-            'column "id": 100% of the values are different, must be at most 50%',
+            'column "id": 100% of the values are distinct, must be at most 50%',
         ),
         (
             {"column": "black", "allowedValues": ["no", "yes"]},
             12,
-            'column "black": 12 values are none of "no", "yes"',
+            'column "black": 12 values are not among "no", "yes"',
         ),
         (
             {"column": "n", "allowedValues": list("abcdefg")},
             1,
-            'column "n": 1 value is none of "a", "b", "c", "d", "e", …',
+            'column "n": 1 value is not among "a", "b", "c", "d", "e", …',
         ),
         (
             {"column": "lvr", "drift": {"max": 0.2}},
@@ -72,28 +72,28 @@ BIAS = {"metric": "ClassImbalance", "max": 0.5}
         (
             {"column": "lvr", "drift": {"max": 0.2}},
             None,
-            'column "lvr": no drift can be measured: the column is missing, or was of another type in the current'
+            'column "lvr": drift cannot be measured: the column is missing, or had another type in the current'
             " snapshot",
         ),
         (
             {"column": "black", "bias": {**BIAS, "group": "yes"}},
             0.715,
-            'column "black": ClassImbalance 0.71 of group "yes", must be at most 0.5',
+            'column "black": ClassImbalance 0.71 for group "yes", must be at most 0.5',
         ),
         (
             {"column": "black", "bias": {"metric": "ClassImbalance", "min": 0}},
             -0.0004,
-            'column "black": ClassImbalance -0.0004 of the worst group, must be at least 0',
+            'column "black": ClassImbalance -0.0004 for the worst group, must be at least 0',
         ),
         (
             {"column": "black", "bias": BIAS},
             0.1,
-            'column "black": ClassImbalance cannot be measured of every group: there are too many, or one has no label',
+            'column "black": ClassImbalance cannot be measured for every group: too many groups, or a group without labels',
         ),
         (
             {"column": "black", "bias": {**BIAS, "group": "x"}},
             None,
-            'column "black": ClassImbalance cannot be measured of group "x": there are no such rows, no others, or no'
+            'column "black": ClassImbalance cannot be measured for group "x": no rows in the group, no rows outside, or no'
             " labels",
         ),
     ],
@@ -119,10 +119,10 @@ def test_what_rejects_and_what_warns():
         DataCheckResult(value=5, outcome="Passed"),
         DataCheckResult(outcome="Skipped"),
     ]
-    assert rejecting(checks, results) == ["rows: 5, must be at least 10"]
-    assert warning(checks, results) == ["rows: 5, must be at least 20"]
+    assert rejections(checks, results) == ["rows: 5, must be at least 10"]
+    assert warnings(checks, results) == ["rows: 5, must be at least 20"]
 
 
 def test_data_that_could_not_be_read():
     """Without results nothing is told of checks: the violations say what is wrong."""
-    assert rejecting([DataCheck.model_validate({"rows": {"min": 1}})], []) == []
+    assert rejections([DataCheck.model_validate({"rows": {"min": 1}})], []) == []

@@ -11,7 +11,7 @@ from modelops.machinery.plan import Plan
 from support.builders.common import ago
 from support.builders.datasets import dataset, snapshot
 from support.builders.plans import reason, shown
-from support.dataset_cases import GOOD, observe, probe, sighting
+from support.dataset_cases import GOOD, observe, probe, probe_result
 
 DAY = {"freshWithin": "24h"}
 WARNS = {"rows": {"min": 100}, "onViolation": "Warn"}
@@ -20,7 +20,7 @@ FAILED = {"value": 30, "outcome": "Failed"}
 
 def test_unversioned_says_so() -> None:
     """Honesty: bytes that may be overwritten for good are not called reproducible, from the first probe on."""
-    done = plan(observe(seen=sighting(probe("a", versioned=False)), status=GOOD))
+    done = plan(observe(seen=probe_result(probe("a", versioned=False)), status=GOOD))
     assert reason(done, "Reproducible") == "False BucketNotVersioned"
 
 
@@ -32,7 +32,7 @@ def taken(by: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
 def looked(checks: list[dict[str, Any]], seconds_later: float = 0, **status: Any) -> Plan:
     """A look that finds the snapshot, so much later."""
     later = timedelta(seconds=seconds_later)
-    return plan(observe(seen=sighting(probe("a")), status=status, checks=checks, now=later, interval="1h"))
+    return plan(observe(seen=probe_result(probe("a")), status=status, checks=checks, now=later, interval="1h"))
 
 
 def test_a_warning_lasts_as_long_as_its_snapshot() -> None:
@@ -56,7 +56,7 @@ def test_a_warning_by_other_checks_is_not_given_words_it_never_had() -> None:
     """Results are told apart by their place in spec.checks: where the spec has changed, the place means nothing."""
     told = shown(looked([DAY, WARNS], **taken([WARNS], checks=[FAILED])), "Valid")
     assert told is not None
-    assert (told.reason, told.message) == ("CheckWarned", "1 of the 1 checks that it was taken with failed")
+    assert (told.reason, told.message) == ("CheckWarned", "1/1 checks failed when the snapshot was taken")
 
 
 @pytest.mark.parametrize(

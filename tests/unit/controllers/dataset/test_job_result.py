@@ -20,11 +20,11 @@ from support.dataset_cases import (
     check,
     check_same_again,
     finished,
-    name_of,
     observe,
     probe,
+    probe_result,
     report,
-    sighting,
+    snapshot_job_name,
     status_of,
 )
 
@@ -35,7 +35,7 @@ CASES = [
     Case(
         "a running Job is left alone, whatever the source does",
         observe(
-            seen=sighting(probe("c")), status={**GOOD, "candidate": candidate("b", "Checking")}, jobs=(active("b"),)
+            seen=probe_result(probe("c")), status={**GOOD, "candidate": candidate("b", "Checking")}, jobs=(active("b"),)
         ),
         ready="True SnapshotCurrent",
         valid="True Checked",
@@ -46,7 +46,7 @@ CASES = [
     Case(
         "a worker image that cannot be had is a person's business",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={"candidate": candidate("b", "Checking")},
             jobs=(active("b", waiting("ImagePullBackOff", "no such image")),),
         ),
@@ -57,7 +57,7 @@ CASES = [
     Case(
         "a good report becomes the snapshot, and its Job stays until that is written",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={**GOOD, "candidate": candidate("b", "Checking")},
             jobs=(finished("b", report("b")),),
         ),
@@ -70,20 +70,20 @@ CASES = [
     Case(
         "once the snapshot is written its Job goes",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={"snapshot": snapshot("b", checkedWith=CHECKS)},
             jobs=(finished("b", report("b")),),
         ),
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="b",
-        deletes=[name_of("b")],
+        deletes=[snapshot_job_name("b")],
         again_in=299,
     ),
     Case(
         "data against the schema is rejected, and the last good snapshot stays",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={**GOOD, "candidate": candidate("b", "Checking")},
             jobs=(finished("b", report("b", violations=VIOLATIONS), schema=SCHEMA),),
             schema=SCHEMA,
@@ -98,7 +98,7 @@ CASES = [
     Case(
         "without a snapshot to fall back on, a rejection is a person's business",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={"candidate": candidate("b", "Checking")},
             jobs=(finished("b", report("b", violations=VIOLATIONS), schema=SCHEMA),),
             schema=SCHEMA,
@@ -113,7 +113,7 @@ CASES = [
     Case(
         "with onViolation Warn data against the schema is taken, and says so",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={**GOOD, "candidate": candidate("b", "Checking")},
             jobs=(finished("b", report("b", violations=VIOLATIONS), schema=WARN),),
             schema=WARN,
@@ -127,7 +127,7 @@ CASES = [
     Case(
         "what cannot be read at all is rejected even with Warn",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={**GOOD, "candidate": candidate("b", "Checking")},
             jobs=(finished("b", report("b", violations=VIOLATIONS, profile=None), schema=WARN),),
             schema=WARN,
@@ -142,7 +142,7 @@ CASES = [
     Case(
         "data that changed under the Job is not read again before it holds still",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={"candidate": candidate("b", "Checking")},
             jobs=(
                 finished(
@@ -154,13 +154,13 @@ CASES = [
         ready="False SourceChanged",
         working="SourceChanged",
         candidate="Settling c",
-        deletes=[name_of("b")],
+        deletes=[snapshot_job_name("b")],
         again_in=2,
     ),
     Case(
         "a check that failed is Stalled with its reason, and tried again after the interval",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={**GOOD, "candidate": candidate("b", "Checking")},
             jobs=(
                 finished("b", SnapshotReport(failure=Failure(reason="AccessDenied", message="allow it")), EXIT_FINAL),
@@ -176,7 +176,7 @@ CASES = [
     Case(
         "a worker that was killed for memory says so",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={"candidate": candidate("b", "Checking")},
             jobs=(finished("b", None, 137, "OOMKilled"),),
         ),
@@ -188,21 +188,21 @@ CASES = [
     Case(
         "a report that was lost with its Pod means reading again",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={"candidate": candidate("b", "Checking")},
-            jobs=(job(name_of("b"), ended="Complete"),),
+            jobs=(job(snapshot_job_name("b"), ended="Complete"),),
         ),
         ready="False ReportLost",
         working="ReportLost",
         candidate="Checking b",
-        deletes=[name_of("b")],
+        deletes=[snapshot_job_name("b")],
         again_in=2,
         events=["ReportLost"],
     ),
     Case(
         "data that fails a check is rejected, and the last good snapshot stays",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={**GOOD, "candidate": candidate("b", "Checking")},
             jobs=(finished("b", report("b", checks=FAILED), checks=[ROWS]),),
             checks=[ROWS],
@@ -217,7 +217,7 @@ CASES = [
     Case(
         "data against the schema that fails a check as well is told first of the schema",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={"candidate": candidate("b", "Checking")},
             jobs=(finished("b", report("b", violations=VIOLATIONS, checks=FAILED), checks=[ROWS], schema=SCHEMA),),
             checks=[ROWS],
@@ -233,7 +233,7 @@ CASES = [
     Case(
         "with a check that rejects, a schema that only warns saves nothing",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={**GOOD, "candidate": candidate("b", "Checking")},
             jobs=(finished("b", report("b", violations=VIOLATIONS, checks=FAILED), checks=[ROWS], schema=WARN),),
             checks=[ROWS],
@@ -249,7 +249,7 @@ CASES = [
     Case(
         "a check that warns lets the data become current, and says so",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={**GOOD, "candidate": candidate("b", "Checking")},
             jobs=(finished("b", report("b", checks=FAILED), checks=[ROWS_WARN]),),
             checks=[ROWS_WARN],
@@ -263,7 +263,7 @@ CASES = [
     Case(
         "a check that passed or had nothing to compare with is no news",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={**GOOD, "candidate": candidate("b", "Checking")},
             jobs=(finished("b", report("b", checks=[{"value": 300, "outcome": "Passed"}]), checks=[ROWS]),),
             checks=[ROWS],
@@ -297,7 +297,7 @@ def test_history_keeps_ten() -> None:
     ]
     done = plan(
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={**GOOD, "candidate": candidate("b", "Checking"), "history": past},
             jobs=(finished("b", report("b")),),
         )
@@ -309,7 +309,7 @@ def test_rejection_carries_its_evidence() -> None:
     """A person sees how much is wrong and where, and what was measured, without reading a log."""
     done = plan(
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={"candidate": candidate("b", "Checking")},
             jobs=(finished("b", report("b", violations=VIOLATIONS, checks=FAILED), schema=SCHEMA, checks=[ROWS]),),
             schema=SCHEMA,
@@ -331,7 +331,7 @@ def test_a_snapshot_keeps_what_was_found() -> None:
     said = report("b", checks=FAILED, newest="2026-11-05T11:00:00Z", changeToken="t2")
     done = plan(
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={"candidate": candidate("b", "Checking")},
             jobs=(finished("b", said, checks=[ROWS_WARN]),),
             checks=[ROWS_WARN],
@@ -349,7 +349,7 @@ def test_data_that_moved_is_the_data_that_is_there_now() -> None:
     failure = Failure(reason="SourceChanged", message="it changed")
     done = plan(
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(probe("b")),
             status={"candidate": candidate("b", "Checking")},
             jobs=(finished("b", report("c", failure=failure), EXIT_FINAL),),
         )

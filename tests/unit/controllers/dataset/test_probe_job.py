@@ -7,7 +7,7 @@ import pytest
 
 from modelops.api.contract.reports import EXIT_FINAL, Failure, SnapshotReport
 from modelops.controllers.dataset.plan import plan
-from modelops.controllers.dataset.probe_result import Problem
+from modelops.controllers.dataset.probe_result import SourceProblem
 from modelops.controllers.jobs import JobState
 from modelops.store.listing import TooMany
 from support.builders.common import ago
@@ -24,18 +24,18 @@ from support.dataset_cases import (
     check,
     check_same_again,
     ended,
-    name_of,
     observe,
+    probe_job_name,
+    probe_result,
     report,
-    sighting,
+    snapshot_job_name,
     status_of,
-    survey_name,
 )
 
 FAR = {"probedAt": ago(minutes=6), "probedGeneration": 1}
 KNOWN = {**ON_CLAIM, **FAR}
-NAME = survey_name(KNOWN, source=CLAIM)
-FIRST = survey_name(source=CLAIM)
+NAME = probe_job_name(KNOWN, source=CLAIM)
+FIRST = probe_job_name(source=CLAIM)
 REJECTED = candidate("b", "Rejected", checkedWith=CHECKS, reason="SchemaViolated", message="no", endedAt=ago())
 FAILED = candidate("b", "Failed", checkedWith=CHECKS, reason="AccessDenied", message="allow it", endedAt=ago())
 SAME = report("a", unchanged=True, versioned=False, manifest=None, profile=None)
@@ -53,7 +53,7 @@ def running(state: dict[str, Any] = RUNNING, name: str = NAME) -> JobState:
 CASES = [
     Case(
         "a claim is looked at for the first time by a Job",
-        observe(source=CLAIM, due="Survey"),
+        observe(source=CLAIM, due="Job"),
         ready="False Probing",
         working="Probing",
         applies=[f"Job {FIRST}"],
@@ -85,7 +85,7 @@ CASES = [
     ),
     Case(
         "a claim that is not there is waited for, and looked for every half minute",
-        observe(source=CLAIM, due="Survey", obstacle=Problem("Waiting", "ClaimNotFound", "no claim")),
+        observe(source=CLAIM, due="Job", obstacle=SourceProblem("Waiting", "ClaimNotFound", "no claim")),
         ready="False ClaimNotFound",
         working="ClaimNotFound",
         again_in=30,
@@ -93,9 +93,9 @@ CASES = [
     Case(
         "credentials that cannot be right are a person's business",
         observe(
-            due="Survey",
+            due="Job",
             probe={"maxObjects": 0},
-            obstacle=Problem("Stalled", "InvalidCredentials", "correct them"),
+            obstacle=SourceProblem("Stalled", "InvalidCredentials", "correct them"),
         ),
         ready="False InvalidCredentials",
         stalled=True,
@@ -111,7 +111,7 @@ CASES = [
     ),
     Case(
         "a survey that is due changes nothing but that there is a Job",
-        observe(source=CLAIM, status=KNOWN, due="Survey"),
+        observe(source=CLAIM, status=KNOWN, due="Job"),
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="a",
@@ -263,12 +263,12 @@ CASES = [
     ),
     Case(
         "other checks mean looking at once, with a Job that is not taken for the one under way",
-        observe(source=CLAIM, status=KNOWN, generation=2, schema=SCHEMA, due="Survey", jobs=(running(),)),
+        observe(source=CLAIM, status=KNOWN, generation=2, schema=SCHEMA, due="Job", jobs=(running(),)),
         ready="True SnapshotCurrent",
         valid="True Checked",
         working="Probing",
         snapshot="a",
-        applies=[f"Job {survey_name(KNOWN, source=CLAIM, schema=SCHEMA)}"],
+        applies=[f"Job {probe_job_name(KNOWN, source=CLAIM, schema=SCHEMA)}"],
         deletes=[NAME],
     ),
     Case(
@@ -281,37 +281,37 @@ CASES = [
     ),
     Case(
         "a prefix of too many objects is surveyed",
-        observe(seen=sighting(TooMany(3)), probe={"maxObjects": 2}, due="Survey"),
+        observe(seen=probe_result(TooMany(3)), probe={"maxObjects": 2}, due="Job"),
         ready="False Probing",
         working="Probing",
-        applies=[f"Job {survey_name()}"],
+        applies=[f"Job {probe_job_name()}"],
     ),
     Case(
         "its Job is left alone while the operator, started anew, has not counted yet",
-        observe(probe={"maxObjects": 2}, jobs=(running(name=survey_name()),)),
+        observe(probe={"maxObjects": 2}, jobs=(running(name=probe_job_name()),)),
         ready="False Probing",
         working="Probing",
     ),
     Case(
         "a small candidate from before there were too many is given up, and with it its Job",
         observe(
-            seen=sighting(TooMany(3)),
+            seen=probe_result(TooMany(3)),
             status={"candidate": candidate("b", "Settling")},
-            jobs=(survey(report("c"), name=survey_name()), job(name_of("c"))),
+            jobs=(survey(report("c"), name=probe_job_name()), job(snapshot_job_name("c"))),
             probe={"maxObjects": 2},
         ),
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="c",
         events=["SnapshotTaken"],
-        deletes=[name_of("c")],
+        deletes=[snapshot_job_name("c")],
         again_in=2,
     ),
     Case(
         "while the operator counts again, what the last survey found holds",
         observe(
-            seen=sighting(TooMany(3), 600),
-            due="Probe",
+            seen=probe_result(TooMany(3), 600),
+            due="InProcess",
             status={**LOOKED, "candidate": {**FAILED, "objects": 0}},
             probe={"maxObjects": 2},
         ),
@@ -330,11 +330,11 @@ CASES = [
     ),
     Case(
         "a survey that somebody asks for is another Job than the one that was due",
-        observe(source=CLAIM, status={**ON_CLAIM, **LOOKED}, due="Survey", refresh="now"),
+        observe(source=CLAIM, status={**ON_CLAIM, **LOOKED}, due="Job", refresh="now"),
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="a",
-        applies=[f"Job {survey_name(LOOKED, 'now', source=CLAIM)}"],
+        applies=[f"Job {probe_job_name(LOOKED, 'now', source=CLAIM)}"],
     ),
 ]
 
@@ -353,7 +353,7 @@ def test_the_same_again(case: Case) -> None:
 
 def test_nothing_new_costs_one_write() -> None:
     """Of a thousand claims that do not change, each costs one write an interval, and a restart finds the next time."""
-    before = plan(observe(source=CLAIM, status=KNOWN, due="Survey"))
+    before = plan(observe(source=CLAIM, status=KNOWN, due="Job"))
     meanwhile = plan(observe(source=CLAIM, status=KNOWN, jobs=(running(),)))
     after = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(SAME),)))
     assert status_of(before) == status_of(meanwhile) == observe(status=KNOWN).dataset.status
@@ -407,7 +407,7 @@ def test_versioning_that_is_turned_on_later_is_told() -> None:
     """The digest does not tell, and whoever turned it on wants to see that it helps."""
     known = {"snapshot": snapshot("a", checkedWith=CHECKS, versioned=False), **FAR}
     said = report("a", unchanged=True, versioned=True)
-    name = survey_name(known, probe={"maxObjects": 0})
+    name = probe_job_name(known, probe={"maxObjects": 0})
     done = plan(observe(status=known, probe={"maxObjects": 0}, jobs=(survey(said, name=name),)))
     assert reason(done, "Reproducible") == "True Pinned"
 
@@ -415,7 +415,7 @@ def test_versioning_that_is_turned_on_later_is_told() -> None:
 def test_a_new_way_to_the_same_data() -> None:
     """Who fetches a snapshot whose source has moved must look where it is now."""
     moved = {"pvc": {"claimName": "copy"}}
-    name = survey_name(KNOWN, source=moved)
+    name = probe_job_name(KNOWN, source=moved)
     done = plan(observe(source=moved, status=KNOWN, generation=2, jobs=(survey(SAME, name=name),)))
     current = status_of(done).snapshot
     assert current is not None
@@ -426,12 +426,14 @@ def test_a_new_way_to_the_same_data() -> None:
 def test_a_request_is_acted_on_once() -> None:
     """Noted with its Job, also by an operator that was killed between the two, and never before there can be a Job."""
     status = {**ON_CLAIM, **LOOKED}
-    asked = plan(observe(source=CLAIM, status=status, due="Survey", refresh="now"))
+    asked = plan(observe(source=CLAIM, status=status, due="Job", refresh="now"))
     assert status_of(asked).last_handled_refresh == "now"
-    late = running(name=survey_name(LOOKED, "now", source=CLAIM))
-    assert status_of(plan(observe(source=CLAIM, status=status, jobs=(late,), refresh="now"))).last_handled_refresh == "now"
-    missing = Problem("Waiting", "ClaimNotFound", "no claim")
-    blocked = plan(observe(source=CLAIM, status=status, due="Survey", obstacle=missing, refresh="now"))
+    late = running(name=probe_job_name(LOOKED, "now", source=CLAIM))
+    assert (
+        status_of(plan(observe(source=CLAIM, status=status, jobs=(late,), refresh="now"))).last_handled_refresh == "now"
+    )
+    missing = SourceProblem("Waiting", "ClaimNotFound", "no claim")
+    blocked = plan(observe(source=CLAIM, status=status, due="Job", obstacle=missing, refresh="now"))
     assert status_of(blocked).last_handled_refresh is None
 
 
@@ -441,8 +443,8 @@ def test_a_request_during_a_survey_is_another_look() -> None:
     assert (status_of(first).last_handled_refresh, first.delete) == (None, ())
     second = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(SAME),), refresh="now"))
     assert status_of(second).last_handled_refresh is None
-    waits = plan(observe(source=CLAIM, status={**KNOWN, "probedAt": ago()}, due="Survey", refresh="now"))
-    assert names(waits.apply) == [f"Job {survey_name({'probedAt': ago()}, 'now', source=CLAIM)}"]
+    waits = plan(observe(source=CLAIM, status={**KNOWN, "probedAt": ago()}, due="Job", refresh="now"))
+    assert names(waits.apply) == [f"Job {probe_job_name({'probedAt': ago()}, 'now', source=CLAIM)}"]
 
 
 def test_a_claim_is_never_called_reproducible() -> None:

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from modelops.api.contract.tasks import S3Place
-from modelops.controllers.dataset.probe_result import Problem
+from modelops.controllers.dataset.probe_result import SourceProblem
 from modelops.controllers.dataset.probing import Prober
 from modelops.machinery.resources import Key
 from modelops.store.credentials import Credentials
@@ -39,7 +39,7 @@ async def test_a_look_wakes_and_is_remembered_for_this_very_object() -> None:
     await looked(prober, [KEY])
     last = prober.last(KEY, "uid", 1)
     assert last is not None
-    assert last.found == SEEN
+    assert last.outcome == SEEN
     assert prober.last(KEY, "another uid", 1) is None
     assert prober.last(KEY, "uid", 2) is None
     assert not prober.running(KEY)
@@ -89,15 +89,15 @@ async def test_problems_are_told_apart(error: Exception, kind: str, reason: str)
     await looked(prober, [KEY])
     last = prober.last(KEY, "uid", 1)
     assert last is not None
-    assert isinstance(last.found, Problem)
-    assert (last.found.kind, last.found.reason) == (kind, reason)
+    assert isinstance(last.outcome, SourceProblem)
+    assert (last.outcome.kind, last.outcome.reason) == (kind, reason)
     assert last.failures == (2 if kind == "Transient" else 0)
 
 
 def test_what_is_gone_is_forgotten() -> None:
     """Datasets that come and go, as tests make them, do not fill the operator's memory."""
     prober = Prober(lambda place, keys, most: SEEN)
-    prober.note(KEY, "uid", 1, NOW, SEEN)
+    prober.record(KEY, "uid", 1, NOW, SEEN)
     prober.keep_only(lambda key: False)
     assert len(prober) == 0
 
@@ -105,7 +105,7 @@ def test_what_is_gone_is_forgotten() -> None:
 def test_what_was_seen_before_a_request_does_not_count() -> None:
     """Who asks for a look is not answered with the one before."""
     prober = Prober(lambda place, keys, most: SEEN)
-    prober.note(KEY, "uid", 1, NOW, SEEN)
+    prober.record(KEY, "uid", 1, NOW, SEEN)
     prober.forget(KEY)
     assert prober.last(KEY, "uid", 1) is None
 
@@ -116,4 +116,4 @@ async def test_a_look_is_told_where_to_stop() -> None:
     await looked(prober, [KEY])
     last = prober.last(KEY, "uid", 1)
     assert last is not None
-    assert last.found == TooMany(11)
+    assert last.outcome == TooMany(11)

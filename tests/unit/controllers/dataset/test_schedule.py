@@ -7,8 +7,8 @@ import pytest
 
 from modelops.api.annotations import REFRESH
 from modelops.api.dataset import Dataset
-from modelops.controllers.dataset.probe_result import Problem, Sighting
-from modelops.controllers.dataset.schedule import asked, needs_job, next_look
+from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
+from modelops.controllers.dataset.schedule import needs_probe_job, next_probe_at, refresh_requested
 from modelops.store.listing import Probe, TooMany
 from support.builders.common import NOW, ago, digest
 from support.builders.datasets import CLAIM, S3, dataset, snapshot
@@ -21,20 +21,38 @@ LARGE = {"snapshot": snapshot("a", objects=5, source=S3)}
 FEW: dict[str, Any] = {"probe": {"maxObjects": 2}}
 
 
-def sighting(found: Probe | TooMany | Problem = SEEN, minutes_ago: float = 0) -> Sighting:
-    return Sighting(NOW - timedelta(minutes=minutes_ago), "uid", 1, found)
+def probe_result(found: Probe | TooMany | SourceProblem = SEEN, minutes_ago: float = 0) -> ProbeResult:
+    return ProbeResult(NOW - timedelta(minutes=minutes_ago), "uid", 1, found)
 
 
 @pytest.mark.parametrize(
     ("name", "given", "last", "busy", "seconds"),
     [
-        ("after the interval", dataset(), sighting(), False, 300),
-        ("at the end of settle, where that comes first", dataset(status=SETTLING), sighting(), False, 30),
-        ("at the interval, where settle takes longer", dataset(status=SETTLING, settle="1h"), sighting(), False, 300),
-        ("soon, where it passes by itself", dataset(), sighting(Problem("Transient", "R", "m")), False, 30),
-        ("after the interval, where it does not", dataset(), sighting(Problem("Stalled", "R", "m")), False, 300),
-        ("never later than the interval", dataset(interval="5s"), sighting(Problem("Waiting", "R", "m")), False, 5),
-        ("not while a Job has the word", dataset(), sighting(), True, None),
+        ("after the interval", dataset(), probe_result(), False, 300),
+        ("at the end of settle, where that comes first", dataset(status=SETTLING), probe_result(), False, 30),
+        (
+            "at the interval, where settle takes longer",
+            dataset(status=SETTLING, settle="1h"),
+            probe_result(),
+            False,
+            300,
+        ),
+        ("soon, where it passes by itself", dataset(), probe_result(SourceProblem("Transient", "R", "m")), False, 30),
+        (
+            "after the interval, where it does not",
+            dataset(),
+            probe_result(SourceProblem("Stalled", "R", "m")),
+            False,
+            300,
+        ),
+        (
+            "never later than the interval",
+            dataset(interval="5s"),
+            probe_result(SourceProblem("Waiting", "R", "m")),
+            False,
+            5,
+        ),
+        ("not while a Job has the word", dataset(), probe_result(), True, None),
         ("not while suspended", dataset(suspend=True), None, False, None),
         ("a claim: an interval after the last Job", dataset(status=LOOKED, source=CLAIM), None, False, 240),
         ("always a Job: the same", dataset(status=LOOKED, probe={"maxObjects": 0}), None, False, 240),
@@ -49,16 +67,16 @@ def sighting(found: Probe | TooMany | Problem = SEEN, minutes_ago: float = 0) ->
         (
             "once a Job has looked at too many objects, the operator counts again after the interval",
             dataset(status=LOOKED, **FEW),
-            sighting(TooMany(3), minutes_ago=2),
+            probe_result(TooMany(3), minutes_ago=2),
             False,
             240,
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_next_look(name: str, given: Dataset, last: Sighting | None, busy: bool, seconds: int | None) -> None:
+def test_next_look(name: str, given: Dataset, last: ProbeResult | None, busy: bool, seconds: int | None) -> None:
     """Each case's name says when."""
-    due = next_look(given, last, busy=busy)
+    due = next_probe_at(given, last, job_expected=busy)
     assert due == (NOW + timedelta(seconds=seconds) if seconds is not None else None), name
 
 
@@ -68,15 +86,15 @@ def test_next_look(name: str, given: Dataset, last: Sighting | None, busy: bool,
         ("after a start or a change of the spec, where the operator looks itself", dataset(), None),
         ("at the first look at a claim", dataset(source=CLAIM), None),
         ("after a change of the spec of a claim", dataset(status=LOOKED, generation=2, source=CLAIM), None),
-        ("where the operator has just found too many", dataset(status=LOOKED, **FEW), sighting(TooMany(3))),
-        ("where somebody asks", dataset(annotations={REFRESH: "now"}), sighting()),
+        ("where the operator has just found too many", dataset(status=LOOKED, **FEW), probe_result(TooMany(3))),
+        ("where somebody asks", dataset(annotations={REFRESH: "now"}), probe_result()),
         ("where somebody asks for a claim", dataset(status=LOOKED, source=CLAIM, annotations={REFRESH: "now"}), None),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_at_once(name: str, given: Dataset, last: Sighting | None) -> None:
+def test_at_once(name: str, given: Dataset, last: ProbeResult | None) -> None:
     """Nothing is known then that could be waited with."""
-    due = next_look(given, last, busy=False)
+    due = next_probe_at(given, last, job_expected=False)
     assert due is not None, name
     assert due < NOW - timedelta(days=1)
 
@@ -95,14 +113,14 @@ def test_at_once(name: str, given: Dataset, last: Sighting | None) -> None:
             None,
             False,
         ),
-        ("too many is a Job's", dataset(**FEW), sighting(TooMany(3)), True),
-        ("but only once for each count", dataset(status=LOOKED, **FEW), sighting(TooMany(3), minutes_ago=2), False),
+        ("too many is a Job's", dataset(**FEW), probe_result(TooMany(3)), True),
+        ("but only once for each count", dataset(status=LOOKED, **FEW), probe_result(TooMany(3), minutes_ago=2), False),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_who_looks(name: str, given: Dataset, last: Sighting | None, job: bool) -> None:
+def test_who_looks(name: str, given: Dataset, last: ProbeResult | None, job: bool) -> None:
     """The operator's own memory and time are bounded, whatever somebody names as a source."""
-    assert needs_job(given, last) == job, name
+    assert needs_probe_job(given, last) == job, name
 
 
 @pytest.mark.parametrize(
@@ -118,4 +136,4 @@ def test_who_looks(name: str, given: Dataset, last: Sighting | None, job: bool) 
 def test_a_request(name: str, annotation: str, acted_on: str, wanted: str | None) -> None:
     """A request is acted on once, however long its annotation stays."""
     given = dataset(annotations={REFRESH: annotation}, status={"lastHandledRefresh": acted_on})
-    assert asked(given) == wanted, name
+    assert refresh_requested(given) == wanted, name
