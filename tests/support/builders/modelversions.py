@@ -24,7 +24,7 @@ def version(
     status: Json | None = None,
     origin: Json | None = None,
 ) -> ModelVersion:
-    """A ModelVersion; `may_serve` None: the operator has not looked at it yet."""
+    """Build a ModelVersion. `may_serve` is None before the operator has written a status."""
     conditions = [] if may_serve is None else [_ready(may_serve, why)]
     return ModelVersion.model_validate(
         {
