@@ -36,7 +36,9 @@ def test_a_body_that_is_too_large_is_413(limited):
     assert limited.ask("/", "POST", bytes(MOST_BYTES)).status == 200
     answer = limited.ask("/large", "POST", bytes(MOST_BYTES + 1))
     assert answer.status == 413
-    assert error(answer) == "the body is larger than 100000 bytes: see limits.maxBody of the InferenceService"
+    assert error(answer) == (
+        "request rejected: the body is larger than 100000 bytes; see limits.maxBody of the InferenceService"
+    )
     assert "/large" not in [path for path, _ in limited.model.asked]
 
 
@@ -57,7 +59,7 @@ def test_a_model_with_its_hands_full_is_429(limited):
     assert limited.model.arrived.wait(10)
     answer = limited.ask("/", "POST", b"x")
     assert (answer.status, answer.headers["retry-after"]) == (429, "1")
-    assert error(answer).startswith("this Pod works on 1 requests already: ")
+    assert error(answer).startswith("request rejected: this Pod already processes 1 request; ")
     assert limited.ask("/ready").status == 200
     assert limited.figures()["cluster.model.upstream_rq_active"] == 1
     assert limited.figures()["cluster.model.upstream_rq_active_overflow"] == 1
@@ -96,7 +98,7 @@ def test_a_model_takes_no_more_instead_of_a_candidate_than_of_its_own(model, tmp
         assert model.arrived.wait(10)
         answer = stable.ask("/", "POST", b"x")
         assert (answer.status, answer.headers["retry-after"]) == (429, "1")
-        assert error(answer).startswith("this Pod works on 1 requests already: ")
+        assert error(answer).startswith("request rejected: this Pod already processes 1 request; ")
         model.go.set()
         slow.join()
 
@@ -106,7 +108,9 @@ def test_an_answer_that_is_late_is_504(proxy):
     proxy.route(timeout=timedelta(milliseconds=200))
     answer = proxy.ask("/slow")
     assert answer.status == 504
-    assert error(answer) == "the model did not answer in time: see limits.timeout of the InferenceService"
+    assert error(answer) == (
+        "request timed out: no response in time; retry, or raise limits.timeout of the InferenceService"
+    )
     figures = proxy.figures()
     assert figures["cluster.model.upstream_rq_timeout"] == figures["cluster.model.upstream_rq_5xx"] == 1
 
@@ -117,7 +121,7 @@ def test_a_model_that_is_not_there_is_503(proxy):
     proxy.model.server_close()
     answer = proxy.ask("/", "POST", b"x")
     assert answer.status == 503
-    assert error(answer) == "the model does not answer: it has not started yet, or has just ended"
+    assert error(answer) == "request failed: no response from the model, which is starting or has terminated"
 
 
 def test_a_models_own_errors_pass_as_they_are(limited):
