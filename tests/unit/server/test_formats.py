@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-# type: ignore[import-untyped]
 import joblib  # type: ignore[import-untyped]
 import lightgbm
 import numpy as np
