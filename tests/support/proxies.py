@@ -45,9 +45,9 @@ class Mount:
         """File that Envoy reads."""
         return self._directory / FILE
 
-    def write(self, wanted: Split) -> str:
+    def write(self, new: Split) -> str:
         """Replace the routes. Return their name, which Envoy reports once they are in effect."""
-        rendered = routes(wanted)
+        rendered = routes(new)
         self.write_text(json.dumps(rendered))
         return name_of(rendered)
 
