@@ -24,7 +24,7 @@ from modelops.api.contract.tasks import S3Place
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.worker.datasets.pinning import pin
-from modelops.worker.runtime.parallel import each
+from modelops.worker.runtime.parallel import map_ordered
 from support import s3_server
 from support.slow_link import far_away
 
@@ -171,7 +171,7 @@ def _client(endpoint: str) -> Any:
 
 
 def _fill(server: _Server, bucket: str, objects: Iterable[tuple[str, bytes]], *, threads: int = 8) -> None:
-    for _ in each(
+    for _ in map_ordered(
         objects, lambda one: server.client.put_object(Bucket=bucket, Key=one[0], Body=one[1]), threads=threads
     ):
         pass

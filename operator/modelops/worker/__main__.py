@@ -17,7 +17,7 @@ from modelops.api.contract.reports import Failure, FetchReport, SidecarReport, S
 from modelops.api.contract.tasks import TASK_VARIABLE, FetchModelTask, FetchTask, SidecarTask, SnapshotTask
 from modelops.store.errors import S3Error
 from modelops.worker.runtime import reporting
-from modelops.worker.runtime.errors import EXIT_DONE, TaskError, failed_by
+from modelops.worker.runtime.errors import EXIT_DONE, TaskError, task_error_of
 from modelops.worker.runtime.graceful_stop import Terminated
 
 _log = logging.getLogger("modelops.worker")
@@ -67,7 +67,7 @@ def _outcome(command: _Command) -> tuple[Model, int]:
     except TaskError as failed:
         return _failure(command, failed)
     except S3Error as problem:
-        return _failure(command, failed_by(problem))
+        return _failure(command, task_error_of(problem))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -17,8 +17,8 @@ from modelops.worker.runtime import paths
 from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.installing import install
 from modelops.worker.runtime.object_paths import InvalidObjectPathError, relative_path
-from modelops.worker.runtime.parallel import each
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.parallel import map_ordered
+from modelops.worker.runtime.retry import retry
 from modelops.worker.runtime.stores import client_of
 
 _log = logging.getLogger(__name__)
@@ -47,8 +47,8 @@ def run(task: FetchModelTask) -> FetchReport:
 
 
 def _fetched(client: S3Client, artifact: Location, root: Path) -> list[ArtifactFile]:
-    objects = patiently(lambda: list(list_current(client, artifact.bucket, artifact.key).objects))
-    return list(each(objects, partial(_bring, client, artifact, root)))
+    objects = retry(lambda: list(list_current(client, artifact.bucket, artifact.key).objects))
+    return list(map_ordered(objects, partial(_bring, client, artifact, root)))
 
 
 def _bring(client: S3Client, artifact: Location, root: Path, one: Pinned) -> ArtifactFile:
@@ -58,7 +58,7 @@ def _bring(client: S3Client, artifact: Location, root: Path, one: Pinned) -> Art
         target.parent.mkdir(parents=True, exist_ok=True)
     except (InvalidObjectPathError, FileExistsError, NotADirectoryError) as error:
         raise TaskError("DigestMismatch", f"{artifact.uri} holds a file that is not the model's: {one.key}") from error
-    sha256 = patiently(lambda: fetch(client, artifact.bucket, one.key, target))
+    sha256 = retry(lambda: fetch(client, artifact.bucket, one.key, target))
     return ArtifactFile(path.as_posix(), target.stat().st_size, sha256)
 
 

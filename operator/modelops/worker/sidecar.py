@@ -18,7 +18,7 @@ from modelops.worker.model.run_records import MOST_HISTORY_BYTES, MOST_PACKAGES_
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.graceful_stop import Stop, Terminated
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.retry import retry
 from modelops.worker.runtime.stores import client_of
 from modelops.worker.training import trainer_exit
 from modelops.worker.training.metrics import read_metrics
@@ -100,7 +100,7 @@ def _delete_checkpoints(place: Location, task: SidecarTask, keeping: Keeping, st
     keeping.has_ended(lambda: min(deadline - time.monotonic(), stop.left()))
     try:
         client = client_of(task.store)
-        count = patiently(lambda: session.delete_all(client, place), seconds=_AFTERWARDS_SECONDS)
+        count = retry(lambda: session.delete_all(client, place), seconds=_AFTERWARDS_SECONDS)
         if count:
             _log.info("%d objects of checkpoints deleted", count)
     except S3Error as problem:

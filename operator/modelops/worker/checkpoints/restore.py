@@ -17,8 +17,8 @@ from modelops.store.layout import Location
 from modelops.store.listing import list_current
 from modelops.worker.checkpoints.manifests import KeptFile, Manifest, RankPlace, Restored, leads_out, ranks_of
 from modelops.worker.checkpoints.sync import read_manifest
-from modelops.worker.runtime.parallel import each
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.parallel import map_ordered
+from modelops.worker.runtime.retry import retry
 
 _STAGE = ".modelops-restoring"
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def restore(connect: Callable[[], S3Client], run: Location, root: Path) -> Resto
 def _restored(client: S3Client, run: Location, root: Path, stage: Path) -> Restored:
     broken: set[str] = set()
     while True:
-        sizes = {one.key: one.size for one in patiently(lambda: _listed(client, run))}
+        sizes = {one.key: one.size for one in retry(lambda: _listed(client, run))}
         ranks = [rank for rank in ranks_of(run, sizes) if rank.newest_first(sizes)]
         choices = [_chosen(client, rank, sizes, broken) for rank in ranks]
         whole = [choice for choice in choices if choice is not None]
@@ -69,7 +69,7 @@ def _restored(client: S3Client, run: Location, root: Path, stage: Path) -> Resto
             return Restored(afresh=True)
         wanted = _first_of_each_path(whole)
         contents = {one.file.sha256: one for one in wanted}.values()
-        found = {key for key in each(contents, partial(_bring, client, stage)) if key is not None}
+        found = {key for key in map_ordered(contents, partial(_bring, client, stage)) if key is not None}
         if not found:
             break
         broken |= found
@@ -90,7 +90,7 @@ def _chosen(client: S3Client, rank: RankPlace, sizes: Mapping[str, int], broken:
             continue
         why = "it is no manifest"
         try:
-            manifest = patiently(partial(read_manifest, client, rank.run.bucket, key))
+            manifest = retry(partial(read_manifest, client, rank.run.bucket, key))
             if manifest is not None:
                 lost = [file for file in manifest.files if sizes.get(rank.object_key(file.sha256)) != file.size]
                 if not lost:
@@ -121,7 +121,7 @@ def _bring(client: S3Client, stage: Path, wanted: _Wanted) -> str | None:
     if target.exists():
         return None
     try:
-        found = patiently(lambda: fetch(client, place.run.bucket, place.object_key(sha256), target))
+        found = retry(lambda: fetch(client, place.run.bucket, place.object_key(sha256), target))
     except S3Error as problem:
         if problem.reason is not Reason.NO_SUCH_KEY:
             raise

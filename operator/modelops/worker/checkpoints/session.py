@@ -12,8 +12,8 @@ from modelops.store.removing import remove
 from modelops.worker.checkpoints.manifests import Restored
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.errors import TaskError
-from modelops.worker.runtime.incomplete_uploads import give_up_uploads
-from modelops.worker.runtime.parallel import each
+from modelops.worker.runtime.incomplete_uploads import abort_incomplete_uploads
+from modelops.worker.runtime.parallel import map_ordered
 
 
 def directory() -> Path:
@@ -48,9 +48,9 @@ def remembered() -> Restored | None:
 
 def delete_all(client: S3Client, run: Location) -> int:
     """Delete everything below a run's prefix. How many objects. Raises S3Error."""
-    give_up_uploads(client, run.bucket, run.key)
+    abort_incomplete_uploads(client, run.bucket, run.key)
     objects = list(list_current(client, run.bucket, run.key).objects)
-    return sum(1 for _ in each(objects, partial(remove, client, run.bucket)))
+    return sum(1 for _ in map_ordered(objects, partial(remove, client, run.bucket)))
 
 
 def _memory() -> Path:

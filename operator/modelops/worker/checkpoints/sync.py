@@ -20,8 +20,8 @@ from modelops.store.writing import ContentChangedError, put_if_absent
 from modelops.worker.checkpoints.manifests import KeptFile, KeptLink, Manifest, RankPlace, Restored
 from modelops.worker.checkpoints.scan import Look, Signature, look_at, signature
 from modelops.worker.runtime import paths
-from modelops.worker.runtime.incomplete_uploads import give_up_uploads
-from modelops.worker.runtime.parallel import each
+from modelops.worker.runtime.incomplete_uploads import abort_incomplete_uploads
+from modelops.worker.runtime.parallel import map_ordered
 
 PART_BYTES = 16 << 20
 """Smaller than a model's, since a trainer may write many files at once, and the sidecar's memory is small."""
@@ -168,11 +168,11 @@ class Keeper:
         client = self._client
         if client is None:
             client = self._connect()
-            give_up_uploads(client, self._place.run.bucket, self._place.prefix)
+            abort_incomplete_uploads(client, self._place.run.bucket, self._place.prefix)
             self._client = client
         there = {one.key: one for one in list_current(client, self._place.run.bucket, self._place.prefix).objects}
         missing = {file.sha256: file for file in wanted.files if self._place.object_key(file.sha256) not in there}
-        uploaded = each(missing.values(), partial(self._upload, client), threads=_UPLOADS, ahead=2 * _UPLOADS)
+        uploaded = map_ordered(missing.values(), partial(self._upload, client), threads=_UPLOADS, ahead=2 * _UPLOADS)
         new = {sha256 for sha256, done in zip(missing, uploaded, strict=True) if done}
         kept = self._complete(wanted, lambda sha256: sha256 in new or self._place.object_key(sha256) in there)
         if self._written is not None and kept.same_as(self._written):

@@ -18,8 +18,8 @@ from modelops.worker.datasets.volume import PathEscapesVolumeError, content
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.object_paths import InvalidObjectPathError, Places
-from modelops.worker.runtime.parallel import each
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.parallel import map_ordered
+from modelops.worker.runtime.retry import retry
 from modelops.worker.runtime.stores import client_of
 
 _JOURNALS = ".fetched"
@@ -49,7 +49,7 @@ def _manifest(dataset: FetchDataset, store: S3Place) -> Manifest:
     file = paths.scratch() / "manifest"
     client = client_of(store)
     try:
-        patiently(lambda: fetch(client, location.bucket, location.key, file))
+        retry(lambda: fetch(client, location.bucket, location.key, file))
     except S3Error as problem:
         if problem.reason is not Reason.NO_SUCH_KEY:
             raise
@@ -105,7 +105,7 @@ def _wanted(dataset: FetchDataset, source: S3Place, manifest: Manifest, director
 
 
 def _verified(dataset: FetchDataset, manifest: Manifest) -> Iterator[Pinned]:
-    yield from each(_entries(dataset, manifest), partial(_verify, dataset))
+    yield from map_ordered(_entries(dataset, manifest), partial(_verify, dataset))
 
 
 def _verify(dataset: FetchDataset, pinned: Pinned) -> Pinned:

@@ -15,8 +15,8 @@ from modelops.store.client import S3Client
 from modelops.store.pages import Page, Position, Seen, in_seconds, pages
 from modelops.store.ranges import Range, Ranges, Run, UnorderedListingError, contiguous, ranges
 from modelops.worker.datasets.manifests import Manifest, finish
-from modelops.worker.runtime.parallel import THREADS, each
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.parallel import THREADS, map_ordered
+from modelops.worker.runtime.retry import retry
 
 _HEAD_PAGES = 4
 """What is listed before anything is known: a listing of so many pages is not worth cutting."""
@@ -50,16 +50,16 @@ def pin(client: S3Client, place: S3Place, file: Path, *, threads: int = THREADS)
 
     Raises S3Error, UnrepresentableNameError and Repeated.
     """
-    listed = patiently(lambda: pages(client, place.bucket, place.prefix))
+    listed = retry(lambda: pages(client, place.bucket, place.prefix))
 
     def page(at: Position) -> Page:
-        return patiently(lambda: listed.page(at))
+        return retry(lambda: listed.page(at))
 
     head = list(islice(_pages_from(page, {}), _HEAD_PAGES))
     sums = [_write(_objects(head), file)]
     rest = head[-1].next
     if rest is not None:
-        at_once = _at_once(page, patiently(lambda: ranges(listed, head)), file, threads)
+        at_once = _at_once(page, retry(lambda: ranges(listed, head)), file, threads)
         sums += at_once or [_write(_objects(_pages_from(page, rest)), file, "ab")]
     objects, size = sum(one.objects for one in sums), sum(one.bytes for one in sums)
     newest = max(one.newest for one in sums)
@@ -87,7 +87,9 @@ def _at_once(page: Callable[[Position], Page], cut: list[Range], file: Path, thr
     with TemporaryDirectory(dir=file.parent, ignore_cleanup_errors=True) as directory:
         most = min(len(cut), _RUNS_A_THREAD * threads)
         try:
-            written = [one for one in each(range(most), partial(write, directory), threads=threads, ahead=most) if one]
+            written = [
+                one for one in map_ordered(range(most), partial(write, directory), threads=threads, ahead=most) if one
+            ]
             written.sort(key=lambda one: one.run.index)
             if not contiguous([one.run for one in written]):
                 raise UnorderedListingError

@@ -19,9 +19,9 @@ from modelops.worker.model.artifact import digest_of
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.graceful_stop import Terminated
-from modelops.worker.runtime.incomplete_uploads import give_up_uploads
-from modelops.worker.runtime.parallel import each
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.incomplete_uploads import abort_incomplete_uploads
+from modelops.worker.runtime.parallel import map_ordered
+from modelops.worker.runtime.retry import retry
 from modelops.worker.runtime.stores import client_of
 
 _A_PERSON_CAN_MEND = (Reason.ACCESS_DENIED, Reason.NO_SUCH_BUCKET, Reason.INVALID_CREDENTIALS, Reason.CLOCK_SKEWED)
@@ -66,7 +66,7 @@ class _Publication:
     ) -> None:
         self._files = {file.path: file for file in files}
         self._connect = connect
-        self._client = patiently(connect, seconds=deadline - time.monotonic(), worth=_mendable)
+        self._client = retry(connect, seconds=deadline - time.monotonic(), retry_if=_mendable)
         self._bucket = bucket
         self._prefix = prefix
         self._deadline = deadline
@@ -78,7 +78,7 @@ class _Publication:
     def run(self) -> None:
         """Until every file is there, by whomever. Raises S3Error and TaskError."""
         try:
-            give_up_uploads(self._client, self._bucket, self._prefix)
+            abort_incomplete_uploads(self._client, self._bucket, self._prefix)
             self._publish()
         except Terminated:
             self._clean_up(_HASTY_CLEANING_SECONDS)
@@ -91,7 +91,9 @@ class _Publication:
         missing = self._missing()
         shared = bool(missing) and len(missing) < len(self._files)
         while missing:
-            for file, written in zip(missing, each(missing, self._upload, threads=_UPLOADS, ahead=8), strict=True):
+            for file, written in zip(
+                missing, map_ordered(missing, self._upload, threads=_UPLOADS, ahead=8), strict=True
+            ):
                 _log.info("%s: %s", file.path, "published" if written else "is there already")
                 shared = shared or not written
             missing = self._missing()
@@ -103,7 +105,7 @@ class _Publication:
 
     def _missing(self) -> list[ArtifactFile]:
         """What is not there yet. Raises TaskError where something is there that does not belong there."""
-        there = patiently(self._there, seconds=self._deadline - time.monotonic(), worth=self._worth_waiting)
+        there = retry(self._there, seconds=self._deadline - time.monotonic(), retry_if=self._worth_waiting)
         for path, one in there.items():
             file = self._files.get(path)
             if file is None or file.size != one.size:
@@ -119,7 +121,7 @@ class _Publication:
         with self._lock:
             self._uploading += 1
         try:
-            written = patiently(
+            written = retry(
                 lambda: put_if_absent(
                     self._client,
                     self._bucket,
@@ -129,7 +131,7 @@ class _Publication:
                     before_part=self._unless_over,
                 ),
                 seconds=self._deadline - time.monotonic(),
-                worth=self._worth_waiting,
+                retry_if=self._worth_waiting,
             )
             if written:
                 self._written.add(file.path)
@@ -172,7 +174,7 @@ class _Publication:
                 pass
         except S3Error as problem:
             _log.info("what was published of the model stays: %s", problem.message)
-        give_up_uploads(self._client, self._bucket, self._prefix)
+        abort_incomplete_uploads(self._client, self._bucket, self._prefix)
 
     def _remove_some(self) -> bool:
         """At least one file, and what more can be removed before it must be looked again whether somebody has completed

@@ -11,8 +11,8 @@ from modelops.store.layout import Location
 from modelops.store.writing import put_if_absent
 from modelops.worker.datasets.manifests import digest_of_file
 from modelops.worker.runtime import paths
-from modelops.worker.runtime.regular_file import open_plain
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.regular_file import open_regular_file
+from modelops.worker.runtime.retry import retry
 from modelops.worker.runtime.stores import client_of
 
 MOST_HISTORY_BYTES = 64 << 20
@@ -35,7 +35,7 @@ def keep_record(
             return None
         where = place(store, digest_of_file(copy))
         client = client_of(store)
-        patiently(lambda: put_if_absent(client, where.bucket, where.key, copy), seconds=seconds)
+        retry(lambda: put_if_absent(client, where.bucket, where.key, copy), seconds=seconds)
         return where.uri
     except S3Error as problem:
         _log.warning("%s is not kept: %s", file.name, problem.message)
@@ -47,7 +47,7 @@ def keep_record(
 
 def _copied(file: Path, copy: Path, most_bytes: int) -> bool:
     """Whether there was anything to copy."""
-    source = open_plain(file)
+    source = open_regular_file(file)
     if source is None:
         return False
     with source, copy.open("w+b") as target:

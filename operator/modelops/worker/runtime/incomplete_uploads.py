@@ -9,7 +9,7 @@ from modelops.store.removing import abort_uploads
 _log = logging.getLogger(__name__)
 
 
-def give_up_uploads(client: S3Client, bucket: str, prefix: str) -> None:
+def abort_incomplete_uploads(client: S3Client, bucket: str, prefix: str) -> None:
     """Give up every upload in parts below `prefix` that was not completed."""
     try:
         count = abort_uploads(client, bucket, prefix)

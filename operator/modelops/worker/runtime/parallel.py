@@ -11,14 +11,14 @@ R = TypeVar("R")
 THREADS = 8
 
 
-def each(
+def map_ordered(
     items: Iterable[T], action: Callable[[T], R], *, threads: int = THREADS, ahead: int = 4 * THREADS
 ) -> Iterator[R]:
     """The results of `action` in the items' order, at most `ahead` of them begun before they are asked for.
 
     The first exception ends it: what has not begun never does.
     """
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="each")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="map-ordered")
     begun: deque[Future[R]] = deque()
     stop = threading.Event()
 

@@ -6,7 +6,7 @@ from io import FileIO
 from pathlib import Path
 
 
-def open_plain(file: Path) -> FileIO | None:
+def open_regular_file(file: Path) -> FileIO | None:
     """The file for reading; None where there is none, or something else.
 
     Neither followed nor waited for: a link could lead to our credentials, and a pipe may have no writer.

@@ -15,10 +15,10 @@ _SHORTEST_MESSAGE = 200
 def write(report: Model) -> None:
     """Write the report where Kubernetes looks for it."""
     # Truncated in place: the kubelet mounts this one file, so nothing can be renamed over it.
-    Path(os.environ.get(REPORT_VARIABLE, _TERMINATION_LOG)).write_bytes(fitted(report))
+    Path(os.environ.get(REPORT_VARIABLE, _TERMINATION_LOG)).write_bytes(truncate_to_limit(report))
 
 
-def fitted(report: Model, limit: int = MAX_BYTES) -> bytes:
+def truncate_to_limit(report: Model, limit: int = MAX_BYTES) -> bytes:
     """The report in at most `limit` bytes. Pure.
 
     All examples but the first go first, then pinned objects, or where records were put, then the end of the failure's

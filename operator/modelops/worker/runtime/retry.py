@@ -9,7 +9,7 @@ from typing import TypeVar
 from modelops.store.errors import S3Error
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 120.0
+RETRY_SECONDS = 120.0
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 15.0
 _log = logging.getLogger(__name__)
@@ -20,17 +20,18 @@ def is_transient(problem: S3Error) -> bool:
     return problem.transient
 
 
-def patiently(
+def retry(
     action: Callable[[], T],
     *,
-    seconds: float = PATIENCE_SECONDS,
-    worth: Callable[[S3Error], bool] = is_transient,
+    seconds: float = RETRY_SECONDS,
+    retry_if: Callable[[S3Error], bool] = is_transient,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """The result of `action`, tried again with growing pauses while its problems are `worth` it and `seconds` are left.
+    """Return the result of `action`, called again after each S3Error that passes `retry_if`, for up to `seconds`.
 
-    Raises the last S3Error. Pauses vary by half, so that many Pods do not come back at once.
+    Pauses start at half a second and double up to 15 seconds. Each varies by half, so that many Pods do not return at
+    the same moment. Raises the last S3Error.
     """
     deadline = now() + seconds
     pause = _FIRST_PAUSE_SECONDS
@@ -39,7 +40,7 @@ def patiently(
             return action()
         except S3Error as problem:
             left = deadline - now()
-            if not worth(problem) or left <= 0:
+            if not retry_if(problem) or left <= 0:
                 raise
             _log.info("%s; trying again for %.0f s more", problem.message, left)
         sleep(min(pause * random.uniform(0.5, 1.5), left))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelops.worker.runtime.errors import TaskError
-from modelops.worker.runtime.regular_file import open_plain
+from modelops.worker.runtime.regular_file import open_regular_file
 
 MOST = 50
 LONGEST_NAME = 64
@@ -20,7 +20,7 @@ def read_metrics(file: Path) -> dict[str, float]:
     """The metrics in `file`, none where there is no file. Raises TaskError(InvalidMetrics) naming the wrong one."""
     if not os.path.lexists(file):
         return {}
-    plain = open_plain(file)
+    plain = open_regular_file(file)
     if plain is None:
         raise _invalid("is no plain file; write one flat JSON object")
     with plain:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from modelops.api.contract.reports import ProgressReport
-from modelops.worker.runtime.regular_file import open_plain
+from modelops.worker.runtime.regular_file import open_regular_file
 from modelops.worker.training.progress import Progress
 from modelops.worker.training.step_metrics import parsed
 
@@ -33,7 +33,7 @@ class Tail:
 
     def read(self) -> None:
         """Take in what is new. A file that was begun anew, by whichever way, is read from its beginning."""
-        content = open_plain(self._file)
+        content = open_regular_file(self._file)
         if content is None:
             return  # It is not there yet, or no longer: what was read stays.
         with content:

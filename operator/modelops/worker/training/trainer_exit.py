@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.graceful_stop import Stop
-from modelops.worker.runtime.regular_file import open_plain
+from modelops.worker.runtime.regular_file import open_regular_file
 
 _POLL_SECONDS = 0.2
 _FAILURE_TEXT_CHARACTERS = 1000
@@ -49,28 +49,28 @@ def was_killed(code: int | None) -> bool:
 
 
 def check_end(code: int | None, failure_file: Path) -> None:
-    """Raises TaskError unless the trainer succeeded. The sidecar then ends well: the Pod already fails by its trainer."""
+    """Raise TaskError unless the trainer succeeded. The sidecar then exits with 0: the trainer already fails the Pod."""
     if code == 0:
         return
     if code is None:
         raise TaskError(
             "TrainerKilled",
             "the trainer was killed before it could leave an exit code, as the kernel does when memory runs out",
-            ends_well=True,
+            exit_zero=True,
         )
     text = failure_text(failure_file)
     if code == _KILLED and not text:
         raise TaskError(
             "TrainerKilled",
             "the trainer was killed (exit code 137), as the kernel does when memory runs out",
-            ends_well=True,
+            exit_zero=True,
         )
-    raise TaskError("TrainerFailed", text or f"the trainer exited with code {code}", ends_well=True)
+    raise TaskError("TrainerFailed", text or f"the trainer exited with code {code}", exit_zero=True)
 
 
 def failure_text(file: Path) -> str:
     """The beginning of what the trainer left as the reason of its failure; empty where it left nothing."""
-    content = open_plain(file)
+    content = open_regular_file(file)
     if content is None:
         return ""
     with content:

@@ -9,7 +9,7 @@ from modelops.api.checks import CheckResult
 from modelops.api.contract.reports import Artifact, Failure, SidecarReport, SnapshotReport, Violations
 from modelops.api.types import ObjectVersion
 from modelops.worker.runtime.errors import TaskError
-from modelops.worker.runtime.reporting import fitted
+from modelops.worker.runtime.reporting import truncate_to_limit
 from modelops.worker.training.metrics import checked
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=1000)
@@ -35,7 +35,7 @@ def test_snapshot_reports_fit(examples, objects, message, results):
         checks=results,
         failure=Failure(reason="SourceChanged", message=message),
     )
-    content = fitted(report)
+    content = truncate_to_limit(report)
     assert len(content) <= 4096
     read = SnapshotReport.model_validate_json(content)
     assert read.violations.total == 12345
@@ -52,7 +52,7 @@ def test_metrics_are_kept_whole_or_refused(metrics, message, record):
     artifact = Artifact(uri="s3://" + "b" * 600 + "/", digest="sha256:" + "0" * 64, bytes=1, files=1)
     failure = Failure(reason="R", message=message)
     report = SidecarReport(artifact=artifact, metrics=kept, packages=record, history=record, failure=failure)
-    content = fitted(report)
+    content = truncate_to_limit(report)
     assert len(content) <= 4096
     assert json.loads(content).get("metrics", {}) == kept
 
@@ -60,4 +60,4 @@ def test_metrics_are_kept_whole_or_refused(metrics, message, record):
 def test_a_name_that_is_no_text_does_not_cost_the_report():
     """A trainer can write any bytes and escapes; the operator must hear of it all the same."""
     report = SidecarReport(failure=Failure(reason="InvalidMetrics", message="has no number as \ud800", retry=False))
-    assert "has no number as ?" in json.loads(fitted(report))["failure"]["message"]
+    assert "has no number as ?" in json.loads(truncate_to_limit(report))["failure"]["message"]

@@ -3,7 +3,7 @@
 import pytest
 
 from modelops.store.errors import Reason, S3Error
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.retry import retry
 
 
 class Clock:
@@ -27,7 +27,7 @@ def test_an_outage_is_waited_for():
             raise problem(transient=True)
         return "done"
 
-    assert patiently(action, seconds=120, now=lambda: clock.now, sleep=clock.sleep) == "done"
+    assert retry(action, seconds=120, now=lambda: clock.now, sleep=clock.sleep) == "done"
 
 
 def test_patience_ends():
@@ -38,7 +38,7 @@ def test_patience_ends():
         raise problem(transient=True)
 
     with pytest.raises(S3Error):
-        patiently(action, seconds=120, now=lambda: clock.now, sleep=clock.sleep)
+        retry(action, seconds=120, now=lambda: clock.now, sleep=clock.sleep)
     assert clock.now == pytest.approx(120)
 
 
@@ -50,5 +50,5 @@ def test_mistakes_are_told_at_once():
         raise problem(transient=False)
 
     with pytest.raises(S3Error):
-        patiently(action, seconds=120, now=lambda: clock.now, sleep=clock.sleep)
+        retry(action, seconds=120, now=lambda: clock.now, sleep=clock.sleep)
     assert clock.now == 0
