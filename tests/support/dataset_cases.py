@@ -14,7 +14,7 @@ from modelops.controllers.dataset.plan import plan
 from modelops.controllers.dataset.probe_result import Problem, Sighting
 from modelops.controllers.jobs import JobState
 from modelops.machinery.plan import Plan
-from modelops.store.listing import Probe, TooMany
+from modelops.store.listing import ListingSummary, TooManyObjects
 from support.builders.common import NOW, ago, digest, settings
 from support.builders.datasets import CLAIM, dataset, snapshot
 from support.builders.jobs import RUNNING, job, pod, terminated
@@ -30,12 +30,12 @@ ON_CLAIM: Json = {"snapshot": snapshot("a", checkedWith=CHECKS, source=CLAIM, ve
 LOOKED: Json = {"lookedAt": ago(minutes=1), "lookedGeneration": 1}
 
 
-def probe(letter: str = "a", objects: int = 3, versioned: bool = True, newest: str | None = None) -> Probe:
+def probe(letter: str = "a", objects: int = 3, versioned: bool = True, newest: str | None = None) -> ListingSummary:
     """What the operator saw."""
-    return Probe(digest(letter), objects, 100 * objects, versioned, newest)
+    return ListingSummary(digest(letter), objects, 100 * objects, versioned, newest)
 
 
-def sighting(found: Probe | TooMany | Problem, seconds_ago: float = 1, failures: int = 0) -> Sighting:
+def sighting(found: ListingSummary | TooManyObjects | Problem, seconds_ago: float = 1, failures: int = 0) -> Sighting:
     """A look of the operator's own."""
     return Sighting(NOW - timedelta(seconds=seconds_ago), "uid-of-mortgage", 1, found, failures)
 

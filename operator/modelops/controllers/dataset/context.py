@@ -9,7 +9,7 @@ from modelops.controllers.dataset.checks import checks_of
 from modelops.controllers.dataset.observe import Observation
 from modelops.controllers.dataset.schedule import asked, looked_for_spec, next_look
 from modelops.machinery.conditions import timestamp
-from modelops.store.listing import Probe
+from modelops.store.listing import ListingSummary
 
 SHORTLY = timedelta(seconds=2)
 LOOK_TAKES_AT_MOST = timedelta(minutes=5)
@@ -36,10 +36,10 @@ class Case:
         return self.status.candidate
 
     @property
-    def probe(self) -> Probe:
+    def probe(self) -> ListingSummary:
         """What the source holds. The steps before those that ask for it answer where it could not be seen."""
         assert self.seen.sighting is not None
-        assert isinstance(self.seen.sighting.found, Probe)
+        assert isinstance(self.seen.sighting.found, ListingSummary)
         return self.seen.sighting.found
 
     @property
@@ -82,7 +82,7 @@ class Case:
 def case_of(seen: Observation) -> Case:
     """The case, in which a request whose look begins now is acted on: a check that failed is to be done again."""
     status = seen.dataset.status
-    if seen.sighting is not None and isinstance(seen.sighting.found, Probe):
+    if seen.sighting is not None and isinstance(seen.sighting.found, ListingSummary):
         status = status.model_copy(update={"looked_at": None, "looked_generation": None})
     refresh = asked(seen.dataset)
     if refresh is not None and _acted_on(seen, refresh):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from modelops.store.listing import Probe, TooMany
+from modelops.store.listing import ListingSummary, TooManyObjects
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,6 @@ class Sighting:
     """When it began: what was there then is in it."""
     uid: str
     generation: int
-    found: Probe | TooMany | Problem
+    found: ListingSummary | TooManyObjects | Problem
     failures: int = 0
     """How many looks in a row have found a transient problem."""

@@ -15,10 +15,10 @@ from modelops.machinery.resources import Key
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.store.errors import S3Error
-from modelops.store.listing import Probe, TooMany, probe
+from modelops.store.listing import ListingSummary, TooManyObjects, probe
 
 R = TypeVar("R")
-Look = Callable[[S3Place, Credentials | None, int], Probe | TooMany]
+Look = Callable[[S3Place, Credentials | None, int], ListingSummary | TooManyObjects]
 """Looks at a place, unless there are more objects than the number says. Raises S3Error."""
 _AT_ONCE = 8
 _ATTEMPTS = 2
@@ -70,7 +70,9 @@ class Prober:
 
         self._running[key] = asyncio.create_task(run(), name=f"probe {key}")
 
-    def note(self, key: Key, uid: str, generation: int, at: datetime, found: Probe | TooMany | Problem) -> Sighting:
+    def note(
+        self, key: Key, uid: str, generation: int, at: datetime, found: ListingSummary | TooManyObjects | Problem
+    ) -> Sighting:
         """Keep what a look has brought."""
         before = self.last(key, uid, generation)
         failures = 0
@@ -91,7 +93,7 @@ class Prober:
         return len(self._last)
 
 
-def look_at(place: S3Place, credentials: Credentials | None, max_objects: int) -> Probe | TooMany:
+def look_at(place: S3Place, credentials: Credentials | None, max_objects: int) -> ListingSummary | TooManyObjects:
     """Look at a place. Raises S3Error."""
     return probe(_client(place.endpoint, place.region, credentials), place, max_objects)
 
@@ -102,7 +104,7 @@ def _client(endpoint: str | None, region: str | None, credentials: Credentials |
     return make_client(S3Place(bucket="any", endpoint=endpoint, region=region), credentials, attempts=_ATTEMPTS)
 
 
-async def _found(look: Callable[[], Probe | TooMany]) -> Probe | TooMany | Problem:
+async def _found(look: Callable[[], ListingSummary | TooManyObjects]) -> ListingSummary | TooManyObjects | Problem:
     try:
         return await _in_thread(look)
     except S3Error as problem:

@@ -7,7 +7,7 @@ from modelops.api.dataset import Dataset
 from modelops.api.types import length_of
 from modelops.controllers.dataset.probe_result import Problem, Sighting
 from modelops.machinery.conditions import moment
-from modelops.store.listing import TooMany
+from modelops.store.listing import TooManyObjects
 
 SOON = timedelta(seconds=30)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,7 +38,7 @@ def asked(dataset: Dataset) -> str | None:
 
 def surveyed(dataset: Dataset, last: Sighting | None) -> bool:
     """Whether it was, or will be, a Job that looked at the source as it was seen last."""
-    return known_to_need_job(dataset) or (last is not None and isinstance(last.found, TooMany))
+    return known_to_need_job(dataset) or (last is not None and isinstance(last.found, TooManyObjects))
 
 
 def needs_job(dataset: Dataset, last: Sighting | None) -> bool:
@@ -66,7 +66,7 @@ def undecided(state: str) -> bool:
 
 
 def _found_too_many(dataset: Dataset, last: Sighting | None) -> bool:
-    if last is None or not isinstance(last.found, TooMany):
+    if last is None or not isinstance(last.found, TooManyObjects):
         return False
     looked_at = dataset.status.looked_at
     return looked_at is None or last.at > moment(looked_at)

@@ -111,7 +111,7 @@ def _bring(client: S3Client, bucket: str, piece: _Piece) -> _Piece:
 
 def _verify(large: LargeObject, piece: _Piece) -> None:
     try:
-        large.verified(piece.start, piece.length, piece.wanted.target)
+        large.verify_range(piece.start, piece.length, piece.wanted.target)
     except S3Error:
         piece.wanted.target.unlink(missing_ok=True)
         raise

@@ -9,7 +9,7 @@ from modelops.api.contract.reports import EXIT_FINAL, Failure, SnapshotReport
 from modelops.controllers.dataset.plan import plan
 from modelops.controllers.dataset.probe_result import Problem
 from modelops.controllers.jobs import JobState
-from modelops.store.listing import TooMany
+from modelops.store.listing import TooManyObjects
 from support.builders.common import ago
 from support.builders.datasets import CLAIM, snapshot
 from support.builders.jobs import RUNNING, job, pod, waiting
@@ -281,7 +281,7 @@ CASES = [
     ),
     Case(
         "a prefix of too many objects is surveyed",
-        observe(seen=sighting(TooMany(3)), probe={"maxObjects": 2}, due="Survey"),
+        observe(seen=sighting(TooManyObjects(3)), probe={"maxObjects": 2}, due="Survey"),
         ready="False Probing",
         working="Probing",
         applies=[f"Job {survey_name()}"],
@@ -295,7 +295,7 @@ CASES = [
     Case(
         "a small candidate from before there were too many is given up, and with it its Job",
         observe(
-            seen=sighting(TooMany(3)),
+            seen=sighting(TooManyObjects(3)),
             status={"candidate": candidate("b", "Settling")},
             jobs=(survey(report("c"), name=survey_name()), job(name_of("c"))),
             probe={"maxObjects": 2},
@@ -310,7 +310,7 @@ CASES = [
     Case(
         "while the operator counts again, what the last survey found holds",
         observe(
-            seen=sighting(TooMany(3), 600),
+            seen=sighting(TooManyObjects(3), 600),
             due="Probe",
             status={**LOOKED, "candidate": {**FAILED, "objects": 0}},
             probe={"maxObjects": 2},

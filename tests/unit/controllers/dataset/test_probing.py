@@ -11,12 +11,12 @@ from modelops.controllers.dataset.probing import Prober
 from modelops.machinery.resources import Key
 from modelops.store.credentials import Credentials
 from modelops.store.errors import Reason, S3Error
-from modelops.store.listing import Probe, TooMany
+from modelops.store.listing import ListingSummary, TooManyObjects
 from support.builders.common import NOW, digest
 
 KEY = Key("Dataset", "team-a", "mortgage")
 PLACE = S3Place(bucket="data")
-SEEN = Probe(digest("a"), 1, 1, True)
+SEEN = ListingSummary(digest("a"), 1, 1, True)
 
 
 async def looked(prober: Prober, keys: list[Key]) -> None:
@@ -49,7 +49,7 @@ async def test_a_hanging_source_holds_up_only_its_own_place() -> None:
     """At most eight sources are looked at at once, and the event loop goes on whatever they do."""
     release, lock, most, now = threading.Event(), threading.Lock(), 0, 0
 
-    def look(place: S3Place, keys: Credentials | None, most_objects: int) -> Probe:
+    def look(place: S3Place, keys: Credentials | None, most_objects: int) -> ListingSummary:
         nonlocal most, now
         with lock:
             now += 1
@@ -81,7 +81,7 @@ async def test_a_hanging_source_holds_up_only_its_own_place() -> None:
 async def test_problems_are_told_apart(error: Exception, kind: str, reason: str) -> None:
     """A look that fails, by whatever, ends in something to show and a next try, never in silence."""
 
-    def look(place: S3Place, keys: Credentials | None, most_objects: int) -> Probe:
+    def look(place: S3Place, keys: Credentials | None, most_objects: int) -> ListingSummary:
         raise error
 
     prober = Prober(look)
@@ -112,8 +112,8 @@ def test_what_was_seen_before_a_request_does_not_count() -> None:
 
 async def test_a_look_is_told_where_to_stop() -> None:
     """A source of millions of objects must not be listed by the operator when the spec says how many it may list."""
-    prober = Prober(lambda place, keys, most: TooMany(most + 1))
+    prober = Prober(lambda place, keys, most: TooManyObjects(most + 1))
     await looked(prober, [KEY])
     last = prober.last(KEY, "uid", 1)
     assert last is not None
-    assert last.found == TooMany(11)
+    assert last.found == TooManyObjects(11)

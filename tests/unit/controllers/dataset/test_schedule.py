@@ -9,11 +9,11 @@ from modelops.api.annotations import REFRESH
 from modelops.api.dataset import Dataset
 from modelops.controllers.dataset.probe_result import Problem, Sighting
 from modelops.controllers.dataset.schedule import asked, needs_job, next_look
-from modelops.store.listing import Probe, TooMany
+from modelops.store.listing import ListingSummary, TooManyObjects
 from support.builders.common import NOW, ago, digest
 from support.builders.datasets import CLAIM, S3, dataset, snapshot
 
-SEEN = Probe(digest("a"), 1, 1, True)
+SEEN = ListingSummary(digest("a"), 1, 1, True)
 CANDIDATE = {"digest": digest("a"), "objects": 1, "bytes": 1, "since": ago(), "state": "Settling"}
 SETTLING = {"candidate": CANDIDATE}
 LOOKED = {"lookedAt": ago(minutes=1), "lookedGeneration": 1}
@@ -21,7 +21,7 @@ LARGE = {"snapshot": snapshot("a", objects=5, source=S3)}
 FEW: dict[str, Any] = {"probe": {"maxObjects": 2}}
 
 
-def sighting(found: Probe | TooMany | Problem = SEEN, minutes_ago: float = 0) -> Sighting:
+def sighting(found: ListingSummary | TooManyObjects | Problem = SEEN, minutes_ago: float = 0) -> Sighting:
     return Sighting(NOW - timedelta(minutes=minutes_ago), "uid", 1, found)
 
 
@@ -49,7 +49,7 @@ def sighting(found: Probe | TooMany | Problem = SEEN, minutes_ago: float = 0) ->
         (
             "once a Job has looked at too many objects, the operator counts again after the interval",
             dataset(status=LOOKED, **FEW),
-            sighting(TooMany(3), minutes_ago=2),
+            sighting(TooManyObjects(3), minutes_ago=2),
             False,
             240,
         ),
@@ -68,7 +68,7 @@ def test_next_look(name: str, given: Dataset, last: Sighting | None, busy: bool,
         ("after a start or a change of the spec, where the operator looks itself", dataset(), None),
         ("at the first look at a claim", dataset(source=CLAIM), None),
         ("after a change of the spec of a claim", dataset(status=LOOKED, generation=2, source=CLAIM), None),
-        ("where the operator has just found too many", dataset(status=LOOKED, **FEW), sighting(TooMany(3))),
+        ("where the operator has just found too many", dataset(status=LOOKED, **FEW), sighting(TooManyObjects(3))),
         ("where somebody asks", dataset(annotations={REFRESH: "now"}), sighting()),
         ("where somebody asks for a claim", dataset(status=LOOKED, source=CLAIM, annotations={REFRESH: "now"}), None),
     ],
@@ -95,8 +95,13 @@ def test_at_once(name: str, given: Dataset, last: Sighting | None) -> None:
             None,
             False,
         ),
-        ("too many is a Job's", dataset(**FEW), sighting(TooMany(3)), True),
-        ("but only once for each count", dataset(status=LOOKED, **FEW), sighting(TooMany(3), minutes_ago=2), False),
+        ("too many is a Job's", dataset(**FEW), sighting(TooManyObjects(3)), True),
+        (
+            "but only once for each count",
+            dataset(status=LOOKED, **FEW),
+            sighting(TooManyObjects(3), minutes_ago=2),
+            False,
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
