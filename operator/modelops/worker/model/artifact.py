@@ -1,12 +1,12 @@
 """A model as files: what is in a directory, told by its content."""
 
-import hashlib
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelops.lineage.digests import ArtifactFile, UnrepresentableNameError, artifact_digest
+from modelops.lineage.digests import ArtifactFile, UnrepresentableNameError, artifact_digest, hex_of
 from modelops.worker.runtime.errors import TaskError
+from modelops.worker.runtime.file_digest import digest_of_file
 
 
 def files_of(directory: Path) -> list[ArtifactFile]:
@@ -20,12 +20,6 @@ def digest_of(files: list[ArtifactFile]) -> str:
         return artifact_digest(files)
     except UnrepresentableNameError as error:
         raise TaskError("InvalidModel", f"the model has a file whose name cannot be used: {error}") from error
-
-
-def sha256_of_file(file: Path) -> str:
-    """The SHA-256 of a file in hex."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _walk(directory: Path) -> Iterator[Path]:
@@ -42,4 +36,4 @@ def _walk(directory: Path) -> Iterator[Path]:
 
 
 def _described(file: Path, directory: Path) -> ArtifactFile:
-    return ArtifactFile(file.relative_to(directory).as_posix(), file.stat().st_size, sha256_of_file(file))
+    return ArtifactFile(file.relative_to(directory).as_posix(), file.stat().st_size, hex_of(digest_of_file(file)))

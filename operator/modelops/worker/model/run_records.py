@@ -9,8 +9,8 @@ from modelops.api.contract.tasks import S3Place
 from modelops.store.errors import S3Error
 from modelops.store.layout import Location
 from modelops.store.writing import put_if_absent
-from modelops.worker.datasets.manifests import digest_of_file
 from modelops.worker.runtime import paths
+from modelops.worker.runtime.file_digest import digest_of_file
 from modelops.worker.runtime.regular_file import open_regular_file
 from modelops.worker.runtime.retry import retry
 from modelops.worker.runtime.stores import client_of
