@@ -1,4 +1,4 @@
-"""How long a worker keeps trying when S3 does not answer."""
+"""Retry of S3 requests with exponential backoff."""
 
 import logging
 import random
@@ -11,12 +11,12 @@ from modelops.store.errors import S3Error
 T = TypeVar("T")
 RETRY_SECONDS = 120.0
 _FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 15.0
+_MAX_PAUSE_SECONDS = 15.0
 _log = logging.getLogger(__name__)
 
 
 def is_transient(problem: S3Error) -> bool:
-    """Passes by itself."""
+    """Return True if the same request may succeed later without any change."""
     return problem.transient
 
 
@@ -42,6 +42,6 @@ def retry(
             left = deadline - now()
             if not retry_if(problem) or left <= 0:
                 raise
-            _log.info("%s; trying again for %.0f s more", problem.message, left)
+            _log.info("%s; trying again for up to %.0f s", problem.message, left)
         sleep(min(pause * random.uniform(0.5, 1.5), left))
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        pause = min(2 * pause, _MAX_PAUSE_SECONDS)
