@@ -16,7 +16,14 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from modelops.lineage.digests import Pinned
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error, translate_errors
-from modelops.store.integrity import PartsProof, Proof, checksum_proof, etag_proof, even_parts, parts_of
+from modelops.store.integrity import (
+    MultipartVerifier,
+    Verifier,
+    checksum_verifier,
+    equal_part_sizes,
+    etag_verifier,
+    part_count,
+)
 from modelops.store.listing import list_current
 from modelops.store.pages import NO_VERSION
 
@@ -98,7 +105,7 @@ class LargeObject:
                 for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
                     file.write(chunk)
 
-    def verified(self, start: int, length: int, target: Path) -> None:
+    def verify_range(self, start: int, length: int, target: Path) -> None:
         """Take in a range that is in `target`; they must come in order. With the last one, verify the whole.
 
         Raises S3Error(ObjectMismatch).
@@ -134,10 +141,10 @@ def _asked(call: Callable[..., dict[str, Any]], bucket: str, pinned: Pinned, **m
     return call(**version, **more), version
 
 
-def _proof(client: S3Client, name: Mapping[str, str], pinned: Pinned, answer: Mapping[str, Any]) -> Proof | None:
-    count = parts_of(pinned.etag, answer)
+def _proof(client: S3Client, name: Mapping[str, str], pinned: Pinned, answer: Mapping[str, Any]) -> Verifier | None:
+    count = part_count(pinned.etag, answer)
     if not count:
-        return etag_proof(pinned.etag, answer) or checksum_proof(answer)
+        return etag_verifier(pinned.etag, answer) or checksum_verifier(answer)
     try:
         first = client.head_object(**name, PartNumber=1)
     except ClientError as error:
@@ -145,16 +152,18 @@ def _proof(client: S3Client, name: Mapping[str, str], pinned: Pinned, answer: Ma
             raise
         first = {"PartsCount": 0}
     if first.get("PartsCount", 1) != count:  # The service does not tell of parts.
-        return checksum_proof(answer)
-    sizes = even_parts(pinned.size, count, first["ContentLength"])
-    return PartsProof(pinned.etag, sizes or _part_sizes(client, name, count))
+        return checksum_verifier(answer)
+    sizes = equal_part_sizes(pinned.size, count, first["ContentLength"])
+    return MultipartVerifier(pinned.etag, sizes or _part_sizes(client, name, count))
 
 
 def _part_sizes(client: S3Client, name: Mapping[str, str], count: int) -> list[int]:
     return [client.head_object(**name, PartNumber=number)["ContentLength"] for number in range(1, count + 1)]
 
 
-def _check_state(client: S3Client, bucket: str, pinned: Pinned, answer: Mapping[str, Any], proof: Proof | None) -> None:
+def _check_state(
+    client: S3Client, bucket: str, pinned: Pinned, answer: Mapping[str, Any], proof: Verifier | None
+) -> None:
     """A version cannot change; what has none may have been overwritten since it was pinned."""
     versioned = pinned.version_id != NO_VERSION
     if answer.get("ETag", "").strip('"') == pinned.etag or (versioned and proof is not None):
@@ -182,18 +191,18 @@ def _check_size(client: S3Client, bucket: str, pinned: Pinned, size: int) -> Non
         raise S3Error(Reason.OBJECT_MISMATCH, f"{where}: {size} bytes came, {pinned.size} were pinned", transient=False)
 
 
-def _check_proof(client: S3Client, name: Mapping[str, str], pinned: Pinned, proof: Proof, target: Path) -> None:
-    wrong = proof.wrong()
-    count = parts_of(pinned.etag, {})
-    if wrong is not None and isinstance(proof, PartsProof) and count > 2:
+def _check_proof(client: S3Client, name: Mapping[str, str], pinned: Pinned, proof: Verifier, target: Path) -> None:
+    mismatch = proof.mismatch()
+    count = part_count(pinned.etag, {})
+    if mismatch is not None and isinstance(proof, MultipartVerifier) and count > 2:
         # Parts need not be of one size, though nearly all uploaders make them so: ask for each.
         with translate_errors(client, name["Bucket"], pinned.key, pinned=True):
-            proof = PartsProof(pinned.etag, _part_sizes(client, name, count))
+            proof = MultipartVerifier(pinned.etag, _part_sizes(client, name, count))
         for chunk in _chunks(target, 0, pinned.size):
             proof.update(chunk)
-        wrong = proof.wrong()
-    if wrong is not None:
-        raise S3Error(Reason.OBJECT_MISMATCH, f"{_where(client, name['Bucket'], pinned)}: {wrong}", transient=False)
+        mismatch = proof.mismatch()
+    if mismatch is not None:
+        raise S3Error(Reason.OBJECT_MISMATCH, f"{_where(client, name['Bucket'], pinned)}: {mismatch}", transient=False)
 
 
 def _chunks(file: Path, start: int, length: int) -> Iterator[bytes]:

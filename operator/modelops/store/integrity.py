@@ -21,17 +21,17 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 _OF_PARTS = re.compile(r"[0-9a-f]{32}-([1-9][0-9]{0,4})")
 
 
-class Proof(Protocol):
+class Verifier(Protocol):
     """Takes in an object's bytes in order, and says in the end what is wrong with them."""
 
     def update(self, content: bytes) -> None:
         """Take in the next bytes."""
 
-    def wrong(self) -> str | None:
+    def mismatch(self) -> str | None:
         """How the bytes differ from what S3 says, in words; None: they do not."""
 
 
-class Md5Proof:
+class Md5Verifier:
     """By an ETag that is an MD5."""
 
     def __init__(self, etag: str) -> None:
@@ -42,13 +42,13 @@ class Md5Proof:
         """Take in the next bytes."""
         self._hash.update(content)
 
-    def wrong(self) -> str | None:
+    def mismatch(self) -> str | None:
         """How the bytes differ."""
         found = self._hash.hexdigest()
         return None if found == self._etag else f"its MD5 is {found}, its ETag says {self._etag}"
 
 
-class PartsProof:
+class MultipartVerifier:
     """By the ETag of an object uploaded in parts of the given sizes."""
 
     def __init__(self, etag: str, sizes: Sequence[int]) -> None:
@@ -69,7 +69,7 @@ class PartsProof:
             self._part.update(rest[: self._left])
             self._left, rest = self._left - min(self._left, len(rest)), rest[self._left :]
 
-    def wrong(self) -> str | None:
+    def mismatch(self) -> str | None:
         """How the bytes differ."""
         self._end_part()
         found = f"{self._parts.hexdigest()}-{self._count}"
@@ -81,7 +81,7 @@ class PartsProof:
         self._part = hashlib.md5(usedforsecurity=False)
 
 
-class ChecksumProof:
+class ChecksumVerifier:
     """By a checksum of the whole object."""
 
     def __init__(self, name: str, value: str) -> None:
@@ -96,36 +96,36 @@ class ChecksumProof:
         else:
             self._hash.update(content)
 
-    def wrong(self) -> str | None:
+    def mismatch(self) -> str | None:
         """How the bytes differ."""
         digest = self._crc.to_bytes(4, "big") if self._hash is None else self._hash.digest()
         found = base64.b64encode(digest).decode()
         return None if found == self._value else f"its {self._name} is {found}, S3 says {self._value}"
 
 
-def etag_proof(etag: str, answer: Mapping[str, Any]) -> Md5Proof | None:
+def etag_verifier(etag: str, answer: Mapping[str, Any]) -> Md5Verifier | None:
     """The proof by an ETag that is an MD5, where S3's answer does not say that it only looks like one."""
-    return Md5Proof(etag) if _MD5.fullmatch(etag) and _is_of_the_bytes(answer) else None
+    return Md5Verifier(etag) if _MD5.fullmatch(etag) and _is_of_the_bytes(answer) else None
 
 
-def checksum_proof(answer: Mapping[str, Any]) -> ChecksumProof | None:
+def checksum_verifier(answer: Mapping[str, Any]) -> ChecksumVerifier | None:
     """The proof by the best checksum that came with S3's answer and is one of the whole object."""
     if answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
         return None
     for name in ("SHA256", "SHA1", "CRC32"):
         value = answer.get(f"Checksum{name}", "")
         if value and "-" not in value:
-            return ChecksumProof(name, value)
+            return ChecksumVerifier(name, value)
     return None
 
 
-def parts_of(etag: str, answer: Mapping[str, Any]) -> int:
+def part_count(etag: str, answer: Mapping[str, Any]) -> int:
     """How many parts an ETag says that an object was uploaded in; 0 where it says nothing of that."""
     match = _OF_PARTS.fullmatch(etag)
     return int(match[1]) if match and _is_of_the_bytes(answer) else 0
 
 
-def even_parts(size: int, count: int, part: int) -> list[int] | None:
+def equal_part_sizes(size: int, count: int, part: int) -> list[int] | None:
     """The sizes of `count` parts that are all of `part` bytes, but for a last one that may be smaller."""
     last = size - (count - 1) * part
     return [part] * (count - 1) + [last] if 0 < last <= part else None

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import DatasetDigest, OutOfOrderError, Pinned, dataset_digest, manifest_line
 from modelops.store.client import S3Client
-from modelops.store.pages import Pages, Seen, in_seconds, pages
+from modelops.store.pages import ListedObject, Pages, in_seconds, pages
 
 
 class Listing(NamedTuple):
@@ -17,7 +17,7 @@ class Listing(NamedTuple):
     objects: Iterator[Pinned]
 
 
-class Probe(NamedTuple):
+class ListingSummary(NamedTuple):
     """A look at a Dataset's source: its digest, how many objects and how many bytes."""
 
     digest: str
@@ -28,7 +28,7 @@ class Probe(NamedTuple):
     """When the newest object was written, in whole seconds; None where there is no object."""
 
 
-class TooMany(NamedTuple):
+class TooManyObjects(NamedTuple):
     """A look that was broken off: the listing has more entries than may be looked at."""
 
     objects_seen: int
@@ -43,7 +43,7 @@ def list_current(client: S3Client, bucket: str, prefix: str) -> Listing:
     return Listing(listed.versioned, (one.pinned for page in listed.all() for one in page.objects))
 
 
-def probe(client: S3Client, place: S3Place, max_objects: int) -> Probe | TooMany:
+def probe(client: S3Client, place: S3Place, max_objects: int) -> ListingSummary | TooManyObjects:
     """Look at a place, in one pass that holds one page in memory as long as the service lists keys in order.
 
     At most `max_objects` entries are listed, rounded up to a page; old versions and delete markers are entries too,
@@ -51,7 +51,7 @@ def probe(client: S3Client, place: S3Place, max_objects: int) -> Probe | TooMany
     memory. Raises S3Error.
     """
     if max_objects <= 0:
-        return TooMany(0)
+        return TooManyObjects(0)
     listed = pages(client, place.bucket, place.prefix)
     tally = _Tally()
     digest = DatasetDigest()
@@ -63,8 +63,8 @@ def probe(client: S3Client, place: S3Place, max_objects: int) -> Probe | TooMany
         tally = _Tally()
         value = dataset_digest(manifest_line(*one) for one in tally.counted(listed, max_objects))
     if tally.too_many:
-        return TooMany(tally.objects)
-    return Probe(value, tally.objects, tally.bytes, listed.versioned, in_seconds(tally.newest))
+        return TooManyObjects(tally.objects)
+    return ListingSummary(value, tally.objects, tally.bytes, listed.versioned, in_seconds(tally.newest))
 
 
 class _Tally:
@@ -85,7 +85,7 @@ class _Tally:
                 self.too_many = True
                 return
 
-    def _count(self, one: Seen) -> Pinned:
+    def _count(self, one: ListedObject) -> Pinned:
         self.objects += 1
         self.bytes += one.pinned.size
         self.newest = max(self.newest, one.modified)

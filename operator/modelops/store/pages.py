@@ -15,7 +15,7 @@ Position = Mapping[str, str]
 """Where a page begins: what the next request is asked with. Empty: at the first key."""
 
 
-class Seen(NamedTuple):
+class ListedObject(NamedTuple):
     """One object as a listing shows it."""
 
     pinned: Pinned
@@ -26,7 +26,7 @@ class Seen(NamedTuple):
 class Page(NamedTuple):
     """Up to a thousand entries of a listing."""
 
-    objects: list[Seen]
+    objects: list[ListedObject]
     """The current objects, without "directories" (empty objects whose key ends in a slash)."""
     keys: list[str]
     """Every entry's key, sorted: of old versions and delete markers too."""
@@ -125,7 +125,7 @@ def _of_versions(answer: Mapping[str, Any]) -> Page:
     return _page(objects, keys, marker, answer)
 
 
-def _page(objects: list[Seen], lists: list[list[str]], marker: Position, answer: Mapping[str, Any]) -> Page:
+def _page(objects: list[ListedObject], lists: list[list[str]], marker: Position, answer: Mapping[str, Any]) -> Page:
     in_order = all(keys == sorted(keys) for keys in lists)
     keys = sorted(key for keys in lists for key in keys)
     return Page(objects, keys, in_order, marker if answer.get("IsTruncated") else None)
@@ -135,7 +135,7 @@ def _counts(one: Mapping[str, Any]) -> bool:
     return bool(one["Size"]) or not one["Key"].endswith("/")
 
 
-def _seen(one: Mapping[str, Any], version_id: str) -> Seen:
-    return Seen(
+def _seen(one: Mapping[str, Any], version_id: str) -> ListedObject:
+    return ListedObject(
         Pinned(one["Key"], version_id, one["Size"], one.get("ETag", "").strip('"')), one.get("LastModified", "")
     )

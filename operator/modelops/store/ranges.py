@@ -16,18 +16,18 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise, zip_longest
 from typing import NamedTuple
 
-from modelops.store.pages import Page, Pages, Position, Seen
+from modelops.store.pages import ListedObject, Page, Pages, Position
 
 _ENOUGH_CUTS = 16
 _MOST_LOOKS = 4
-_PAGES_A_RUN = 4
+_PAGES_PER_SEGMENT = 4
 
 
 class UnorderedListingError(Exception):
     """Keys that do not come in S3's order, by which a range could be told."""
 
 
-class Range(NamedTuple):
+class KeyRange(NamedTuple):
     """The entries from a position on, up to and including the key `until`; None: up to the end."""
 
     at: Position
@@ -36,14 +36,14 @@ class Range(NamedTuple):
     until: str | None
 
 
-class Ranges:
+class KeyRanges:
     """The ranges of one listing, in order, and which of them are begun. For many threads."""
 
-    def __init__(self, ranges: Sequence[Range], *, pages_a_run: int = _PAGES_A_RUN) -> None:
+    def __init__(self, ranges: Sequence[KeyRange], *, pages_per_segment: int = _PAGES_PER_SEGMENT) -> None:
         self._ranges = ranges
         self._begun = [False] * len(ranges)
-        self._pages_a_run = pages_a_run
-        self._runs = 0
+        self._pages_per_segment = pages_per_segment
+        self._segments = 0
         self._pages = 0
         self._closed = False
         self._changed = threading.Condition()
@@ -51,18 +51,18 @@ class Ranges:
     def __len__(self) -> int:
         return len(self._ranges)
 
-    def begin(self) -> "Run | None":
+    def begin_segment(self) -> "Segment | None":
         """A run at the place where it helps most, once enough pages were listed for one more; None: none is left."""
         with self._changed:
-            self._changed.wait_for(lambda: self._all_begun() or self._pages >= self._runs * self._pages_a_run)
+            self._changed.wait_for(lambda: self._all_begun() or self._pages >= self._segments * self._pages_per_segment)
             if self._all_begun():
                 return None
-            index = self._middle_of_the_longest_rest() if self._runs else 0
-            self._runs += 1
+            index = self._middle_of_the_longest_rest() if self._segments else 0
+            self._segments += 1
             self._take(index)
-            return Run(self, index, self._ranges[index])
+            return Segment(self, index, self._ranges[index])
 
-    def go_on(self, index: int) -> Range | None:
+    def extend(self, index: int) -> KeyRange | None:
         """Take the range at an index for the run before it; None: it is begun already, or there is none."""
         with self._changed:
             if index >= len(self._ranges) or self._begun[index]:
@@ -101,10 +101,10 @@ class Ranges:
         return where + longest // 2
 
 
-class Run:
+class Segment:
     """Neighbouring ranges, listed once by one thread."""
 
-    def __init__(self, ranges: Ranges, index: int, begin: Range) -> None:
+    def __init__(self, ranges: KeyRanges, index: int, begin: KeyRange) -> None:
         self._ranges = ranges
         self._begin = begin
         self.index = index
@@ -114,7 +114,7 @@ class Run:
         self.beyond: str | None = None
         """The first key after the run's end."""
 
-    def objects(self, page: Callable[[Position], Page]) -> Iterator[Seen]:
+    def objects(self, page: Callable[[Position], Page]) -> Iterator[ListedObject]:
         """The current objects in the run. Raises UnorderedListingError and S3Error."""
         at: Position | None = self._begin.at
         last, until, index = self._begin.least, self._begin.until, self.index
@@ -129,7 +129,7 @@ class Run:
             at = listed.next
             while until is not None and (last > until or at is None):
                 index += 1
-                taken = self._ranges.go_on(index)
+                taken = self._ranges.extend(index)
                 if taken is None:
                     self.beyond = next((key for key in listed.keys if key > until), None)
                     break
@@ -137,12 +137,12 @@ class Run:
             yield from (one for one in listed.objects if until is None or one.pinned.key <= until)
 
 
-def contiguous(runs: Sequence[Run]) -> bool:
+def contiguous(segments: Sequence[Segment]) -> bool:
     """Whether neighbours, gone through, join without a gap: where one was left is where the next began."""
-    return all(left.beyond == right.first for left, right in pairwise(runs))
+    return all(left.beyond == right.first for left, right in pairwise(segments))
 
 
-def ranges(pages: Pages, head: Sequence[Page]) -> list[Range]:
+def key_ranges(pages: Pages, head: Sequence[Page]) -> list[KeyRange]:
     """What follows a listing's first pages, in ranges; none where nothing does, or not in order. Raises S3Error."""
     keys = [key for page in head for key in page.keys]
     following = head[-1].next
@@ -150,8 +150,8 @@ def ranges(pages: Pages, head: Sequence[Page]) -> list[Range]:
         return []
     seen = keys[-1] if keys else ""
     cuts = [cut for cut in _cuts(pages) if cut > seen]
-    first = Range(following, seen, next(iter(cuts), None))
-    return [first, *(Range(pages.after(cut), cut + "\0", end) for cut, end in zip_longest(cuts, cuts[1:]))]
+    first = KeyRange(following, seen, next(iter(cuts), None))
+    return [first, *(KeyRange(pages.after(cut), cut + "\0", end) for cut, end in zip_longest(cuts, cuts[1:]))]
 
 
 def _cuts(pages: Pages) -> list[str]:

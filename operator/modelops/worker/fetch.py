@@ -24,6 +24,6 @@ def run(task: FetchTask) -> FetchReport:
     for dataset in task.datasets:
         brought = fill(dataset, task.store)
         objects, size = objects + brought.objects, size + brought.bytes
-    place = session.place_of(task.checkpoints)
-    session.remember(restore(partial(client_of, task.store), place, session.directory()))
+    place = session.location_of(task.checkpoints)
+    session.save_restored(restore(partial(client_of, task.store), place, session.directory()))
     return FetchReport(objects=objects, bytes=size)

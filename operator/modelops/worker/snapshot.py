@@ -23,7 +23,7 @@ from modelops.worker.quality.quality_checks import Evidence, evaluate
 from modelops.worker.quality.schema_validation import SchemaCheck, short_name
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.errors import TaskError
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.retry import retry
 from modelops.worker.runtime.stores import client_of
 from modelops.worker.tabular.readers import Faults, UnreadableObjectError, read
 
@@ -137,5 +137,5 @@ def _read_all(source: Source, task: SnapshotTask, manifest: Manifest, scratch: P
 
 
 def _write(store: S3Client, to: Location, content: bytes | Path) -> None:
-    written = patiently(lambda: put_if_absent(store, to.bucket, to.key, content))
+    written = retry(lambda: put_if_absent(store, to.bucket, to.key, content))
     _log.info("%s: %s", to.uri, "written" if written else "is there already")

@@ -18,7 +18,7 @@ from modelops.lineage.digests import dataset_digest, manifest_line
 from modelops.store.errors import S3Error
 from modelops.store.fetching import LargeObject, fetch_pinned, preallocate
 from modelops.store.listing import list_current
-from modelops.store.ranges import Ranges
+from modelops.store.ranges import KeyRanges
 from modelops.worker.datasets import pinning
 from modelops.worker.datasets.download import Wanted, bring
 from modelops.worker.datasets.download_journal import Journal
@@ -45,7 +45,7 @@ def requests_of(client) -> list[dict]:
 def eager(monkeypatch):
     """Ranges are begun at once, and so in tests with few objects."""
     monkeypatch.setattr(pinning, "_HEAD_PAGES", 1)
-    monkeypatch.setattr(pinning, "Ranges", partial(Ranges, pages_a_run=0))
+    monkeypatch.setattr(pinning, "KeyRanges", partial(KeyRanges, pages_per_segment=0))
 
 
 @pytest.mark.usefixtures("eager")
@@ -122,7 +122,7 @@ def test_parts_are_verified(client, new_bucket, tmp_path, versioned, sizes, more
     preallocate(tmp_path / "torn", pinned.size)
     large.fetch_range(0, pinned.size - 1, tmp_path / "torn")
     with pytest.raises(S3Error) as caught:
-        large.verified(0, pinned.size, tmp_path / "torn")
+        large.verify_range(0, pinned.size, tmp_path / "torn")
     assert caught.value.reason == "ObjectMismatch"
 
 
@@ -152,7 +152,7 @@ def test_checksums(client, new_bucket, tmp_path, algorithm):
     large.fetch_range(0, 8, (tmp_path / "k"))
     (tmp_path / "k").write_bytes(b"12345679")
     with pytest.raises(S3Error, match=algorithm) as caught:
-        large.verified(0, 8, tmp_path / "k")
+        large.verify_range(0, 8, tmp_path / "k")
     assert caught.value.reason == "ObjectMismatch"
 
 

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.store.integrity import Md5Proof, PartsProof, checksum_proof, etag_proof, even_parts, parts_of
+from modelops.store.integrity import (
+    Md5Verifier,
+    MultipartVerifier,
+    checksum_verifier,
+    equal_part_sizes,
+    etag_verifier,
+    part_count,
+)
 
 CONTENT = b"some bytes of an object"
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -29,20 +36,20 @@ def test_parts(parts, step, data):
     place = data.draw(st.integers(0, len(content) - 1))
     changed = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
     for given_bytes, right in ((content, True), (changed, False), (content + b"x", False), (content[:-1], False)):
-        proof = PartsProof(etag_of(parts), sizes)
+        proof = MultipartVerifier(etag_of(parts), sizes)
         for start in range(0, len(given_bytes), step):
             proof.update(given_bytes[start : start + step])
-        assert (proof.wrong() is None) == right
+        assert (proof.mismatch() is None) == right
 
 
 @given(st.integers(1, 100), st.integers(1, 20))
 def test_even_parts(size, part):
     """Parts of one size add up to the object, and a count that they do not make is refused."""
     count = -(-size // part)
-    sizes = even_parts(size, count, part)
+    sizes = equal_part_sizes(size, count, part)
     assert sizes is not None
     assert (sum(sizes), len(sizes), set(sizes[:-1]) <= {part}) == (size, count, True)
-    assert even_parts(size, count + 1, part) is None
+    assert equal_part_sizes(size, count + 1, part) is None
 
 
 @pytest.mark.parametrize(
@@ -58,15 +65,15 @@ def test_even_parts(size, part):
 )
 def test_an_etag_proves_nothing_under_a_key_of_kms(answer, proves):
     """Encryption leaves ETags that look like an MD5 and are none: they must not make a good object a bad one."""
-    assert isinstance(etag_proof(MD5, answer), Md5Proof) == proves
-    assert bool(parts_of(f"{MD5}-2", answer)) == proves
+    assert isinstance(etag_verifier(MD5, answer), Md5Verifier) == proves
+    assert bool(part_count(f"{MD5}-2", answer)) == proves
 
 
 @pytest.mark.parametrize("etag", ["", "abc", MD5.upper(), f"{MD5}-0", f"{MD5}-x", "AAAA-2"])
 def test_opaque_etags_prove_nothing(etag):
     """An ETag may be anything: only what can only be an MD5 is taken for one."""
-    assert etag_proof(etag, {}) is None
-    assert parts_of(etag, {}) == 0
+    assert etag_verifier(etag, {}) is None
+    assert part_count(etag, {}) == 0
 
 
 @pytest.mark.parametrize(
@@ -83,22 +90,22 @@ def test_opaque_etags_prove_nothing(etag):
 )
 def test_checksums(answer, name):
     """A checksum of the whole object tells other bytes; one of its parts is no checksum of the whole."""
-    proof = checksum_proof(answer)
+    proof = checksum_verifier(answer)
     assert (proof is not None) == (name is not None)
     if name is None:
         return
     proof.update(CONTENT[:5])
     proof.update(CONTENT[5:])
-    assert proof.wrong() is None
-    other = checksum_proof(answer)
+    assert proof.mismatch() is None
+    other = checksum_verifier(answer)
     other.update(CONTENT[:-1])
-    assert name in other.wrong()
+    assert name in other.mismatch()
 
 
 def test_md5():
     """A single changed bit is told, with both sums."""
-    proof = Md5Proof(MD5)
+    proof = Md5Verifier(MD5)
     proof.update(CONTENT)
-    assert proof.wrong() is None
+    assert proof.mismatch() is None
     proof.update(b"\0")
-    assert MD5 in proof.wrong()
+    assert MD5 in proof.mismatch()

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.lineage.digests import Pinned
-from modelops.store.pages import Page, Position, Seen
-from modelops.store.ranges import Range, Ranges, Run, UnorderedListingError, contiguous, ranges
+from modelops.store.pages import ListedObject, Page, Position
+from modelops.store.ranges import KeyRange, KeyRanges, Segment, UnorderedListingError, contiguous, key_ranges
 
 KEYS = st.lists(st.text(alphabet="ab-/.é", min_size=1, max_size=5), max_size=30, unique=True)
 CUTS = st.lists(st.text(alphabet="ab-/.é", min_size=1, max_size=5), max_size=6, unique=True).map(sorted)
@@ -32,7 +32,7 @@ class Service:
         start = bisect_right(self.keys, self._rank(at["after"]), key=self._rank) if "after" in at else 0
         keys = self.keys[start : start + self.size]
         more = start + self.size < len(self.keys)
-        objects = [Seen(Pinned(key, "v", 1, "e"), "") for key in keys if not key.endswith("/")]
+        objects = [ListedObject(Pinned(key, "v", 1, "e"), "") for key in keys if not key.endswith("/")]
         return Page(objects, sorted(keys), keys == sorted(keys), {"after": keys[-1]} if more else None)
 
     def after(self, key: str) -> Position:
@@ -49,26 +49,28 @@ def by_directories(key: str) -> list[str]:
     return key.split("/")
 
 
-def cut_at(service: Service, cuts: list[str]) -> Ranges:
-    starts = [Range({}, "", None), *(Range(service.after(cut), cut + "\0", None) for cut in cuts)]
-    return Ranges([one._replace(until=end) for one, end in zip(starts, [*cuts, None], strict=True)], pages_a_run=0)
+def cut_at(service: Service, cuts: list[str]) -> KeyRanges:
+    starts = [KeyRange({}, "", None), *(KeyRange(service.after(cut), cut + "\0", None) for cut in cuts)]
+    return KeyRanges(
+        [one._replace(until=end) for one, end in zip(starts, [*cuts, None], strict=True)], pages_per_segment=0
+    )
 
 
-def interleaved(shared: Ranges, page, draw: Callable[[int], int]) -> tuple[list[Run], list[str]]:
+def interleaved(shared: KeyRanges, page, draw: Callable[[int], int]) -> tuple[list[Segment], list[str]]:
     """Runs that begin and go on in an order that `draw` decides, object by object; and all that they list."""
-    runs: list[Run] = []
-    open_: list[tuple[Iterator[Seen], list[str]]] = []
+    segments: list[Segment] = []
+    open_: list[tuple[Iterator[ListedObject], list[str]]] = []
     found: list[list[str]] = []
     may_begin = True
     while may_begin or open_:
         choice = draw(len(open_) + may_begin)
         if choice == len(open_):
-            run = shared.begin()
-            may_begin = run is not None
-            if run is not None:
-                runs.append(run)
+            segment = shared.begin_segment()
+            may_begin = segment is not None
+            if segment is not None:
+                segments.append(segment)
                 found.append([])
-                open_.append((run.objects(page), found[-1]))
+                open_.append((segment.objects(page), found[-1]))
             continue
         objects, keys = open_[choice]
         one = next(objects, None)
@@ -76,8 +78,8 @@ def interleaved(shared: Ranges, page, draw: Callable[[int], int]) -> tuple[list[
             open_.pop(choice)
         else:
             keys.append(one.pinned.key)
-    order = sorted(range(len(runs)), key=lambda number: runs[number].index)
-    return [runs[number] for number in order], [key for number in order for key in found[number]]
+    order = sorted(range(len(segments)), key=lambda number: segments[number].index)
+    return [segments[number] for number in order], [key for number in order for key in found[number]]
 
 
 def drawn(data) -> Callable[[int], int]:
@@ -92,9 +94,9 @@ def objects_of(keys) -> list[str]:
 def test_runs_are_the_whole_listing(keys, cuts, size, data):
     """Every object is pinned exactly once and in order, wherever the listing is cut and whoever comes first."""
     service = Service(keys, size)
-    runs, found = interleaved(cut_at(service, cuts), service.page, drawn(data))
+    segments, found = interleaved(cut_at(service, cuts), service.page, drawn(data))
     assert found == objects_of(keys)
-    assert contiguous(runs)
+    assert contiguous(segments)
 
 
 @given(KEYS, CUTS, st.integers(1, 4), st.data())
@@ -102,10 +104,10 @@ def test_another_order_is_noticed(keys, cuts, size, data):
     """A service that does not list in S3's order never costs an object: what is not noticed is complete."""
     service = Service(keys, size, by_directories)
     try:
-        runs, found = interleaved(cut_at(service, cuts), service.page, drawn(data))
+        segments, found = interleaved(cut_at(service, cuts), service.page, drawn(data))
     except UnorderedListingError:
         return
-    if contiguous(runs):
+    if contiguous(segments):
         assert sorted(found) == objects_of(keys)
 
 
@@ -120,9 +122,9 @@ def test_a_change_meanwhile_loses_nothing_that_stays(keys, cuts, size, data):
             stayed.intersection_update(service.keys)
         return service.page(at)
 
-    runs, found = interleaved(cut_at(service, cuts), page, drawn(data))
+    segments, found = interleaved(cut_at(service, cuts), page, drawn(data))
     assert len(found) == len(set(found))
-    if contiguous(runs):
+    if contiguous(segments):
         assert set(objects_of(stayed)) <= set(found)
 
 
@@ -135,18 +137,18 @@ def test_a_service_that_skips_is_noticed():
         kept = [one for one in full.objects if at.get("after") != "a" or one.pinned.key != "a/b"]
         return full._replace(objects=kept, keys=[one.pinned.key for one in kept])
 
-    runs, found = interleaved(cut_at(service, ["a"]), page, lambda count: count - 1)
+    segments, found = interleaved(cut_at(service, ["a"]), page, lambda count: count - 1)
     assert found == ["Z", "a", "b"]
-    assert not contiguous(runs)
+    assert not contiguous(segments)
 
 
 def test_runs_begin_as_pages_come():
     """Each run may list a page twice: a listing that turns out small is not worth many of them."""
     service = Service([f"{number:02}/x" for number in range(40)], 1)
-    shared = Ranges(ranges(service, [service.page({})]), pages_a_run=4)
-    first = shared.begin()
+    shared = KeyRanges(key_ranges(service, [service.page({})]), pages_per_segment=4)
+    first = shared.begin_segment()
     listed = first.objects(service.page)
-    beginners = [threading.Thread(target=shared.begin, daemon=True) for _ in range(2)]
+    beginners = [threading.Thread(target=shared.begin_segment, daemon=True) for _ in range(2)]
     for one in beginners:
         one.start()
     for _ in range(3):
@@ -183,20 +185,20 @@ def test_runs_begin_as_pages_come():
 def test_where_it_is_cut(keys, size, ends):
     """A listing is cut where its prefixes begin."""
     service = Service(keys, size)
-    assert [one.until for one in ranges(service, [service.page({})])] == ends
+    assert [one.until for one in key_ranges(service, [service.page({})])] == ends
 
 
 def test_cuts_are_cheap():
     """However deep the prefixes are, few requests look for cuts."""
     deep = Service(["a/" * 100 + str(number) for number in range(20)], 10)
-    ranges(deep, [deep.page({})])
+    key_ranges(deep, [deep.page({})])
     assert deep.looks <= 4
 
 
 def test_a_head_out_of_order_is_not_cut():
     """What has been listed already could come again in a range."""
     service = Service(["a/1", "a-b", "c/1", "d/1"], 2, by_directories)
-    assert ranges(service, [service.page({})]) == []
+    assert key_ranges(service, [service.page({})]) == []
 
 
 def test_all_of_it_from_the_first_pages():
@@ -204,7 +206,9 @@ def test_all_of_it_from_the_first_pages():
     service = Service([f"{number % 7}/{number}" for number in range(100)], 9)
     first = service.page({})
     head = [first, service.page(first.next)]
-    runs, found = interleaved(Ranges(ranges(service, head), pages_a_run=0), service.page, lambda count: count - 1)
+    segments, found = interleaved(
+        KeyRanges(key_ranges(service, head), pages_per_segment=0), service.page, lambda count: count - 1
+    )
     assert [one.pinned.key for page in head for one in page.objects] + found == sorted(service.keys)
-    assert contiguous(runs)
-    assert len(runs) > 2
+    assert contiguous(segments)
+    assert len(segments) > 2

@@ -13,13 +13,14 @@ from modelops.store.fetching import fetch
 from modelops.store.layout import parse
 from modelops.worker.datasets.download import Wanted, bring
 from modelops.worker.datasets.download_journal import Journal
-from modelops.worker.datasets.manifests import Manifest, digest_of_file
+from modelops.worker.datasets.manifests import Manifest
 from modelops.worker.datasets.volume import PathEscapesVolumeError, content
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.errors import TaskError
-from modelops.worker.runtime.object_paths import InvalidObjectPathError, Places
-from modelops.worker.runtime.parallel import each
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.file_digest import digest_of_file
+from modelops.worker.runtime.object_paths import InvalidObjectPathError, ObjectPaths
+from modelops.worker.runtime.parallel import map_ordered
+from modelops.worker.runtime.retry import retry
 from modelops.worker.runtime.stores import client_of
 
 _JOURNALS = ".fetched"
@@ -49,7 +50,7 @@ def _manifest(dataset: FetchDataset, store: S3Place) -> Manifest:
     file = paths.scratch() / "manifest"
     client = client_of(store)
     try:
-        patiently(lambda: fetch(client, location.bucket, location.key, file))
+        retry(lambda: fetch(client, location.bucket, location.key, file))
     except S3Error as problem:
         if problem.reason is not Reason.NO_SUCH_KEY:
             raise
@@ -89,10 +90,10 @@ def _fetched(dataset: FetchDataset, source: S3Place, manifest: Manifest) -> Iter
 
 
 def _wanted(dataset: FetchDataset, source: S3Place, manifest: Manifest, directory: Path) -> Iterator[Wanted]:
-    places = Places(source.prefix)
+    object_paths = ObjectPaths(source.prefix)
     for pinned in _entries(dataset, manifest):
         try:
-            target = directory / places.place(pinned.key)
+            target = directory / object_paths.path_of(pinned.key)
             target.parent.mkdir(parents=True, exist_ok=True)
         except InvalidObjectPathError as error:
             raise TaskError("UnusableKey", f"dataset {dataset.name}: {error}") from error
@@ -105,7 +106,7 @@ def _wanted(dataset: FetchDataset, source: S3Place, manifest: Manifest, director
 
 
 def _verified(dataset: FetchDataset, manifest: Manifest) -> Iterator[Pinned]:
-    yield from each(_entries(dataset, manifest), partial(_verify, dataset))
+    yield from map_ordered(_entries(dataset, manifest), partial(_verify, dataset))
 
 
 def _verify(dataset: FetchDataset, pinned: Pinned) -> Pinned:

@@ -15,8 +15,8 @@ from modelops.store.client import S3Client
 from modelops.store.errors import S3Error
 from modelops.store.fetching import LargeObject, fetch_pinned, preallocate
 from modelops.worker.datasets.download_journal import Journal, fingerprint
-from modelops.worker.runtime.parallel import THREADS, each
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.parallel import THREADS, map_ordered
+from modelops.worker.runtime.retry import retry
 
 LARGE_BYTES = 64 << 20
 """An object larger than this is brought in ranges."""
@@ -66,7 +66,7 @@ def bring(
     back are not complete.
     """
     pieces = _pieces(client, bucket, wanted, journal, large_bytes, range_bytes)
-    for piece in each(pieces, partial(_bring, client, bucket), threads=threads, ahead=ahead):
+    for piece in map_ordered(pieces, partial(_bring, client, bucket), threads=threads, ahead=ahead):
         if piece.large is not None:
             _verify(piece.large, piece)
         if journal is not None and not piece.there:
@@ -91,7 +91,7 @@ def _pieces(
         there = [journal is not None and journal.has(piece.line) for piece in planned]
         large = None
         if size > large_bytes and not all(there):
-            large = patiently(partial(LargeObject, client, bucket, one.pinned))
+            large = retry(partial(LargeObject, client, bucket, one.pinned))
             if not any(there):
                 preallocate(one.target, size)
         for piece, is_there in zip(planned, there, strict=True):
@@ -103,15 +103,15 @@ def _bring(client: S3Client, bucket: str, piece: _Piece) -> _Piece:
     if piece.there:
         return piece
     if piece.large is None:
-        patiently(lambda: fetch_pinned(client, bucket, pinned, target))
+        retry(lambda: fetch_pinned(client, bucket, pinned, target))
     else:
-        patiently(partial(piece.large.fetch_range, piece.start, piece.length, target))
+        retry(partial(piece.large.fetch_range, piece.start, piece.length, target))
     return piece
 
 
 def _verify(large: LargeObject, piece: _Piece) -> None:
     try:
-        large.verified(piece.start, piece.length, piece.wanted.target)
+        large.verify_range(piece.start, piece.length, piece.wanted.target)
     except S3Error:
         piece.wanted.target.unlink(missing_ok=True)
         raise

@@ -37,12 +37,6 @@ def finish(file: Path, objects: int, size: int) -> Manifest:
     return Manifest(file, digest, objects, size)
 
 
-def digest_of_file(file: Path) -> str:
-    """The digest of a file's bytes."""
-    with file.open("rb") as content:
-        return PREFIX + hashlib.file_digest(content, "sha256").hexdigest()
-
-
 def _digest(file: Path) -> str | None:
     """The digest of the lines; None where they are not in order."""
     digest, last, last_key = hashlib.sha256(), b"", None

@@ -12,11 +12,11 @@ from typing import Literal, NamedTuple
 from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import manifest_line
 from modelops.store.client import S3Client
-from modelops.store.pages import Page, Position, Seen, in_seconds, pages
-from modelops.store.ranges import Range, Ranges, Run, UnorderedListingError, contiguous, ranges
+from modelops.store.pages import ListedObject, Page, Position, in_seconds, pages
+from modelops.store.ranges import KeyRange, KeyRanges, Segment, UnorderedListingError, contiguous, key_ranges
 from modelops.worker.datasets.manifests import Manifest, finish
-from modelops.worker.runtime.parallel import THREADS, each
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.parallel import THREADS, map_ordered
+from modelops.worker.runtime.retry import retry
 
 _HEAD_PAGES = 4
 """What is listed before anything is known: a listing of so many pages is not worth cutting."""
@@ -40,7 +40,7 @@ class _Sum(NamedTuple):
 
 
 class _Written(NamedTuple):
-    run: Run
+    segment: Segment
     file: Path
     sum: _Sum
 
@@ -50,35 +50,35 @@ def pin(client: S3Client, place: S3Place, file: Path, *, threads: int = THREADS)
 
     Raises S3Error, UnrepresentableNameError and Repeated.
     """
-    listed = patiently(lambda: pages(client, place.bucket, place.prefix))
+    listed = retry(lambda: pages(client, place.bucket, place.prefix))
 
     def page(at: Position) -> Page:
-        return patiently(lambda: listed.page(at))
+        return retry(lambda: listed.page(at))
 
     head = list(islice(_pages_from(page, {}), _HEAD_PAGES))
     sums = [_write(_objects(head), file)]
     rest = head[-1].next
     if rest is not None:
-        at_once = _at_once(page, patiently(lambda: ranges(listed, head)), file, threads)
+        at_once = _at_once(page, retry(lambda: key_ranges(listed, head)), file, threads)
         sums += at_once or [_write(_objects(_pages_from(page, rest)), file, "ab")]
     objects, size = sum(one.objects for one in sums), sum(one.bytes for one in sums)
     newest = max(one.newest for one in sums)
     return Pinning(finish(file, objects, size), listed.versioned, in_seconds(newest))
 
 
-def _at_once(page: Callable[[Position], Page], cut: list[Range], file: Path, threads: int) -> list[_Sum]:
+def _at_once(page: Callable[[Position], Page], cut: list[KeyRange], file: Path, threads: int) -> list[_Sum]:
     """Runs of ranges, each into a file of its own, then all to the end of one. Empty: they are not one listing."""
     if len(cut) < 2:
         return []
-    shared = Ranges(cut)
+    shared = KeyRanges(cut)
 
     def write(directory: str, number: int) -> _Written | None:
-        run = shared.begin()
-        if run is None:
+        segment = shared.begin_segment()
+        if segment is None:
             return None
         part = Path(directory, str(number))
         try:
-            return _Written(run, part, _write(run.objects(page), part))
+            return _Written(segment, part, _write(segment.objects(page), part))
         except BaseException:
             shared.close()
             raise
@@ -87,9 +87,11 @@ def _at_once(page: Callable[[Position], Page], cut: list[Range], file: Path, thr
     with TemporaryDirectory(dir=file.parent, ignore_cleanup_errors=True) as directory:
         most = min(len(cut), _RUNS_A_THREAD * threads)
         try:
-            written = [one for one in each(range(most), partial(write, directory), threads=threads, ahead=most) if one]
-            written.sort(key=lambda one: one.run.index)
-            if not contiguous([one.run for one in written]):
+            written = [
+                one for one in map_ordered(range(most), partial(write, directory), threads=threads, ahead=most) if one
+            ]
+            written.sort(key=lambda one: one.segment.index)
+            if not contiguous([part.segment for part in written]):
                 raise UnorderedListingError
         except UnorderedListingError:
             _log.info("the listing's ranges do not meet: it is listed serially")
@@ -109,12 +111,12 @@ def _pages_from(page: Callable[[Position], Page], start: Position) -> Iterator[P
         at = listed.next
 
 
-def _objects(listed: Iterable[Page]) -> Iterator[Seen]:
+def _objects(listed: Iterable[Page]) -> Iterator[ListedObject]:
     for page in listed:
         yield from page.objects
 
 
-def _write(objects: Iterable[Seen], file: Path, mode: Literal["wb", "ab"] = "wb") -> _Sum:
+def _write(objects: Iterable[ListedObject], file: Path, mode: Literal["wb", "ab"] = "wb") -> _Sum:
     count, size, newest = 0, 0, ""
     with file.open(mode) as output:
         for pinned, modified in objects:

@@ -17,8 +17,8 @@ from modelops.worker.datasets.pinning import Pinning, pin
 from modelops.worker.datasets.sorting import sort_lines
 from modelops.worker.datasets.volume import Found, PathEscapesVolumeError, content, parse, walk
 from modelops.worker.runtime import paths
-from modelops.worker.runtime.errors import TaskError, failed_by
-from modelops.worker.runtime.parallel import each
+from modelops.worker.runtime.errors import TaskError, task_error_of
+from modelops.worker.runtime.parallel import map_ordered
 from modelops.worker.runtime.stores import client_of
 
 _DOWNLOADS = 4
@@ -119,7 +119,7 @@ class Bucket:
             yield
         except S3Error as problem:
             if problem.reason is not Reason.PINNED_VERSION_MISSING:
-                raise failed_by(problem) from problem
+                raise task_error_of(problem) from problem
             raise _moved(problem.message) from problem
 
     @property
@@ -150,7 +150,7 @@ class Volume:
         """Hash every file that was found."""
         objects = size = 0
         with self.reading(), self._found.open("rb") as lines, self._manifest.open("wb") as output:
-            for one, sha256 in each(map(parse, lines), partial(_hashed, self._root)):
+            for one, sha256 in map_ordered(map(parse, lines), partial(_hashed, self._root)):
                 output.write(manifest_line(one.path, BY_CONTENT, one.size, sha256))
                 objects, size = objects + 1, size + one.size
         return finish(self._manifest, objects, size)

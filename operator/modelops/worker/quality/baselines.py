@@ -12,7 +12,7 @@ from modelops.store.errors import Reason, S3Error
 from modelops.store.fetching import fetch
 from modelops.store.layout import parse
 from modelops.worker.runtime.errors import TaskError
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.retry import retry
 
 
 class CountedValue(Model):
@@ -51,7 +51,7 @@ def baseline_of(store: S3Client, uri: str | None, checks: Sequence[DataCheck], s
         return None
     at, file = parse(uri), scratch / "baseline"
     try:
-        sha256 = patiently(lambda: fetch(store, at.bucket, at.key, file))
+        sha256 = retry(lambda: fetch(store, at.bucket, at.key, file))
     except S3Error as problem:
         if problem.reason is not Reason.NO_SUCH_KEY:
             raise

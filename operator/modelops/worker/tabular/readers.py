@@ -13,6 +13,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.csv as csv  # type: ignore[import-untyped]
 import pyarrow.parquet as parquet  # type: ignore[import-untyped]
 
+from modelops.worker.runtime.unicode_text import is_utf8
 from modelops.worker.tabular.column_values import Cells, from_array, from_text, from_values
 
 BLOCK_BYTES = 2 << 20
@@ -163,7 +164,7 @@ def _json_rows(content: BinaryIO, name: str, faults: Faults) -> Iterator[tuple[i
             row = None
         if not isinstance(row, dict):
             faults.add(f"{name} row {line} is no JSON object")
-        elif not all(map(_is_text, row)):
+        elif not all(map(is_utf8, row)):
             faults.add(f"{name} row {line} has a key that is no Unicode text")
         else:
             yield line, row
@@ -179,15 +180,6 @@ def _lines(content: BinaryIO, name: str) -> Iterator[bytes]:
             raise UnreadableObjectError(f"{name} has a line longer than {_LONGEST_LINE_BYTES >> 20} MiB")
     if rest:
         yield rest
-
-
-def _is_text(key: str) -> bool:
-    """JSON can hold half of a surrogate pair, which is no Unicode text and can be written nowhere."""
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _refuse(constant: str) -> Any:
