@@ -20,8 +20,8 @@ from modelops.store.fetching import LargeObject, fetch_pinned, preallocate
 from modelops.store.listing import list_current
 from modelops.store.ranges import KeyRanges
 from modelops.worker.datasets import pinning
-from modelops.worker.datasets.download import Wanted, bring
-from modelops.worker.datasets.download_journal import Journal
+from modelops.worker.datasets.download import Download, download_objects
+from modelops.worker.datasets.download_journal import DownloadJournal
 from modelops.worker.datasets.pinning import pin
 
 MIB = 1 << 20
@@ -114,8 +114,8 @@ def test_parts_are_verified(client, new_bucket, tmp_path, versioned, sizes, more
     assert pinned.etag.endswith(f"-{len(sizes)}")
     fetch_pinned(client, bucket, pinned, tmp_path / "whole")
     assert (tmp_path / "whole").read_bytes() == content
-    wanted = [Wanted(pinned, tmp_path / "ranges")]
-    assert list(bring(client, bucket, wanted, large_bytes=MIB, range_bytes=3 * MIB)) == wanted
+    wanted = [Download(pinned, tmp_path / "ranges")]
+    assert list(download_objects(client, bucket, wanted, large_bytes=MIB, range_bytes=3 * MIB)) == wanted
     assert (tmp_path / "ranges").read_bytes() == content
 
     large = LargeObject(client, bucket, pinned)
@@ -186,7 +186,7 @@ def test_ranges_are_of_one_object(client, new_bucket, tmp_path, versioned):
 
 
 @pytest.fixture
-def mixed(client, new_bucket, tmp_path) -> tuple[str, list[Wanted], dict[Path, bytes]]:
+def mixed(client, new_bucket, tmp_path) -> tuple[str, list[Download], dict[Path, bytes]]:
     """Small objects, an empty one, and two that are fetched in ranges."""
     bucket = new_bucket()
     contents = {f"{number:02}": os.urandom(1000) for number in range(20)} | {"10-empty": b""}
@@ -194,14 +194,14 @@ def mixed(client, new_bucket, tmp_path) -> tuple[str, list[Wanted], dict[Path, b
     for key, content in contents.items():
         client.put_object(Bucket=bucket, Key=key, Body=content)
     (tmp_path / "data").mkdir()
-    wanted = [Wanted(one, tmp_path / "data" / one.key) for one in list_current(client, bucket, "").objects]
+    wanted = [Download(one, tmp_path / "data" / one.key) for one in list_current(client, bucket, "").objects]
     return bucket, wanted, {tmp_path / "data" / key: content for key, content in contents.items()}
 
 
-def brought(client, bucket, wanted, file, *, stop_after=None) -> list[Wanted]:
+def brought(client, bucket, wanted, file, *, stop_after=None) -> list[Download]:
     done = []
-    with Journal(file, "digest") as journal:
-        for one in bring(client, bucket, wanted, journal=journal, large_bytes=MIB, range_bytes=MIB // 2):
+    with DownloadJournal(file, "digest") as journal:
+        for one in download_objects(client, bucket, wanted, journal=journal, large_bytes=MIB, range_bytes=MIB // 2):
             done.append(one)
             if len(done) == stop_after:
                 break

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.worker.datasets import download_journal
-from modelops.worker.datasets.download_journal import Journal, fingerprint
+from modelops.worker.datasets.download_journal import DownloadJournal, fingerprint
 
 
 def run(file, lines: list[str], *, digest: str = "d") -> list[bool]:
     """Do the work that `lines` say, but for what is done already."""
-    with Journal(file, digest) as written:
-        done = [written.has(line) for line in lines]
+    with DownloadJournal(file, digest) as written:
+        done = [written.confirms(line) for line in lines]
         for line in (line for line, is_done in zip(lines, done, strict=True) if not is_done):
             written.append(line)
         return done

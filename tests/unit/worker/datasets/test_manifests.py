@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.lineage.digests import Pinned, dataset_digest, manifest_line
-from modelops.worker.datasets.manifests import RepeatedKeyError, finish
+from modelops.worker.datasets.manifests import RepeatedKeyError, finish_manifest
 from modelops.worker.datasets.sorting import sort_lines
 
 KEYS = st.lists(st.text(alphabet="a/-.é\r", min_size=1, max_size=6), max_size=20, unique=True)
@@ -22,7 +22,7 @@ def test_order_does_not_matter(tmp_path_factory, keys):
     """A service that lists in an order of its own gives the same digest."""
     file = tmp_path_factory.mktemp("manifest") / "manifest"
     file.write_bytes(b"".join(map(line, keys)))
-    manifest = finish(file, len(keys), len(keys))
+    manifest = finish_manifest(file, len(keys), len(keys))
     assert manifest.digest == dataset_digest(map(line, keys))
     assert [one.key for one in manifest.entries()] == sorted(keys)
     assert list(file.parent.iterdir()) == [file], "chunks are left behind"
@@ -55,11 +55,11 @@ def test_a_key_that_comes_twice(tmp_path):
     file = tmp_path / "manifest"
     file.write_bytes(line("b") + line("a") + manifest_line("a", "w", 1, "e"))
     with pytest.raises(RepeatedKeyError, match='"a" was listed twice'):
-        finish(file, 3, 3)
+        finish_manifest(file, 3, 3)
 
 
 def test_entries_are_what_was_pinned(tmp_path):
     """What is read back is what was written."""
     file = tmp_path / "manifest"
     file.write_bytes(manifest_line("k", "v", 3, "e"))
-    assert list(finish(file, 1, 3).entries()) == [Pinned("k", "v", 3, "e")]
+    assert list(finish_manifest(file, 1, 3).entries()) == [Pinned("k", "v", 3, "e")]

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from modelops.api.contract.tasks import ProbeTask
-from modelops.worker.datasets.probe_job import MOST_LOOKS, settled
-from modelops.worker.datasets.sources import Look
+from modelops.worker.datasets.probe_job import MAX_PROBES, wait_until_stable
+from modelops.worker.datasets.sources import SourceState
 from modelops.worker.runtime.errors import TaskError
 
 
@@ -37,7 +37,7 @@ def test_settled(case):
     slept: list[float] = []
     shows = iter(case.shows)
     survey = ProbeTask(settle_seconds=case.settle, known_digests=case.known, known_token=case.token)
-    look, known = settled(lambda: Look(next(shows), 1, 1, None), survey, sleep=slept.append)
+    look, known = wait_until_stable(lambda: SourceState(next(shows), 1, 1, None), survey, sleep=slept.append)
     assert (look.token, known) == case.expect
     assert slept == [case.settle] * len(slept)
     assert len(slept) == len(case.shows) - 1
@@ -47,6 +47,8 @@ def test_data_that_never_holds_still():
     """A Job that waits forever would hide that its data never settles."""
     tokens = iter(range(10_000))
     with pytest.raises(TaskError) as caught:
-        settled(lambda: Look(str(next(tokens)), 1, 1, None), ProbeTask(settle_seconds=30.0), sleep=lambda _: None)
+        wait_until_stable(
+            lambda: SourceState(str(next(tokens)), 1, 1, None), ProbeTask(settle_seconds=30.0), sleep=lambda _: None
+        )
     assert caught.value.failure.reason == "SourceChanged"
-    assert next(tokens) == MOST_LOOKS + 1
+    assert next(tokens) == MAX_PROBES + 1

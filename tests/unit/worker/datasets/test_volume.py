@@ -7,8 +7,8 @@ import pytest
 
 from modelops.api.contract.tasks import CREDENTIALS_DIR
 from modelops.lineage.digests import Pinned
-from modelops.worker.datasets.sources import Volume
-from modelops.worker.datasets.volume import PathEscapesVolumeError, content, walk
+from modelops.worker.datasets.sources import VolumeSource
+from modelops.worker.datasets.volume import PathEscapesVolumeError, hash_file, walk_files
 from modelops.worker.runtime.errors import TaskError
 
 
@@ -26,11 +26,11 @@ def volume(tmp_path):
 def source(volume, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return Volume(volume, scratch)
+    return VolumeSource(volume, scratch)
 
 
 def names(root) -> list[str]:
-    return sorted(one.path for one in walk(root))
+    return sorted(one.path for one in walk_files(root))
 
 
 def test_a_walk(volume):
@@ -51,7 +51,7 @@ def test_a_link_that_leads_out(volume, source, target):
     with pytest.raises(PathEscapesVolumeError, match='"link"'):
         names(volume)
     with pytest.raises(TaskError) as caught:
-        source.look()
+        source.probe()
     assert caught.value.failure.reason == "UnusableKey"
 
 
@@ -59,20 +59,20 @@ def test_a_path_that_leads_out_is_not_read(volume):
     """A manifest cannot make a fetch read outside of the volume."""
     (volume.parent / "beside").touch()
     with pytest.raises(PathEscapesVolumeError):
-        content(volume, "../beside")
+        hash_file(volume, "../beside")
 
 
 def test_a_name_that_a_manifest_cannot_hold(volume, source):
     """A line break in a name would read as two files."""
     (volume / "a\nb").touch()
     with pytest.raises(TaskError) as caught:
-        source.look()
+        source.probe()
     assert caught.value.failure.reason == "UnusableKey"
 
 
 def test_the_manifest(source, volume):
     """A file is pinned by its content, so that a copy of the volume has the same digest."""
-    look = source.look()
+    state = source.probe()
     manifest = source.pin()
     sums = [hashlib.sha256(text).hexdigest() for text in (b"x\n1\n", b"")]
     assert list(manifest.entries()) == [
@@ -80,7 +80,7 @@ def test_the_manifest(source, volume):
         Pinned("deep/er/b-c", "sha256", 0, sums[1]),
     ]
     assert manifest.digest == "sha256:" + hashlib.sha256(manifest.file.read_bytes()).hexdigest()
-    assert (look.objects, look.bytes) == (manifest.objects, manifest.bytes) == (2, 4)
+    assert (state.objects, state.bytes) == (manifest.objects, manifest.bytes) == (2, 4)
     assert [file for _, file in source.files(manifest)] == [volume / "a.csv", volume / "deep/er/b-c"]
 
 
@@ -88,16 +88,16 @@ def test_the_token(source, volume):
     """The token is a hash of the sorted lines of path, size and time of last change, so that anyone can compute it."""
     os.utime(volume / "a.csv", ns=(5, 2 * 10**18))
     os.utime(volume / "deep/er/b-c", ns=(5, 10**18))
-    look = source.look()
+    state = source.probe()
     lines = b"a.csv\0%d\0%d\ndeep/er/b-c\0%d\0%d\n" % (4, 2 * 10**18, 0, 10**18)
-    assert look.token == source.change_token == hashlib.sha256(lines).hexdigest()
-    assert look.newest == "2033-05-18T03:33:20Z"
+    assert state.token == source.change_token == hashlib.sha256(lines).hexdigest()
+    assert state.last_modified == "2033-05-18T03:33:20Z"
 
 
 @pytest.mark.parametrize("change", ["written", "touched", "added", "removed", "renamed"])
 def test_every_change_has_another_token(source, volume, change):
     """A change that a look does not see is one that never becomes a snapshot."""
-    before = source.look().token
+    before = source.probe().token
     file = volume / "a.csv"
     if change == "written":
         file.write_bytes(b"x\n2\n")
@@ -109,13 +109,13 @@ def test_every_change_has_another_token(source, volume, change):
         file.unlink()
     else:
         file.rename(volume / "b.csv")
-    assert source.look().token != before
+    assert source.probe().token != before
 
 
 @pytest.mark.parametrize("change", ["written", "removed"])
 def test_a_change_while_it_is_hashed(source, volume, change):
     """Half of one state and half of another is never a snapshot."""
-    source.look()
+    source.probe()
     if change == "written":
         (volume / "a.csv").write_bytes(b"x\n2\n")
     else:
@@ -128,7 +128,7 @@ def test_a_change_while_it_is_hashed(source, volume, change):
 
 def test_a_change_while_it_is_read(source, volume):
     """Files are read where they are: what was read must still be what was pinned when the reading ends."""
-    source.look()
+    source.probe()
     files = source.files(source.pin())
     next(files)
     (volume / "a.csv").write_bytes(b"x\n2\n")

@@ -7,30 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.api.types import ColumnType
-from modelops.worker.tabular.canonical_text import shortened, text, texts
-from modelops.worker.tabular.column_values import from_array, from_text, from_values
+from modelops.worker.tabular.canonical_text import canonical_text, canonical_texts, truncate
+from modelops.worker.tabular.column_values import from_csv, from_json, from_parquet
 
 
 @pytest.mark.parametrize(
     ("cells", "declared", "same"),
     [
-        (from_text(pa.array(["007", "7.0", " 7 ", None, "x"])), "number", ["7", "7", "7", None, "x"]),
-        (from_text(pa.array(["007", "7.0", " 7 "])), None, ["007", "7.0", " 7 "]),
-        (from_text(pa.array(["007"])), "string", ["007"]),
+        (from_csv(pa.array(["007", "7.0", " 7 ", None, "x"])), "number", ["7", "7", "7", None, "x"]),
+        (from_csv(pa.array(["007", "7.0", " 7 "])), None, ["007", "7.0", " 7 "]),
+        (from_csv(pa.array(["007"])), "string", ["007"]),
         (
-            from_text(pa.array(["True", "0", " false ", "1", "yes"])),
+            from_csv(pa.array(["True", "0", " false ", "1", "yes"])),
             "boolean",
             ["true", "false", "false", "true", "yes"],
         ),
-        (from_values([7, 7.0, "7.0", True, None]), None, ["7", "7", "7.0", "true", None]),
-        (from_values([-0.0, 10**17, 1e17]), "number", ["0", "1E+17", "1E+17"]),
-        (from_array(pa.array([7.0, float("nan"), 2.0**53])), "number", ["7", None, "9007199254740992"]),
-        (from_array(pa.array([2**53 + 1, 3])), None, ["9007199254740993", "3"]),
-        (from_array(pa.array([True, None])), "boolean", ["true", None]),
+        (from_json([7, 7.0, "7.0", True, None]), None, ["7", "7", "7.0", "true", None]),
+        (from_json([-0.0, 10**17, 1e17]), "number", ["0", "1E+17", "1E+17"]),
+        (from_parquet(pa.array([7.0, float("nan"), 2.0**53])), "number", ["7", None, "9007199254740992"]),
+        (from_parquet(pa.array([2**53 + 1, 3])), None, ["9007199254740993", "3"]),
+        (from_parquet(pa.array([True, None])), "boolean", ["true", None]),
     ],
 )
 def test_the_same_value_has_the_same_text(cells, declared, same):
-    assert texts(cells, ColumnType(declared) if declared else None).to_pylist() == same
+    assert canonical_texts(cells, ColumnType(declared) if declared else None).to_pylist() == same
 
 
 @given(
@@ -39,17 +39,17 @@ def test_the_same_value_has_the_same_text(cells, declared, same):
 )
 def test_a_number_in_a_spec_finds_itself_in_the_data(number, declared):
     """As written by Python, in a CSV and in JSON, and in Parquet where the number fits."""
-    wanted = text(repr(number), declared)
-    assert texts(from_text(pa.array([repr(number)])), declared).to_pylist() == [wanted]
-    assert texts(from_values([number]), declared).to_pylist() == [wanted]
+    wanted = canonical_text(repr(number), declared)
+    assert canonical_texts(from_csv(pa.array([repr(number)])), declared).to_pylist() == [wanted]
+    assert canonical_texts(from_json([number]), declared).to_pylist() == [wanted]
     if isinstance(number, float) or abs(number) < 2**63:
-        assert texts(from_array(pa.array([number])), declared).to_pylist() == [wanted]
+        assert canonical_texts(from_parquet(pa.array([number])), declared).to_pylist() == [wanted]
 
 
 def test_long_texts_are_told_from_short_ones():
     """A text that is cut is not the same as one that ends there."""
-    short, long = shortened(pa.array(["a" * 256, "a" * 257, None, "b"])).to_pylist()[:2]
+    short, long = truncate(pa.array(["a" * 256, "a" * 257, None, "b"])).to_pylist()[:2]
     assert short == "a" * 256
     assert long == "a" * 256 + "…"
-    assert len(shortened(pa.array([], pa.string()))) == 0
-    assert np.array_equal(shortened(pa.array(["b"])).to_pylist(), ["b"])
+    assert len(truncate(pa.array([], pa.string()))) == 0
+    assert np.array_equal(truncate(pa.array(["b"])).to_pylist(), ["b"])
