@@ -15,10 +15,10 @@ from modelops.machinery.resources import Key
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.store.errors import S3Error
-from modelops.store.listing import Probe, TooMany, probe
+from modelops.store.listing import ListingSummary, TooManyObjects, probe
 
 R = TypeVar("R")
-ListSource = Callable[[S3Place, Credentials | None, int], Probe | TooMany]
+ListSource = Callable[[S3Place, Credentials | None, int], ListingSummary | TooManyObjects]
 """Lists a place, but no more objects than the number. Raises S3Error."""
 _CONCURRENT_PROBES = 8
 _ATTEMPTS = 2
@@ -71,7 +71,12 @@ class Prober:
         self._running[key] = asyncio.create_task(run(), name=f"probe {key}")
 
     def record(
-        self, key: Key, uid: str, generation: int, at: datetime, outcome: Probe | TooMany | SourceProblem
+        self,
+        key: Key,
+        uid: str,
+        generation: int,
+        at: datetime,
+        outcome: ListingSummary | TooManyObjects | SourceProblem,
     ) -> ProbeResult:
         """Keep the outcome of a probe as the last one, and count transient problems in a row."""
         before = self.last(key, uid, generation)
@@ -93,7 +98,9 @@ class Prober:
         return len(self._last)
 
 
-def list_s3_source(place: S3Place, credentials: Credentials | None, max_objects: int) -> Probe | TooMany:
+def list_s3_source(
+    place: S3Place, credentials: Credentials | None, max_objects: int
+) -> ListingSummary | TooManyObjects:
     """List the objects below a place. Raises S3Error."""
     return probe(_client(place.endpoint, place.region, credentials), place, max_objects)
 
@@ -104,7 +111,9 @@ def _client(endpoint: str | None, region: str | None, credentials: Credentials |
     return make_client(S3Place(bucket="any", endpoint=endpoint, region=region), credentials, attempts=_ATTEMPTS)
 
 
-async def _outcome(list_source: Callable[[], Probe | TooMany]) -> Probe | TooMany | SourceProblem:
+async def _outcome(
+    list_source: Callable[[], ListingSummary | TooManyObjects],
+) -> ListingSummary | TooManyObjects | SourceProblem:
     try:
         return await _in_thread(list_source)
     except S3Error as error:

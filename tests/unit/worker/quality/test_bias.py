@@ -8,28 +8,30 @@ import pytest
 from modelops.api.checks import BiasMetric, DataCheck
 from modelops.api.types import Schema
 from modelops.lineage.digests import canonical
-from modelops.worker.quality.bias import MOST_GROUPS, MOST_LABELS, Groups
-from modelops.worker.tabular.column_values import from_text, from_values
+from modelops.worker.quality.bias import MAX_GROUPS, MAX_LABELS, FacetCounts
+from modelops.worker.tabular.column_values import from_csv, from_json
 from modelops.worker.tabular.readers import Batch
 
 LABEL = {"column": "deny", "positive": ["no"]}
 
 
-def counted(rows: list[tuple], label: dict | None = LABEL, typed: bool = False, checks: tuple = (), **types) -> Groups:
+def counted(
+    rows: list[tuple], label: dict | None = LABEL, typed: bool = False, checks: tuple = (), **types
+) -> FacetCounts:
     columns = [{"name": name, "type": kind} for name, kind in types.items()]
     schema = Schema.model_validate({"columns": columns, "protected": ["black"], "label": label})
-    groups = Groups(schema, {column.name: column.type for column in schema.columns}, list(checks))
+    groups = FacetCounts(schema, {column.name: column.type for column in schema.columns}, list(checks))
     for start in range(0, len(rows), 7):
         part = rows[start : start + 7]
         cells = [
-            from_values(list(values)) if typed else from_text(pa.array(values, pa.string()))
+            from_json(list(values)) if typed else from_csv(pa.array(values, pa.string()))
             for values in zip(*part, strict=True)
         ]
         groups.add(Batch(len(part), dict(zip(("black", "deny"), cells, strict=False)), lambda index: index + 1))
     return groups
 
 
-def group_of(groups: Groups, value: str) -> dict:
+def group_of(groups: FacetCounts, value: str) -> dict:
     (column,) = groups.document()["columns"]
     (found,) = (group for group in column["groups"] if group["value"] == value)
     return found
@@ -142,13 +144,13 @@ def test_too_many_groups_and_labels():
     groups = counted(many, {"column": "deny", "positive": ["l450"]}, checks=(named,))
     document = groups.document()
     (column,) = document["columns"]
-    assert (len(column["groups"]), column["other"]) == (MOST_GROUPS, 500 - MOST_GROUPS)
-    assert (len(document["label"]["values"]), document["label"]["other"]) == (MOST_LABELS, 500 - MOST_LABELS)
+    assert (len(column["groups"]), column["other"]) == (MAX_GROUPS, 500 - MAX_GROUPS)
+    assert (len(document["label"]["values"]), document["label"]["other"]) == (MAX_LABELS, 500 - MAX_LABELS)
     assert group_of(groups, "g499")["bias"]["ClassImbalance"] == pytest.approx(498 / 500)
     assert group_of(groups, "g0")["bias"]["DifferenceInProportionsOfLabels"] == pytest.approx(1 / 499)
-    assert not groups.measured("black", BiasMetric.CLASS_IMBALANCE).whole
+    assert not groups.metrics("black", BiasMetric.CLASS_IMBALANCE).complete
     assert canonical(document)
 
 
 def test_a_column_that_is_not_protected_has_no_measures():
-    assert counted(TABLE).measured("deny", BiasMetric.CLASS_IMBALANCE).by_group == {}
+    assert counted(TABLE).metrics("deny", BiasMetric.CLASS_IMBALANCE).by_group == {}

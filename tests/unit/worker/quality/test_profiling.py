@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelops.api.types import Schema
-from modelops.worker.quality.distributions import apportioned
+from modelops.worker.quality.distributions import apportion
 from modelops.worker.quality.profiling import Profile
-from modelops.worker.tabular.readers import Faults, read
+from modelops.worker.tabular.readers import MalformedRows, read_batches
 from support.checkout import ROOT
 
 HMDA = ROOT / "examples" / "mortgage" / "data" / "applications.csv"
@@ -25,7 +25,7 @@ def profiled(tmp_path: Path, *contents: bytes, columns: tuple[dict, ...] = ()) -
     profile = Profile(Schema.model_validate({"columns": columns}))
     for content in contents:
         (tmp_path / "object").write_bytes(content)
-        for batch in read(tmp_path / "object", "object", "csv", Faults()):
+        for batch in read_batches(tmp_path / "object", "object", "csv", MalformedRows()):
             profile.add(batch)
     return {column["name"]: column for column in profile.document("sha256:0", "csv")["columns"]}
 
@@ -49,7 +49,7 @@ def test_counts_are_those_of_the_bins(tmp_path_factory, numbers):
 def test_rounded_counts_add_up(weights, total):
     """Whole-number counts have exactly as many values as there were."""
     shares = [weight / sum(weights) for weight in weights] if sum(weights) else [1.0] + [0.0] * (len(weights) - 1)
-    counts = apportioned(shares, total)
+    counts = apportion(shares, total)
     assert sum(counts) == total
     assert all(abs(count - share * total) < 1.01 for count, share in zip(counts, shares, strict=True))
 
@@ -101,7 +101,7 @@ def test_the_empty_text_is_a_distinct_value(tmp_path):
     path = tmp_path / "object"
     path.write_text('{"v": ""}\n{"v": "a"}\n{"v": ""}\n')
     profile = Profile(Schema(), [])
-    for batch in read(path, "object", "jsonl", Faults()):
+    for batch in read_batches(path, "object", "jsonl", MalformedRows()):
         profile.add(batch)
     (told,) = profile.document("sha256:0", "jsonl")["columns"]
     assert told["distinct"] == 2
@@ -130,7 +130,7 @@ def test_many_objects_are_one(tmp_path_factory, kind, objects):
         profile = Profile(Schema.model_validate({"label": {"column": "v", "positive": ["1"]}, "protected": ["g"]}))
         for part in parts:
             (tmp_path / "object").write_bytes(written(kind, part, tmp_path / "table"))
-            for batch in read(tmp_path / "object", "object", kind, Faults()):
+            for batch in read_batches(tmp_path / "object", "object", kind, MalformedRows()):
                 profile.add(batch)
         return profile.document("sha256:0", kind)
 

@@ -15,8 +15,8 @@ from modelops.api.checks import DataCheck
 from modelops.api.types import Schema
 from modelops.worker.quality.baselines import Baseline
 from modelops.worker.quality.profiling import Profile
-from modelops.worker.quality.quality_checks import Evidence, evaluate
-from modelops.worker.tabular.readers import Faults, read
+from modelops.worker.quality.quality_checks import CheckInputs, evaluate
+from modelops.worker.tabular.readers import MalformedRows, read_batches
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 def profile_of(path: Path, rows: list[dict[str, Any]], schema: dict, checks: list[DataCheck]) -> Profile:
     profile = Profile(Schema.model_validate(schema), checks)
     (path / "object").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    for batch in read(path / "object", "object", "jsonl", Faults()):
+    for batch in read_batches(path / "object", "object", "jsonl", MalformedRows()):
         profile.add(batch)
     return profile
 
@@ -232,7 +232,7 @@ def test_check(tmp_path, case):
     if case.before is not None:
         before = profile_of(tmp_path, case.before, case.schema_before or case.schema, [])
         baseline = Baseline.model_validate_json(json.dumps(before.document("sha256:0", "jsonl")))
-    (result,) = evaluate([check], Evidence(profile, baseline, case.newest, NOW))
+    (result,) = evaluate([check], CheckInputs(profile, baseline, case.newest, NOW))
     assert (result.value, result.outcome) == (
         pytest.approx(case.value) if case.value is not None else None,
         case.outcome,
@@ -243,7 +243,7 @@ def test_results_are_in_the_order_of_the_checks(tmp_path):
     checks = [
         DataCheck.model_validate(one) for one in ({"rows": {"min": 9}}, {"freshWithin": "3h"}, {"rows": {"max": 9}})
     ]
-    results = evaluate(checks, Evidence(profile_of(tmp_path, column(1), {}, checks), None, NOW, NOW))
+    results = evaluate(checks, CheckInputs(profile_of(tmp_path, column(1), {}, checks), None, NOW, NOW))
     assert [one.outcome for one in results] == ["Failed", "Passed", "Passed"]
 
 
@@ -258,7 +258,7 @@ def test_a_snapshot_has_not_drifted_from_itself(tmp_path_factory, values):
     ]
     profile = profile_of(path, column(*values), {}, checks)
     baseline = Baseline.model_validate_json(json.dumps(profile.document("sha256:0", "jsonl")))
-    results = evaluate(checks, Evidence(profile, baseline, None, NOW))
+    results = evaluate(checks, CheckInputs(profile, baseline, None, NOW))
     assert [(one.value, one.outcome) for one in results] == [(0, "Passed"), (0, "Passed")]
 
 
@@ -269,7 +269,7 @@ def test_what_is_no_number_has_not_drifted_from_itself(tmp_path, metric):
     rows = column(*range(70), *["N/A"] * 30, None)
     profile = profile_of(tmp_path, rows, {"columns": [{"name": "v", "type": "number"}]}, [check])
     baseline = Baseline.model_validate_json(json.dumps(profile.document("sha256:0", "jsonl")))
-    (result,) = evaluate([check], Evidence(profile, baseline, None, NOW))
+    (result,) = evaluate([check], CheckInputs(profile, baseline, None, NOW))
     assert (result.value, result.outcome) == (0, "Passed")
 
 
@@ -278,10 +278,10 @@ def test_drift_beyond_what_sketches_hold_exactly(tmp_path):
     check = DataCheck.model_validate({"column": "v", "drift": {"max": 0.01}})
     before = profile_of(tmp_path, column(*range(40_000)), {}, [])
     baseline = Baseline.model_validate_json(json.dumps(before.document("sha256:0", "jsonl")))
-    (same,) = evaluate([check], Evidence(before, baseline, None, NOW))
+    (same,) = evaluate([check], CheckInputs(before, baseline, None, NOW))
     assert same.value < 1e-4
     moved = profile_of(tmp_path, column(*range(4_000, 44_000)), {}, [check])
-    (result,) = evaluate([check], Evidence(moved, baseline, None, NOW))
+    (result,) = evaluate([check], CheckInputs(moved, baseline, None, NOW))
     assert result.outcome == "Failed"
     # The last of ten bins holds two tenths, and the first next to nothing.
     assert result.value > 0.1 * math.log(2) + 0.1 * math.log(100)
