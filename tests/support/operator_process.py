@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from hack.deploy import NAMESPACE, RELEASE, wait_for_leader
+from hack.deploy import NAMESPACE, RELEASE
 from support.real_cluster import RealCluster
 
 
@@ -27,11 +27,11 @@ def kill_leader(cluster: RealCluster) -> None:
 def restart(cluster: RealCluster) -> None:
     """Delete both replicas, and wait until a new one is the leader."""
     with _one_at_a_time(cluster):
-        before = {pod["metadata"]["name"] for pod in cluster.kubectl.listed("pods", NAMESPACE)}
+        before = {pod["metadata"]["name"] for pod in cluster.api.listed("pods", NAMESPACE)}
         cluster.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--wait=true")
         cluster.kubectl("rollout", "status", f"deployment/{RELEASE}", "-n", NAMESPACE, "--timeout=90s")
         deadline = time.monotonic() + 60
-        while wait_for_leader(cluster.kubectl) in before:
+        while cluster.leader() in before:
             assert time.monotonic() < deadline, "no new replica has taken over"
             time.sleep(0.2)
 
