@@ -52,7 +52,7 @@ def pod_defaults(options: PodOptions) -> Json:
     return spec
 
 
-def worker(
+def worker_container(
     name: str,
     image: str,
     pull_policy: str,
@@ -87,7 +87,7 @@ def mount(volume: str, path: str, *, read_only: bool = False, sub_path: str | No
     return mounted
 
 
-def empty(name: str) -> Json:
+def empty_dir(name: str) -> Json:
     """A volume that lives and ends with its Pod."""
     return {"name": name, "emptyDir": {}}
 
@@ -110,7 +110,7 @@ def environment(variables: Iterable[EnvVar]) -> list[Json]:
     return [variable.wire() for variable in variables]
 
 
-def resources(wanted: Resources | None, default: Json) -> Json:
+def resources_or_default(wanted: Resources | None, default: Json) -> Json:
     """What the user asked for, or the default."""
     return wanted.wire() if wanted is not None else default
 

@@ -32,7 +32,7 @@ def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:
     }
 
 
-def owned_by(parent: Kind) -> list[dict[str, Any]]:
+def owner_references(parent: Kind) -> list[dict[str, Any]]:
     """The owner reference that ends a child with its parent."""
     return [
         {
@@ -46,7 +46,7 @@ def owned_by(parent: Kind) -> list[dict[str, Any]]:
     ]
 
 
-def dataset_marks(datasets: list[OriginDataset]) -> dict[str, str]:
+def dataset_annotations(datasets: list[OriginDataset]) -> dict[str, str]:
     """Which data it was, in annotations: digests for machines, manifests and versions for people."""
     if not datasets:
         return {}

@@ -53,7 +53,7 @@ class PodState:
     address: str = ""
     """Its IP."""
     uid: str = ""
-    disrupted: str = ""
+    disruption: str = ""
     """Why Kubernetes itself ended it: preemption, eviction, the loss of its node. Empty where it did not."""
 
     @property
@@ -107,7 +107,7 @@ def pod_state(body: Body) -> PodState:
         index=int((body["metadata"].get("annotations") or {}).get(INDEX_ANNOTATION, 0)),
         address=status.get("podIP", ""),
         uid=body["metadata"].get("uid", ""),
-        disrupted=disruption.get("reason", "") if disruption.get("status") == "True" else "",
+        disruption=disruption.get("reason", "") if disruption.get("status") == "True" else "",
     )
 
 

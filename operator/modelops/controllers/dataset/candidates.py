@@ -7,7 +7,7 @@ from modelops.api.types import length_of
 from modelops.controllers.dataset import children, ready_condition
 from modelops.controllers.dataset.context import SHORTLY, Case
 from modelops.controllers.dataset.job_result import current, reject, stays_rejected
-from modelops.controllers.sources import words_for
+from modelops.controllers.sources import describe_source
 from modelops.machinery.conditions import moment, timestamp
 from modelops.machinery.plan import Plan
 
@@ -18,7 +18,7 @@ def empty(case: Case) -> Plan | None:
         return None
     if case.decided is not None and case.decided.state == "Rejected":
         return stays_rejected(case, case.decided)
-    where = words_for(case.seen.dataset.spec.source)
+    where = describe_source(case.seen.dataset.spec.source)
     message = f"there is no object below {where}; upload data or correct the prefix"
     return reject(case, _candidate(case, "Settling"), "EmptyPrefix", message)
 

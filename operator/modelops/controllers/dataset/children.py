@@ -10,9 +10,9 @@ from modelops.api.contract.reports import EXIT_FINAL
 from modelops.api.contract.tasks import VOLUME_DIR, ProbeTask, SnapshotTask
 from modelops.api.dataset import Dataset
 from modelops.api.types import length_of
-from modelops.controllers.containers import SCRATCH, credential_volumes, empty, pod_defaults, worker
+from modelops.controllers.containers import SCRATCH, credential_volumes, empty_dir, pod_defaults, worker_container
 from modelops.controllers.dataset.checks import checks_of
-from modelops.controllers.metadata import labels, owned_by
+from modelops.controllers.metadata import labels, owner_references
 from modelops.controllers.sources import claim_mount, claim_volume, place_of
 from modelops.lineage.digests import sha256_of, short
 from modelops.machinery.resources import Body
@@ -84,12 +84,12 @@ def _job(dataset: Dataset, name: str, settings: Settings, **look: Any) -> Body:
     )
     places = [place for place in (task.source, task.store) if place is not None]
     secrets = [place.secret_name for place in places if place.secret_name]
-    volumes = [empty(SCRATCH), *credential_volumes(secrets)]
+    volumes = [empty_dir(SCRATCH), *credential_volumes(secrets)]
     mounts: list[Body] = []
     if claim is not None:
         volumes.append(claim_volume(_DATA, claim))
         mounts.append(claim_mount(_DATA, VOLUME_DIR, claim))
-    container = worker(
+    container = worker_container(
         SNAPSHOT, settings.images.worker, settings.image_pull_policy, "snapshot", task, secrets, mounts, memory=_MEMORY
     )
     marks = labels(dataset, SNAPSHOT)
@@ -100,7 +100,7 @@ def _job(dataset: Dataset, name: str, settings: Settings, **look: Any) -> Body:
             "name": name,
             "namespace": dataset.metadata.namespace,
             "labels": marks,
-            "ownerReferences": owned_by(dataset),
+            "ownerReferences": owner_references(dataset),
         },
         "spec": {
             "backoffLimit": _RETRIES,

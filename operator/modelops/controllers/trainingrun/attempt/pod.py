@@ -10,11 +10,11 @@ from modelops.controllers.containers import (
     SHARED_DIR,
     container_security,
     credential_volumes,
-    empty,
+    empty_dir,
     mount,
     pod_defaults,
-    resources,
-    worker,
+    resources_or_default,
+    worker_container,
 )
 from modelops.controllers.sources import place_of
 from modelops.controllers.trainingrun.attempt import gang
@@ -51,7 +51,7 @@ def pod_spec(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) 
     checkpoints = checkpoints_of(store, run.metadata.namespace, run.metadata.name, hex_of(taken.key)).uri
     claims = {one.name: one.source for one in taken.inputs.datasets if one.source is not None and one.source.pvc}
     on_claims = [_claim_mount(name, source) for name, source in claims.items()]
-    fetch = worker(
+    fetch = worker_container(
         FETCH,
         settings.images.worker,
         settings.image_pull_policy,
@@ -67,7 +67,7 @@ def pod_spec(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) 
         [mount(SHARED, SHARED_DIR), *(mount(name, f"{ML}/{name}") for name in (_INPUT, *_WRITTEN)), *on_claims],
         scratch=_scratch(FETCH),
     )
-    sidecar = worker(
+    sidecar = worker_container(
         SIDECAR,
         settings.images.worker,
         settings.image_pull_policy,
@@ -94,7 +94,7 @@ def pod_spec(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) 
         "initContainers": [fetch],
         "containers": [_trainer(run, settings, job_name, on_claims), sidecar],
         "volumes": [
-            *(empty(name) for name in volumes),
+            *(empty_dir(name) for name in volumes),
             *credential_volumes(secrets),
             *(_claim_volume(name, source) for name, source in claims.items()),
         ],
@@ -111,7 +111,7 @@ def _trainer(run: TrainingRun, settings: Settings, job_name: str, on_claims: lis
         "command": [*_SUPERVISED, *trainer.command],
         "args": list(trainer.args),
         "env": trainer_environment(run, job_name),
-        "resources": resources(trainer.resources, _DEFAULT_RESOURCES),
+        "resources": resources_or_default(trainer.resources, _DEFAULT_RESOURCES),
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [

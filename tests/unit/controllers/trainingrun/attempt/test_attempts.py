@@ -46,7 +46,7 @@ def ended(*pods: Body, because: str = "PodFailurePolicy", message: str = "", **m
         ("the deadline is final", ended(because="DeadlineExceeded"), Verdict.FINAL),
         (
             "a preemption does not count",
-            ended(pod("Failed", disrupted="PreemptionByScheduler", trainer=terminated(143))),
+            ended(pod("Failed", disruption="PreemptionByScheduler", trainer=terminated(143))),
             Verdict.FREE,
         ),
         (
@@ -141,7 +141,7 @@ def test_a_job_is_kept_until_its_end_is_written() -> None:
 def test_disruptions_are_free_of_charge() -> None:
     """A training that is evicted ten times is no failed one, without any retries allowed."""
     evicted = job(
-        job_of(), pod("Failed", disrupted="EvictionByEvictionAPI"), ended="Failed", ended_ago=timedelta(seconds=1)
+        job_of(), pod("Failed", disruption="EvictionByEvictionAPI"), ended="Failed", ended_ago=timedelta(seconds=1)
     )
     done = plan(observe(status=pinned(), jobs=(evicted,)))
     assert reason(done) == "False Retrying"
