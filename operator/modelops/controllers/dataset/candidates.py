@@ -53,8 +53,8 @@ def check_failed(case: Case) -> Plan | None:
     if case.decided is not None and case.seen.now < retry_at:
         status, left = case.with_candidate(candidate), retry_at - case.seen.now
         look_in = case.until_next_look(status)
-        again_in = min(left, look_in) if look_in is not None else left
-        return Plan(status=status, conditions=ready_condition.failed(candidate), again_in=again_in)
+        requeue_after = min(left, look_in) if look_in is not None else left
+        return Plan(status=status, conditions=ready_condition.failed(candidate), requeue_after=requeue_after)
     job = case.seen.job
     if job is None:
         return None
@@ -63,7 +63,7 @@ def check_failed(case: Case) -> Plan | None:
         delete=(job.delete,),
         status=case.status,
         conditions=ready_condition.working(case, "Retrying", message),
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     )
 
 
@@ -77,7 +77,7 @@ def settling(case: Case) -> Plan | None:
     status = case.with_candidate(candidate)
     what = f"{ready_condition.objects(candidate.objects)}, {candidate.bytes} bytes"
     shown = ready_condition.working(case, "ChangeSettling", f"{what}: must hold still until {timestamp(settled)}")
-    return Plan(status=status, conditions=shown, again_in=case.until_next_look(status))
+    return Plan(status=status, conditions=shown, requeue_after=case.until_next_look(status))
 
 
 def settled(case: Case) -> Plan | None:
@@ -90,7 +90,7 @@ def settled(case: Case) -> Plan | None:
         apply=() if job is not None else (children.job(dataset, digest, case.seen.settings),),
         status=case.with_candidate(candidate),
         conditions=ready_condition.working(case, "Checking", message),
-        again_in=SHORTLY if job is not None else None,
+        requeue_after=SHORTLY if job is not None else None,
     )
 
 

@@ -39,7 +39,7 @@ def lost(case: Case, job: JobState, message: str) -> Plan:
         status=case.status,
         conditions=ready_condition.working(case, "ReportLost", f"{message}: the data is checked again"),
         events=(Event("ReportLost", message, warning=True),),
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     )
 
 
@@ -68,14 +68,14 @@ def stays_rejected(case: Case, rejected: Candidate) -> Plan:
     """What was rejected stays so until the data or the checks change."""
     status = case.with_candidate(rejected)
     return Plan(
-        status=status, conditions=ready_condition.rejected(status, rejected), again_in=case.until_next_look(status)
+        status=status, conditions=ready_condition.rejected(status, rejected), requeue_after=case.until_next_look(status)
     )
 
 
 def current(case: Case, snapshot: Snapshot) -> Plan:
     """The snapshot is the newest data."""
     status = case.status.model_copy(update={"snapshot": snapshot, "candidate": None})
-    return Plan(status=status, conditions=ready_condition.current(snapshot), again_in=case.until_next_look(status))
+    return Plan(status=status, conditions=ready_condition.current(snapshot), requeue_after=case.until_next_look(status))
 
 
 def _read(case: Case, candidate: Candidate, report: SnapshotReport) -> Plan:
@@ -141,7 +141,7 @@ def _failed(case: Case, candidate: Candidate, reason: str, message: str) -> Plan
         }
     )
     status = case.with_candidate(failed)
-    return Plan(status=status, conditions=ready_condition.failed(failed), again_in=case.until_next_look(status))
+    return Plan(status=status, conditions=ready_condition.failed(failed), requeue_after=case.until_next_look(status))
 
 
 def _moved(case: Case, candidate: Candidate, job: JobState, message: str, report: SnapshotReport) -> Plan:
@@ -162,7 +162,7 @@ def _moved(case: Case, candidate: Candidate, job: JobState, message: str, report
         delete=(job.delete,),
         status=case.with_candidate(again),
         conditions=ready_condition.working(case, "SourceChanged", message),
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     )
 
 

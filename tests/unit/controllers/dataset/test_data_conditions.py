@@ -60,7 +60,7 @@ def test_a_warning_by_other_checks_is_not_given_words_it_never_had() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "checks", "newest", "seconds_later", "expected", "again_in"),
+    ("name", "checks", "newest", "seconds_later", "expected", "requeue_after"),
     [
         ("nobody wants to know", [], ago(hours=48), 0, None, 3599),
         ("nobody knows", [DAY], None, 0, None, 3599),
@@ -77,13 +77,13 @@ def test_fresh(
     newest: str | None,
     seconds_later: float,
     expected: str | None,
-    again_in: float,
+    requeue_after: float,
 ) -> None:
     """Staleness is told when it begins, without asking the clock in between, and the Dataset stays Ready."""
     done = looked(checks, seconds_later, **taken(checks, newest=newest))
     assert reason(done, "Fresh") == expected, name
     assert reason(done) == "True SnapshotCurrent"
-    assert done.again_in == timedelta(seconds=again_in)
+    assert done.requeue_after == timedelta(seconds=requeue_after)
 
 
 def test_staleness_is_told_once_and_always_in_the_same_words() -> None:
@@ -112,4 +112,4 @@ def test_a_suspended_dataset_grows_old_as_well() -> None:
     checks = [DAY]
     done = plan(observe(status=taken(checks, newest=ago(hours=23)), checks=checks, suspend=True))
     assert reason(done, "Fresh") == "True Fresh"
-    assert done.again_in == timedelta(hours=1)
+    assert done.requeue_after == timedelta(hours=1)

@@ -71,7 +71,7 @@ CASES = [
         valid="True Checked",
         snapshot="a",
         events=["SnapshotTaken"],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "an empty directory is told, as an empty prefix is",
@@ -81,14 +81,14 @@ CASES = [
         valid="False EmptyPrefix",
         candidate="Rejected 0",
         events=["CandidateRejected"],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "a claim that is not there is waited for, and looked for every half minute",
         observe(source=CLAIM, due="Survey", obstacle=Problem("Waiting", "ClaimNotFound", "no claim")),
         ready="False ClaimNotFound",
         working="ClaimNotFound",
-        again_in=30,
+        requeue_after=30,
     ),
     Case(
         "credentials that cannot be right are a person's business",
@@ -99,7 +99,7 @@ CASES = [
         ),
         ready="False InvalidCredentials",
         stalled=True,
-        again_in=30,
+        requeue_after=30,
     ),
     Case(
         "between two surveys what the last one found holds",
@@ -107,7 +107,7 @@ CASES = [
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="a",
-        again_in=240,
+        requeue_after=240,
     ),
     Case(
         "a survey that is due changes nothing but that there is a Job",
@@ -138,7 +138,7 @@ CASES = [
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="a",
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "once the end of a survey is in the status its Job goes",
@@ -147,7 +147,7 @@ CASES = [
         valid="True Checked",
         snapshot="a",
         deletes=[NAME],
-        again_in=240,
+        requeue_after=240,
     ),
     Case(
         "new data becomes the snapshot",
@@ -156,7 +156,7 @@ CASES = [
         valid="True Checked",
         snapshot="b",
         events=["SnapshotTaken"],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "new data that cannot be read is rejected, and the last good snapshot stays",
@@ -166,7 +166,7 @@ CASES = [
         candidate="Rejected b",
         snapshot="a",
         events=["CandidateRejected"],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "what was rejected stays so while it is what is there",
@@ -175,7 +175,7 @@ CASES = [
         valid="False SchemaViolated",
         candidate="Rejected b",
         snapshot="a",
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "data put back to what is current is current",
@@ -183,7 +183,7 @@ CASES = [
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="a",
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "so it is where its files need not even be read",
@@ -191,7 +191,7 @@ CASES = [
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="a",
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "a survey that fails is a person's business until one succeeds, and the next comes after the interval",
@@ -205,7 +205,7 @@ CASES = [
         valid="True Checked",
         candidate="Failed ?",
         snapshot="a",
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "between two surveys a failure is still told",
@@ -215,7 +215,7 @@ CASES = [
         valid="True Checked",
         candidate="Failed b",
         snapshot="a",
-        again_in=240,
+        requeue_after=240,
     ),
     Case(
         "data that changed under the survey is looked at again soon",
@@ -230,7 +230,7 @@ CASES = [
         candidate="Settling c",
         snapshot="a",
         deletes=[NAME],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "until then it is told what is waited for",
@@ -248,7 +248,7 @@ CASES = [
         working="SourceChanged",
         candidate="Settling c",
         snapshot="a",
-        again_in=20,
+        requeue_after=20,
     ),
     Case(
         "a report that was lost with its Pod means looking again",
@@ -259,7 +259,7 @@ CASES = [
         snapshot="a",
         deletes=[NAME],
         events=["ReportLost"],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "other checks mean looking at once, with a Job that is not taken for the one under way",
@@ -305,7 +305,7 @@ CASES = [
         snapshot="c",
         events=["SnapshotTaken"],
         deletes=[name_of("c")],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "while the operator counts again, what the last survey found holds",
@@ -318,7 +318,7 @@ CASES = [
         ready="False AccessDenied",
         stalled=True,
         candidate="Failed b",
-        again_in=240,
+        requeue_after=240,
     ),
     Case(
         "a suspended Dataset stops its survey",
@@ -457,4 +457,4 @@ def test_a_claim_is_never_called_reproducible() -> None:
 def test_the_next_survey_is_after_the_interval() -> None:
     """From the end of the last one, so that a survey that takes longer than the interval does not follow itself."""
     seen = observe(source=CLAIM, status={**ON_CLAIM, "lookedAt": ago(), "lookedGeneration": 1})
-    assert plan(seen).again_in == timedelta(minutes=5)
+    assert plan(seen).requeue_after == timedelta(minutes=5)
