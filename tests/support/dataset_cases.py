@@ -27,7 +27,7 @@ CHECKS = checks_of(dataset().spec)
 VIOLATIONS = Violations(total=12, examples=['column "lvr": 12 of 30 values are above max 2'])
 GOOD: Json = {"snapshot": snapshot("a", checkedWith=CHECKS)}
 ON_CLAIM: Json = {"snapshot": snapshot("a", checkedWith=CHECKS, source=CLAIM, versioned=False, changeToken="t1")}
-LOOKED: Json = {"lookedAt": ago(minutes=1), "lookedGeneration": 1}
+LOOKED: Json = {"probedAt": ago(minutes=1), "probedGeneration": 1}
 
 
 def probe(letter: str = "a", objects: int = 3, versioned: bool = True, newest: str | None = None) -> Probe:

@@ -7,17 +7,13 @@ from modelops.api.annotations import ARTIFACT_DIGEST as ARTIFACT_DIGEST
 from modelops.api.annotations import LINEAGE
 from modelops.api.kinds import API_VERSION, GROUP, Kind
 from modelops.api.modelversion import OriginDataset
+from modelops.machinery.ownership import label_of as label_of
 from modelops.machinery.resources import MANAGED_BY, MANAGER
 
 INPUT_KEY = f"{GROUP}/input-key"
 DATASET_DIGESTS = f"{GROUP}/dataset-digests"
 IMAGE_ID = f"{GROUP}/image-id"
 _LABEL_LIMIT = 63
-
-
-def label_of(kind: str) -> str:
-    """The label that names the object of a kind."""
-    return f"{GROUP}/{kind.lower()}"
 
 
 def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:

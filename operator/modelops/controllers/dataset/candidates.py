@@ -32,7 +32,7 @@ def up_to_date(case: Case) -> Plan | None:
     found = {
         "source": case.seen.dataset.spec.source,
         "versioned": probe.versioned,
-        "newest": probe.newest or snapshot.newest,
+        "last_modified": probe.newest or snapshot.last_modified,
     }
     return current(case, snapshot.model_copy(update=found))
 

@@ -5,7 +5,7 @@ Both pin, check and profile what they find. The first knows which digest it must
 
 from typing import Any
 
-from modelops.api.checks import Check
+from modelops.api.checks import DataCheck
 from modelops.api.contract.reports import EXIT_FINAL
 from modelops.api.contract.tasks import VOLUME_DIR, ProbeTask, SnapshotTask
 from modelops.api.dataset import Dataset
@@ -33,7 +33,7 @@ def job_name(dataset: Dataset, digest: str) -> str:
 def survey_name(dataset: Dataset, refresh: str | None = None) -> str:
     """The name of the Job that looks next. `refresh` is what asks for it, where that is not in the status yet."""
     status = dataset.status
-    return _name(dataset, lookedAt=status.looked_at, refresh=refresh or status.refresh)
+    return _name(dataset, probedAt=status.probed_at, lastHandledRefresh=refresh or status.last_handled_refresh)
 
 
 def job(dataset: Dataset, digest: str, settings: Settings) -> Body:
@@ -134,5 +134,5 @@ def _baseline(dataset: Dataset) -> str | None:
     return snapshot.profile if snapshot is not None and any(map(_compares, dataset.spec.checks)) else None
 
 
-def _compares(check: Check) -> bool:
+def _compares(check: DataCheck) -> bool:
     return check.drift is not None or check.rows_change is not None

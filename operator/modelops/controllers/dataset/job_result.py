@@ -11,6 +11,7 @@ from modelops.controllers.dataset.context import SHORTLY, Case
 from modelops.controllers.dataset.data_conditions import faults, violations
 from modelops.controllers.dataset.outcome import Ended, Failure, Moved, Taken, Unusable
 from modelops.controllers.jobs import JobState
+from modelops.lineage.digests import short
 from modelops.machinery.conditions import timestamp
 from modelops.machinery.plan import Event, Plan
 
@@ -98,18 +99,19 @@ def _take(case: Case, report: SnapshotReport) -> Plan:
     assert report.digest is not None
     assert report.manifest is not None
     assert report.profile is not None
-    taken_at = timestamp(case.seen.now)
+    created_at = timestamp(case.seen.now)
     snapshot = Snapshot(
         digest=report.digest,
+        short_digest=short(report.digest, 12),
         objects=report.objects,
         bytes=report.bytes,
         rows=report.rows,
         manifest=report.manifest,
         profile=report.profile,
-        taken_at=taken_at,
+        created_at=created_at,
         source=case.seen.dataset.spec.source,
         versioned=report.versioned,
-        newest=report.newest,
+        last_modified=report.newest,
         change_token=report.change_token,
         checked_with=case.checks,
         object_versions=report.object_versions,
@@ -117,7 +119,7 @@ def _take(case: Case, report: SnapshotReport) -> Plan:
         examples=_examples(report),
         checks=report.checks,
     )
-    past = PastSnapshot(digest=snapshot.digest, manifest=snapshot.manifest, rows=snapshot.rows, taken_at=taken_at)
+    past = PastSnapshot(digest=snapshot.digest, manifest=snapshot.manifest, rows=snapshot.rows, created_at=created_at)
     older = case.status.history
     if older and older[0].digest == past.digest:
         older = older[1:]

@@ -1,7 +1,7 @@
 """Surveys: where the operator does not look itself, a Job looks every interval, and reads what is new. Pure.
 
 A survey is not in the status before it has ended: its Job's name says which look it is, and one that finds nothing new
-costs one write, that of `lookedAt`.
+costs one write, that of `probedAt`.
 """
 
 from dataclasses import replace
@@ -80,7 +80,7 @@ def _unchanged(case: Case, report: SnapshotReport) -> Plan:
     found = {
         "source": case.seen.dataset.spec.source,
         "versioned": report.versioned,
-        "newest": report.newest or snapshot.newest,
+        "last_modified": report.newest or snapshot.last_modified,
         "change_token": report.change_token or snapshot.change_token,
     }
     return current(case, snapshot.model_copy(update=found))

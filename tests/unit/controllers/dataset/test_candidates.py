@@ -234,10 +234,10 @@ def test_the_same_data_uploaded_again_is_as_fresh_as_its_upload() -> None:
     done = plan(observe(seen=sighting(probe("a", newest="2026-11-05T11:00:00Z")), status=GOOD))
     current = status_of(done).snapshot
     assert current is not None
-    assert current.newest == "2026-11-05T11:00:00Z"
+    assert current.last_modified == "2026-11-05T11:00:00Z"
 
 
 def test_where_the_operator_looks_itself_no_survey_is_told_of() -> None:
-    """`lookedAt` of a source that has become small again would be older with every day, and alarm whoever reads it."""
+    """`probedAt` of a source that has become small again would be older with every day, and alarm whoever reads it."""
     done = plan(observe(seen=sighting(probe("a")), status={**GOOD, **LOOKED}))
-    assert status_of(done).looked_at is None
+    assert status_of(done).probed_at is None

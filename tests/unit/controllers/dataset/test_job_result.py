@@ -292,7 +292,7 @@ def test_the_same_again(case: Case) -> None:
 def test_history_keeps_ten() -> None:
     """The status must not grow for ever, and what is current comes first."""
     past = [
-        {"digest": digest(letter), "manifest": "s3://store/m", "rows": 1, "takenAt": ago(hours=1)}
+        {"digest": digest(letter), "manifest": "s3://store/m", "rows": 1, "createdAt": ago(hours=1)}
         for letter in "a123456789"
     ]
     done = plan(
@@ -339,7 +339,7 @@ def test_a_snapshot_keeps_what_was_found() -> None:
     )
     taken = status_of(done).snapshot
     assert taken is not None
-    assert (taken.newest, taken.change_token) == ("2026-11-05T11:00:00Z", "t2")
+    assert (taken.last_modified, taken.change_token) == ("2026-11-05T11:00:00Z", "t2")
     assert [one.outcome for one in taken.checks] == ["Failed"]
     assert taken.source.s3 is not None
 

@@ -135,16 +135,16 @@ def test_a_restart_writes_nothing() -> None:
 def test_a_request_is_acted_on_once() -> None:
     """The value is noted as soon as the look that it asks for has begun: the same annotation never asks twice."""
     begun = plan(observe(status=GOOD, due="Probe", refresh="monday"))
-    assert status_of(begun).refresh == "monday"
+    assert status_of(begun).last_handled_refresh == "monday"
     pending = plan(observe(status=GOOD, seen=sighting(probe("a")), refresh="monday"))
-    assert status_of(pending).refresh is None
-    known = plan(observe(status={**GOOD, "refresh": "monday"}, seen=sighting(probe("a")), refresh="monday"))
+    assert status_of(pending).last_handled_refresh is None
+    known = plan(observe(status={**GOOD, "lastHandledRefresh": "monday"}, seen=sighting(probe("a")), refresh="monday"))
     assert known.requeue_after == timedelta(seconds=299)
 
 
 def test_a_request_does_not_skip_settling() -> None:
     """Somebody who asks for a look in the middle of an upload gets no snapshot of half of it."""
-    done = plan(observe(status={**GOOD, "refresh": "now"}, seen=sighting(probe("b"), 0), refresh="now"))
+    done = plan(observe(status={**GOOD, "lastHandledRefresh": "now"}, seen=sighting(probe("b"), 0), refresh="now"))
     assert status_of(done).candidate is not None
     assert reason(done, "Reconciling") == "True ChangeSettling"
     assert done.requeue_after == timedelta(seconds=30)
@@ -157,7 +157,7 @@ def test_a_request_tries_a_failed_check_again_at_once() -> None:
     found = status_of(begun).candidate
     assert found is not None
     assert (found.state, found.checked_with) == ("Failed", None)
-    written = {**GOOD, "refresh": "now", "candidate": found.wire()}
+    written = {**GOOD, "lastHandledRefresh": "now", "candidate": found.wire()}
     retried = plan(observe(status=written, seen=sighting(probe("b"), 0), refresh="now"))
     assert names(retried.apply) == [f"Job {name_of('b')}"]
 

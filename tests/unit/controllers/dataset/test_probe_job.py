@@ -32,7 +32,7 @@ from support.dataset_cases import (
     survey_name,
 )
 
-FAR = {"lookedAt": ago(minutes=6), "lookedGeneration": 1}
+FAR = {"probedAt": ago(minutes=6), "probedGeneration": 1}
 KNOWN = {**ON_CLAIM, **FAR}
 NAME = survey_name(KNOWN, source=CLAIM)
 FIRST = survey_name(source=CLAIM)
@@ -238,8 +238,8 @@ CASES = [
             source=CLAIM,
             status={
                 **ON_CLAIM,
-                "lookedAt": ago(seconds=10),
-                "lookedGeneration": 1,
+                "probedAt": ago(seconds=10),
+                "probedGeneration": 1,
                 "candidate": candidate("c", "Settling", reason="SourceChanged", message="it changed"),
             },
         ),
@@ -357,7 +357,7 @@ def test_nothing_new_costs_one_write() -> None:
     meanwhile = plan(observe(source=CLAIM, status=KNOWN, jobs=(running(),)))
     after = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(SAME),)))
     assert status_of(before) == status_of(meanwhile) == observe(status=KNOWN).dataset.status
-    assert status_of(after) == status_of(before).model_copy(update={"looked_at": ago()})
+    assert status_of(after) == status_of(before).model_copy(update={"probed_at": ago()})
     assert before.conditions == meanwhile.conditions == after.conditions
 
 
@@ -377,7 +377,7 @@ def test_every_end_is_a_look(said: SnapshotReport | None, code: int) -> None:
     """However a survey ends, the next one comes when it is due, and not at once for ever."""
     done = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(said, code),)))
     status = status_of(done)
-    assert (status.looked_at, status.looked_generation) == (ago(), 1)
+    assert (status.probed_at, status.probed_generation) == (ago(), 1)
 
 
 def test_a_rejection_without_a_digest_is_told_once() -> None:
@@ -400,7 +400,7 @@ def test_touched_files_are_read_once() -> None:
     done = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(touched),)))
     current = status_of(done).snapshot
     assert current is not None
-    assert (current.change_token, current.newest) == ("t2", ago())
+    assert (current.change_token, current.last_modified) == ("t2", ago())
 
 
 def test_versioning_that_is_turned_on_later_is_told() -> None:
@@ -427,22 +427,24 @@ def test_a_request_is_acted_on_once() -> None:
     """Noted with its Job, also by an operator that was killed between the two, and never before there can be a Job."""
     status = {**ON_CLAIM, **LOOKED}
     asked = plan(observe(source=CLAIM, status=status, due="Survey", refresh="now"))
-    assert status_of(asked).refresh == "now"
+    assert status_of(asked).last_handled_refresh == "now"
     late = running(name=survey_name(LOOKED, "now", source=CLAIM))
-    assert status_of(plan(observe(source=CLAIM, status=status, jobs=(late,), refresh="now"))).refresh == "now"
+    assert (
+        status_of(plan(observe(source=CLAIM, status=status, jobs=(late,), refresh="now"))).last_handled_refresh == "now"
+    )
     missing = Problem("Waiting", "ClaimNotFound", "no claim")
     blocked = plan(observe(source=CLAIM, status=status, due="Survey", obstacle=missing, refresh="now"))
-    assert status_of(blocked).refresh is None
+    assert status_of(blocked).last_handled_refresh is None
 
 
 def test_a_request_during_a_survey_is_another_look() -> None:
     """What is under way may have listed before the change that somebody asks for: it ends, and is followed at once."""
     first = plan(observe(source=CLAIM, status=KNOWN, jobs=(running(),), refresh="now"))
-    assert (status_of(first).refresh, first.delete) == (None, ())
+    assert (status_of(first).last_handled_refresh, first.delete) == (None, ())
     second = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(SAME),), refresh="now"))
-    assert status_of(second).refresh is None
-    waits = plan(observe(source=CLAIM, status={**KNOWN, "lookedAt": ago()}, due="Survey", refresh="now"))
-    assert names(waits.apply) == [f"Job {survey_name({'lookedAt': ago()}, 'now', source=CLAIM)}"]
+    assert status_of(second).last_handled_refresh is None
+    waits = plan(observe(source=CLAIM, status={**KNOWN, "probedAt": ago()}, due="Survey", refresh="now"))
+    assert names(waits.apply) == [f"Job {survey_name({'probedAt': ago()}, 'now', source=CLAIM)}"]
 
 
 def test_a_claim_is_never_called_reproducible() -> None:
@@ -456,5 +458,5 @@ def test_a_claim_is_never_called_reproducible() -> None:
 
 def test_the_next_survey_is_after_the_interval() -> None:
     """From the end of the last one, so that a survey that takes longer than the interval does not follow itself."""
-    seen = observe(source=CLAIM, status={**ON_CLAIM, "lookedAt": ago(), "lookedGeneration": 1})
+    seen = observe(source=CLAIM, status={**ON_CLAIM, "probedAt": ago(), "probedGeneration": 1})
     assert plan(seen).requeue_after == timedelta(minutes=5)

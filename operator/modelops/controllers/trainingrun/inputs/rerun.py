@@ -68,7 +68,7 @@ def _by_change(seen: Observation, pinned: Inputs) -> Renewal:
     if not moved:
         return Renewal()
     rerun = seen.run.spec.rerun
-    due = max(moment(snapshot.taken_at) for snapshot in moved)
+    due = max(moment(snapshot.created_at) for snapshot in moved)
     due += length_of(rerun.debounce) if rerun.debounce else timedelta()
     if rerun.min_interval and seen.run.status.started_at:
         due = max(due, moment(seen.run.status.started_at) + length_of(rerun.min_interval))
