@@ -9,7 +9,7 @@ from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun import children
 from modelops.controllers.trainingrun.inputs.references import References
-from modelops.controllers.trainingrun.inputs.resolution import Taken, wanted
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs, wanted
 from modelops.controllers.trainingrun.observe import Observation
 from support.builders.common import NOW, ago, digest, settings
 from support.builders.datasets import dataset, snapshot
@@ -49,10 +49,10 @@ def observe(
     )
 
 
-def key_of(letter: str = "a", **spec: Any) -> Taken:
-    taken = wanted(observe(letter=letter, **spec))
-    assert isinstance(taken, Taken)
-    return taken
+def key_of(letter: str = "a", **spec: Any) -> ResolvedInputs:
+    resolved = wanted(observe(letter=letter, **spec))
+    assert isinstance(resolved, ResolvedInputs)
+    return resolved
 
 
 def job_of(letter: str = "a", attempt: int = 1, **spec: Any) -> str:
@@ -62,10 +62,10 @@ def job_of(letter: str = "a", attempt: int = 1, **spec: Any) -> str:
 
 def pinned(letter: str = "a", outcome: str | None = None, ended: str = ago(minutes=10), **spec: Any) -> dict[str, Any]:
     """The status of a run that has taken its inputs an hour ago, and how it ended."""
-    taken = key_of(letter, **spec)
+    resolved = key_of(letter, **spec)
     status: dict[str, Any] = {
-        "inputKey": taken.key,
-        "inputs": taken.inputs.wire(),
+        "inputKey": resolved.key,
+        "inputs": resolved.inputs.wire(),
         "job": job_of(letter, **spec),
         "attempts": 1,
         "startedAt": ago(hours=1),

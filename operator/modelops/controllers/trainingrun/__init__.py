@@ -9,7 +9,7 @@ from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.jobs import by_owner
 from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.reconcile import decide
-from modelops.controllers.trainingrun.sweep.event_mapping import sweep_of
+from modelops.controllers.trainingrun.sweep.event_mapping import sweep_of_trial
 from modelops.machinery.cache import Cache, IndexKey
 from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import by_label
@@ -27,7 +27,7 @@ def controller() -> Controller:
         wakes={
             JOBS.kind: by_label(_KIND),
             PODS.kind: by_label(_KIND),
-            _KIND: sweep_of,
+            _KIND: sweep_of_trial,
             ModelVersion.__name__: by_label(_KIND),
             Dataset.__name__: _users_of_dataset,
         },

@@ -6,9 +6,9 @@ from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import CacheMode, TrainingRun
 from modelops.api.trainingrun_status import RunArtifact
 from modelops.api.types import Metrics, StringMap, length_of
-from modelops.controllers.trainingrun.inputs.resolution import Taken
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.observe import Observation
-from modelops.controllers.trainingrun.sweep.result import parameters_of
+from modelops.controllers.trainingrun.sweep.result import model_parameters
 from modelops.machinery.conditions import moment
 
 CACHE_HIT = "CacheHit"
@@ -16,7 +16,7 @@ CACHE_HIT = "CacheHit"
 
 
 @dataclass(frozen=True)
-class Result:
+class CachedResult:
     """A model that was made of the same inputs."""
 
     source: str
@@ -28,28 +28,28 @@ class Result:
     parameters: StringMap
 
 
-def reusable(seen: Observation, taken: Taken) -> Result | None:
+def find_cached_result(seen: Observation, resolved: ResolvedInputs) -> CachedResult | None:
     """The newest result that the run may take. A mutable tag can mean another image by now: it is never shared."""
     cache = seen.run.spec.cache
-    if cache.mode is CacheMode.IGNORE or not pinned_image(seen.run):
+    if cache.mode is CacheMode.IGNORE or not has_pinned_image(seen.run):
         return None
     oldest = seen.now - length_of(cache.ttl) if cache.ttl is not None else None
     found = [
-        *(_of_version(one) for one in seen.versions if _made_of(one, taken)),
+        *(_of_version(one) for one in seen.versions if _made_of(one, resolved)),
         *(_of_run(one) for one in seen.siblings if _trained(one)),
     ]
     fresh = [(made, result) for made, result in found if oldest is None or moment(made) >= oldest]
     return max(fresh, key=lambda one: one[0])[1] if fresh else None
 
 
-def pinned_image(run: TrainingRun) -> bool:
+def has_pinned_image(run: TrainingRun) -> bool:
     """Whether the image is the same for ever."""
     return "@sha256:" in run.spec.trainer.image
 
 
-def _made_of(version: ModelVersion, taken: Taken) -> bool:
+def _made_of(version: ModelVersion, resolved: ResolvedInputs) -> bool:
     origin = version.spec.origin
-    return origin.training_run is not None and origin.training_run.input_key == taken.key
+    return origin.training_run is not None and origin.training_run.input_key == resolved.key
 
 
 def _trained(run: TrainingRun) -> bool:
@@ -58,9 +58,9 @@ def _trained(run: TrainingRun) -> bool:
     return run.status.artifact is not None and outcome is not None and outcome.reason != CACHE_HIT
 
 
-def _of_version(version: ModelVersion) -> tuple[str, Result]:
+def _of_version(version: ModelVersion) -> tuple[str, CachedResult]:
     artifact, origin = version.spec.artifact, version.spec.origin
-    taken = RunArtifact(
+    resolved = RunArtifact(
         uri=artifact.uri,
         digest=artifact.digest,
         bytes=artifact.bytes,
@@ -70,13 +70,15 @@ def _of_version(version: ModelVersion) -> tuple[str, Result]:
     )
     made = version.metadata.creation_timestamp
     made_by = origin.training_run.name if origin.training_run is not None else ""
-    return made, Result(f"ModelVersion {version.metadata.name}", taken, origin.metrics, made_by, origin.parameters)
+    return made, CachedResult(
+        f"ModelVersion {version.metadata.name}", resolved, origin.metrics, made_by, origin.parameters
+    )
 
 
-def _of_run(run: TrainingRun) -> tuple[str, Result]:
+def _of_run(run: TrainingRun) -> tuple[str, CachedResult]:
     assert run.status.artifact is not None
     assert run.status.outcome is not None
     name, metrics = run.metadata.name, run.status.metrics
-    return run.status.outcome.finished_at, Result(
-        f"TrainingRun {name}", run.status.artifact, metrics, name, parameters_of(run, run.status)
+    return run.status.outcome.finished_at, CachedResult(
+        f"TrainingRun {name}", run.status.artifact, metrics, name, model_parameters(run, run.status)
     )

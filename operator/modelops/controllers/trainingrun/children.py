@@ -20,9 +20,9 @@ from modelops.controllers.metadata import (
 from modelops.controllers.trainingrun.attempt import gang
 from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER
 from modelops.controllers.trainingrun.attempt.pod import pod_spec
-from modelops.controllers.trainingrun.inputs.resolution import Taken
-from modelops.controllers.trainingrun.revision import revision
-from modelops.controllers.trainingrun.sweep.result import parameters_of
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
+from modelops.controllers.trainingrun.revision import code_revision
+from modelops.controllers.trainingrun.sweep.result import model_parameters
 from modelops.lineage.digests import sha256_of, short
 from modelops.machinery.resources import MANAGED_BY, MANAGER, Body
 from modelops.machinery.settings import Settings
@@ -50,20 +50,20 @@ def job_name(run: TrainingRun, key: str, attempt: int = 1) -> str:
     return f"{name}-{short(sha256_of(decides), 10)}"
 
 
-def job(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Body:
+def job(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job_name: str) -> Body:
     """The Job that trains for the inputs taken. One Job is one attempt: whether there is another one is the run's to
     decide, since a Job can tell neither whose fault a failure was nor restart all of its ranks.
     """
     meta = {
         "labels": labels(run, "trainer", model=run.spec.output.model),
-        "annotations": {INPUT_KEY: taken.key, **dataset_annotations(taken.inputs.datasets)},
+        "annotations": {INPUT_KEY: resolved.key, **dataset_annotations(resolved.inputs.datasets)},
     }
     spec: Body = {
         "backoffLimit": 0,
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": {"rules": _failure_rules(run)},
         **gang.job_fields(run),
-        "template": {"metadata": meta, "spec": pod_spec(run, taken, settings, job_name)},
+        "template": {"metadata": meta, "spec": pod_spec(run, resolved, settings, job_name)},
     }
     own_labels = meta["labels"]
     if run.spec.queue_name is not None:
@@ -86,29 +86,29 @@ def job(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Bo
     }
 
 
-def model_version(run: TrainingRun, taken: Taken, status: TrainingRunStatus) -> Body:
+def model_version(run: TrainingRun, resolved: ResolvedInputs, status: TrainingRunStatus) -> Body:
     """The ModelVersion of a run that has succeeded. Nobody owns it: what serves outlives the run."""
     artifact = status.artifact
     assert artifact is not None, "a run that has succeeded has an artifact"
     output = run.spec.output
     decides = {
-        "inputKey": taken.key,
+        "inputKey": resolved.key,
         "template": output.version_template.wire(),
         "format": output.format,
         # The same inputs need not give the same bytes: other bytes are another version.
         "artifact": artifact.digest,
     }
-    datasets = taken.inputs.datasets
+    datasets = resolved.inputs.datasets
     spec = ModelVersionSpec(
         model=output.model,
         artifact=Artifact(uri=artifact.uri, digest=artifact.digest, format=output.format, bytes=artifact.bytes),
         origin=Origin(
-            training_run=OriginRun(name=run.metadata.name, uid=run.metadata.uid, input_key=taken.key),
+            training_run=OriginRun(name=run.metadata.name, uid=run.metadata.uid, input_key=resolved.key),
             datasets=datasets,
             image=artifact.image or None,
-            parameters=parameters_of(run, status),
+            parameters=model_parameters(run, status),
             metrics=status.metrics,
-            revision=revision(run),
+            revision=code_revision(run),
             packages=artifact.packages,
             history=artifact.history,
             sweep=run.metadata.name if run.spec.sweep is not None else None,
@@ -116,7 +116,7 @@ def model_version(run: TrainingRun, taken: Taken, status: TrainingRunStatus) -> 
         gates=output.version_template.gates,
         approval=output.version_template.approval,
     )
-    annotations = {INPUT_KEY: taken.key, ARTIFACT_DIGEST: artifact.digest, **dataset_annotations(datasets)}
+    annotations = {INPUT_KEY: resolved.key, ARTIFACT_DIGEST: artifact.digest, **dataset_annotations(datasets)}
     if artifact.image:
         annotations[IMAGE_ID] = artifact.image
     return {

@@ -5,20 +5,20 @@ from dataclasses import dataclass, replace
 from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun import children
-from modelops.controllers.trainingrun.annotations import retry, stop
-from modelops.controllers.trainingrun.inputs.resolution import Taken
+from modelops.controllers.trainingrun.annotations import retry_request, stop_request
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
-from modelops.controllers.trainingrun.sweep.plan import Sweeping
+from modelops.controllers.trainingrun.sweep.plan import SweepObservation
 from modelops.machinery.conditions import timestamp
 
 
 @dataclass(frozen=True)
-class Case:
+class RunContext:
     """What the steps of the plan ask."""
 
     seen: Observation
-    taken: Taken
+    resolved: ResolvedInputs
     status: TrainingRunStatus
     """The status for these inputs, as far as it is known. Requests are in it as acted on."""
     job_name: str
@@ -27,7 +27,7 @@ class Case:
     """That attempt's number."""
     stop: str | None = None
     """Why the run is to be stopped, where that is asked for and not done yet."""
-    sweeping: Sweeping | None = None
+    sweeping: SweepObservation | None = None
     """The trials that the run has made."""
 
     @property
@@ -36,25 +36,27 @@ class Case:
         return next((job for job in self.seen.jobs if job.key.name == self.job_name), None)
 
 
-def case_of(seen: Observation, taken: Taken, sweeping: Sweeping | None = None) -> Case:
+def run_context(seen: Observation, resolved: ResolvedInputs, sweeping: SweepObservation | None = None) -> RunContext:
     """The status starts anew when the key does. The last version stays named until the next one is there."""
     run, old = seen.run, seen.run.status
-    again, halt = retry(run), stop(run)
+    again, halt = retry_request(run), stop_request(run)
     fresh = TrainingRunStatus(
-        input_key=taken.key,
-        inputs=taken.inputs,
+        input_key=resolved.key,
+        inputs=resolved.inputs,
         model_version=old.model_version,
-        scheduled_at=taken.scheduled_at,
+        scheduled_at=resolved.scheduled_at,
         started_at=timestamp(seen.now),
         retry=again.value,
         stop=halt.value,
-        sweep=old.sweep if old.input_key == taken.key else None,
+        sweep=old.sweep if old.input_key == resolved.key else None,
     )
-    case = Case(seen, taken, fresh, children.job_name(run, taken.key), 1, halt.value if halt.new else None, sweeping)
-    return _continued(case, retried=again.new) if old.input_key == taken.key else case
+    case = RunContext(
+        seen, resolved, fresh, children.job_name(run, resolved.key), 1, halt.value if halt.new else None, sweeping
+    )
+    return _continued(case, retried=again.new) if old.input_key == resolved.key else case
 
 
-def _continued(case: Case, *, retried: bool) -> Case:
+def _continued(case: RunContext, *, retried: bool) -> RunContext:
     """The same key as before: what was done for it counts, unless how it runs was changed since."""
     old, run = case.seen.run.status, case.seen.run
     kept = {"started_at": old.started_at or case.status.started_at, "progress": old.progress}
@@ -65,10 +67,10 @@ def _continued(case: Case, *, retried: bool) -> Case:
         return replace(case, status=status.model_copy(update=done))
     if run.spec.sweep is not None:
         # Its trials have the attempts.
-        held = {"outcome": old.outcome} if outcome_holds(run, case.taken) else {}
+        held = {"outcome": old.outcome} if outcome_holds(run, case.resolved) else {}
         return replace(case, status=status.model_copy(update=held))
     last = old.failed_attempts[-1].number if old.failed_attempts else 0
-    names = {number: children.job_name(run, case.taken.key, number) for number in (last, last + 1)}
+    names = {number: children.job_name(run, case.resolved.key, number) for number in (last, last + 1)}
     if old.job is not None and old.job not in names.values():
         # Another way to run it, such as more memory, is a new chance.
         return case

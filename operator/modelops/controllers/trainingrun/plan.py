@@ -10,20 +10,26 @@ from modelops.api.types import length_of
 from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun import children
 from modelops.controllers.trainingrun.attempt import gang, retrying
-from modelops.controllers.trainingrun.attempt.job_conditions import created, progress
-from modelops.controllers.trainingrun.attempt.outcome import Failure, Lost, Success, never_started, outcome
-from modelops.controllers.trainingrun.attempt.retrying import Verdict
-from modelops.controllers.trainingrun.attempt.trainer_progress import newer, progress_status
-from modelops.controllers.trainingrun.caching import CACHE_HIT, pinned_image, reusable
-from modelops.controllers.trainingrun.context import Case, case_of
-from modelops.controllers.trainingrun.inputs.resolution import Missing, wanted
+from modelops.controllers.trainingrun.attempt.job_conditions import created_conditions, job_conditions
+from modelops.controllers.trainingrun.attempt.outcome import (
+    JobFailure,
+    JobSuccess,
+    ReportLost,
+    job_outcome,
+    trainer_not_started,
+)
+from modelops.controllers.trainingrun.attempt.retrying import RetryDecision
+from modelops.controllers.trainingrun.attempt.trainer_progress import latest_progress, progress_status
+from modelops.controllers.trainingrun.caching import CACHE_HIT, find_cached_result, has_pinned_image
+from modelops.controllers.trainingrun.context import RunContext, run_context
+from modelops.controllers.trainingrun.inputs.resolution import MissingInput, wanted
 from modelops.controllers.trainingrun.observe import Observation
-from modelops.controllers.trainingrun.reproducible import reproducible
-from modelops.controllers.trainingrun.sweep.garbage_collection import tidied
+from modelops.controllers.trainingrun.reproducible import reproducible_condition
+from modelops.controllers.trainingrun.sweep.garbage_collection import collect_garbage
 from modelops.controllers.trainingrun.sweep.metadata import OBJECTIVE
-from modelops.controllers.trainingrun.sweep.plan import Sweeping
+from modelops.controllers.trainingrun.sweep.plan import SweepObservation
 from modelops.controllers.trainingrun.sweep.plan import plan as plan_sweep
-from modelops.controllers.trainingrun.sweep.result import taken_over
+from modelops.controllers.trainingrun.sweep.result import reused_table
 from modelops.lineage.input_key import difference
 from modelops.machinery.conditions import (
     READY,
@@ -44,12 +50,12 @@ _REFERENCE_AGAIN = timedelta(seconds=30)
 _SHORTLY = timedelta(seconds=2)
 
 
-def plan(seen: Observation, sweeping: Sweeping | None = None) -> Plan:
+def plan(seen: Observation, sweeping: SweepObservation | None = None) -> Plan:
     """Decide what a TrainingRun needs now. Pure. Raises StalledError."""
-    taken = wanted(seen)
-    if isinstance(taken, Missing):
-        return _waiting(seen, taken)
-    case = case_of(seen, taken, sweeping)
+    resolved = wanted(seen)
+    if isinstance(resolved, MissingInput):
+        return _waiting(seen, resolved)
+    case = run_context(seen, resolved, sweeping)
     steps = (
         _succeeded,
         _failed,
@@ -64,11 +70,11 @@ def plan(seen: Observation, sweeping: Sweeping | None = None) -> Plan:
     )
     decision = first_answer(case, steps)
     if sweeping is not None:
-        decision = tidied(decision, sweeping)
-    return replace(decision, requeue_after=_sooner(decision.requeue_after, taken.requeue_after))
+        decision = collect_garbage(decision, sweeping)
+    return replace(decision, requeue_after=_sooner(decision.requeue_after, resolved.requeue_after))
 
 
-def _waiting(seen: Observation, missing: Missing) -> Plan:
+def _waiting(seen: Observation, missing: MissingInput) -> Plan:
     """An input is not there: its arrival wakes the run."""
     return Plan(
         status=seen.run.status,
@@ -77,30 +83,32 @@ def _waiting(seen: Observation, missing: Missing) -> Plan:
     )
 
 
-def _succeeded(case: Case) -> Plan | None:
+def _succeeded(case: RunContext) -> Plan | None:
     """The model exists. Its ModelVersion is made again should somebody delete it."""
     result = case.status.outcome
     if result is None or result.state != "Succeeded":
         return None
-    tidied = _tidied(case, result)
+    collect_garbage = _tidied(case, result)
     conditions = condition("Succeeded", True, result.reason, result.message)
     if case.seen.run.spec.output.registration == "Never":
         return replace(
-            tidied, status=case.status, conditions=_conditions(case, *ready(result.reason, result.message), conditions)
+            collect_garbage,
+            status=case.status,
+            conditions=_conditions(case, *ready(result.reason, result.message), conditions),
         )
-    version = children.model_version(case.seen.run, case.taken, case.status)
+    version = children.model_version(case.seen.run, case.resolved, case.status)
     status = case.status.model_copy(update={"model_version": version["metadata"]["name"]})
     there = any(one.metadata.name == status.model_version for one in case.seen.versions)
     message = f"ModelVersion {status.model_version}: {result.message}"
     return replace(
-        tidied,
+        collect_garbage,
         apply=() if there else (version,),
         status=status,
         conditions=_conditions(case, *ready(result.reason, message), conditions),
     )
 
 
-def _failed(case: Case) -> Plan | None:
+def _failed(case: RunContext) -> Plan | None:
     """It failed for these inputs, and will not be tried again before something changes."""
     result = case.status.outcome
     if result is None:
@@ -113,7 +121,7 @@ def _failed(case: Case) -> Plan | None:
     return replace(_tidied(case, result), status=case.status, conditions=_conditions(case, *shown, ended))
 
 
-def _tidied(case: Case, result: Outcome) -> Plan:
+def _tidied(case: RunContext, result: Outcome) -> Plan:
     """Jobs of a run that has ended go once nobody looks at them any more; the outcome alone keeps it from rerunning."""
     due = moment(result.finished_at) + length_of(case.seen.run.spec.ttl_after_finished)
     written = case.seen.run.status.outcome == result
@@ -125,7 +133,7 @@ def _tidied(case: Case, result: Outcome) -> Plan:
     )
 
 
-def _stopped(case: Case) -> Plan | None:
+def _stopped(case: RunContext) -> Plan | None:
     """Somebody asked for the end of a run that is under way."""
     if case.stop is None:
         return None
@@ -137,13 +145,13 @@ def _stopped(case: Case) -> Plan | None:
         update={
             "job": case.job_name,
             "outcome": result,
-            "failed_attempts": retrying.kept([*case.status.failed_attempts, halted]),
+            "failed_attempts": retrying.last_attempts([*case.status.failed_attempts, halted]),
         }
     )
     return _failed(replace(case, status=stopped))
 
 
-def _other_jobs_first(case: Case) -> Plan | None:
+def _other_jobs_first(case: RunContext) -> Plan | None:
     """A Job for other inputs is of no use any more: it goes before the next one starts."""
     others = [job for job in case.seen.jobs if job.key.name != case.job_name and not job.finished]
     if not others:
@@ -160,9 +168,9 @@ def _other_jobs_first(case: Case) -> Plan | None:
     )
 
 
-def _cached(case: Case) -> Plan | None:
+def _cached(case: RunContext) -> Plan | None:
     """Another run of the namespace has made this model already."""
-    result = reusable(case.seen, case.taken) if case.job is None else None
+    result = find_cached_result(case.seen, case.resolved) if case.job is None else None
     if result is None:
         return None
     message = f"taken from {result.source}, nothing was trained"
@@ -173,13 +181,13 @@ def _cached(case: Case) -> Plan | None:
             "outcome": _outcome(case, "Succeeded", CACHE_HIT, message),
             "artifact": result.artifact,
             "metrics": result.metrics,
-            "sweep": taken_over(sweep, result.made_by, result.parameters, result.metrics) if sweep else None,
+            "sweep": reused_table(sweep, result.made_by, result.parameters, result.metrics) if sweep else None,
         }
     )
     return _succeeded(replace(case, status=hit))
 
 
-def _searching(case: Case) -> Plan | None:
+def _searching(case: RunContext) -> Plan | None:
     """A sweep trains by its trials. What follows from how it ended is as for every run."""
     if case.sweeping is None or case.seen.run.spec.sweep is None:
         return None
@@ -191,7 +199,7 @@ def _searching(case: Case) -> Plan | None:
     return _succeeded(ended) or _failed(ended)
 
 
-def _backing_off(case: Case) -> Plan | None:
+def _backing_off(case: RunContext) -> Plan | None:
     """The last attempt failed, and the next one is not due yet."""
     attempts = case.status.failed_attempts
     if case.job is not None or not attempts:
@@ -200,7 +208,7 @@ def _backing_off(case: Case) -> Plan | None:
     return _retrying(case, due) if due > case.seen.now else None
 
 
-def _retrying(case: Case, due: datetime) -> Plan:
+def _retrying(case: RunContext, due: datetime) -> Plan:
     last = case.status.failed_attempts[-1]
     message = f"attempt {last.number} failed ({last.reason}: {last.message}); the next one starts at {timestamp(due)}"
     shown = (*in_progress("Retrying", message), condition("Running", False, "Retrying", message))
@@ -209,7 +217,7 @@ def _retrying(case: Case, due: datetime) -> Plan:
     )
 
 
-def _to_start(case: Case) -> Plan | None:
+def _to_start(case: RunContext) -> Plan | None:
     """No model, no Job: train."""
     if case.job is not None:
         return None
@@ -230,24 +238,24 @@ def _to_start(case: Case) -> Plan | None:
             requeue_after=_SHORTLY,
         )
     return Plan(
-        apply=(children.job(case.seen.run, case.taken, case.seen.settings, case.job_name),),
+        apply=(children.job(case.seen.run, case.resolved, case.seen.settings, case.job_name),),
         status=status,
-        conditions=_conditions(case, *created(case.seen.run, case.job_name)),
+        conditions=_conditions(case, *created_conditions(case.seen.run, case.job_name)),
     )
 
 
-def _running(case: Case) -> Plan | None:
+def _running(case: RunContext) -> Plan | None:
     """The Job runs: tell how far it is. It is not applied again: Jobs cannot change, and a newer operator's differ."""
     job = case.job
     if job is None or job.finished:
         return None
-    end = never_started(job.pod, case.seen.now) if job.pod is not None else None
-    if isinstance(end, Failure):
+    end = trainer_not_started(job.pod, case.seen.now) if job.pod is not None else None
+    if isinstance(end, JobFailure):
         # The Job goes once its end is in the status, and not before.
         return replace(_ended_badly(case, job, end), delete=(), requeue_after=_SHORTLY)
     status = _started(case, job).model_copy(update={"progress": _told(case)})
     missing = gang.is_gang(case.seen.run) and gang.service_name(case.job_name) not in case.seen.services
-    shown = progress(case.seen.run, job, case.seen.held_up)
+    shown = job_conditions(case.seen.run, job, case.seen.held_up)
     return Plan(
         apply=(gang.service(case.seen.run, case.job_name, job.uid),) if missing else (),
         status=status,
@@ -256,20 +264,20 @@ def _running(case: Case) -> Plan | None:
     )
 
 
-def _told(case: Case) -> Progress | None:
+def _told(case: RunContext) -> Progress | None:
     """How far the trainer is. Of a trial of a sweep the objective's trace as well, which others are judged by."""
     if case.seen.progress is None:
         return case.status.progress
     objective = case.seen.run.metadata.annotations.get(OBJECTIVE)
-    return newer(case.status.progress, progress_status(case.seen.progress, case.seen.now, objective))
+    return latest_progress(case.status.progress, progress_status(case.seen.progress, case.seen.now, objective))
 
 
-def _ended(case: Case) -> Plan:
+def _ended(case: RunContext) -> Plan:
     """The Job has ended: a model, another attempt, or a reason."""
     job = case.job
     assert job is not None, "the earlier steps answer where there is no Job"
-    match outcome(job):
-        case Lost(message):
+    match job_outcome(job):
+        case ReportLost(message):
             return Plan(
                 delete=(job.delete,),
                 status=_started(case, job),
@@ -277,9 +285,9 @@ def _ended(case: Case) -> Plan:
                 events=(Event("ReportLost", message, warning=True),),
                 requeue_after=_SHORTLY,
             )
-        case Failure() as failure:
+        case JobFailure() as failure:
             return _ended_badly(case, job, failure)
-        case Success(report, image_id):
+        case JobSuccess(report, image_id):
             assert report.artifact is not None
             artifact = RunArtifact(
                 uri=report.artifact.uri,
@@ -300,18 +308,18 @@ def _ended(case: Case) -> Plan:
             return done
 
 
-def _ended_badly(case: Case, job: JobState, failure: Failure) -> Plan:
+def _ended_badly(case: RunContext, job: JobState, failure: JobFailure) -> Plan:
     """Another attempt where it can help and is allowed. This one is in the status before that one starts."""
     retries = case.seen.run.spec.retries
     pod = job.deciding_pod
-    decided = retrying.verdict(job, pod, retries)
-    counted = decided is not Verdict.FREE
+    decided = retrying.decide_retry(job, pod, retries)
+    counted = decided is not RetryDecision.NOT_COUNTED
     ended = retrying.failed_attempt(case.attempt, job, pod, failure, counted=counted, now=case.seen.now)
     failures = case.status.failures + (1 if counted else 0)
     status = _started(case, job).model_copy(
-        update={"failures": failures, "failed_attempts": retrying.kept([*case.status.failed_attempts, ended])}
+        update={"failures": failures, "failed_attempts": retrying.last_attempts([*case.status.failed_attempts, ended])}
     )
-    if decided is Verdict.FREE or (decided is Verdict.COUNTED and failures <= retries.limit):
+    if decided is RetryDecision.NOT_COUNTED or (decided is RetryDecision.COUNTED and failures <= retries.limit):
         again = _retrying(replace(case, status=status), retrying.next_start(status.failed_attempts, retries))
         return replace(again, events=(Event("AttemptFailed", f"{failure.reason}: {failure.message}", warning=True),))
     message = failure.message
@@ -325,11 +333,11 @@ def _ended_badly(case: Case, job: JobState, failure: Failure) -> Plan:
     return done
 
 
-def _outcome(case: Case, state: Literal["Succeeded", "Failed", "Stopped"], reason: str, message: str) -> Outcome:
+def _outcome(case: RunContext, state: Literal["Succeeded", "Failed", "Stopped"], reason: str, message: str) -> Outcome:
     return Outcome(state=state, reason=reason, message=message, finished_at=timestamp(case.seen.now))
 
 
-def _started(case: Case, job: JobState) -> TrainingRunStatus:
+def _started(case: RunContext, job: JobState) -> TrainingRunStatus:
     """The status once there is a Job."""
     return case.status.model_copy(
         update={
@@ -340,22 +348,22 @@ def _started(case: Case, job: JobState) -> TrainingRunStatus:
     )
 
 
-def _conditions(case: Case, *conditions: DesiredCondition) -> tuple[DesiredCondition, ...]:
-    return *conditions, reproducible(case.seen.run, case.taken.inputs)
+def _conditions(case: RunContext, *conditions: DesiredCondition) -> tuple[DesiredCondition, ...]:
+    return *conditions, reproducible_condition(case.seen.run, case.resolved.inputs)
 
 
-def _miss(case: Case) -> CacheResult:
+def _miss(case: RunContext) -> CacheResult:
     """What is known of it already, or why there is nothing to take."""
     return case.status.cache or CacheResult(result="Miss", reason=_why_missed(case))
 
 
-def _why_missed(case: Case) -> str:
+def _why_missed(case: RunContext) -> str:
     before = case.seen.run.status.inputs
-    if before is not None and case.seen.run.status.input_key != case.taken.key:
-        return difference(before.components, case.taken.inputs.components)
+    if before is not None and case.seen.run.status.input_key != case.resolved.key:
+        return difference(before.components, case.resolved.inputs.components)
     if case.seen.run.spec.cache.mode is CacheMode.IGNORE:
         return "cache.mode is Ignore"
-    if not pinned_image(case.seen.run):
+    if not has_pinned_image(case.seen.run):
         return "the image is a mutable tag, so no other run's result is taken"
     ttl = case.seen.run.spec.cache.ttl
     if ttl is not None and (case.seen.versions or case.seen.siblings):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.inputs.references import read_references
-from modelops.controllers.trainingrun.inputs.resolution import Taken, takes_anew, wanted
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs, takes_anew, wanted
 from modelops.controllers.trainingrun.observe import observe, siblings_with, versions_made_for
 from modelops.controllers.trainingrun.plan import plan
 from modelops.controllers.trainingrun.sweep.observe import observe as observe_sweep
@@ -19,7 +19,7 @@ async def decide(run: TrainingRun, context: ReconcileContext, poller: ProgressPo
     if takes_anew(seen):
         seen = replace(seen, references=await read_references(run, context))
     inputs = wanted(seen)
-    if not isinstance(inputs, Taken):
+    if not isinstance(inputs, ResolvedInputs):
         return plan(seen)
     seen = replace(
         seen,

@@ -2,13 +2,13 @@
 
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import Inputs
-from modelops.controllers.trainingrun.caching import pinned_image
+from modelops.controllers.trainingrun.caching import has_pinned_image
 from modelops.machinery.conditions import DesiredCondition, condition
 
 
-def reproducible(run: TrainingRun, inputs: Inputs) -> DesiredCondition:
+def reproducible_condition(run: TrainingRun, inputs: Inputs) -> DesiredCondition:
     """Honesty: what cannot be done again the same way says so."""
-    if not pinned_image(run):
+    if not has_pinned_image(run):
         message = f"{run.spec.trainer.image} is a tag and can come to mean another image: pin it by digest"
         return condition("Reproducible", False, "MutableImageTag", message)
     on_claims = [one.dataset for one in inputs.datasets if one.source is not None and one.source.pvc is not None]

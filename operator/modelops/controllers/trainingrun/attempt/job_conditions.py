@@ -6,7 +6,7 @@ from datetime import timedelta
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import PodState
-from modelops.controllers.trainingrun.attempt.outcome import TRAINER, why_failed
+from modelops.controllers.trainingrun.attempt.outcome import TRAINER, pod_failure
 from modelops.controllers.trainingrun.attempt.progress_polling import POLL_EVERY
 from modelops.machinery.conditions import DesiredCondition, condition, in_progress, stalled
 
@@ -17,28 +17,28 @@ _WORDLESS_AGAIN = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
-class Shown:
+class JobConditions:
     """The conditions of a run whose Job has not ended, and when what they say may be other."""
 
     conditions: tuple[DesiredCondition, ...]
     requeue_after: timedelta | None = None
 
 
-def created(run: TrainingRun, job_name: str) -> tuple[DesiredCondition, ...]:
+def created_conditions(run: TrainingRun, job_name: str) -> tuple[DesiredCondition, ...]:
     """Conditions of a run whose Job has just been made: also until its Pod has a node, which is not worth a write."""
     if run.spec.queue_name is not None:
         return _queued(run, "")
     return _not_running("JobCreated", f"Job {job_name} is created, and its Pod waits for a node")
 
 
-def progress(run: TrainingRun, job: JobState, held_up: str) -> Shown:
+def job_conditions(run: TrainingRun, job: JobState, held_up: str) -> JobConditions:
     """Conditions of a run whose Job is not finished. `held_up`: why it has no Pods, where somebody says so."""
     if job.suspended:
-        return Shown(_queued(run, held_up), _LOOK_AGAIN if held_up else _WORDLESS_AGAIN)
+        return JobConditions(_queued(run, held_up), _LOOK_AGAIN if held_up else _WORDLESS_AGAIN)
     pod = job.pod
     if pod is None:
         return _without_pods(run, job, held_up)
-    return Shown(_with_pod(run, job, pod), POLL_EVERY if pod.running(TRAINER) else None)
+    return JobConditions(_with_pod(run, job, pod), POLL_EVERY if pod.running(TRAINER) else None)
 
 
 def _queued(run: TrainingRun, words: str) -> tuple[DesiredCondition, ...]:
@@ -47,12 +47,14 @@ def _queued(run: TrainingRun, words: str) -> tuple[DesiredCondition, ...]:
     return *_not_running("Queued", message), condition("Queued", True, "Queued", message)
 
 
-def _without_pods(run: TrainingRun, job: JobState, held_up: str) -> Shown:
+def _without_pods(run: TrainingRun, job: JobState, held_up: str) -> JobConditions:
     if "exceeded quota" in held_up:
-        return Shown(_not_running("QuotaExceeded", held_up), _LOOK_AGAIN)
+        return JobConditions(_not_running("QuotaExceeded", held_up), _LOOK_AGAIN)
     if held_up:
-        return Shown(_not_running("PodsRefused", held_up), _LOOK_AGAIN)
-    return Shown(created(run, job.key.name) if run.spec.queue_name is None else _admitted(job), _WORDLESS_AGAIN)
+        return JobConditions(_not_running("PodsRefused", held_up), _LOOK_AGAIN)
+    return JobConditions(
+        created_conditions(run, job.key.name) if run.spec.queue_name is None else _admitted(job), _WORDLESS_AGAIN
+    )
 
 
 def _admitted(job: JobState) -> tuple[DesiredCondition, ...]:
@@ -61,7 +63,7 @@ def _admitted(job: JobState) -> tuple[DesiredCondition, ...]:
 
 def _with_pod(run: TrainingRun, job: JobState, pod: PodState) -> tuple[DesiredCondition, ...]:
     if _new(pod):
-        return _admitted(job) if run.spec.queue_name is not None else created(run, job.key.name)
+        return _admitted(job) if run.spec.queue_name is not None else created_conditions(run, job.key.name)
     if pod.pull_problem is not None:
         problem = pod.pull_problem
         return _stuck(
@@ -73,7 +75,7 @@ def _with_pod(run: TrainingRun, job: JobState, pod: PodState) -> tuple[DesiredCo
     if pod.unschedulable:
         return _not_running("Unschedulable", pod.unschedulable)
     if pod.phase == "Failed":
-        failure = why_failed(pod)
+        failure = pod_failure(pod)
         return _not_running("AttemptFailed", failure.message if failure else f"Pod {pod.name} failed")
     trainer = pod.containers.get(TRAINER)
     if trainer is None or not trainer.started:

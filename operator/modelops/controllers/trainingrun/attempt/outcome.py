@@ -13,7 +13,7 @@ _SHOWN_OF_LOG = 500
 
 
 @dataclass(frozen=True)
-class Failure:
+class JobFailure:
     """Why a Job failed."""
 
     reason: str
@@ -21,7 +21,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Success:
+class JobSuccess:
     """What a Job published."""
 
     report: SidecarReport
@@ -29,49 +29,49 @@ class Success:
 
 
 @dataclass(frozen=True)
-class Lost:
+class ReportLost:
     """The Job ended, and what it left cannot be read any more."""
 
     message: str
 
 
-def outcome(job: JobState) -> Success | Failure | Lost:
+def job_outcome(job: JobState) -> JobSuccess | JobFailure | ReportLost:
     """How a finished Job ended."""
     pod = job.deciding_pod
     if job.state == "Complete":
         report = pod.report(SIDECAR, SidecarReport) if pod else None
         if pod is None or report is None or report.artifact is None:
-            return Lost(f"Job {job.key.name} is complete, but its Pod was deleted before its report was read")
-        return Success(report, pod.containers[TRAINER].image_id)
+            return ReportLost(f"Job {job.key.name} is complete, but its Pod was deleted before its report was read")
+        return JobSuccess(report, pod.containers[TRAINER].image_id)
     if job.finished_reason == "DeadlineExceeded":
-        return Failure(job.finished_reason, "the run did not end within its timeout")
+        return JobFailure(job.finished_reason, "the run did not end within its timeout")
     if pod is None:
-        return Failure(job.finished_reason or "JobFailed", job.message or "the Job failed and its Pods are gone")
-    return why_failed(pod) or Failure(job.finished_reason or "JobFailed", job.message)
+        return JobFailure(job.finished_reason or "JobFailed", job.message or "the Job failed and its Pods are gone")
+    return pod_failure(pod) or JobFailure(job.finished_reason or "JobFailed", job.message)
 
 
-def why_failed(pod: PodState) -> Failure | None:
+def pod_failure(pod: PodState) -> JobFailure | None:
     """Why a Pod failed: the node's word first, then the kernel's, then the trainer's own."""
     if pod.reason:
-        return Failure(pod.reason, pod.message or f"Pod {pod.name} failed: {pod.reason}")
+        return JobFailure(pod.reason, pod.message or f"Pod {pod.name} failed: {pod.reason}")
     fetched = pod.report(FETCH, FetchReport)
     if fetched is not None and fetched.failure is not None:
-        return Failure(fetched.failure.reason, fetched.failure.message)
+        return JobFailure(fetched.failure.reason, fetched.failure.message)
     trainer = pod.containers.get(TRAINER)
     if trainer is not None and trainer.terminated_reason == "OOMKilled":
-        return Failure(
+        return JobFailure(
             "OutOfMemory",
             "the trainer used more memory than its limit and was killed; raise trainer.resources.limits.memory",
         )
     report = pod.report(SIDECAR, SidecarReport)
     if report is not None and report.failure is not None:
-        return Failure(report.failure.reason, report.failure.message + _last_words(trainer, report.failure.message))
+        return JobFailure(report.failure.reason, report.failure.message + _last_words(trainer, report.failure.message))
     if trainer is not None and trainer.exit_code:
         said = f"the trainer exited with code {trainer.exit_code}"
-        return Failure("TrainerFailed", said + _last_words(trainer, said))
+        return JobFailure("TrainerFailed", said + _last_words(trainer, said))
     return next(
         (
-            Failure("PodFailed", f"container {one.name} exited with code {one.exit_code} ({one.terminated_reason})")
+            JobFailure("PodFailed", f"container {one.name} exited with code {one.exit_code} ({one.terminated_reason})")
             for one in pod.containers.values()
             if one.exit_code
         ),
@@ -79,7 +79,7 @@ def why_failed(pod: PodState) -> Failure | None:
     )
 
 
-def never_started(pod: PodState, now: datetime) -> Failure | timedelta | None:
+def trainer_not_started(pod: PodState, now: datetime) -> JobFailure | timedelta | None:
     """A trainer that ended before its supervisor began: the sidecar beside it would wait for ever.
 
     How long the sidecar may still need to learn of a trainer's failure; the failure once that time is over.
@@ -93,10 +93,10 @@ def never_started(pod: PodState, now: datetime) -> Failure | timedelta | None:
     if left > timedelta():
         return left
     if trainer.terminated_reason == "OOMKilled":
-        return why_failed(pod)
+        return pod_failure(pod)
     end = f"{trainer.terminated_reason} (exit code {trainer.exit_code})"
     said = f"the trainer ended with {end} before its command could run"
-    return Failure("TrainerNotStarted", said + _last_words(trainer, said))
+    return JobFailure("TrainerNotStarted", said + _last_words(trainer, said))
 
 
 def _last_words(trainer: Container | None, said: str) -> str:

@@ -20,7 +20,7 @@ from modelops.controllers.sources import claim_mount, claim_volume, place_of
 from modelops.controllers.trainingrun.attempt import gang
 from modelops.controllers.trainingrun.attempt.environment import ML, trainer_environment
 from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER
-from modelops.controllers.trainingrun.inputs.resolution import Taken
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.lineage.digests import hex_of
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
@@ -42,16 +42,16 @@ _GRACE_SECONDS = 60
 """For the trainer to end after SIGTERM, and for its last checkpoint to be stored."""
 
 
-def pod_spec(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Body:
+def pod_spec(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job_name: str) -> Body:
     """The Pod of one worker."""
     store = settings.store.place
     store_secrets = [store.secret_name] if store.secret_name else []
-    datasets = [_fetched(one.name, one.digest, one.manifest, one.source) for one in taken.inputs.datasets]
+    datasets = [_fetched(one.name, one.digest, one.manifest, one.source) for one in resolved.inputs.datasets]
     secrets = [*store_secrets, *(one.source.secret_name for one in datasets if one.source and one.source.secret_name)]
-    checkpoints = checkpoints_of(store, run.metadata.namespace, run.metadata.name, hex_of(taken.key)).uri
+    checkpoints = checkpoints_of(store, run.metadata.namespace, run.metadata.name, hex_of(resolved.key)).uri
     claims = {
         dataset.name: dataset.source.pvc
-        for dataset in taken.inputs.datasets
+        for dataset in resolved.inputs.datasets
         if dataset.source is not None and dataset.source.pvc is not None
     }
     # The trainer reads a claim's files where they are: nothing is copied.

@@ -9,7 +9,7 @@ from modelops.api.trainingrun_status import Attempt
 from modelops.api.types import length_of
 from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import PodState
-from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER, Failure
+from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER, JobFailure
 from modelops.machinery.conditions import moment, timestamp
 
 _LONGEST_PAUSE = timedelta(minutes=5)
@@ -23,26 +23,26 @@ _DISRUPTION_RULE = "DisruptionTarget"
 """The Job controller's message names the condition that its rule matched, also when the Pod is gone."""
 
 
-class Verdict(Enum):
+class RetryDecision(Enum):
     """What a failed attempt means for the next one."""
 
     FINAL = "no attempt can help"
     COUNTED = "another attempt may help, and counts"
-    FREE = "it was not the trainer's fault"
+    NOT_COUNTED = "it was not the trainer's fault"
 
 
-def verdict(job: JobState, pod: PodState | None, retries: Retries) -> Verdict:
+def decide_retry(job: JobState, pod: PodState | None, retries: Retries) -> RetryDecision:
     """Whether a Job that failed is worth another one."""
     if job.finished_reason == "DeadlineExceeded":
-        return Verdict.FINAL
+        return RetryDecision.FINAL
     if pod is None or _DISRUPTION_RULE in job.message or _node_ended(pod):
-        return Verdict.FREE
+        return RetryDecision.NOT_COUNTED
     codes = {name: container.exit_code for name, container in pod.containers.items()}
     if EXIT_FINAL in (codes.get(FETCH), codes.get(SIDECAR)):
-        return Verdict.FINAL
+        return RetryDecision.FINAL
     if codes.get(TRAINER) in retries.non_retryable_exit_codes:
-        return Verdict.FINAL
-    return Verdict.COUNTED
+        return RetryDecision.FINAL
+    return RetryDecision.COUNTED
 
 
 def _node_ended(pod: PodState) -> bool:
@@ -53,7 +53,7 @@ def _node_ended(pod: PodState) -> bool:
 
 
 def failed_attempt(
-    number: int, job: JobState, pod: PodState | None, failure: Failure, *, counted: bool, now: datetime
+    number: int, job: JobState, pod: PodState | None, failure: JobFailure, *, counted: bool, now: datetime
 ) -> Attempt:
     """What the status keeps of an attempt that did not succeed."""
     return Attempt(
@@ -81,7 +81,7 @@ def halted_attempt(number: int, job: JobState | None, message: str, now: datetim
     )
 
 
-def kept(attempts: list[Attempt]) -> list[Attempt]:
+def last_attempts(attempts: list[Attempt]) -> list[Attempt]:
     """The last ones, as many as the status holds."""
     return attempts[-_KEPT:]
 

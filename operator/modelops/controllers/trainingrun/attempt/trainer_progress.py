@@ -36,7 +36,7 @@ def progress_status(report: ProgressReport, now: datetime, objective: str | None
     )
 
 
-def newer(shown: Progress | None, told: Progress | None) -> Progress | None:
+def latest_progress(shown: Progress | None, told: Progress | None) -> Progress | None:
     """What the status shall have: what is shown, unless the trainer has told something else since.
 
     A guess of the end that moved is no news as long as the trainer has not. How often there is any is up to the poller.

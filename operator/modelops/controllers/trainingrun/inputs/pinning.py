@@ -11,7 +11,7 @@ from modelops.controllers.trainingrun.sweep.metadata import PINNED_INPUTS
 _PINNED = TypeAdapter(list[OriginDataset])
 
 
-def pinned_for_trials(datasets: list[OriginDataset]) -> str:
+def pinned_inputs_annotation(datasets: list[OriginDataset]) -> str:
     """The annotation's value. Single objects are left out: the manifest has them all, and an annotation is short."""
     return json.dumps([one.model_copy(update={"object_versions": []}).wire() for one in datasets], sort_keys=True)
 

@@ -13,7 +13,7 @@ from modelops.machinery.conditions import moment, timestamp
 
 
 @dataclass(frozen=True)
-class Renewal:
+class RerunDecision:
     """Whether inputs are due to be taken anew, and when to ask again."""
 
     due: bool = False
@@ -32,7 +32,7 @@ def trains_each_time(run: TrainingRun) -> bool:
     return run.spec.rerun.schedule is not None and run.spec.cache.mode is CacheMode.IGNORE
 
 
-def renewal(seen: Observation, pinned: Inputs) -> Renewal:
+def decide_rerun(seen: Observation, pinned: Inputs) -> RerunDecision:
     """Whether a run that has inputs takes them anew now. Raises StalledError for a schedule that is none.
 
     One that is under way ends first, unless `rerun.inFlight` is Replace.
@@ -40,39 +40,39 @@ def renewal(seen: Observation, pinned: Inputs) -> Renewal:
     scheduled = _by_schedule(seen)
     if seen.run.status.outcome is None and seen.run.spec.rerun.in_flight == "Finish":
         # Its end wakes the run. What fell due meanwhile still is then.
-        return Renewal()
+        return RerunDecision()
     if scheduled.due:
         return scheduled
     changed = _by_change(seen, pinned)
     times = [one for one in (scheduled.requeue_after, changed.requeue_after) if one is not None]
-    return Renewal(due=changed.due, requeue_after=min(times, default=None))
+    return RerunDecision(due=changed.due, requeue_after=min(times, default=None))
 
 
-def _by_schedule(seen: Observation) -> Renewal:
+def _by_schedule(seen: Observation) -> RerunDecision:
     rerun, status = seen.run.spec.rerun, seen.run.status
     if rerun.schedule is None:
-        return Renewal()
+        return RerunDecision()
     since = moment(status.scheduled_at or status.started_at or timestamp(seen.now))
     due = last_due(rerun.schedule, rerun.time_zone, since, seen.now)
     if due is not None:
-        return Renewal(due=True, scheduled_at=timestamp(due))
+        return RerunDecision(due=True, scheduled_at=timestamp(due))
     following = next_due(rerun.schedule, rerun.time_zone, seen.now)
-    return Renewal(requeue_after=following - seen.now if following is not None else None)
+    return RerunDecision(requeue_after=following - seen.now if following is not None else None)
 
 
-def _by_change(seen: Observation, pinned: Inputs) -> Renewal:
+def _by_change(seen: Observation, pinned: Inputs) -> RerunDecision:
     """New data counts once it has been current for `debounce`, and `minInterval` after the last start."""
     if not follows_datasets(seen.run):
-        return Renewal()
+        return RerunDecision()
     moved = list(_moved(seen, pinned))
     if not moved:
-        return Renewal()
+        return RerunDecision()
     rerun = seen.run.spec.rerun
     due = max(moment(snapshot.created_at) for snapshot in moved)
     due += length_of(rerun.debounce) if rerun.debounce else timedelta()
     if rerun.min_interval and seen.run.status.started_at:
         due = max(due, moment(seen.run.status.started_at) + length_of(rerun.min_interval))
-    return Renewal(due=True) if due <= seen.now else Renewal(requeue_after=due - seen.now)
+    return RerunDecision(due=True) if due <= seen.now else RerunDecision(requeue_after=due - seen.now)
 
 
 def _moved(seen: Observation, pinned: Inputs) -> list[Snapshot]:

@@ -8,15 +8,15 @@ from modelops.api.modelversion import OriginDataset
 from modelops.api.trainingrun import DatasetInput, TrainingRun
 from modelops.api.trainingrun_status import Inputs
 from modelops.controllers.trainingrun.inputs.pinning import pinned_by_parent
-from modelops.controllers.trainingrun.inputs.rerun import renewal, trains_each_time
+from modelops.controllers.trainingrun.inputs.rerun import decide_rerun, trains_each_time
 from modelops.controllers.trainingrun.inputs.schedule import next_due
-from modelops.controllers.trainingrun.inputs.sweep_fields import decides
+from modelops.controllers.trainingrun.inputs.sweep_fields import result_fields
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.lineage.input_key import Components
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingInput:
     """An input that is not there yet."""
 
     reason: str
@@ -24,7 +24,7 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Taken:
+class ResolvedInputs:
     """Inputs and their key."""
 
     inputs: Inputs
@@ -35,7 +35,7 @@ class Taken:
     """When to ask again whether newer ones are due."""
 
 
-def wanted(seen: Observation) -> Taken | Missing:
+def wanted(seen: Observation) -> ResolvedInputs | MissingInput:
     """The inputs to have a model for.
 
     Pinned ones stay: until the spec changes, or until newer ones are due. Raises StalledError, for a schedule that is none
@@ -47,34 +47,34 @@ def wanted(seen: Observation) -> Taken | Missing:
     pinned = pinned_inputs(seen.run)
     if pinned is None:
         return taken_anew(seen, status.scheduled_at)
-    due = renewal(seen, pinned.inputs)
+    due = decide_rerun(seen, pinned.inputs)
     if due.due:
         return taken_anew(seen, due.scheduled_at or status.scheduled_at)
     return replace(pinned, requeue_after=due.requeue_after)
 
 
-def pinned_inputs(run: TrainingRun) -> Taken | None:
+def pinned_inputs(run: TrainingRun) -> ResolvedInputs | None:
     """The inputs that a run has for the spec as it is."""
     status = run.status
     if status.inputs is None or status.input_key is None or status.inputs.generation != run.metadata.generation:
         return None
-    return Taken(status.inputs, status.input_key, status.scheduled_at)
+    return ResolvedInputs(status.inputs, status.input_key, status.scheduled_at)
 
 
 def takes_anew(seen: Observation) -> bool:
     """Whether `wanted` will look at what the environment refers to. Raises StalledError as it does."""
     pinned = pinned_inputs(seen.run)
-    return pinned is None or renewal(seen, pinned.inputs).due
+    return pinned is None or decide_rerun(seen, pinned.inputs).due
 
 
-def taken_anew(seen: Observation, scheduled_at: str | None = None) -> Taken | Missing:
+def taken_anew(seen: Observation, scheduled_at: str | None = None) -> ResolvedInputs | MissingInput:
     """The inputs as they are now."""
     pinned = _pinned(seen)
-    if isinstance(pinned, Missing):
+    if isinstance(pinned, MissingInput):
         return pinned
     if seen.references.missing:
         missing = ", ".join(seen.references.missing)
-        return Missing("ReferenceNotFound", f"the environment refers to what is not there: {missing}")
+        return MissingInput("ReferenceNotFound", f"the environment refers to what is not there: {missing}")
     occurrence = scheduled_at if trains_each_time(seen.run) else None
     components = components_of(seen.run, pinned, seen.references.digests, occurrence)
     inputs = Inputs(
@@ -83,7 +83,7 @@ def taken_anew(seen: Observation, scheduled_at: str | None = None) -> Taken | Mi
         occurrence=occurrence,
         components=components.described(),
     )
-    return Taken(inputs, components.key, scheduled_at)
+    return ResolvedInputs(inputs, components.key, scheduled_at)
 
 
 def components_of(
@@ -99,32 +99,32 @@ def components_of(
         env=[variable.wire() for variable in trainer.env],
         parameters=dict(run.spec.parameters),
         workers=run.spec.workers.wire(),
-        sweep=decides(run.spec.sweep),
+        sweep=result_fields(run.spec.sweep),
         nonce=run.spec.cache.nonce,
         occurrence=occurrence or "",
         references=references,
     )
 
 
-def _pinned(seen: Observation) -> list[OriginDataset] | Missing:
+def _pinned(seen: Observation) -> list[OriginDataset] | MissingInput:
     given = pinned_by_parent(seen.run)
     if given is not None:
         return given
     pinned: list[OriginDataset] = []
     for used in seen.run.spec.datasets:
         snapshot = _snapshot(used, seen)
-        if isinstance(snapshot, Missing):
+        if isinstance(snapshot, MissingInput):
             return snapshot
         pinned.append(_pin(used, snapshot))
     return pinned
 
 
-def _snapshot(used: DatasetInput, seen: Observation) -> Snapshot | Missing:
+def _snapshot(used: DatasetInput, seen: Observation) -> Snapshot | MissingInput:
     dataset = seen.datasets.get(used.ref.name)
     if dataset is None:
-        return Missing("DatasetNotFound", f'there is no Dataset "{used.ref.name}" in this namespace')
+        return MissingInput("DatasetNotFound", f'there is no Dataset "{used.ref.name}" in this namespace')
     if dataset.status.snapshot is None:
-        return Missing("DatasetNotReady", f'Dataset "{used.ref.name}" has no snapshot yet')
+        return MissingInput("DatasetNotReady", f'Dataset "{used.ref.name}" has no snapshot yet')
     return dataset.status.snapshot
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from modelops.api.sweep import Algorithm, Sweep
 
 
-def decides(sweep: Sweep | None) -> dict[str, Any]:
+def result_fields(sweep: Sweep | None) -> dict[str, Any]:
     """What of a sweep decides which model comes out, its part of the input key; empty where there is none.
 
     How many trials run at once does so for tpe alone, which learns from those that have ended. How many may fail never
@@ -18,8 +18,8 @@ def decides(sweep: Sweep | None) -> dict[str, Any]:
     return {name: value for name, value in sweep.wire().items() if name not in unimportant}
 
 
-def suggests(sweep: Sweep) -> dict[str, Any]:
+def search_fields(sweep: Sweep) -> dict[str, Any]:
     """What of a sweep decides what its trials are: not how many there are, nor which result is good enough."""
     when_it_ends = {"maxTrials", "objective"}
-    rest = {name: value for name, value in decides(sweep).items() if name not in when_it_ends}
+    rest = {name: value for name, value in result_fields(sweep).items() if name not in when_it_ends}
     return rest | {"objective": {"metric": sweep.objective.metric, "goal": sweep.objective.goal}}

@@ -46,7 +46,7 @@ class Child:
         return tuple(progress.trace) if progress is not None else ()
 
     @property
-    def leaving(self) -> bool:
+    def terminating(self) -> bool:
         """Whether it is being deleted."""
         return self.run.metadata.deletion_timestamp is not None
 
@@ -57,7 +57,7 @@ class Child:
 
 
 @dataclass(frozen=True)
-class Fate:
+class TrialResult:
     """What became of a trial."""
 
     state: Literal["Running", "Succeeded", "Failed", "Stopped"]
@@ -72,19 +72,21 @@ def child_of(body: Body) -> Child:
     return Child(body, TrainingRun.model_validate(body))
 
 
-def fate(child: Child, objective: Objective) -> Fate:
+def trial_result(child: Child, objective: Objective) -> TrialResult:
     """What became of a trial. One that did not write its objective has failed: nothing says how good it is."""
     status = child.run.status
     outcome = status.outcome
     if outcome is None or not child.ended:
         problem = find(status.conditions, STALLED)
-        return Fate("Running") if problem is None else Fate("Running", None, problem.reason, problem.message)
+        return (
+            TrialResult("Running") if problem is None else TrialResult("Running", None, problem.reason, problem.message)
+        )
     if outcome.state == "Stopped":
-        return Fate("Stopped", best_of(child.trace, objective) if child.trace else None)
+        return TrialResult("Stopped", best_of(child.trace, objective) if child.trace else None)
     if outcome.state == "Failed":
-        return Fate("Failed", None, outcome.reason, outcome.message)
+        return TrialResult("Failed", None, outcome.reason, outcome.message)
     value = status.metrics.get(objective.metric)
     if value is None:
         message = f'the trainer wrote no "{objective.metric}" to /opt/ml/output/metrics.json'
-        return Fate("Failed", None, "ObjectiveMissing", message)
-    return Fate("Succeeded", value)
+        return TrialResult("Failed", None, "ObjectiveMissing", message)
+    return TrialResult("Succeeded", value)

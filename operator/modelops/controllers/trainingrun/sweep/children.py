@@ -5,8 +5,8 @@ from modelops.api.kinds import API_VERSION
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.types import StringMap
 from modelops.controllers.metadata import label_of, labels, owner_references
-from modelops.controllers.trainingrun.inputs.pinning import pinned_for_trials
-from modelops.controllers.trainingrun.inputs.resolution import Taken
+from modelops.controllers.trainingrun.inputs.pinning import pinned_inputs_annotation
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.sweep.child import Child
 from modelops.controllers.trainingrun.sweep.identity import retry_of, trial_name
 from modelops.controllers.trainingrun.sweep.metadata import OBJECTIVE, PINNED_INPUTS, SWEEP, SWEEP_RETRY, TRIAL
@@ -16,7 +16,7 @@ _OF_THE_SWEEP = ("sweep", "rerun", "rerunOn")
 _OF_THE_VERSION = ("versionTemplate",)
 
 
-def trial(run: TrainingRun, taken: Taken, number: int, parameters: StringMap) -> Body:
+def trial_body(run: TrainingRun, resolved: ResolvedInputs, number: int, parameters: StringMap) -> Body:
     """The run of a trial: the sweep's own, with these parameters, on the data that the sweep has pinned."""
     sweep = run.spec.sweep
     assert sweep is not None, "only a sweep has trials"
@@ -25,7 +25,7 @@ def trial(run: TrainingRun, taken: Taken, number: int, parameters: StringMap) ->
     annotations = {
         TRIAL: str(number),
         OBJECTIVE: sweep.objective.metric,
-        PINNED_INPUTS: pinned_for_trials(taken.inputs.datasets),
+        PINNED_INPUTS: pinned_inputs_annotation(resolved.inputs.datasets),
     }
     if retry_of(run):
         annotations[SWEEP_RETRY] = retry_of(run)
@@ -35,7 +35,7 @@ def trial(run: TrainingRun, taken: Taken, number: int, parameters: StringMap) ->
         "apiVersion": API_VERSION,
         "kind": TrainingRun.__name__,
         "metadata": {
-            "name": trial_name(run, taken, number),
+            "name": trial_name(run, resolved, number),
             "namespace": run.metadata.namespace,
             "labels": {**marks, SWEEP: run.metadata.name},
             "annotations": annotations,
@@ -49,11 +49,16 @@ def trial(run: TrainingRun, taken: Taken, number: int, parameters: StringMap) ->
     }
 
 
-def kept(
-    run: TrainingRun, taken: Taken, number: int, parameters: StringMap, child: Child, stop: str | None = None
+def kept_trial_body(
+    run: TrainingRun,
+    resolved: ResolvedInputs,
+    number: int,
+    parameters: StringMap,
+    child: Child,
+    stop: str | None = None,
 ) -> Body:
     """A trial that there is, as it shall be now. Which retry it was made for stays, and so does a word to stop."""
-    body = trial(run, taken, number, parameters)
+    body = trial_body(run, resolved, number, parameters)
     annotations: dict[str, str] = body["metadata"]["annotations"]
     had = child.run.metadata.annotations
     annotations.pop(SWEEP_RETRY, None)

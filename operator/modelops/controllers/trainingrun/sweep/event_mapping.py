@@ -8,7 +8,7 @@ from modelops.machinery.cache import Cache
 from modelops.machinery.resources import Body, Key
 
 
-def sweep_of(body: Body, cache: Cache) -> Iterable[Key]:
+def sweep_of_trial(body: Body, cache: Cache) -> Iterable[Key]:
     """The run that a trial names in its label."""
     metadata = body["metadata"]
     name = (metadata.get("labels") or {}).get(SWEEP)

@@ -8,15 +8,15 @@ from modelops.api.sweep import Trial
 from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.api.types import length_of
 from modelops.controllers.trainingrun.sweep.child import Child
-from modelops.controllers.trainingrun.sweep.plan import Sweeping
-from modelops.controllers.trainingrun.sweep.trials import Attempted, table_of
+from modelops.controllers.trainingrun.sweep.plan import SweepObservation
+from modelops.controllers.trainingrun.sweep.trials import TrialRun, trial_table
 from modelops.machinery.conditions import moment
 from modelops.machinery.plan import Plan
 
 _ONCE_WRITTEN = timedelta(seconds=1)
 
 
-def tidied(plan: Plan, seen: Sweeping) -> Plan:
+def collect_garbage(plan: Plan, seen: SweepObservation) -> Plan:
     """A run's plan, and with it the end of trials that are of no use any more, whether it is a sweep or was one.
 
     Runs of another sweep end at once where they have not, and go with the outcome of this one. Once that is there, no
@@ -27,7 +27,7 @@ def tidied(plan: Plan, seen: Sweeping) -> Plan:
         return plan
     current = {one.child.name: one for one in seen.trials}
     left = _kept_for(seen, status)
-    goes = [one for one in seen.children if not one.leaving and _useless(one, current.get(one.name), status, left)]
+    goes = [one for one in seen.children if not one.terminating and _useless(one, current.get(one.name), status, left)]
     waits = left if seen.children and left else None
     return replace(
         plan,
@@ -37,7 +37,7 @@ def tidied(plan: Plan, seen: Sweeping) -> Plan:
     )
 
 
-def _useless(child: Child, trial: Attempted | None, status: TrainingRunStatus, left: timedelta | None) -> bool:
+def _useless(child: Child, trial: TrialRun | None, status: TrainingRunStatus, left: timedelta | None) -> bool:
     if trial is None:
         return status.outcome is not None or not child.ended
     if status.outcome is None:
@@ -45,7 +45,7 @@ def _useless(child: Child, trial: Attempted | None, status: TrainingRunStatus, l
     return not child.ended or left == timedelta()
 
 
-def _kept_for(seen: Sweeping, status: TrainingRunStatus) -> timedelta | None:
+def _kept_for(seen: SweepObservation, status: TrainingRunStatus) -> timedelta | None:
     """How long trials that have ended are still kept; None as long as there is no outcome. They are the evidence until
     the outcome is written.
     """
@@ -57,16 +57,16 @@ def _kept_for(seen: Sweeping, status: TrainingRunStatus) -> timedelta | None:
     return max(left, timedelta())
 
 
-def _none_runs(status: TrainingRunStatus, seen: Sweeping, current: Mapping[str, Attempted]) -> TrainingRunStatus:
+def _none_runs(status: TrainingRunStatus, seen: SweepObservation, current: Mapping[str, TrialRun]) -> TrainingRunStatus:
     """The table of a sweep that has ended: what has not ended with it was stopped."""
     sweep = seen.run.spec.sweep
     if status.outcome is None or status.sweep is None or sweep is None:
         return status
     rows = [_last_of(row, current.get(row.run)) if row.state == "Running" else row for row in status.sweep.trials]
-    return status.model_copy(update={"sweep": table_of(sweep.objective, rows)})
+    return status.model_copy(update={"sweep": trial_table(sweep.objective, rows)})
 
 
-def _last_of(row: Trial, trial: Attempted | None) -> Trial:
+def _last_of(row: Trial, trial: TrialRun | None) -> Trial:
     if trial is not None and not trial.running:
         return trial.row
     return row.model_copy(update={"state": "Stopped"})

@@ -5,28 +5,28 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from modelops.api.trainingrun import TrainingRun
-from modelops.controllers.trainingrun.inputs.resolution import Taken
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.sweep.child import Child, child_of
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
-from modelops.controllers.trainingrun.sweep.plan import Sweeping
+from modelops.controllers.trainingrun.sweep.plan import SweepObservation
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
-from modelops.controllers.trainingrun.sweep.trials import due
+from modelops.controllers.trainingrun.sweep.trials import trials_due
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.resources import Body
 
 
-async def observe(run: TrainingRun, taken: Taken, context: ReconcileContext) -> Sweeping:
+async def observe(run: TrainingRun, resolved: ResolvedInputs, context: ReconcileContext) -> SweepObservation:
     """A run's trials, and parameters for those that are to begin. Suggesting them takes a thread's time."""
     bodies = context.cache.bodies("owner", run.metadata.uid, kind=TrainingRun.__name__)
-    seen = Sweeping(run, taken, context.now, tuple(_child(_Version.of(body)) for body in bodies))
+    seen = SweepObservation(run, resolved, context.now, tuple(_child(_Version.of(body)) for body in bodies))
     sweep = run.spec.sweep
-    if sweep is None or outcome_holds(run, taken):
+    if sweep is None or outcome_holds(run, resolved):
         return seen
     trials = seen.trials
-    numbers = due(sweep, trials)
+    numbers = trials_due(sweep, trials)
     if not numbers:
         return seen
-    tried = {one.number: one.tried for one in trials}
+    tried = {one.number: one.as_earlier_trial for one in trials}
     return replace(seen, suggested=await asyncio.to_thread(suggest, sweep, numbers, tried))
 
 

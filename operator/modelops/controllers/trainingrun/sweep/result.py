@@ -6,7 +6,7 @@ from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.api.types import Metrics, StringMap
 
 
-def parameters_of(run: TrainingRun, status: TrainingRunStatus) -> StringMap:
+def model_parameters(run: TrainingRun, status: TrainingRunStatus) -> StringMap:
     """All parameters of the model that a run has made: its own, and of a sweep those of the best trial."""
     if run.spec.sweep is None or status.sweep is None:
         return run.spec.parameters
@@ -14,7 +14,7 @@ def parameters_of(run: TrainingRun, status: TrainingRunStatus) -> StringMap:
     return run.spec.parameters | chosen
 
 
-def taken_over(sweep: Sweep, made_by: str, parameters: StringMap, metrics: Metrics) -> SweepStatus:
+def reused_table(sweep: Sweep, made_by: str, parameters: StringMap, metrics: Metrics) -> SweepStatus:
     """The table of a sweep that takes the result of another one with the same inputs: one row, the other's best."""
     row = Trial(
         number=0,

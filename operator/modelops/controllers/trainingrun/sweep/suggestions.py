@@ -28,7 +28,7 @@ _NARROW = 1.000001
 
 
 @dataclass(frozen=True)
-class Tried:
+class EarlierTrial:
     """What is known of an earlier trial."""
 
     parameters: StringMap
@@ -37,7 +37,7 @@ class Tried:
     trace: tuple[TracePoint, ...] = ()
 
 
-def suggest(sweep: Sweep, numbers: Sequence[int], tried: Mapping[int, Tried]) -> dict[int, StringMap]:
+def suggest(sweep: Sweep, numbers: Sequence[int], tried: Mapping[int, EarlierTrial]) -> dict[int, StringMap]:
     """The parameters of each of these trials, from what is known of the trials by their numbers.
 
     tpe looks at the results of the trials up to `parallelism` before alone: which of the others have ended is a matter
@@ -49,11 +49,11 @@ def suggest(sweep: Sweep, numbers: Sequence[int], tried: Mapping[int, Tried]) ->
     suggested = {}
     for number in sorted(numbers):
         suggested[number] = _ask(sweep, number, known)
-        known[number] = Tried(suggested[number], "Running")
+        known[number] = EarlierTrial(suggested[number], "Running")
     return suggested
 
 
-def _ask(sweep: Sweep, number: int, known: Mapping[int, Tried]) -> StringMap:
+def _ask(sweep: Sweep, number: int, known: Mapping[int, EarlierTrial]) -> StringMap:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -92,7 +92,9 @@ def _distribution(parameter: SweptParameter) -> "BaseDistribution":
     return FloatDistribution(low, high, log=log, step=step)
 
 
-def _told(sweep: Sweep, tried: Tried, space: dict[str, "BaseDistribution"], *, ended: bool) -> "FrozenTrial | None":
+def _told(
+    sweep: Sweep, tried: EarlierTrial, space: dict[str, "BaseDistribution"], *, ended: bool
+) -> "FrozenTrial | None":
     """An earlier trial in Optuna's words. None for one whose parameters a person has changed to what cannot be."""
     from optuna.trial import TrialState, create_trial
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from modelops.api.sweep import Trial
 from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.controllers.jobs import by_owner
-from modelops.controllers.trainingrun.sweep.garbage_collection import tidied
+from modelops.controllers.trainingrun.sweep.garbage_collection import collect_garbage
 from modelops.controllers.trainingrun.sweep.observe import observe
-from modelops.controllers.trainingrun.sweep.result import parameters_of, taken_over
-from modelops.controllers.trainingrun.sweep.trials import best
+from modelops.controllers.trainingrun.sweep.result import model_parameters, reused_table
+from modelops.controllers.trainingrun.sweep.trials import best_trial
 from modelops.machinery.cache import Cache
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.kube import Kube
@@ -96,7 +96,7 @@ def test_the_best_trials_model_is_the_sweeps() -> None:
     assert status.metrics == {"other": 1.0, "auc": 0.9}
     assert status.sweep is not None
     assert status.sweep.best == 1
-    assert parameters_of(made.run, status) == {"max_depth": "4", **parameters(made)[1]}
+    assert model_parameters(made.run, status) == {"max_depth": "4", **parameters(made)[1]}
 
 
 def test_for_a_loss_the_least_is_the_best() -> None:
@@ -111,7 +111,7 @@ def test_of_equal_trials_the_first_is_the_best() -> None:
     assert made.status.sweep is not None
     assert made.status.sweep.best == 1
     rows = [Trial(number=n, run="r", state="Succeeded", objective=value) for n, value in ((0, -2.0), (1, 0.0))]
-    assert best(made.seen().sweep.objective, rows) == rows[1]
+    assert best_trial(made.seen().sweep.objective, rows) == rows[1]
 
 
 def test_a_grid_ends_when_its_points_are_tried() -> None:
@@ -392,15 +392,15 @@ def test_a_run_that_is_no_sweep_any_more_loses_its_trials() -> None:
     made = begun(parallelism=2)
     seen = made.seen()
     plain = seen.run.model_copy(update={"spec": seen.run.spec.model_copy(update={"sweep": None})})
-    seen = type(seen)(plain, seen.taken, seen.now, seen.children)
-    assert len(deleted(tidied(Plan(status=TrainingRunStatus()), seen))) == 2
+    seen = type(seen)(plain, seen.resolved, seen.now, seen.children)
+    assert len(deleted(collect_garbage(Plan(status=TrainingRunStatus()), seen))) == 2
 
 
 def test_a_run_that_never_was_a_sweep_is_left_alone() -> None:
     seen = begun().seen()
     plain = seen.run.model_copy(update={"spec": seen.run.spec.model_copy(update={"sweep": None})})
     plan = Plan(status=TrainingRunStatus(), requeue_after=timedelta(minutes=1))
-    assert tidied(plan, type(seen)(plain, seen.taken, NOW)) is plan
+    assert collect_garbage(plan, type(seen)(plain, seen.resolved, NOW)) is plan
 
 
 @settings(max_examples=25, deadline=None)
@@ -445,12 +445,12 @@ def test_a_result_that_is_taken_over_keeps_its_parameters() -> None:
     """The model's origin must say what it was made with, though this sweep has tried nothing."""
     made = finished(0.7, 0.9)
     status = made.status
-    whole = parameters_of(made.run, status)
-    other = taken_over(made.seen().sweep, "another", whole, status.metrics)
+    whole = model_parameters(made.run, status)
+    other = reused_table(made.seen().sweep, "another", whole, status.metrics)
     assert other.trials == [
         Trial(number=0, run="another", parameters=parameters(made)[1], state="Succeeded", objective=0.9)
     ]
-    assert parameters_of(made.run, TrainingRunStatus(sweep=other)) == whole
+    assert model_parameters(made.run, TrainingRunStatus(sweep=other)) == whole
 
 
 async def test_a_sweep_sees_its_own_trials_as_they_are_now() -> None:
@@ -464,14 +464,14 @@ async def test_a_sweep_sees_its_own_trials_as_they_are_now() -> None:
     cache.put(stranger)
     context = ReconcileContext(cache, cast(Kube, None), operator_settings(), NOW)
     run = made.run.model_copy(update={"status": made.status})
-    first = await observe(run, made.taken, context)
+    first = await observe(run, made.resolved, context)
     assert [one.number for one in first.trials] == [0, 1]
     assert first.suggested == {}
     made.ends(0, 0.5)
     made.body(0)["metadata"]["resourceVersion"] = "2"
     cache.put(made.body(0))
-    then = await observe(run, made.taken, context)
-    assert [one.fate.state for one in then.trials] == ["Succeeded", "Running"]
+    then = await observe(run, made.resolved, context)
+    assert [one.result.state for one in then.trials] == ["Succeeded", "Running"]
     assert then.suggested == made.seen().suggested
     assert list(then.suggested) == [2]
 
@@ -480,7 +480,7 @@ async def test_a_sweep_that_has_ended_asks_for_no_suggestions() -> None:
     """Its trials are gone some day, and none is made again for that."""
     made = finished(0.7)
     context = ReconcileContext(Cache({"TrainingRun": by_owner}), cast(Kube, None), operator_settings(), NOW)
-    seen = await observe(made.run.model_copy(update={"status": made.status}), made.taken, context)
+    seen = await observe(made.run.model_copy(update={"status": made.status}), made.resolved, context)
     assert (seen.children, seen.suggested) == ((), {})
 
 

@@ -7,14 +7,14 @@ from typing import Any
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import TrainingRunStatus
-from modelops.controllers.trainingrun.inputs.resolution import Taken, wanted
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs, wanted
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.plan import plan
 from modelops.controllers.trainingrun.sweep.child import child_of
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
-from modelops.controllers.trainingrun.sweep.plan import Sweeping
+from modelops.controllers.trainingrun.sweep.plan import SweepObservation
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
-from modelops.controllers.trainingrun.sweep.trials import due
+from modelops.controllers.trainingrun.sweep.trials import trials_due
 from modelops.machinery.conditions import merged
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
@@ -41,12 +41,12 @@ class Whole(Simulation):
         """As reconcile.decide does."""
         seen = self.observed()
         inputs = wanted(seen)
-        assert isinstance(inputs, Taken)
-        sweeping = Sweeping(seen.run, inputs, self.now, tuple(child_of(body) for body in self.bodies.values()))
+        assert isinstance(inputs, ResolvedInputs)
+        sweeping = SweepObservation(seen.run, inputs, self.now, tuple(child_of(body) for body in self.bodies.values()))
         if seen.run.spec.sweep is not None and not outcome_holds(seen.run, inputs):
             trials = sweeping.trials
-            tried = {one.number: one.tried for one in trials}
-            numbers = due(seen.run.spec.sweep, trials)
+            tried = {one.number: one.as_earlier_trial for one in trials}
+            numbers = trials_due(seen.run.spec.sweep, trials)
             sweeping = replace(sweeping, suggested=suggest(seen.run.spec.sweep, numbers, tried))
         return plan(seen, sweeping)
 
@@ -97,7 +97,7 @@ def test_trials_train_on_what_the_sweep_has_pinned() -> None:
     child = TrainingRun.model_validate(made.body(0))
     data = dataset(status={"snapshot": snapshot("b")})
     inputs = wanted(Observation(child, settings(), NOW, datasets={"mortgage": data}))
-    assert isinstance(inputs, Taken)
+    assert isinstance(inputs, ResolvedInputs)
     assert [one.digest for one in inputs.inputs.datasets] == [digest("a")]
 
 
