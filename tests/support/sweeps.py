@@ -11,7 +11,8 @@ from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.sweep.child import child_of
 from modelops.controllers.trainingrun.sweep.garbage_collection import collect_garbage
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
-from modelops.controllers.trainingrun.sweep.plan import SweepObservation, plan
+from modelops.controllers.trainingrun.sweep.observe import SweepObservation
+from modelops.controllers.trainingrun.sweep.plan import plan
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
 from modelops.controllers.trainingrun.sweep.trials import trials_due
 from modelops.lineage.digests import sha256_of
@@ -94,7 +95,8 @@ class Simulation:
             status = old.model_copy(update={"inputs": self.resolved.inputs, "conditions": []})
         if outcome_holds(seen.run, self.resolved):
             return collect_garbage(Plan(status=status), seen)
-        return collect_garbage(plan(seen, status.model_copy(update={"outcome": None})), seen)
+        decided = plan(seen, status.model_copy(update={"outcome": None}))
+        return collect_garbage(Plan(apply=decided.trials, status=decided.status, conditions=decided.conditions), seen)
 
     def step(self, *, status_written: bool = True, only: int | None = None) -> Plan:
         """Carry a plan out, as far as the operator lives: `only` so many writes, and the status or not."""

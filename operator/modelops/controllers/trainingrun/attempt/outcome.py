@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from modelops.api.contract.reports import FetchReport, SidecarReport
+from modelops.api.contract.reports import Artifact, FetchReport, SidecarReport
+from modelops.api.trainingrun_status import RunArtifact
+from modelops.api.types import Metrics
 from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import Container, PodState
 
@@ -22,10 +24,10 @@ class JobFailure:
 
 @dataclass(frozen=True)
 class JobSuccess:
-    """What a Job published."""
+    """The model that a Job published."""
 
-    report: SidecarReport
-    image_id: str
+    artifact: RunArtifact
+    metrics: Metrics
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,23 @@ def job_outcome(job: JobState) -> JobSuccess | JobFailure | ReportLost:
         report = pod.report(SIDECAR, SidecarReport) if pod else None
         if pod is None or report is None or report.artifact is None:
             return ReportLost(f"Job {job.key.name} is complete, but its Pod was deleted before its report was read")
-        return JobSuccess(report, pod.containers[TRAINER].image_id)
+        return JobSuccess(_artifact(report, report.artifact, pod.containers[TRAINER].image_id), report.metrics)
     if job.finished_reason == "DeadlineExceeded":
         return JobFailure(job.finished_reason, "the run did not end within its timeout")
     if pod is None:
         return JobFailure(job.finished_reason or "JobFailed", job.message or "the Job failed and its Pods are gone")
     return pod_failure(pod) or JobFailure(job.finished_reason or "JobFailed", job.message)
+
+
+def _artifact(report: SidecarReport, published: Artifact, image_id: str) -> RunArtifact:
+    return RunArtifact(
+        uri=published.uri,
+        digest=published.digest,
+        bytes=published.bytes,
+        image=image_id,
+        packages=report.packages,
+        history=report.history,
+    )
 
 
 def pod_failure(pod: PodState) -> JobFailure | None:

@@ -8,7 +8,7 @@ from modelops.api.sweep import Trial
 from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.api.types import length_of
 from modelops.controllers.trainingrun.sweep.child import Child
-from modelops.controllers.trainingrun.sweep.plan import SweepObservation
+from modelops.controllers.trainingrun.sweep.observe import SweepObservation
 from modelops.controllers.trainingrun.sweep.trials import TrialRun, trial_table
 from modelops.machinery.conditions import moment
 from modelops.machinery.plan import Plan

@@ -5,64 +5,42 @@ from them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Literal
 
 from modelops.api.annotations import STOP
 from modelops.api.sweep import Sweep, SweepStatus, Trial
-from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import Outcome, TrainingRunStatus
-from modelops.api.types import StringMap
-from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.sweep import children
-from modelops.controllers.trainingrun.sweep.child import Child
+from modelops.controllers.trainingrun.sweep.observe import SweepObservation
 from modelops.controllers.trainingrun.sweep.stopping import why_stopped
 from modelops.controllers.trainingrun.sweep.trials import (
     TrialRun,
     best_trial,
     target_reached,
     trial_count,
-    trial_runs,
     trial_table,
 )
 from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, timestamp
-from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
 
 _LONGEST_MESSAGE = 8192
 
 
 @dataclass(frozen=True)
-class SweepObservation:
-    """A run whose inputs are settled, and all runs that it has made for trials, of this sweep and of earlier ones."""
+class SweepPlan:
+    """What a sweep needs now."""
 
-    run: TrainingRun
-    resolved: ResolvedInputs
-    now: datetime
-    children: tuple[Child, ...] = ()
-    suggested: Mapping[int, StringMap] = field(default_factory=dict)
-    """The number of a trial that is to begin → its parameters."""
-
-    @property
-    def sweep(self) -> Sweep:
-        """What is looked for."""
-        assert self.run.spec.sweep is not None, "only a sweep is planned as one"
-        return self.run.spec.sweep
-
-    @cached_property
-    def trials(self) -> list[TrialRun]:
-        """The trials that have a run."""
-        return trial_runs(self.run, self.resolved, self.children)
+    status: TrainingRunStatus
+    """With the table of trials. Once the sweep has ended also with an outcome and, if it succeeded, with the best
+    trial's model and metrics. The rest of the plan is empty then."""
+    trials: tuple[Body, ...] = ()
+    """Runs to apply."""
+    conditions: tuple[DesiredCondition, ...] = ()
 
 
-def plan(seen: SweepObservation, status: TrainingRunStatus) -> Plan:
-    """Decide what a sweep without an outcome needs now.
-
-    `status` is what is known of the run for these inputs. Once the sweep has ended, the plan's status has an outcome
-    and, with a success, the best trial's model and metrics: what follows from that is as for every run.
-    """
+def plan(seen: SweepObservation, status: TrainingRunStatus) -> SweepPlan:
+    """Return what a sweep without an outcome needs now. `status` is what is known of the run for these inputs."""
     trials = seen.trials
     began = {
         number: children.trial_body(seen.run, seen.resolved, number, chosen)
@@ -72,13 +50,10 @@ def plan(seen: SweepObservation, status: TrainingRunStatus) -> Plan:
     status = status.model_copy(update={"sweep": table, "started_at": status.started_at or timestamp(seen.now)})
     ended = _ended(seen, trials, status)
     if ended is not None:
-        return Plan(status=ended)
-    return Plan(
-        # Those that there are first: a quota that has no room for new ones must not keep a word to stop from them.
-        apply=(*_running(seen, trials), *began.values()),
-        status=status,
-        conditions=_conditions(seen.sweep, trials, table),
-    )
+        return SweepPlan(ended)
+    # New trials last: a quota without room for them must not keep a request to stop from the others.
+    bodies = (*_running(seen, trials), *began.values())
+    return SweepPlan(status, bodies, _conditions(seen.sweep, trials, table))
 
 
 def _running(seen: SweepObservation, trials: Sequence[TrialRun]) -> list[Body]:

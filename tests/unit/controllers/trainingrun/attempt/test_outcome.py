@@ -6,6 +6,7 @@ import pytest
 
 from modelops.api.base import Model
 from modelops.api.contract.reports import Artifact, Failure, FetchReport, SidecarReport
+from modelops.api.trainingrun_status import RunArtifact
 from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import pod_state
 from modelops.controllers.trainingrun.attempt.job_conditions import job_conditions
@@ -31,7 +32,8 @@ def test_success_carries_the_model_and_the_image_that_ran() -> None:
     ended = job("train-1", pod("Succeeded", init=DONE, trainer=DONE, sidecar=terminated(0, MODEL)), ended="Complete")
     result = job_outcome(ended)
     assert isinstance(result, JobSuccess)
-    assert (result.report, result.image_id) == (MODEL, f"example/trainer@{digest('e')}")
+    published = RunArtifact(uri="s3://store/m/", digest=digest("d"), bytes=1, image=f"example/trainer@{digest('e')}")
+    assert (result.artifact, result.metrics) == (published, {"a": 0.5})
 
 
 def test_the_pod_that_succeeded_speaks_for_a_complete_job() -> None:
@@ -193,4 +195,4 @@ def test_the_first_rank_publishes_for_all() -> None:
     second = pod("Succeeded", name="p-1", rank=1, trainer=DONE, sidecar=terminated(0, SidecarReport()))
     told = job_outcome(job("j", second, first, ended="Complete", spec={"completionMode": "Indexed"}))
     assert isinstance(told, JobSuccess)
-    assert told.report == report
+    assert told.artifact.uri == "s3://m/"
