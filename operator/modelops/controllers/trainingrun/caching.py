@@ -64,10 +64,10 @@ def _why_missed(seen: Observation, resolved: ResolvedInputs) -> str:
     if spec.cache.mode is CacheMode.IGNORE:
         return "cache.mode is Ignore"
     if not has_pinned_image(seen.run):
-        return "the image is a mutable tag, so no other run's result is taken"
+        return "the image is a mutable tag, so no other result is reused; pin it by digest"
     if spec.cache.ttl is not None and (seen.versions or seen.siblings):
-        return f"what was made of these inputs is older than cache.ttl ({spec.cache.ttl})"
-    return "nothing in this namespace was made of these inputs"
+        return f"the results for these inputs are older than cache.ttl ({spec.cache.ttl})"
+    return "no result for these inputs in this namespace"
 
 
 def _made_from(version: ModelVersion, resolved: ResolvedInputs) -> bool:

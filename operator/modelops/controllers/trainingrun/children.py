@@ -1,4 +1,4 @@
-"""A run's children: the Job of an attempt, and the ModelVersion that comes out. Pure."""
+"""Build a run's children: the Job of an attempt, and the ModelVersion of its model. Pure."""
 
 import math
 
@@ -28,14 +28,14 @@ from modelops.machinery.resources import MANAGED_BY, MANAGER, Body
 from modelops.machinery.settings import Settings
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-_LONGEST_OF_GANG = 47
-"""Of a run's name in that of its Job: a worker's host name adds a dash and its rank, and has 63 characters at most."""
+_GANG_NAME_LIMIT = 47
+"""Most characters of a run's name in the name of its Job: a worker's host name adds a dash and its rank, up to 63."""
 
 
 def job_name(run: TrainingRun, key: str, attempt: int = 1) -> str:
-    """The name of the Job for an attempt at an input key, and for everything else that decides how it runs."""
+    """Return the name of the Job for an attempt at an input key. It changes with all that changes how the Job runs."""
     spec = run.spec
-    decides = {
+    hashed = {
         "uid": run.metadata.uid,
         "key": key,
         "trainer": spec.trainer.wire(),
@@ -46,13 +46,14 @@ def job_name(run: TrainingRun, key: str, attempt: int = 1) -> str:
         "queue": spec.queue_name,
         "attempt": attempt,
     }
-    name = run.metadata.name[:_LONGEST_OF_GANG].rstrip("-") if gang.is_gang(run) else run.metadata.name
-    return f"{name}-{short(sha256_of(decides), 10)}"
+    name = run.metadata.name[:_GANG_NAME_LIMIT].rstrip("-") if gang.is_gang(run) else run.metadata.name
+    return f"{name}-{short(sha256_of(hashed), 10)}"
 
 
 def job(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job_name: str) -> Body:
-    """The Job that trains for the inputs taken. One Job is one attempt: whether there is another one is the run's to
-    decide, since a Job can tell neither whose fault a failure was nor restart all of its ranks.
+    """Return the Job of one attempt at the inputs.
+
+    A retry is another Job: a Job itself knows neither whose fault a failure was nor how to restart all of its ranks.
     """
     meta = {
         "labels": labels(run, "trainer", model=run.spec.output.model),
@@ -67,7 +68,7 @@ def job(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job_name
     }
     own_labels = meta["labels"]
     if run.spec.queue_name is not None:
-        # Suspended from the start, whether or not Kueue's webhook is there to do it: no quota, no Pod.
+        # Suspended from the start, also while Kueue's webhook is not available: no Pod without quota.
         spec["suspend"] = True
         own_labels = {**own_labels, QUEUE_LABEL: run.spec.queue_name}
     if run.spec.timeout is not None:
@@ -87,15 +88,15 @@ def job(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job_name
 
 
 def model_version(run: TrainingRun, resolved: ResolvedInputs, status: TrainingRunStatus) -> Body:
-    """The ModelVersion of a run that has succeeded. Nobody owns it: what serves outlives the run."""
+    """Return the ModelVersion of a run that has succeeded. It has no owner, since it outlives the run."""
     artifact = status.artifact
     assert artifact is not None, "a run that has succeeded has an artifact"
     output = run.spec.output
-    decides = {
+    hashed = {
         "inputKey": resolved.key,
         "template": output.version_template.wire(),
         "format": output.format,
-        # The same inputs need not give the same bytes: other bytes are another version.
+        # The same inputs may give other bytes, which are another version.
         "artifact": artifact.digest,
     }
     datasets = resolved.inputs.datasets
@@ -123,7 +124,7 @@ def model_version(run: TrainingRun, resolved: ResolvedInputs, status: TrainingRu
         "apiVersion": API_VERSION,
         "kind": ModelVersion.__name__,
         "metadata": {
-            "name": f"{output.model}-{short(sha256_of(decides))}",
+            "name": f"{output.model}-{short(sha256_of(hashed))}",
             "namespace": run.metadata.namespace,
             "labels": {
                 "app.kubernetes.io/name": output.model,
@@ -140,7 +141,7 @@ def model_version(run: TrainingRun, resolved: ResolvedInputs, status: TrainingRu
 
 
 def _failure_rules(run: TrainingRun) -> list[Body]:
-    """Any failure ends the Job. The message names the rule: so a disruption is told also when its Pod is gone."""
+    """Return rules by which any failure ends the Job. Its message names the rule, also of a deleted Pod."""
     rules: list[Body] = [{"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
     rules += [
         {"action": "FailJob", "onExitCodes": {"containerName": name, "operator": "In", "values": [EXIT_FINAL]}}

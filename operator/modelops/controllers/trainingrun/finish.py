@@ -29,7 +29,7 @@ def finish(context: RunContext, outcome: Outcome) -> Plan:
 
 
 def _with_model(context: RunContext, outcome: Outcome) -> Plan:
-    """The ModelVersion is created again if a person deletes it."""
+    """Create the ModelVersion, also again if a person deletes it."""
     succeeded = condition("Succeeded", True, outcome.reason, outcome.message)
     if context.seen.run.spec.output.registration == "Never":
         conditions = (*ready(outcome.reason, outcome.message), succeeded)
@@ -49,7 +49,7 @@ def _with_model(context: RunContext, outcome: Outcome) -> Plan:
 
 
 def _without_model(context: RunContext, outcome: Outcome) -> Plan:
-    """A failed run is stalled. A stopped one is not: it is as a person asked for."""
+    """Show a failed run as stalled. A stopped run is not: it is as a person asked for."""
     shown = stalled(outcome.reason, outcome.message)
     if outcome.state == "Stopped":
         shown = (condition(READY, False, outcome.reason, outcome.message),)

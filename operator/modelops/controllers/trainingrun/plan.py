@@ -20,7 +20,7 @@ from modelops.machinery.conditions import in_progress, waiting
 from modelops.machinery.plan import Event, Plan, first_answer
 
 _REFERENCE_AGAIN = timedelta(seconds=30)
-"""ConfigMaps and Secrets are not watched: reading all of them for the few that matter is no least privilege."""
+"""Requeue while a ConfigMap or Secret is missing. Watching them would need the right to read all of them."""
 
 
 def plan(seen: Observation) -> Plan:
@@ -67,7 +67,7 @@ def _superseded(context: RunContext) -> Plan | None:
     if not others:
         return None
     names = ", ".join(job.key.name for job in others)
-    message = f"the inputs have changed: Job {names} is stopped"
+    message = f"inputs changed: deleting Job {names}"
     return Plan(
         delete=tuple(job.delete for job in others),
         # The miss is explained now: once the new inputs are in the status there is nothing to compare them with.
@@ -90,7 +90,7 @@ def _cached(context: RunContext) -> Plan | None:
         metrics=result.metrics,
         sweep=reused_table(sweep, result.made_by, result.parameters, result.metrics) if sweep else None,
     )
-    message = f"taken from {result.source}, nothing was trained"
+    message = f"reused the result of {result.source}, nothing was trained"
     return finish(hit, new_outcome(context, "Succeeded", CACHE_HIT, message))
 
 

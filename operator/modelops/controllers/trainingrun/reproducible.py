@@ -15,16 +15,16 @@ def with_reproducible(context: RunContext, *conditions: DesiredCondition) -> tup
 def reproducible_condition(run: TrainingRun, inputs: Inputs) -> DesiredCondition:
     """Return the condition Reproducible: False where image or data may not be available again."""
     if not has_pinned_image(run):
-        message = f"{run.spec.trainer.image} is a tag and can come to mean another image: pin it by digest"
+        message = f"image {run.spec.trainer.image} is a mutable tag; pin it by digest"
         return condition("Reproducible", False, "MutableImageTag", message)
     on_claims = [
         dataset.dataset for dataset in inputs.datasets if dataset.source is not None and dataset.source.pvc is not None
     ]
     if on_claims:
-        message = f"Dataset {', '.join(on_claims)}: a claim keeps no versions, so its bytes may not be had again"
+        message = f"Dataset {', '.join(on_claims)}: files on a claim have no versions and may be overwritten"
         return condition("Reproducible", False, "VolumeNotVersioned", message)
     unversioned = [dataset.dataset for dataset in inputs.datasets if not dataset.versioned]
     if unversioned:
-        message = f"Dataset {', '.join(unversioned)}: the bucket keeps no versions, so its bytes may not be had again"
+        message = f"Dataset {', '.join(unversioned)}: objects may be overwritten; turn on the bucket's versioning"
         return condition("Reproducible", False, "BucketNotVersioned", message)
     return condition("Reproducible", True, "Pinned", "image and data are pinned by digest")

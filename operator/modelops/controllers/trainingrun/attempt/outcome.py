@@ -1,4 +1,4 @@
-"""How a training Job ended, told apart by what really happened. Pure."""
+"""Tell how a training Job ended, from the states of its containers and their reports. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,8 +10,11 @@ from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import Container, PodState
 
 FETCH, TRAINER, SIDECAR = "fetch", "trainer", "sidecar"
-_SIDECAR_LEARNS_IN = timedelta(minutes=1)
-_SHOWN_OF_LOG = 500
+_SIDECAR_GRACE = timedelta(minutes=1)
+"""Time that the sidecar has to notice the end of its trainer."""
+_LOG_CHARACTERS = 500
+_EXIT_CODE_ONLY = "the trainer e"
+"""Beginning of a message that says no more than the exit code: "the trainer exited with", "the trainer ended with"."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,13 @@ class JobSuccess:
 
 @dataclass(frozen=True)
 class ReportLost:
-    """The Job ended, and what it left cannot be read any more."""
+    """The Job is complete, but its report cannot be read any more."""
 
     message: str
 
 
 def job_outcome(job: JobState) -> JobSuccess | JobFailure | ReportLost:
-    """How a finished Job ended."""
+    """Return how a finished Job ended."""
     pod = job.deciding_pod
     if job.state == "Complete":
         report = pod.report(SIDECAR, SidecarReport) if pod else None
@@ -46,9 +49,9 @@ def job_outcome(job: JobState) -> JobSuccess | JobFailure | ReportLost:
             return ReportLost(f"Job {job.key.name} is complete, but its Pod was deleted before its report was read")
         return JobSuccess(_artifact(report, report.artifact, pod.containers[TRAINER].image_id), report.metrics)
     if job.finished_reason == "DeadlineExceeded":
-        return JobFailure(job.finished_reason, "the run did not end within its timeout")
+        return JobFailure(job.finished_reason, "the attempt exceeded its timeout")
     if pod is None:
-        return JobFailure(job.finished_reason or "JobFailed", job.message or "the Job failed and its Pods are gone")
+        return JobFailure(job.finished_reason or "JobFailed", job.message or "the Job failed and its Pods are deleted")
     return pod_failure(pod) or JobFailure(job.finished_reason or "JobFailed", job.message)
 
 
@@ -64,7 +67,11 @@ def _artifact(report: SidecarReport, published: Artifact, image_id: str) -> RunA
 
 
 def pod_failure(pod: PodState) -> JobFailure | None:
-    """Why a Pod failed: the node's word first, then the kernel's, then the trainer's own."""
+    """Return why a Pod failed; None if nothing in its status says so.
+
+    The first of these decides: the kubelet's reason, the report of fetch, an OOM kill of the trainer, the sidecar's
+    report, the trainer's exit code, the exit code of another container.
+    """
     if pod.reason:
         return JobFailure(pod.reason, pod.message or f"Pod {pod.name} failed: {pod.reason}")
     fetched = pod.report(FETCH, FetchReport)
@@ -74,46 +81,48 @@ def pod_failure(pod: PodState) -> JobFailure | None:
     if trainer is not None and trainer.terminated_reason == "OOMKilled":
         return JobFailure(
             "OutOfMemory",
-            "the trainer used more memory than its limit and was killed; raise trainer.resources.limits.memory",
+            "the trainer exceeded its memory limit and was killed; raise trainer.resources.limits.memory",
         )
     report = pod.report(SIDECAR, SidecarReport)
     if report is not None and report.failure is not None:
-        return JobFailure(report.failure.reason, report.failure.message + _last_words(trainer, report.failure.message))
+        return JobFailure(report.failure.reason, _with_log(report.failure.message, trainer))
     if trainer is not None and trainer.exit_code:
-        said = f"the trainer exited with code {trainer.exit_code}"
-        return JobFailure("TrainerFailed", said + _last_words(trainer, said))
+        return JobFailure("TrainerFailed", _with_log(f"the trainer exited with code {trainer.exit_code}", trainer))
     return next(
         (
-            JobFailure("PodFailed", f"container {one.name} exited with code {one.exit_code} ({one.terminated_reason})")
-            for one in pod.containers.values()
-            if one.exit_code
+            JobFailure(
+                "PodFailed",
+                f"container {container.name} exited with code {container.exit_code} ({container.terminated_reason})",
+            )
+            for container in pod.containers.values()
+            if container.exit_code
         ),
         None,
     )
 
 
 def trainer_not_started(pod: PodState, now: datetime) -> JobFailure | timedelta | None:
-    """A trainer that ended before its supervisor began: the sidecar beside it would wait for ever.
+    """Detect a trainer that ended before its supervisor started: the sidecar would wait for its exit code for ever.
 
-    How long the sidecar may still need to learn of a trainer's failure; the failure once that time is over.
+    Returns None if no trainer has failed beside a sidecar that runs, else the time that the sidecar still has to notice
+    the end, and the failure once that time is over.
     """
     trainer, sidecar = pod.containers.get(TRAINER), pod.containers.get(SIDECAR)
     if trainer is None or sidecar is None or not trainer.exit_code or trainer.running or not sidecar.running:
         return None
     if not trainer.ended_at:
-        return _SIDECAR_LEARNS_IN
-    left = datetime.fromisoformat(trainer.ended_at) + _SIDECAR_LEARNS_IN - now
+        return _SIDECAR_GRACE
+    left = datetime.fromisoformat(trainer.ended_at) + _SIDECAR_GRACE - now
     if left > timedelta():
         return left
     if trainer.terminated_reason == "OOMKilled":
         return pod_failure(pod)
     end = f"{trainer.terminated_reason} (exit code {trainer.exit_code})"
-    said = f"the trainer ended with {end} before its command could run"
-    return JobFailure("TrainerNotStarted", said + _last_words(trainer, said))
+    return JobFailure("TrainerNotStarted", _with_log(f"the trainer ended with {end} before its command ran", trainer))
 
 
-def _last_words(trainer: Container | None, said: str) -> str:
-    """The end of a failed trainer's log, where nothing else tells why: the failure file was not written."""
-    if trainer is None or not trainer.exit_code or not trainer.message or not said.startswith("the trainer e"):
-        return ""
-    return f": {trainer.message.strip()[-_SHOWN_OF_LOG:]}"
+def _with_log(message: str, trainer: Container | None) -> str:
+    """Append the end of a failed trainer's log to a message without a reason: the trainer wrote no failure file."""
+    if trainer is None or not trainer.exit_code or not trainer.message or not message.startswith(_EXIT_CODE_ONLY):
+        return message
+    return f"{message}: {trainer.message.strip()[-_LOG_CHARACTERS:]}"

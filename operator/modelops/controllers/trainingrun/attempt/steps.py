@@ -38,7 +38,7 @@ def plan_attempt(context: RunContext) -> Plan:
 
 
 def _without_job(context: RunContext) -> Plan:
-    """Start the attempt, unless the last one failed so lately that its backoff is not over."""
+    """Start the attempt, or wait for the end of the last one's backoff."""
     attempts = context.status.failed_attempts
     if attempts:
         due = retrying.next_start(attempts, context.seen.run.spec.retries)
@@ -56,7 +56,8 @@ def _without_job(context: RunContext) -> Plan:
 
 def _backing_off(context: RunContext, due: datetime) -> Plan:
     last = context.status.failed_attempts[-1]
-    message = f"attempt {last.number} failed ({last.reason}: {last.message}); the next one starts at {timestamp(due)}"
+    failed = f"attempt {last.number} failed ({last.reason}: {last.message})"
+    message = f"{failed}; attempt {last.number + 1} starts at {timestamp(due)}"
     conditions = (*in_progress("Retrying", message), condition("Running", False, "Retrying", message))
     return Plan(
         status=context.status,
@@ -68,7 +69,7 @@ def _backing_off(context: RunContext, due: datetime) -> Plan:
 def _deleting_ended_jobs(context: RunContext) -> Plan:
     """Delete Jobs that have ended: they count against a quota, and could keep the next one from being created."""
     names = ", ".join(job.key.name for job in context.seen.jobs)
-    message = f"Job {names} goes before the next one starts"
+    message = f"deleting Job {names} before the next attempt starts"
     return Plan(
         delete=tuple(job.delete for job in context.seen.jobs),
         status=context.with_status(cache=cache_miss(context)).status,
@@ -108,7 +109,7 @@ def _ended(context: RunContext, job: JobState) -> Plan:
             return Plan(
                 delete=(job.delete,),
                 status=_with_job(context, job.key.name).status,
-                conditions=with_reproducible(context, *in_progress("ReportLost", f"{message}: it is trained again")),
+                conditions=with_reproducible(context, *in_progress("ReportLost", f"{message}; training again")),
                 events=(Event("ReportLost", message, warning=True),),
                 requeue_after=SHORTLY,
             )
@@ -122,7 +123,7 @@ def _ended(context: RunContext, job: JobState) -> Plan:
 
 
 def _ended_badly(context: RunContext, job: JobState, failure: JobFailure) -> Plan:
-    """Retry where that may help and is allowed, else end the run. The attempt is in the status before the next starts."""
+    """Retry if that may help and is allowed, else end the run. The failed attempt is in the status before a retry."""
     retries = context.seen.run.spec.retries
     pod = job.deciding_pod
     decision = retrying.decide_retry(job, pod, retries)
@@ -138,12 +139,12 @@ def _ended_badly(context: RunContext, job: JobState, failure: JobFailure) -> Pla
 
 
 def _final_message(context: RunContext, job: JobState, failure: JobFailure) -> str:
-    """Return the failure's message. For a timeout, the last condition is added: the Pods that tell why are deleted."""
+    """Return the failure's message, and for a timeout the last condition: the Job controller has deleted the Pods."""
     run = context.seen.run
     last = find(run.status.conditions, READY)
     if failure.reason != "DeadlineExceeded" or last is None or run.status.job != job.key.name:
         return failure.message
-    return f"{failure.message} ({run.spec.timeout}); at last: {last.reason}: {last.message}"
+    return f"{failure.message} ({run.spec.timeout}); last condition: {last.reason}: {last.message}"
 
 
 def _with_job(context: RunContext, job_name: str) -> RunContext:

@@ -64,7 +64,7 @@ def _by_schedule(run: TrainingRun, now: datetime) -> RerunDecision:
 
 
 def _by_change(run: TrainingRun, datasets: Datasets, pinned: Inputs, now: datetime) -> RerunDecision:
-    """Decide by the Datasets: a snapshot counts `debounce` after its creation, and `minInterval` after the last start."""
+    """Decide by the Datasets. New snapshots count `debounce` after the last one, and `minInterval` after a start."""
     if not follows_datasets(run):
         return RerunDecision()
     changed = _changed_snapshots(run, datasets, pinned)

@@ -1,4 +1,4 @@
-"""Resolve a run's inputs: the pinned ones, or new ones from its Datasets and from the environment's references. Pure."""
+"""Resolve a run's inputs: the pinned ones, or new ones from its Datasets and its environment's references. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ class ResolvedInputs:
     scheduled_at: str | None = None
     """Time of the schedule that the inputs were resolved for."""
     requeue_after: timedelta | None = None
-    """When newer inputs may be due."""
+    """Time until newer inputs may be due."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def resolve_inputs(
         return pinned
     if references.missing:
         missing = ", ".join(references.missing)
-        return MissingInput("ReferenceNotFound", f"the environment refers to what is not there: {missing}")
+        return MissingInput("ReferenceNotFound", f"not found: {missing}; trainer.env needs it")
     occurrence = scheduled_at if trains_each_time(run) else None
     components = _components(run, pinned, references.digests, occurrence)
     inputs = Inputs(
@@ -119,9 +119,12 @@ def _pin_datasets(run: TrainingRun, datasets: Datasets) -> list[OriginDataset] |
 def _snapshot(used: DatasetInput, datasets: Datasets) -> Snapshot | MissingInput:
     dataset = datasets.get(used.ref.name)
     if dataset is None:
-        return MissingInput("DatasetNotFound", f'there is no Dataset "{used.ref.name}" in this namespace')
+        return MissingInput(
+            "DatasetNotFound",
+            f'Dataset "{used.ref.name}" not found in this namespace; create it, or correct spec.datasets',
+        )
     if dataset.status.snapshot is None:
-        return MissingInput("DatasetNotReady", f'Dataset "{used.ref.name}" has no snapshot yet')
+        return MissingInput("DatasetNotReady", f'waiting for the first snapshot of Dataset "{used.ref.name}"')
     return dataset.status.snapshot
 
 

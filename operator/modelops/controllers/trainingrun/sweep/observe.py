@@ -58,7 +58,7 @@ async def observe(run: TrainingRun, resolved: ResolvedInputs, context: Reconcile
 
 @dataclass(frozen=True)
 class _Version:
-    """A run as it was written once: the same version is the same run."""
+    """A version of a run, identified by its UID and resourceVersion."""
 
     uid: str
     version: str
@@ -71,5 +71,5 @@ class _Version:
 
 @lru_cache(maxsize=512)
 def _child(version: _Version) -> Child:
-    """Of the hundreds of runs of a large sweep few have changed since it was looked at last."""
+    """Parse a run, unless this version was parsed lately: few of a large sweep's runs change between two reconciles."""
     return child_of(version.body)

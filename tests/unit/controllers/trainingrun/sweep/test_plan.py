@@ -62,7 +62,7 @@ def test_as_many_trials_begin_as_may_run_at_once() -> None:
     assert len(decided.apply) == 3
     assert made.table() == {0: "Running", 1: "Running", 2: "Running"}
     assert reason(decided) == "False Sweeping"
-    assert message(decided) == "0 of 6 trials done"
+    assert message(decided) == "0/6 trials ended"
     assert made.status.started_at is not None
 
 
@@ -71,7 +71,7 @@ def test_a_trial_that_ends_makes_room_for_the_next() -> None:
     made.ends(1, 0.8)
     decided = made.step()
     assert made.table() == {0: "Running", 1: "Succeeded", 2: "Running"}
-    assert message(decided) == "1 of 6 trials done, best auc 0.8 (trial 1)"
+    assert message(decided) == "1/6 trials ended; best: trial 1, auc 0.8"
 
 
 def test_nothing_is_written_while_the_table_stays_as_it_is() -> None:
@@ -82,7 +82,7 @@ def test_nothing_is_written_while_the_table_stays_as_it_is() -> None:
     decided = made.step()
     assert made.status == before
     assert made.written == written
-    assert message(decided) == "0 of 6 trials done"
+    assert message(decided) == "0/6 trials ended"
 
 
 def test_the_best_trials_model_is_the_sweeps() -> None:
@@ -90,7 +90,7 @@ def test_the_best_trials_model_is_the_sweeps() -> None:
     status = made.status
     assert status.outcome is not None
     assert (status.outcome.state, status.outcome.reason) == ("Succeeded", "Trained")
-    assert status.outcome.message == "trial 1 is the best of 3: auc 0.9"
+    assert status.outcome.message == "best of 3 trials: trial 1, auc 0.9"
     assert status.artifact is not None
     assert status.artifact.uri == "s3://store/m/1/"
     assert status.metrics == {"other": 1.0, "auc": 0.9}
@@ -139,7 +139,7 @@ def test_a_few_failures_are_borne() -> None:
     for number in range(2):
         made.ends(number, state="Failed", reason="OutOfMemory")
         told = made.step()
-    assert message(told) == "2 of 3 trials done, 2 failed"
+    assert message(told) == "2/3 trials ended, 2 failed"
     made.ends(2, 0.5)
     made.step()
     assert made.status.outcome is not None
@@ -160,8 +160,7 @@ def test_too_many_failures_end_the_sweep_and_what_still_runs() -> None:
     assert (outcome.state, outcome.reason) == ("Failed", "SweepFailed")
     name = made.body(0)["metadata"]["name"]
     assert outcome.message == (
-        "2 of 6 trials failed, more than maxFailedTrials 1;"
-        f" the last, trial 0 (TrainingRun {name}): OutOfMemory: so it ended: 0"
+        f"2/6 trials failed, maxFailedTrials is 1; the last, trial 0 (TrainingRun {name}): OutOfMemory: so it ended: 0"
     )
     assert running in deleted(decided)
     assert made.table() == {0: "Failed", 1: "Stopped", 2: "Failed", 3: "Stopped"}
@@ -173,9 +172,7 @@ def test_a_sweep_without_a_success_has_failed() -> None:
     made.ends(1, state="Stopped", reason="Stopped")
     made.step()
     assert made.status.outcome is not None
-    assert made.status.outcome.message.startswith(
-        "none of 2 trials succeeded: 1 failed, 1 were stopped; the last, trial 0"
-    )
+    assert made.status.outcome.message.startswith("0/2 trials succeeded: 1 failed, 1 stopped; the last, trial 0")
 
 
 def test_a_trial_that_waits_for_a_person_is_told_of() -> None:
@@ -201,7 +198,7 @@ def test_a_trial_that_will_not_be_the_best_is_stopped_once() -> None:
         made.ends(number, 0.8)
     made.tells(2, 0.1, 0.2)
     made.step()
-    why = "auc is 0.2 at best up to step 2, and the median of 2 trials up to there is 0.75"
+    why = "step 2: best auc 0.2 is worse than the median 0.75 of 2 trials"
     assert made.body(2)["metadata"]["annotations"]["modelops.dev/stop"] == why
     assert made.table()[2] == "Running"
     written = made.written
@@ -212,7 +209,7 @@ def test_a_trial_that_will_not_be_the_best_is_stopped_once() -> None:
     made.ends(2, state="Stopped", reason="Stopped")
     decided = made.step()
     assert made.table()[2] == "Stopped"
-    assert message(decided) == "3 of 6 trials done, best auc 0.8 (trial 0)"
+    assert message(decided) == "3/6 trials ended; best: trial 0, auc 0.8"
 
 
 def test_without_early_stopping_no_trial_is_stopped() -> None:
@@ -514,7 +511,7 @@ def test_a_trial_that_is_good_enough_ends_the_sweep(goal: str, target: float, va
     if enough:
         assert made.status.outcome is not None
         assert made.status.outcome.message == (
-            f"trial 1 is the best of 2: auc {value:.4g}, and the target is {target:.4g}"
+            f"best of 2 trials: trial 1, auc {value:.4g}, target {target:.4g} reached"
         )
         assert made.table() == {0: "Stopped", 1: "Succeeded"}
         assert deleted(decided) == [made.status.sweep.trials[0].run] if made.status.sweep else False
