@@ -19,7 +19,7 @@ from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
 from support.builders.common import NOW, ago
 from support.builders.jobs import RUNNING, job, pod, terminated
-from support.builders.plans import deleted, names, reason, shown
+from support.builders.plans import condition_of, deleted, names, reason
 from support.run_observations import failed, job_of, observe, pinned, running
 
 DONE = terminated(0)
@@ -100,7 +100,7 @@ def test_a_failure_is_written_down_before_the_next_attempt_starts() -> None:
     done = plan(observe(status=pinned(retries=RETRIES), jobs=(just_now,), retries=RETRIES))
     assert (names(done.apply), deleted(done)) == ([], [])
     assert reason(done) == "False Retrying"
-    assert shown(done, "Stalled") is None
+    assert condition_of(done, "Stalled") is None
     (written,) = status_of(done).failed_attempts
     assert (written.number, written.reason, written.node, written.counted) == (1, "TrainerFailed", "node-1", True)
     assert status_of(done).failures == 1
@@ -127,7 +127,7 @@ def test_the_limit_ends_it() -> None:
     status = pinned(retries=RETRIES) | {"job": name, "attempts": 2, "failures": 1, "failedAttempts": [attempt(1)]}
     done = plan(observe(status=status, jobs=(failed(name),), retries=RETRIES))
     assert reason(done) == "False TrainerFailed"
-    assert shown(done, "Stalled") is not None
+    assert condition_of(done, "Stalled") is not None
     assert [one.number for one in status_of(done).failed_attempts] == [1, 2]
     again = plan(observe(status=status_of(done).wire(), jobs=(failed(name),), retries=RETRIES))
     assert (names(again.apply), status_of(again)) == ([], status_of(done))
@@ -200,7 +200,7 @@ def test_a_run_that_is_asked_to_stop_is_stopped() -> None:
     stop = {"modelops.dev/stop": "too expensive"}
     done = plan(observe(status=pinned(), jobs=(running(job_of()),), annotations=stop))
     assert (reason(done), reason(done, "Succeeded")) == ("False Stopped", "False Stopped")
-    assert shown(done, "Stalled") is None
+    assert condition_of(done, "Stalled") is None
     assert deleted(done) == [job_of()]
     outcome = status_of(done).outcome
     assert outcome is not None
