@@ -18,12 +18,12 @@ class AnnotationRequest:
 
 def retry_request(run: TrainingRun) -> AnnotationRequest:
     """Return the request to train again though the run has failed or was stopped."""
-    return _request(run, RETRY, run.status.retry)
+    return _request(run, RETRY, run.status.last_handled_retry)
 
 
 def stop_request(run: TrainingRun) -> AnnotationRequest:
     """Return the request to stop the run under way. Its value is the reason."""
-    return _request(run, STOP, run.status.stop)
+    return _request(run, STOP, run.status.last_handled_stop)
 
 
 def _request(run: TrainingRun, annotation: str, handled: str | None) -> AnnotationRequest:

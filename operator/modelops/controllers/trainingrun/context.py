@@ -52,8 +52,8 @@ def run_context(seen: Observation, resolved: ResolvedInputs) -> RunContext:
         model_version=old.model_version,
         scheduled_at=resolved.scheduled_at,
         started_at=timestamp(seen.now),
-        retry=retry.value,
-        stop=stop.value,
+        last_handled_retry=retry.value,
+        last_handled_stop=stop.value,
         sweep=old.sweep if old.input_key == resolved.key else None,
     )
     job_name = children.job_name(run, resolved.key)

@@ -24,7 +24,7 @@ def trial_name(run: TrainingRun, resolved: ResolvedInputs, number: int) -> str:
 
 def retry_of(run: TrainingRun) -> str:
     """Return the last value of the annotation `modelops.dev/retry`, also if it was removed since."""
-    return run.metadata.annotations.get(RETRY) or run.status.retry or ""
+    return run.metadata.annotations.get(RETRY) or run.status.last_handled_retry or ""
 
 
 def outcome_holds(run: TrainingRun, resolved: ResolvedInputs) -> bool:
@@ -38,4 +38,4 @@ def outcome_holds(run: TrainingRun, resolved: ResolvedInputs) -> bool:
         return False
     if status.outcome.state == "Succeeded":
         return True
-    return status.inputs.generation == resolved.inputs.generation and retry_of(run) == (status.retry or "")
+    return status.inputs.generation == resolved.inputs.generation and retry_of(run) == (status.last_handled_retry or "")

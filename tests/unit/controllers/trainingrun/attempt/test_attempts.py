@@ -181,7 +181,7 @@ def test_a_retry_that_is_asked_for_starts_anew() -> None:
     asked = {"modelops.dev/retry": "1"}
     done = plan(observe(status=pinned(outcome="Failed"), annotations=asked))
     assert names(done.apply) == [f"Job {job_of(attempt=2)}"]
-    assert (status_of(done).retry, status_of(done).failures, status_of(done).attempts) == ("1", 0, 2)
+    assert (status_of(done).last_handled_retry, status_of(done).failures, status_of(done).attempts) == ("1", 0, 2)
     over = plan(observe(status=status_of(done).wire(), jobs=(failed(job_of(attempt=2)),), annotations=asked))
     assert reason(over) == "False TrainerFailed"
     again = plan(observe(status=status_of(over).wire(), annotations=asked))
@@ -192,7 +192,7 @@ def test_a_retry_asked_for_too_early_is_no_promise() -> None:
     """A value set while all is well is spent: an annotation forgotten in Git must not hide a later failure."""
     done = plan(observe(status=pinned(), jobs=(running(job_of()),), annotations={"modelops.dev/retry": "1"}))
     assert reason(done) == "False Training"
-    assert status_of(done).retry == "1"
+    assert status_of(done).last_handled_retry == "1"
 
 
 def test_a_run_that_is_asked_to_stop_is_stopped() -> None:

@@ -329,7 +329,7 @@ def test_a_retry_makes_those_again_that_failed() -> None:
     made.run = sweep_run(maxTrials=3, parallelism=3, maxFailedTrials=1, annotations={"modelops.dev/retry": "1"})
     made.step()
     # What the run's own plan writes once it has acted on the annotation.
-    made.status = made.status.model_copy(update={"retry": "1"})
+    made.status = made.status.model_copy(update={"last_handled_retry": "1"})
     made.step()
     assert made.table() == {0: "Succeeded", 1: "Running", 2: "Running"}
     assert parameters(made) == before

@@ -156,7 +156,7 @@ def test_a_retry_of_a_failed_sweep_tries_again_what_failed() -> None:
     made.run = sweep_run(maxTrials=2, parallelism=2, maxFailedTrials=0, annotations={"modelops.dev/retry": "1"})
     made.step()
     made.step()
-    assert made.status.retry == "1"
+    assert made.status.last_handled_retry == "1"
     assert made.table() == {0: "Succeeded", 1: "Running"}
     made.ends(1, 0.6)
     made.step()
