@@ -72,7 +72,12 @@ class Prober(Background[Key, ProbeResult]):
         return self._results[key]
 
     def _result(
-        self, key: Key, uid: str, generation: int, at: datetime, outcome: Probe | TooMany | SourceProblem
+        self,
+        key: Key,
+        uid: str,
+        generation: int,
+        at: datetime,
+        outcome: ListingSummary | TooManyObjects | SourceProblem,
     ) -> ProbeResult:
         before = self.last(key, uid, generation)
         failures = 0

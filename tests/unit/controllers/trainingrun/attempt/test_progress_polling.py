@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from modelops.controllers.trainingrun.attempt import progress_polling
 from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
 from modelops.machinery.resources import Key
-from modelops.worker.training.progress_server import PORT_VARIABLE, telling
+from modelops.worker.training.progress_server import PORT_VARIABLE, serve_progress
 from modelops.worker.training.tailing import Tail
 
 KEY = Key("TrainingRun", "team-a", "mortgage")
@@ -79,7 +79,7 @@ async def test_the_real_sidecar_is_understood(tmp_path, monkeypatch, unused_tcp_
     (tmp_path / "metrics.jsonl").write_text('{"step": 7, "loss": 1}\n')
     tail = Tail(tmp_path / "metrics.jsonl")
     tail.read()
-    with telling(tail):
+    with serve_progress(tail):
         poller = ProgressPoller(unused_tcp_port)
         assert await asked(poller)
     assert poller.last(KEY, "run", "pod") == tail.report()
