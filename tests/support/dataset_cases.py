@@ -234,7 +234,7 @@ class Case:
     applies: list[str] = field(default_factory=list)
     deletes: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
-    again_in: float | None = None
+    requeue_after: float | None = None
     """Seconds until the next reconcile; None: an event wakes the Dataset."""
 
 
@@ -253,7 +253,7 @@ def check(case: Case) -> None:
     assert names(done.apply) == case.applies
     assert deleted(done) == case.deletes
     assert [event.reason for event in done.events] == case.events
-    assert (done.again_in.total_seconds() if done.again_in is not None else None) == case.again_in
+    assert (done.requeue_after.total_seconds() if done.requeue_after is not None else None) == case.requeue_after
 
 
 def check_same_again(case: Case) -> None:

@@ -57,7 +57,7 @@ class Reconciler:
         finally:
             self._slots.leave()
         await self._write_status(controller, key, parent, plan)
-        return plan.again_in
+        return plan.requeue_after
 
     async def _execute(self, controller: Controller, key: Key, parent: Kind) -> Plan:
         """The plan, with its children as they shall be; or what keeps it from that, as a plan. Raises ApiError."""
@@ -185,12 +185,12 @@ def not_installed(resource: Resource, error: ApiError) -> StalledError | None:
 
 
 def _stalled(reason: str, message: str) -> Plan:
-    return Plan(conditions=conditions.stalled(reason, message), again_in=_STALLED_AGAIN)
+    return Plan(conditions=conditions.stalled(reason, message), requeue_after=_STALLED_AGAIN)
 
 
 def _out_of_quota(error: ApiError) -> Plan:
     """Room comes by itself when others end, and nothing tells of it: asked for slowly, as it may take long."""
-    return Plan(conditions=conditions.waiting("QuotaExceeded", error.message), again_in=_QUOTA_AGAIN)
+    return Plan(conditions=conditions.waiting("QuotaExceeded", error.message), requeue_after=_QUOTA_AGAIN)
 
 
 def _comparable(child: Body) -> Body:

@@ -39,7 +39,7 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True)
 class Pages:
-    """Pages of what is below a prefix."""
+    """Listing of a prefix, page by page."""
 
     client: S3Client
     bucket: str
@@ -91,7 +91,7 @@ class Pages:
 
 
 def pages(client: S3Client, bucket: str, prefix: str) -> Pages:
-    """Return the pages of what is below `prefix`, after a request for the bucket's versioning. Raises S3Error."""
+    """Return the listing of `prefix`, after a request for the bucket's versioning. Raises S3Error."""
     try:
         with translate_errors(client, bucket):
             status = str(client.get_bucket_versioning(Bucket=bucket).get("Status", "Off"))

@@ -35,7 +35,7 @@ class Store:
         self.run = Location(bucket, PREFIX)
 
     def sync(self, root: Path, rank: int = 0, restored: Restored | None = None) -> CheckpointSync:
-        """Return what saves a rank's checkpoints, as its sidecar has it."""
+        """Return the CheckpointSync of a rank's sidecar."""
         return CheckpointSync(root, RankFolder(self.run, rank), lambda: self.client, restored)
 
     def restore(self, root: Path) -> Restored:
@@ -284,19 +284,19 @@ def test_checkpoints_are_saved_without_the_right_to_delete(
     assert content(again) == {"model": "3"}
 
 
-def damage(store: Store, what: str) -> None:
+def damage(store: Store, kind: str) -> None:
     """Break the newest checkpoint in one way."""
     newest = PREFIX + store.keys("json")[-1]
     body = json.loads(store.client.get_object(Bucket=store.run.bucket, Key=newest)["Body"].read())
     model = next(file for file in body["files"] if file["path"] == "model")
     name = {"Bucket": store.run.bucket, "Key": f"{PREFIX}rank-0/objects/sha256-{model['sha256']}"}
-    if what == "a content was deleted":
+    if kind == "a content was deleted":
         store.client.delete_object(**name)
-    elif what == "a content has another size":
+    elif kind == "a content has another size":
         store.client.put_object(**name, Body=b"3")
-    elif what == "a content has other bytes":
+    elif kind == "a content has other bytes":
         store.client.put_object(**name, Body=b"x" * model["size"])
-    elif what == "the manifest is not JSON":
+    elif kind == "the manifest is not JSON":
         store.client.put_object(Bucket=store.run.bucket, Key=newest, Body=b'{"files": [')
     else:
         model["path"] = "../outside"
@@ -312,9 +312,9 @@ DAMAGES = (
 )
 
 
-@pytest.mark.parametrize("what", DAMAGES)
+@pytest.mark.parametrize("kind", DAMAGES)
 def test_a_broken_checkpoint_is_not_restored(
-    store: Store, root: Path, new_directory: Callable[[], Path], what: str, caplog: pytest.LogCaptureFixture
+    store: Store, root: Path, new_directory: Callable[[], Path], kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The checkpoint before is restored. If that is broken too, the trainer starts from the beginning; no run fails."""
     caplog.set_level(logging.INFO)
@@ -322,7 +322,7 @@ def test_a_broken_checkpoint_is_not_restored(
     for text in ("first", "second"):
         write(root, model=text, other=text)
         assert scan_twice(checkpoint_sync)
-    damage(store, what)
+    damage(store, kind)
     again = new_directory()
     store.restore(again)
     assert content(again) == {"model": "first", "other": "first"}

@@ -56,7 +56,7 @@ def check_failed(context: Context) -> Plan | None:
         return Plan(
             status=status,
             conditions=ready_condition.candidate_failed(candidate),
-            again_in=earliest(retry_at - context.seen.now, context.until_next_probe(status)),
+            requeue_after=earliest(retry_at - context.seen.now, context.until_next_probe(status)),
         )
     job = context.seen.snapshot_job
     if job is None:
@@ -66,7 +66,7 @@ def check_failed(context: Context) -> Plan | None:
         delete=(job.delete,),
         status=context.status,
         conditions=ready_condition.progressing(context, "Retrying", message),
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     )
 
 
@@ -83,7 +83,7 @@ def settling(context: Context) -> Plan | None:
     return Plan(
         status=status,
         conditions=ready_condition.progressing(context, "ChangeSettling", message),
-        again_in=context.until_next_probe(status),
+        requeue_after=context.until_next_probe(status),
     )
 
 
@@ -98,7 +98,7 @@ def settled(context: Context) -> Plan | None:
         apply=() if job is not None else (children.snapshot_job(dataset, digest, context.seen.settings),),
         status=context.with_candidate(candidate),
         conditions=ready_condition.progressing(context, "Checking", message),
-        again_in=SHORTLY if job is not None else None,
+        requeue_after=SHORTLY if job is not None else None,
     )
 
 

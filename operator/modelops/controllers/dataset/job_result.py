@@ -43,7 +43,7 @@ def report_lost(context: Context, job: JobState, message: str) -> Plan:
         status=context.status,
         conditions=ready_condition.progressing(context, "ReportLost", f"{message}; checking the data again"),
         events=(Event("ReportLost", message, warning=True),),
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     )
 
 
@@ -76,7 +76,7 @@ def still_rejected(context: Context, rejected: Candidate) -> Plan:
     return Plan(
         status=status,
         conditions=ready_condition.candidate_rejected(status, rejected),
-        again_in=context.until_next_probe(status),
+        requeue_after=context.until_next_probe(status),
     )
 
 
@@ -84,7 +84,9 @@ def snapshot_current(context: Context, snapshot: Snapshot) -> Plan:
     """Make the snapshot the current one, without a candidate beside it."""
     status = context.status.model_copy(update={"snapshot": snapshot, "candidate": None})
     return Plan(
-        status=status, conditions=ready_condition.snapshot_current(snapshot), again_in=context.until_next_probe(status)
+        status=status,
+        conditions=ready_condition.snapshot_current(snapshot),
+        requeue_after=context.until_next_probe(status),
     )
 
 
@@ -153,7 +155,9 @@ def _failed(context: Context, candidate: Candidate, reason: str, message: str) -
     )
     status = context.with_candidate(failed)
     return Plan(
-        status=status, conditions=ready_condition.candidate_failed(failed), again_in=context.until_next_probe(status)
+        status=status,
+        conditions=ready_condition.candidate_failed(failed),
+        requeue_after=context.until_next_probe(status),
     )
 
 
@@ -175,7 +179,7 @@ def _settle_again(context: Context, candidate: Candidate, job: JobState, message
         delete=(job.delete,),
         status=context.with_candidate(again),
         conditions=ready_condition.progressing(context, "SourceChanged", message),
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     )
 
 

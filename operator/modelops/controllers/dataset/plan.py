@@ -62,7 +62,7 @@ def _not_probed(context: Context) -> Plan | None:
         conditions = ready_condition.unchanged(context)
     else:
         conditions = ready_condition.progressing(context, "Probing", "probing the source")
-    return Plan(status=context.status, conditions=conditions, again_in=PROBE_TIMEOUT)
+    return Plan(status=context.status, conditions=conditions, requeue_after=PROBE_TIMEOUT)
 
 
 def _source_problem(context: Context) -> Plan | None:
@@ -81,7 +81,7 @@ def _source_problem(context: Context) -> Plan | None:
             conditions = ready_condition.unchanged(context)
         case "Transient":
             conditions = in_progress(problem.reason, f"{problem.message} (failed {result.failures} times in a row)")
-    return Plan(status=context.status, conditions=conditions, again_in=context.until_next_probe(context.status))
+    return Plan(status=context.status, conditions=conditions, requeue_after=context.until_next_probe(context.status))
 
 
 def _with_data_conditions(context: Context, decision: Plan) -> Plan:
@@ -95,5 +95,5 @@ def _with_data_conditions(context: Context, decision: Plan) -> Plan:
         decision,
         conditions=(*decision.conditions, *conditions),
         events=(*decision.events, *stale_events(context, conditions)),
-        again_in=earliest(decision.again_in, until_stale),
+        requeue_after=earliest(decision.requeue_after, until_stale),
     )

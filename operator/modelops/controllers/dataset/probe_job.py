@@ -43,7 +43,7 @@ def finished(context: Context) -> Plan | None:
             decision = _unchanged(probed, report)
         case outcome:
             decision = plan_for(probed, _candidate(probed, outcome.report), job, outcome)
-    return replace(decision, again_in=SHORTLY)
+    return replace(decision, requeue_after=SHORTLY)
 
 
 def due(context: Context) -> Plan | None:
@@ -53,8 +53,10 @@ def due(context: Context) -> Plan | None:
     dataset, obstacle = context.seen.dataset, context.seen.obstacle
     if obstacle is not None:
         show = stalled if obstacle.kind == "Stalled" else waiting
-        again_in = min(length_of(dataset.spec.interval), SOON)
-        return Plan(status=context.status, conditions=show(obstacle.reason, obstacle.message), again_in=again_in)
+        requeue_after = min(length_of(dataset.spec.interval), SOON)
+        return Plan(
+            status=context.status, conditions=show(obstacle.reason, obstacle.message), requeue_after=requeue_after
+        )
     job = children.probe_job(dataset.model_copy(update={"status": context.status}), context.seen.settings)
     return Plan(apply=(job,), status=context.status, conditions=ready_condition.between_probe_jobs(context))
 
@@ -63,8 +65,10 @@ def not_due(context: Context) -> Plan | None:
     """Keep the result of the last probe Job until the next one is due."""
     if not probed_by_job(context.seen.dataset, context.seen.probe_result):
         return None
-    again_in = context.until_next_probe(context.status)
-    return Plan(status=context.status, conditions=ready_condition.between_probe_jobs(context), again_in=again_in)
+    requeue_after = context.until_next_probe(context.status)
+    return Plan(
+        status=context.status, conditions=ready_condition.between_probe_jobs(context), requeue_after=requeue_after
+    )
 
 
 def _unchanged(context: Context, report: SnapshotReport) -> Plan:

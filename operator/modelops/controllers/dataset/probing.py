@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from modelops.api.contract.tasks import S3Place
 from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
+from modelops.machinery.background import Background
 from modelops.machinery.resources import Key
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
@@ -26,23 +27,17 @@ _ATTEMPTS = 2
 _log = logging.getLogger(__name__)
 
 
-class Prober:
+class Prober(Background[Key, ProbeResult]):
     """Last probe of each Dataset's source, and the probes that are running."""
 
     def __init__(self, list_source: ListSource | None = None) -> None:
+        super().__init__(_CONCURRENT_PROBES)
         self._list_source = list_source or list_s3_source
-        self._last: dict[Key, ProbeResult] = {}
-        self._running: dict[Key, asyncio.Task[None]] = {}
-        self._slots = asyncio.Semaphore(_CONCURRENT_PROBES)
 
     def last(self, key: Key, uid: str, generation: int) -> ProbeResult | None:
         """Return the last probe of the Dataset with this UID and with this generation of its spec."""
-        result = self._last.get(key)
+        result = self._results.get(key)
         return result if result is not None and (result.uid, result.generation) == (uid, generation) else None
-
-    def running(self, key: Key) -> bool:
-        """Return whether a probe is running."""
-        return key in self._running
 
     def start(
         self,
@@ -55,20 +50,14 @@ class Prober:
         wake: Callable[[Key], None],
     ) -> None:
         """Start a probe in the background, unless one is running; call `wake` with the key when the probe has ended."""
-        if key in self._running:
-            return
 
-        async def run() -> None:
-            try:
-                async with self._slots:
-                    at = datetime.now(UTC)
-                    outcome = await _outcome(lambda: self._list_source(place, credentials, max_objects))
-                self.record(key, uid, generation, at, outcome)
-            finally:
-                del self._running[key]
-                wake(key)
+        async def run() -> ProbeResult:
+            async with self._slots:
+                at = datetime.now(UTC)
+                outcome = await _outcome(lambda: self._list_source(place, credentials, max_objects))
+            return self._result(key, uid, generation, at, outcome)
 
-        self._running[key] = asyncio.create_task(run(), name=f"probe {key}")
+        self._start(key, key, run, wake)
 
     def record(
         self,
@@ -79,23 +68,22 @@ class Prober:
         outcome: ListingSummary | TooManyObjects | SourceProblem,
     ) -> ProbeResult:
         """Keep the outcome of a probe as the last one, and count transient problems in a row."""
+        self._results[key] = self._result(key, uid, generation, at, outcome)
+        return self._results[key]
+
+    def _result(
+        self,
+        key: Key,
+        uid: str,
+        generation: int,
+        at: datetime,
+        outcome: ListingSummary | TooManyObjects | SourceProblem,
+    ) -> ProbeResult:
         before = self.last(key, uid, generation)
         failures = 0
         if isinstance(outcome, SourceProblem) and outcome.kind == "Transient":
             failures = (before.failures if before else 0) + 1
-        self._last[key] = ProbeResult(at, uid, generation, outcome, failures)
-        return self._last[key]
-
-    def forget(self, key: Key) -> None:
-        """Drop the last probe of a Dataset, so that only a new probe counts."""
-        self._last.pop(key, None)
-
-    def keep_only(self, exists: Callable[[Key], bool]) -> None:
-        """Drop the probes of Datasets that do not exist."""
-        self._last = {key: result for key, result in self._last.items() if exists(key)}
-
-    def __len__(self) -> int:
-        return len(self._last)
+        return ProbeResult(at, uid, generation, outcome, failures)
 
 
 def list_s3_source(

@@ -36,7 +36,7 @@ def _former_service(seen: Observation) -> Plan | None:
     if not _of_namesake(seen):
         return None
     message = f"Service {service_name(seen.service)} of an InferenceService that was deleted is still there"
-    return _untouched(seen, *waiting("ServiceTerminating", message), again_in=_FORMER_AGAIN)
+    return _untouched(seen, *waiting("ServiceTerminating", message), requeue_after=_FORMER_AGAIN)
 
 
 def _service_name_taken(seen: Observation) -> Plan | None:
@@ -47,7 +47,7 @@ def _service_name_taken(seen: Observation) -> Plan | None:
         f"Service {service_name(seen.service)} exists and does not belong to this InferenceService: "
         "delete it, or give the InferenceService another name"
     )
-    return _untouched(seen, *stalled("ServiceNameTaken", message), again_in=_STRANGER_AGAIN)
+    return _untouched(seen, *stalled("ServiceNameTaken", message), requeue_after=_STRANGER_AGAIN)
 
 
 def _refused(seen: Observation) -> Plan | None:
@@ -86,9 +86,9 @@ def _on_the_way(seen: Observation) -> Plan:
     return in_steps(case)
 
 
-def _untouched(seen: Observation, *conditions: DesiredCondition, again_in: timedelta | None = None) -> Plan:
+def _untouched(seen: Observation, *conditions: DesiredCondition, requeue_after: timedelta | None = None) -> Plan:
     """Nothing is made or changed."""
-    return Plan(status=shown(seen), conditions=conditions, again_in=again_in)
+    return Plan(status=shown(seen), conditions=conditions, requeue_after=requeue_after)
 
 
 def _is_ours(seen: Observation) -> bool:

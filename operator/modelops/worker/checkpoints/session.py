@@ -1,4 +1,4 @@
-"""Checkpoint paths of a run, and what `fetch` passes to the sidecar of the same Pod about restored checkpoints."""
+"""Checkpoint paths of a run, and the record of restored checkpoints that `fetch` passes to the sidecar of its Pod."""
 
 from functools import partial
 from pathlib import Path
@@ -34,12 +34,12 @@ def location_of(uri: str) -> Location:
 
 
 def save_restored(restored: Restored) -> None:
-    """Write what was restored to the shared volume, for the sidecar."""
+    """Write the record of restored checkpoints to the shared volume, for the sidecar."""
     _restored_file().write_text(restored.model_dump_json(by_alias=True))
 
 
 def load_restored() -> Restored | None:
-    """Return what `fetch` restored; None if it restored nothing or its file cannot be read."""
+    """Return the record that `fetch` wrote; None if there is no record, or if it cannot be read."""
     try:
         return Restored.model_validate_json(_restored_file().read_bytes())
     except (FileNotFoundError, ValidationError):

@@ -118,7 +118,7 @@ class CheckpointSync:
         return now, unchanged
 
     def _begin_with(self, restored: Restored) -> None:
-        """Remember what was restored. Files of other ranks stay theirs until this rank's trainer writes to them."""
+        """Remember the restored files. Files of other ranks stay theirs until this rank's trainer writes to them."""
         if restored.unusable:
             self._saved = None  # The next manifest then replaces the unusable ones, even if it is empty.
         for rank, manifest in restored.by_rank.items():

@@ -1,4 +1,4 @@
-"""SIGTERM as a deadline: the trainer gets the signal too, and what it saves at its end must still be uploaded."""
+"""SIGTERM as a deadline: the trainer gets the signal too, and its last files must still be uploaded."""
 
 import signal
 import time

@@ -43,7 +43,7 @@ SETTLING = [
         ready="False ChangeSettling",
         reconciling="ChangeSettling",
         candidate="Settling a",
-        again_in=settle_minus(age=10),
+        requeue_after=settle_minus(age=10),
     ),
     Case(
         "with settle 0s the first data is read at once",
@@ -62,7 +62,7 @@ SETTLING = [
         ready="False ChangeSettling",
         reconciling="ChangeSettling",
         candidate="Settling a",
-        again_in=PROBE_TIMEOUT,
+        requeue_after=PROBE_TIMEOUT,
     ),
     Case(
         "data that changes while it settles starts to settle again",
@@ -70,7 +70,7 @@ SETTLING = [
         ready="False ChangeSettling",
         reconciling="ChangeSettling",
         candidate="Settling b",
-        again_in=settle_minus(age=1),
+        requeue_after=settle_minus(age=1),
     ),
     Case(
         "data that has settled is read by a Job",
@@ -86,7 +86,7 @@ SETTLING = [
         **STAYS_CURRENT,
         reconciling="ChangeSettling",
         candidate="Settling b",
-        again_in=settle_minus(age=1),
+        requeue_after=settle_minus(age=1),
     ),
 ]
 UNCHANGED = [
@@ -94,13 +94,13 @@ UNCHANGED = [
         "unchanged data is probed again after the interval",
         observe(seen=probe_result(probe("a"), seconds_ago=100), status=GOOD),
         **STAYS_CURRENT,
-        again_in=interval_minus(age=100),
+        requeue_after=interval_minus(age=100),
     ),
     Case(
         "data that is restored to the current snapshot is not checked again",
         observe(seen=probe_result(probe("a"), seconds_ago=100), status={**GOOD, "candidate": REJECTED}),
         **STAYS_CURRENT,
-        again_in=interval_minus(age=100),
+        requeue_after=interval_minus(age=100),
     ),
     Case(
         "rejected data stays rejected without another Job",
@@ -109,7 +109,7 @@ UNCHANGED = [
         valid="False SchemaViolated",
         candidate="Rejected b",
         snapshot="a",
-        again_in=interval_minus(age=1),
+        requeue_after=interval_minus(age=1),
     ),
     Case(
         "an empty prefix is rejected without a Job",
@@ -118,7 +118,7 @@ UNCHANGED = [
         valid="False EmptyPrefix",
         candidate="Rejected 0",
         snapshot="a",
-        again_in=interval_minus(age=1),
+        requeue_after=interval_minus(age=1),
         events=["CandidateRejected"],
     ),
 ]
@@ -154,7 +154,7 @@ CHECKED_AGAIN = [
         stalled=True,
         candidate="Failed b",
         deletes=[snapshot_job_name("b")],
-        again_in=interval_minus(age=60),
+        requeue_after=interval_minus(age=60),
     ),
     Case(
         "a failed check is repeated after the interval",
@@ -175,7 +175,7 @@ CHECKED_AGAIN = [
         reconciling="Retrying",
         candidate="Failed b",
         deletes=[snapshot_job_name("b")],
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
     Case(
         "a Job that a person deleted is created again",
@@ -191,7 +191,7 @@ CHECKED_AGAIN = [
         ready="False Checking",
         reconciling="Checking",
         candidate="Checking b",
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
     Case(
         "the Job of data that is not in the source any more is deleted",

@@ -28,7 +28,7 @@ class Fresh:
     checks: list[dict[str, Any]]
     hours_old: float | None
     expected: str | None
-    again_in: float
+    requeue_after: float
     """Seconds until the next reconcile."""
     seconds_later: float = 0
 
@@ -77,14 +77,14 @@ def test_a_warning_of_other_checks_than_the_specs_is_only_counted() -> None:
 @pytest.mark.parametrize(
     "case",
     [
-        Fresh("no check limits the age", [], hours_old=48, expected=None, again_in=HOUR - 1),
-        Fresh("the age of the data is unknown", [DAY], hours_old=None, expected=None, again_in=HOUR - 1),
+        Fresh("no check limits the age", [], hours_old=48, expected=None, requeue_after=HOUR - 1),
+        Fresh("the age of the data is unknown", [DAY], hours_old=None, expected=None, requeue_after=HOUR - 1),
         Fresh(
             "data within its limit is reconciled when it becomes stale",
             [DAY],
             hours_old=23.5,
             expected="True Fresh",
-            again_in=HOUR / 2,
+            requeue_after=HOUR / 2,
         ),
         Fresh(
             "data is stale from the second at which it has the age of the limit",
@@ -92,21 +92,21 @@ def test_a_warning_of_other_checks_than_the_specs_is_only_counted() -> None:
             hours_old=23.5,
             seconds_later=HOUR / 2,
             expected="False Stale",
-            again_in=HOUR / 2 - 1,
+            requeue_after=HOUR / 2 - 1,
         ),
         Fresh(
             "the shortest of several limits counts",
             [DAY, {"freshWithin": "1h"}],
             hours_old=2,
             expected="False Stale",
-            again_in=HOUR - 1,
+            requeue_after=HOUR - 1,
         ),
         Fresh(
             "a probe that is due before the data becomes stale is not delayed",
             [DAY],
             hours_old=1,
             expected="True Fresh",
-            again_in=HOUR - 1,
+            requeue_after=HOUR - 1,
         ),
     ],
     ids=lambda case: case.name,
@@ -117,7 +117,7 @@ def test_fresh(case: Fresh) -> None:
     done = probed(case.checks, case.seconds_later, **taken_with(case.checks, lastModified=written))
     assert reason(done, "Fresh") == case.expected
     assert reason(done) == "True SnapshotCurrent"
-    assert done.again_in == timedelta(seconds=case.again_in)
+    assert done.requeue_after == timedelta(seconds=case.requeue_after)
 
 
 def test_stale_is_one_event_and_one_message() -> None:
@@ -146,4 +146,4 @@ def test_a_suspended_dataset_becomes_stale() -> None:
     checks = [DAY]
     done = plan(observe(status=taken_with(checks, lastModified=ago(hours=23)), checks=checks, suspend=True))
     assert reason(done, "Fresh") == "True Fresh"
-    assert done.again_in == timedelta(hours=1)
+    assert done.requeue_after == timedelta(hours=1)

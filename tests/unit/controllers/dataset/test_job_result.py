@@ -64,7 +64,7 @@ TAKEN = [
         "good data becomes the current snapshot, and its Job stays until the status is written",
         checking_b(said=report("b")),
         **BECOMES_CURRENT,
-        again_in=NEXT_PROBE,
+        requeue_after=NEXT_PROBE,
     ),
     Case(
         "the Job is deleted once its snapshot is in the status",
@@ -77,7 +77,7 @@ TAKEN = [
         valid="True Checked",
         snapshot="b",
         deletes=[snapshot_job_name("b")],
-        again_in=NEXT_PROBE,
+        requeue_after=NEXT_PROBE,
     ),
     Case(
         "with onViolation Warn data that violates the schema becomes current with Valid=False",
@@ -85,7 +85,7 @@ TAKEN = [
         ready="True SnapshotCurrent",
         valid="False SchemaViolated",
         snapshot="b",
-        again_in=NEXT_PROBE,
+        requeue_after=NEXT_PROBE,
         events=["SnapshotTaken", "SnapshotWarned"],
     ),
     Case(
@@ -95,13 +95,13 @@ TAKEN = [
         valid="False CheckWarned",
         snapshot="b",
         events=["SnapshotTaken", "SnapshotWarned"],
-        again_in=NEXT_PROBE,
+        requeue_after=NEXT_PROBE,
     ),
     Case(
         "a check that passed is not mentioned",
         checking_b(said=report("b", checks=PASSED), checks=[ROWS]),
         **BECOMES_CURRENT,
-        again_in=NEXT_PROBE,
+        requeue_after=NEXT_PROBE,
     ),
 ]
 REJECTED = [
@@ -112,7 +112,7 @@ REJECTED = [
         valid="False SchemaViolated",
         candidate="Rejected b",
         snapshot="a",
-        again_in=NEXT_PROBE,
+        requeue_after=NEXT_PROBE,
         events=["CandidateRejected"],
     ),
     Case(
@@ -122,7 +122,7 @@ REJECTED = [
         stalled=True,
         valid="False SchemaViolated",
         candidate="Rejected b",
-        again_in=NEXT_PROBE,
+        requeue_after=NEXT_PROBE,
         events=["CandidateRejected"],
     ),
     Case(
@@ -132,7 +132,7 @@ REJECTED = [
         valid="False Unreadable",
         candidate="Rejected b",
         snapshot="a",
-        again_in=NEXT_PROBE,
+        requeue_after=NEXT_PROBE,
         events=["CandidateRejected"],
     ),
     Case(
@@ -143,7 +143,7 @@ REJECTED = [
         candidate="Rejected b",
         snapshot="a",
         events=["CandidateRejected"],
-        again_in=NEXT_PROBE,
+        requeue_after=NEXT_PROBE,
     ),
     Case(
         "data that violates the schema and fails a check shows the schema as its reason",
@@ -153,7 +153,7 @@ REJECTED = [
         valid="False SchemaViolated",
         candidate="Rejected b",
         events=["CandidateRejected"],
-        again_in=NEXT_PROBE,
+        requeue_after=NEXT_PROBE,
     ),
     Case(
         "a check that rejects counts although the schema only warns",
@@ -163,7 +163,7 @@ REJECTED = [
         candidate="Rejected b",
         snapshot="a",
         events=["CandidateRejected"],
-        again_in=NEXT_PROBE,
+        requeue_after=NEXT_PROBE,
     ),
 ]
 WITHOUT_RESULT = [
@@ -174,7 +174,7 @@ WITHOUT_RESULT = [
         reconciling="SourceChanged",
         candidate="Settling c",
         deletes=[snapshot_job_name("b")],
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
     Case(
         "a Job that failed is Stalled with its reason until the interval has passed",
@@ -184,7 +184,7 @@ WITHOUT_RESULT = [
         valid="True Checked",
         candidate="Failed b",
         snapshot="a",
-        again_in=NEXT_PROBE,
+        requeue_after=NEXT_PROBE,
     ),
     Case(
         "a Job that was killed for memory is Stalled with OutOfMemory",
@@ -192,7 +192,7 @@ WITHOUT_RESULT = [
         ready="False OutOfMemory",
         stalled=True,
         candidate="Failed b",
-        again_in=NEXT_PROBE,
+        requeue_after=NEXT_PROBE,
     ),
     Case(
         "data is read again if the report was deleted with its Pod",
@@ -201,7 +201,7 @@ WITHOUT_RESULT = [
         reconciling="ReportLost",
         candidate="Checking b",
         deletes=[snapshot_job_name("b")],
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
         events=["ReportLost"],
     ),
 ]

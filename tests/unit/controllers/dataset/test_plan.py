@@ -38,7 +38,7 @@ CASES = [
         observe(),
         ready="False Probing",
         reconciling="Probing",
-        again_in=PROBE_TIMEOUT,
+        requeue_after=PROBE_TIMEOUT,
     ),
     Case(
         "a problem that a person must solve is Stalled with the reason of S3, and the snapshot stays",
@@ -47,7 +47,7 @@ CASES = [
         stalled=True,
         valid="True Checked",
         snapshot="a",
-        again_in=interval_minus(age=1),
+        requeue_after=interval_minus(age=1),
     ),
     Case(
         "a missing Secret is waited for, and looked up every half minute",
@@ -58,7 +58,7 @@ CASES = [
         reconciling="SecretNotFound",
         valid="True Checked",
         snapshot="a",
-        again_in=SOON,
+        requeue_after=SOON,
     ),
     Case(
         "a service that repeatedly does not respond is shown, and probed before the interval has passed",
@@ -72,7 +72,7 @@ CASES = [
         reconciling="EndpointUnreachable",
         valid="True Checked",
         snapshot="a",
-        again_in=soon_minus(age=10),
+        requeue_after=soon_minus(age=10),
     ),
     Case(
         "a suspended Dataset keeps its snapshot and deletes its Job",
@@ -131,7 +131,7 @@ def test_a_single_transient_problem_is_not_shown() -> None:
     once = probe_result(problem, seconds_ago=10, failures=1)
     done = plan(observe(seen=once, status={**GOOD, "conditions": conditions}))
     assert done.conditions == plan(good).conditions
-    assert done.again_in == timedelta(seconds=soon_minus(age=10))
+    assert done.requeue_after == timedelta(seconds=soon_minus(age=10))
 
 
 def test_a_restart_of_the_operator_changes_nothing() -> None:
@@ -154,7 +154,7 @@ def test_a_refresh_is_acted_on_once() -> None:
     assert status_of(pending).last_handled_refresh is None
     handled = {**GOOD, "lastHandledRefresh": "monday"}
     known = plan(observe(status=handled, seen=probe_result(probe("a"), seconds_ago=1), refresh="monday"))
-    assert known.again_in == timedelta(seconds=interval_minus(age=1))
+    assert known.requeue_after == timedelta(seconds=interval_minus(age=1))
 
 
 def test_a_refresh_does_not_skip_settling() -> None:
@@ -163,7 +163,7 @@ def test_a_refresh_does_not_skip_settling() -> None:
     done = plan(observe(status=handled, seen=probe_result(probe("b"), seconds_ago=0), refresh="now"))
     assert status_of(done).candidate is not None
     assert reason(done, "Reconciling") == "True ChangeSettling"
-    assert done.again_in == timedelta(seconds=settle_minus(age=0))
+    assert done.requeue_after == timedelta(seconds=settle_minus(age=0))
 
 
 def test_a_refresh_repeats_a_failed_check_at_once() -> None:
@@ -186,4 +186,4 @@ def test_a_failed_job_is_deleted_before_a_job_of_the_same_name_is_created() -> N
     done = plan(observe(status=status, seen=probe_result(probe("b"), seconds_ago=0), jobs=(failed_job,)))
     assert (names(done.apply), deleted(done)) == ([], [snapshot_job_name("b")])
     assert reason(done, "Reconciling") == "True Retrying"
-    assert done.again_in == timedelta(seconds=SHORTLY)
+    assert done.requeue_after == timedelta(seconds=SHORTLY)

@@ -55,7 +55,7 @@ DUE = [
         observe(source=CLAIM, due="Job", obstacle=NO_CLAIM),
         ready="False ClaimNotFound",
         reconciling="ClaimNotFound",
-        again_in=SOON,
+        requeue_after=SOON,
     ),
     Case(
         "invalid credentials are Stalled",
@@ -66,7 +66,7 @@ DUE = [
         ),
         ready="False InvalidCredentials",
         stalled=True,
-        again_in=SOON,
+        requeue_after=SOON,
     ),
     Case(
         "a probe that is due creates a Job and changes nothing else",
@@ -142,14 +142,14 @@ BETWEEN = [
         "between two probe Jobs the current snapshot stays",
         observe(source=CLAIM, status={**ON_CLAIM, **PROBED}),
         **STAYS_CURRENT,
-        again_in=interval_minus(age=60),
+        requeue_after=interval_minus(age=60),
     ),
     Case(
         "an ended Job is deleted once its result is in the status",
         observe(source=CLAIM, status={**ON_CLAIM, **PROBED}, jobs=(ended_probe(UNCHANGED),)),
         **STAYS_CURRENT,
         deletes=[PROBE_JOB],
-        again_in=interval_minus(age=60),
+        requeue_after=interval_minus(age=60),
     ),
     Case(
         "between two probe Jobs a failure stays visible",
@@ -159,7 +159,7 @@ BETWEEN = [
         valid="True Checked",
         candidate="Failed b",
         snapshot="a",
-        again_in=interval_minus(age=60),
+        requeue_after=interval_minus(age=60),
     ),
     Case(
         "data that changed under a Job is probed again soon, and shows SourceChanged until then",
@@ -175,7 +175,7 @@ BETWEEN = [
         **STAYS_CURRENT,
         reconciling="SourceChanged",
         candidate="Settling c",
-        again_in=soon_minus(age=10),
+        requeue_after=soon_minus(age=10),
     ),
     Case(
         "the result of the last probe Job stays while the operator counts the objects again",
@@ -188,7 +188,7 @@ BETWEEN = [
         ready="False AccessDenied",
         stalled=True,
         candidate="Failed b",
-        again_in=interval_minus(age=60),
+        requeue_after=interval_minus(age=60),
     ),
     Case(
         "a settling candidate of a source that now has too many objects is dropped with its Job",
@@ -203,7 +203,7 @@ BETWEEN = [
         snapshot="c",
         events=["SnapshotTaken"],
         deletes=[snapshot_job_name("c")],
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
 ]
 CASES = DUE + RUNNING + BETWEEN
@@ -265,4 +265,4 @@ def test_a_claim_is_never_reproducible() -> None:
 def test_the_interval_begins_with_the_end_of_the_last_probe_job() -> None:
     """Otherwise a Job that takes longer than the interval would be followed by the next one without a pause."""
     seen = observe(source=CLAIM, status={**ON_CLAIM, "probedAt": ago(), "probedGeneration": 1})
-    assert plan(seen).again_in == timedelta(seconds=interval_minus(age=0))
+    assert plan(seen).requeue_after == timedelta(seconds=interval_minus(age=0))

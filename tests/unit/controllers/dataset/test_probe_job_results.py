@@ -39,19 +39,19 @@ FOUND = [
         "the data of the first probe becomes the current snapshot",
         observe(source=CLAIM, jobs=(ended_probe(report("b"), name=FIRST),)),
         **BECOMES_CURRENT,
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
     Case(
         "new data becomes the current snapshot",
         observe(source=CLAIM, status=PROBE_DUE, jobs=(ended_probe(report("b")),)),
         **BECOMES_CURRENT,
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
     Case(
         "unchanged data changes no condition and records no Event",
         observe(source=CLAIM, status=PROBE_DUE, jobs=(ended_probe(UNCHANGED),)),
         **STAYS_CURRENT,
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
     Case(
         "an empty directory is rejected as an empty prefix is",
@@ -61,7 +61,7 @@ FOUND = [
         valid="False EmptyPrefix",
         candidate="Rejected 0",
         events=["CandidateRejected"],
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
     Case(
         "new data that cannot be read is rejected, and the last good snapshot stays",
@@ -71,7 +71,7 @@ FOUND = [
         candidate="Rejected b",
         snapshot="a",
         events=["CandidateRejected"],
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
     Case(
         "rejected data stays rejected while the source holds that data",
@@ -80,19 +80,19 @@ FOUND = [
         valid="False SchemaViolated",
         candidate="Rejected b",
         snapshot="a",
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
     Case(
         "data that is restored to the current snapshot is current",
         observe(source=CLAIM, status=AFTER_REJECTION, jobs=(ended_probe(UNCHANGED),)),
         **STAYS_CURRENT,
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
     Case(
         "files with the change token of the current snapshot are current without being read",
         observe(source=CLAIM, status=AFTER_REJECTION, jobs=(ended_probe(SnapshotReport(unchanged=True)),)),
         **STAYS_CURRENT,
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
 ]
 FAILED = [
@@ -104,7 +104,7 @@ FAILED = [
         valid="True Checked",
         candidate="Failed ?",
         snapshot="a",
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
     Case(
         "data that changed under the Job is settling again, and the Job is deleted",
@@ -113,7 +113,7 @@ FAILED = [
         reconciling="SourceChanged",
         candidate="Settling c",
         deletes=[PROBE_JOB],
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
     Case(
         "the source is probed again if the report was deleted with its Pod",
@@ -122,7 +122,7 @@ FAILED = [
         reconciling="ReportLost",
         deletes=[PROBE_JOB],
         events=["ReportLost"],
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     ),
 ]
 CASES = FOUND + FAILED
