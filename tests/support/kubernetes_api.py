@@ -4,6 +4,8 @@ import base64
 import json
 import ssl
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,6 +14,7 @@ import httpx
 import yaml
 
 Body = dict[str, Any]
+_WATCH_SECONDS = 2
 
 
 class KubernetesApi:
@@ -50,6 +53,30 @@ class KubernetesApi:
             of_each = {"apiVersion": listed["apiVersion"], "kind": listed["kind"].removesuffix("List")}
             found += [{**of_each, **item} for item in listed["items"]]
         return found
+
+    def states(self, kind: str, name: str, namespace: str, seconds: float) -> Iterator[Body | None]:
+        """Yield an object as it is now and, by a watch, each later state for `seconds`; None where it is absent.
+
+        Where nothing changes, the newest state comes again every few seconds. The last one comes at the end.
+        """
+        path, deadline = self._path(kind, namespace), time.monotonic() + seconds
+        selected = {"fieldSelector": f"metadata.name={name}"}
+        while True:
+            left = deadline - time.monotonic()
+            answer = self._http.get(path, params=selected)
+            answer.raise_for_status()
+            listed = answer.json()
+            yield next(iter(listed["items"]), None)
+            if left <= 0:
+                return
+            version = listed["metadata"]["resourceVersion"]
+            watched = {"watch": "true", "resourceVersion": version, "timeoutSeconds": str(_WATCH_SECONDS)}
+            with self._http.stream("GET", path, params=selected | watched) as events:
+                for line in events.iter_lines():
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        break
+                    yield None if event["type"] == "DELETED" else event["object"]
 
     def close(self) -> None:
         """Close the connections."""

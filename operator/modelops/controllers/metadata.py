@@ -1,4 +1,4 @@
-"""Labels to select by and annotations to prove by, on everything the operator makes."""
+"""Labels, annotations and owner references of the operator's children. Pure."""
 
 import json
 from typing import Any
@@ -7,6 +7,7 @@ from modelops.api.annotations import ARTIFACT_DIGEST as ARTIFACT_DIGEST
 from modelops.api.annotations import LINEAGE
 from modelops.api.kinds import API_VERSION, GROUP, Kind
 from modelops.api.modelversion import OriginDataset
+from modelops.machinery.ownership import label_of as label_of
 from modelops.machinery.resources import MANAGED_BY, MANAGER
 
 INPUT_KEY = f"{GROUP}/input-key"
@@ -15,13 +16,8 @@ IMAGE_ID = f"{GROUP}/image-id"
 _LABEL_LIMIT = 63
 
 
-def label_of(kind: str) -> str:
-    """The label that names the object of a kind."""
-    return f"{GROUP}/{kind.lower()}"
-
-
 def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:
-    """The labels of a child. `more` maps a kind in lower case, such as modelversion, to a name."""
+    """Return the labels of a child. `more` maps a kind in lower case, such as modelversion, to a name."""
     return {
         "app.kubernetes.io/name": parent.metadata.name[:_LABEL_LIMIT],
         "app.kubernetes.io/component": component,
@@ -32,8 +28,8 @@ def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:
     }
 
 
-def owned_by(parent: Kind) -> list[dict[str, Any]]:
-    """The owner reference that ends a child with its parent."""
+def owner_references(parent: Kind) -> list[dict[str, Any]]:
+    """Return the owner reference by which a child is deleted with its parent."""
     return [
         {
             "apiVersion": API_VERSION,
@@ -46,11 +42,11 @@ def owned_by(parent: Kind) -> list[dict[str, Any]]:
     ]
 
 
-def dataset_marks(datasets: list[OriginDataset]) -> dict[str, str]:
-    """Which data it was, in annotations: digests for machines, manifests and versions for people."""
+def dataset_annotations(datasets: list[OriginDataset]) -> dict[str, str]:
+    """Return annotations with the data that a model was trained on: digests for programs, the whole for people."""
     if not datasets:
         return {}
     return {
-        DATASET_DIGESTS: json.dumps({one.name: one.digest for one in datasets}, sort_keys=True),
-        LINEAGE: json.dumps({"datasets": [one.wire() for one in datasets]}, sort_keys=True),
+        DATASET_DIGESTS: json.dumps({dataset.name: dataset.digest for dataset in datasets}, sort_keys=True),
+        LINEAGE: json.dumps({"datasets": [dataset.wire() for dataset in datasets]}, sort_keys=True),
     }

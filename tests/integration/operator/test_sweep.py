@@ -112,7 +112,7 @@ def test_too_many_failures_end_the_sweep(begun: Space) -> None:
     """It says how many, and in the trainer's own words why; no trial begins or runs after that."""
     told = begun.wait("trainingrun", "fails", has("Stalled", "True", "SweepFailed"), within=180)
     message = condition(told, "Ready")["message"]  # type: ignore[index]
-    assert "of 20 trials failed, more than maxFailedTrials 2" in message
+    assert "/20 trials failed, maxFailedTrials is 2" in message
     assert "TrainerFailed" in message
     assert "x is below a half" in message
     assert told["status"]["outcome"]["state"] == "Failed"

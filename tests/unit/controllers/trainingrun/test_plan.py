@@ -14,7 +14,7 @@ from modelops.controllers.trainingrun.plan import plan
 from modelops.machinery.plan import Plan
 from support.builders.common import ago
 from support.builders.jobs import RUNNING, job, pod, terminated
-from support.builders.plans import deleted, names, reason, shown
+from support.builders.plans import condition_of, deleted, names, reason
 from support.builders.trainingruns import training_run
 from support.run_observations import (
     ROOMY,
@@ -49,7 +49,7 @@ class Case:
     deletes: list[str] = field(default_factory=list)
     succeeded: str | None = None
     cache: str | None = None
-    again_in: float | None = None
+    requeue_after: float | None = None
 
 
 CASES = [
@@ -62,28 +62,28 @@ CASES = [
         "a Secret that is not there is looked for every half minute, since Secrets are not watched",
         observe(references=References(missing=("Secret s",))),
         "False ReferenceNotFound",
-        again_in=30,
+        requeue_after=30,
     ),
     Case(
         "inputs without a model are trained",
         observe(),
         "False JobCreated",
         applies=[f"Job {job_of()}"],
-        cache="Miss: nothing in this namespace was made of these inputs",
+        cache="Miss: no result for these inputs in this namespace",
     ),
     Case(
         "a running Job is told of, and never applied again: a newer operator's template would be refused",
         observe(status=pinned(), jobs=(running(job_of()),)),
         "False Training",
         cache="Miss: before",
-        again_in=15,
+        requeue_after=15,
     ),
     Case(
         "a Job whose status could not be written is taken up",
         observe(jobs=(running(job_of()),)),
         "False Training",
-        cache="Miss: nothing in this namespace was made of these inputs",
-        again_in=15,
+        cache="Miss: no result for these inputs in this namespace",
+        requeue_after=15,
     ),
     Case(
         "a complete Job becomes a ModelVersion, and is kept for a while",
@@ -92,7 +92,7 @@ CASES = [
         applies=[f"ModelVersion {VERSION.metadata.name}"],
         succeeded="True Trained",
         cache="Miss: before",
-        again_in=3600,
+        requeue_after=3600,
     ),
     Case(
         "a ModelVersion that is there is not written again",
@@ -116,7 +116,7 @@ CASES = [
         stalled=True,
         succeeded="False TrainerFailed",
         cache="Miss: before",
-        again_in=3600,
+        requeue_after=3600,
     ),
     Case(
         "what has failed is not tried again, though its Job is gone",
@@ -131,7 +131,7 @@ CASES = [
         observe(status=pinned(outcome="Failed"), generation=2, trainer=ROOMY),
         "False JobCreated",
         applies=[f"Job {job_of(trainer=ROOMY)}"],
-        cache="Miss: nothing in this namespace was made of these inputs",
+        cache="Miss: no result for these inputs in this namespace",
     ),
     Case(
         "a report that was lost with its Pod means training again",
@@ -139,7 +139,7 @@ CASES = [
         "False ReportLost",
         deletes=[job_of()],
         cache="Miss: before",
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "another run's model for the same inputs is taken",
@@ -160,7 +160,7 @@ CASES = [
         observe(versions=(version_of(training_run("another"), trainer=TAG),), trainer=TAG),
         "False JobCreated",
         applies=[f"Job {job_of(trainer=TAG)}"],
-        cache="Miss: the image is a mutable tag, so no other run's result is taken",
+        cache="Miss: the image is a mutable tag, so no other result is reused; pin it by digest",
     ),
     Case(
         "a new snapshot alone changes nothing",
@@ -181,14 +181,14 @@ CASES = [
         observe(letter="b", status=pinned("a"), rerunOn=["DatasetChange"], jobs=(running(job_of("a")),)),
         "False Training",
         cache="Miss: before",
-        again_in=15,
+        requeue_after=15,
     ),
     Case(
         "a changed spec ends the run that is under way, before the next one starts",
         observe(status=pinned(), generation=2, parameters={"max_depth": "5"}, jobs=(running(job_of()),)),
         "False Superseded",
         deletes=[job_of()],
-        again_in=2,
+        requeue_after=2,
         cache='Miss: parameters: {"max_depth":"4"} → {"max_depth":"5"}',
     ),
     Case(
@@ -201,7 +201,7 @@ CASES = [
         "True Trained",
         succeeded="True Trained",
         cache="Miss: before",
-        again_in=3600,
+        requeue_after=3600,
     ),
     Case(
         "once its time is over the Job of a run that has ended goes, and nothing is trained again",
@@ -235,14 +235,14 @@ CASES = [
         observe(seen={"siblings": (sibling(reason="CacheHit"),)}),
         "False JobCreated",
         applies=[f"Job {job_of()}"],
-        cache="Miss: nothing in this namespace was made of these inputs",
+        cache="Miss: no result for these inputs in this namespace",
     ),
     Case(
         "a result that is older than cache.ttl is not taken",
         observe(seen={"siblings": (sibling(),)}, cache={"ttl": "5m"}),
         "False JobCreated",
         applies=[f"Job {job_of(cache={'ttl': '5m'})}"],
-        cache="Miss: what was made of these inputs is older than cache.ttl (5m)",
+        cache="Miss: the results for these inputs are older than cache.ttl (5m)",
     ),
     Case(
         "once it is gone the next one starts, and the reason names the change",
@@ -259,12 +259,12 @@ def test_story(case: Case) -> None:
     """Each case's name is the promise it protects."""
     done = plan(case.given)
     assert reason(done) == case.ready
-    assert (shown(done, "Stalled") is not None) == case.stalled
+    assert (condition_of(done, "Stalled") is not None) == case.stalled
     assert reason(done, "Succeeded") == case.succeeded
     assert names(done.apply) == case.applies
     assert deleted(done) == case.deletes
     assert cache(done) == case.cache
-    assert (done.again_in.total_seconds() if done.again_in is not None else None) == case.again_in
+    assert (done.requeue_after.total_seconds() if done.requeue_after is not None else None) == case.requeue_after
 
 
 def cache(done: Plan) -> str | None:
@@ -297,10 +297,10 @@ def test_the_timeout_tells_what_took_so_long() -> None:
     }
     over = job(job_of(timeout="1h"), ended="Failed", because="DeadlineExceeded")
     done = plan(observe(status={**pinned(timeout="1h"), "conditions": [last]}, jobs=(over,), timeout="1h"))
-    ready = shown(done, "Ready")
+    ready = condition_of(done, "Ready")
     assert ready is not None
     assert ready.reason == "DeadlineExceeded"
-    assert ready.message == "the run did not end within its timeout (1h); at last: ImagePullFailed: no such image"
+    assert ready.message == "the attempt exceeded its timeout (1h); last condition: ImagePullFailed: no such image"
 
 
 def test_a_trainer_that_never_began_ends_the_run_in_two_steps() -> None:
@@ -308,7 +308,7 @@ def test_a_trainer_that_never_began_ends_the_run_in_two_steps() -> None:
     stuck = pod(init=terminated(0), trainer=terminated(128, "", "StartError", ago(minutes=2)), sidecar=RUNNING)
     first = plan(observe(status=pinned(), jobs=(job(job_of(), stuck),)))
     assert reason(first) == "False TrainerNotStarted"
-    assert (deleted(first), first.again_in) == ([], timedelta(seconds=2))
+    assert (deleted(first), first.requeue_after) == ([], timedelta(seconds=2))
     assert isinstance(first.status, TrainingRunStatus)
     second = plan(observe(status=first.status.wire(), jobs=(job(job_of(), stuck),)))
     assert reason(second) == "False TrainerNotStarted"

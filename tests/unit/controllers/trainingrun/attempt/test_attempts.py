@@ -12,14 +12,14 @@ from modelops.api.trainingrun import Retries
 from modelops.api.trainingrun_status import Attempt, TrainingRunStatus
 from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun.attempt.progress_polling import POLL_EVERY
-from modelops.controllers.trainingrun.attempt.retrying import Verdict, next_start, verdict
+from modelops.controllers.trainingrun.attempt.retrying import RetryDecision, decide_retry, next_start
 from modelops.controllers.trainingrun.plan import plan
 from modelops.machinery.conditions import moment
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
 from support.builders.common import NOW, ago
 from support.builders.jobs import RUNNING, job, pod, terminated
-from support.builders.plans import deleted, names, reason, shown
+from support.builders.plans import condition_of, deleted, names, reason
 from support.run_observations import failed, job_of, observe, pinned, running
 
 DONE = terminated(0)
@@ -33,40 +33,48 @@ def ended(*pods: Body, because: str = "PodFailurePolicy", message: str = "", **m
 @pytest.mark.parametrize(
     ("name", "ending", "expected"),
     [
-        ("a trainer's own failure counts", ended(pod("Failed", trainer=terminated(1))), Verdict.COUNTED),
+        ("a trainer's own failure counts", ended(pod("Failed", trainer=terminated(1))), RetryDecision.COUNTED),
         (
             "so does running out of memory",
             ended(pod("Failed", trainer=terminated(137, reason="OOMKilled"))),
-            Verdict.COUNTED,
+            RetryDecision.COUNTED,
         ),
-        ("a listed exit code is final", ended(pod("Failed", trainer=terminated(42))), Verdict.FINAL),
-        ("what the worker cannot do is final", ended(pod("Failed", init=terminated(EXIT_FINAL))), Verdict.FINAL),
-        ("a model that cannot be taken is final", ended(pod("Failed", sidecar=terminated(EXIT_FINAL))), Verdict.FINAL),
-        ("an outage of the store may pass", ended(pod("Failed", sidecar=terminated(1))), Verdict.COUNTED),
-        ("the deadline is final", ended(because="DeadlineExceeded"), Verdict.FINAL),
+        ("a listed exit code is final", ended(pod("Failed", trainer=terminated(42))), RetryDecision.FINAL),
+        ("what the worker cannot do is final", ended(pod("Failed", init=terminated(EXIT_FINAL))), RetryDecision.FINAL),
+        (
+            "a model that cannot be taken is final",
+            ended(pod("Failed", sidecar=terminated(EXIT_FINAL))),
+            RetryDecision.FINAL,
+        ),
+        ("an outage of the store may pass", ended(pod("Failed", sidecar=terminated(1))), RetryDecision.COUNTED),
+        ("the deadline is final", ended(because="DeadlineExceeded"), RetryDecision.FINAL),
         (
             "a preemption does not count",
-            ended(pod("Failed", disrupted="PreemptionByScheduler", trainer=terminated(143))),
-            Verdict.FREE,
+            ended(pod("Failed", disruption="PreemptionByScheduler", trainer=terminated(143))),
+            RetryDecision.NOT_COUNTED,
         ),
         (
             "an eviction by the node does not count",
             ended(pod("Failed", reason="Evicted", message="The node was low on resource: memory.")),
-            Verdict.FREE,
+            RetryDecision.NOT_COUNTED,
         ),
         (
             "one for the Pod's own limit of disk does",
             ended(pod("Failed", reason="Evicted", message="Pod ephemeral local storage usage exceeds the total limit")),
-            Verdict.COUNTED,
+            RetryDecision.COUNTED,
         ),
-        ("nor does one whose Pod is gone", ended(message="Pod a/b has condition DisruptionTarget"), Verdict.FREE),
-        ("nor a Pod that somebody deleted", ended(because="BackoffLimitExceeded"), Verdict.FREE),
+        (
+            "nor does one whose Pod is gone",
+            ended(message="Pod a/b has condition DisruptionTarget"),
+            RetryDecision.NOT_COUNTED,
+        ),
+        ("nor a Pod that somebody deleted", ended(because="BackoffLimitExceeded"), RetryDecision.NOT_COUNTED),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_whose_fault_it_was(name: str, ending: JobState, expected: Verdict) -> None:
+def test_whose_fault_it_was(name: str, ending: JobState, expected: RetryDecision) -> None:
     """Each case's name is the promise it protects."""
-    assert verdict(ending, ending.deciding_pod, Retries(limit=3, non_retryable_exit_codes=[42])) is expected, name
+    assert decide_retry(ending, ending.deciding_pod, Retries(limit=3, non_retryable_exit_codes=[42])) is expected, name
 
 
 def status_of(done: Plan) -> TrainingRunStatus:
@@ -92,11 +100,11 @@ def test_a_failure_is_written_down_before_the_next_attempt_starts() -> None:
     done = plan(observe(status=pinned(retries=RETRIES), jobs=(just_now,), retries=RETRIES))
     assert (names(done.apply), deleted(done)) == ([], [])
     assert reason(done) == "False Retrying"
-    assert shown(done, "Stalled") is None
+    assert condition_of(done, "Stalled") is None
     (written,) = status_of(done).failed_attempts
     assert (written.number, written.reason, written.node, written.counted) == (1, "TrainerFailed", "node-1", True)
     assert status_of(done).failures == 1
-    assert done.again_in == timedelta(seconds=9)
+    assert done.requeue_after == timedelta(seconds=9)
     again = plan(observe(status=status_of(done).wire(), jobs=(just_now,), retries=RETRIES))
     assert (names(again.apply), status_of(again)) == ([], status_of(done))
 
@@ -119,7 +127,7 @@ def test_the_limit_ends_it() -> None:
     status = pinned(retries=RETRIES) | {"job": name, "attempts": 2, "failures": 1, "failedAttempts": [attempt(1)]}
     done = plan(observe(status=status, jobs=(failed(name),), retries=RETRIES))
     assert reason(done) == "False TrainerFailed"
-    assert shown(done, "Stalled") is not None
+    assert condition_of(done, "Stalled") is not None
     assert [one.number for one in status_of(done).failed_attempts] == [1, 2]
     again = plan(observe(status=status_of(done).wire(), jobs=(failed(name),), retries=RETRIES))
     assert (names(again.apply), status_of(again)) == ([], status_of(done))
@@ -133,7 +141,7 @@ def test_a_job_is_kept_until_its_end_is_written() -> None:
     first = plan(observe(status=pinned(), jobs=(ending,), ttlAfterFinished="0s"))
     assert reason(first) == "False TrainerFailed"
     assert deleted(first) == []
-    assert first.again_in is not None
+    assert first.requeue_after is not None
     written = plan(observe(status=status_of(first).wire(), jobs=(ending,), ttlAfterFinished="0s"))
     assert deleted(written) == [job_of()]
 
@@ -141,7 +149,7 @@ def test_a_job_is_kept_until_its_end_is_written() -> None:
 def test_disruptions_are_free_of_charge() -> None:
     """A training that is evicted ten times is no failed one, without any retries allowed."""
     evicted = job(
-        job_of(), pod("Failed", disrupted="EvictionByEvictionAPI"), ended="Failed", ended_ago=timedelta(seconds=1)
+        job_of(), pod("Failed", disruption="EvictionByEvictionAPI"), ended="Failed", ended_ago=timedelta(seconds=1)
     )
     done = plan(observe(status=pinned(), jobs=(evicted,)))
     assert reason(done) == "False Retrying"
@@ -173,7 +181,7 @@ def test_a_retry_that_is_asked_for_starts_anew() -> None:
     asked = {"modelops.dev/retry": "1"}
     done = plan(observe(status=pinned(outcome="Failed"), annotations=asked))
     assert names(done.apply) == [f"Job {job_of(attempt=2)}"]
-    assert (status_of(done).retry, status_of(done).failures, status_of(done).attempts) == ("1", 0, 2)
+    assert (status_of(done).last_handled_retry, status_of(done).failures, status_of(done).attempts) == ("1", 0, 2)
     over = plan(observe(status=status_of(done).wire(), jobs=(failed(job_of(attempt=2)),), annotations=asked))
     assert reason(over) == "False TrainerFailed"
     again = plan(observe(status=status_of(over).wire(), annotations=asked))
@@ -184,7 +192,7 @@ def test_a_retry_asked_for_too_early_is_no_promise() -> None:
     """A value set while all is well is spent: an annotation forgotten in Git must not hide a later failure."""
     done = plan(observe(status=pinned(), jobs=(running(job_of()),), annotations={"modelops.dev/retry": "1"}))
     assert reason(done) == "False Training"
-    assert status_of(done).retry == "1"
+    assert status_of(done).last_handled_retry == "1"
 
 
 def test_a_run_that_is_asked_to_stop_is_stopped() -> None:
@@ -192,7 +200,7 @@ def test_a_run_that_is_asked_to_stop_is_stopped() -> None:
     stop = {"modelops.dev/stop": "too expensive"}
     done = plan(observe(status=pinned(), jobs=(running(job_of()),), annotations=stop))
     assert (reason(done), reason(done, "Succeeded")) == ("False Stopped", "False Stopped")
-    assert shown(done, "Stalled") is None
+    assert condition_of(done, "Stalled") is None
     assert deleted(done) == [job_of()]
     outcome = status_of(done).outcome
     assert outcome is not None
@@ -225,7 +233,7 @@ def test_progress_is_what_the_sidecar_told_last() -> None:
     progress = status_of(done).progress
     assert progress is not None
     assert (progress.step, progress.percent, progress.metrics) == (5, 50, {"loss": 0.25})
-    assert done.again_in == POLL_EVERY
+    assert done.requeue_after == POLL_EVERY
 
 
 def test_times_are_the_job_controllers() -> None:
