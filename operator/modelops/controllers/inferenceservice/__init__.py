@@ -5,9 +5,10 @@ from functools import partial
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
+from modelops.controllers.inferenceservice.analysis.memory import AnalysisMemory
 from modelops.controllers.inferenceservice.observe import SERVER_OF, VERSION_OF
 from modelops.controllers.inferenceservice.pod.template import COMPONENT
-from modelops.controllers.inferenceservice.reconcile import Analyst, decide
+from modelops.controllers.inferenceservice.reconcile import decide
 from modelops.controllers.jobs import by_owner
 from modelops.controllers.metadata import label_of
 from modelops.machinery.cache import Cache, IndexKey
@@ -36,7 +37,7 @@ def controller() -> Controller:
     return Controller(
         resource=INFERENCE_SERVICES,
         kind=InferenceService,
-        decide=partial(decide, analyst=Analyst()),
+        decide=partial(decide, memory=AnalysisMemory()),
         wakes={
             DEPLOYMENTS.kind: by_label(_KIND),
             PODS.kind: by_label(_KIND),

@@ -6,12 +6,20 @@ from datetime import datetime
 from typing import TypeVar
 
 from modelops.api.inferenceservice import InferenceService
+from modelops.api.inferenceservice_status import CandidateVersion
 from modelops.api.modelversion import ModelVersion
+from modelops.controllers.inferenceservice.analysis.arguments import Subject
 from modelops.controllers.inferenceservice.analysis.check_runner import Answers
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.analysis.proxy_stats import PodLook, look
 from modelops.controllers.inferenceservice.analysis.reports import PodReport, look_reports
-from modelops.controllers.inferenceservice.pod.names import candidate_service_name, deployment_name, service_name
+from modelops.controllers.inferenceservice.pod.names import (
+    candidate_service_name,
+    candidate_url,
+    deployment_name,
+    service_name,
+    url,
+)
 from modelops.controllers.inferenceservice.pod.template import serving_of
 from modelops.controllers.inferenceservice.revisions.observed import (
     Member,
@@ -107,6 +115,19 @@ class Observation:
             return self.wanted
         member = self.member(self.stable)
         return self.remembered or (member.template if member is not None else None)
+
+    def subject(self, candidate: CandidateVersion) -> Subject:
+        """Return what the user's own checks are told of a candidate."""
+        template, domain = self.stable_template, self.settings.cluster_domain
+        return Subject(
+            namespace=self.service.metadata.namespace,
+            inferenceservice=self.service.metadata.name,
+            stable=serving_of(template).version if template is not None else "",
+            candidate=candidate.version,
+            weight=candidate.weight,
+            stable_url=url(self.service, domain),
+            candidate_url=candidate_url(self.service, domain),
+        )
 
     @property
     def spanning(self) -> bool:

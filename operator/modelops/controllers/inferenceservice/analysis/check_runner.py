@@ -13,6 +13,7 @@ from modelops.controllers.inferenceservice.analysis.arguments import Subject
 from modelops.controllers.inferenceservice.analysis.hooks import ask_hook
 from modelops.controllers.inferenceservice.analysis.prometheus import ask_prometheus
 from modelops.controllers.inferenceservice.analysis.windows import Attempt
+from modelops.machinery.conditions import moment
 from modelops.machinery.resources import Key
 
 _AT_ONCE = 8
@@ -29,6 +30,13 @@ class Answers:
     """About whom."""
     results: Mapping[str, CheckResult]
     """By the check's name."""
+
+    def holds_for(self, subject: Subject, step_since: str | None) -> bool:
+        """Return whether the checks ran on the candidate in its present step, which took effect at `step_since`.
+
+        What they said in the step before does not let the candidate leave this one.
+        """
+        return self.subject == subject and step_since is not None and self.asked_at >= moment(step_since)
 
 
 class Asker:

@@ -5,14 +5,10 @@ from datetime import timedelta
 from modelops.api.inferenceservice_status import AnalysisResult, CandidateVersion, CheckResult
 from modelops.api.rollout import Analysis, Check, Rollout
 from modelops.api.types import length_of
-from modelops.controllers.inferenceservice.analysis.arguments import Subject
 from modelops.controllers.inferenceservice.analysis.check_jobs import check_job, check_job_name, check_job_result
-from modelops.controllers.inferenceservice.analysis.check_runner import Answers
 from modelops.controllers.inferenceservice.analysis.judge import Evidence, judge
 from modelops.controllers.inferenceservice.analysis.reports import distributions
 from modelops.controllers.inferenceservice.observe import Observation
-from modelops.controllers.inferenceservice.pod.names import candidate_url, url
-from modelops.controllers.inferenceservice.pod.template import serving_of
 from modelops.controllers.inferenceservice.traffic.steps import Stage
 from modelops.machinery.conditions import moment
 from modelops.machinery.plan import Event
@@ -57,26 +53,11 @@ def until_due(
     return moment(last) + length_of(spec.interval) - seen.now
 
 
-def subject(seen: Observation, candidate: CandidateVersion) -> Subject:
-    """Whom checks of the user's own are told of."""
-    service, domain = seen.service, seen.settings.cluster_domain
-    template = seen.stable_template
-    return Subject(
-        namespace=service.metadata.namespace,
-        inferenceservice=service.metadata.name,
-        stable=serving_of(template).version if template is not None else "",
-        candidate=candidate.version,
-        weight=candidate.weight,
-        stable_url=url(service, domain),
-        candidate_url=candidate_url(service, domain),
-    )
-
-
 def check_jobs(seen: Observation, spec: Analysis | None, candidate: CandidateVersion) -> tuple[Body, ...]:
     """The Jobs that judge the step that the candidate is in."""
     if spec is None or candidate.step_since is None:
         return ()
-    about = subject(seen, candidate)
+    about = seen.subject(candidate)
     return tuple(
         check_job(seen.service, check, about, candidate.attempt, candidate.step, seen.settings)
         for check in spec.checks
@@ -102,20 +83,12 @@ def _copies(seen: Observation, stage: Stage) -> bool:
 
 def _custom(seen: Observation, spec: Analysis, candidate: CandidateVersion) -> dict[str, CheckResult]:
     found: dict[str, CheckResult] = {}
-    if seen.answers is not None and asked_in_this_step(seen.answers, subject(seen, candidate), candidate):
+    if seen.answers is not None and seen.answers.holds_for(seen.subject(candidate), candidate.step_since):
         found |= seen.answers.results
     for check in spec.checks:
         if check.job is not None and (result := _of_job(seen, check, candidate)) is not None:
             found[check.name] = result
     return found
-
-
-def asked_in_this_step(answers: Answers, about: Subject, candidate: CandidateVersion) -> bool:
-    """Whether checks of one's own were asked of the candidate as it is now: what they said in the step before does not
-    let it out of this one.
-    """
-    since = candidate.step_since
-    return answers.subject == about and since is not None and answers.asked_at >= moment(since)
 
 
 def _of_job(seen: Observation, check: Check, candidate: CandidateVersion) -> CheckResult | None:

@@ -7,13 +7,11 @@ import pytest
 from modelops.api.inferenceservice_status import CheckResult
 from modelops.controllers.inferenceservice.analysis.check_runner import Answers, Asker
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
+from modelops.controllers.inferenceservice.analysis.memory import AnalysisMemory
 from modelops.controllers.inferenceservice.analysis.proxy_stats import PodLook
 from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.plan import plan
-from modelops.controllers.inferenceservice.reconcile import Analyst
-from modelops.machinery.cache import Cache
-from modelops.machinery.context import ReconcileContext
-from support.builders.common import NOW, settings
+from support.builders.common import NOW
 from support.builders.inferenceservices import Json, inference_service, revision_of
 from support.builders.modelversions import version
 from support.fake_cluster import Cluster
@@ -29,15 +27,14 @@ class Story:
 
     def __init__(self, rollout: Json = CANARY, **spec: Any) -> None:
         self.cluster = Cluster(inference_service(pinned="mortgage-1", rollout=rollout, **spec), [V1])
-        self.analyst = Analyst()
+        self.memory = AnalysisMemory()
         self.cluster.settle(4)
 
     def look(self) -> Observation:
         """One look, as the controller does it. Returns what it saw."""
-        seen = self.analyst.with_evidence(self.cluster.seen())
+        seen = self.memory.with_evidence(self.cluster.seen())
         decided = plan(seen)
-        context = ReconcileContext(Cache({}), None, settings(), self.cluster.now)  # type: ignore[arg-type]
-        self.analyst.after(seen, decided, context)
+        self.memory.remember(seen, decided, lambda key: None)
         for write in self.cluster.writes(decided):
             self.cluster.write(write)
         self.cluster.tell(decided)
@@ -201,8 +198,8 @@ def test_nothing_is_remembered_of_what_is_over() -> None:
     story.look()
     story.cluster.ask(abort="no")
     story.look()
-    assert len(story.analyst._ledger) == 0
-    assert len(story.analyst._asker) == 0
+    assert len(story.memory._ledger) == 0
+    assert len(story.memory._asker) == 0
 
 
 @pytest.mark.parametrize(
@@ -211,19 +208,11 @@ def test_nothing_is_remembered_of_what_is_over() -> None:
 def test_when_checks_are_asked(monkeypatch: pytest.MonkeyPatch, seconds: int, asks: int) -> None:
     """From when a step takes effect, with the weight that it has; before it there is nothing to ask about."""
     asked: list[Any] = []
-    answers: dict[Any, Any] = {}
-
-    class Answered:
-        """Answers that came when they were asked for."""
-
-        def __init__(self, asked_at: Any, subject: Any) -> None:
-            self.asked_at = asked_at
-            self.subject = subject
-            self.results: dict[str, Any] = {}
+    answers: dict[Any, Answers] = {}
 
     def start(_: Asker, key: Any, attempt: Any, checks: Any, subject: Any, wake: Any) -> None:
         asked.append((key.name, subject.weight, subject.candidate, subject.stable))
-        answers[attempt] = Answered(story.cluster.now, subject)
+        answers[attempt] = Answers(story.cluster.now, subject, {})
 
     monkeypatch.setattr(Asker, "start", start)
     monkeypatch.setattr(Asker, "last", lambda _, attempt: answers.get(attempt))

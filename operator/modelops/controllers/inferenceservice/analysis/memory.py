@@ -1,0 +1,133 @@
+"""What this process remembers of rollouts under way between two reconciles. The only stateful part of an analysis.
+
+Nothing here has to survive: an operator that starts begins new windows and runs the checks again.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from modelops.api.inferenceservice import InferenceService
+from modelops.api.inferenceservice_status import CandidateVersion, InferenceServiceStatus
+from modelops.api.rollout import Analysis
+from modelops.api.types import length_of
+from modelops.controllers.inferenceservice.analysis.check_runner import Asker
+from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
+from modelops.controllers.inferenceservice.analysis.judge import window_ends
+from modelops.controllers.inferenceservice.analysis.reports import PodReport
+from modelops.controllers.inferenceservice.analysis.windows import Attempt, Ledger, Side
+from modelops.controllers.inferenceservice.observe import Observation, Windows
+from modelops.machinery.plan import Plan
+from modelops.machinery.resources import INFERENCE_SERVICES, Key
+
+
+class AnalysisMemory:
+    """Windows of what Pods counted, and the last results of checks, for each attempt under way."""
+
+    def __init__(self) -> None:
+        self._ledger: Ledger[Counters] = Ledger()
+        self._contents: Ledger[PodReport] = Ledger()
+        self._asker = Asker()
+
+    def with_evidence(self, seen: Observation) -> Observation:
+        """Return the observation with what the candidate has done since its last analysis."""
+        candidate = seen.service.status.candidate
+        if candidate is None:
+            return seen
+        attempt = _attempt(seen.service, candidate)
+        self._count_requests(seen, attempt, candidate)
+        self._count_contents(seen, attempt, candidate)
+        return replace(
+            seen,
+            windows=Windows(
+                self._ledger.window(attempt, "candidate") or Counters(),
+                self._ledger.window(attempt, "stable") or Counters(),
+                self._contents.window(attempt, "candidate"),
+                self._contents.window(attempt, "stable"),
+            ),
+            answers=self._asker.last(attempt),
+        )
+
+    def remember(self, seen: Observation, decided: Plan, wake: Callable[[Key], None]) -> None:
+        """Begin a new window after an analysis and in a new step, start the checks that are due, forget other attempts.
+
+        `wake` has the InferenceService reconciled once the checks have results.
+        """
+        status = decided.status
+        assert isinstance(status, InferenceServiceStatus), "every plan of an InferenceService has its status"
+        before, now = seen.service.status.candidate, status.candidate
+        uid = seen.service.metadata.uid
+        current = _attempt(seen.service, now) if now is not None else None
+        for memory in (self._ledger, self._contents, self._asker):
+            memory.keep_only(lambda attempt: attempt.service_uid != uid or attempt == current)
+        spec = seen.service.spec.analysis
+        if now is None or current is None or spec is None:
+            return
+        if before is None or _begins_window(spec, before, now):
+            self._ledger.begin(current)
+            self._contents.begin(current)
+        if now.step_since is not None:
+            self._run_checks(seen, spec, current, now, wake)
+
+    def _count_requests(self, seen: Observation, attempt: Attempt, candidate: CandidateVersion) -> None:
+        """Add what the proxies counted.
+
+        Behind a Gateway the candidate's Pods count the requests that it answers. Otherwise the stable Pods count the
+        requests that they pass on.
+        """
+        through_gateway = seen.service.spec.gateway is not None
+        kept = set()
+        for member in seen.members:
+            for pod in member.living:
+                look = seen.looks.get(pod.state.name)
+                if look is None:
+                    continue
+                kept.add(pod.state.uid)
+                if member.revision == seen.stable:
+                    self._ledger.take(attempt, "stable", pod.state.uid, look.model)
+                    if not through_gateway:
+                        self._ledger.take(attempt, "candidate", pod.state.uid, look.candidate)
+                elif through_gateway and member.revision == candidate.revision:
+                    self._ledger.take(attempt, "candidate", pod.state.uid, look.model)
+        self._ledger.keep_pods(attempt, kept)
+
+    def _count_contents(self, seen: Observation, attempt: Attempt, candidate: CandidateVersion) -> None:
+        """Add what the monitors counted: each revision's own Pods report what they answered."""
+        sides: dict[str | None, Side] = {seen.stable: "stable", candidate.revision: "candidate"}
+        kept = set()
+        for member in seen.members:
+            side = sides.get(member.revision)
+            for pod in member.living:
+                report = seen.reports.get(pod.state.name)
+                if report is not None and side is not None:
+                    kept.add(pod.state.uid)
+                    self._contents.take(attempt, side, pod.state.uid, report)
+        self._contents.keep_pods(attempt, kept)
+
+    def _run_checks(
+        self,
+        seen: Observation,
+        spec: Analysis,
+        attempt: Attempt,
+        candidate: CandidateVersion,
+        wake: Callable[[Key], None],
+    ) -> None:
+        last, subject = self._asker.last(attempt), seen.subject(candidate)
+        current = last is not None and last.holds_for(subject, candidate.step_since)
+        if last is not None and current and seen.now - last.asked_at < length_of(spec.interval):
+            return
+        metadata = seen.service.metadata
+        key = Key(INFERENCE_SERVICES.kind, metadata.namespace, metadata.name)
+        self._asker.start(key, attempt, spec.checks, subject, wake)
+
+
+def _attempt(service: InferenceService, candidate: CandidateVersion) -> Attempt:
+    return Attempt(service.metadata.uid, candidate.attempt)
+
+
+def _begins_window(spec: Analysis, before: CandidateVersion, now: CandidateVersion) -> bool:
+    """Return whether a new step has taken effect, or an analysis has used up its window."""
+    if now.step_since is not None and before.step_since != now.step_since:
+        return True
+    if now.analysis is None or (before.analysis is not None and before.analysis.at == now.analysis.at):
+        return False
+    return window_ends(spec, now.analysis)
