@@ -27,7 +27,7 @@ CHECKS = checks_of(dataset().spec)
 VIOLATIONS = Violations(total=12, examples=['column "lvr": 12 of 30 values are above max 2'])
 GOOD: Json = {"snapshot": snapshot("a", checkedWith=CHECKS)}
 ON_CLAIM: Json = {"snapshot": snapshot("a", checkedWith=CHECKS, source=CLAIM, versioned=False, changeToken="t1")}
-LOOKED: Json = {"lookedAt": ago(minutes=1), "lookedGeneration": 1}
+LOOKED: Json = {"probedAt": ago(minutes=1), "probedGeneration": 1}
 
 
 def probe(letter: str = "a", objects: int = 3, versioned: bool = True, newest: str | None = None) -> Probe:
@@ -134,7 +134,7 @@ class Case:
     applies: list[str] = field(default_factory=list)
     deletes: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
-    again_in: float | None = None
+    requeue_after: float | None = None
     """In seconds; None: whenever something wakes it."""
 
 
@@ -153,7 +153,7 @@ def check(case: Case) -> None:
     assert names(done.apply) == case.applies
     assert deleted(done) == case.deletes
     assert [event.reason for event in done.events] == case.events
-    assert (done.again_in.total_seconds() if done.again_in is not None else None) == case.again_in
+    assert (done.requeue_after.total_seconds() if done.requeue_after is not None else None) == case.requeue_after
 
 
 def check_same_again(case: Case) -> None:

@@ -96,7 +96,7 @@ class BiasBound(Model):
     """The greatest value."""
 
 
-class Check(Model):
+class DataCheck(Model):
     """One thing that a snapshot must keep. Set exactly one of the fields beside column and onViolation."""
 
     model_config = rules(
@@ -137,7 +137,7 @@ class Check(Model):
     """Reject: data that is not so does not become current. Warn: it does, and the condition Valid says so."""
 
 
-class CheckResult(Model):
+class DataCheckResult(Model):
     """What a check found, at the place of the check in spec.checks."""
 
     value: float | None = None

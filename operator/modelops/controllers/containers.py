@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from modelops.api.base import Model
 from modelops.api.contract.tasks import CREDENTIALS_DIR, TASK_VARIABLE, TaskKind
 from modelops.api.pods import EnvVar, PodOptions, Resources
 
 Json = dict[str, Any]
+VariableT = TypeVar("VariableT", bound=EnvVar | Json)
 SCRATCH = "scratch"
 SHARED = "modelops"
 SHARED_DIR = "/modelops"
@@ -52,7 +53,7 @@ def pod_defaults(options: PodOptions) -> Json:
     return spec
 
 
-def worker(
+def worker_container(
     name: str,
     image: str,
     pull_policy: str,
@@ -87,7 +88,7 @@ def mount(volume: str, path: str, *, read_only: bool = False, sub_path: str | No
     return mounted
 
 
-def empty(name: str) -> Json:
+def empty_dir(name: str) -> Json:
     """A volume that lives and ends with its Pod."""
     return {"name": name, "emptyDir": {}}
 
@@ -110,7 +111,14 @@ def environment(variables: Iterable[EnvVar]) -> list[Json]:
     return [variable.wire() for variable in variables]
 
 
-def resources(wanted: Resources | None, default: Json) -> Json:
+def override_variables(defaults: Iterable[VariableT], users: Iterable[VariableT]) -> list[VariableT]:
+    """Return the defaults that no user's variable has the name of, then the user's variables, which win."""
+    winning = list(users)
+    names = {_name_of(variable) for variable in winning}
+    return [*(variable for variable in defaults if _name_of(variable) not in names), *winning]
+
+
+def resources_or_default(wanted: Resources | None, default: Json) -> Json:
     """What the user asked for, or the default."""
     return wanted.wire() if wanted is not None else default
 
@@ -123,6 +131,10 @@ def literal(text: str) -> str:
 def _volume_of(secret: str) -> str:
     """The same name in every container, whichever of the Pod's Secrets it mounts."""
     return f"credentials-{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
+
+
+def _name_of(variable: EnvVar | Json) -> str:
+    return variable.name if isinstance(variable, EnvVar) else str(variable["name"])
 
 
 def _distinct(secrets: Iterable[str]) -> list[str]:

@@ -4,12 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from modelops.controllers.pods import PodState, newest, pod_state
+from modelops.controllers.pods import JOB_NAME_LABEL, PodState, newest, pod_state
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import JOBS, PODS, Body, Key, key_of
-
-JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,13 @@ from modelops.api.annotations import ARTIFACT_DIGEST as ARTIFACT_DIGEST
 from modelops.api.annotations import LINEAGE
 from modelops.api.kinds import API_VERSION, GROUP, Kind
 from modelops.api.modelversion import OriginDataset
+from modelops.machinery.ownership import label_of as label_of
 from modelops.machinery.resources import MANAGED_BY, MANAGER
 
 INPUT_KEY = f"{GROUP}/input-key"
 DATASET_DIGESTS = f"{GROUP}/dataset-digests"
 IMAGE_ID = f"{GROUP}/image-id"
 _LABEL_LIMIT = 63
-
-
-def label_of(kind: str) -> str:
-    """The label that names the object of a kind."""
-    return f"{GROUP}/{kind.lower()}"
 
 
 def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:
@@ -32,7 +28,7 @@ def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:
     }
 
 
-def owned_by(parent: Kind) -> list[dict[str, Any]]:
+def owner_references(parent: Kind) -> list[dict[str, Any]]:
     """The owner reference that ends a child with its parent."""
     return [
         {
@@ -46,7 +42,7 @@ def owned_by(parent: Kind) -> list[dict[str, Any]]:
     ]
 
 
-def dataset_marks(datasets: list[OriginDataset]) -> dict[str, str]:
+def dataset_annotations(datasets: list[OriginDataset]) -> dict[str, str]:
     """Which data it was, in annotations: digests for machines, manifests and versions for people."""
     if not datasets:
         return {}

@@ -10,6 +10,7 @@ from modelops.api.base import Model
 from modelops.machinery.resources import Body
 
 R = TypeVar("R", bound=Model)
+JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 _PULL_PROBLEMS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _START_PROBLEMS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
@@ -53,7 +54,7 @@ class PodState:
     address: str = ""
     """Its IP."""
     uid: str = ""
-    disrupted: str = ""
+    disruption: str = ""
     """Why Kubernetes itself ended it: preemption, eviction, the loss of its node. Empty where it did not."""
 
     @property
@@ -107,7 +108,7 @@ def pod_state(body: Body) -> PodState:
         index=int((body["metadata"].get("annotations") or {}).get(INDEX_ANNOTATION, 0)),
         address=status.get("podIP", ""),
         uid=body["metadata"].get("uid", ""),
-        disrupted=disruption.get("reason", "") if disruption.get("status") == "True" else "",
+        disruption=disruption.get("reason", "") if disruption.get("status") == "True" else "",
     )
 
 

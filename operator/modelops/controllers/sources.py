@@ -30,7 +30,7 @@ def claim_mount(name: str, path: str, source: VolumeSource) -> Json:
     return mount(name, path, read_only=True, sub_path=source.path)
 
 
-def words_for(source: DataSource) -> str:
+def describe_source(source: DataSource) -> str:
     """Where the data lives, for a sentence."""
     if source.pvc is not None:
         return f'/{source.pvc.path or ""} of claim "{source.pvc.claim_name}"'

@@ -7,6 +7,7 @@ from modelops.machinery import metrics
 from modelops.machinery.cache import Cache, Indexer, IndexKey
 from modelops.machinery.controller import Controller, Wake
 from modelops.machinery.freshness import Freshness
+from modelops.machinery.ownership import label_of
 from modelops.machinery.queue import Queue
 from modelops.machinery.resources import PARENTS, WATCHED, Body, Key, Resource, key_of
 
@@ -77,7 +78,7 @@ class Dispatcher:
 
 def by_label(kind: str) -> Wake:
     """Wakes the object of `kind` that a child names in its label."""
-    label = f"modelops.dev/{kind.lower()}"
+    label = label_of(kind)
 
     def wake(body: Body, cache: Cache) -> Iterable[Key]:
         metadata = body["metadata"]

@@ -42,7 +42,7 @@ class Plan:
     """All of the object's conditions."""
     events: tuple[Event, ...] = ()
     """What to tell once the status is written."""
-    again_in: timedelta | None = None
+    requeue_after: timedelta | None = None
     """When to look again if nothing wakes the object before."""
 
 

@@ -14,9 +14,10 @@ from modelops.machinery.dispatch import Dispatcher
 from modelops.machinery.events import Recorder
 from modelops.machinery.kube import ApiError, Kube
 from modelops.machinery.matching import already_applied, merge_patch
+from modelops.machinery.ownership import is_owned_by
 from modelops.machinery.plan import Delete, Event, Plan
 from modelops.machinery.priority_slots import Priority, PrioritySlots
-from modelops.machinery.resources import BY_KIND, JOBS, MANAGED_BY, MANAGER, WATCHED, Body, Key, Resource, key_of
+from modelops.machinery.resources import BY_KIND, JOBS, WATCHED, Body, Key, Resource, key_of
 from modelops.machinery.settings import Settings
 
 _STALLED_AGAIN = timedelta(minutes=5)
@@ -56,7 +57,7 @@ class Reconciler:
         finally:
             self._slots.leave()
         await self._write_status(controller, key, parent, plan)
-        return plan.again_in
+        return plan.requeue_after
 
     async def _execute(self, controller: Controller, key: Key, parent: Kind) -> Plan:
         """The plan, with its children as they shall be; or what keeps it from that, as a plan. Raises ApiError."""
@@ -120,7 +121,7 @@ class Reconciler:
             return
         if found is None:
             found = await self._kube.get(resource, key.namespace, key.name)
-            if found is not None and not _owned(found, parent):
+            if found is not None and not is_owned_by(found, parent, by_label="IfManaged"):
                 raise StalledError(
                     "NameTaken",
                     f"{key} exists and does not belong to this object: rename one of the two, or delete the other",
@@ -184,12 +185,12 @@ def not_installed(resource: Resource, error: ApiError) -> StalledError | None:
 
 
 def _stalled(reason: str, message: str) -> Plan:
-    return Plan(conditions=conditions.stalled(reason, message), again_in=_STALLED_AGAIN)
+    return Plan(conditions=conditions.stalled(reason, message), requeue_after=_STALLED_AGAIN)
 
 
 def _out_of_quota(error: ApiError) -> Plan:
     """Room comes by itself when others end, and nothing tells of it: asked for slowly, as it may take long."""
-    return Plan(conditions=conditions.waiting("QuotaExceeded", error.message), again_in=_QUOTA_AGAIN)
+    return Plan(conditions=conditions.waiting("QuotaExceeded", error.message), requeue_after=_QUOTA_AGAIN)
 
 
 def _comparable(child: Body) -> Body:
@@ -199,15 +200,6 @@ def _comparable(child: Body) -> Body:
     if child.get("immutable"):
         return {**child, "data": {}}
     return child
-
-
-def _owned(body: Body, parent: Kind) -> bool:
-    """By reference; or, where another child owns it or nobody does, by the label that only we write."""
-    owners = body["metadata"].get("ownerReferences", [])
-    labels = body["metadata"].get("labels") or {}
-    by_reference = any(owner["uid"] == parent.metadata.uid for owner in owners)
-    by_label = labels.get(f"modelops.dev/{type(parent).__name__.lower()}") == parent.metadata.name
-    return by_reference or (by_label and labels.get(MANAGED_BY) == MANAGER)
 
 
 def _transition(before: list[Condition], after: list[Condition]) -> tuple[Event, ...]:

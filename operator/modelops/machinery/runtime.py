@@ -159,10 +159,10 @@ class Runtime:
         started = time.monotonic()
         result = "success"
         try:
-            again_in = await self._reconciler.reconcile(controller, key)
+            requeue_after = await self._reconciler.reconcile(controller, key)
             self._queue.succeeded(key)
-            if again_in is not None:
-                self._queue.add_after(key, again_in.total_seconds())
+            if requeue_after is not None:
+                self._queue.add_after(key, requeue_after.total_seconds())
         except ApiError as error:
             result = "conflict" if error.conflict else "api_error"
             failures = self._queue.failed(key)

@@ -28,12 +28,13 @@ def snapshot(letter: str = "a", **changes: Any) -> Body:
     """A snapshot as the status has it."""
     return {
         "digest": digest(letter),
+        "shortDigest": letter * 12,
         "objects": 3,
         "bytes": 300,
         "rows": 30,
         "manifest": f"s3://store/ml/datasets/manifests/{letter}",
         "profile": f"s3://store/ml/datasets/profiles/{letter}",
-        "takenAt": ago(hours=1),
+        "createdAt": ago(hours=1),
         "source": S3,
         "versioned": True,
         "checkedWith": "other checks",

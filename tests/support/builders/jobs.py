@@ -32,7 +32,7 @@ def pod(
     name: str = "pod-1",
     reason: str = "",
     rank: int | None = None,
-    disrupted: str = "",
+    disruption: str = "",
     message: str = "",
     **containers: Body,
 ) -> Body:
@@ -49,8 +49,8 @@ def pod(
         status["initContainerStatuses"] = statuses({"fetch": init})
     if reason:
         status |= {"reason": reason, "message": message or f"the node says {reason}"}
-    if disrupted:
-        status["conditions"] = [{"type": "DisruptionTarget", "status": "True", "reason": disrupted}]
+    if disruption:
+        status["conditions"] = [{"type": "DisruptionTarget", "status": "True", "reason": disruption}]
     annotations = {} if rank is None else {"batch.kubernetes.io/job-completion-index": str(rank)}
     return {
         "metadata": {

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, FiniteFloat
 
 from modelops.api.base import Model
-from modelops.api.checks import CheckResult
+from modelops.api.checks import DataCheckResult
 from modelops.api.types import ObjectVersion
 
 MAX_BYTES = 4096
@@ -52,7 +52,7 @@ class SnapshotReport(Model):
     """The first ten of the manifest."""
     violations: Violations | None = None
     """Of the format and the schema."""
-    checks: list[CheckResult] = Field(default_factory=list)
+    checks: list[DataCheckResult] = Field(default_factory=list)
     """At the place of each of the task's checks what it found. Empty where the data could not be read."""
     newest: str | None = None
     """When the newest object was written."""

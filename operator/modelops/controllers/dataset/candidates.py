@@ -7,7 +7,7 @@ from modelops.api.types import length_of
 from modelops.controllers.dataset import children, ready_condition
 from modelops.controllers.dataset.context import SHORTLY, Case
 from modelops.controllers.dataset.job_result import current, reject, stays_rejected
-from modelops.controllers.sources import words_for
+from modelops.controllers.sources import describe_source
 from modelops.machinery.conditions import moment, timestamp
 from modelops.machinery.plan import Plan
 
@@ -18,7 +18,7 @@ def empty(case: Case) -> Plan | None:
         return None
     if case.decided is not None and case.decided.state == "Rejected":
         return stays_rejected(case, case.decided)
-    where = words_for(case.seen.dataset.spec.source)
+    where = describe_source(case.seen.dataset.spec.source)
     message = f"there is no object below {where}; upload data or correct the prefix"
     return reject(case, _candidate(case, "Settling"), "EmptyPrefix", message)
 
@@ -32,7 +32,7 @@ def up_to_date(case: Case) -> Plan | None:
     found = {
         "source": case.seen.dataset.spec.source,
         "versioned": probe.versioned,
-        "newest": probe.newest or snapshot.newest,
+        "last_modified": probe.newest or snapshot.last_modified,
     }
     return current(case, snapshot.model_copy(update=found))
 
@@ -53,8 +53,8 @@ def check_failed(case: Case) -> Plan | None:
     if case.decided is not None and case.seen.now < retry_at:
         status, left = case.with_candidate(candidate), retry_at - case.seen.now
         look_in = case.until_next_look(status)
-        again_in = min(left, look_in) if look_in is not None else left
-        return Plan(status=status, conditions=ready_condition.failed(candidate), again_in=again_in)
+        requeue_after = min(left, look_in) if look_in is not None else left
+        return Plan(status=status, conditions=ready_condition.failed(candidate), requeue_after=requeue_after)
     job = case.seen.job
     if job is None:
         return None
@@ -63,7 +63,7 @@ def check_failed(case: Case) -> Plan | None:
         delete=(job.delete,),
         status=case.status,
         conditions=ready_condition.working(case, "Retrying", message),
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     )
 
 
@@ -77,7 +77,7 @@ def settling(case: Case) -> Plan | None:
     status = case.with_candidate(candidate)
     what = f"{ready_condition.objects(candidate.objects)}, {candidate.bytes} bytes"
     shown = ready_condition.working(case, "ChangeSettling", f"{what}: must hold still until {timestamp(settled)}")
-    return Plan(status=status, conditions=shown, again_in=case.until_next_look(status))
+    return Plan(status=status, conditions=shown, requeue_after=case.until_next_look(status))
 
 
 def settled(case: Case) -> Plan | None:
@@ -90,7 +90,7 @@ def settled(case: Case) -> Plan | None:
         apply=() if job is not None else (children.job(dataset, digest, case.seen.settings),),
         status=case.with_candidate(candidate),
         conditions=ready_condition.working(case, "Checking", message),
-        again_in=SHORTLY if job is not None else None,
+        requeue_after=SHORTLY if job is not None else None,
     )
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from modelops.api.checks import BiasBound, ChangeBounds, Check, CheckResult, DriftMetric, RowBounds, ShareBounds
+from modelops.api.checks import BiasBound, ChangeBounds, DataCheck, DataCheckResult, DriftMetric, RowBounds, ShareBounds
 from modelops.api.durations import format_duration
 from modelops.api.types import OnViolation
 
@@ -16,17 +16,17 @@ _Spelling = Callable[[float, int], str]
 """A value with so many decimals."""
 
 
-def rejecting(checks: Sequence[Check], results: Sequence[CheckResult]) -> list[str]:
+def rejecting(checks: Sequence[DataCheck], results: Sequence[DataCheckResult]) -> list[str]:
     """A sentence for each check that failed and rejects. Of data that could not be read there are no results."""
     return _failed(checks, results, "Reject")
 
 
-def warning(checks: Sequence[Check], results: Sequence[CheckResult]) -> list[str]:
+def warning(checks: Sequence[DataCheck], results: Sequence[DataCheckResult]) -> list[str]:
     """A sentence for each check that failed and only warns."""
     return _failed(checks, results, "Warn")
 
 
-def _failed(checks: Sequence[Check], results: Sequence[CheckResult], on_violation: OnViolation) -> list[str]:
+def _failed(checks: Sequence[DataCheck], results: Sequence[DataCheckResult], on_violation: OnViolation) -> list[str]:
     if not results:
         return []
     return [
@@ -36,13 +36,13 @@ def _failed(checks: Sequence[Check], results: Sequence[CheckResult], on_violatio
     ]
 
 
-def _sentence(check: Check, value: float | None) -> str:
+def _sentence(check: DataCheck, value: float | None) -> str:
     if check.column is None:
         return _of_all(check, value)
     return f'column "{check.column}": {_unknown(check) if value is None else _of_a_column(check, value)}'
 
 
-def _of_all(check: Check, value: float | None) -> str:
+def _of_all(check: DataCheck, value: float | None) -> str:
     if check.fresh_within is not None:
         if value is None:
             return f"newest object: nobody knows when it was written, must be within {check.fresh_within}"
@@ -55,7 +55,7 @@ def _of_all(check: Check, value: float | None) -> str:
     return "a check that this version does not know cannot pass"
 
 
-def _of_a_column(check: Check, value: float) -> str:
+def _of_a_column(check: DataCheck, value: float) -> str:
     if check.completeness is not None:
         return _against(check.completeness, value, _percent, " of the values are there")
     if check.distinct_share is not None:
@@ -75,7 +75,7 @@ def _of_a_column(check: Check, value: float) -> str:
     return "a check that this version does not know cannot pass"
 
 
-def _unknown(check: Check) -> str:
+def _unknown(check: DataCheck) -> str:
     """Why there was nothing to measure."""
     if check.drift is not None:
         return "no drift can be measured: the column is missing, or was of another type in the current snapshot"

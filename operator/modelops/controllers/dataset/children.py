@@ -5,14 +5,14 @@ Both pin, check and profile what they find. The first knows which digest it must
 
 from typing import Any
 
-from modelops.api.checks import Check
+from modelops.api.checks import DataCheck
 from modelops.api.contract.reports import EXIT_FINAL
 from modelops.api.contract.tasks import VOLUME_DIR, ProbeTask, SnapshotTask
 from modelops.api.dataset import Dataset
 from modelops.api.types import length_of
-from modelops.controllers.containers import SCRATCH, credential_volumes, empty, pod_defaults, worker
+from modelops.controllers.containers import SCRATCH, credential_volumes, empty_dir, pod_defaults, worker_container
 from modelops.controllers.dataset.checks import checks_of
-from modelops.controllers.metadata import labels, owned_by
+from modelops.controllers.metadata import labels, owner_references
 from modelops.controllers.sources import claim_mount, claim_volume, place_of
 from modelops.lineage.digests import sha256_of, short
 from modelops.machinery.resources import Body
@@ -33,7 +33,7 @@ def job_name(dataset: Dataset, digest: str) -> str:
 def survey_name(dataset: Dataset, refresh: str | None = None) -> str:
     """The name of the Job that looks next. `refresh` is what asks for it, where that is not in the status yet."""
     status = dataset.status
-    return _name(dataset, lookedAt=status.looked_at, refresh=refresh or status.refresh)
+    return _name(dataset, probedAt=status.probed_at, lastHandledRefresh=refresh or status.last_handled_refresh)
 
 
 def job(dataset: Dataset, digest: str, settings: Settings) -> Body:
@@ -84,12 +84,12 @@ def _job(dataset: Dataset, name: str, settings: Settings, **look: Any) -> Body:
     )
     places = [place for place in (task.source, task.store) if place is not None]
     secrets = [place.secret_name for place in places if place.secret_name]
-    volumes = [empty(SCRATCH), *credential_volumes(secrets)]
+    volumes = [empty_dir(SCRATCH), *credential_volumes(secrets)]
     mounts: list[Body] = []
     if claim is not None:
         volumes.append(claim_volume(_DATA, claim))
         mounts.append(claim_mount(_DATA, VOLUME_DIR, claim))
-    container = worker(
+    container = worker_container(
         SNAPSHOT, settings.images.worker, settings.image_pull_policy, "snapshot", task, secrets, mounts, memory=_MEMORY
     )
     marks = labels(dataset, SNAPSHOT)
@@ -100,7 +100,7 @@ def _job(dataset: Dataset, name: str, settings: Settings, **look: Any) -> Body:
             "name": name,
             "namespace": dataset.metadata.namespace,
             "labels": marks,
-            "ownerReferences": owned_by(dataset),
+            "ownerReferences": owner_references(dataset),
         },
         "spec": {
             "backoffLimit": _RETRIES,
@@ -134,5 +134,5 @@ def _baseline(dataset: Dataset) -> str | None:
     return snapshot.profile if snapshot is not None and any(map(_compares, dataset.spec.checks)) else None
 
 
-def _compares(check: Check) -> bool:
+def _compares(check: DataCheck) -> bool:
     return check.drift is not None or check.rows_change is not None

@@ -59,7 +59,7 @@ class Case:
 
     def looked(self) -> "Case":
         """The case once a Job has looked, which its status says from now on."""
-        looked = {"looked_at": timestamp(self.seen.now), "looked_generation": self.seen.dataset.metadata.generation}
+        looked = {"probed_at": timestamp(self.seen.now), "probed_generation": self.seen.dataset.metadata.generation}
         return replace(self, status=self.status.model_copy(update=looked))
 
     def with_candidate(self, candidate: Candidate | None) -> DatasetStatus:
@@ -83,10 +83,12 @@ def case_of(seen: Observation) -> Case:
     """The case, in which a request whose look begins now is acted on: a check that failed is to be done again."""
     status = seen.dataset.status
     if seen.sighting is not None and isinstance(seen.sighting.found, Probe):
-        status = status.model_copy(update={"looked_at": None, "looked_generation": None})
+        status = status.model_copy(update={"probed_at": None, "probed_generation": None})
     refresh = asked(seen.dataset)
     if refresh is not None and _acted_on(seen, refresh):
-        status = status.model_copy(update={"refresh": refresh, "candidate": _to_be_tried_again(status.candidate)})
+        status = status.model_copy(
+            update={"last_handled_refresh": refresh, "candidate": _to_be_tried_again(status.candidate)}
+        )
     return Case(seen, status, checks_of(seen.dataset.spec))
 
 

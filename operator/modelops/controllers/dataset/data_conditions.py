@@ -35,9 +35,9 @@ def violations(total: int, examples: list[str]) -> str:
 def turns_stale(case: Case, status: DatasetStatus) -> datetime | None:
     """When the current snapshot is older than spec.checks want it; None where nothing wants to know."""
     limit = _limit(case.seen.dataset.spec)
-    if limit is None or status.snapshot is None or status.snapshot.newest is None:
+    if limit is None or status.snapshot is None or status.snapshot.last_modified is None:
         return None
-    return moment(status.snapshot.newest) + length_of(limit)
+    return moment(status.snapshot.last_modified) + length_of(limit)
 
 
 def staleness(case: Case, wanted: tuple[DesiredCondition, ...]) -> tuple[Event, ...]:
@@ -91,7 +91,7 @@ def _fresh(case: Case, status: DatasetStatus) -> tuple[DesiredCondition, ...]:
     turns, limit = turns_stale(case, status), _limit(case.seen.dataset.spec)
     if turns is None or status.snapshot is None:
         return ()
-    written = f"the newest data was written at {status.snapshot.newest}"
+    written = f"the newest data was written at {status.snapshot.last_modified}"
     if case.seen.now < turns:
         return (condition(_FRESH, True, _FRESH, f"{written}; it may be {limit} old"),)
     return (condition(_FRESH, False, "Stale", f"{written}, more than {limit} ago: see why nothing newer has come"),)

@@ -11,6 +11,7 @@ from modelops.controllers.dataset.context import SHORTLY, Case
 from modelops.controllers.dataset.data_conditions import faults, violations
 from modelops.controllers.dataset.outcome import Ended, Failure, Moved, Taken, Unusable
 from modelops.controllers.jobs import JobState
+from modelops.lineage.digests import short
 from modelops.machinery.conditions import timestamp
 from modelops.machinery.plan import Event, Plan
 
@@ -39,7 +40,7 @@ def lost(case: Case, job: JobState, message: str) -> Plan:
         status=case.status,
         conditions=ready_condition.working(case, "ReportLost", f"{message}: the data is checked again"),
         events=(Event("ReportLost", message, warning=True),),
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     )
 
 
@@ -68,14 +69,14 @@ def stays_rejected(case: Case, rejected: Candidate) -> Plan:
     """What was rejected stays so until the data or the checks change."""
     status = case.with_candidate(rejected)
     return Plan(
-        status=status, conditions=ready_condition.rejected(status, rejected), again_in=case.until_next_look(status)
+        status=status, conditions=ready_condition.rejected(status, rejected), requeue_after=case.until_next_look(status)
     )
 
 
 def current(case: Case, snapshot: Snapshot) -> Plan:
     """The snapshot is the newest data."""
     status = case.status.model_copy(update={"snapshot": snapshot, "candidate": None})
-    return Plan(status=status, conditions=ready_condition.current(snapshot), again_in=case.until_next_look(status))
+    return Plan(status=status, conditions=ready_condition.current(snapshot), requeue_after=case.until_next_look(status))
 
 
 def _read(case: Case, candidate: Candidate, report: SnapshotReport) -> Plan:
@@ -98,18 +99,19 @@ def _take(case: Case, report: SnapshotReport) -> Plan:
     assert report.digest is not None
     assert report.manifest is not None
     assert report.profile is not None
-    taken_at = timestamp(case.seen.now)
+    created_at = timestamp(case.seen.now)
     snapshot = Snapshot(
         digest=report.digest,
+        short_digest=short(report.digest, 12),
         objects=report.objects,
         bytes=report.bytes,
         rows=report.rows,
         manifest=report.manifest,
         profile=report.profile,
-        taken_at=taken_at,
+        created_at=created_at,
         source=case.seen.dataset.spec.source,
         versioned=report.versioned,
-        newest=report.newest,
+        last_modified=report.newest,
         change_token=report.change_token,
         checked_with=case.checks,
         object_versions=report.object_versions,
@@ -117,7 +119,7 @@ def _take(case: Case, report: SnapshotReport) -> Plan:
         examples=_examples(report),
         checks=report.checks,
     )
-    past = PastSnapshot(digest=snapshot.digest, manifest=snapshot.manifest, rows=snapshot.rows, taken_at=taken_at)
+    past = PastSnapshot(digest=snapshot.digest, manifest=snapshot.manifest, rows=snapshot.rows, created_at=created_at)
     older = case.status.history
     if older and older[0].digest == past.digest:
         older = older[1:]
@@ -141,7 +143,7 @@ def _failed(case: Case, candidate: Candidate, reason: str, message: str) -> Plan
         }
     )
     status = case.with_candidate(failed)
-    return Plan(status=status, conditions=ready_condition.failed(failed), again_in=case.until_next_look(status))
+    return Plan(status=status, conditions=ready_condition.failed(failed), requeue_after=case.until_next_look(status))
 
 
 def _moved(case: Case, candidate: Candidate, job: JobState, message: str, report: SnapshotReport) -> Plan:
@@ -162,7 +164,7 @@ def _moved(case: Case, candidate: Candidate, job: JobState, message: str, report
         delete=(job.delete,),
         status=case.with_candidate(again),
         conditions=ready_condition.working(case, "SourceChanged", message),
-        again_in=SHORTLY,
+        requeue_after=SHORTLY,
     )
 
 

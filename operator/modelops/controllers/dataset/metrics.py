@@ -23,7 +23,7 @@ def collect(cache: Cache) -> Iterable[Metric]:
         status = body.get("status") or {}
         snapshot = status.get("snapshot")
         if snapshot is not None:
-            taken.add_metric(of, moment(snapshot["takenAt"]).timestamp())
+            taken.add_metric(of, moment(snapshot["createdAt"]).timestamp())
             for name, family in sizes.items():
                 family.add_metric(of, snapshot[name])
         rejected.add_metric(of, (status.get("candidate") or {}).get("state") == "Rejected")

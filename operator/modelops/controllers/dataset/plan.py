@@ -61,7 +61,7 @@ def _not_seen(case: Case) -> Plan | None:
         shown = ready_condition.as_before(case)
     else:
         shown = ready_condition.working(case, "Probing", "the source is looked at")
-    return Plan(status=case.status, conditions=shown, again_in=LOOK_TAKES_AT_MOST)
+    return Plan(status=case.status, conditions=shown, requeue_after=LOOK_TAKES_AT_MOST)
 
 
 def _source_problem(case: Case) -> Plan | None:
@@ -80,20 +80,20 @@ def _source_problem(case: Case) -> Plan | None:
             shown = ready_condition.as_before(case)
         case "Transient":
             shown = in_progress(found.reason, f"{found.message} ({sighting.failures} times in a row)")
-    return Plan(status=case.status, conditions=shown, again_in=case.until_next_look(case.status))
+    return Plan(status=case.status, conditions=shown, requeue_after=case.until_next_look(case.status))
 
 
 def _with_aspects(case: Case, decision: Plan) -> Plan:
     """Beside Ready, what there is to say of the newest data; and a look at the moment in which it turns stale."""
     assert isinstance(decision.status, DatasetStatus)
     more = aspects(case, decision.status)
-    turns, again_in = turns_stale(case, decision.status), decision.again_in
+    turns, requeue_after = turns_stale(case, decision.status), decision.requeue_after
     if turns is not None and turns > case.seen.now:
         left = turns - case.seen.now
-        again_in = left if again_in is None else min(left, again_in)
+        requeue_after = left if requeue_after is None else min(left, requeue_after)
     return replace(
         decision,
         conditions=(*decision.conditions, *more),
         events=(*decision.events, *staleness(case, more)),
-        again_in=again_in,
+        requeue_after=requeue_after,
     )

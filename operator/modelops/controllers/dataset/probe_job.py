@@ -1,7 +1,7 @@
 """Surveys: where the operator does not look itself, a Job looks every interval, and reads what is new. Pure.
 
 A survey is not in the status before it has ended: its Job's name says which look it is, and one that finds nothing new
-costs one write, that of `lookedAt`.
+costs one write, that of `probedAt`.
 """
 
 from dataclasses import replace
@@ -43,7 +43,7 @@ def has_been_surveyed(case: Case) -> Plan | None:
             decision = _unchanged(looked, report)
         case ended:
             decision = verdict(looked, _candidate(looked, ended.report), job, ended)
-    return replace(decision, again_in=SHORTLY)
+    return replace(decision, requeue_after=SHORTLY)
 
 
 def survey_is_due(case: Case) -> Plan | None:
@@ -53,8 +53,10 @@ def survey_is_due(case: Case) -> Plan | None:
     dataset, obstacle = case.seen.dataset, case.seen.obstacle
     if obstacle is not None:
         shown = stalled if obstacle.kind == "Stalled" else waiting
-        again_in = min(length_of(dataset.spec.interval), SOON)
-        return Plan(status=case.status, conditions=shown(obstacle.reason, obstacle.message), again_in=again_in)
+        requeue_after = min(length_of(dataset.spec.interval), SOON)
+        return Plan(
+            status=case.status, conditions=shown(obstacle.reason, obstacle.message), requeue_after=requeue_after
+        )
     job = children.survey(dataset.model_copy(update={"status": case.status}), case.seen.settings)
     return Plan(apply=(job,), status=case.status, conditions=ready_condition.between_surveys(case))
 
@@ -63,8 +65,8 @@ def waits_for_survey(case: Case) -> Plan | None:
     """The next survey is not due yet: what the last one found holds."""
     if not surveyed(case.seen.dataset, case.seen.sighting):
         return None
-    again_in = case.until_next_look(case.status)
-    return Plan(status=case.status, conditions=ready_condition.between_surveys(case), again_in=again_in)
+    requeue_after = case.until_next_look(case.status)
+    return Plan(status=case.status, conditions=ready_condition.between_surveys(case), requeue_after=requeue_after)
 
 
 def _unchanged(case: Case, report: SnapshotReport) -> Plan:
@@ -78,7 +80,7 @@ def _unchanged(case: Case, report: SnapshotReport) -> Plan:
     found = {
         "source": case.seen.dataset.spec.source,
         "versioned": report.versioned,
-        "newest": report.newest or snapshot.newest,
+        "last_modified": report.newest or snapshot.last_modified,
         "change_token": report.change_token or snapshot.change_token,
     }
     return current(case, snapshot.model_copy(update=found))

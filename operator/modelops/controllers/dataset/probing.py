@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from modelops.api.contract.tasks import S3Place
 from modelops.controllers.dataset.probe_result import Problem, Sighting
+from modelops.machinery.background import Background
 from modelops.machinery.resources import Key
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
@@ -26,23 +27,17 @@ _ATTEMPTS = 2
 _log = logging.getLogger(__name__)
 
 
-class Prober:
+class Prober(Background[Key, Sighting]):
     """The last look at each Dataset's source, and the looks under way."""
 
     def __init__(self, look: Look | None = None) -> None:
+        super().__init__(_AT_ONCE)
         self._look = look or look_at
-        self._last: dict[Key, Sighting] = {}
-        self._running: dict[Key, asyncio.Task[None]] = {}
-        self._places = asyncio.Semaphore(_AT_ONCE)
 
     def last(self, key: Key, uid: str, generation: int) -> Sighting | None:
         """The last look at this very Dataset with this very spec."""
-        seen = self._last.get(key)
+        seen = self._results.get(key)
         return seen if seen is not None and (seen.uid, seen.generation) == (uid, generation) else None
-
-    def running(self, key: Key) -> bool:
-        """Whether a look is under way."""
-        return key in self._running
 
     def start(
         self,
@@ -55,40 +50,28 @@ class Prober:
         wake: Callable[[Key], None],
     ) -> None:
         """Look in the background, and have the Dataset woken once the look has ended."""
-        if key in self._running:
-            return
 
-        async def run() -> None:
-            try:
-                async with self._places:
-                    at = datetime.now(UTC)
-                    found = await _found(lambda: self._look(place, credentials, max_objects))
-                self.note(key, uid, generation, at, found)
-            finally:
-                del self._running[key]
-                wake(key)
+        async def look() -> Sighting:
+            async with self._slots:
+                at = datetime.now(UTC)
+                found = await _found(lambda: self._look(place, credentials, max_objects))
+            return self._sighting(key, uid, generation, at, found)
 
-        self._running[key] = asyncio.create_task(run(), name=f"probe {key}")
+        self._start(key, key, look, wake)
 
     def note(self, key: Key, uid: str, generation: int, at: datetime, found: Probe | TooMany | Problem) -> Sighting:
         """Keep what a look has brought."""
+        self._results[key] = self._sighting(key, uid, generation, at, found)
+        return self._results[key]
+
+    def _sighting(
+        self, key: Key, uid: str, generation: int, at: datetime, found: Probe | TooMany | Problem
+    ) -> Sighting:
         before = self.last(key, uid, generation)
         failures = 0
         if isinstance(found, Problem) and found.kind == "Transient":
             failures = (before.failures if before else 0) + 1
-        self._last[key] = Sighting(at, uid, generation, found, failures)
-        return self._last[key]
-
-    def forget(self, key: Key) -> None:
-        """What was seen does not count any more."""
-        self._last.pop(key, None)
-
-    def keep_only(self, exists: Callable[[Key], bool]) -> None:
-        """Forget Datasets that are gone."""
-        self._last = {key: seen for key, seen in self._last.items() if exists(key)}
-
-    def __len__(self) -> int:
-        return len(self._last)
+        return Sighting(at, uid, generation, found, failures)
 
 
 def look_at(place: S3Place, credentials: Credentials | None, max_objects: int) -> Probe | TooMany:

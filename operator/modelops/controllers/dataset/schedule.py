@@ -33,7 +33,7 @@ def next_look(dataset: Dataset, last: Sighting | None, *, busy: bool) -> datetim
 def asked(dataset: Dataset) -> str | None:
     """The value of the annotation that asks for a look at once; None where it was acted on."""
     value = dataset.metadata.annotations.get(REFRESH, "")[:_LONGEST_REFRESH]
-    return value if value and value != dataset.status.refresh else None
+    return value if value and value != dataset.status.last_handled_refresh else None
 
 
 def surveyed(dataset: Dataset, last: Sighting | None) -> bool:
@@ -57,7 +57,7 @@ def known_to_need_job(dataset: Dataset) -> bool:
 def looked_for_spec(dataset: Dataset) -> bool:
     """Whether a Job has looked since the spec changed."""
     status = dataset.status
-    return status.looked_at is not None and status.looked_generation == dataset.metadata.generation
+    return status.probed_at is not None and status.probed_generation == dataset.metadata.generation
 
 
 def undecided(state: str) -> bool:
@@ -68,18 +68,18 @@ def undecided(state: str) -> bool:
 def _found_too_many(dataset: Dataset, last: Sighting | None) -> bool:
     if last is None or not isinstance(last.found, TooMany):
         return False
-    looked_at = dataset.status.looked_at
-    return looked_at is None or last.at > moment(looked_at)
+    probed_at = dataset.status.probed_at
+    return probed_at is None or last.at > moment(probed_at)
 
 
 def _next_survey(dataset: Dataset, last: Sighting | None) -> datetime:
-    looked_at = dataset.status.looked_at
-    if looked_at is None or not looked_for_spec(dataset) or _found_too_many(dataset, last):
+    probed_at = dataset.status.probed_at
+    if probed_at is None or not looked_for_spec(dataset) or _found_too_many(dataset, last):
         return _LONG_AGO
     candidate, wait = dataset.status.candidate, length_of(dataset.spec.interval)
     if candidate is not None and candidate.state == "Settling":
         wait = min(wait, max(length_of(dataset.spec.settle), SOON))
-    return moment(looked_at) + wait
+    return moment(probed_at) + wait
 
 
 def _next_probe(dataset: Dataset, last: Sighting) -> datetime:

@@ -15,8 +15,8 @@ from modelops.controllers.inferenceservice.rollout.rolling_update import pod_by_
 from modelops.controllers.inferenceservice.rollout.status import failed_before, going_on, shown
 from modelops.controllers.inferenceservice.rollout.steady_state import serving_now
 from modelops.controllers.inferenceservice.rollout.stepped import in_steps
-from modelops.controllers.metadata import label_of
 from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, waiting
+from modelops.machinery.ownership import is_owned_by
 from modelops.machinery.plan import Plan, first_answer
 
 _STRANGER_AGAIN = timedelta(minutes=1)
@@ -36,7 +36,7 @@ def _former_service(seen: Observation) -> Plan | None:
     if not _of_namesake(seen):
         return None
     message = f"Service {service_name(seen.service)} of an InferenceService that was deleted is still there"
-    return _untouched(seen, *waiting("ServiceTerminating", message), again_in=_FORMER_AGAIN)
+    return _untouched(seen, *waiting("ServiceTerminating", message), requeue_after=_FORMER_AGAIN)
 
 
 def _service_name_taken(seen: Observation) -> Plan | None:
@@ -47,7 +47,7 @@ def _service_name_taken(seen: Observation) -> Plan | None:
         f"Service {service_name(seen.service)} exists and does not belong to this InferenceService: "
         "delete it, or give the InferenceService another name"
     )
-    return _untouched(seen, *stalled("ServiceNameTaken", message), again_in=_STRANGER_AGAIN)
+    return _untouched(seen, *stalled("ServiceNameTaken", message), requeue_after=_STRANGER_AGAIN)
 
 
 def _refused(seen: Observation) -> Plan | None:
@@ -86,19 +86,14 @@ def _on_the_way(seen: Observation) -> Plan:
     return in_steps(case)
 
 
-def _untouched(seen: Observation, *conditions: DesiredCondition, again_in: timedelta | None = None) -> Plan:
+def _untouched(seen: Observation, *conditions: DesiredCondition, requeue_after: timedelta | None = None) -> Plan:
     """Nothing is made or changed."""
-    return Plan(status=shown(seen), conditions=conditions, again_in=again_in)
+    return Plan(status=shown(seen), conditions=conditions, requeue_after=requeue_after)
 
 
 def _is_ours(seen: Observation) -> bool:
-    """By owner; or by label, where somebody has removed the owner."""
-    if seen.endpoint is None:
-        return False
-    metadata = seen.endpoint["metadata"]
-    owners = metadata.get("ownerReferences") or []
-    named = (metadata.get("labels") or {}).get(label_of(InferenceService.__name__)) == seen.service.metadata.name
-    return any(owner["uid"] == seen.service.metadata.uid for owner in owners) or (not owners and named)
+    """Return whether the Service is this object's, also where a person removed the owner reference."""
+    return is_owned_by(seen.endpoint, seen.service, by_label="WithoutOwner")
 
 
 def _of_namesake(seen: Observation) -> bool:

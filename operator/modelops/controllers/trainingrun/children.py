@@ -12,10 +12,10 @@ from modelops.controllers.metadata import (
     ARTIFACT_DIGEST,
     IMAGE_ID,
     INPUT_KEY,
-    dataset_marks,
+    dataset_annotations,
     label_of,
     labels,
-    owned_by,
+    owner_references,
 )
 from modelops.controllers.trainingrun.attempt import gang
 from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER
@@ -56,7 +56,7 @@ def job(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Bo
     """
     meta = {
         "labels": labels(run, "trainer", model=run.spec.output.model),
-        "annotations": {INPUT_KEY: taken.key, **dataset_marks(taken.inputs.datasets)},
+        "annotations": {INPUT_KEY: taken.key, **dataset_annotations(taken.inputs.datasets)},
     }
     spec: Body = {
         "backoffLimit": 0,
@@ -80,7 +80,7 @@ def job(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Bo
             "namespace": run.metadata.namespace,
             **meta,
             "labels": own_labels,
-            "ownerReferences": owned_by(run),
+            "ownerReferences": owner_references(run),
         },
         "spec": spec,
     }
@@ -116,7 +116,7 @@ def model_version(run: TrainingRun, taken: Taken, status: TrainingRunStatus) -> 
         gates=output.version_template.gates,
         approval=output.version_template.approval,
     )
-    annotations = {INPUT_KEY: taken.key, ARTIFACT_DIGEST: artifact.digest, **dataset_marks(datasets)}
+    annotations = {INPUT_KEY: taken.key, ARTIFACT_DIGEST: artifact.digest, **dataset_annotations(datasets)}
     if artifact.image:
         annotations[IMAGE_ID] = artifact.image
     return {

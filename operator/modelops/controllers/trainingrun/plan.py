@@ -65,7 +65,7 @@ def plan(seen: Observation, sweeping: Sweeping | None = None) -> Plan:
     decision = first_answer(case, steps)
     if sweeping is not None:
         decision = tidied(decision, sweeping)
-    return replace(decision, again_in=_sooner(decision.again_in, taken.again_in))
+    return replace(decision, requeue_after=_sooner(decision.requeue_after, taken.requeue_after))
 
 
 def _waiting(seen: Observation, missing: Missing) -> Plan:
@@ -73,7 +73,7 @@ def _waiting(seen: Observation, missing: Missing) -> Plan:
     return Plan(
         status=seen.run.status,
         conditions=waiting(missing.reason, missing.message),
-        again_in=_REFERENCE_AGAIN if missing.reason == "ReferenceNotFound" else None,
+        requeue_after=_REFERENCE_AGAIN if missing.reason == "ReferenceNotFound" else None,
     )
 
 
@@ -121,7 +121,7 @@ def _tidied(case: Case, result: Outcome) -> Plan:
     going = [job for job in case.seen.jobs if over or not job.finished or job.key.name != case.status.job]
     kept = len(going) < len(case.seen.jobs)
     return Plan(
-        delete=tuple(job.delete for job in going), again_in=max(due - case.seen.now, _SHORTLY) if kept else None
+        delete=tuple(job.delete for job in going), requeue_after=max(due - case.seen.now, _SHORTLY) if kept else None
     )
 
 
@@ -156,7 +156,7 @@ def _other_jobs_first(case: Case) -> Plan | None:
         status=case.status.model_copy(update={"cache": _miss(case)}),
         conditions=_conditions(case, *in_progress("Superseded", message)),
         events=(Event("Superseded", message),),
-        again_in=_SHORTLY,
+        requeue_after=_SHORTLY,
     )
 
 
@@ -205,7 +205,7 @@ def _retrying(case: Case, due: datetime) -> Plan:
     message = f"attempt {last.number} failed ({last.reason}: {last.message}); the next one starts at {timestamp(due)}"
     shown = (*in_progress("Retrying", message), condition("Running", False, "Retrying", message))
     return Plan(
-        status=case.status, conditions=_conditions(case, *shown), again_in=max(due - case.seen.now, timedelta())
+        status=case.status, conditions=_conditions(case, *shown), requeue_after=max(due - case.seen.now, timedelta())
     )
 
 
@@ -227,7 +227,7 @@ def _to_start(case: Case) -> Plan | None:
             delete=tuple(job.delete for job in case.seen.jobs),
             status=case.status.model_copy(update={"cache": _miss(case)}),
             conditions=_conditions(case, *in_progress("Starting", message)),
-            again_in=_SHORTLY,
+            requeue_after=_SHORTLY,
         )
     return Plan(
         apply=(children.job(case.seen.run, case.taken, case.seen.settings, case.job_name),),
@@ -244,7 +244,7 @@ def _running(case: Case) -> Plan | None:
     end = never_started(job.pod, case.seen.now) if job.pod is not None else None
     if isinstance(end, Failure):
         # The Job goes once its end is in the status, and not before.
-        return replace(_ended_badly(case, job, end), delete=(), again_in=_SHORTLY)
+        return replace(_ended_badly(case, job, end), delete=(), requeue_after=_SHORTLY)
     status = _started(case, job).model_copy(update={"progress": _told(case)})
     missing = gang.is_gang(case.seen.run) and gang.service_name(case.job_name) not in case.seen.services
     shown = progress(case.seen.run, job, case.seen.held_up)
@@ -252,7 +252,7 @@ def _running(case: Case) -> Plan | None:
         apply=(gang.service(case.seen.run, case.job_name, job.uid),) if missing else (),
         status=status,
         conditions=_conditions(case, *shown.conditions),
-        again_in=_sooner(end, shown.again_in),
+        requeue_after=_sooner(end, shown.requeue_after),
     )
 
 
@@ -275,7 +275,7 @@ def _ended(case: Case) -> Plan:
                 status=_started(case, job),
                 conditions=_conditions(case, *in_progress("ReportLost", f"{message}: it is trained again")),
                 events=(Event("ReportLost", message, warning=True),),
-                again_in=_SHORTLY,
+                requeue_after=_SHORTLY,
             )
         case Failure() as failure:
             return _ended_badly(case, job, failure)

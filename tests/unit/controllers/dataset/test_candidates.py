@@ -30,7 +30,7 @@ CASES = [
         ready="False ChangeSettling",
         working="ChangeSettling",
         candidate="Settling a",
-        again_in=20,
+        requeue_after=20,
     ),
     Case(
         "with settle 0s the first data is read at once",
@@ -46,7 +46,7 @@ CASES = [
         ready="False ChangeSettling",
         working="ChangeSettling",
         candidate="Settling a",
-        again_in=300,
+        requeue_after=300,
     ),
     Case(
         "data that still moves is waited for anew",
@@ -54,7 +54,7 @@ CASES = [
         ready="False ChangeSettling",
         working="ChangeSettling",
         candidate="Settling b",
-        again_in=29,
+        requeue_after=29,
     ),
     Case(
         "data that has held still is read by a Job",
@@ -72,7 +72,7 @@ CASES = [
         working="ChangeSettling",
         candidate="Settling b",
         snapshot="a",
-        again_in=29,
+        requeue_after=29,
     ),
     Case(
         "what is current stays, and the next look comes after the interval",
@@ -80,7 +80,7 @@ CASES = [
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="a",
-        again_in=200,
+        requeue_after=200,
     ),
     Case(
         "data put back to what is current needs no check",
@@ -91,7 +91,7 @@ CASES = [
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="a",
-        again_in=200,
+        requeue_after=200,
     ),
     Case(
         "rejected data stays rejected without another Job",
@@ -103,7 +103,7 @@ CASES = [
         valid="False SchemaViolated",
         candidate="Rejected b",
         snapshot="a",
-        again_in=299,
+        requeue_after=299,
     ),
     Case(
         "other checks mean checking the rejected data again, at once",
@@ -136,7 +136,7 @@ CASES = [
         valid="False EmptyPrefix",
         candidate="Rejected 0",
         snapshot="a",
-        again_in=299,
+        requeue_after=299,
         events=["CandidateRejected"],
     ),
     Case(
@@ -150,7 +150,7 @@ CASES = [
         stalled=True,
         candidate="Failed b",
         deletes=[name_of("b")],
-        again_in=240,
+        requeue_after=240,
     ),
     Case(
         "after the interval a failed check is done again",
@@ -174,7 +174,7 @@ CASES = [
         working="Retrying",
         candidate="Failed b",
         deletes=[name_of("b")],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "a Job that somebody deleted is made again",
@@ -190,7 +190,7 @@ CASES = [
         ready="False Checking",
         working="Checking",
         candidate="Checking b",
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "the Job of other data goes",
@@ -234,10 +234,10 @@ def test_the_same_data_uploaded_again_is_as_fresh_as_its_upload() -> None:
     done = plan(observe(seen=sighting(probe("a", newest="2026-11-05T11:00:00Z")), status=GOOD))
     current = status_of(done).snapshot
     assert current is not None
-    assert current.newest == "2026-11-05T11:00:00Z"
+    assert current.last_modified == "2026-11-05T11:00:00Z"
 
 
 def test_where_the_operator_looks_itself_no_survey_is_told_of() -> None:
-    """`lookedAt` of a source that has become small again would be older with every day, and alarm whoever reads it."""
+    """`probedAt` of a source that has become small again would be older with every day, and alarm whoever reads it."""
     done = plan(observe(seen=sighting(probe("a")), status={**GOOD, **LOOKED}))
-    assert status_of(done).looked_at is None
+    assert status_of(done).probed_at is None

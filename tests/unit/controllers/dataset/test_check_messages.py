@@ -2,12 +2,12 @@
 
 import pytest
 
-from modelops.api.checks import Check, CheckResult
+from modelops.api.checks import DataCheck, DataCheckResult
 from modelops.controllers.dataset.check_messages import rejecting, warning
 
 
 def said(check: dict, value: float | None) -> str:
-    (sentence,) = rejecting([Check.model_validate(check)], [CheckResult(value=value, outcome="Failed")])
+    (sentence,) = rejecting([DataCheck.model_validate(check)], [DataCheckResult(value=value, outcome="Failed")])
     return sentence
 
 
@@ -105,7 +105,7 @@ def test_sentences(check, value, sentence):
 def test_what_rejects_and_what_warns():
     """A check that only warns never rejects; what passed or was skipped is not told."""
     checks = [
-        Check.model_validate(one)
+        DataCheck.model_validate(one)
         for one in (
             {"rows": {"min": 10}},
             {"rows": {"min": 20}, "onViolation": "Warn"},
@@ -114,10 +114,10 @@ def test_what_rejects_and_what_warns():
         )
     ]
     results = [
-        CheckResult(value=5, outcome="Failed"),
-        CheckResult(value=5, outcome="Failed"),
-        CheckResult(value=5, outcome="Passed"),
-        CheckResult(outcome="Skipped"),
+        DataCheckResult(value=5, outcome="Failed"),
+        DataCheckResult(value=5, outcome="Failed"),
+        DataCheckResult(value=5, outcome="Passed"),
+        DataCheckResult(outcome="Skipped"),
     ]
     assert rejecting(checks, results) == ["rows: 5, must be at least 10"]
     assert warning(checks, results) == ["rows: 5, must be at least 20"]
@@ -125,4 +125,4 @@ def test_what_rejects_and_what_warns():
 
 def test_data_that_could_not_be_read():
     """Without results nothing is told of checks: the violations say what is wrong."""
-    assert rejecting([Check.model_validate({"rows": {"min": 1}})], []) == []
+    assert rejecting([DataCheck.model_validate({"rows": {"min": 1}})], []) == []

@@ -139,5 +139,5 @@ def test_a_survey_is_named_after_the_look_it_follows() -> None:
     assert survey_name(LOOKED) == survey_name(LOOKED, interval="1h")
     assert survey_name(LOOKED) != survey_name({})
     assert survey_name(LOOKED) != survey_name(LOOKED, "now")
-    assert survey_name(LOOKED, "now") == survey_name({**LOOKED, "refresh": "now"})
+    assert survey_name(LOOKED, "now") == survey_name({**LOOKED, "lastHandledRefresh": "now"})
     assert survey_name() != name_of("a")

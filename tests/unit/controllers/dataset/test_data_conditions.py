@@ -60,7 +60,7 @@ def test_a_warning_by_other_checks_is_not_given_words_it_never_had() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "checks", "newest", "seconds_later", "expected", "again_in"),
+    ("name", "checks", "newest", "seconds_later", "expected", "requeue_after"),
     [
         ("nobody wants to know", [], ago(hours=48), 0, None, 3599),
         ("nobody knows", [DAY], None, 0, None, 3599),
@@ -77,18 +77,18 @@ def test_fresh(
     newest: str | None,
     seconds_later: float,
     expected: str | None,
-    again_in: float,
+    requeue_after: float,
 ) -> None:
     """Staleness is told when it begins, without asking the clock in between, and the Dataset stays Ready."""
-    done = looked(checks, seconds_later, **taken(checks, newest=newest))
+    done = looked(checks, seconds_later, **taken(checks, lastModified=newest))
     assert reason(done, "Fresh") == expected, name
     assert reason(done) == "True SnapshotCurrent"
-    assert done.again_in == timedelta(seconds=again_in)
+    assert done.requeue_after == timedelta(seconds=requeue_after)
 
 
 def test_staleness_is_told_once_and_always_in_the_same_words() -> None:
     """One Event, and no status write for every second that the data is older."""
-    status = taken([DAY], newest=ago(hours=25))
+    status = taken([DAY], lastModified=ago(hours=25))
     first = looked([DAY], **status)
     assert [event.reason for event in first.events] == ["Stale"]
     stale = shown(first, "Fresh")
@@ -110,6 +110,6 @@ def test_staleness_is_told_once_and_always_in_the_same_words() -> None:
 def test_a_suspended_dataset_grows_old_as_well() -> None:
     """Suspended or not, models learn from data of that age."""
     checks = [DAY]
-    done = plan(observe(status=taken(checks, newest=ago(hours=23)), checks=checks, suspend=True))
+    done = plan(observe(status=taken(checks, lastModified=ago(hours=23)), checks=checks, suspend=True))
     assert reason(done, "Fresh") == "True Fresh"
-    assert done.again_in == timedelta(hours=1)
+    assert done.requeue_after == timedelta(hours=1)

@@ -64,7 +64,7 @@ CASES = [
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="b",
-        again_in=299,
+        requeue_after=299,
         events=["SnapshotTaken"],
     ),
     Case(
@@ -78,7 +78,7 @@ CASES = [
         valid="True Checked",
         snapshot="b",
         deletes=[name_of("b")],
-        again_in=299,
+        requeue_after=299,
     ),
     Case(
         "data against the schema is rejected, and the last good snapshot stays",
@@ -92,7 +92,7 @@ CASES = [
         valid="False SchemaViolated",
         candidate="Rejected b",
         snapshot="a",
-        again_in=299,
+        requeue_after=299,
         events=["CandidateRejected"],
     ),
     Case(
@@ -107,7 +107,7 @@ CASES = [
         stalled=True,
         valid="False SchemaViolated",
         candidate="Rejected b",
-        again_in=299,
+        requeue_after=299,
         events=["CandidateRejected"],
     ),
     Case(
@@ -121,7 +121,7 @@ CASES = [
         ready="True SnapshotCurrent",
         valid="False SchemaViolated",
         snapshot="b",
-        again_in=299,
+        requeue_after=299,
         events=["SnapshotTaken", "SnapshotWarned"],
     ),
     Case(
@@ -136,7 +136,7 @@ CASES = [
         valid="False Unreadable",
         candidate="Rejected b",
         snapshot="a",
-        again_in=299,
+        requeue_after=299,
         events=["CandidateRejected"],
     ),
     Case(
@@ -155,7 +155,7 @@ CASES = [
         working="SourceChanged",
         candidate="Settling c",
         deletes=[name_of("b")],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "a check that failed is Stalled with its reason, and tried again after the interval",
@@ -171,7 +171,7 @@ CASES = [
         valid="True Checked",
         candidate="Failed b",
         snapshot="a",
-        again_in=299,
+        requeue_after=299,
     ),
     Case(
         "a worker that was killed for memory says so",
@@ -183,7 +183,7 @@ CASES = [
         ready="False OutOfMemory",
         stalled=True,
         candidate="Failed b",
-        again_in=299,
+        requeue_after=299,
     ),
     Case(
         "a report that was lost with its Pod means reading again",
@@ -196,7 +196,7 @@ CASES = [
         working="ReportLost",
         candidate="Checking b",
         deletes=[name_of("b")],
-        again_in=2,
+        requeue_after=2,
         events=["ReportLost"],
     ),
     Case(
@@ -212,7 +212,7 @@ CASES = [
         candidate="Rejected b",
         snapshot="a",
         events=["CandidateRejected"],
-        again_in=299,
+        requeue_after=299,
     ),
     Case(
         "data against the schema that fails a check as well is told first of the schema",
@@ -228,7 +228,7 @@ CASES = [
         valid="False SchemaViolated",
         candidate="Rejected b",
         events=["CandidateRejected"],
-        again_in=299,
+        requeue_after=299,
     ),
     Case(
         "with a check that rejects, a schema that only warns saves nothing",
@@ -244,7 +244,7 @@ CASES = [
         candidate="Rejected b",
         snapshot="a",
         events=["CandidateRejected"],
-        again_in=299,
+        requeue_after=299,
     ),
     Case(
         "a check that warns lets the data become current, and says so",
@@ -258,7 +258,7 @@ CASES = [
         valid="False CheckWarned",
         snapshot="b",
         events=["SnapshotTaken", "SnapshotWarned"],
-        again_in=299,
+        requeue_after=299,
     ),
     Case(
         "a check that passed or had nothing to compare with is no news",
@@ -272,7 +272,7 @@ CASES = [
         valid="True Checked",
         snapshot="b",
         events=["SnapshotTaken"],
-        again_in=299,
+        requeue_after=299,
     ),
 ]
 
@@ -292,7 +292,7 @@ def test_the_same_again(case: Case) -> None:
 def test_history_keeps_ten() -> None:
     """The status must not grow for ever, and what is current comes first."""
     past = [
-        {"digest": digest(letter), "manifest": "s3://store/m", "rows": 1, "takenAt": ago(hours=1)}
+        {"digest": digest(letter), "manifest": "s3://store/m", "rows": 1, "createdAt": ago(hours=1)}
         for letter in "a123456789"
     ]
     done = plan(
@@ -339,7 +339,7 @@ def test_a_snapshot_keeps_what_was_found() -> None:
     )
     taken = status_of(done).snapshot
     assert taken is not None
-    assert (taken.newest, taken.change_token) == ("2026-11-05T11:00:00Z", "t2")
+    assert (taken.last_modified, taken.change_token) == ("2026-11-05T11:00:00Z", "t2")
     assert [one.outcome for one in taken.checks] == ["Failed"]
     assert taken.source.s3 is not None
 

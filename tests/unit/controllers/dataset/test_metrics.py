@@ -53,7 +53,7 @@ def test_without_a_snapshot_there_is_none_to_tell_of(status: Body | None, reject
 
 def test_a_snapshot_is_told_with_its_size_and_its_time() -> None:
     """Its age is `time()` less its time, at whatever moment Prometheus asks."""
-    assert told(cache_of(body({"snapshot": snapshot("a", takenAt=ago(hours=1))}))) == {
+    assert told(cache_of(body({"snapshot": snapshot("a", createdAt=ago(hours=1))}))) == {
         "snapshot_timestamp_seconds": NOW.timestamp() - 3600,
         "snapshot_objects": 3,
         "snapshot_bytes": 300,

@@ -32,7 +32,7 @@ CASES = [
         observe(),
         ready="False Probing",
         working="Probing",
-        again_in=300,
+        requeue_after=300,
     ),
     Case(
         "a source that a person must mend is Stalled with S3's reason, and the snapshot stays",
@@ -41,7 +41,7 @@ CASES = [
         stalled=True,
         valid="True Checked",
         snapshot="a",
-        again_in=299,
+        requeue_after=299,
     ),
     Case(
         "a Secret that is not there is waited for, and looked for every half minute",
@@ -50,7 +50,7 @@ CASES = [
         working="SecretNotFound",
         valid="True Checked",
         snapshot="a",
-        again_in=30,
+        requeue_after=30,
     ),
     Case(
         "a service that goes on not answering is shown, and is tried sooner than the interval says",
@@ -59,7 +59,7 @@ CASES = [
         working="EndpointUnreachable",
         valid="True Checked",
         snapshot="a",
-        again_in=20,
+        requeue_after=20,
     ),
     Case(
         "a suspended Dataset keeps its snapshot and stops its Job",
@@ -117,7 +117,7 @@ def test_a_blip_is_nobodys_business() -> None:
     blip = sighting(Problem("Transient", "ServerError", "it failed"), 10, failures=1)
     done = plan(observe(seen=blip, status={**GOOD, "conditions": conditions}))
     assert done.conditions == plan(good).conditions
-    assert done.again_in == timedelta(seconds=20)
+    assert done.requeue_after == timedelta(seconds=20)
 
 
 def test_a_restart_writes_nothing() -> None:
@@ -135,19 +135,19 @@ def test_a_restart_writes_nothing() -> None:
 def test_a_request_is_acted_on_once() -> None:
     """The value is noted as soon as the look that it asks for has begun: the same annotation never asks twice."""
     begun = plan(observe(status=GOOD, due="Probe", refresh="monday"))
-    assert status_of(begun).refresh == "monday"
+    assert status_of(begun).last_handled_refresh == "monday"
     pending = plan(observe(status=GOOD, seen=sighting(probe("a")), refresh="monday"))
-    assert status_of(pending).refresh is None
-    known = plan(observe(status={**GOOD, "refresh": "monday"}, seen=sighting(probe("a")), refresh="monday"))
-    assert known.again_in == timedelta(seconds=299)
+    assert status_of(pending).last_handled_refresh is None
+    known = plan(observe(status={**GOOD, "lastHandledRefresh": "monday"}, seen=sighting(probe("a")), refresh="monday"))
+    assert known.requeue_after == timedelta(seconds=299)
 
 
 def test_a_request_does_not_skip_settling() -> None:
     """Somebody who asks for a look in the middle of an upload gets no snapshot of half of it."""
-    done = plan(observe(status={**GOOD, "refresh": "now"}, seen=sighting(probe("b"), 0), refresh="now"))
+    done = plan(observe(status={**GOOD, "lastHandledRefresh": "now"}, seen=sighting(probe("b"), 0), refresh="now"))
     assert status_of(done).candidate is not None
     assert reason(done, "Reconciling") == "True ChangeSettling"
-    assert done.again_in == timedelta(seconds=30)
+    assert done.requeue_after == timedelta(seconds=30)
 
 
 def test_a_request_tries_a_failed_check_again_at_once() -> None:
@@ -157,7 +157,7 @@ def test_a_request_tries_a_failed_check_again_at_once() -> None:
     found = status_of(begun).candidate
     assert found is not None
     assert (found.state, found.checked_with) == ("Failed", None)
-    written = {**GOOD, "refresh": "now", "candidate": found.wire()}
+    written = {**GOOD, "lastHandledRefresh": "now", "candidate": found.wire()}
     retried = plan(observe(status=written, seen=sighting(probe("b"), 0), refresh="now"))
     assert names(retried.apply) == [f"Job {name_of('b')}"]
 

@@ -32,7 +32,7 @@ from support.dataset_cases import (
     survey_name,
 )
 
-FAR = {"lookedAt": ago(minutes=6), "lookedGeneration": 1}
+FAR = {"probedAt": ago(minutes=6), "probedGeneration": 1}
 KNOWN = {**ON_CLAIM, **FAR}
 NAME = survey_name(KNOWN, source=CLAIM)
 FIRST = survey_name(source=CLAIM)
@@ -71,7 +71,7 @@ CASES = [
         valid="True Checked",
         snapshot="a",
         events=["SnapshotTaken"],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "an empty directory is told, as an empty prefix is",
@@ -81,14 +81,14 @@ CASES = [
         valid="False EmptyPrefix",
         candidate="Rejected 0",
         events=["CandidateRejected"],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "a claim that is not there is waited for, and looked for every half minute",
         observe(source=CLAIM, due="Survey", obstacle=Problem("Waiting", "ClaimNotFound", "no claim")),
         ready="False ClaimNotFound",
         working="ClaimNotFound",
-        again_in=30,
+        requeue_after=30,
     ),
     Case(
         "credentials that cannot be right are a person's business",
@@ -99,7 +99,7 @@ CASES = [
         ),
         ready="False InvalidCredentials",
         stalled=True,
-        again_in=30,
+        requeue_after=30,
     ),
     Case(
         "between two surveys what the last one found holds",
@@ -107,7 +107,7 @@ CASES = [
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="a",
-        again_in=240,
+        requeue_after=240,
     ),
     Case(
         "a survey that is due changes nothing but that there is a Job",
@@ -138,7 +138,7 @@ CASES = [
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="a",
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "once the end of a survey is in the status its Job goes",
@@ -147,7 +147,7 @@ CASES = [
         valid="True Checked",
         snapshot="a",
         deletes=[NAME],
-        again_in=240,
+        requeue_after=240,
     ),
     Case(
         "new data becomes the snapshot",
@@ -156,7 +156,7 @@ CASES = [
         valid="True Checked",
         snapshot="b",
         events=["SnapshotTaken"],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "new data that cannot be read is rejected, and the last good snapshot stays",
@@ -166,7 +166,7 @@ CASES = [
         candidate="Rejected b",
         snapshot="a",
         events=["CandidateRejected"],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "what was rejected stays so while it is what is there",
@@ -175,7 +175,7 @@ CASES = [
         valid="False SchemaViolated",
         candidate="Rejected b",
         snapshot="a",
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "data put back to what is current is current",
@@ -183,7 +183,7 @@ CASES = [
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="a",
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "so it is where its files need not even be read",
@@ -191,7 +191,7 @@ CASES = [
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="a",
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "a survey that fails is a person's business until one succeeds, and the next comes after the interval",
@@ -205,7 +205,7 @@ CASES = [
         valid="True Checked",
         candidate="Failed ?",
         snapshot="a",
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "between two surveys a failure is still told",
@@ -215,7 +215,7 @@ CASES = [
         valid="True Checked",
         candidate="Failed b",
         snapshot="a",
-        again_in=240,
+        requeue_after=240,
     ),
     Case(
         "data that changed under the survey is looked at again soon",
@@ -230,7 +230,7 @@ CASES = [
         candidate="Settling c",
         snapshot="a",
         deletes=[NAME],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "until then it is told what is waited for",
@@ -238,8 +238,8 @@ CASES = [
             source=CLAIM,
             status={
                 **ON_CLAIM,
-                "lookedAt": ago(seconds=10),
-                "lookedGeneration": 1,
+                "probedAt": ago(seconds=10),
+                "probedGeneration": 1,
                 "candidate": candidate("c", "Settling", reason="SourceChanged", message="it changed"),
             },
         ),
@@ -248,7 +248,7 @@ CASES = [
         working="SourceChanged",
         candidate="Settling c",
         snapshot="a",
-        again_in=20,
+        requeue_after=20,
     ),
     Case(
         "a report that was lost with its Pod means looking again",
@@ -259,7 +259,7 @@ CASES = [
         snapshot="a",
         deletes=[NAME],
         events=["ReportLost"],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "other checks mean looking at once, with a Job that is not taken for the one under way",
@@ -305,7 +305,7 @@ CASES = [
         snapshot="c",
         events=["SnapshotTaken"],
         deletes=[name_of("c")],
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "while the operator counts again, what the last survey found holds",
@@ -318,7 +318,7 @@ CASES = [
         ready="False AccessDenied",
         stalled=True,
         candidate="Failed b",
-        again_in=240,
+        requeue_after=240,
     ),
     Case(
         "a suspended Dataset stops its survey",
@@ -357,7 +357,7 @@ def test_nothing_new_costs_one_write() -> None:
     meanwhile = plan(observe(source=CLAIM, status=KNOWN, jobs=(running(),)))
     after = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(SAME),)))
     assert status_of(before) == status_of(meanwhile) == observe(status=KNOWN).dataset.status
-    assert status_of(after) == status_of(before).model_copy(update={"looked_at": ago()})
+    assert status_of(after) == status_of(before).model_copy(update={"probed_at": ago()})
     assert before.conditions == meanwhile.conditions == after.conditions
 
 
@@ -377,7 +377,7 @@ def test_every_end_is_a_look(said: SnapshotReport | None, code: int) -> None:
     """However a survey ends, the next one comes when it is due, and not at once for ever."""
     done = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(said, code),)))
     status = status_of(done)
-    assert (status.looked_at, status.looked_generation) == (ago(), 1)
+    assert (status.probed_at, status.probed_generation) == (ago(), 1)
 
 
 def test_a_rejection_without_a_digest_is_told_once() -> None:
@@ -400,7 +400,7 @@ def test_touched_files_are_read_once() -> None:
     done = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(touched),)))
     current = status_of(done).snapshot
     assert current is not None
-    assert (current.change_token, current.newest) == ("t2", ago())
+    assert (current.change_token, current.last_modified) == ("t2", ago())
 
 
 def test_versioning_that_is_turned_on_later_is_told() -> None:
@@ -427,22 +427,24 @@ def test_a_request_is_acted_on_once() -> None:
     """Noted with its Job, also by an operator that was killed between the two, and never before there can be a Job."""
     status = {**ON_CLAIM, **LOOKED}
     asked = plan(observe(source=CLAIM, status=status, due="Survey", refresh="now"))
-    assert status_of(asked).refresh == "now"
+    assert status_of(asked).last_handled_refresh == "now"
     late = running(name=survey_name(LOOKED, "now", source=CLAIM))
-    assert status_of(plan(observe(source=CLAIM, status=status, jobs=(late,), refresh="now"))).refresh == "now"
+    assert (
+        status_of(plan(observe(source=CLAIM, status=status, jobs=(late,), refresh="now"))).last_handled_refresh == "now"
+    )
     missing = Problem("Waiting", "ClaimNotFound", "no claim")
     blocked = plan(observe(source=CLAIM, status=status, due="Survey", obstacle=missing, refresh="now"))
-    assert status_of(blocked).refresh is None
+    assert status_of(blocked).last_handled_refresh is None
 
 
 def test_a_request_during_a_survey_is_another_look() -> None:
     """What is under way may have listed before the change that somebody asks for: it ends, and is followed at once."""
     first = plan(observe(source=CLAIM, status=KNOWN, jobs=(running(),), refresh="now"))
-    assert (status_of(first).refresh, first.delete) == (None, ())
+    assert (status_of(first).last_handled_refresh, first.delete) == (None, ())
     second = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(SAME),), refresh="now"))
-    assert status_of(second).refresh is None
-    waits = plan(observe(source=CLAIM, status={**KNOWN, "lookedAt": ago()}, due="Survey", refresh="now"))
-    assert names(waits.apply) == [f"Job {survey_name({'lookedAt': ago()}, 'now', source=CLAIM)}"]
+    assert status_of(second).last_handled_refresh is None
+    waits = plan(observe(source=CLAIM, status={**KNOWN, "probedAt": ago()}, due="Survey", refresh="now"))
+    assert names(waits.apply) == [f"Job {survey_name({'probedAt': ago()}, 'now', source=CLAIM)}"]
 
 
 def test_a_claim_is_never_called_reproducible() -> None:
@@ -456,5 +458,5 @@ def test_a_claim_is_never_called_reproducible() -> None:
 
 def test_the_next_survey_is_after_the_interval() -> None:
     """From the end of the last one, so that a survey that takes longer than the interval does not follow itself."""
-    seen = observe(source=CLAIM, status={**ON_CLAIM, "lookedAt": ago(), "lookedGeneration": 1})
-    assert plan(seen).again_in == timedelta(minutes=5)
+    seen = observe(source=CLAIM, status={**ON_CLAIM, "probedAt": ago(), "probedGeneration": 1})
+    assert plan(seen).requeue_after == timedelta(minutes=5)

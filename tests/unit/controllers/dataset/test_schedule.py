@@ -16,7 +16,7 @@ from support.builders.datasets import CLAIM, S3, dataset, snapshot
 SEEN = Probe(digest("a"), 1, 1, True)
 CANDIDATE = {"digest": digest("a"), "objects": 1, "bytes": 1, "since": ago(), "state": "Settling"}
 SETTLING = {"candidate": CANDIDATE}
-LOOKED = {"lookedAt": ago(minutes=1), "lookedGeneration": 1}
+LOOKED = {"probedAt": ago(minutes=1), "probedGeneration": 1}
 LARGE = {"snapshot": snapshot("a", objects=5, source=S3)}
 FEW: dict[str, Any] = {"probe": {"maxObjects": 2}}
 
@@ -117,5 +117,5 @@ def test_who_looks(name: str, given: Dataset, last: Sighting | None, job: bool) 
 )
 def test_a_request(name: str, annotation: str, acted_on: str, wanted: str | None) -> None:
     """A request is acted on once, however long its annotation stays."""
-    given = dataset(annotations={REFRESH: annotation}, status={"refresh": acted_on})
+    given = dataset(annotations={REFRESH: annotation}, status={"lastHandledRefresh": acted_on})
     assert asked(given) == wanted, name

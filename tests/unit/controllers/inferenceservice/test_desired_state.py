@@ -211,7 +211,7 @@ def test_a_gateway_that_is_not_there() -> None:
     cluster.settle(3)
     assert cluster.service.status.failed[0].reason == "DeadlineExceeded"
     assert cluster.revisions() == {R1}
-    assert cluster.decide().again_in == timedelta(seconds=3), "nobody would tell that it has come"
+    assert cluster.decide().requeue_after == timedelta(seconds=3), "nobody would tell that it has come"
 
 
 def test_two_gateways_of_which_one_refuses_the_route() -> None:

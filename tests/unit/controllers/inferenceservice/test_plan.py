@@ -251,7 +251,7 @@ def test_the_same_world_is_the_same_answer(seen: Observation) -> None:
 
 def test_a_name_that_is_free_again_is_noticed() -> None:
     """Strangers' Services are not watched, so the operator must look again by itself."""
-    assert plan(new(V1, others=endpoint(inference_service(), owned=False))).again_in is not None
+    assert plan(new(V1, others=endpoint(inference_service(), owned=False))).requeue_after is not None
 
 
 def test_no_runtimes_at_all() -> None:

@@ -49,7 +49,7 @@ class Case:
     deletes: list[str] = field(default_factory=list)
     succeeded: str | None = None
     cache: str | None = None
-    again_in: float | None = None
+    requeue_after: float | None = None
 
 
 CASES = [
@@ -62,7 +62,7 @@ CASES = [
         "a Secret that is not there is looked for every half minute, since Secrets are not watched",
         observe(references=References(missing=("Secret s",))),
         "False ReferenceNotFound",
-        again_in=30,
+        requeue_after=30,
     ),
     Case(
         "inputs without a model are trained",
@@ -76,14 +76,14 @@ CASES = [
         observe(status=pinned(), jobs=(running(job_of()),)),
         "False Training",
         cache="Miss: before",
-        again_in=15,
+        requeue_after=15,
     ),
     Case(
         "a Job whose status could not be written is taken up",
         observe(jobs=(running(job_of()),)),
         "False Training",
         cache="Miss: nothing in this namespace was made of these inputs",
-        again_in=15,
+        requeue_after=15,
     ),
     Case(
         "a complete Job becomes a ModelVersion, and is kept for a while",
@@ -92,7 +92,7 @@ CASES = [
         applies=[f"ModelVersion {VERSION.metadata.name}"],
         succeeded="True Trained",
         cache="Miss: before",
-        again_in=3600,
+        requeue_after=3600,
     ),
     Case(
         "a ModelVersion that is there is not written again",
@@ -116,7 +116,7 @@ CASES = [
         stalled=True,
         succeeded="False TrainerFailed",
         cache="Miss: before",
-        again_in=3600,
+        requeue_after=3600,
     ),
     Case(
         "what has failed is not tried again, though its Job is gone",
@@ -139,7 +139,7 @@ CASES = [
         "False ReportLost",
         deletes=[job_of()],
         cache="Miss: before",
-        again_in=2,
+        requeue_after=2,
     ),
     Case(
         "another run's model for the same inputs is taken",
@@ -181,14 +181,14 @@ CASES = [
         observe(letter="b", status=pinned("a"), rerunOn=["DatasetChange"], jobs=(running(job_of("a")),)),
         "False Training",
         cache="Miss: before",
-        again_in=15,
+        requeue_after=15,
     ),
     Case(
         "a changed spec ends the run that is under way, before the next one starts",
         observe(status=pinned(), generation=2, parameters={"max_depth": "5"}, jobs=(running(job_of()),)),
         "False Superseded",
         deletes=[job_of()],
-        again_in=2,
+        requeue_after=2,
         cache='Miss: parameters: {"max_depth":"4"} → {"max_depth":"5"}',
     ),
     Case(
@@ -201,7 +201,7 @@ CASES = [
         "True Trained",
         succeeded="True Trained",
         cache="Miss: before",
-        again_in=3600,
+        requeue_after=3600,
     ),
     Case(
         "once its time is over the Job of a run that has ended goes, and nothing is trained again",
@@ -264,7 +264,7 @@ def test_story(case: Case) -> None:
     assert names(done.apply) == case.applies
     assert deleted(done) == case.deletes
     assert cache(done) == case.cache
-    assert (done.again_in.total_seconds() if done.again_in is not None else None) == case.again_in
+    assert (done.requeue_after.total_seconds() if done.requeue_after is not None else None) == case.requeue_after
 
 
 def cache(done: Plan) -> str | None:
@@ -308,7 +308,7 @@ def test_a_trainer_that_never_began_ends_the_run_in_two_steps() -> None:
     stuck = pod(init=terminated(0), trainer=terminated(128, "", "StartError", ago(minutes=2)), sidecar=RUNNING)
     first = plan(observe(status=pinned(), jobs=(job(job_of(), stuck),)))
     assert reason(first) == "False TrainerNotStarted"
-    assert (deleted(first), first.again_in) == ([], timedelta(seconds=2))
+    assert (deleted(first), first.requeue_after) == ([], timedelta(seconds=2))
     assert isinstance(first.status, TrainingRunStatus)
     second = plan(observe(status=first.status.wire(), jobs=(job(job_of(), stuck),)))
     assert reason(second) == "False TrainerNotStarted"

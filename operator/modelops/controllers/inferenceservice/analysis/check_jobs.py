@@ -9,18 +9,18 @@ from modelops.api.types import length_of
 from modelops.controllers.containers import (
     SCRATCH,
     container_security,
-    empty,
+    empty_dir,
     environment,
     literal,
     mount,
     pod_defaults,
-    resources,
+    resources_or_default,
 )
 from modelops.controllers.inferenceservice.analysis.arguments import Subject
 from modelops.controllers.inferenceservice.analysis.judge import clipped
 from modelops.controllers.inferenceservice.pod.quantities import canonical_resources
 from modelops.controllers.jobs import JobState
-from modelops.controllers.metadata import labels, owned_by
+from modelops.controllers.metadata import labels, owner_references
 from modelops.lineage.digests import sha256_of, short
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
@@ -52,7 +52,7 @@ def check_job(
             "name": check_job_name(service, check, attempt, step),
             "namespace": service.metadata.namespace,
             "labels": marks,
-            "ownerReferences": owned_by(service),
+            "ownerReferences": owner_references(service),
         },
         "spec": {
             "backoffLimit": 0,
@@ -68,7 +68,7 @@ def check_job(
                     **pod_defaults(service.spec.pod),
                     "restartPolicy": "Never",
                     "containers": [_container(job, subject, settings)],
-                    "volumes": [empty(SCRATCH)],
+                    "volumes": [empty_dir(SCRATCH)],
                 },
             },
         },
@@ -98,7 +98,7 @@ def _container(job: CheckJob, subject: Subject, settings: Settings) -> Body:
         "image": job.image,
         "imagePullPolicy": settings.image_pull_policy,
         "env": _environment(job, subject),
-        "resources": canonical_resources(resources(job.resources, _DEFAULT_RESOURCES)),
+        "resources": canonical_resources(resources_or_default(job.resources, _DEFAULT_RESOURCES)),
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [mount(SCRATCH, "/tmp")],

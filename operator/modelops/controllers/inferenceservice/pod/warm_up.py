@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from modelops.api.inferenceservice import InferenceService, WarmUpRequest
 from modelops.controllers.containers import SHARED_DIR, mount
 from modelops.controllers.inferenceservice.pod.model_server import ModelServer, Unusable
-from modelops.controllers.metadata import labels, owned_by
+from modelops.controllers.metadata import labels, owner_references
 from modelops.lineage.digests import sha256_of, short
 from modelops.machinery.resources import Body
 
@@ -34,7 +34,7 @@ def config_map(service: InferenceService) -> Body | None:
             "name": _name(service, files),
             "namespace": service.metadata.namespace,
             "labels": labels(service, COMPONENT),
-            "ownerReferences": owned_by(service),
+            "ownerReferences": owner_references(service),
         },
         "data": files,
         "immutable": True,

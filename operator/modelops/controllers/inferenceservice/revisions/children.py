@@ -13,7 +13,7 @@ from modelops.controllers.inferenceservice.pod.template import (
     serving_of,
 )
 from modelops.controllers.inferenceservice.traffic.routes import FILE, Json
-from modelops.controllers.metadata import labels, owned_by
+from modelops.controllers.metadata import labels, owner_references
 from modelops.lineage.digests import canonical
 from modelops.machinery.resources import Body
 
@@ -34,7 +34,7 @@ def deployment(service: InferenceService, template: Body, replicas: int) -> Body
             "namespace": service.metadata.namespace,
             "labels": template["metadata"]["labels"],
             "annotations": _lineage(template),
-            "ownerReferences": owned_by(service),
+            "ownerReferences": owner_references(service),
         },
         "spec": {
             "replicas": replicas,
@@ -120,7 +120,7 @@ def _metadata(service: InferenceService, name: str) -> Body:
         "name": name,
         "namespace": service.metadata.namespace,
         "labels": labels(service, COMPONENT),
-        "ownerReferences": owned_by(service),
+        "ownerReferences": owner_references(service),
     }
 
 

@@ -25,7 +25,7 @@ def first(case: Case) -> Plan:
         status=shown(seen, candidate),
         conditions=_told(case, replicas),
         events=nothing_to_do(requests_of(seen.service).asked, "nothing serves yet, and so there is no candidate"),
-        again_in=_left(case) + timedelta(seconds=1) if _left(case) > timedelta(0) else None,
+        requeue_after=_left(case) + timedelta(seconds=1) if _left(case) > timedelta(0) else None,
     )
 
 

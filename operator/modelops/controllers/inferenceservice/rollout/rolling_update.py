@@ -63,7 +63,7 @@ def pod_by_pod(case: Case) -> Plan:
             *nothing_to_do(case.asked_too_early, "there was no candidate yet"),
             *nothing_to_do(move.ignored, "Pod by Pod there is no step from which"),
         ),
-        again_in=move.again_in,
+        requeue_after=move.requeue_after,
     )
 
 

@@ -74,7 +74,7 @@ class Course:
     """Why it ended, or what it fails by where `onFailure: Pause` keeps it."""
     waits_for: str = ""
     """What the next step waits for, in words."""
-    again_in: timedelta | None = None
+    requeue_after: timedelta | None = None
     """When time alone may change something."""
     ignored: tuple[str, ...] = ()
     """Requests that there was nothing to do for."""
@@ -114,8 +114,8 @@ def course(scene: Scene) -> Course:
         return Course(candidate, End.PROMOTED, ignored=ignored)
     if _discarded(moved, failing):
         return Course(candidate, End.DISCARDED, _discard(moved), ignored=ignored)
-    waits_for, again_in = _waiting(moved, failing)
-    return Course(candidate, None, failing, waits_for, again_in, ignored)
+    waits_for, requeue_after = _waiting(moved, failing)
+    return Course(candidate, None, failing, waits_for, requeue_after, ignored)
 
 
 def _failing(scene: Scene) -> Verdict | None:

@@ -38,14 +38,14 @@ def serving_now(
     """The stable revision alone. `told` are the conditions, where something else is to be said than how it serves;
     `failed` has just come about.
     """
-    fleet, leaving, again_in = _whole(seen) if not _short(seen) else _grown_back(seen)
+    fleet, leaving, requeue_after = _whole(seen) if not _short(seen) else _grown_back(seen)
     return Plan(
         apply=bodies(seen, fleet),
         delete=(*unneeded(seen, fleet), *leaving, *checks_gone(seen, None, 0)),
         status=shown(seen, failed=failed),
         conditions=told or _how_it_serves(seen),
         events=(*events, *_withdrawn(seen, failed), *_in_vain(seen, failed)),
-        again_in=again_in,
+        requeue_after=requeue_after,
     )
 
 

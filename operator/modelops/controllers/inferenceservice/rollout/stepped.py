@@ -72,8 +72,8 @@ def in_steps(case: Case) -> Plan:
             *nothing_to_do(case.asked_too_early, "there was no candidate yet"),
             *nothing_to_do(move.ignored, "there is no step from which"),
         ),
-        again_in=_soonest(
-            move.again_in,
+        requeue_after=_soonest(
+            move.requeue_after,
             until_due(case.seen, case.rollout, move.candidate, _in_force(case, move.candidate)),
             _LOOK_AGAIN if case.others else None,
         ),

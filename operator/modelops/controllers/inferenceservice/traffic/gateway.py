@@ -6,7 +6,7 @@ Fields and their defaults are those of the Gateway API's standard channel, `gate
 from datetime import datetime, timedelta
 
 from modelops.api.inferenceservice import InferenceService, ParentRef
-from modelops.controllers.metadata import labels, owned_by
+from modelops.controllers.metadata import labels, owner_references
 from modelops.machinery.conditions import moment
 from modelops.machinery.resources import HTTP_ROUTES, MANAGER, Body
 
@@ -45,7 +45,7 @@ def route(service: InferenceService, stable: str, candidate: str, port: int, wei
             "name": service.metadata.name,
             "namespace": service.metadata.namespace,
             "labels": labels(service, COMPONENT),
-            "ownerReferences": owned_by(service),
+            "ownerReferences": owner_references(service),
         },
         "spec": spec,
     }

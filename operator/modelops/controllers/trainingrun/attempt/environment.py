@@ -6,7 +6,7 @@ from typing import Any
 
 from modelops.api.pods import Resources
 from modelops.api.trainingrun import TrainingRun
-from modelops.controllers.containers import environment, literal
+from modelops.controllers.containers import environment, literal, override_variables
 from modelops.controllers.trainingrun.attempt import gang
 from modelops.machinery.resources import Body
 
@@ -15,14 +15,12 @@ ML = "/opt/ml"
 
 def trainer_environment(run: TrainingRun, job_name: str) -> list[Body]:
     """All variables of the trainer's container."""
-    users = environment(run.spec.trainer.env)
-    taken = {variable["name"] for variable in users}
-    ours: list[Body] = [
+    defaults: list[Body] = [
         *({"name": name, "value": literal(value)} for name, value in _sagemaker(run, job_name).items()),
         {"name": "SM_NUM_CPUS", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
         *gang.variables(run, job_name),
     ]
-    return [*(variable for variable in ours if variable["name"] not in taken), *users]
+    return override_variables(defaults, environment(run.spec.trainer.env))
 
 
 def _sagemaker(run: TrainingRun, job_name: str) -> dict[str, str]:

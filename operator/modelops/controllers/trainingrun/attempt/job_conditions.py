@@ -21,7 +21,7 @@ class Shown:
     """The conditions of a run whose Job has not ended, and when what they say may be other."""
 
     conditions: tuple[DesiredCondition, ...]
-    again_in: timedelta | None = None
+    requeue_after: timedelta | None = None
 
 
 def created(run: TrainingRun, job_name: str) -> tuple[DesiredCondition, ...]:

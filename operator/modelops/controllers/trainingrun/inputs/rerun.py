@@ -19,7 +19,7 @@ class Renewal:
     due: bool = False
     scheduled_at: str | None = None
     """The time of the schedule that this answers, where there is a new one."""
-    again_in: timedelta | None = None
+    requeue_after: timedelta | None = None
 
 
 def follows_datasets(run: TrainingRun) -> bool:
@@ -44,8 +44,8 @@ def renewal(seen: Observation, pinned: Inputs) -> Renewal:
     if scheduled.due:
         return scheduled
     changed = _by_change(seen, pinned)
-    times = [one for one in (scheduled.again_in, changed.again_in) if one is not None]
-    return Renewal(due=changed.due, again_in=min(times, default=None))
+    times = [one for one in (scheduled.requeue_after, changed.requeue_after) if one is not None]
+    return Renewal(due=changed.due, requeue_after=min(times, default=None))
 
 
 def _by_schedule(seen: Observation) -> Renewal:
@@ -57,7 +57,7 @@ def _by_schedule(seen: Observation) -> Renewal:
     if due is not None:
         return Renewal(due=True, scheduled_at=timestamp(due))
     following = next_due(rerun.schedule, rerun.time_zone, seen.now)
-    return Renewal(again_in=following - seen.now if following is not None else None)
+    return Renewal(requeue_after=following - seen.now if following is not None else None)
 
 
 def _by_change(seen: Observation, pinned: Inputs) -> Renewal:
@@ -68,11 +68,11 @@ def _by_change(seen: Observation, pinned: Inputs) -> Renewal:
     if not moved:
         return Renewal()
     rerun = seen.run.spec.rerun
-    due = max(moment(snapshot.taken_at) for snapshot in moved)
+    due = max(moment(snapshot.created_at) for snapshot in moved)
     due += length_of(rerun.debounce) if rerun.debounce else timedelta()
     if rerun.min_interval and seen.run.status.started_at:
         due = max(due, moment(seen.run.status.started_at) + length_of(rerun.min_interval))
-    return Renewal(due=True) if due <= seen.now else Renewal(again_in=due - seen.now)
+    return Renewal(due=True) if due <= seen.now else Renewal(requeue_after=due - seen.now)
 
 
 def _moved(seen: Observation, pinned: Inputs) -> list[Snapshot]:

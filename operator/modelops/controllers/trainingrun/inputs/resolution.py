@@ -31,7 +31,7 @@ class Taken:
     key: str
     scheduled_at: str | None = None
     """The time of the schedule that they were taken for."""
-    again_in: timedelta | None = None
+    requeue_after: timedelta | None = None
     """When to ask again whether newer ones are due."""
 
 
@@ -50,7 +50,7 @@ def wanted(seen: Observation) -> Taken | Missing:
     due = renewal(seen, pinned.inputs)
     if due.due:
         return taken_anew(seen, due.scheduled_at or status.scheduled_at)
-    return replace(pinned, again_in=due.again_in)
+    return replace(pinned, requeue_after=due.requeue_after)
 
 
 def pinned_inputs(run: TrainingRun) -> Taken | None:

@@ -4,7 +4,7 @@ from modelops.api.annotations import STOP
 from modelops.api.kinds import API_VERSION
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.types import StringMap
-from modelops.controllers.metadata import label_of, labels, owned_by
+from modelops.controllers.metadata import label_of, labels, owner_references
 from modelops.controllers.trainingrun.inputs.pinning import pinned_for_trials
 from modelops.controllers.trainingrun.inputs.resolution import Taken
 from modelops.controllers.trainingrun.sweep.child import Child
@@ -39,7 +39,7 @@ def trial(run: TrainingRun, taken: Taken, number: int, parameters: StringMap) ->
             "namespace": run.metadata.namespace,
             "labels": {**marks, SWEEP: run.metadata.name},
             "annotations": annotations,
-            "ownerReferences": owned_by(run),
+            "ownerReferences": owner_references(run),
         },
         "spec": {
             **spec,

@@ -33,7 +33,7 @@ def tidied(plan: Plan, seen: Sweeping) -> Plan:
         plan,
         delete=(*plan.delete, *(child.delete for child in goes)),
         status=_none_runs(status, seen, current),
-        again_in=min((one for one in (plan.again_in, waits) if one is not None), default=None),
+        requeue_after=min((one for one in (plan.requeue_after, waits) if one is not None), default=None),
     )
 
 

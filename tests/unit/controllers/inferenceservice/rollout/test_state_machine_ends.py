@@ -124,7 +124,7 @@ def test_a_person_has_it_go_on_where_there_is_no_step_to_leave(step: int, word: 
     move = next_move(PATIENT, step, weight=50 if step else 0, ready=0, progress=601, requests=asked(**{word: True}))
     assert (move.end, move.verdict, move.ignored) == (None, None, ())
     assert move.candidate.progress_since == ago(0)
-    assert move.again_in is not None
+    assert move.requeue_after is not None
     if step or word == "promote":
         assert move.candidate.step == step
 
@@ -133,13 +133,13 @@ def test_what_a_person_has_let_go_on_is_looked_at_again() -> None:
     """The old verdict had stood until something else happened, and nothing did."""
     move = next_move(PATIENT, 1, in_force=100, judged=analysis(2, 1, "Failed"), requests=asked(promote=True))
     assert (move.verdict, move.candidate.step) == (None, 2)
-    assert move.again_in is not None
+    assert move.requeue_after is not None
 
 
 def test_a_share_that_was_given_before_a_pause_is_seen_to_take_effect() -> None:
     """Without that it had never been judged, and a failure would not have ended it."""
     waiting = next_move(JUDGED, 1, follows=False, requests=PAUSED)
-    assert waiting.again_in is not None
+    assert waiting.requeue_after is not None
     assert next_move(JUDGED, 1, follows=True, requests=PAUSED).candidate.step_since == ago(0)
 
 
@@ -182,4 +182,4 @@ def test_the_clock_stands_while_paused_and_begins_anew() -> None:
 )
 def test_when_to_look_again(move: Course, seconds: float | None) -> None:
     """Nothing else may wake the operator: without this a rollout would stand still."""
-    assert (move.again_in.total_seconds() if move.again_in is not None else None) == seconds
+    assert (move.requeue_after.total_seconds() if move.requeue_after is not None else None) == seconds

@@ -46,7 +46,7 @@ def ended(*pods: Body, because: str = "PodFailurePolicy", message: str = "", **m
         ("the deadline is final", ended(because="DeadlineExceeded"), Verdict.FINAL),
         (
             "a preemption does not count",
-            ended(pod("Failed", disrupted="PreemptionByScheduler", trainer=terminated(143))),
+            ended(pod("Failed", disruption="PreemptionByScheduler", trainer=terminated(143))),
             Verdict.FREE,
         ),
         (
@@ -96,7 +96,7 @@ def test_a_failure_is_written_down_before_the_next_attempt_starts() -> None:
     (written,) = status_of(done).failed_attempts
     assert (written.number, written.reason, written.node, written.counted) == (1, "TrainerFailed", "node-1", True)
     assert status_of(done).failures == 1
-    assert done.again_in == timedelta(seconds=9)
+    assert done.requeue_after == timedelta(seconds=9)
     again = plan(observe(status=status_of(done).wire(), jobs=(just_now,), retries=RETRIES))
     assert (names(again.apply), status_of(again)) == ([], status_of(done))
 
@@ -133,7 +133,7 @@ def test_a_job_is_kept_until_its_end_is_written() -> None:
     first = plan(observe(status=pinned(), jobs=(ending,), ttlAfterFinished="0s"))
     assert reason(first) == "False TrainerFailed"
     assert deleted(first) == []
-    assert first.again_in is not None
+    assert first.requeue_after is not None
     written = plan(observe(status=status_of(first).wire(), jobs=(ending,), ttlAfterFinished="0s"))
     assert deleted(written) == [job_of()]
 
@@ -141,7 +141,7 @@ def test_a_job_is_kept_until_its_end_is_written() -> None:
 def test_disruptions_are_free_of_charge() -> None:
     """A training that is evicted ten times is no failed one, without any retries allowed."""
     evicted = job(
-        job_of(), pod("Failed", disrupted="EvictionByEvictionAPI"), ended="Failed", ended_ago=timedelta(seconds=1)
+        job_of(), pod("Failed", disruption="EvictionByEvictionAPI"), ended="Failed", ended_ago=timedelta(seconds=1)
     )
     done = plan(observe(status=pinned(), jobs=(evicted,)))
     assert reason(done) == "False Retrying"
@@ -225,7 +225,7 @@ def test_progress_is_what_the_sidecar_told_last() -> None:
     progress = status_of(done).progress
     assert progress is not None
     assert (progress.step, progress.percent, progress.metrics) == (5, 50, {"loss": 0.25})
-    assert done.again_in == POLL_EVERY
+    assert done.requeue_after == POLL_EVERY
 
 
 def test_times_are_the_job_controllers() -> None:

@@ -173,7 +173,7 @@ def test_what_holds_a_job_up_is_told(running: JobState, held_up: str, reason: st
     assert {one.reason for one in shown.conditions if one.type in ("Ready", "Reconciling")} == {reason}
     assert not [one for one in shown.conditions if one.type == "Stalled"]
     assert all(words in one.message for one in shown.conditions)
-    assert shown.again_in is not None, "nobody else would notice the end of it"
+    assert shown.requeue_after is not None, "nobody else would notice the end of it"
 
 
 def test_the_first_rank_to_fail_tells_for_all() -> None:

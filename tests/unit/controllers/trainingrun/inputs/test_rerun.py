@@ -27,7 +27,7 @@ NOON = {"schedule": "0 12 * * *"}
 def changed(since: str, **rerun: Any) -> Observation:
     """A run that has succeeded, whose Dataset has had a new snapshot since then."""
     spec = {**FOLLOWS, "rerun": rerun}
-    data = dataset(status={"snapshot": snapshot("b", takenAt=since)})
+    data = dataset(status={"snapshot": snapshot("b", createdAt=since)})
     seen = observe(letter="b", status=pinned("a", "Succeeded", **spec), **spec)
     return replace(seen, datasets={"mortgage": data})
 
@@ -50,7 +50,7 @@ class Case:
     ready: str
     applies: int = 0
     deletes: list[str] = field(default_factory=list)
-    again_in: timedelta | None = None
+    requeue_after: timedelta | None = None
 
 
 CASES = [
@@ -59,14 +59,14 @@ CASES = [
         "with debounce it must have been current for so long",
         changed(ago(seconds=10), debounce="30s"),
         "True Because",
-        again_in=timedelta(seconds=20),
+        requeue_after=timedelta(seconds=20),
     ),
     Case("and then is trained on", changed(ago(seconds=30), debounce="30s"), "False JobCreated", 1),
     Case(
         "runs for new data start no faster than minInterval",
         changed(ago(seconds=1), minInterval="90m"),
         "True Because",
-        again_in=timedelta(minutes=30),
+        requeue_after=timedelta(minutes=30),
     ),
     Case("after it they do", changed(ago(seconds=1), minInterval="1h"), "False JobCreated", 1),
     Case("a run in flight ends first", in_flight("Finish"), "False Training"),
@@ -75,14 +75,14 @@ CASES = [
         in_flight("Replace"),
         "False Superseded",
         deletes=[job_of("a", **FOLLOWS, rerun={"inFlight": "Replace"})],
-        again_in=timedelta(seconds=2),
+        requeue_after=timedelta(seconds=2),
     ),
     Case("at its time a schedule takes new data", scheduled(), "False JobCreated", 1),
     Case(
         "between its times it does not",
         scheduled(acted_on=ago()),
         "True Because",
-        again_in=timedelta(hours=24),
+        requeue_after=timedelta(hours=24),
     ),
     Case(
         "a schedule waits for a run in flight as well",
@@ -99,8 +99,8 @@ def test_renewal(case: Case) -> None:
     assert reason(done) == case.ready
     assert len([name for name in names(done.apply) if name.startswith("Job ")]) == case.applies
     assert deleted(done) == case.deletes
-    if case.again_in is not None:
-        assert done.again_in == case.again_in
+    if case.requeue_after is not None:
+        assert done.requeue_after == case.requeue_after
 
 
 def test_a_schedule_with_nothing_new_trains_nothing() -> None:

@@ -241,13 +241,13 @@ def test_trials_are_kept_as_long_as_the_sweeps_pods_and_the_table_for_ever() -> 
     made = finished(0.7, 0.9, spec={"ttlAfterFinished": "10m"})
     assert len(made.bodies) == 2
     waits = made.step()
-    assert waits.again_in == timedelta(minutes=10)
+    assert waits.requeue_after == timedelta(minutes=10)
     made.now += timedelta(minutes=10)
     made.step()
     assert made.bodies == {}
     last = made.step()
     assert last.apply == ()
-    assert last.again_in is None
+    assert last.requeue_after is None
     assert made.table() == {0: "Succeeded", 1: "Succeeded"}
 
 
@@ -399,7 +399,7 @@ def test_a_run_that_is_no_sweep_any_more_loses_its_trials() -> None:
 def test_a_run_that_never_was_a_sweep_is_left_alone() -> None:
     seen = begun().seen()
     plain = seen.run.model_copy(update={"spec": seen.run.spec.model_copy(update={"sweep": None})})
-    plan = Plan(status=TrainingRunStatus(), again_in=timedelta(minutes=1))
+    plan = Plan(status=TrainingRunStatus(), requeue_after=timedelta(minutes=1))
     assert tidied(plan, type(seen)(plain, seen.taken, NOW)) is plan
 
 
