@@ -76,10 +76,10 @@ def _progress(
     if pod is None or not pod.running(TRAINER):
         return None
     if len(poller) > 2 * context.cache.size(TrainingRun.__name__) + 100:
-        poller.keep_only(lambda key: context.cache.body(key) is not None)
+        poller.keep_only(lambda polled: context.cache.body(polled.key) is not None)
     key = Key(TrainingRun.__name__, run.metadata.namespace, run.metadata.name)
     poller.start(key, run.metadata.uid, pod.uid, pod.address, context.wake)
-    return poller.last(run.metadata.uid, pod.uid)
+    return poller.last(key, run.metadata.uid, pod.uid)
 
 
 def versions_made_for(input_key: str, run: TrainingRun, context: ReconcileContext) -> tuple[ModelVersion, ...]:
