@@ -13,7 +13,7 @@ from modelops.api.inferenceservice import InferenceService, InferenceServiceSpec
 from modelops.api.inferenceservice_status import InferenceServiceStatus
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
-from modelops.controllers.inferenceservice.analysis.proxy_stats import PodLook
+from modelops.controllers.inferenceservice.analysis.proxy_stats import ProxyStats
 from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.plan import plan
 from modelops.controllers.inferenceservice.pod.names import candidate_service_name, deployment_name
@@ -60,7 +60,7 @@ class Cluster:
     """Pods whose proxies do not say what they do."""
     lingering: timedelta | None = None
     """How long Pods of a deleted Deployment take to go. None: no time at all."""
-    counted: dict[str, PodLook] = field(default_factory=dict)
+    counted: dict[str, ProxyStats] = field(default_factory=dict)
     _made: int = 0
 
     def seen(self, **more: object) -> Observation:
@@ -273,11 +273,11 @@ class Cluster:
         if body is not None:
             self.taken[name] = json.loads(body["data"]["routes.json"])
 
-    def _look(self, name: str) -> PodLook | None:
+    def _look(self, name: str) -> ProxyStats | None:
         if name in self.silent or name not in self.taken:
             return None
-        known = self.counted.get(name) or PodLook(Counters(), Counters(), 0, None)
-        return PodLook(known.model, known.candidate, known.in_flight, name_of(self.taken[name]))
+        known = self.counted.get(name) or ProxyStats(Counters(), Counters(), 0, None)
+        return ProxyStats(known.model, known.candidate, known.in_flight, name_of(self.taken[name]))
 
     def _delete(self, delete: Delete) -> None:
         body = self.objects.get(delete.key)

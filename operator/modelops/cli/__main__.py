@@ -9,7 +9,7 @@ from modelops.cli.client import Cluster, ClusterError
 from modelops.cli.patches import RequestRefusedError
 
 _INTERRUPTED = 130
-_NOBODY_READS = 141
+_PIPE_CLOSED = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read has seen enough; Python would complain once more when it closes the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _NOBODY_READS
+        return _PIPE_CLOSED
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import TrainingRun
 from modelops.cli import patches, render
 from modelops.cli.client import Body, Cluster, ClusterError, NotFoundError, UnreachableError
-from modelops.cli.lineage import INFERENCE_SERVICE, chain, one_of_each_version
-from modelops.cli.patches import Request, RequestRefusedError
-from modelops.cli.rollout_state import Standing, standing
+from modelops.cli.lineage import INFERENCE_SERVICE, one_pod_per_version, trace_lineage
+from modelops.cli.patches import Patch, RequestRefusedError
+from modelops.cli.rollout_state import RolloutState, rollout_state
 
 _LOOK_SECONDS = 1.0
 _PATIENCE_SECONDS = 60.0
@@ -28,15 +28,15 @@ def rollout_status(cluster: Cluster, given: Namespace) -> int:
     service = cluster.get(InferenceService, given.name)
     if not given.watch:
         print("\n".join(render.rollout(service, _now())))
-        return standing(service)
+        return rollout_state(service)
     seen: list[str] = []
     while True:
         lines = render.changes(service)
         for line in render.stamped((line for line in lines if line not in seen), _now()):
             print(line, flush=True)
         seen = lines
-        if standing(service) is not Standing.GOING:
-            return standing(service)
+        if rollout_state(service) is not RolloutState.PROGRESSING:
+            return rollout_state(service)
         time.sleep(_LOOK_SECONDS)
         service = _answered(lambda: cluster.get(InferenceService, given.name))
 
@@ -106,7 +106,7 @@ def lineage(cluster: Cluster, given: Namespace) -> int:
     for number, pod in enumerate(_serving(cluster, given.name)):
         if number:
             print()
-        print("\n".join(render.lineage(chain(pod))))
+        print("\n".join(render.lineage(trace_lineage(pod))))
     return 0
 
 
@@ -121,7 +121,7 @@ def _serving(cluster: Cluster, name: str) -> list[Body]:
             raise ClusterError(
                 f"there is no InferenceService and no Pod {name} in namespace {cluster.namespace}"
             ) from error
-    pods = one_of_each_version(cluster.pods(f"{INFERENCE_SERVICE}={service.metadata.name}"))
+    pods = one_pod_per_version(cluster.pods(f"{INFERENCE_SERVICE}={service.metadata.name}"))
     if not pods:
         raise RequestRefusedError(
             f"InferenceService {name} has no Pods yet: see `kubectl modelops rollout status {name}`"
@@ -129,7 +129,7 @@ def _serving(cluster: Cluster, name: str) -> list[Body]:
     return pods
 
 
-def _asked(cluster: Cluster, target: Kind, request: Request, done: str) -> int:
+def _asked(cluster: Cluster, target: Kind, request: Patch, done: str) -> int:
     kind = type(target)
     cluster.patch(kind, target.metadata.name, request.patch)
     print(f"{kind.__name__.lower()}.{GROUP}/{target.metadata.name} {done}: {request.told}")

@@ -15,7 +15,7 @@ Link = tuple[int, str, str]
 """How deep it is, the kind, and what is to be said of it."""
 
 
-def chain(pod: Body) -> list[Link]:
+def trace_lineage(pod: Body) -> list[Link]:
     """The Pod, then what each was made of."""
     metadata = pod["metadata"]
     annotations = metadata.get("annotations") or {}
@@ -42,7 +42,7 @@ def chain(pod: Body) -> list[Link]:
     return links
 
 
-def one_of_each_version(pods: list[Body]) -> list[Body]:
+def one_pod_per_version(pods: list[Body]) -> list[Body]:
     """A Pod of each version that is served, those that answer first."""
     present = [
         pod

@@ -24,7 +24,7 @@ from modelops.api.inferenceservice_status import CandidateVersion
 from modelops.api.kinds import GROUP
 from modelops.api.modelversion import Approval, ModelVersion
 from modelops.api.trainingrun import TrainingRun
-from modelops.cli.rollout_state import held_up, paused, pod_by_pod
+from modelops.cli.rollout_state import held_after_failure, is_rolling_update, paused
 
 LONGEST_REASON = 900
 """In characters. The operator keeps 1,024 of a value, and the stamp must be among them."""
@@ -36,7 +36,7 @@ class RequestRefusedError(Exception):
 
 
 @dataclass(frozen=True)
-class Request:
+class Patch:
     """A merge patch, and what comes of it in a few words."""
 
     patch: dict[str, Any]
@@ -48,9 +48,13 @@ def stamp(now: datetime) -> str:
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def promote(service: InferenceService, value: str, *, full: bool) -> Request:
+def promote(service: InferenceService, value: str, *, full: bool) -> Patch:
     """On to the next step, or straight to the end; in spite of a failure that holds the candidate up."""
-    candidate, failed, steps = _candidate(service, "promote"), held_up(service), not pod_by_pod(service)
+    candidate, failed, steps = (
+        _candidate(service, "promote"),
+        held_after_failure(service),
+        not is_rolling_update(service),
+    )
     if not failed and (nothing := _nothing_to_promote(service, candidate, full)):
         raise RequestRefusedError(f"InferenceService {service.metadata.name} {nothing}")
     if full and steps:
@@ -63,30 +67,30 @@ def promote(service: InferenceService, value: str, *, full: bool) -> Request:
     return _annotated(told + spite, {PROMOTE_FULL if full else PROMOTE: value})
 
 
-def pause(service: InferenceService) -> Request:
+def pause(service: InferenceService) -> Patch:
     """The candidate stays in its step until the rollout is resumed; Pod by Pod, with the Pods that it has."""
     candidate = _candidate(service, "pause")
     if paused(service):
         raise RequestRefusedError(f"InferenceService {service.metadata.name} is paused already")
-    where = "with the Pods that it has" if pod_by_pod(service) else _where(candidate)
+    where = "with the Pods that it has" if is_rolling_update(service) else _where(candidate)
     return _annotated(f"{candidate.version} stays {where}", {PAUSE: "true"})
 
 
-def resume(service: InferenceService) -> Request:
+def resume(service: InferenceService) -> Patch:
     """End a pause."""
     if not paused(service):
         raise RequestRefusedError(f"InferenceService {service.metadata.name} is not paused")
     return _annotated("the rollout goes on", {PAUSE: None})
 
 
-def abort(service: InferenceService, value: str, reason: str | None) -> Request:
+def abort(service: InferenceService, value: str, reason: str | None) -> Patch:
     """Back to the stable version."""
     candidate, stable = _candidate(service, "abort"), service.status.stable
     serves = f", and {stable.version} goes on serving" if stable is not None else ""
     return _annotated(f"{candidate.version} goes{serves}", {ABORT: _with_reason(value, reason)})
 
 
-def retry_rollout(service: InferenceService, value: str) -> Request:
+def retry_rollout(service: InferenceService, value: str) -> Patch:
     """Try the version once more that did not make it."""
     name, status = service.metadata.name, service.status
     if status.candidate is not None:
@@ -98,7 +102,7 @@ def retry_rollout(service: InferenceService, value: str) -> Request:
     return _annotated(f"{status.failed[0].version} is tried once more, if it is still the wanted one", {RETRY: value})
 
 
-def approve(version: ModelVersion, by: str) -> Request:
+def approve(version: ModelVersion, by: str) -> Patch:
     """Let this very artifact serve."""
     name, digest = version.metadata.name, version.spec.artifact.digest
     if version.spec.approval is Approval.AUTOMATIC:
@@ -114,20 +118,20 @@ def approve(version: ModelVersion, by: str) -> Request:
     return _annotated(f"in the name of {by}, the artifact {digest}", {APPROVE: digest, APPROVED_BY: by})
 
 
-def refresh(dataset: Dataset, value: str) -> Request:
+def refresh(dataset: Dataset, value: str) -> Patch:
     """Look at the source now."""
     when = "once it is not suspended any more" if dataset.spec.suspend else "now"
     return _annotated(f"its source is looked at {when}", {REFRESH: value})
 
 
-def rerun(run: TrainingRun, value: str) -> Request:
+def rerun(run: TrainingRun, value: str) -> Patch:
     """Train again with everything else the same: the nonce is part of the inputs."""
     _own(run, "rerun")
     halted = " What is under way is stopped." if run.status.job and run.status.outcome is None else ""
-    return Request({"spec": {"cache": {"nonce": value}}}, f"it trains again, on the same inputs.{halted}")
+    return Patch({"spec": {"cache": {"nonce": value}}}, f"it trains again, on the same inputs.{halted}")
 
 
-def retry_run(run: TrainingRun, value: str) -> Request:
+def retry_run(run: TrainingRun, value: str) -> Patch:
     """Train once more what has failed or was stopped."""
     _own(run, "retry")
     name, outcome = run.metadata.name, run.status.outcome
@@ -138,7 +142,7 @@ def retry_run(run: TrainingRun, value: str) -> Request:
     return _annotated("it trains once more, with all of its retries", {RETRY: value})
 
 
-def stop(run: TrainingRun, value: str, reason: str | None) -> Request:
+def stop(run: TrainingRun, value: str, reason: str | None) -> Patch:
     """End what is under way."""
     outcome = run.status.outcome
     if outcome is not None:
@@ -146,8 +150,8 @@ def stop(run: TrainingRun, value: str, reason: str | None) -> Request:
     return _annotated("it is stopped", {STOP: _with_reason(value, reason)})
 
 
-def _annotated(told: str, annotations: dict[str, str | None]) -> Request:
-    return Request({"metadata": {"annotations": annotations}}, told)
+def _annotated(told: str, annotations: dict[str, str | None]) -> Patch:
+    return Patch({"metadata": {"annotations": annotations}}, told)
 
 
 def _candidate(service: InferenceService, verb: str) -> CandidateVersion:
@@ -160,7 +164,7 @@ def _candidate(service: InferenceService, verb: str) -> CandidateVersion:
 
 def _nothing_to_promote(service: InferenceService, candidate: CandidateVersion, full: bool) -> str:
     """Why there is none, where the operator would pass over it."""
-    if pod_by_pod(service):
+    if is_rolling_update(service):
         return "is replaced Pod by Pod: there is no step to promote"
     if candidate.step > candidate.steps:
         return f"has no step left to promote: {candidate.version} gets all of the traffic once its Pods are ready"

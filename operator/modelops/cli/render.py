@@ -15,7 +15,7 @@ from modelops.api.inferenceservice_status import (
 )
 from modelops.api.types import Condition
 from modelops.cli.lineage import Link
-from modelops.cli.rollout_state import hold, paused, pod_by_pod
+from modelops.cli.rollout_state import hold, is_rolling_update, paused
 
 _WIDTH = 14
 _SHOWN = ("Ready", "Stalled", "RolledBack")
@@ -106,7 +106,7 @@ def _figures(figures: Figures) -> str:
 
 
 def _step(service: InferenceService, candidate: CandidateVersion) -> str:
-    if pod_by_pod(service):
+    if is_rolling_update(service):
         return "Pod by Pod"
     if candidate.step == 0:
         return f"before the first of {candidate.steps}, until its Pods are ready"

@@ -10,14 +10,14 @@ from modelops.api.rollout import BlueGreen, Rollout, Shadow, Strategy
 from modelops.api.types import Condition, length_of
 
 
-class Standing(IntEnum):
+class RolloutState(IntEnum):
     """How a rollout stands. The value is the exit code of `rollout status`."""
 
     READY = 0
     """The wanted version serves with all its Pods."""
-    BAD = 1
+    FAILED = 1
     """It was rolled back, or a person must change something."""
-    GOING = 2
+    PROGRESSING = 2
     """It is not decided yet."""
 
 
@@ -31,15 +31,15 @@ class Hold:
     """A person must promote, after that time if there is one."""
 
 
-def standing(service: InferenceService) -> Standing:
+def rollout_state(service: InferenceService) -> RolloutState:
     """What the conditions say. Conditions of an older spec say nothing of this one."""
     found = {one.type: one for one in service.status.conditions}
     ready = found.get("Ready")
     if ready is None or (ready.observed_generation or 0) < service.metadata.generation:
-        return Standing.GOING
+        return RolloutState.PROGRESSING
     if _holds(found.get("Stalled")) or _holds(found.get("RolledBack")):
-        return Standing.BAD
-    return Standing.READY if _holds(ready) else Standing.GOING
+        return RolloutState.FAILED
+    return RolloutState.READY if _holds(ready) else RolloutState.PROGRESSING
 
 
 def paused(service: InferenceService) -> bool:
@@ -47,12 +47,12 @@ def paused(service: InferenceService) -> bool:
     return service.metadata.annotations.get(PAUSE) == "true"
 
 
-def pod_by_pod(service: InferenceService) -> bool:
+def is_rolling_update(service: InferenceService) -> bool:
     """Whether versions are replaced without steps."""
     return service.spec.rollout is None or service.spec.rollout.strategy is Strategy.ROLLING
 
 
-def held_up(service: InferenceService) -> bool:
+def held_after_failure(service: InferenceService) -> bool:
     """Whether the candidate has failed and waits for a person, as `onFailure: Pause` says. Promoting has it go on in
     spite of that, wherever it is.
     """

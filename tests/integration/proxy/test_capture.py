@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from modelops.controllers.inferenceservice.analysis.reports import distributions, look_reports
+from modelops.controllers.inferenceservice.analysis.reports import distributions, fetch_reports
 from support.proxies import Answer, Model, Pair, Proxy, running_model, running_proxy
 
 PATH = "/v1/models/approval:predict"
@@ -233,7 +233,7 @@ async def test_the_operator_reads_both_sides(peers):
     served = sum(path == PATH for path, _ in stable.model.asked)
     stable.wait_until(lambda: stable.received() == served)
     candidate.wait_until(lambda: candidate.received() == 60)
-    found = await look_reports(["127.0.0.2", "127.0.0.1", "127.0.0.3"], stable.stats)
+    found = await fetch_reports(["127.0.0.2", "127.0.0.1", "127.0.0.3"], stable.stats)
     assert found["127.0.0.3"] is None
     told = distributions(found["127.0.0.2"], found["127.0.0.1"], copies=False)
     assert told.inputs is not None

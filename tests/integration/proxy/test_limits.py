@@ -9,7 +9,7 @@ from datetime import timedelta
 import grpc
 import pytest
 
-from modelops.controllers.inferenceservice.analysis.envoy_stats import counters, page
+from modelops.controllers.inferenceservice.analysis.envoy_stats import counters, parse_json
 from support.echo import echo_server
 from support.proxies import free_ports, running_model, running_proxy
 
@@ -81,7 +81,7 @@ def test_who_turns_a_client_away_has_failed_it_on_either_side(limited, tmp_path)
             busy.go.set()
             slow.join()
             assert stable.ask("/status/429", "POST", b"x").status == 429
-            seen = counters(page(stable.ask("/figures", port=stable.stats).body), cluster)
+            seen = counters(parse_json(stable.ask("/figures", port=stable.stats).body), cluster)
             assert (seen.requests, seen.errors) == (3, 2)
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 import grpc
 import pytest
 
-from modelops.controllers.inferenceservice.analysis.envoy_stats import Cluster, Counters, counters, page
+from modelops.controllers.inferenceservice.analysis.envoy_stats import Cluster, Counters, counters, parse_json
 from support.echo import echo_server
 from support.proxies import Proxy, running_proxy
 
@@ -26,7 +26,7 @@ def versions(answers) -> Counter[str]:
 
 def counted(proxy: Proxy, cluster: Cluster = "candidate") -> Counters:
     """What a candidate is judged by."""
-    return counters(page(proxy.ask("/figures", port=proxy.stats).body), cluster)
+    return counters(parse_json(proxy.ask("/figures", port=proxy.stats).body), cluster)
 
 
 def refuses(port: int) -> bool:

@@ -7,9 +7,9 @@ import pytest
 
 from modelops.api.modelversion import ModelVersion
 from modelops.cli import render
-from modelops.cli.lineage import chain, one_of_each_version
+from modelops.cli.lineage import one_pod_per_version, trace_lineage
 from modelops.cli.patches import RequestRefusedError
-from modelops.controllers.inferenceservice.pod.template import lineage_marks
+from modelops.controllers.inferenceservice.pod.template import lineage_annotations
 from support.cli_objects import DIGEST
 
 KEY = "sha256:" + "b" * 64
@@ -32,7 +32,7 @@ def pod(
         "artifact": {"uri": "s3://models/1/", "digest": DIGEST, "format": "sklearn", "bytes": 1},
         "origin": origin or {"imported": {"source": "a notebook"}},
     }
-    marks = lineage_marks(ModelVersion.model_validate({"metadata": {"name": version}, "spec": spec}))
+    marks = lineage_annotations(ModelVersion.model_validate({"metadata": {"name": version}, "spec": spec}))
     metadata: dict[str, Any] = {"name": name, "labels": {"modelops.dev/modelversion": version}, "annotations": marks}
     if ending:
         metadata["deletionTimestamp"] = "2026-11-25T12:00:00Z"
@@ -43,7 +43,7 @@ def pod(
 def test_from_a_pod_to_the_data() -> None:
     """What the operator writes on a Pod is what is read here: the whole chain, should all else be gone."""
     datasets = [{"name": "train", **DATA}, {"name": "test", **DATA, "dataset": "held-out"}]
-    assert render.lineage(chain(pod(origin={**RUN, "datasets": datasets}))) == [
+    assert render.lineage(trace_lineage(pod(origin={**RUN, "datasets": datasets}))) == [
         "Pod           mortgage-x",
         f"  └ ModelVersion  mortgage-1  artifact {DIGEST}",
         f"    └ TrainingRun   train  inputs {KEY}",
@@ -57,7 +57,7 @@ def test_from_a_pod_to_the_data() -> None:
 
 def test_a_model_from_elsewhere() -> None:
     """Its source in words is all that is known."""
-    assert render.lineage(chain(pod()))[2:] == ["    └ Imported      from a notebook"]
+    assert render.lineage(trace_lineage(pod()))[2:] == ["    └ Imported      from a notebook"]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_model_from_elsewhere() -> None:
 def test_a_pod_that_serves_nothing(annotations: dict[str, str] | None) -> None:
     """One sentence, and no traceback."""
     with pytest.raises(RequestRefusedError, match="Pod other does not serve a model"):
-        chain({"metadata": {"name": "other", "annotations": annotations}})
+        trace_lineage({"metadata": {"name": "other", "annotations": annotations}})
 
 
 def test_one_pod_of_each_version_that_serves() -> None:
@@ -83,4 +83,4 @@ def test_one_pod_of_each_version_that_serves() -> None:
         pod("e", version="mortgage-3", ending=True),
         pod("f", version="mortgage-4", phase="Failed"),
     ]
-    assert [one["metadata"]["name"] for one in one_of_each_version(pods)] == ["b", "d"]
+    assert [one["metadata"]["name"] for one in one_pod_per_version(pods)] == ["b", "d"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from modelops.api.dataset import Dataset
 from modelops.api.inferenceservice import InferenceService
 from modelops.cli import patches
-from modelops.cli.patches import LONGEST_REASON, Request, RequestRefusedError
+from modelops.cli.patches import LONGEST_REASON, Patch, RequestRefusedError
 from support.cli_objects import DIGEST, canary, candidate, condition, failure, run, service, version
 
 T = "2026-11-25T12:00:00.000001Z"
@@ -53,7 +53,7 @@ class Asked:
     """A request, the patch that it becomes, and a part of what the person is told."""
 
     name: str
-    ask: Callable[[], Request]
+    ask: Callable[[], Patch]
     patch: dict[str, Any]
     told: str
 
@@ -258,7 +258,7 @@ def test_patch(case: Asked) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "refused",
 )
-def test_refused(ask: Callable[[], Request], words: str) -> None:
+def test_refused(ask: Callable[[], Patch], words: str) -> None:
     """A request that the operator would pass over in silence is refused aloud, in one sentence."""
     with pytest.raises(RequestRefusedError) as refused:
         ask()

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from modelops.api.inferenceservice import InferenceService
-from modelops.cli.rollout_state import Hold, Standing, hold, standing
+from modelops.cli.rollout_state import Hold, RolloutState, hold, rollout_state
 from support.cli_objects import canary, candidate, condition, service
 
 
@@ -16,46 +16,46 @@ class Case:
 
     name: str
     seen: InferenceService
-    expect: Standing
+    expect: RolloutState
 
 
 @pytest.mark.parametrize(
     "case",
     [
-        Case("nobody has looked at it", service(), Standing.GOING),
-        Case("the wanted version serves", service(conditions=[condition("Ready", "True")]), Standing.READY),
-        Case("it is being rolled out", service(conditions=[condition("Ready", "False")]), Standing.GOING),
+        Case("nobody has looked at it", service(), RolloutState.PROGRESSING),
+        Case("the wanted version serves", service(conditions=[condition("Ready", "True")]), RolloutState.READY),
+        Case("it is being rolled out", service(conditions=[condition("Ready", "False")]), RolloutState.PROGRESSING),
         Case(
             "the conditions speak of the spec before",
             service(conditions=[condition("Ready", "True", generation=2)]),
-            Standing.GOING,
+            RolloutState.PROGRESSING,
         ),
         Case(
             "a person must change something",
             service(conditions=[condition("Ready", "False"), condition("Stalled", "True")]),
-            Standing.BAD,
+            RolloutState.FAILED,
         ),
         Case(
             "it was rolled back",
             service(conditions=[condition("Ready", "False"), condition("RolledBack", "True")]),
-            Standing.BAD,
+            RolloutState.FAILED,
         ),
         Case(
             "a former roll-back is over",
             service(conditions=[condition("Ready", "True"), condition("RolledBack", "False")]),
-            Standing.READY,
+            RolloutState.READY,
         ),
     ],
     ids=lambda case: case.name,
 )
 def test_standing(case: Case) -> None:
     """A pipeline that goes on with a model that was rolled back, or with the one before, would be worse than none."""
-    assert standing(case.seen) is case.expect
+    assert rollout_state(case.seen) is case.expect
 
 
 def test_exit_codes_are_as_documented() -> None:
     """Scripts compare with these."""
-    assert [(one.name, one.value) for one in Standing] == [("READY", 0), ("BAD", 1), ("GOING", 2)]
+    assert [(one.name, one.value) for one in RolloutState] == [("READY", 0), ("FAILED", 1), ("PROGRESSING", 2)]
 
 
 @dataclass(frozen=True)

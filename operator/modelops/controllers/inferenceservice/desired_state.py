@@ -88,12 +88,12 @@ def gone(seen: Observation, members: Iterable[Member], staying: Sequence[Revisio
     """All that goes with revisions that go: the Deployment last, so that what is left of an interrupted end is found by
     it.
     """
-    needed = {warm_up.mounted_by(one.template) for one in staying}
+    needed = {warm_up.mounted_config_map(one.template) for one in staying}
     deletes: list[Delete] = []
     for member in members:
         if (_key(seen, AUTOSCALERS.kind, member.name)) in seen.owned:
             deletes.append(_by_uid(seen, _key(seen, AUTOSCALERS.kind, member.name)))
-        warm = warm_up.mounted_by(member.template)
+        warm = warm_up.mounted_config_map(member.template)
         if warm is not None and warm not in needed:
             deletes.append(Delete(_key(seen, CONFIG_MAPS.kind, warm)))
         deletes += [

@@ -8,11 +8,11 @@ from typing import TypeVar
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.inferenceservice_status import CandidateVersion
 from modelops.api.modelversion import ModelVersion
-from modelops.controllers.inferenceservice.analysis.arguments import Subject
-from modelops.controllers.inferenceservice.analysis.check_runner import Answers
+from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
+from modelops.controllers.inferenceservice.analysis.check_runner import CheckRun
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
-from modelops.controllers.inferenceservice.analysis.proxy_stats import PodLook, look
-from modelops.controllers.inferenceservice.analysis.reports import PodReport, look_reports
+from modelops.controllers.inferenceservice.analysis.proxy_stats import ProxyStats, fetch_proxy_stats
+from modelops.controllers.inferenceservice.analysis.reports import MonitorReport, fetch_reports
 from modelops.controllers.inferenceservice.pod.names import (
     candidate_service_name,
     candidate_url,
@@ -57,13 +57,13 @@ _OWNED = (AUTOSCALERS, DISRUPTION_BUDGETS, CONFIG_MAPS)
 
 
 @dataclass(frozen=True)
-class Windows:
+class WindowCounts:
     """What was counted since the candidate was last judged."""
 
     candidate: Counters = field(default_factory=Counters)
     stable: Counters = field(default_factory=Counters)
-    candidate_contents: PodReport | None = None
-    stable_contents: PodReport | None = None
+    candidate_contents: MonitorReport | None = None
+    stable_contents: MonitorReport | None = None
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,12 @@ class Observation:
     """Autoscalers, the disruption budget, and ConfigMaps of ours."""
     route: Body | None = None
     """The HTTPRoute, where the spec names Gateways, or may have named some until now."""
-    looks: Mapping[str, PodLook | None] = field(default_factory=dict)
+    looks: Mapping[str, ProxyStats | None] = field(default_factory=dict)
     """What the Pods' proxies say, by the Pod's name, while more than one revision is there."""
-    reports: Mapping[str, PodReport | None] = field(default_factory=dict)
+    reports: Mapping[str, MonitorReport | None] = field(default_factory=dict)
     """What their monitors say of the contents of requests and answers, where the analysis judges by that."""
-    windows: Windows = field(default_factory=Windows)
-    answers: Answers | None = None
+    windows: WindowCounts = field(default_factory=WindowCounts)
+    answers: CheckRun | None = None
     """What hooks and Prometheus said last of the candidate."""
     check_jobs: tuple[JobState, ...] = ()
 
@@ -116,10 +116,10 @@ class Observation:
         member = self.member(self.stable)
         return self.remembered or (member.template if member is not None else None)
 
-    def subject(self, candidate: CandidateVersion) -> Subject:
+    def subject(self, candidate: CandidateVersion) -> CheckArguments:
         """Return what the user's own checks are told of a candidate."""
         template, domain = self.stable_template, self.settings.cluster_domain
-        return Subject(
+        return CheckArguments(
             namespace=self.service.metadata.namespace,
             inferenceservice=self.service.metadata.name,
             stable=serving_of(template).version if template is not None else "",
@@ -161,8 +161,8 @@ async def observe(service: InferenceService, context: ReconcileContext) -> Obser
             for body in context.cache.bodies("owner", uid, kind=resource.kind)
         },
         route=await _route(service, context),
-        looks=await _by_pod(there, look) if len(there) > 1 else {},
-        reports=await _by_pod(there, look_reports) if len(there) > 1 and _contents_count(service) else {},
+        looks=await _by_pod(there, fetch_proxy_stats) if len(there) > 1 else {},
+        reports=await _by_pod(there, fetch_reports) if len(there) > 1 and _contents_count(service) else {},
         check_jobs=tuple(await jobs_of(uid, context)),
     )
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from modelops.api.inferenceservice import WarmUpRequest
-from modelops.controllers.inferenceservice.pod.warm_up import requests
+from modelops.controllers.inferenceservice.pod.warm_up import request_files
 from modelops.worker.runtime.installing import install
 
 
@@ -83,7 +83,7 @@ def warm_up(pod, port: int, *wanted: dict, patience: int = 5) -> subprocess.Comp
     script.write_text(text)
     directory = pod.shared / "requests"
     directory.mkdir()
-    for name, content in requests([WarmUpRequest.model_validate(one) for one in wanted]).items():
+    for name, content in request_files([WarmUpRequest.model_validate(one) for one in wanted]).items():
         (directory / name).write_bytes(content.encode())
     command = [str(pod.shared / "bin/busybox"), "sh", str(script), str(directory), str(port), "/v2/health/ready"]
     return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env={})

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Subject:
+class CheckArguments:
     """A candidate on its way, and what it is compared with."""
 
     namespace: str

@@ -16,8 +16,8 @@ from modelops.controllers.containers import (
     pod_defaults,
     resources_or_default,
 )
-from modelops.controllers.inferenceservice.analysis.arguments import Subject
-from modelops.controllers.inferenceservice.analysis.judge import clipped
+from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
+from modelops.controllers.inferenceservice.analysis.evaluation import clipped
 from modelops.controllers.inferenceservice.pod.quantities import canonical_resources
 from modelops.controllers.jobs import JobState
 from modelops.controllers.metadata import labels, owner_references
@@ -39,7 +39,7 @@ def check_job_name(service: InferenceService, check: Check, attempt: str, step: 
 
 
 def check_job(
-    service: InferenceService, check: Check, subject: Subject, attempt: str, step: int, settings: Settings
+    service: InferenceService, check: Check, subject: CheckArguments, attempt: str, step: int, settings: Settings
 ) -> Body:
     """The Job of a check that has one."""
     job = check.job
@@ -92,7 +92,7 @@ def check_job_result(check: Check, job: JobState) -> CheckResult | None:
     return _result(check, "Error", f"{ended}: {words}" if words else ended)
 
 
-def _container(job: CheckJob, subject: Subject, settings: Settings) -> Body:
+def _container(job: CheckJob, subject: CheckArguments, settings: Settings) -> Body:
     container: Body = {
         "name": CHECK,
         "image": job.image,
@@ -110,7 +110,7 @@ def _container(job: CheckJob, subject: Subject, settings: Settings) -> Body:
     return container
 
 
-def _environment(job: CheckJob, subject: Subject) -> list[Body]:
+def _environment(job: CheckJob, subject: CheckArguments) -> list[Body]:
     """What a check may want to know, then the user's own variables, which win. The API server drops an empty value, and
     so is it here.
     """

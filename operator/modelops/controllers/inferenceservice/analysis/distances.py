@@ -16,8 +16,8 @@ from typing import Literal, NamedTuple, Self
 from modelops.stats.distances import jensen_shannon, psi
 
 Method = Literal["JensenShannon", "PSI"]
-MOST_BINS = 10
-RARE = 0.05
+MAX_BINS = 10
+RARE_LABEL_SHARE = 0.05
 """A label that is less of both sides than this has no bin of its own."""
 _DEVIATIONS = 4.0
 """Of the normal distribution: beyond is once in 31,574 times."""
@@ -41,7 +41,7 @@ class ColumnCounts:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Sample:
     """What a version was asked, or what it answered, by column."""
 
     rows: int = 0
@@ -56,17 +56,17 @@ class Seen:
             if numbers is None or labels is None:
                 return self
             columns[name] = ColumnCounts(numbers, labels)
-        return self if self.rows < before.rows else Seen(self.rows - before.rows, columns)
+        return self if self.rows < before.rows else Sample(self.rows - before.rows, columns)
 
     def __add__(self, other: Self) -> "Seen":
         names = {**self.columns, **other.columns}
-        return Seen(
+        return Sample(
             self.rows + other.rows,
             {name: self.columns.get(name, ColumnCounts()) + other.columns.get(name, ColumnCounts()) for name in names},
         )
 
 
-class Apart(NamedTuple):
+class ColumnDistance(NamedTuple):
     """How far both sides of a column are apart."""
 
     column: str
@@ -75,7 +75,7 @@ class Apart(NamedTuple):
     """How far two samples of one distribution are apart at most, of as many rows and over as many bins."""
 
 
-def apart(stable: Seen, candidate: Seen, method: Method) -> list[Apart]:
+def column_distances(stable: Sample, candidate: Sample, method: Method) -> list[ColumnDistance]:
     """All columns that can be compared, the one that differs most first."""
     found = []
     for name in {**stable.columns, **candidate.columns}:
@@ -85,11 +85,11 @@ def apart(stable: Seen, candidate: Seen, method: Method) -> list[Apart]:
         )
         distance = _DISTANCES[method](*counts)
         if distance is not None:
-            found.append(Apart(name, distance, by_chance(*counts, method)))
+            found.append(ColumnDistance(name, distance, sampling_noise(*counts, method)))
     return sorted(found, key=lambda one: (-one.distance, one.column))
 
 
-def by_chance(stable: list[int], candidate: list[int], method: Method) -> float:
+def sampling_noise(stable: list[int], candidate: list[int], method: Method) -> float:
     """How far two samples of one distribution with these numbers are apart, but once in some 30,000 times.
 
     Over k bins, n and m observations of one distribution have a PSI of about (1/n + 1/m) times a chi-squared variable
@@ -113,12 +113,12 @@ def shared_bins(stable: ColumnCounts, candidate: ColumnCounts) -> tuple[list[int
     the others, with one below and one above all that the stable side has. Labels that are rare on both sides are drawn
     together as well: those of names or identifiers are others every time, and would be as far apart as can be.
     """
-    cuts = _cuts(stable.numbers, candidate.numbers)
-    common = sorted(_common(stable) | _common(candidate))
+    cuts = _bin_edges(stable.numbers, candidate.numbers)
+    common = sorted(_frequent_labels(stable) | _frequent_labels(candidate))
     rare = {*stable.labels, *candidate.labels}.difference(common)
     one, other = (
         [
-            *_drawn_together(side.numbers, cuts),
+            *_merge_bins(side.numbers, cuts),
             *(side.labels.get(label, 0) for label in common),
             *([sum(side.labels.get(label, 0) for label in rare)] if rare else []),
         ]
@@ -127,20 +127,20 @@ def shared_bins(stable: ColumnCounts, candidate: ColumnCounts) -> tuple[list[int
     return one, other
 
 
-def _common(side: ColumnCounts) -> set[str]:
-    least = RARE * side.total
+def _frequent_labels(side: ColumnCounts) -> set[str]:
+    least = RARE_LABEL_SHARE * side.total
     return {label for label, count in side.labels.items() if count >= least}
 
 
-def _cuts(stable: Mapping[float, int], candidate: Mapping[float, int]) -> list[float]:
+def _bin_edges(stable: Mapping[float, int], candidate: Mapping[float, int]) -> list[float]:
     """The greatest number of each bin but the last one's."""
     values = sorted({*stable, *candidate})
-    if len(values) <= MOST_BINS:
+    if len(values) <= MAX_BINS:
         return values[:-1]
     known = sorted(value for value, count in stable.items() if count)
     if not known:
         return []
-    inner, total, so_far = MOST_BINS - 2, sum(stable.values()), 0
+    inner, total, so_far = MAX_BINS - 2, sum(stable.values()), 0
     cuts = [value for value in values if value < known[0]][-1:]
     for value in known:
         full = so_far * inner // total
@@ -150,7 +150,7 @@ def _cuts(stable: Mapping[float, int], candidate: Mapping[float, int]) -> list[f
     return cuts
 
 
-def _drawn_together(numbers: Mapping[float, int], cuts: list[float]) -> list[int]:
+def _merge_bins(numbers: Mapping[float, int], cuts: list[float]) -> list[int]:
     counts = [0] * (len(cuts) + 1)
     for value, count in numbers.items():
         counts[bisect.bisect_left(cuts, value)] += count

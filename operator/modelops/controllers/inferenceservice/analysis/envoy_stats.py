@@ -75,7 +75,7 @@ class Counters:
         )
 
 
-def page(content: bytes) -> Json:
+def parse_json(content: bytes) -> Json:
     """A page as JSON. Raises UnreadableStatsError."""
     try:
         return json.loads(content)
@@ -83,22 +83,22 @@ def page(content: bytes) -> Json:
         raise UnreadableStatsError("it is no JSON") from error
 
 
-def counters(figures: Json, cluster: Cluster) -> Counters:
+def counters(stats: Json, cluster: Cluster) -> Counters:
     """What was counted of a cluster's requests, gRPC too. Raises UnreadableStatsError.
 
     `upstream_rq_completed` has each request once, whatever it took to answer it; `upstream_rq_total` has each try, and
     none where no connection came about. Of the candidate's, only those that it answered itself.
     """
-    http, grpc = (_counters_of(figures, name + _THEIRS[cluster]) for name in (cluster, f"{cluster}_grpc"))
+    http, grpc = (_counters_of(stats, name + _THEIRS[cluster]) for name in (cluster, f"{cluster}_grpc"))
     return http + grpc
 
 
-def in_flight(figures: Json, cluster: Cluster) -> int:
+def in_flight(stats: Json, cluster: Cluster) -> int:
     """How many requests a cluster is working on right now, gRPC too. Raises UnreadableStatsError."""
-    return sum(_value(figures, f"cluster.{name}.upstream_rq_active") for name in (cluster, f"{cluster}_grpc"))
+    return sum(_value(stats, f"cluster.{name}.upstream_rq_active") for name in (cluster, f"{cluster}_grpc"))
 
 
-def routes_taken(routes: Json) -> str | None:
+def applied_routes(routes: Json) -> str | None:
     """The name of the virtual host in the routes that Envoy has taken; None where it has none. Raises UnreadableStatsError."""
     try:
         for config in routes.get("configs", []):
@@ -112,22 +112,22 @@ def routes_taken(routes: Json) -> str | None:
     return None
 
 
-def _counters_of(figures: Json, cluster: str) -> Counters:
+def _counters_of(stats: Json, cluster: str) -> Counters:
     prefix = f"cluster.{cluster}.upstream_rq_"
-    errors = _value(figures, f"{prefix}5xx") + _value(figures, f"{prefix}429")
-    return Counters(_value(figures, f"{prefix}completed"), errors, _buckets(figures, f"{prefix}time"))
+    errors = _value(stats, f"{prefix}5xx") + _value(stats, f"{prefix}429")
+    return Counters(_value(stats, f"{prefix}completed"), errors, _buckets(stats, f"{prefix}time"))
 
 
-def _value(figures: Json, name: str) -> int:
-    for one in _stats(figures):
+def _value(stats: Json, name: str) -> int:
+    for one in _stats(stats):
         if one.get("name") == name:
             return _count(one.get("value"))
     return 0
 
 
-def _buckets(figures: Json, name: str) -> Buckets:
+def _buckets(stats: Json, name: str) -> Buckets:
     try:
-        for one in _stats(figures):
+        for one in _stats(stats):
             for histogram in one.get("histograms", []):
                 if histogram["name"] == name:
                     read = ((_edge(two["upper_bound"]), _count(two["cumulative"])) for two in histogram["buckets"])
@@ -137,8 +137,8 @@ def _buckets(figures: Json, name: str) -> Buckets:
     return ()
 
 
-def _stats(figures: Json) -> list[dict[str, Any]]:
-    stats = figures.get("stats") if isinstance(figures, dict) else None
+def _stats(stats: Json) -> list[dict[str, Any]]:
+    stats = stats.get("stats") if isinstance(stats, dict) else None
     if not isinstance(stats, list) or not all(isinstance(one, dict) for one in stats):
         raise UnreadableStatsError("it has no list of figures")
     return stats

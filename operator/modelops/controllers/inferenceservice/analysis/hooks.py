@@ -10,15 +10,17 @@ from modelops.api.addresses import Near
 from modelops.api.inferenceservice_status import CheckResult, Outcome
 from modelops.api.rollout import Hook
 from modelops.api.types import length_of
-from modelops.controllers.inferenceservice.analysis.arguments import Subject
-from modelops.controllers.inferenceservice.analysis.bounded_http import answer, session, why
-from modelops.controllers.inferenceservice.analysis.judge import clipped
+from modelops.controllers.bounded_http import describe_failure, open_session, request
+from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
+from modelops.controllers.inferenceservice.analysis.evaluation import clipped
 
 _MOST_BYTES = 64 * 1024
 _OUTCOMES: tuple[Outcome, ...] = ("Passed", "Failed", "Inconclusive")
 
 
-async def ask_hook(name: str, hook: Hook, subject: Subject, unasked: frozenset[Near] = frozenset(Near)) -> CheckResult:
+async def call_hook(
+    name: str, hook: Hook, subject: CheckArguments, unasked: frozenset[Near] = frozenset(Near)
+) -> CheckResult:
     """The judgement of a hook. What it says gets into the status only as the `message` of a JSON object: the operator
     may reach what the user who names a URL may not read. What only the operator's Pod or node reaches is not asked.
     """
@@ -32,14 +34,14 @@ async def ask_hook(name: str, hook: Hook, subject: Subject, unasked: frozenset[N
         "candidateURL": subject.candidate_url,
     }
     try:
-        async with session(seconds, unasked) as client:
-            status, body = await answer(client, "POST", URL(hook.url), _MOST_BYTES, json=question)
+        async with open_session(seconds, unasked) as client:
+            status, body = await request(client, "POST", URL(hook.url), _MOST_BYTES, json=question)
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return _result(name, "Error", why(error, seconds))
-    return judged(name, status, body)
+        return _result(name, "Error", describe_failure(error, seconds))
+    return hook_result(name, status, body)
 
 
-def judged(name: str, status: int, body: bytes) -> CheckResult:
+def hook_result(name: str, status: int, body: bytes) -> CheckResult:
     """What a hook's answer means. Pure."""
     said = _object(body)
     message = said.get("message")

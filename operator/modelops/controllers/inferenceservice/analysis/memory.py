@@ -10,12 +10,12 @@ from modelops.api.inferenceservice import InferenceService
 from modelops.api.inferenceservice_status import CandidateVersion, InferenceServiceStatus
 from modelops.api.rollout import Analysis
 from modelops.api.types import length_of
-from modelops.controllers.inferenceservice.analysis.check_runner import Asker
+from modelops.controllers.inferenceservice.analysis.check_runner import CheckRunner
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
-from modelops.controllers.inferenceservice.analysis.judge import window_ends
-from modelops.controllers.inferenceservice.analysis.reports import PodReport
-from modelops.controllers.inferenceservice.analysis.windows import Attempt, Ledger, Side
-from modelops.controllers.inferenceservice.observe import Observation, Windows
+from modelops.controllers.inferenceservice.analysis.evaluation import window_ends
+from modelops.controllers.inferenceservice.analysis.reports import MonitorReport
+from modelops.controllers.inferenceservice.analysis.windows import Attempt, Side, Windows
+from modelops.controllers.inferenceservice.observe import Observation, WindowCounts
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import INFERENCE_SERVICES, Key
 
@@ -24,9 +24,9 @@ class AnalysisMemory:
     """Windows of what Pods counted, and the last results of checks, for each attempt under way."""
 
     def __init__(self) -> None:
-        self._ledger: Ledger[Counters] = Ledger()
-        self._contents: Ledger[PodReport] = Ledger()
-        self._asker = Asker()
+        self._ledger: Windows[Counters] = Windows()
+        self._contents: Windows[MonitorReport] = Windows()
+        self._asker = CheckRunner()
 
     def with_evidence(self, seen: Observation) -> Observation:
         """Return the observation with what the candidate has done since its last analysis."""
@@ -38,7 +38,7 @@ class AnalysisMemory:
         self._count_contents(seen, attempt, candidate)
         return replace(
             seen,
-            windows=Windows(
+            windows=WindowCounts(
                 self._ledger.window(attempt, "candidate") or Counters(),
                 self._ledger.window(attempt, "stable") or Counters(),
                 self._contents.window(attempt, "candidate"),

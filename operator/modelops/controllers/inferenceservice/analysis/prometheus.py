@@ -14,35 +14,35 @@ from yarl import URL
 from modelops.api.addresses import Near
 from modelops.api.inferenceservice_status import CheckResult, Outcome
 from modelops.api.rollout import PrometheusQuery
-from modelops.controllers.inferenceservice.analysis.arguments import Subject
-from modelops.controllers.inferenceservice.analysis.bounded_http import answer, session, why
-from modelops.controllers.inferenceservice.analysis.judge import clipped
+from modelops.controllers.bounded_http import describe_failure, open_session, request
+from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
+from modelops.controllers.inferenceservice.analysis.evaluation import clipped
 
 _MOST_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 10.0
 _PLACEHOLDER = re.compile(r"\{(namespace|inferenceservice|stable|candidate)\}")
 
 
-async def ask_prometheus(
-    name: str, query: PrometheusQuery, subject: Subject, unasked: frozenset[Near] = frozenset(Near)
+async def query_prometheus(
+    name: str, query: PrometheusQuery, subject: CheckArguments, unasked: frozenset[Near] = frozenset(Near)
 ) -> CheckResult:
     """Whether the query's single value is within its bounds. What only the operator's Pod or node reaches is not
     asked.
     """
     try:
-        async with session(_TIMEOUT_SECONDS, unasked) as client:
+        async with open_session(_TIMEOUT_SECONDS, unasked) as client:
             url = URL(query.address.rstrip("/")) / "api/v1/query"
             # As a form: a query may be longer than what a server takes for a URL.
-            _, body = await answer(client, "POST", url, _MOST_BYTES, data={"query": filled_in(query.query, subject)})
+            _, body = await request(client, "POST", url, _MOST_BYTES, data={"query": filled_in(query.query, subject)})
         value = single_value(body)
     except QueryError as error:
         return _result(name, "Error", str(error))
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return _result(name, "Error", why(error, _TIMEOUT_SECONDS))
-    return compared(name, query, value)
+        return _result(name, "Error", describe_failure(error, _TIMEOUT_SECONDS))
+    return compare_with_bounds(name, query, value)
 
 
-def filled_in(query: str, subject: Subject) -> str:
+def filled_in(query: str, subject: CheckArguments) -> str:
     """The query with its placeholders filled in: in one pass, so that what is filled in is never read again."""
     return _PLACEHOLDER.sub(lambda found: str(getattr(subject, found[1])), query)
 
@@ -74,7 +74,7 @@ def single_value(body: bytes) -> float | None:
         raise QueryError("the answer is none of Prometheus' API: look at the address") from error
 
 
-def compared(name: str, query: PrometheusQuery, value: float | None) -> CheckResult:
+def compare_with_bounds(name: str, query: PrometheusQuery, value: float | None) -> CheckResult:
     """Whether a value is within bounds. Pure."""
     if value is None or math.isnan(value):
         return _result(name, "Inconclusive", "the query gives no value")

@@ -13,9 +13,9 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from modelops.controllers.inferenceservice.analysis.bounded_http import answer, of_each
-from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Seen
-from modelops.controllers.inferenceservice.analysis.judge import Distributions, Pairs, Sides
+from modelops.controllers.bounded_http import fetch_each, request
+from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Sample
+from modelops.controllers.inferenceservice.analysis.evaluation import Distributions, Pairs, Sides
 from modelops.controllers.inferenceservice.pod.template import STATS_PORT
 
 _AT_ONCE = 8
@@ -31,56 +31,56 @@ class UnreadableReportError(ValueError):
 
 
 @dataclass(frozen=True)
-class Traffic:
+class Samples:
     """What a version was asked and what it answered."""
 
-    inputs: Seen = field(default_factory=Seen)
-    predictions: Seen = field(default_factory=Seen)
+    inputs: Sample = field(default_factory=Sample)
+    predictions: Sample = field(default_factory=Sample)
 
     def since(self, before: Self) -> "Traffic":
         """What came after `before`."""
-        return Traffic(self.inputs.since(before.inputs), self.predictions.since(before.predictions))
+        return Samples(self.inputs.since(before.inputs), self.predictions.since(before.predictions))
 
     def __add__(self, other: Self) -> "Traffic":
-        return Traffic(self.inputs + other.inputs, self.predictions + other.predictions)
+        return Samples(self.inputs + other.inputs, self.predictions + other.predictions)
 
 
 @dataclass(frozen=True)
-class PodReport:
+class MonitorReport:
     """What a Pod's monitor has counted since it began, or within a window."""
 
-    live: Traffic = field(default_factory=Traffic)
+    live: Samples = field(default_factory=Samples)
     """Of clients' own requests."""
-    mirrored: Traffic = field(default_factory=Traffic)
+    mirrored: Samples = field(default_factory=Samples)
     """Of copies of requests that another version answered."""
     pairs: Pairs = field(default_factory=Pairs)
     """Copies whose two answers were compared."""
 
     def since(self, before: Self) -> "PodReport":
         """What came after `before`."""
-        return PodReport(
+        return MonitorReport(
             self.live.since(before.live), self.mirrored.since(before.mirrored), self.pairs.since(before.pairs)
         )
 
     def __add__(self, other: Self) -> "PodReport":
-        return PodReport(self.live + other.live, self.mirrored + other.mirrored, self.pairs + other.pairs)
+        return MonitorReport(self.live + other.live, self.mirrored + other.mirrored, self.pairs + other.pairs)
 
 
-async def look_reports(addresses: Iterable[str], port: int = STATS_PORT) -> dict[str, PodReport | None]:
+async def fetch_reports(addresses: Iterable[str], port: int = STATS_PORT) -> dict[str, MonitorReport | None]:
     """What the monitors at these IP addresses say; None for one that does not answer, or not as it should: a Pod may
     just have come or be about to go, a monitor may begin anew, and that is no error.
     """
 
-    async def look_at(client: aiohttp.ClientSession, address: str) -> PodReport | None:
+    async def look_at(client: aiohttp.ClientSession, address: str) -> MonitorReport | None:
         url = URL.build(scheme="http", host=address, port=port, path="/monitor/report")
-        status, body = await answer(client, "GET", url, _MOST_BYTES)
+        status, body = await request(client, "GET", url, _MOST_BYTES)
         # A large one takes a while, in which others must have their turn.
-        return await asyncio.to_thread(report, body) if status == 200 else None
+        return await asyncio.to_thread(parse_report, body) if status == 200 else None
 
-    return await of_each(addresses, look_at, timeout_seconds=_TIMEOUT_SECONDS, at_once=_AT_ONCE)
+    return await fetch_each(addresses, look_at, timeout_seconds=_TIMEOUT_SECONDS, at_once=_AT_ONCE)
 
 
-def distributions(stable: PodReport | None, candidate: PodReport | None, *, copies: bool) -> Distributions:
+def distributions(stable: MonitorReport | None, candidate: MonitorReport | None, *, copies: bool) -> Distributions:
     """What a judgement of a window rests on. Pure.
 
     A candidate with a share of the traffic is judged by that: copies are requests of the stable version's share.
@@ -98,12 +98,12 @@ def distributions(stable: PodReport | None, candidate: PodReport | None, *, copi
     )
 
 
-def report(content: bytes) -> PodReport:
+def parse_report(content: bytes) -> MonitorReport:
     """Read a report. Raises UnreadableReportError. Pure."""
     try:
         told: Any = json.loads(content)
         pairs = told["pairs"]
-        return PodReport(
+        return MonitorReport(
             live=_traffic(told["live"]),
             mirrored=_traffic(told["mirrored"]),
             pairs=_pairs(_count(pairs["compared"]), _count(pairs["agreed"])),
@@ -118,15 +118,15 @@ def _pairs(compared: int, agreed: int) -> Pairs:
     return Pairs(compared, agreed)
 
 
-def _traffic(told: Any) -> Traffic:
-    return Traffic(_seen(told["inputs"]), _seen(told["predictions"]))
+def _traffic(told: Any) -> Samples:
+    return Samples(_seen(told["inputs"]), _seen(told["predictions"]))
 
 
-def _seen(told: Any) -> Seen:
+def _seen(told: Any) -> Sample:
     columns = told["columns"]
     if len(columns) > _MOST_COLUMNS:
         raise UnreadableReportError("more columns than a monitor counts")
-    return Seen(_count(told["rows"]), {_text(name): _column(counts) for name, counts in columns.items()})
+    return Sample(_count(told["rows"]), {_text(name): _column(counts) for name, counts in columns.items()})
 
 
 def _column(told: Any) -> ColumnCounts:

@@ -38,7 +38,7 @@ class _Window(Generic[C]):
     sums: dict[Side, C] = field(default_factory=dict)
 
 
-class Ledger(Generic[C]):
+class Windows(Generic[C]):
     """The windows of all attempts under way."""
 
     def __init__(self) -> None:

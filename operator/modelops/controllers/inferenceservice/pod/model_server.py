@@ -38,14 +38,14 @@ class ModelServer:
 
 
 @dataclass(frozen=True)
-class Unusable:
+class Misconfiguration:
     """A server that a person must choose otherwise."""
 
     reason: str
     message: str
 
 
-def runtime_of(service: InferenceService, settings: Settings) -> Runtime | Unusable | None:
+def runtime_of(service: InferenceService, settings: Settings) -> Runtime | Misconfiguration | None:
     """The preset that the spec names. None where it brings a container of its own."""
     name = service.spec.server.runtime
     if name is None:
@@ -53,17 +53,17 @@ def runtime_of(service: InferenceService, settings: Settings) -> Runtime | Unusa
     runtime = settings.runtimes.get(name)
     if runtime is None:
         known = ", ".join(sorted(settings.runtimes)) or "none"
-        return Unusable("RuntimeNotFound", f'there is no runtime "{name}"; the chart knows: {known}')
+        return Misconfiguration("RuntimeNotFound", f'there is no runtime "{name}"; the chart knows: {known}')
     return runtime
 
 
-def mismatch(service: InferenceService, settings: Settings, version: ModelVersion) -> Unusable | None:
+def format_mismatch(service: InferenceService, settings: Settings, version: ModelVersion) -> Misconfiguration | None:
     """A preset loads the formats it was made for. A container of the user's own loads what it can."""
     runtime = runtime_of(service, settings)
     written = version.spec.artifact.format.value
     if not isinstance(runtime, Runtime) or written in runtime.formats:
         return None
-    return Unusable(
+    return Misconfiguration(
         "RuntimeFormatMismatch",
         f'ModelVersion {version.metadata.name} is written as {written}, and runtime "{service.spec.server.runtime}" '
         f"loads {', '.join(runtime.formats) or 'nothing'}",

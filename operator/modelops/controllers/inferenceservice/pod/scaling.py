@@ -1,7 +1,12 @@
 """How many Pods there are: who decides it, and how many may be taken away at once. Pure."""
 
 from modelops.api.inferenceservice import InferenceService
-from modelops.controllers.inferenceservice.pod.model_server import MODEL, ModelServer, Unusable, container_resources
+from modelops.controllers.inferenceservice.pod.model_server import (
+    MODEL,
+    Misconfiguration,
+    ModelServer,
+    container_resources,
+)
 from modelops.controllers.inferenceservice.pod.quantities import canonical
 from modelops.controllers.metadata import labels, owner_references
 from modelops.machinery.resources import Body
@@ -11,7 +16,7 @@ IN_FLIGHT_METRIC = "modelops_requests_in_flight"
 """Of a Pod: how many requests its model is working on. An adapter of the custom metrics API serves it."""
 
 
-def autoscaler(service: InferenceService, deployment_name: str, least: int, most: int) -> Body:
+def autoscaler(service: InferenceService, deployment_name: str, minimum: int, maximum: int) -> Body:
     """What decides how many Pods a Deployment has, from `least` to `most`. Only where `replicas.max` is set.
 
     Where both figures are given the greater number of Pods wins, as for every HorizontalPodAutoscaler.
@@ -33,26 +38,26 @@ def autoscaler(service: InferenceService, deployment_name: str, least: int, most
         },
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment_name},
-            "minReplicas": least,
-            "maxReplicas": most,
+            "minReplicas": minimum,
+            "maxReplicas": maximum,
             "metrics": metrics,
         },
     }
 
 
-def replicas_of(least: int, most: int | None, found: Body | None) -> int:
+def desired_replicas(minimum: int, maximum: int | None, found: Body | None) -> int:
     """The number to apply with a Deployment: `least`, or where an autoscaler decides, what it has decided.
 
     That number cannot simply be left out. Server-side apply takes a field back that its only owner names no more, and
     the Deployment would fall to one Pod until the autoscaler looks again.
     """
-    if most is None:
-        return least
-    decided = found["spec"].get("replicas", 1) if found is not None else least
-    return min(max(decided, least), most)
+    if maximum is None:
+        return minimum
+    decided = found["spec"].get("replicas", 1) if found is not None else minimum
+    return min(max(decided, minimum), maximum)
 
 
-def unscalable(service: InferenceService, server: ModelServer) -> Unusable | None:
+def missing_cpu_request(service: InferenceService, server: ModelServer) -> Misconfiguration | None:
     """CPU is measured against what the container asks for: one that asks for none is never scaled by it."""
     if service.spec.replicas.target_cpu is None:
         return None
@@ -60,7 +65,7 @@ def unscalable(service: InferenceService, server: ModelServer) -> Unusable | Non
     # A limit without a request is a request as well: the API server makes it one.
     if "cpu" in {**wanted.get("requests", {}), **wanted.get("limits", {})}:
         return None
-    return Unusable(
+    return Misconfiguration(
         "NoCPURequest",
         "replicas.targetCPU is a share of the CPU that the server's container asks for, and it asks for none: set "
         "resources.requests.cpu",

@@ -64,7 +64,7 @@ _ROUTES = "routes"
 _ROUTES_DIR = "/etc/modelops/routes"
 
 
-def lineage_marks(version: ModelVersion) -> dict[str, str]:
+def lineage_annotations(version: ModelVersion) -> dict[str, str]:
     """From a Pod to the data its model learned from, with kubectl alone.
 
     All of it is in the version's spec, which cannot change: what is written here later would replace every Pod.
@@ -101,7 +101,7 @@ def template(service: InferenceService, version: ModelVersion, settings: Setting
         "prometheus.io/port": str(STATS_PORT),
         "prometheus.io/path": "/metrics",
     }
-    metadata = {"labels": named, "annotations": {**lineage_marks(version), **scraped}}
+    metadata = {"labels": named, "annotations": {**lineage_annotations(version), **scraped}}
     decides = {
         "uid": service.metadata.uid,
         "metadata": metadata,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from modelops.api.inferenceservice import InferenceService, WarmUpRequest
 from modelops.controllers.containers import SHARED_DIR, mount
-from modelops.controllers.inferenceservice.pod.model_server import ModelServer, Unusable
+from modelops.controllers.inferenceservice.pod.model_server import Misconfiguration, ModelServer
 from modelops.controllers.metadata import labels, owner_references
 from modelops.lineage.digests import sha256_of, short
 from modelops.machinery.resources import Body
@@ -41,25 +41,25 @@ def config_map(service: InferenceService) -> Body | None:
     }
 
 
-def mounted_by(template: Body) -> str | None:
+def mounted_config_map(template: Body) -> str | None:
     """The name of the ConfigMap that Pods of a template need; None where they warm nothing up."""
     volumes = template["spec"].get("volumes", [])
     return next((one["configMap"]["name"] for one in volumes if one["name"] == VOLUME), None)
 
 
-def too_large(service: InferenceService) -> Unusable | None:
+def oversized(service: InferenceService) -> Misconfiguration | None:
     """A ConfigMap holds one MiB."""
     taken = sum(len(name) + len(content.encode()) for name, content in _files(service).items())
     if taken <= _MOST_BYTES:
         return None
-    return Unusable(
+    return Misconfiguration(
         "WarmUpTooLarge",
         f"the requests of server.warmUp take {taken} bytes together, and there is room for {_MOST_BYTES}: make them "
         "fewer or shorter; a request that is sent several times with repeat is kept once",
     )
 
 
-def requests(wanted: Iterable[WarmUpRequest]) -> dict[str, str]:
+def request_files(wanted: Iterable[WarmUpRequest]) -> dict[str, str]:
     """Each request as it goes over the wire, and how often it is sent, as files for `warm-up.sh`."""
     files: dict[str, str] = {}
     for number, request in enumerate(wanted):
@@ -101,7 +101,7 @@ def probe(service: InferenceService, server: ModelServer) -> Body:
 
 def _files(service: InferenceService) -> dict[str, str]:
     warm_up = service.spec.server.warm_up
-    return requests(warm_up.requests) if warm_up is not None else {}
+    return request_files(warm_up.requests) if warm_up is not None else {}
 
 
 def _wire(request: WarmUpRequest) -> str:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
-from modelops.controllers.inferenceservice.pod.model_server import Unusable, runtime_of
+from modelops.controllers.inferenceservice.pod.model_server import Misconfiguration, runtime_of
 from modelops.controllers.inferenceservice.pod.template import template
-from modelops.controllers.inferenceservice.pod.validation import unusable
+from modelops.controllers.inferenceservice.pod.validation import validate
 from modelops.machinery.conditions import READY, find
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
@@ -24,12 +24,12 @@ class Refusal:
 def wanted(service: InferenceService, settings: Settings, versions: tuple[ModelVersion, ...]) -> Body | Refusal:
     """The Pod template of the version that shall serve, or why there is none."""
     runtime = runtime_of(service, settings)
-    if isinstance(runtime, Unusable):
+    if isinstance(runtime, Misconfiguration):
         return Refusal(runtime.reason, runtime.message, stalled=True)
     version = _chosen(service, versions)
     if isinstance(version, Refusal):
         return version
-    wrong = unusable(service, settings, version)
+    wrong = validate(service, settings, version)
     if wrong is not None:
         return Refusal(wrong.reason, wrong.message, stalled=True)
     return template(service, version, settings)

@@ -6,7 +6,7 @@ from modelops.api.inferenceservice_status import AnalysisResult, CandidateVersio
 from modelops.api.rollout import Analysis, Check, Rollout
 from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.check_jobs import check_job, check_job_name, check_job_result
-from modelops.controllers.inferenceservice.analysis.judge import Evidence, judge
+from modelops.controllers.inferenceservice.analysis.evaluation import Evidence, evaluate
 from modelops.controllers.inferenceservice.analysis.reports import distributions
 from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.traffic.steps import Stage
@@ -22,7 +22,7 @@ def judged(seen: Observation, rollout: Rollout, candidate: CandidateVersion, sta
     spec, left = rollout.analysis, until_due(seen, rollout, candidate, stage)
     if spec is None or stage is None or left is None or left > timedelta(0):
         return candidate
-    result = judge(
+    result = evaluate(
         spec,
         seen.windows.candidate,
         seen.windows.stable,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.desired_state import Fleet, Revision, bodies, checks_gone, gone, unneeded
-from modelops.controllers.inferenceservice.pod.scaling import replicas_of
+from modelops.controllers.inferenceservice.pod.scaling import desired_replicas
 from modelops.controllers.inferenceservice.rollout.annotations import nothing_to_do, requests_of
 from modelops.controllers.inferenceservice.rollout.context import Case
 from modelops.controllers.inferenceservice.rollout.status import shown
@@ -15,7 +15,7 @@ from modelops.machinery.plan import Plan
 def first(case: Case) -> Plan:
     """It gets all Pods at once, and the Service leads to it. Should it answer after all, it serves."""
     seen, wanted = case.seen, case.seen.service.spec.replicas
-    replicas = replicas_of(wanted.min, wanted.max, case.member.body if case.member is not None else None)
+    replicas = desired_replicas(wanted.min, wanted.max, case.member.body if case.member is not None else None)
     revision = Revision(case.template, replicas, None, wanted.max, wanted.min)
     fleet = Fleet([revision], case.candidate.revision, case.candidate.revision)
     candidate = case.candidate.model_copy(update={"steps": 0, "step": 0, "weight": 0, "replicas": replicas})

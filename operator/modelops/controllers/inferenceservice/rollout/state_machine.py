@@ -11,7 +11,7 @@ from enum import Enum, auto
 from modelops.api.inferenceservice_status import AnalysisResult, CandidateVersion
 from modelops.api.rollout import Rollout
 from modelops.api.types import length_of
-from modelops.controllers.inferenceservice.analysis.judge import in_new_step
+from modelops.controllers.inferenceservice.analysis.evaluation import in_new_step
 from modelops.controllers.inferenceservice.rollout.annotations import RESUMED, Requests
 from modelops.controllers.inferenceservice.rollout.pod_problems import Problem
 from modelops.controllers.inferenceservice.traffic.capacity import pods_for

@@ -11,7 +11,7 @@ from modelops.api.inferenceservice_status import (
 from modelops.api.rollout import Rollout, Strategy
 from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.pod.names import url
-from modelops.controllers.inferenceservice.pod.scaling import replicas_of
+from modelops.controllers.inferenceservice.pod.scaling import desired_replicas
 from modelops.controllers.inferenceservice.pod.template import serving_of
 from modelops.controllers.inferenceservice.rollout.annotations import requests_of
 from modelops.lineage.digests import sha256_of, short
@@ -53,7 +53,7 @@ def full_size(seen: Observation) -> int:
     if seen.spanning and seen.service.status.stable is not None:
         # The Deployment that is being replaced has fewer by now, and no autoscaler.
         return min(max(seen.service.status.stable.replicas, wanted.min), wanted.max or wanted.min)
-    return replicas_of(wanted.min, wanted.max, stable.body if stable is not None else None)
+    return desired_replicas(wanted.min, wanted.max, stable.body if stable is not None else None)
 
 
 def shown(

@@ -15,7 +15,7 @@ from modelops.controllers.inferenceservice.desired_state import (
     traffic_follows,
     unneeded,
 )
-from modelops.controllers.inferenceservice.pod.scaling import replicas_of
+from modelops.controllers.inferenceservice.pod.scaling import desired_replicas
 from modelops.controllers.inferenceservice.rollout.analysis_schedule import (
     check_jobs,
     judged,
@@ -131,7 +131,7 @@ def _fleet(case: Case, scene: Scene, move: Course) -> Fleet:
     judged = stage is not None
     fewest = scene.full if candidate.weight else wanted.min
     stable = Revision(template, scene.full, stage, wanted.max, fewest, judged)
-    own = Revision(case.template, replicas_of(least, most, found), None, most, least, judged)
+    own = Revision(case.template, desired_replicas(least, most, found), None, most, least, judged)
     leads = candidate.revision if scene.ready and scene.alone else led_to(seen)
     return Fleet([stable, own], seen.stable, leads)
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.rollout import Analysis
 from modelops.api.types import length_of
-from modelops.controllers.inferenceservice.analysis.proxy_stats import PodLook
+from modelops.controllers.inferenceservice.analysis.proxy_stats import ProxyStats
 from modelops.controllers.inferenceservice.pod.template import Serving
 from modelops.controllers.inferenceservice.revisions.observed import ServerPod
 from modelops.controllers.inferenceservice.traffic.routes import TOLD, Split
@@ -57,7 +57,7 @@ def counts_contents(analysis: Analysis) -> bool:
     return any(one is not None for one in (analysis.input_distance, analysis.prediction_distance, analysis.agreement))
 
 
-def follows(pods: Iterable[ServerPod], looks: Mapping[str, PodLook | None], name: str, now: datetime) -> bool:
+def follows(pods: Iterable[ServerPod], looks: Mapping[str, ProxyStats | None], name: str, now: datetime) -> bool:
     """Whether every Pod that gets requests goes by the routes of this name. One whose proxy does not say so is believed
     to once its kubelet must have brought them.
     """
@@ -66,7 +66,7 @@ def follows(pods: Iterable[ServerPod], looks: Mapping[str, PodLook | None], name
 
 def told(
     pods: Iterable[ServerPod],
-    looks: Mapping[str, PodLook | None],
+    looks: Mapping[str, ProxyStats | None],
     name: str,
     now: datetime,
     *,
@@ -82,7 +82,7 @@ def told(
 
 
 def _shall_be_told(
-    pod: ServerPod, looks: Mapping[str, PodLook | None], name: str, now: datetime, changed: bool
+    pod: ServerPod, looks: Mapping[str, ProxyStats | None], name: str, now: datetime, changed: bool
 ) -> bool:
     known, _, at = _told_of(pod)
     if changed:
@@ -95,7 +95,7 @@ def _shall_be_told(
     return known != name or at is None or now - at >= _AGAIN
 
 
-def _goes_by(pod: ServerPod, look: PodLook | None, name: str, now: datetime) -> bool:
+def _goes_by(pod: ServerPod, look: ProxyStats | None, name: str, now: datetime) -> bool:
     if look is not None:
         return look.routes == name
     known, since, _ = _told_of(pod)

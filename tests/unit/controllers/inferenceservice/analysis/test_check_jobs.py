@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from modelops.api.rollout import Check
-from modelops.controllers.inferenceservice.analysis.arguments import Subject
+from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
 from modelops.controllers.inferenceservice.analysis.check_jobs import check_job, check_job_name, check_job_result
 from modelops.controllers.jobs import job_state
 from support.builders.common import settings
 from support.builders.inferenceservices import UID, inference_service
 
-SUBJECT = Subject(
+SUBJECT = CheckArguments(
     namespace="team",
     inferenceservice="mortgage",
     stable="mortgage-1",

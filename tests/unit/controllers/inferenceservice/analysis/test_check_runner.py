@@ -12,11 +12,11 @@ from modelops.api.addresses import Near
 from modelops.api.inferenceservice_status import CheckResult
 from modelops.api.rollout import Check, Hook, PrometheusQuery
 from modelops.controllers.inferenceservice.analysis import hooks, prometheus, proxy_stats
-from modelops.controllers.inferenceservice.analysis.arguments import Subject
-from modelops.controllers.inferenceservice.analysis.check_runner import Asker
-from modelops.controllers.inferenceservice.analysis.hooks import ask_hook
-from modelops.controllers.inferenceservice.analysis.prometheus import ask_prometheus, filled_in
-from modelops.controllers.inferenceservice.analysis.proxy_stats import look
+from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
+from modelops.controllers.inferenceservice.analysis.check_runner import CheckRunner
+from modelops.controllers.inferenceservice.analysis.hooks import call_hook
+from modelops.controllers.inferenceservice.analysis.prometheus import filled_in, query_prometheus
+from modelops.controllers.inferenceservice.analysis.proxy_stats import fetch_proxy_stats
 from modelops.controllers.inferenceservice.analysis.windows import Attempt
 from modelops.machinery.resources import Key
 from support.checkout import TEST_DATA
@@ -25,7 +25,7 @@ ANYWHERE: frozenset[Near] = frozenset()
 """The servers of these tests are on loopback, which nobody else may have the operator ask."""
 KEY = Key("InferenceService", "team", "mortgage")
 ATTEMPT = Attempt("uid", "a1")
-SUBJECT = Subject("team", "mortgage", "mortgage-1", "mortgage-2", 25, "http://stable", "http://candidate")
+SUBJECT = CheckArguments("team", "mortgage", "mortgage-1", "mortgage-2", 25, "http://stable", "http://candidate")
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Serve = Callable[[Answer], Awaitable[int]]
 
@@ -90,7 +90,7 @@ def told(result: CheckResult) -> tuple[str, str]:
 )
 async def test_what_a_hook_says(serve: Serve, status: int, said: Any, outcome: str, message: str) -> None:
     port = await serve(answering(said, status, Location="/other"))
-    result = await ask_hook("smoke", Hook(url=f"http://127.0.0.1:{port}/judge?x=1"), SUBJECT, ANYWHERE)
+    result = await call_hook("smoke", Hook(url=f"http://127.0.0.1:{port}/judge?x=1"), SUBJECT, ANYWHERE)
     assert result.name == "smoke"
     assert told(result) == (outcome, message)
 
@@ -103,7 +103,7 @@ async def test_what_a_hook_is_told(serve: Serve) -> None:
         return web.Response()
 
     port = await serve(answer)
-    await ask_hook("smoke", Hook(url=f"http://127.0.0.1:{port}/judge?x=1"), SUBJECT, ANYWHERE)
+    await call_hook("smoke", Hook(url=f"http://127.0.0.1:{port}/judge?x=1"), SUBJECT, ANYWHERE)
     expected = {
         "inferenceservice": "mortgage",
         "namespace": "team",
@@ -121,7 +121,7 @@ async def test_a_hook_that_hangs_is_an_error(serve: Serve) -> None:
         return web.Response()
 
     port = await serve(answer)
-    result = await ask_hook("smoke", Hook(url=f"http://127.0.0.1:{port}", timeout="100ms"), SUBJECT, ANYWHERE)
+    result = await call_hook("smoke", Hook(url=f"http://127.0.0.1:{port}", timeout="100ms"), SUBJECT, ANYWHERE)
     assert told(result) == ("Error", "no answer within 0.1 s")
 
 
@@ -136,9 +136,9 @@ async def test_a_hook_that_hangs_is_an_error(serve: Serve) -> None:
 )
 async def test_nobody_there_is_an_error_in_words_of_our_own(url: str, message: str) -> None:
     """What a connection fails by says what is there, to a person who may only name URLs."""
-    assert told(await ask_hook("smoke", Hook(url=url), SUBJECT, ANYWHERE)) == ("Error", message)
+    assert told(await call_hook("smoke", Hook(url=url), SUBJECT, ANYWHERE)) == ("Error", message)
     query = PrometheusQuery(address=url, query="up", max=1)
-    assert told(await ask_prometheus("up", query, SUBJECT, ANYWHERE)) == ("Error", message)
+    assert told(await query_prometheus("up", query, SUBJECT, ANYWHERE)) == ("Error", message)
 
 
 async def test_what_is_no_http_is_an_error_in_words_of_our_own() -> None:
@@ -150,7 +150,7 @@ async def test_what_is_no_http_is_an_error_in_words_of_our_own() -> None:
     server = await asyncio.start_server(speak, "127.0.0.1", 0)
     async with server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        result = await ask_hook("smoke", Hook(url=url), SUBJECT, ANYWHERE)
+        result = await call_hook("smoke", Hook(url=url), SUBJECT, ANYWHERE)
     assert told(result) == ("Error", "its answer is no HTTP")
 
 
@@ -181,9 +181,9 @@ async def test_nobody_has_the_operator_ask_what_only_it_reaches(serve: Serve, ho
 
     port = await serve(answer)
     refused = ("Error", "the operator asks no loopback, link-local, multicast or unspecified address")
-    assert told(await ask_hook("smoke", Hook(url=f"http://{host}:{port}"), SUBJECT)) == refused
+    assert told(await call_hook("smoke", Hook(url=f"http://{host}:{port}"), SUBJECT)) == refused
     query = PrometheusQuery(address=f"http://{host}:{port}", query="up", max=1)
-    assert told(await ask_prometheus("up", query, SUBJECT)) == refused
+    assert told(await query_prometheus("up", query, SUBJECT)) == refused
     assert asked == []
 
 
@@ -236,7 +236,7 @@ def vector(*values: str) -> dict[str, Any]:
 async def test_what_prometheus_says(serve: Serve, said: Any, outcome: str, message: str) -> None:
     port = await serve(answering(said))
     query = PrometheusQuery(address=f"http://127.0.0.1:{port}", query="up", min=0, max=1)
-    result = await ask_prometheus("up", query, SUBJECT, ANYWHERE)
+    result = await query_prometheus("up", query, SUBJECT, ANYWHERE)
     assert told(result) == (outcome, message)
     # The status is JSON, which has no infinity.
     assert "inf" not in json.dumps(result.wire()["value"] if result.value is not None else None).lower()
@@ -252,13 +252,13 @@ async def test_what_prometheus_is_asked(serve: Serve) -> None:
     port = await serve(answer)
     query = 'sum(rate(x{namespace="{namespace}", version=~"{stable}|{candidate}"}[1m])) > {inferenceservice} + 1 & 2'
     asking = PrometheusQuery(address=f"http://127.0.0.1:{port}/prom/", query=query, max=1)
-    await ask_prometheus("up", asking, SUBJECT, ANYWHERE)
+    await query_prometheus("up", asking, SUBJECT, ANYWHERE)
     filled = 'sum(rate(x{namespace="team", version=~"mortgage-1|mortgage-2"}[1m])) > mortgage + 1 & 2'
     assert asked == [("POST", "/prom/api/v1/query", {"query": filled})]
 
 
 def test_what_is_filled_in_is_never_read_again() -> None:
-    subject = Subject("{candidate}", "i", "{namespace}", "c", 1, "", "")
+    subject = CheckArguments("{candidate}", "i", "{namespace}", "c", 1, "", "")
     assert filled_in("{namespace} {stable} {other} {{candidate}}", subject) == "{candidate} {namespace} {other} {c}"
 
 
@@ -275,7 +275,7 @@ ROUTES = (TEST_DATA / "envoy-routes-dump.json").read_bytes()
 
 async def test_what_a_pod_says(serve: Serve) -> None:
     port = await serve(figures_and_routes(FIGURES, ROUTES))
-    seen = await look(["127.0.0.1", "127.0.0.2"], port)
+    seen = await fetch_proxy_stats(["127.0.0.1", "127.0.0.2"], port)
     # Nobody listens at the other address.
     assert seen["127.0.0.2"] is None
     said = seen["127.0.0.1"]
@@ -290,12 +290,12 @@ async def test_what_a_pod_says(serve: Serve) -> None:
 )
 async def test_a_pod_that_says_something_else_says_nothing(serve: Serve, figures: bytes, routes: bytes) -> None:
     port = await serve(figures_and_routes(figures, routes))
-    assert await look(["127.0.0.1"], port) == {"127.0.0.1": None}
+    assert await fetch_proxy_stats(["127.0.0.1"], port) == {"127.0.0.1": None}
 
 
 async def test_an_older_proxy_without_these_pages_says_nothing(serve: Serve) -> None:
     port = await serve(answering(b"", 404))
-    assert await look(["127.0.0.1"], port) == {"127.0.0.1": None}
+    assert await fetch_proxy_stats(["127.0.0.1"], port) == {"127.0.0.1": None}
 
 
 async def test_a_pod_that_hangs_costs_a_second_whatever_their_number(serve: Serve) -> None:
@@ -306,7 +306,7 @@ async def test_a_pod_that_hangs_costs_a_second_whatever_their_number(serve: Serv
     port = await serve(answer)
     clock = asyncio.get_running_loop().time
     began = clock()
-    assert set((await look([f"127.0.0.{n}" for n in range(1, 41)], port)).values()) == {None}
+    assert set((await fetch_proxy_stats([f"127.0.0.{n}" for n in range(1, 41)], port)).values()) == {None}
     assert clock() - began < 5
 
 
@@ -329,19 +329,19 @@ async def test_at_most_64_pods_at_once(serve: Serve) -> None:
     await site.start()
     assert site._server is not None
     port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
-    seen = await look([f"127.0.1.{n}" for n in range(1, 101)], port)
+    seen = await fetch_proxy_stats([f"127.0.1.{n}" for n in range(1, 101)], port)
     await runner.cleanup()
     assert len(seen) == 100
     assert None not in seen.values()
     assert most <= 2 * 64
 
 
-async def ended(asker: Asker) -> None:
+async def ended(asker: CheckRunner) -> None:
     """Wait until nothing is asked any more."""
     await asyncio.wait_for(asyncio.gather(*asker._running.values()), 5)
 
 
-async def asked(asker: Asker, checks: list[dict[str, Any]], key: Key = KEY) -> list[Key]:
+async def asked(asker: CheckRunner, checks: list[dict[str, Any]], key: Key = KEY) -> list[Key]:
     """Ask, and wait for the end. Who was woken."""
     woken: list[Key] = []
     asker.start(key, ATTEMPT, [Check.model_validate(check) for check in checks], SUBJECT, woken.append)
@@ -351,7 +351,7 @@ async def asked(asker: Asker, checks: list[dict[str, Any]], key: Key = KEY) -> l
 
 async def test_all_that_can_be_asked_is(serve: Serve) -> None:
     port = await serve(answering(vector("3")))
-    asker = Asker(ANYWHERE)
+    asker = CheckRunner(ANYWHERE)
     address = f"http://127.0.0.1:{port}"
     woken = await asked(
         asker,
@@ -369,7 +369,7 @@ async def test_all_that_can_be_asked_is(serve: Serve) -> None:
 
 
 async def test_answers_are_those_of_the_attempt() -> None:
-    asker = Asker(ANYWHERE)
+    asker = CheckRunner(ANYWHERE)
     await asked(asker, [{"name": "hook", "hook": {"url": "http://127.0.0.1:1"}}])
     assert asker.last(Attempt("uid", "a2")) is None
     assert asker.last(Attempt("other", "a1")) is None
@@ -379,7 +379,7 @@ async def test_answers_are_those_of_the_attempt() -> None:
 
 
 async def test_nothing_to_ask_wakes_nobody() -> None:
-    assert await asked(Asker(ANYWHERE), [{"name": "job", "job": {"image": "i"}}]) == []
+    assert await asked(CheckRunner(ANYWHERE), [{"name": "job", "job": {"image": "i"}}]) == []
 
 
 async def test_one_round_at_a_time_and_few_questions_at_once(serve: Serve) -> None:
@@ -396,7 +396,7 @@ async def test_one_round_at_a_time_and_few_questions_at_once(serve: Serve) -> No
     port = await serve(answer)
     checks = [Check(name=f"c{n}", hook=Hook(url=f"http://127.0.0.1:{port}")) for n in range(6)]
     keys = [Key("InferenceService", "team", name) for name in "abc"]
-    asker, woken = Asker(ANYWHERE), []
+    asker, woken = CheckRunner(ANYWHERE), []
     for key in [*keys, *keys]:
         asker.start(key, Attempt(key.name, "a1"), checks, SUBJECT, woken.append)
     await ended(asker)
@@ -407,8 +407,8 @@ async def test_a_bug_is_an_error_of_its_check_alone(monkeypatch: pytest.MonkeyPa
     def broken(*given: Any) -> Any:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(hooks, "session", broken)
-    asker = Asker(ANYWHERE)
+    monkeypatch.setattr(hooks, "open_session", broken)
+    asker = CheckRunner(ANYWHERE)
     woken = await asked(
         asker,
         [

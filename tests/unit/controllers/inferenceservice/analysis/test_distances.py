@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.controllers.inferenceservice.analysis.distances import (
-    MOST_BINS,
+    MAX_BINS,
     ColumnCounts,
     Method,
-    Seen,
-    apart,
-    by_chance,
+    Sample,
+    column_distances,
+    sampling_noise,
     shared_bins,
 )
 
@@ -22,19 +22,19 @@ columns = st.builds(ColumnCounts, numbers, st.dictionaries(st.sampled_from("abc"
 METHODS: tuple[Method, ...] = ("JensenShannon", "PSI")
 
 
-def seen(rows: int = 0, **counted: ColumnCounts) -> Seen:
-    return Seen(rows, counted)
+def seen(rows: int = 0, **counted: ColumnCounts) -> Sample:
+    return Sample(rows, counted)
 
 
 def distance(stable: ColumnCounts, candidate: ColumnCounts, method: Method = "JensenShannon") -> float:
-    (found,) = apart(seen(x=stable), seen(x=candidate), method)
+    (found,) = column_distances(seen(x=stable), seen(x=candidate), method)
     return found.distance
 
 
 @given(columns, columns)
 def test_bins_are_few_and_lose_nothing(one: ColumnCounts, other: ColumnCounts) -> None:
     stable, candidate = shared_bins(one, other)
-    assert len(stable) == len(candidate) <= MOST_BINS + len({*one.labels, *other.labels})
+    assert len(stable) == len(candidate) <= MAX_BINS + len({*one.labels, *other.labels})
     assert (sum(stable), sum(candidate)) == (one.total, other.total)
 
 
@@ -76,25 +76,25 @@ def test_identifiers_are_not_apart_because_each_is_another_one() -> None:
 
 def test_the_column_that_differs_most() -> None:
     same, other = ColumnCounts(labels={"a": 5, "b": 5}), ColumnCounts(labels={"a": 9, "b": 1})
-    found = apart(seen(dir=same, lvr=same), seen(dir=same, lvr=other), "JensenShannon")
+    found = column_distances(seen(dir=same, lvr=same), seen(dir=same, lvr=other), "JensenShannon")
     assert [one.column for one in found] == ["lvr", "dir"]
 
 
 def test_a_column_that_only_one_side_has_differs_most() -> None:
-    (found,) = apart(seen(10), seen(10, lvr=ColumnCounts({1.0: 10})), "JensenShannon")
+    (found,) = column_distances(seen(10), seen(10, lvr=ColumnCounts({1.0: 10})), "JensenShannon")
     assert (found.column, found.distance) == ("lvr", pytest.approx(1))
 
 
 def test_rows_without_a_value_count() -> None:
     full, half = ColumnCounts(labels={"a": 100}), ColumnCounts(labels={"a": 50})
-    assert apart(seen(100, x=full), seen(50, x=half), "PSI") == [("x", 0, 0)]
-    (found,) = apart(seen(100, x=full), seen(100, x=half), "PSI")
+    assert column_distances(seen(100, x=full), seen(50, x=half), "PSI") == [("x", 0, 0)]
+    (found,) = column_distances(seen(100, x=full), seen(100, x=half), "PSI")
     assert found.distance > 0.2
 
 
 def test_nothing_to_compare() -> None:
-    assert apart(seen(), seen(), "PSI") == []
-    assert apart(seen(x=ColumnCounts({1.0: 3})), seen(), "PSI") == []
+    assert column_distances(seen(), seen(), "PSI") == []
+    assert column_distances(seen(x=ColumnCounts({1.0: 3})), seen(), "PSI") == []
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -107,16 +107,16 @@ def test_samples_of_one_distribution_are_apart_by_chance_alone(method: Method, s
         sides = [
             ColumnCounts(dict(Counter(round(draw.gauss(0, 1), 2) for _ in range(rows)))) for rows in (stable, candidate)
         ]
-        (found,) = apart(seen(x=sides[0]), seen(x=sides[1]), method)
+        (found,) = column_distances(seen(x=sides[0]), seen(x=sides[1]), method)
         shares.append(found.distance / found.chance)
     assert 0.55 < max(shares) < 1
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_chance_goes_with_rows(method: Method) -> None:
-    few, many = by_chance([50, 50], [50, 50], method), by_chance([5_000, 5_000], [5_000, 5_000], method)
+    few, many = sampling_noise([50, 50], [50, 50], method), sampling_noise([5_000, 5_000], [5_000, 5_000], method)
     assert few > 2 * many > 0
-    assert by_chance([9, 0], [9, 0], method) == 0
+    assert sampling_noise([9, 0], [9, 0], method) == 0
 
 
 @given(columns, columns)

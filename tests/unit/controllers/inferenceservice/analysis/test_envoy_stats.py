@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from modelops.controllers.inferenceservice.analysis.envoy_stats import (
     Counters,
     UnreadableStatsError,
+    applied_routes,
     counters,
     in_flight,
-    page,
-    routes_taken,
+    parse_json,
 )
 from support.checkout import TEST_DATA
 
@@ -36,7 +36,7 @@ counted = st.builds(
 
 
 def read(name: str) -> Any:
-    return page((TEST_DATA / name).read_bytes())
+    return parse_json((TEST_DATA / name).read_bytes())
 
 
 def test_what_a_real_envoy_counted() -> None:
@@ -115,22 +115,22 @@ def test_grpc_counts_too() -> None:
 def test_what_no_envoy_writes_is_refused(content: bytes) -> None:
     """Whoever answers at a Pod's address: nothing of it is taken for figures."""
     with pytest.raises(UnreadableStatsError):
-        counters(page(content), "model")
+        counters(parse_json(content), "model")
 
 
 def test_the_routes_that_a_real_envoy_has_taken() -> None:
-    assert routes_taken(read("envoy-routes-dump.json")) == "weights-0123abcd"
+    assert applied_routes(read("envoy-routes-dump.json")) == "weights-0123abcd"
 
 
 @pytest.mark.parametrize("dump", [{}, {"configs": []}, {"configs": [{}]}])
 def test_no_routes_yet(dump: Any) -> None:
-    assert routes_taken(dump) is None
+    assert applied_routes(dump) is None
 
 
 @pytest.mark.parametrize("dump", [[], None, {"configs": 1}, {"configs": [{"route_config": {"virtual_hosts": [{}]}}]}])
 def test_what_is_no_dump_of_routes_is_refused(dump: Any) -> None:
     with pytest.raises(UnreadableStatsError):
-        routes_taken(dump)
+        applied_routes(dump)
 
 
 def test_what_took_longer_than_the_last_edge_is_answered_by_it() -> None:

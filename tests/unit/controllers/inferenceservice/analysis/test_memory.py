@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from modelops.api.inferenceservice_status import CheckResult
-from modelops.controllers.inferenceservice.analysis.check_runner import Answers, Asker
+from modelops.controllers.inferenceservice.analysis.check_runner import CheckRun, CheckRunner
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.analysis.memory import AnalysisMemory
-from modelops.controllers.inferenceservice.analysis.proxy_stats import PodLook
+from modelops.controllers.inferenceservice.analysis.proxy_stats import ProxyStats
 from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.plan import plan
 from support.builders.common import NOW
@@ -44,10 +44,10 @@ class Story:
         """Each Pod of the stable version passes so many requests on to the candidate, and answers so many itself."""
         for name, pod in self.cluster.pods.items():
             stable = pod["metadata"]["labels"]["modelops.dev/revision"] == R1
-            known = self.cluster.counted.get(name) or PodLook(Counters(), Counters(), 0, None)
+            known = self.cluster.counted.get(name) or ProxyStats(Counters(), Counters(), 0, None)
             passed = Counters(requests, errors) if stable else Counters()
             answered = Counters(own) if stable else Counters(requests, errors)
-            self.cluster.counted[name] = PodLook(known.model + answered, known.candidate + passed, 0, None)
+            self.cluster.counted[name] = ProxyStats(known.model + answered, known.candidate + passed, 0, None)
 
     def in_step(self, step: int) -> None:
         """Until the candidate is in that step."""
@@ -208,14 +208,14 @@ def test_nothing_is_remembered_of_what_is_over() -> None:
 def test_when_checks_are_asked(monkeypatch: pytest.MonkeyPatch, seconds: int, asks: int) -> None:
     """From when a step takes effect, with the weight that it has; before it there is nothing to ask about."""
     asked: list[Any] = []
-    answers: dict[Any, Answers] = {}
+    answers: dict[Any, CheckRun] = {}
 
-    def start(_: Asker, key: Any, attempt: Any, checks: Any, subject: Any, wake: Any) -> None:
+    def start(_: CheckRunner, key: Any, attempt: Any, checks: Any, subject: Any, wake: Any) -> None:
         asked.append((key.name, subject.weight, subject.candidate, subject.stable))
-        answers[attempt] = Answers(story.cluster.now, subject, {})
+        answers[attempt] = CheckRun(story.cluster.now, subject, {})
 
-    monkeypatch.setattr(Asker, "start", start)
-    monkeypatch.setattr(Asker, "last", lambda _, attempt: answers.get(attempt))
+    monkeypatch.setattr(CheckRunner, "start", start)
+    monkeypatch.setattr(CheckRunner, "last", lambda _, attempt: answers.get(attempt))
     hook = {**ANALYSIS, "checks": [{"name": "mine", "hook": {"url": "http://judge"}}]}
     story = Story({**CANARY, "analysis": hook})
     story.cluster.want_version(V2)
@@ -230,16 +230,16 @@ def test_when_checks_are_asked(monkeypatch: pytest.MonkeyPatch, seconds: int, as
 def test_what_checks_said_in_the_step_before_lets_nobody_out_of_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """They were asked with a smaller share; and are asked anew as soon as the next one takes effect."""
     asked: list[int] = []
-    answers: dict[Any, Answers] = {}
+    answers: dict[Any, CheckRun] = {}
 
-    def start(_: Asker, key: Any, attempt: Any, checks: Any, subject: Any, wake: Any) -> None:
+    def start(_: CheckRunner, key: Any, attempt: Any, checks: Any, subject: Any, wake: Any) -> None:
         asked.append(subject.weight)
         if subject.weight == 50:
             passed = CheckResult(name="mine", outcome="Passed", message="fine")
-            answers[attempt] = Answers(NOW, subject, {"mine": passed})
+            answers[attempt] = CheckRun(NOW, subject, {"mine": passed})
 
-    monkeypatch.setattr(Asker, "start", start)
-    monkeypatch.setattr(Asker, "last", lambda _, attempt: answers.get(attempt))
+    monkeypatch.setattr(CheckRunner, "start", start)
+    monkeypatch.setattr(CheckRunner, "last", lambda _, attempt: answers.get(attempt))
     analysis = {"interval": "10s", "checks": [{"name": "mine", "hook": {"url": "http://judge"}}]}
     story = begun({"steps": [{"weight": 50, "hold": "5s"}, {"weight": 80, "hold": "5s"}], "analysis": analysis})
     story.cluster.wait(11)

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Seen
-from modelops.controllers.inferenceservice.analysis.judge import Distributions, Pairs
+from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Sample
+from modelops.controllers.inferenceservice.analysis.evaluation import Distributions, Pairs
 from modelops.controllers.inferenceservice.analysis.reports import (
-    PodReport,
-    Traffic,
+    MonitorReport,
+    Samples,
     UnreadableReportError,
     distributions,
-    look_reports,
-    report,
+    fetch_reports,
+    parse_report,
 )
-from modelops.controllers.inferenceservice.analysis.windows import Attempt, Ledger
+from modelops.controllers.inferenceservice.analysis.windows import Attempt, Windows
 from modelops.monitor.capture.aggregates import Capture
 from modelops.monitor.capture.pairing import Pairing
 
@@ -31,8 +31,8 @@ def told(**changed: Any) -> dict[str, Any]:
     return {"live": empty, "mirrored": empty, "pairs": {"compared": 0, "agreed": 0}, **changed}
 
 
-def seen(rows: int, **labels: int) -> Seen:
-    return Seen(rows, {"x": ColumnCounts(labels=labels)})
+def seen(rows: int, **labels: int) -> Sample:
+    return Sample(rows, {"x": ColumnCounts(labels=labels)})
 
 
 def test_a_report_is_read():
@@ -40,16 +40,18 @@ def test_a_report_is_read():
         "inputs": counts(3, x={"numbers": [[1.5, 2], [2, 1]], "labels": {}}),
         "predictions": counts(3, p={"numbers": [], "labels": {"yes": 3}}),
     }
-    found = report(json.dumps(told(live=live, pairs={"compared": 3, "agreed": 2, "unpaired": 1})).encode())
-    assert found == PodReport(
-        live=Traffic(Seen(3, {"x": ColumnCounts({1.5: 2, 2.0: 1})}), Seen(3, {"p": ColumnCounts(labels={"yes": 3})})),
+    found = parse_report(json.dumps(told(live=live, pairs={"compared": 3, "agreed": 2, "unpaired": 1})).encode())
+    assert found == MonitorReport(
+        live=Samples(
+            Sample(3, {"x": ColumnCounts({1.5: 2, 2.0: 1})}), Sample(3, {"p": ColumnCounts(labels={"yes": 3})})
+        ),
         pairs=Pairs(3, 2),
     )
 
 
 def test_what_a_monitor_writes_is_read():
     """Both ends of the contract."""
-    assert report(json.dumps(Capture(Pairing(lambda *_: {})).told()).encode()) == PodReport()
+    assert parse_report(json.dumps(Capture(Pairing(lambda *_: {})).told()).encode()) == MonitorReport()
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_what_a_monitor_writes_is_read():
 )
 def test_what_no_monitor_writes_is_not_believed(content):
     with pytest.raises(UnreadableReportError):
-        report(content)
+        parse_report(content)
 
 
 @given(
@@ -109,19 +111,19 @@ def test_what_no_monitor_writes_is_not_believed(content):
 )
 def test_whatever_comes_is_read_or_not(content):
     try:
-        report(json.dumps(content).encode())
+        parse_report(json.dumps(content).encode())
     except UnreadableReportError:
         return
 
 
 async def test_nobody_there_is_no_report():
-    assert await look_reports(["127.0.0.1"], port=1) == {"127.0.0.1": None}
-    assert await look_reports([]) == {}
+    assert await fetch_reports(["127.0.0.1"], port=1) == {"127.0.0.1": None}
+    assert await fetch_reports([]) == {}
 
 
-STABLE = PodReport(live=Traffic(seen(10, a=10), seen(10, yes=10)))
-CANDIDATE = PodReport(
-    live=Traffic(seen(4, a=4), seen(4, yes=4)), mirrored=Traffic(seen(9, a=9), seen(9, no=9)), pairs=Pairs(9, 8)
+STABLE = MonitorReport(live=Samples(seen(10, a=10), seen(10, yes=10)))
+CANDIDATE = MonitorReport(
+    live=Samples(seen(4, a=4), seen(4, yes=4)), mirrored=Samples(seen(9, a=9), seen(9, no=9)), pairs=Pairs(9, 8)
 )
 
 
@@ -151,11 +153,11 @@ def test_nothing_is_judged_before_it_is_told():
 
 def test_reports_add_up_over_pods_and_windows():
     """Two Pods, of which one begins anew."""
-    ledger: Ledger[PodReport] = Ledger()
+    ledger: Windows[MonitorReport] = Windows()
     attempt = Attempt("uid", "1")
     ledger.take(attempt, "stable", "one", STABLE)
     ledger.take(attempt, "stable", "two", STABLE)
     ledger.take(attempt, "stable", "one", STABLE + STABLE)
-    ledger.take(attempt, "stable", "two", PodReport(live=Traffic(seen(1, a=1), seen(1, yes=1))))
+    ledger.take(attempt, "stable", "two", MonitorReport(live=Samples(seen(1, a=1), seen(1, yes=1))))
     window = ledger.window(attempt, "stable")
-    assert window == PodReport(live=Traffic(seen(11, a=11), seen(11, yes=11)))
+    assert window == MonitorReport(live=Samples(seen(11, a=11), seen(11, yes=11)))

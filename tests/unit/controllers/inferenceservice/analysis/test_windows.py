@@ -4,19 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
-from modelops.controllers.inferenceservice.analysis.windows import Attempt, Ledger
+from modelops.controllers.inferenceservice.analysis.windows import Attempt, Windows
 
 ATTEMPT = Attempt("uid", "a1")
 OTHER = Attempt("uid", "a2")
 
 
-def requests(ledger: Ledger[Counters], attempt: Attempt = ATTEMPT) -> int | None:
+def requests(ledger: Windows[Counters], attempt: Attempt = ATTEMPT) -> int | None:
     counted = ledger.window(attempt, "candidate")
     return counted.requests if counted is not None else None
 
 
-def fed(*looks: tuple[str, int], ledger: Ledger[Counters] | None = None) -> Ledger[Counters]:
-    ledger = ledger if ledger is not None else Ledger()
+def fed(*looks: tuple[str, int], ledger: Windows[Counters] | None = None) -> Windows[Counters]:
+    ledger = ledger if ledger is not None else Windows()
     for pod, count in looks:
         ledger.take(ATTEMPT, "candidate", pod, Counters(count))
     return ledger
@@ -65,7 +65,7 @@ def test_attempts_know_nothing_of_each_other_and_are_forgotten() -> None:
 
 
 def test_what_was_never_seen_can_begin_and_be_forgotten() -> None:
-    ledger: Ledger[Counters] = Ledger()
+    ledger: Windows[Counters] = Windows()
     ledger.begin(ATTEMPT)
     ledger.keep_pods(ATTEMPT, set())
     assert len(ledger) == 0

@@ -98,7 +98,7 @@ def test_nothing_is_written_twice() -> None:
 )
 def test_the_number_of_pods(least: int, most: int | None, found: Any, expected: int) -> None:
     """The operator and the autoscaler must not pull at the same field."""
-    assert scaling.replicas_of(least, most, found) == expected
+    assert scaling.desired_replicas(least, most, found) == expected
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_number_of_pods(least: int, most: int | None, found: Any, expected: 
 def test_a_share_of_the_cpu_needs_a_request(resources: Any, replicas: Any, scales: bool) -> None:
     """Without a request the autoscaler would never do anything, and say so only in its own status."""
     wanted = service({"container": {"image": "mine:1", **({"resources": resources} if resources else {})}}, **replicas)
-    problem = scaling.unscalable(wanted, model_server(wanted, settings(), version()))
+    problem = scaling.missing_cpu_request(wanted, model_server(wanted, settings(), version()))
     assert (problem is None) is scales
     if problem is not None:
         assert problem.reason == "NoCPURequest"

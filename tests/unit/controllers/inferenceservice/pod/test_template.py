@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modelops.api.contract.tasks import FetchModelTask
-from modelops.controllers.inferenceservice.pod.template import REVISION, lineage_marks, serving_of
+from modelops.controllers.inferenceservice.pod.template import REVISION, lineage_annotations, serving_of
 from modelops.controllers.inferenceservice.revisions import children
 from modelops.controllers.inferenceservice.traffic.propagation import split
 from modelops.controllers.inferenceservice.traffic.routes import routes
@@ -221,7 +221,7 @@ def test_from_a_pod_to_its_data() -> None:
 
 def test_an_imported_model_says_where_it_comes_from() -> None:
     """No run, no data: the annotations do not pretend."""
-    marks = lineage_marks(version(origin={"imported": {"source": "a hub"}}))
+    marks = lineage_annotations(version(origin={"imported": {"source": "a hub"}}))
     assert set(marks) == {"modelops.dev/artifact-digest", "modelops.dev/lineage"}
     assert json.loads(marks["modelops.dev/lineage"])["imported"] == {"source": "a hub"}
 

@@ -6,7 +6,7 @@ import pytest
 
 from modelops.api.inferenceservice import InferenceService, Replicas
 from modelops.api.pods import VolumeMount
-from modelops.controllers.inferenceservice.pod.validation import unusable
+from modelops.controllers.inferenceservice.pod.validation import validate
 from support.builders.common import settings
 from support.builders.inferenceservices import inference_service
 from support.builders.modelversions import version
@@ -46,22 +46,22 @@ def service(server: Any, pod: Any = None, **replicas: Any) -> InferenceService:
 )
 def test_what_a_person_must_change(wanted: InferenceService, reason: str | None) -> None:
     """Pods that can never start, or an autoscaler that never acts, would leave it to be guessed."""
-    problem = unusable(wanted, settings(), version())
+    problem = validate(wanted, settings(), version())
     assert (problem.reason if problem else None) == reason
 
 
 def test_a_format_comes_first() -> None:
     """There is no use in mending a spec for a server that cannot load the model."""
-    problem = unusable(service({"runtime": "sklearn", "volumeMounts": MOUNTS}), settings(), version(format_="onnx"))
+    problem = validate(service({"runtime": "sklearn", "volumeMounts": MOUNTS}), settings(), version(format_="onnx"))
     assert problem is not None
     assert problem.reason == "RuntimeFormatMismatch"
 
 
 def test_the_message_names_the_volumes() -> None:
     """Who misspelt one sees both names."""
-    problem = unusable(service({"runtime": "sklearn", "volumeMounts": [*MOUNTS]}, CACHE), settings(), version())
+    problem = validate(service({"runtime": "sklearn", "volumeMounts": [*MOUNTS]}, CACHE), settings(), version())
     assert problem is None
     other = [VolumeMount(name="cahce", mount_path="/c").wire()]
-    problem = unusable(service({"runtime": "sklearn", "volumeMounts": other}, CACHE), settings(), version())
+    problem = validate(service({"runtime": "sklearn", "volumeMounts": other}, CACHE), settings(), version())
     assert problem is not None
     assert problem.message == 'the server mounts a volume "cahce" at /c; pod.volumes has cache'

@@ -99,8 +99,8 @@ def test_the_requests_are_the_services_own() -> None:
     wanted = service(INFER)
     made = config_map(INFER)
     assert [one["kind"] for one in made["metadata"]["ownerReferences"]] == ["InferenceService"]
-    assert warm_up.mounted_by(template(wanted)) == made["metadata"]["name"]
-    assert warm_up.mounted_by(template(service())) is None
+    assert warm_up.mounted_config_map(template(wanted)) == made["metadata"]["name"]
+    assert warm_up.mounted_config_map(template(service())) is None
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_the_requests_are_the_services_own() -> None:
 )
 def test_room_for_requests(count: int, body: str, fits: bool) -> None:
     """The API server would refuse the ConfigMap, without a word about which field it came from."""
-    problem = warm_up.too_large(service(*({"path": f"/{number}", "body": body} for number in range(count))))
+    problem = warm_up.oversized(service(*({"path": f"/{number}", "body": body} for number in range(count))))
     assert (problem is None) is fits
     if problem is not None:
         assert problem.reason == "WarmUpTooLarge"

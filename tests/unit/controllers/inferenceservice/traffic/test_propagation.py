@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
-from modelops.controllers.inferenceservice.analysis.proxy_stats import PodLook
+from modelops.controllers.inferenceservice.analysis.proxy_stats import ProxyStats
 from modelops.controllers.inferenceservice.pod.template import Serving
 from modelops.controllers.inferenceservice.revisions.observed import ServerPod
 from modelops.controllers.inferenceservice.traffic.propagation import follows, split, told
@@ -28,12 +28,12 @@ def server(told_of: str = "", *, ready: bool = True, ending: bool = False, addre
     return pod(SERVICE, V1, "p", ready=ready, ending=ending, address=address, told=words)
 
 
-def says(routes: str | None) -> dict[str, PodLook | None]:
+def says(routes: str | None) -> dict[str, ProxyStats | None]:
     """What the Pod's proxy says."""
-    return {"p": PodLook(Counters(), Counters(), 0, routes)}
+    return {"p": ProxyStats(Counters(), Counters(), 0, routes)}
 
 
-SILENT: dict[str, PodLook | None] = {"p": None}
+SILENT: dict[str, ProxyStats | None] = {"p": None}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ SILENT: dict[str, PodLook | None] = {"p": None}
         "nor one that goes",
     ],
 )
-def test_whether_requests_follow(given: ServerPod, looks: dict[str, PodLook | None], expected: bool) -> None:
+def test_whether_requests_follow(given: ServerPod, looks: dict[str, ProxyStats | None], expected: bool) -> None:
     """A step that counted before its share is real would be judged by the wrong requests; one that waits for a proxy
     that cannot be asked would never end.
     """
@@ -77,7 +77,7 @@ def test_whether_requests_follow(given: ServerPod, looks: dict[str, PodLook | No
 def test_one_pod_that_does_not_follow_is_enough() -> None:
     """The candidate may go only when nobody passes requests on to it."""
     others = pod(SERVICE, V1, "q")
-    looks = {**says(NEW), "q": PodLook(Counters(), Counters(), 0, OLD)}
+    looks = {**says(NEW), "q": ProxyStats(Counters(), Counters(), 0, OLD)}
     assert not follows([server(), others], looks, NEW, NOW)
     assert follows([], {}, NEW, NOW)
 
@@ -113,7 +113,9 @@ def test_one_pod_that_does_not_follow_is_enough() -> None:
         "one that is not ready will be",
     ],
 )
-def test_which_pods_are_told(given: ServerPod, looks: dict[str, PodLook | None], changed: bool, expected: bool) -> None:
+def test_which_pods_are_told(
+    given: ServerPod, looks: dict[str, ProxyStats | None], changed: bool, expected: bool
+) -> None:
     """A kubelet that is not told brings routes a minute or two late; each telling is a write."""
     assert bool(told([given], looks, NEW, NOW, changed=changed, namespace="team-a")) is expected
 

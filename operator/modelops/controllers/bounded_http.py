@@ -19,11 +19,11 @@ class ResponseTooLargeError(ValueError):
     """An answer that has more bytes than are read of one."""
 
 
-class RequestNotSentError(OSError):
+class AddressDeniedError(OSError):
     """An address that is not asked, whoever names it."""
 
 
-def session(timeout_seconds: float, unasked: frozenset[Near] = frozenset()) -> aiohttp.ClientSession:
+def open_session(timeout_seconds: float, unasked: frozenset[Near] = frozenset()) -> aiohttp.ClientSession:
     """A session that keeps nothing of what it is told, and connects to none of the addresses that are `unasked`."""
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=timeout_seconds),
@@ -35,7 +35,7 @@ def session(timeout_seconds: float, unasked: frozenset[Near] = frozenset()) -> a
     )
 
 
-async def of_each(
+async def fetch_each(
     addresses: Iterable[str],
     ask: Callable[[aiohttp.ClientSession, str], Awaitable[T]],
     *,
@@ -55,12 +55,12 @@ async def of_each(
                 return None
 
     wanted = sorted(set(addresses))
-    async with session(timeout_seconds) as client:
+    async with open_session(timeout_seconds) as client:
         found = await asyncio.gather(*(ask_one(client, address) for address in wanted))
     return dict(zip(wanted, found, strict=True))
 
 
-async def answer(
+async def request(
     client: aiohttp.ClientSession, method: str, url: URL, most_bytes: int, **given: Any
 ) -> tuple[int, bytes]:
     """Status and body. Raises ClientError, OSError (a timeout too), ValueError and TooLong."""
@@ -74,7 +74,7 @@ async def answer(
         return response.status, bytes(content)
 
 
-def why(error: Exception, timeout_seconds: float) -> str:
+def describe_failure(error: Exception, timeout_seconds: float) -> str:
     """What kept an answer away, in words of our own: those of an error may say what is there, who names a URL may not
     know.
     """
@@ -85,7 +85,7 @@ def why(error: Exception, timeout_seconds: float) -> str:
             return str(error)
         case aiohttp.ClientConnectorDNSError():
             return "its name has no address"
-        case aiohttp.ClientConnectorError(os_error=RequestNotSentError() as refusal):
+        case aiohttp.ClientConnectorError(os_error=AddressDeniedError() as refusal):
             return str(refusal)
         case aiohttp.ClientConnectionError():
             return "no connection to it, or it broke off"
@@ -101,7 +101,7 @@ def _sockets(unasked: frozenset[Near]) -> Callable[[aiohttp.AddrInfoType], socke
         family, type_, protocol, _, address = found
         if near(ipaddress.ip_address(address[0])) in unasked:
             # The same words for each address: a name may have several.
-            raise RequestNotSentError("the operator asks no loopback, link-local, multicast or unspecified address")
+            raise AddressDeniedError("the operator asks no loopback, link-local, multicast or unspecified address")
         return socket.socket(family, type_, protocol)
 
     return made

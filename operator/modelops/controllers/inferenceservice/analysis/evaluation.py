@@ -8,7 +8,7 @@ from typing import Self
 from modelops.api.inferenceservice_status import AnalysisResult, CheckResult, Figures, LatencyFigure, Outcome
 from modelops.api.rollout import Agreement, Analysis, Distance, ErrorRate, Latency
 from modelops.api.types import length_of
-from modelops.controllers.inferenceservice.analysis.distances import Seen, apart
+from modelops.controllers.inferenceservice.analysis.distances import Sample, column_distances
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.machinery.conditions import timestamp
 
@@ -43,8 +43,8 @@ class Pairs:
 class Sides:
     """What both versions were asked, or what they answered."""
 
-    candidate: Seen
-    stable: Seen
+    candidate: Sample
+    stable: Sample
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Evidence:
     """The last result of each of the user's own checks that has one, by its name."""
 
 
-def judge(
+def evaluate(
     spec: Analysis,
     candidate: Counters,
     stable: Counters,
@@ -220,7 +220,7 @@ def _distance(name: str, bounds: Distance, least: int, sides: Sides | None, alon
     if fewest < least:
         told = f"{sides.candidate.rows} of the candidate and {sides.stable.rows} of the stable version"
         return _inconclusive(name, f"{told} seen so far, and each needs {least}")
-    columns = apart(sides.stable, sides.candidate, bounds.method)
+    columns = column_distances(sides.stable, sides.candidate, bounds.method)
     if not columns:
         return _inconclusive(name, "no column to compare")
     beyond = [one for one in columns if one.distance > bounds.max]

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from modelops.api.inferenceservice_status import AnalysisResult, CheckResult
 from modelops.api.rollout import Analysis
-from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Seen
+from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Sample
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
-from modelops.controllers.inferenceservice.analysis.judge import (
+from modelops.controllers.inferenceservice.analysis.evaluation import (
     Distributions,
     Evidence,
     Pairs,
     Sides,
+    evaluate,
     in_new_step,
-    judge,
     window_ends,
 )
 from support.builders.common import NOW, ago
@@ -29,7 +29,9 @@ def counters(requests: int = 0, errors: int = 0, ms: float = 10) -> Counters:
 
 
 def sides(candidate: dict[str, int], stable: dict[str, int]) -> Sides:
-    return Sides(*(Seen(sum(counts.values()), {"lvr": ColumnCounts(labels=counts)}) for counts in (candidate, stable)))
+    return Sides(
+        *(Sample(sum(counts.values()), {"lvr": ColumnCounts(labels=counts)}) for counts in (candidate, stable))
+    )
 
 
 def judgement(
@@ -39,7 +41,7 @@ def judgement(
     extra: Evidence | None = None,
     before: AnalysisResult | None = None,
 ) -> AnalysisResult:
-    return judge(
+    return evaluate(
         Analysis.model_validate(spec),
         candidate or Counters(),
         stable or Counters(),
@@ -198,7 +200,7 @@ AGREEMENT = {"agreement": {"min": 0.95}}
         ),
         Case(
             "rows without columns have no distance", INPUTS, "Inconclusive", "no column to compare",
-            told=Distributions(inputs=Sides(Seen(200), Seen(200))), name="inputDistance",
+            told=Distributions(inputs=Sides(Sample(200), Sample(200))), name="inputDistance",
         ),
         Case(
             "agreement that nobody told is waited for", AGREEMENT, "Inconclusive",
@@ -233,7 +235,8 @@ def test_a_check(case: Case) -> None:
     [
         pytest.param(Distributions(), id="no figures"),
         pytest.param(
-            Distributions(Sides(Seen(500), Seen(0)), Sides(Seen(500), Seen(0)), Pairs()), id="the candidate's alone"
+            Distributions(Sides(Sample(500), Sample(0)), Sides(Sample(500), Sample(0)), Pairs()),
+            id="the candidate's alone",
         ),
     ],
 )
@@ -242,9 +245,9 @@ def test_a_candidate_with_all_requests_waits_for_nothing_to_compare_with(
 ) -> None:
     """No requests of the stable version will ever come, and the rollout would fail at its deadline."""
     analysis = Analysis.model_validate(spec)
-    result = judge(analysis, Counters(), Counters(), Evidence(told), None, NOW, alone=True)
+    result = evaluate(analysis, Counters(), Counters(), Evidence(told), None, NOW, alone=True)
     assert result.outcome == "Passed"
-    assert judge(analysis, Counters(), Counters(), Evidence(told), None, NOW).outcome == "Inconclusive"
+    assert evaluate(analysis, Counters(), Counters(), Evidence(told), None, NOW).outcome == "Inconclusive"
 
 
 @pytest.mark.parametrize("spec", [RATIO, P99_RATIO], ids=lambda spec: next(iter(spec)))
@@ -254,15 +257,15 @@ def test_a_candidate_with_all_requests_is_compared_with_what_the_stable_version_
 ) -> None:
     """A bound by ratio alone had passed whatever a candidate answered, once it answered everybody."""
     analysis, bad = Analysis.model_validate(spec), counters(100, 100, ms=5000)
-    alone = judge(analysis, bad, counters(strays), Evidence(), None, NOW, alone=True)
+    alone = evaluate(analysis, bad, counters(strays), Evidence(), None, NOW, alone=True)
     assert alone.outcome == "Inconclusive"
 
-    before = judge(analysis, counters(100), counters(100), Evidence(), None, NOW)
-    first = judge(analysis, bad, counters(strays), Evidence(), before, NOW, alone=True)
-    second = judge(analysis, bad, Counters(), Evidence(), first, NOW, alone=True)
+    before = evaluate(analysis, counters(100), counters(100), Evidence(), None, NOW)
+    first = evaluate(analysis, bad, counters(strays), Evidence(), before, NOW, alone=True)
+    second = evaluate(analysis, bad, Counters(), Evidence(), first, NOW, alone=True)
     assert (before.outcome, first.outcome, second.outcome) == ("Passed", "Failed", "Failed")
     assert first.stable == second.stable == before.stable
-    assert judge(analysis, counters(100), Counters(), Evidence(), first, NOW, alone=True).outcome == "Passed"
+    assert evaluate(analysis, counters(100), Counters(), Evidence(), first, NOW, alone=True).outcome == "Passed"
 
 
 def found(name: str, outcome: Any) -> CheckResult:
