@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from modelops.api.inferenceservice_status import AnalysisResult, CandidateVersion, CheckResult
+from modelops.api.inferenceservice_status import AnalysisCheckResult, AnalysisResult, CandidateVersion
 from modelops.api.rollout import Rollout
 from modelops.controllers.inferenceservice.rollout.annotations import Requests
 from modelops.controllers.inferenceservice.rollout.state_machine import Course, Scene, course
@@ -31,7 +31,9 @@ def ago(seconds: float | None) -> str | None:
 
 def analysis(failures: int = 0, passes: int = 0, outcome: str = "Passed") -> AnalysisResult:
     """A judgement of a second ago."""
-    check = CheckResult.model_validate({"name": "errorRate", "outcome": outcome, "message": "errorRate 0.5 (5 of 10)"})
+    check = AnalysisCheckResult.model_validate(
+        {"name": "errorRate", "outcome": outcome, "message": "errorRate 0.5 (5 of 10)"}
+    )
     return AnalysisResult.model_validate(
         {"outcome": outcome, "at": ago(1), "failures": failures, "passes": passes, "checks": [check]}
     )

@@ -11,7 +11,7 @@ from modelops.api.types import Conditions, Digest, LongText, Text, Timestamp
 VersionName = Annotated[str, StringConstraints(max_length=253)]
 RevisionName = Annotated[str, StringConstraints(max_length=63)]
 Count = Annotated[int, Field(ge=0)]
-Outcome = Literal["Passed", "Failed", "Inconclusive", "Error"]
+AnalysisOutcome = Literal["Passed", "Failed", "Inconclusive", "Error"]
 
 
 class ServingVersion(Model):
@@ -49,12 +49,12 @@ class Figures(Model):
     """How long they took, for each quantile that is judged."""
 
 
-class CheckResult(Model):
+class AnalysisCheckResult(Model):
     """What one check found."""
 
     name: Annotated[str, StringConstraints(max_length=253)]
     """errorRate, latency 0.99, inputDistance, predictionDistance, agreement, or the name of a check of one's own."""
-    outcome: Outcome
+    outcome: AnalysisOutcome
     """Passed; Failed; Inconclusive: too little to judge by; Error: it could not be judged."""
     message: Text
     """Why, with the numbers."""
@@ -65,7 +65,7 @@ class CheckResult(Model):
 class AnalysisResult(Model):
     """The last judgement of a candidate."""
 
-    outcome: Outcome
+    outcome: AnalysisOutcome
     """Failed where a check failed, else Error where one erred, else Inconclusive where one was, else Passed."""
     at: Timestamp
     """When."""
@@ -77,7 +77,7 @@ class AnalysisResult(Model):
     """What the candidate's requests were like since the judgement before."""
     stable: Figures = Field(default_factory=Figures)
     """What the stable version's requests were like in the same time."""
-    checks: Annotated[list[CheckResult], Field(max_length=32), list_map("name")] = Field(default_factory=list)
+    checks: Annotated[list[AnalysisCheckResult], Field(max_length=32), list_map("name")] = Field(default_factory=list)
     """What each check found."""
 
 
@@ -141,7 +141,7 @@ class FailedVersion(Model):
     """The judgement that it failed, or the last one."""
 
 
-class HandledRequests(Model):
+class LastHandledRequests(Model):
     """The values of the annotations that were acted on. Another value is another request."""
 
     promote: Text | None = None
@@ -167,7 +167,7 @@ class InferenceServiceStatus(Model):
     """What is about to."""
     failed: Annotated[list[FailedVersion], Field(max_length=5), list_map("attempt")] = Field(default_factory=list)
     """The last versions that did not make it, the newest first."""
-    handled: HandledRequests = Field(default_factory=HandledRequests)
+    handled: LastHandledRequests = Field(default_factory=LastHandledRequests)
     """Which requests by annotation were acted on."""
     conditions: Conditions = Field(default_factory=list)
     """Ready: the wanted version serves with all its Pods. Reconciling: it is being rolled out. Stalled: a person must

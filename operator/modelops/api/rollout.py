@@ -24,7 +24,7 @@ class Strategy(StrEnum):
     ROLLING = "Rolling"
 
 
-class Step(Model):
+class CanaryStep(Model):
     """A share of the traffic, and for how long."""
 
     model_config = rules(at_least("hold", "1s", "; leave it out to wait for a person"))
@@ -174,7 +174,7 @@ class CheckJob(Model):
     """How long it may take."""
 
 
-class Check(Model):
+class AnalysisCheck(Model):
     """A check of the user's own."""
 
     model_config = rules(
@@ -227,7 +227,7 @@ class Analysis(Model):
     """How far the predictions of the two versions are apart."""
     agreement: Agreement | None = None
     """The share of same answers to the same requests. Needs mirror."""
-    checks: Annotated[list[Check], Field(max_length=8), list_map("name")] = Field(default_factory=list)
+    checks: Annotated[list[AnalysisCheck], Field(max_length=8), list_map("name")] = Field(default_factory=list)
     """Checks of your own."""
 
 
@@ -261,7 +261,7 @@ class Rollout(Model):
     strategy: Strategy = Strategy.CANARY
     """Canary: share by share. BlueGreen: all at once, with a way back. Shadow: mirrored requests only, then a decision.
     Rolling: Pod by Pod."""
-    steps: Annotated[list[Step], Field(max_length=20), list_atomic()] = Field(default_factory=list)
+    steps: Annotated[list[CanaryStep], Field(max_length=20), list_atomic()] = Field(default_factory=list)
     """The shares of a Canary. After the last one the candidate serves everything, and is the stable version."""
     blue_green: BlueGreen | None = None
     """How long a BlueGreen holds and watches."""

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from modelops.api.durations import format_duration
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.inferenceservice_status import (
+    AnalysisCheckResult,
     AnalysisResult,
     CandidateVersion,
-    CheckResult,
     FailedVersion,
     Figures,
     ServingVersion,
@@ -96,7 +96,7 @@ def _checks(analysis: AnalysisResult | None) -> list[str]:
     return [_row("", _check(one, width)) for one in checks]
 
 
-def _check(one: CheckResult, width: int) -> str:
+def _check(one: AnalysisCheckResult, width: int) -> str:
     return f"{one.outcome:<12}  {one.name:<{width}}  {one.message}"
 
 

@@ -3,8 +3,8 @@
 import math
 
 from modelops.api.inferenceservice import InferenceService
-from modelops.api.inferenceservice_status import CheckResult, Outcome
-from modelops.api.rollout import Check, CheckJob
+from modelops.api.inferenceservice_status import AnalysisCheckResult, AnalysisOutcome
+from modelops.api.rollout import AnalysisCheck, CheckJob
 from modelops.api.types import length_of
 from modelops.controllers.containers import (
     SCRATCH,
@@ -31,7 +31,7 @@ _DEFAULT_RESOURCES = {"requests": {"cpu": "50m", "memory": "64Mi"}}
 _DEADLINE_EXCEEDED = "DeadlineExceeded"
 
 
-def check_job_name(service: InferenceService, check: Check, attempt: str, step: int) -> str:
+def check_job_name(service: InferenceService, check: AnalysisCheck, attempt: str, step: int) -> str:
     """One for each step of each attempt. What a long name loses at its end is in the hash."""
     decides = {"uid": service.metadata.uid, "check": check.name, "attempt": attempt, "step": step}
     ending = f"-{short(sha256_of(decides), 10)}"
@@ -39,7 +39,12 @@ def check_job_name(service: InferenceService, check: Check, attempt: str, step: 
 
 
 def check_job(
-    service: InferenceService, check: Check, subject: CheckArguments, attempt: str, step: int, settings: Settings
+    service: InferenceService,
+    check: AnalysisCheck,
+    subject: CheckArguments,
+    attempt: str,
+    step: int,
+    settings: Settings,
 ) -> Body:
     """The Job of a check that has one."""
     job = check.job
@@ -75,7 +80,7 @@ def check_job(
     }
 
 
-def check_job_result(check: Check, job: JobState) -> CheckResult | None:
+def check_job_result(check: AnalysisCheck, job: JobState) -> AnalysisCheckResult | None:
     """What a Job has found; None while it runs."""
     if not job.finished:
         return None
@@ -143,5 +148,5 @@ def _last_words(job: JobState) -> str:
     return container.message.strip()[-1000:] if container is not None else ""
 
 
-def _result(check: Check, outcome: Outcome, message: str) -> CheckResult:
-    return CheckResult(name=check.name, outcome=outcome, message=clipped(message))
+def _result(check: AnalysisCheck, outcome: AnalysisOutcome, message: str) -> AnalysisCheckResult:
+    return AnalysisCheckResult(name=check.name, outcome=outcome, message=clipped(message))

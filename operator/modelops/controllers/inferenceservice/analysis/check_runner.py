@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from modelops.api.addresses import Near
-from modelops.api.inferenceservice_status import CheckResult
-from modelops.api.rollout import Check
+from modelops.api.inferenceservice_status import AnalysisCheckResult
+from modelops.api.rollout import AnalysisCheck
 from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
 from modelops.controllers.inferenceservice.analysis.hooks import call_hook
 from modelops.controllers.inferenceservice.analysis.prometheus import query_prometheus
@@ -29,7 +29,7 @@ class CheckRun:
     """When asking began: what a candidate did later is not in the answers."""
     subject: CheckArguments
     """About whom."""
-    results: Mapping[str, CheckResult]
+    results: Mapping[str, AnalysisCheckResult]
     """By the check's name."""
 
     def holds_for(self, subject: CheckArguments, step_since: str | None) -> bool:
@@ -52,7 +52,12 @@ class CheckRunner(Background[Attempt, CheckRun]):
         return self._results.get(attempt)
 
     def start(
-        self, key: Key, attempt: Attempt, checks: Iterable[Check], subject: CheckArguments, wake: Callable[[Key], None]
+        self,
+        key: Key,
+        attempt: Attempt,
+        checks: Iterable[AnalysisCheck],
+        subject: CheckArguments,
+        wake: Callable[[Key], None],
     ) -> None:
         """Ask those of the checks that can be asked, and have the InferenceService woken once all have answered."""
         asked = [check for check in checks if check.hook is not None or check.prometheus is not None]
@@ -66,7 +71,7 @@ class CheckRunner(Background[Attempt, CheckRun]):
 
         self._start(key, attempt, ask, wake)
 
-    async def _ask(self, check: Check, subject: CheckArguments) -> CheckResult:
+    async def _ask(self, check: AnalysisCheck, subject: CheckArguments) -> AnalysisCheckResult:
         try:
             async with self._slots:
                 if check.hook is not None:
@@ -77,4 +82,4 @@ class CheckRunner(Background[Attempt, CheckRun]):
             _log.exception("a check failed to be asked")
             # No words of the error: they may be those of an answer, which the user may not read.
             message = f"it could not be asked: {type(error).__name__}; the operator's log says more"
-            return CheckResult(name=check.name, outcome="Error", message=message)
+            return AnalysisCheckResult(name=check.name, outcome="Error", message=message)

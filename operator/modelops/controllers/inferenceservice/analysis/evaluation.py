@@ -5,7 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
-from modelops.api.inferenceservice_status import AnalysisResult, CheckResult, Figures, LatencyFigure, Outcome
+from modelops.api.inferenceservice_status import (
+    AnalysisCheckResult,
+    AnalysisOutcome,
+    AnalysisResult,
+    Figures,
+    LatencyFigure,
+)
 from modelops.api.rollout import Agreement, Analysis, Distance, ErrorRate, Latency
 from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.distances import Sample, column_distances
@@ -19,7 +25,7 @@ ERROR_RATE, INPUT_DISTANCE, PREDICTION_DISTANCE, AGREEMENT = (
     "agreement",
 )
 _MOST_LETTERS = 1024
-_ORDER: tuple[Outcome, ...] = ("Failed", "Error", "Inconclusive", "Passed")
+_ORDER: tuple[AnalysisOutcome, ...] = ("Failed", "Error", "Inconclusive", "Passed")
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class Evidence:
     """What a judgement rests on besides the requests' figures."""
 
     distributions: Distributions = field(default_factory=Distributions)
-    custom: Mapping[str, CheckResult] = field(default_factory=dict)
+    custom: Mapping[str, AnalysisCheckResult] = field(default_factory=dict)
     """The last result of each of the user's own checks that has one, by its name."""
 
 
@@ -140,7 +146,7 @@ def clipped(message: str) -> str:
 
 def _built_in(
     spec: Analysis, candidate: Counters, stable: _Measure, told: Distributions, alone: bool
-) -> list[CheckResult]:
+) -> list[AnalysisCheckResult]:
     checks = []
     if spec.error_rate is not None:
         checks.append(_error_rate(spec.error_rate, spec.min_requests, candidate, stable.figures))
@@ -155,11 +161,11 @@ def _built_in(
     return checks
 
 
-def _custom(spec: Analysis, known: Mapping[str, CheckResult]) -> list[CheckResult]:
+def _custom(spec: Analysis, known: Mapping[str, AnalysisCheckResult]) -> list[AnalysisCheckResult]:
     return [known.get(check.name) or _inconclusive(check.name, "no answer yet") for check in spec.checks]
 
 
-def _error_rate(bounds: ErrorRate, least: int, candidate: Counters, stable: Figures) -> CheckResult:
+def _error_rate(bounds: ErrorRate, least: int, candidate: Counters, stable: Figures) -> AnalysisCheckResult:
     share = candidate.error_rate
     if share is None or candidate.requests < least:
         return _inconclusive(ERROR_RATE, f"{candidate.requests} of {least} requests so far", share)
@@ -180,7 +186,7 @@ def _error_rate(bounds: ErrorRate, least: int, candidate: Counters, stable: Figu
     return _passed(ERROR_RATE, f"{said} is within bounds", share)
 
 
-def _latency(bounds: Latency, least: int, candidate: Counters, stable: _Measure) -> CheckResult:
+def _latency(bounds: Latency, least: int, candidate: Counters, stable: _Measure) -> AnalysisCheckResult:
     name = f"latency {bounds.quantile}"
     took = candidate.quantile(bounds.quantile)
     if took is None or candidate.timed < least:
@@ -202,7 +208,7 @@ def _latency(bounds: Latency, least: int, candidate: Counters, stable: _Measure)
     return _passed(name, f"{said} is within bounds", took)
 
 
-def _too_few_stable(name: str, said: str, bounded: bool, least: int, seen: int, value: float) -> CheckResult:
+def _too_few_stable(name: str, said: str, bounded: bool, least: int, seen: int, value: float) -> AnalysisCheckResult:
     """A stable version that gets no requests at all is no reason to wait where there is a bound that needs none of
     them.
     """
@@ -211,7 +217,7 @@ def _too_few_stable(name: str, said: str, bounded: bool, least: int, seen: int, 
     return _inconclusive(name, f"{said} has {seen} of {least} requests of the stable version to compare with", value)
 
 
-def _distance(name: str, bounds: Distance, least: int, sides: Sides | None, alone: bool) -> CheckResult:
+def _distance(name: str, bounds: Distance, least: int, sides: Sides | None, alone: bool) -> AnalysisCheckResult:
     if alone and (sides is None or sides.stable.rows < least):
         return _passed(name, "the candidate gets all requests, so that there are none to compare its own with")
     if sides is None:
@@ -235,7 +241,7 @@ def _distance(name: str, bounds: Distance, least: int, sides: Sides | None, alon
     return _passed(name, f"{said} is within max {_number(bounds.max)}", found.distance)
 
 
-def _agreement(bounds: Agreement, least: int, pairs: Pairs | None, alone: bool) -> CheckResult:
+def _agreement(bounds: Agreement, least: int, pairs: Pairs | None, alone: bool) -> AnalysisCheckResult:
     if alone and (pairs is None or pairs.compared < least):
         return _passed(AGREEMENT, "the candidate gets all requests, so that none are mirrored")
     if pairs is None:
@@ -265,13 +271,13 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _passed(name: str, message: str, value: float | None = None) -> CheckResult:
-    return CheckResult(name=name, outcome="Passed", message=clipped(message), value=value)
+def _passed(name: str, message: str, value: float | None = None) -> AnalysisCheckResult:
+    return AnalysisCheckResult(name=name, outcome="Passed", message=clipped(message), value=value)
 
 
-def _failed(name: str, message: str, value: float | None = None) -> CheckResult:
-    return CheckResult(name=name, outcome="Failed", message=clipped(message), value=value)
+def _failed(name: str, message: str, value: float | None = None) -> AnalysisCheckResult:
+    return AnalysisCheckResult(name=name, outcome="Failed", message=clipped(message), value=value)
 
 
-def _inconclusive(name: str, message: str, value: float | None = None) -> CheckResult:
-    return CheckResult(name=name, outcome="Inconclusive", message=clipped(message), value=value)
+def _inconclusive(name: str, message: str, value: float | None = None) -> AnalysisCheckResult:
+    return AnalysisCheckResult(name=name, outcome="Inconclusive", message=clipped(message), value=value)

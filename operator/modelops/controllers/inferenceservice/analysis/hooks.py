@@ -7,7 +7,7 @@ import aiohttp
 from yarl import URL
 
 from modelops.api.addresses import Near
-from modelops.api.inferenceservice_status import CheckResult, Outcome
+from modelops.api.inferenceservice_status import AnalysisCheckResult, AnalysisOutcome
 from modelops.api.rollout import Hook
 from modelops.api.types import length_of
 from modelops.controllers.bounded_http import describe_failure, open_session, request
@@ -15,12 +15,12 @@ from modelops.controllers.inferenceservice.analysis.arguments import CheckArgume
 from modelops.controllers.inferenceservice.analysis.evaluation import clipped
 
 _MOST_BYTES = 64 * 1024
-_OUTCOMES: tuple[Outcome, ...] = ("Passed", "Failed", "Inconclusive")
+_OUTCOMES: tuple[AnalysisOutcome, ...] = ("Passed", "Failed", "Inconclusive")
 
 
 async def call_hook(
     name: str, hook: Hook, subject: CheckArguments, unasked: frozenset[Near] = frozenset(Near)
-) -> CheckResult:
+) -> AnalysisCheckResult:
     """The judgement of a hook. What it says gets into the status only as the `message` of a JSON object: the operator
     may reach what the user who names a URL may not read. What only the operator's Pod or node reaches is not asked.
     """
@@ -41,7 +41,7 @@ async def call_hook(
     return hook_result(name, status, body)
 
 
-def hook_result(name: str, status: int, body: bytes) -> CheckResult:
+def hook_result(name: str, status: int, body: bytes) -> AnalysisCheckResult:
     """What a hook's answer means. Pure."""
     said = _object(body)
     message = said.get("message")
@@ -65,5 +65,5 @@ def _object(body: bytes) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _result(name: str, outcome: Outcome, message: str) -> CheckResult:
-    return CheckResult(name=name, outcome=outcome, message=clipped(message))
+def _result(name: str, outcome: AnalysisOutcome, message: str) -> AnalysisCheckResult:
+    return AnalysisCheckResult(name=name, outcome=outcome, message=clipped(message))

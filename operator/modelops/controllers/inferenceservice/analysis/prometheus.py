@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from modelops.api.addresses import Near
-from modelops.api.inferenceservice_status import CheckResult, Outcome
+from modelops.api.inferenceservice_status import AnalysisCheckResult, AnalysisOutcome
 from modelops.api.rollout import PrometheusQuery
 from modelops.controllers.bounded_http import describe_failure, open_session, request
 from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
@@ -25,7 +25,7 @@ _PLACEHOLDER = re.compile(r"\{(namespace|inferenceservice|stable|candidate)\}")
 
 async def query_prometheus(
     name: str, query: PrometheusQuery, subject: CheckArguments, unasked: frozenset[Near] = frozenset(Near)
-) -> CheckResult:
+) -> AnalysisCheckResult:
     """Whether the query's single value is within its bounds. What only the operator's Pod or node reaches is not
     asked.
     """
@@ -74,7 +74,7 @@ def single_value(body: bytes) -> float | None:
         raise QueryError("the answer is none of Prometheus' API: look at the address") from error
 
 
-def compare_with_bounds(name: str, query: PrometheusQuery, value: float | None) -> CheckResult:
+def compare_with_bounds(name: str, query: PrometheusQuery, value: float | None) -> AnalysisCheckResult:
     """Whether a value is within bounds. Pure."""
     if value is None or math.isnan(value):
         return _result(name, "Inconclusive", "the query gives no value")
@@ -86,5 +86,5 @@ def compare_with_bounds(name: str, query: PrometheusQuery, value: float | None) 
     return _result(name, "Passed", f"{value:g} is within bounds", shown)
 
 
-def _result(name: str, outcome: Outcome, message: str, value: float | None = None) -> CheckResult:
-    return CheckResult(name=name, outcome=outcome, message=clipped(message), value=value)
+def _result(name: str, outcome: AnalysisOutcome, message: str, value: float | None = None) -> AnalysisCheckResult:
+    return AnalysisCheckResult(name=name, outcome=outcome, message=clipped(message), value=value)

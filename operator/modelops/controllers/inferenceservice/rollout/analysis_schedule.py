@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from modelops.api.inferenceservice_status import AnalysisResult, CandidateVersion, CheckResult
-from modelops.api.rollout import Analysis, Check, Rollout
+from modelops.api.inferenceservice_status import AnalysisCheckResult, AnalysisResult, CandidateVersion
+from modelops.api.rollout import Analysis, AnalysisCheck, Rollout
 from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.check_jobs import check_job, check_job_name, check_job_result
 from modelops.controllers.inferenceservice.analysis.evaluation import Evidence, evaluate
@@ -81,8 +81,8 @@ def _copies(seen: Observation, stage: Stage) -> bool:
     return stage.weight == 0 and seen.service.spec.gateway is None
 
 
-def _custom(seen: Observation, spec: Analysis, candidate: CandidateVersion) -> dict[str, CheckResult]:
-    found: dict[str, CheckResult] = {}
+def _custom(seen: Observation, spec: Analysis, candidate: CandidateVersion) -> dict[str, AnalysisCheckResult]:
+    found: dict[str, AnalysisCheckResult] = {}
     if seen.answers is not None and seen.answers.holds_for(seen.subject(candidate), candidate.step_since):
         found |= seen.answers.results
     for check in spec.checks:
@@ -91,7 +91,7 @@ def _custom(seen: Observation, spec: Analysis, candidate: CandidateVersion) -> d
     return found
 
 
-def _of_job(seen: Observation, check: Check, candidate: CandidateVersion) -> CheckResult | None:
+def _of_job(seen: Observation, check: AnalysisCheck, candidate: CandidateVersion) -> AnalysisCheckResult | None:
     name = check_job_name(seen.service, check, candidate.attempt, candidate.step)
     job = next((job for job in seen.check_jobs if job.key.name == name), None)
     return check_job_result(check, job) if job is not None else None

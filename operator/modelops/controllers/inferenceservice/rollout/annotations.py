@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from modelops.api.annotations import ABORT, PAUSE, PROMOTE, PROMOTE_FULL, RETRY
 from modelops.api.inferenceservice import InferenceService
-from modelops.api.inferenceservice_status import HandledRequests
+from modelops.api.inferenceservice_status import LastHandledRequests
 from modelops.machinery.plan import Event
 
 RESUMED = f"the annotation {PAUSE} to go"
@@ -24,7 +24,7 @@ class Requests:
     """Back to the stable version, and why."""
     paused: bool = False
     """Stay in the step."""
-    handled: HandledRequests = field(default_factory=HandledRequests)
+    handled: LastHandledRequests = field(default_factory=LastHandledRequests)
     """All values that will have been acted on."""
 
     @property
@@ -53,7 +53,7 @@ def requests_of(service: InferenceService) -> Requests:
         promote_full=bool(full) and full != before.promote_full,
         abort=abort if abort and abort != before.abort else None,
         paused=annotations.get(PAUSE) == "true",
-        handled=HandledRequests(
+        handled=LastHandledRequests(
             promote=promote or before.promote,
             promote_full=full or before.promote_full,
             abort=abort or before.abort,

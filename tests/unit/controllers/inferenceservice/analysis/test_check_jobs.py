@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modelops.api.rollout import Check
+from modelops.api.rollout import AnalysisCheck
 from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
 from modelops.controllers.inferenceservice.analysis.check_jobs import check_job, check_job_name, check_job_result
 from modelops.controllers.jobs import job_state
@@ -22,11 +22,11 @@ SUBJECT = CheckArguments(
 )
 
 
-def check(name: str = "smoke", **job: Any) -> Check:
-    return Check.model_validate({"name": name, "job": {"image": "judge:1", **job}})
+def check(name: str = "smoke", **job: Any) -> AnalysisCheck:
+    return AnalysisCheck.model_validate({"name": name, "job": {"image": "judge:1", **job}})
 
 
-def made(wanted: Check, **service: Any) -> dict[str, Any]:
+def made(wanted: AnalysisCheck, **service: Any) -> dict[str, Any]:
     return check_job(inference_service(**service), wanted, SUBJECT, "attempt", 2, settings())
 
 

@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 
 from modelops.api.addresses import Near
-from modelops.api.inferenceservice_status import CheckResult
-from modelops.api.rollout import Check, Hook, PrometheusQuery
+from modelops.api.inferenceservice_status import AnalysisCheckResult
+from modelops.api.rollout import AnalysisCheck, Hook, PrometheusQuery
 from modelops.controllers.inferenceservice.analysis import hooks, prometheus, proxy_stats
 from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
 from modelops.controllers.inferenceservice.analysis.check_runner import CheckRunner
@@ -58,7 +58,7 @@ def answering(said: Any, status: int = 200, **headers: str) -> Answer:
     return answer
 
 
-def told(result: CheckResult) -> tuple[str, str]:
+def told(result: AnalysisCheckResult) -> tuple[str, str]:
     return result.outcome, result.message
 
 
@@ -344,7 +344,7 @@ async def ended(asker: CheckRunner) -> None:
 async def asked(asker: CheckRunner, checks: list[dict[str, Any]], key: Key = KEY) -> list[Key]:
     """Ask, and wait for the end. Who was woken."""
     woken: list[Key] = []
-    asker.start(key, ATTEMPT, [Check.model_validate(check) for check in checks], SUBJECT, woken.append)
+    asker.start(key, ATTEMPT, [AnalysisCheck.model_validate(check) for check in checks], SUBJECT, woken.append)
     await ended(asker)
     return woken
 
@@ -394,7 +394,7 @@ async def test_one_round_at_a_time_and_few_questions_at_once(serve: Serve) -> No
         return web.Response()
 
     port = await serve(answer)
-    checks = [Check(name=f"c{n}", hook=Hook(url=f"http://127.0.0.1:{port}")) for n in range(6)]
+    checks = [AnalysisCheck(name=f"c{n}", hook=Hook(url=f"http://127.0.0.1:{port}")) for n in range(6)]
     keys = [Key("InferenceService", "team", name) for name in "abc"]
     asker, woken = CheckRunner(ANYWHERE), []
     for key in [*keys, *keys]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.api.inferenceservice_status import AnalysisResult, CheckResult
+from modelops.api.inferenceservice_status import AnalysisCheckResult, AnalysisResult
 from modelops.api.rollout import Analysis
 from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Sample
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
@@ -268,8 +268,8 @@ def test_a_candidate_with_all_requests_is_compared_with_what_the_stable_version_
     assert evaluate(analysis, counters(100), Counters(), Evidence(), first, NOW, alone=True).outcome == "Passed"
 
 
-def found(name: str, outcome: Any) -> CheckResult:
-    return CheckResult(name=name, outcome=outcome, message="so it is")
+def found(name: str, outcome: Any) -> AnalysisCheckResult:
+    return AnalysisCheckResult(name=name, outcome=outcome, message="so it is")
 
 
 CHECKS: dict[str, Any] = {"checks": [{"name": name, "hook": {"url": "http://h"}} for name in ("a", "b", "c", "d")]}

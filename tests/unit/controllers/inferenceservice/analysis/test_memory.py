@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modelops.api.inferenceservice_status import CheckResult
+from modelops.api.inferenceservice_status import AnalysisCheckResult
 from modelops.controllers.inferenceservice.analysis.check_runner import CheckRun, CheckRunner
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.analysis.memory import AnalysisMemory
@@ -235,7 +235,7 @@ def test_what_checks_said_in_the_step_before_lets_nobody_out_of_this_one(monkeyp
     def start(_: CheckRunner, key: Any, attempt: Any, checks: Any, subject: Any, wake: Any) -> None:
         asked.append(subject.weight)
         if subject.weight == 50:
-            passed = CheckResult(name="mine", outcome="Passed", message="fine")
+            passed = AnalysisCheckResult(name="mine", outcome="Passed", message="fine")
             answers[attempt] = CheckRun(NOW, subject, {"mine": passed})
 
     monkeypatch.setattr(CheckRunner, "start", start)
