@@ -32,7 +32,7 @@ def ago(seconds: float | None) -> str | None:
 def analysis(failures: int = 0, passes: int = 0, outcome: str = "Passed") -> AnalysisResult:
     """A judgement of a second ago."""
     check = AnalysisCheckResult.model_validate(
-        {"name": "errorRate", "outcome": outcome, "message": "errorRate 0.5 (5 of 10)"}
+        {"name": "errorRate", "outcome": outcome, "message": "50% (5 of 10 requests), above 10%"}
     )
     return AnalysisResult.model_validate(
         {"outcome": outcome, "at": ago(1), "failures": failures, "passes": passes, "checks": [check]}

@@ -235,12 +235,12 @@ async def test_the_operator_reads_both_sides(peers):
     candidate.wait_until(lambda: candidate.received() == 60)
     found = await fetch_reports(["127.0.0.2", "127.0.0.1", "127.0.0.3"], stable.stats)
     assert found["127.0.0.3"] is None
-    told = distributions(found["127.0.0.2"], found["127.0.0.1"], copies=False)
+    told = distributions(found["127.0.0.2"], found["127.0.0.1"], mirrored=False)
     assert told.inputs is not None
     assert told.predictions is not None
     assert told.inputs.stable.rows + told.inputs.candidate.rows == 60
     assert told.inputs.candidate.rows == told.predictions.candidate.rows > 0
-    shadow = distributions(found["127.0.0.2"], found["127.0.0.1"], copies=True)
+    shadow = distributions(found["127.0.0.2"], found["127.0.0.1"], mirrored=True)
     assert shadow.predictions is not None
     assert shadow.predictions.candidate.rows == shadow.predictions.stable.rows
 

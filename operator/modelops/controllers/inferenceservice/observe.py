@@ -116,7 +116,7 @@ class Observation:
         member = self.member(self.stable)
         return self.remembered or (member.template if member is not None else None)
 
-    def subject(self, candidate: CandidateVersion) -> CheckArguments:
+    def check_arguments(self, candidate: CandidateVersion) -> CheckArguments:
         """Return what the user's own checks are told of a candidate."""
         template, domain = self.stable_template, self.settings.cluster_domain
         return CheckArguments(

@@ -6,8 +6,10 @@ from modelops.api.inferenceservice_status import AnalysisCheckResult, AnalysisRe
 from modelops.api.rollout import Analysis, AnalysisCheck, Rollout
 from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.check_jobs import check_job, check_job_name, check_job_result
-from modelops.controllers.inferenceservice.analysis.evaluation import Evidence, evaluate
+from modelops.controllers.inferenceservice.analysis.evaluation import evaluate
+from modelops.controllers.inferenceservice.analysis.evidence import Evidence
 from modelops.controllers.inferenceservice.analysis.reports import distributions
+from modelops.controllers.inferenceservice.analysis.results import describe_checks
 from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.traffic.steps import Stage
 from modelops.machinery.conditions import moment
@@ -27,12 +29,12 @@ def judged(seen: Observation, rollout: Rollout, candidate: CandidateVersion, sta
         seen.windows.candidate,
         seen.windows.stable,
         Evidence(
-            distributions(seen.windows.stable_contents, seen.windows.candidate_contents, copies=_copies(seen, stage)),
+            distributions(seen.windows.stable_contents, seen.windows.candidate_contents, mirrored=_copies(seen, stage)),
             _custom(seen, spec, candidate),
         ),
         candidate.analysis,
         seen.now,
-        alone=stage.weight == _ALL,
+        all_traffic=stage.weight == _ALL,
     )
     return candidate.model_copy(update={"analysis": result})
 
@@ -57,7 +59,7 @@ def check_jobs(seen: Observation, spec: Analysis | None, candidate: CandidateVer
     """The Jobs that judge the step that the candidate is in."""
     if spec is None or candidate.step_since is None:
         return ()
-    about = seen.subject(candidate)
+    about = seen.check_arguments(candidate)
     return tuple(
         check_job(seen.service, check, about, candidate.attempt, candidate.step, seen.settings)
         for check in spec.checks
@@ -72,8 +74,8 @@ def verdict_events(before: AnalysisResult | None, after: AnalysisResult | None) 
     failed = after.outcome == "Failed"
     if not failed and before is not None and before.outcome == after.outcome:
         return ()
-    told = "; ".join(f"{check.name}: {check.message}" for check in after.checks if check.outcome == after.outcome)
-    return (Event(f"Analysis{after.outcome}", told, warning=failed or after.outcome == "Error"),)
+    message = describe_checks(after.checks, after.outcome)
+    return (Event(f"Analysis{after.outcome}", message, warning=failed or after.outcome == "Error"),)
 
 
 def _copies(seen: Observation, stage: Stage) -> bool:
@@ -83,7 +85,7 @@ def _copies(seen: Observation, stage: Stage) -> bool:
 
 def _custom(seen: Observation, spec: Analysis, candidate: CandidateVersion) -> dict[str, AnalysisCheckResult]:
     found: dict[str, AnalysisCheckResult] = {}
-    if seen.answers is not None and seen.answers.holds_for(seen.subject(candidate), candidate.step_since):
+    if seen.answers is not None and seen.answers.holds_for(seen.check_arguments(candidate), candidate.step_since):
         found |= seen.answers.results
     for check in spec.checks:
         if check.job is not None and (result := _of_job(seen, check, candidate)) is not None:

@@ -12,6 +12,7 @@ from modelops.api.inferenceservice_status import AnalysisResult, CandidateVersio
 from modelops.api.rollout import Rollout
 from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.evaluation import in_new_step
+from modelops.controllers.inferenceservice.analysis.results import describe_checks
 from modelops.controllers.inferenceservice.rollout.annotations import RESUMED, Requests
 from modelops.controllers.inferenceservice.rollout.pod_problems import Problem
 from modelops.controllers.inferenceservice.traffic.capacity import pods_for
@@ -134,8 +135,7 @@ def _failing(scene: Scene) -> Verdict | None:
 
 def _found(judged: AnalysisResult) -> str:
     """What failed, in the words of the checks."""
-    failed = [check.message for check in judged.checks if check.outcome == "Failed"]
-    return "; ".join(failed) or f"{judged.failures} judgements in a row have failed"
+    return describe_checks(judged.checks, "Failed") or f"{judged.failures} judgements in a row have failed"
 
 
 def _clock(scene: Scene) -> datetime | None:
@@ -322,8 +322,8 @@ def _last(candidate: CandidateVersion) -> str:
     judged = candidate.analysis
     if judged is None:
         return "there has been none yet"
-    said = [check.message for check in judged.checks if check.outcome == judged.outcome]
-    return f"the last is {judged.outcome}" + (f": {'; '.join(said)}" if said else "")
+    checks = describe_checks(judged.checks, judged.outcome)
+    return f"the last is {judged.outcome}" + (f": {checks}" if checks else "")
 
 
 def _words(left: timedelta) -> str:

@@ -158,7 +158,7 @@ CASES = [
         "nor after one that failed last",
         next_move(JUDGED, 1, in_force=100, judged=analysis(1, 3, "Failed")),
         *(1, 20),
-        waits_for="the last is Failed: errorRate 0.5 (5 of 10)",
+        waits_for="the last is Failed: errorRate: 50% (5 of 10 requests), above 10%",
     ),
     case(
         "a judgement that does not pass or fail does not count",

@@ -36,7 +36,7 @@ CASES = [
         next_move(JUDGED, 1, in_force=1, judged=analysis(2, 1, "Failed")),
         End.FAILED,
         "AnalysisFailed",
-        "errorRate 0.5 (5 of 10)",
+        "errorRate: 50% (5 of 10 requests), above 10%",
     ),
     Case("one failure fewer", next_move(JUDGED, 1, in_force=1, judged=analysis(1, 1, "Failed")), None, None),
     Case(
