@@ -73,7 +73,7 @@ def test_a_version_that_failed_is_tried_again_when_asked(space: Space) -> None:
     scripted_model.ask(space, retry="once more")
     space.wait("inferenceservice", "isvc", lambda body: "candidate" in body["status"], within=30)
     second = space.wait("inferenceservice", "isvc", lambda body: len(body["status"].get("failed", [])) == 2, within=90)
-    assert second["status"]["handled"]["retry"] == "once more"
+    assert second["status"]["lastHandledRequests"]["retry"] == "once more"
     space.apply(scripted_model.service(space, "v1", rollout=ROLLOUT))
     space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=60)
 

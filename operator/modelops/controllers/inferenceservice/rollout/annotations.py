@@ -46,7 +46,7 @@ def nothing_to_do(words: tuple[str, ...], because: str) -> tuple[Event, ...]:
 
 def requests_of(service: InferenceService) -> Requests:
     """What a service's annotations ask for."""
-    annotations, before = service.metadata.annotations, service.status.handled
+    annotations, before = service.metadata.annotations, service.status.last_handled_requests
     promote, full, abort, retry = (annotations.get(name, "")[:_LIMIT] for name in (PROMOTE, PROMOTE_FULL, ABORT, RETRY))
     return Requests(
         promote=bool(promote) and promote != before.promote,

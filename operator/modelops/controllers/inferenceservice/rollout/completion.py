@@ -17,7 +17,7 @@ def promoted(case: Case) -> Plan:
     """It is the stable revision from now on: the Service leads to it, and then what served before goes."""
     seen = case.seen
     handled = requests_of(seen.service).handled
-    status = seen.service.status.model_copy(update={"candidate": None, "handled": handled})
+    status = seen.service.status.model_copy(update={"candidate": None, "last_handled_requests": handled})
     after = replace(_with(seen, status), stable=case.candidate.revision, remembered=None)
     return serving_now(after, events=(Event("Promoted", f"ModelVersion {case.candidate.version} serves all requests"),))
 

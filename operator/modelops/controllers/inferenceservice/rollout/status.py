@@ -69,7 +69,7 @@ def shown(
         stable=stable,
         candidate=candidate,
         failed=[*([failed] if failed is not None else []), *former][:_KEPT_FAILURES],
-        handled=requests_of(seen.service).handled,
+        last_handled_requests=requests_of(seen.service).handled,
     )
 
 

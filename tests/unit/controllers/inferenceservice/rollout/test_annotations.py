@@ -16,7 +16,7 @@ V1, V2, V3 = (version(f"mortgage-{number}", letter=letter) for number, letter in
 def service(handled: dict[str, str] | None = None, **annotations: str) -> InferenceService:
     """An InferenceService with these annotations, of which those values were acted on before."""
     named = {f"modelops.dev/{name.replace('_', '-')}": value for name, value in annotations.items()}
-    return inference_service(annotations=named, status={"handled": handled or {}})
+    return inference_service(annotations=named, status={"lastHandledRequests": handled or {}})
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_what_is_asked(given: InferenceService, asked: tuple[str, ...], paused: 
 def test_what_was_handled_stays_so() -> None:
     """An annotation that is taken away and put back with the same value is no new request."""
     first = requests_of(service(promote="1", abort="no", retry="r", promote_full="f")).handled
-    later = requests_of(inference_service(status={"handled": first.wire()})).handled
+    later = requests_of(inference_service(status={"lastHandledRequests": first.wire()})).handled
     assert first == later
     assert (first.promote, first.abort, first.retry, first.promote_full) == ("1", "no", "r", "f")
 
@@ -170,7 +170,7 @@ def test_each_promotion_is_one_step() -> None:
     """The second look at the same value does nothing."""
     cluster, decided = asking(5, promote="1")
     assert isinstance(decided.status, InferenceServiceStatus)
-    assert decided.status.handled.promote == "1"
+    assert decided.status.last_handled_requests.promote == "1"
     for _ in range(4):
         cluster.settle(2)
         candidate = cluster.service.status.candidate
