@@ -122,7 +122,7 @@ CASES = [
         serving_v1(V1, server={"runtime": "sklaern"}),
         reason="RuntimeNotFound",
         condition="Stalled",
-        message=('there is no runtime "sklaern"', "sklearn"),
+        message=('runtime "sklaern" not found', "sklearn"),
         **ON,
     ),
     Case(
@@ -130,7 +130,7 @@ CASES = [
         serving_v1(V1, version("mortgage-2", format_="onnx", created="2026-11-05T11:00:00Z")),
         reason="RuntimeFormatMismatch",
         condition="Stalled",
-        message=("written as onnx", "loads sklearn", "mortgage-1 goes on serving"),
+        message=("format onnx of ModelVersion mortgage-2", 'runtime "sklearn" (sklearn)', "mortgage-1 goes on serving"),
         **ON,
     ),
     Case(
@@ -258,7 +258,7 @@ def test_no_runtimes_at_all() -> None:
     """A chart without presets says so rather than end a sentence with a colon."""
     refusal = wanted(inference_service(), settings(runtimes={}), (V1,))
     assert isinstance(refusal, Refusal)
-    assert refusal.message.endswith("the chart knows: none")
+    assert refusal.message.endswith("the chart has none")
 
 
 def _after(seen: Observation, decided: Plan) -> Observation:
