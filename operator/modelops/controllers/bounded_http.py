@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import aiohttp
 from yarl import URL
 
-from modelops.api.addresses import Near, near
+from modelops.api.addresses import LocalAddress, local_address_kind
 
 T = TypeVar("T")
 _CHUNK_BYTES = 1 << 16
@@ -23,7 +23,7 @@ class AddressDeniedError(OSError):
     """A connection to an address that the session does not allow."""
 
 
-def open_session(timeout_seconds: float, denied: frozenset[Near] = frozenset()) -> aiohttp.ClientSession:
+def open_session(timeout_seconds: float, denied: frozenset[LocalAddress] = frozenset()) -> aiohttp.ClientSession:
     """Return a session without cookies that connects to none of the `denied` kinds of addresses.
 
     `timeout_seconds` bounds a request as a whole, its response included.
@@ -118,12 +118,12 @@ def describe_failure(error: Exception, timeout_seconds: float) -> str:
     return "response is not HTTP"
 
 
-def _socket_factory(denied: frozenset[Near]) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+def _socket_factory(denied: frozenset[LocalAddress]) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
     """Return a factory that checks an address when it is connected to: a name may resolve to another one later."""
 
     def create(resolved: aiohttp.AddrInfoType) -> socket.socket:
         family, type_, protocol, _, address = resolved
-        if near(ipaddress.ip_address(address[0])) in denied:
+        if local_address_kind(ipaddress.ip_address(address[0])) in denied:
             # The same words for each address: a name may have several.
             raise AddressDeniedError("address not allowed: loopback, link-local, multicast or unspecified")
         return socket.socket(family, type_, protocol)

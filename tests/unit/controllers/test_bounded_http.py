@@ -3,14 +3,14 @@
 import pytest
 from aiohttp import web
 
-from modelops.api.addresses import Near
+from modelops.api.addresses import LocalAddress
 from modelops.api.rollout import Hook, PrometheusQuery
 from modelops.controllers.inferenceservice.analysis.hooks import call_hook
 from modelops.controllers.inferenceservice.analysis.prometheus import query_prometheus
 from support.builders.analyses import check_arguments
 from support.http_responder import http_responders
 
-ALL_ADDRESSES: frozenset[Near] = frozenset()
+ALL_ADDRESSES: frozenset[LocalAddress] = frozenset()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from modelops.api.addresses import Near
+from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import AnalysisCheckResult
 from modelops.api.rollout import AnalysisCheck
 from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
@@ -44,7 +44,7 @@ class CheckRun:
 class CheckRunner(Background[Attempt, CheckRun]):
     """Last run of each attempt's checks, and the runs under way: one at a time for each InferenceService."""
 
-    def __init__(self, denied: frozenset[Near] = frozenset(Near)) -> None:
+    def __init__(self, denied: frozenset[LocalAddress] = frozenset(LocalAddress)) -> None:
         super().__init__(_CONCURRENCY)
         self._denied = denied
 

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from modelops.api.addresses import Near
+from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import AnalysisCheckResult, AnalysisOutcome
 from modelops.api.rollout import Hook
 from modelops.api.types import length_of
@@ -19,7 +19,7 @@ _OUTCOMES: tuple[AnalysisOutcome, ...] = ("Passed", "Failed", "Inconclusive")
 
 
 async def call_hook(
-    name: str, hook: Hook, arguments: CheckArguments, denied: frozenset[Near] = frozenset(Near)
+    name: str, hook: Hook, arguments: CheckArguments, denied: frozenset[LocalAddress] = frozenset(LocalAddress)
 ) -> AnalysisCheckResult:
     """Return the result of a hook. A hook that does not respond properly has the outcome Error.
 

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from modelops.api.addresses import Near
+from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import AnalysisCheckResult
 from modelops.api.rollout import PrometheusQuery
 from modelops.controllers.bounded_http import describe_failure, open_session, request
@@ -27,7 +27,10 @@ class QueryError(Exception):
 
 
 async def query_prometheus(
-    name: str, query: PrometheusQuery, arguments: CheckArguments, denied: frozenset[Near] = frozenset(Near)
+    name: str,
+    query: PrometheusQuery,
+    arguments: CheckArguments,
+    denied: frozenset[LocalAddress] = frozenset(LocalAddress),
 ) -> AnalysisCheckResult:
     """Return whether the query's single value is within its bounds.
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from modelops.api.addresses import Near
+from modelops.api.addresses import LocalAddress
 from modelops.api.rollout import AnalysisCheck, Hook
 from modelops.controllers.inferenceservice.analysis import hooks
 from modelops.controllers.inferenceservice.analysis.check_runner import CheckRunner
@@ -15,7 +15,7 @@ from modelops.machinery.resources import Key
 from support.builders.analyses import check_arguments
 from support.http_responder import Serve, respond
 
-ALL_ADDRESSES: frozenset[Near] = frozenset()
+ALL_ADDRESSES: frozenset[LocalAddress] = frozenset()
 KEY = Key("InferenceService", "team", "mortgage")
 ATTEMPT = Attempt("uid", "a1")
 THREE = {"status": "success", "data": {"resultType": "scalar", "result": [1.5, "3"]}}

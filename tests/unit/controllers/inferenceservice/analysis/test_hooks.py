@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from modelops.api.addresses import Near
+from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import AnalysisOutcome
 from modelops.api.rollout import Hook
 from modelops.controllers.inferenceservice.analysis import hooks
@@ -14,7 +14,7 @@ from modelops.controllers.inferenceservice.analysis.hooks import call_hook
 from support.builders.analyses import check_arguments
 from support.http_responder import Serve, respond
 
-ALL_ADDRESSES: frozenset[Near] = frozenset()
+ALL_ADDRESSES: frozenset[LocalAddress] = frozenset()
 """The servers of these tests are on loopback, which the operator does not connect to by default."""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from modelops.api.addresses import Near
+from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import AnalysisOutcome
 from modelops.api.rollout import PrometheusQuery
 from modelops.controllers.inferenceservice.analysis import prometheus
@@ -14,7 +14,7 @@ from modelops.controllers.inferenceservice.analysis.prometheus import compare_wi
 from support.builders.analyses import check_arguments
 from support.http_responder import Serve, respond
 
-ALL_ADDRESSES: frozenset[Near] = frozenset()
+ALL_ADDRESSES: frozenset[LocalAddress] = frozenset()
 NOT_PROMETHEUS = "response is not of the Prometheus API: check the address"
 
 

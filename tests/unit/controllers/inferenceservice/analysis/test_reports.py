@@ -18,7 +18,7 @@ from modelops.controllers.inferenceservice.analysis.reports import (
     parse_report,
 )
 from modelops.controllers.inferenceservice.analysis.windows import Attempt, Windows
-from modelops.monitor.capture.aggregates import Capture
+from modelops.monitor.capture.aggregates import Aggregates
 from modelops.monitor.capture.pairing import Pairing
 
 
@@ -52,7 +52,7 @@ def test_a_report_is_parsed() -> None:
 
 def test_the_report_of_a_real_monitor_is_parsed() -> None:
     """The monitor and the operator agree on the format."""
-    assert parse_report(json.dumps(Capture(Pairing(lambda *_: {})).told()).encode()) == MonitorReport()
+    assert parse_report(json.dumps(Aggregates(Pairing(lambda *_: {})).to_json()).encode()) == MonitorReport()
 
 
 @pytest.mark.parametrize(
