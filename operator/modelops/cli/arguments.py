@@ -5,6 +5,7 @@ from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter, _Sub
 from textwrap import fill
 from typing import NoReturn
 
+from modelops import __version__
 from modelops.cli import commands
 from modelops.cli.commands import Command
 
@@ -51,6 +52,7 @@ class Parser(ArgumentParser):
 def parser() -> Parser:
     """All that can be asked. `run` of what is parsed is the command."""
     top = Parser(prog=PROGRAM, description=_ABOUT, epilog=_CODES, formatter_class=RawDescriptionHelpFormatter)
+    top.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     _where(top, default=None)
     kinds = top.add_subparsers(metavar="COMMAND", required=True)
     _rollout(kinds)
