@@ -57,7 +57,7 @@ def _parse(quantity: str | int) -> tuple[Decimal, str] | None:
 
 def _value(number: Decimal, suffix: str) -> Decimal:
     if suffix in _BINARY[1:]:
-        return number * 1024 ** _BINARY.index(suffix)
+        return number * Decimal(1024) ** _BINARY.index(suffix)
     return number.scaleb(_POWERS[suffix] if suffix in _POWERS else int(suffix[1:]))
 
 
