@@ -9,8 +9,9 @@ import pytest
 from modelops.api.contract.tasks import FetchModelTask
 from modelops.controllers.inferenceservice.pod.template import REVISION, lineage_annotations, serving_of
 from modelops.controllers.inferenceservice.revisions import children
-from modelops.controllers.inferenceservice.traffic.propagation import split
-from modelops.controllers.inferenceservice.traffic.routes import routes
+from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
+from modelops.controllers.inferenceservice.traffic.propagation import split_of
+from modelops.controllers.inferenceservice.traffic.routes import rendered
 from modelops.machinery.matching import already_applied
 from modelops.monitor.envoy.bootstrap import bootstrap
 from modelops.monitor.settings import Settings as ProxySettings
@@ -273,7 +274,8 @@ def test_the_proxy_reads_the_routes_of_its_own_revision() -> None:
     assert environment(container(pod, "proxy"))["MODELOPS_ROUTES_PATH"] == f"{mounted['mountPath']}/routes.json"
     assert "subPath" not in mounted
     serving = serving_of(made()["spec"]["template"])
-    written = children.routes_of(inference_service(), serving, routes(split(inference_service(), serving)))
+    text = rendered(split_of(inference_service(), serving)).text
+    written = children.routes_config_map(inference_service(), serving.revision, text)
     assert written["metadata"]["name"] == volume["configMap"]["name"]
     assert list(written["data"]) == ["routes.json"]
 
@@ -298,6 +300,6 @@ def test_nothing_is_written_twice() -> None:
 
 def test_what_is_remembered_of_a_revision() -> None:
     """Its template, under the Deployment's name: with it the Pods come back as they were, whatever the spec says."""
-    kept = children.remembered(inference_service(), made()["spec"]["template"])
+    kept = children.revision_record(inference_service(), RevisionTemplate.of(made()["spec"]["template"]))
     assert kept["metadata"]["name"] == made()["metadata"]["name"]
     assert kept["data"]["template"] == made()["spec"]["template"]

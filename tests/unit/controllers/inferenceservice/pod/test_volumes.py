@@ -120,7 +120,7 @@ def test_grpc_of_a_container_of_ones_own() -> None:
         pod, serves_grpc = template["spec"], serving_of(template).grpc
         proxy = {one["name"]: one.get("value", "") for one in pod["initContainers"][1]["env"]}
         assert ProxySettings.from_environment(proxy).model_grpc_port == port
-        offered = [one["name"] for one in children.endpoint(service, None, grpc=serves_grpc)["spec"]["ports"]]
+        offered = [one["name"] for one in children.stable_service(service, None, grpc=serves_grpc)["spec"]["ports"]]
         assert offered == (["http", "grpc"] if port else ["http"])
 
 
