@@ -47,7 +47,7 @@ def test_versions_that_are_worse_are_rolled_back(space: Space) -> None:
         crashing = _rolled_back_from(space, "crashing", "CrashLoopBackOff")
         assert "this version never starts" in crashing["message"]
         silent = _rolled_back_from(space, "silent", "DeadlineExceeded", IMPATIENT)
-        assert "0 of 1 Pods are ready" in silent["message"]
+        assert "waiting for Pods, 0 of 1 ready" in silent["message"]
         assert {"crashing", "silent"} & set(traffic.answers) == set()
         # Not even by a connection that was kept, when a later candidate got its share.
         for entry in (slow, failing):

@@ -15,7 +15,7 @@ from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.analysis.evaluation import window_ends
 from modelops.controllers.inferenceservice.analysis.reports import MonitorReport
 from modelops.controllers.inferenceservice.analysis.windows import Attempt, Side, Windows
-from modelops.controllers.inferenceservice.observe import Observation, WindowCounts
+from modelops.controllers.inferenceservice.observation import Observation, WindowCounts
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import INFERENCE_SERVICES, Key
 
@@ -38,13 +38,13 @@ class AnalysisMemory:
         self._count_contents(seen, attempt, candidate)
         return replace(
             seen,
-            windows=WindowCounts(
+            window=WindowCounts(
                 self._ledger.window(attempt, "candidate") or Counters(),
                 self._ledger.window(attempt, "stable") or Counters(),
                 self._contents.window(attempt, "candidate"),
                 self._contents.window(attempt, "stable"),
             ),
-            answers=self._asker.last(attempt),
+            check_run=self._asker.last(attempt),
         )
 
     def remember(self, seen: Observation, decided: Plan, wake: Callable[[Key], None]) -> None:
@@ -76,17 +76,17 @@ class AnalysisMemory:
         """
         through_gateway = seen.service.spec.gateway is not None
         kept = set()
-        for member in seen.members:
-            for pod in member.living:
-                look = seen.looks.get(pod.state.name)
+        for revision in seen.revisions:
+            for pod in revision.living:
+                look = seen.proxy_stats.get(pod.state.name)
                 if look is None:
                     continue
                 kept.add(pod.state.uid)
-                if member.revision == seen.stable:
+                if revision.name == seen.stable:
                     self._ledger.add(attempt, "stable", pod.state.uid, look.model)
                     if not through_gateway:
                         self._ledger.add(attempt, "candidate", pod.state.uid, look.candidate)
-                elif through_gateway and member.revision == candidate.revision:
+                elif through_gateway and revision.name == candidate.revision:
                     self._ledger.add(attempt, "candidate", pod.state.uid, look.model)
         self._ledger.keep_pods(attempt, kept)
 
@@ -94,10 +94,10 @@ class AnalysisMemory:
         """Add what the monitors counted: each revision's own Pods report what they answered."""
         sides: dict[str | None, Side] = {seen.stable: "stable", candidate.revision: "candidate"}
         kept = set()
-        for member in seen.members:
-            side = sides.get(member.revision)
-            for pod in member.living:
-                report = seen.reports.get(pod.state.name)
+        for revision in seen.revisions:
+            side = sides.get(revision.name)
+            for pod in revision.living:
+                report = seen.monitor_reports.get(pod.state.name)
                 if report is not None and side is not None:
                     kept.add(pod.state.uid)
                     self._contents.add(attempt, side, pod.state.uid, report)

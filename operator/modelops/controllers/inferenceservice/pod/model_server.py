@@ -36,6 +36,11 @@ class ModelServer:
     max_body_bytes: int | None = None
     """Value of `limits.maxBody`. The proxy enforces it for HTTP; for gRPC only the server can."""
 
+    @property
+    def probe_path(self) -> str:
+        """Readiness path as probes send it: without spaces."""
+        return self.readiness_path.replace(" ", "%20")
+
 
 @dataclass(frozen=True)
 class Misconfiguration:

@@ -1,7 +1,13 @@
 """Names of an InferenceService's children, and the URLs of its Services. Pure."""
 
 from modelops.api.inferenceservice import InferenceService
+from modelops.api.kinds import GROUP
 from modelops.lineage.digests import sha256_of, short
+
+ROUTES_FILE = "routes.json"
+"""File of a revision's ConfigMap that the proxies read while they run."""
+ROUTES_ANNOTATION = f"{GROUP}/routes"
+"""Annotation of a Pod: the routes that the operator last notified the Pod of, since when, and when last."""
 
 _SERVICE_NAME_LIMIT = 63
 _CANDIDATE = "-candidate"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from modelops.api.contract.tasks import FetchModelTask
 from modelops.api.inferenceservice import InferenceService
+from modelops.api.kinds import GROUP
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers.containers import (
     SHARED,
@@ -31,10 +32,9 @@ from modelops.controllers.inferenceservice.pod.model_server import (
     container_resources,
     model_server,
 )
-from modelops.controllers.inferenceservice.pod.names import candidate_host, deployment_name
+from modelops.controllers.inferenceservice.pod.names import ROUTES_FILE, candidate_host, deployment_name
 from modelops.controllers.inferenceservice.pod.quantities import to_integer
 from modelops.controllers.inferenceservice.pod.volumes import mounts, volumes
-from modelops.controllers.inferenceservice.traffic.routes import FILE
 from modelops.controllers.metadata import (
     ARTIFACT_DIGEST,
     DATASET_DIGESTS,
@@ -51,6 +51,10 @@ from modelops.machinery.settings import Settings
 COMPONENT = "server"
 VERSION = label_of("modelversion")
 REVISION = label_of("revision")
+READINESS_PATH = f"{GROUP}/readiness-path"
+"""Annotation of a Pod: the path of its readiness probe."""
+GRPC = f"{GROUP}/grpc"
+"""Annotation of a Pod whose model has a port for gRPC."""
 HTTP_PORT = 8080
 STATS_PORT = 9090
 ADMIN_PORT = 15000
@@ -102,7 +106,8 @@ def template(service: InferenceService, version: ModelVersion, settings: Setting
         "prometheus.io/port": str(STATS_PORT),
         "prometheus.io/path": "/metrics",
     }
-    metadata = {"labels": named, "annotations": {**lineage_annotations(version), **scraped}}
+    serves = {READINESS_PATH: server.probe_path, **({GRPC: "true"} if server.grpc_port is not None else {})}
+    metadata = {"labels": named, "annotations": {**lineage_annotations(version), **serves, **scraped}}
     decides = {
         "uid": service.metadata.uid,
         "metadata": metadata,
@@ -122,7 +127,7 @@ def selector(service: InferenceService) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Serving:
-    """What the Pods of a template serve, and what of that their routes depend on."""
+    """Version that the Pods of a template serve, and the properties of the server that routes depend on."""
 
     version: str
     digest: str
@@ -132,16 +137,14 @@ class Serving:
 
 
 def serving_of(template: Body) -> Serving:
-    """Read back from a template, whose version and server may not be the spec's any more."""
+    """Read back from a template what its Pods serve: the version and server may no longer be those of the spec."""
     labels, annotations = (template["metadata"].get(part) or {} for part in ("labels", "annotations"))
-    proxy: Body = next((one for one in template["spec"].get("initContainers", []) if one["name"] == PROXY), {})
-    told = {one["name"]: one.get("value", "") for one in proxy.get("env", [])}
     return Serving(
         version=labels.get(VERSION, ""),
         digest=annotations.get(ARTIFACT_DIGEST, ""),
         revision=labels.get(REVISION, ""),
-        readiness_path=told.get("MODELOPS_READINESS_PATH", "/"),
-        grpc="MODELOPS_MODEL_GRPC_PORT" in told,
+        readiness_path=annotations.get(READINESS_PATH, "/"),
+        grpc=annotations.get(GRPC) == "true",
     )
 
 
@@ -204,7 +207,7 @@ def _proxy(
     reaches the model through the proxy, because the model may listen on loopback alone. There is no startup probe: the
     model starts after the proxy, and the proxy would wait for the model.
     """
-    path = server.readiness_path.replace(" ", "%20")
+    path = server.probe_path
     environment = {
         "LISTEN_PORT": str(HTTP_PORT),
         "STATS_PORT": str(STATS_PORT),
@@ -215,7 +218,7 @@ def _proxy(
         "MODEL_NAME": version.spec.model,
         "MODEL_VERSION": version.metadata.name,
         "ARTIFACT_DIGEST": version.spec.artifact.digest,
-        "ROUTES_PATH": f"{_ROUTES_DIR}/{FILE}",
+        "ROUTES_PATH": f"{_ROUTES_DIR}/{ROUTES_FILE}",
         "CANDIDATE_HOST": candidate_host(service, settings.cluster_domain),
         "CANDIDATE_PORT": str(SERVICE_PORT),
     }

@@ -88,10 +88,9 @@ def probe(service: InferenceService, server: ModelServer) -> Body:
     if service.spec.server.warm_up is None:
         return {}
     script = [f"{SHARED_DIR}/bin/busybox", "sh", f"{SHARED_DIR}/bin/warm-up.sh"]
-    path = server.readiness_path.replace(" ", "%20")
     return {
         "startupProbe": {
-            "exec": {"command": [*script, DIRECTORY, str(server.http_port), path]},
+            "exec": {"command": [*script, DIRECTORY, str(server.http_port), server.probe_path]},
             "periodSeconds": 1,
             "timeoutSeconds": _TIMEOUT_SECONDS,
             "failureThreshold": _FAILURES,

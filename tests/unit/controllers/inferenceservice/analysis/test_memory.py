@@ -9,7 +9,7 @@ from modelops.controllers.inferenceservice.analysis.check_runner import CheckRun
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.analysis.memory import AnalysisMemory
 from modelops.controllers.inferenceservice.analysis.proxy_stats import ProxyStats
-from modelops.controllers.inferenceservice.observe import Observation
+from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.plan import plan
 from support.builders.common import NOW
 from support.builders.inferenceservices import Json, inference_service, revision_of
@@ -30,14 +30,14 @@ class Story:
         self.memory = AnalysisMemory()
         self.cluster.settle(4)
 
-    def look(self) -> Observation:
+    def reconcile(self) -> Observation:
         """One look, as the controller does it. Returns what it saw."""
-        seen = self.memory.with_evidence(self.cluster.seen())
+        seen = self.memory.with_evidence(self.cluster.observe())
         decided = plan(seen)
         self.memory.remember(seen, decided, lambda key: None)
         for write in self.cluster.writes(decided):
             self.cluster.write(write)
-        self.cluster.tell(decided)
+        self.cluster.write_status(decided)
         return seen
 
     def serve(self, requests: int, errors: int = 0, *, own: int = 0) -> None:
@@ -52,10 +52,10 @@ class Story:
     def in_step(self, step: int) -> None:
         """Until the candidate is in that step."""
         for _ in range(20):
-            self.look()
+            self.reconcile()
             self.cluster.start()
             self.cluster.ready()
-            self.cluster.take()
+            self.cluster.use_routes()
             candidate = self.cluster.service.status.candidate
             if candidate is not None and candidate.step == step and candidate.step_since is not None:
                 return
@@ -70,7 +70,7 @@ class Story:
 def begun(rollout: Json = CANARY, **spec: Any) -> Story:
     """Version 2 is in its first step."""
     story = Story(rollout, **spec)
-    story.cluster.want_version(V2)
+    story.cluster.select(V2)
     story.in_step(1)
     return story
 
@@ -78,31 +78,31 @@ def begun(rollout: Json = CANARY, **spec: Any) -> Story:
 def test_what_was_before_the_step_does_not_count() -> None:
     """Requests of a share that was not its own yet would judge the candidate."""
     story = Story()
-    story.cluster.want_version(V2)
-    story.look()
+    story.cluster.select(V2)
+    story.reconcile()
     story.cluster.start()
     story.serve(1000, 1000)
     story.in_step(1)
-    story.look()
+    story.reconcile()
     story.serve(20)
     story.cluster.wait(11)
-    seen = story.look()
-    assert (seen.windows.candidate.requests, seen.windows.candidate.errors) == (40, 0)
+    seen = story.reconcile()
+    assert (seen.window.candidate.requests, seen.window.candidate.errors) == (40, 0)
     assert story.candidate.analysis.outcome == "Passed"
 
 
 def test_a_window_begins_anew_after_a_judgement() -> None:
     """Each judgement rests on what came since the one before: an hour of good answers must not hide bad ones."""
     story = begun()
-    story.look()
+    story.reconcile()
     story.serve(500)
     story.cluster.wait(11)
-    story.look()
+    story.reconcile()
     assert story.candidate.analysis.candidate.requests == 1000
     story.serve(10, 8)
     story.cluster.wait(11)
-    seen = story.look()
-    assert (seen.windows.candidate.requests, seen.windows.candidate.errors) == (20, 16)
+    seen = story.reconcile()
+    assert (seen.window.candidate.requests, seen.window.candidate.errors) == (20, 16)
     assert story.cluster.service.status.failed[0].reason == "AnalysisFailed"
 
 
@@ -110,10 +110,10 @@ def test_what_was_too_little_to_judge_by_counts_for_the_next_judgement() -> None
     """A candidate with a small share would never have requests enough."""
     story = begun()
     for expected in ("Inconclusive", "Inconclusive", "Passed"):
-        story.look()
+        story.reconcile()
         story.serve(2)
         story.cluster.wait(11)
-        story.look()
+        story.reconcile()
         assert story.candidate.analysis.outcome == expected
     assert story.candidate.analysis.candidate.requests == 12
 
@@ -124,80 +124,80 @@ def test_a_step_begins_with_an_empty_window() -> None:
     story.serve(50)
     for _ in range(4):
         story.cluster.wait(11)
-        story.look()
+        story.reconcile()
         story.serve(50)
     story.in_step(2)
     assert story.candidate.analysis.passes == 0
-    story.look()
-    assert story.look().windows.candidate.requests == 0
+    story.reconcile()
+    assert story.reconcile().window.candidate.requests == 0
 
 
 def test_another_version_begins_with_nothing() -> None:
     """Neither counts nor answers of a former candidate are held for it or against it."""
     story = begun()
-    story.look()
+    story.reconcile()
     story.serve(50, 50)
-    story.look()
-    story.cluster.want_version(V3)
+    story.reconcile()
+    story.cluster.select(V3)
     story.in_step(1)
-    story.look()
-    assert story.look().windows.candidate.requests == 0
+    story.reconcile()
+    assert story.reconcile().window.candidate.requests == 0
     story.serve(50)
     story.cluster.wait(11)
-    story.look()
+    story.reconcile()
     assert story.candidate.analysis.outcome == "Passed"
 
 
 def test_a_pod_that_is_gone_keeps_what_it_counted() -> None:
     """And one that comes is counted from where it is first seen."""
     story = begun()
-    story.look()
+    story.reconcile()
     story.serve(20)
-    story.look()
+    story.reconcile()
     del story.cluster.pods[next(iter(story.cluster.pods))]
     story.cluster.start()
     story.cluster.ready()
-    story.look()
-    assert story.look().windows.candidate.requests == 40
+    story.reconcile()
+    assert story.reconcile().window.candidate.requests == 40
 
 
 def test_a_silent_pod_is_no_pod_without_requests() -> None:
     """What it counted while it could not be asked is known when it can be again, and nothing twice."""
     story = begun()
-    story.look()
+    story.reconcile()
     silent = next(iter(story.cluster.pods))
     story.serve(10)
     story.cluster.silent.add(silent)
-    story.look()
-    assert story.look().windows.candidate.requests == 10
+    story.reconcile()
+    assert story.reconcile().window.candidate.requests == 10
     story.cluster.silent.clear()
-    story.look()
+    story.reconcile()
     story.serve(10)
-    assert story.look().windows.candidate.requests == 30
+    assert story.reconcile().window.candidate.requests == 30
 
 
 @pytest.mark.parametrize(("through", "requests"), [(None, 14), ({"parentRefs": [{"name": "public"}]}, 7)])
 def test_who_counts_what_the_candidate_answers(through: Json | None, requests: int) -> None:
     """The two stable Pods what they pass on; behind a Gateway that passes it on itself, the candidate's own."""
     story = Story(gateway=through)
-    story.cluster.want_version(V2)
-    story.look()
+    story.cluster.select(V2)
+    story.reconcile()
     story.cluster.start()
     story.cluster.ready()
-    story.look()
-    story.look()
+    story.reconcile()
+    story.reconcile()
     story.serve(7, own=5)
-    seen = story.look()
-    assert seen.windows.candidate.requests == requests
-    assert seen.windows.stable.requests == 10
+    seen = story.reconcile()
+    assert seen.window.candidate.requests == requests
+    assert seen.window.stable.requests == 10
 
 
 def test_nothing_is_remembered_of_what_is_over() -> None:
     """The operator runs for months."""
     story = begun()
-    story.look()
-    story.cluster.ask(abort="no")
-    story.look()
+    story.reconcile()
+    story.cluster.annotate(abort="no")
+    story.reconcile()
     assert len(story.memory._ledger) == 0
     assert len(story.memory._asker) == 0
 
@@ -218,12 +218,12 @@ def test_when_checks_are_asked(monkeypatch: pytest.MonkeyPatch, seconds: int, as
     monkeypatch.setattr(CheckRunner, "last", lambda _, attempt: answers.get(attempt))
     hook = {**ANALYSIS, "checks": [{"name": "mine", "hook": {"url": "http://judge"}}]}
     story = Story({**CANARY, "analysis": hook})
-    story.cluster.want_version(V2)
-    story.look()
+    story.cluster.select(V2)
+    story.reconcile()
     assert asked == []
     story.in_step(1)
     story.cluster.wait(seconds)
-    story.look()
+    story.reconcile()
     assert asked == [("mortgage", 50, "mortgage-2", "mortgage-1")] * asks
 
 
@@ -246,7 +246,7 @@ def test_what_checks_said_in_the_step_before_lets_nobody_out_of_this_one(monkeyp
     story.in_step(2)
     assert asked[-1] == 80
     story.cluster.wait(11)
-    story.look()
+    story.reconcile()
     assert (story.candidate.step, story.candidate.analysis.outcome) == (2, "Inconclusive")
 
 
@@ -254,22 +254,22 @@ def test_a_failure_that_a_person_thinks_about_is_not_forgiven_by_the_next_judgem
     """The candidate had gone on by itself, up to promotion, once it looked better for a while."""
     story = begun({**CANARY, "onFailure": "Pause"})
     story.serve(0)
-    story.look()
+    story.reconcile()
     story.serve(50, 50)
     story.cluster.wait(11)
-    story.look()
+    story.reconcile()
     failed = story.candidate.analysis
     assert (failed.outcome, failed.failures) == ("Failed", 1)
     for _ in range(6):
         story.serve(50)
         story.cluster.wait(11)
-        story.look()
+        story.reconcile()
     assert (story.candidate.step, story.candidate.analysis) == (1, failed)
-    story.cluster.ask(promote="1")
+    story.cluster.annotate(promote="1")
     story.in_step(2)
     story.serve(50)
     story.cluster.wait(11)
-    story.look()
+    story.reconcile()
     assert story.candidate.analysis.outcome == "Passed"
 
 
@@ -278,5 +278,5 @@ def test_without_an_analysis_nothing_is_asked_or_judged() -> None:
     story = begun({"steps": [{"weight": 50}]})
     story.serve(100, 100)
     story.cluster.wait(60)
-    story.look()
+    story.reconcile()
     assert story.candidate.analysis is None

@@ -9,8 +9,9 @@ import pytest
 from modelops.api.contract.tasks import FetchModelTask
 from modelops.controllers.inferenceservice.pod.template import REVISION, lineage_annotations, serving_of
 from modelops.controllers.inferenceservice.revisions import children
-from modelops.controllers.inferenceservice.traffic.propagation import split
-from modelops.controllers.inferenceservice.traffic.routes import routes
+from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
+from modelops.controllers.inferenceservice.traffic.propagation import split_of
+from modelops.controllers.inferenceservice.traffic.routes import rendered
 from modelops.machinery.matching import already_applied
 from modelops.monitor.envoy.bootstrap import bootstrap
 from modelops.monitor.settings import Settings as ProxySettings
@@ -283,7 +284,8 @@ def test_the_proxy_reads_the_routes_of_its_own_revision() -> None:
     assert environment(container(pod, "proxy"))["MODELOPS_ROUTES_PATH"] == f"{mounted['mountPath']}/routes.json"
     assert "subPath" not in mounted
     serving = serving_of(built()["spec"]["template"])
-    written = children.routes_of(inference_service(), serving, routes(split(inference_service(), serving)))
+    text = rendered(split_of(inference_service(), serving)).text
+    written = children.routes_config_map(inference_service(), serving.revision, text)
     assert written["metadata"]["name"] == volume["configMap"]["name"]
     assert list(written["data"]) == ["routes.json"]
 
@@ -308,6 +310,6 @@ def test_a_stored_deployment_is_not_applied_again() -> None:
 
 def test_the_controller_revision_keeps_the_template_under_the_deployments_name() -> None:
     """A rollback restores the Pods as they were, whatever the spec has become."""
-    kept = children.remembered(inference_service(), built()["spec"]["template"])
+    kept = children.revision_record(inference_service(), RevisionTemplate.of(built()["spec"]["template"]))
     assert kept["metadata"]["name"] == built()["metadata"]["name"]
     assert kept["data"]["template"] == built()["spec"]["template"]

@@ -121,7 +121,7 @@ def test_the_grpc_port_of_the_users_own_container_reaches_proxy_and_service() ->
         pod, serves_grpc = template["spec"], serving_of(template).grpc
         proxy = {variable["name"]: variable.get("value", "") for variable in pod["initContainers"][1]["env"]}
         assert ProxySettings.from_environment(proxy).model_grpc_port == port
-        offered = [offer["name"] for offer in children.endpoint(service, None, grpc=serves_grpc)["spec"]["ports"]]
+        offered = [port["name"] for port in children.stable_service(service, None, grpc=serves_grpc)["spec"]["ports"]]
         assert offered == (["http", "grpc"] if port else ["http"])
 
 
