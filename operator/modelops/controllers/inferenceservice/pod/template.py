@@ -6,6 +6,7 @@ A revision's name is a hash of its template, so that every change of version, se
 import json
 from dataclasses import dataclass
 
+from modelops.api.annotations import LINEAGE
 from modelops.api.contract.tasks import FetchModelTask
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.kinds import GROUP
@@ -40,7 +41,6 @@ from modelops.controllers.metadata import (
     DATASET_DIGESTS,
     IMAGE_ID,
     INPUT_KEY,
-    LINEAGE,
     label_of,
     labels,
 )

@@ -55,6 +55,33 @@ def test_the_report_of_a_real_monitor_is_parsed() -> None:
     assert parse_report(json.dumps(Aggregates(Pairing(lambda *_: {})).to_json()).encode()) == MonitorReport()
 
 
+INVALID_PARTS: dict[str, dict[str, Any]] = {
+    "a count below zero": {"pairs": {"compared": -1, "agreed": 0}},
+    "a count that is a boolean": {"pairs": {"compared": True, "agreed": 0}},
+    "a count beyond 64 bits": {"pairs": {"compared": 10**30, "agreed": 0}},
+    "more agreed than compared": {"pairs": {"compared": 1, "agreed": 2}},
+    "columns as a list": {"live": {"inputs": {"rows": 1, "columns": []}, "predictions": counts()}},
+    "an edge that is not a number": {
+        "live": {"inputs": counts(1, x={"numbers": [["a", 1]], "labels": {}}), "predictions": counts()}
+    },
+    "an infinite edge": {
+        "live": {
+            "inputs": counts(1, x={"numbers": [[float("inf"), 1]], "labels": {}}),
+            "predictions": counts(),
+        }
+    },
+    "a label of 999 characters": {
+        "live": {"inputs": counts(1, x={"numbers": [], "labels": {"a" * 999: 1}}), "predictions": counts()}
+    },
+    "1,001 columns": {
+        "live": {
+            "inputs": counts(1, **{f"x{n}": {"numbers": [], "labels": {}} for n in range(1_001)}),
+            "predictions": counts(),
+        }
+    },
+}
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -62,34 +89,7 @@ def test_the_report_of_a_real_monitor_is_parsed() -> None:
         pytest.param(b"[]", id="a list"),
         pytest.param(b"{}", id="an empty object"),
         pytest.param(b"[" * 100_000, id="endless nesting"),
-        *(
-            pytest.param(json.dumps(report(**changed)).encode(), id=name)
-            for name, changed in {
-                "a count below zero": {"pairs": {"compared": -1, "agreed": 0}},
-                "a count that is a boolean": {"pairs": {"compared": True, "agreed": 0}},
-                "a count beyond 64 bits": {"pairs": {"compared": 10**30, "agreed": 0}},
-                "more agreed than compared": {"pairs": {"compared": 1, "agreed": 2}},
-                "columns as a list": {"live": {"inputs": {"rows": 1, "columns": []}, "predictions": counts()}},
-                "an edge that is not a number": {
-                    "live": {"inputs": counts(1, x={"numbers": [["a", 1]], "labels": {}}), "predictions": counts()}
-                },
-                "an infinite edge": {
-                    "live": {
-                        "inputs": counts(1, x={"numbers": [[float("inf"), 1]], "labels": {}}),
-                        "predictions": counts(),
-                    }
-                },
-                "a label of 999 characters": {
-                    "live": {"inputs": counts(1, x={"numbers": [], "labels": {"a" * 999: 1}}), "predictions": counts()}
-                },
-                "1,001 columns": {
-                    "live": {
-                        "inputs": counts(1, **{f"x{n}": {"numbers": [], "labels": {}} for n in range(1_001)}),
-                        "predictions": counts(),
-                    }
-                },
-            }.items()
-        ),
+        *(pytest.param(json.dumps(report(**parts)).encode(), id=name) for name, parts in INVALID_PARTS.items()),
     ],
 )
 def test_a_report_that_no_monitor_writes_is_rejected(content: bytes) -> None:
