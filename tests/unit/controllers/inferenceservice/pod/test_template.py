@@ -150,7 +150,9 @@ def test_the_proxy_understands_its_environment(runtime: Any) -> None:
 def test_a_path_with_a_space() -> None:
     """Admission lets a space through; Envoy and the kubelet do not."""
     server = {"container": {"image": "mine:1", "readinessPath": "/is ready"}}
-    proxy = container(spec(service=inference_service(server=server)), "proxy")
+    template = made(service=inference_service(server=server))["spec"]["template"]
+    proxy = container(template["spec"], "proxy")
+    assert serving_of(template).readiness_path == "/is%20ready"
     assert proxy["readinessProbe"]["httpGet"]["path"] == "/is%20ready"
     assert ProxySettings.from_environment(environment(proxy)).readiness_path == "/is%20ready"
 
