@@ -39,7 +39,7 @@ def test_pods_come_with_the_load_and_the_candidate_with_its_share(space: Space) 
         assert step["status"]["stable"]["ready"] == 3
         budget = space.get("poddisruptionbudget", "isvc")
         assert budget["spec"]["maxUnavailable"] == 1
-        scripted_model.ask(space, promote_full="1")
+        scripted_model.annotate(space, promote_full="1")
         space.wait("inferenceservice", "isvc", scripted_model.serves("v2"), within=120)
     assert traffic.failures == []
     (scaler,) = space.listed("horizontalpodautoscalers")

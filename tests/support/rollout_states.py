@@ -32,7 +32,7 @@ def seconds_ago(seconds: float | None) -> str | None:
 
 def analysis(*, outcome: str = "Passed", failures: int = 0, passes: int = 0) -> AnalysisResult:
     """Return an analysis of a second ago, whose only check has this outcome."""
-    check = {"name": "errorRate", "outcome": outcome, "message": "errorRate 0.5 (5 of 10)"}
+    check = {"name": "errorRate", "outcome": outcome, "message": "50% (5 of 10 requests), above 10%"}
     return AnalysisResult.model_validate(
         {"outcome": outcome, "at": seconds_ago(1), "failures": failures, "passes": passes, "checks": [check]}
     )

@@ -123,7 +123,7 @@ NOT_SERVABLE = [
         serving_v1(V1, server={"runtime": "sklaern"}),
         reason="RuntimeNotFound",
         condition="Stalled",
-        message=('there is no runtime "sklaern"', "sklearn"),
+        message=('runtime "sklaern" not found', "sklearn"),
         **V1_SERVES,
     ),
     Row(
@@ -131,7 +131,7 @@ NOT_SERVABLE = [
         serving_v1(V1, version("mortgage-2", format_="onnx", created="2026-11-05T11:00:00Z")),
         reason="RuntimeFormatMismatch",
         condition="Stalled",
-        message=("written as onnx", "loads sklearn", "mortgage-1 keeps serving"),
+        message=("format onnx of ModelVersion mortgage-2", 'runtime "sklearn" (sklearn)', "mortgage-1 keeps serving"),
         **V1_SERVES,
     ),
     Row(
@@ -273,7 +273,7 @@ def test_a_chart_without_runtimes_is_reported() -> None:
     """The message has a word in place of the empty list."""
     selected = select_template(inference_service(), settings(runtimes={}), (V1,))
     assert isinstance(selected, NotServable)
-    assert selected.message.endswith("the chart knows: none")
+    assert selected.message.endswith("the chart has none")
 
 
 def _with_written_status(seen: Observation, decided: Plan) -> Observation:

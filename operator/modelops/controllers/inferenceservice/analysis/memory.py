@@ -83,11 +83,11 @@ class AnalysisMemory:
                     continue
                 kept.add(pod.state.uid)
                 if revision.name == seen.stable:
-                    self._ledger.take(attempt, "stable", pod.state.uid, look.model)
+                    self._ledger.add(attempt, "stable", pod.state.uid, look.model)
                     if not through_gateway:
-                        self._ledger.take(attempt, "candidate", pod.state.uid, look.candidate)
+                        self._ledger.add(attempt, "candidate", pod.state.uid, look.candidate)
                 elif through_gateway and revision.name == candidate.revision:
-                    self._ledger.take(attempt, "candidate", pod.state.uid, look.model)
+                    self._ledger.add(attempt, "candidate", pod.state.uid, look.model)
         self._ledger.keep_pods(attempt, kept)
 
     def _count_contents(self, seen: Observation, attempt: Attempt, candidate: CandidateVersion) -> None:
@@ -100,7 +100,7 @@ class AnalysisMemory:
                 report = seen.monitor_reports.get(pod.state.name)
                 if report is not None and side is not None:
                     kept.add(pod.state.uid)
-                    self._contents.take(attempt, side, pod.state.uid, report)
+                    self._contents.add(attempt, side, pod.state.uid, report)
         self._contents.keep_pods(attempt, kept)
 
     def _run_checks(
@@ -111,13 +111,13 @@ class AnalysisMemory:
         candidate: CandidateVersion,
         wake: Callable[[Key], None],
     ) -> None:
-        last, subject = self._asker.last(attempt), seen.check_arguments(candidate)
-        current = last is not None and last.holds_for(subject, candidate.step_since)
-        if last is not None and current and seen.now - last.asked_at < length_of(spec.interval):
+        last, arguments = self._asker.last(attempt), seen.check_arguments(candidate)
+        current = last is not None and last.holds_for(arguments, candidate.step_since)
+        if last is not None and current and seen.now - last.started_at < length_of(spec.interval):
             return
         metadata = seen.service.metadata
         key = Key(INFERENCE_SERVICES.kind, metadata.namespace, metadata.name)
-        self._asker.start(key, attempt, spec.checks, subject, wake)
+        self._asker.start(key, attempt, spec.checks, arguments, wake)
 
 
 def _attempt(service: InferenceService, candidate: CandidateVersion) -> Attempt:

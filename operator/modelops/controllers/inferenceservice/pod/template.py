@@ -1,6 +1,6 @@
-"""The Pods of a revision: which containers they have, and what they are told. Pure.
+"""Pod template of a revision: containers, environment and volumes. Pure.
 
-A revision's name is a hash of its template, so that another version, server or size is another revision.
+A revision's name is a hash of its template, so that every change of version, server or size is a new revision.
 """
 
 import json
@@ -33,7 +33,7 @@ from modelops.controllers.inferenceservice.pod.model_server import (
     model_server,
 )
 from modelops.controllers.inferenceservice.pod.names import ROUTES_FILE, candidate_host, deployment_name
-from modelops.controllers.inferenceservice.pod.quantities import whole
+from modelops.controllers.inferenceservice.pod.quantities import to_integer
 from modelops.controllers.inferenceservice.pod.volumes import mounts, volumes
 from modelops.controllers.metadata import (
     ARTIFACT_DIGEST,
@@ -62,42 +62,43 @@ SERVICE_PORT = 80
 _OUT_OF_ENDPOINTS_SECONDS = 5
 _DRAIN_SECONDS = 30
 _GRACE_SECONDS = 60
-"""The wait, the drain, then time for the model and the proxy to end."""
+"""Time to leave the endpoints, to drain, and for the model and the proxy to terminate."""
 _MODELS = "models"
 _ROUTES = "routes"
 _ROUTES_DIR = "/etc/modelops/routes"
 
 
 def lineage_annotations(version: ModelVersion) -> dict[str, str]:
-    """From a Pod to the data its model learned from, with kubectl alone.
+    """Return annotations that lead from a Pod to its model's training data, with kubectl alone.
 
-    All of it is in the version's spec, which cannot change: what is written here later would replace every Pod.
+    All of them come from the version's spec, which cannot change: a changed annotation would replace every Pod.
     """
     origin = version.spec.origin
-    told: Body = {
+    lineage: Body = {
         "modelVersion": version.metadata.name,
         "model": version.spec.model,
-        # The manifest lists every object: a few of them here would only take room.
-        "datasets": [one.model_copy(update={"object_versions": []}).wire() for one in origin.datasets],
+        # Without versions of objects: the manifest lists every object.
+        "datasets": [dataset.model_copy(update={"object_versions": []}).wire() for dataset in origin.datasets],
     }
     if origin.training_run is not None:
-        told["trainingRun"] = origin.training_run.wire()
+        lineage["trainingRun"] = origin.training_run.wire()
     if origin.imported is not None:
-        told["imported"] = origin.imported.wire()
+        lineage["imported"] = origin.imported.wire()
     if origin.image:
-        told["image"] = origin.image
-    marks = {ARTIFACT_DIGEST: version.spec.artifact.digest, LINEAGE: json.dumps(told, sort_keys=True)}
+        lineage["image"] = origin.image
+    annotations = {ARTIFACT_DIGEST: version.spec.artifact.digest, LINEAGE: json.dumps(lineage, sort_keys=True)}
     if origin.training_run is not None:
-        marks[INPUT_KEY] = origin.training_run.input_key
+        annotations[INPUT_KEY] = origin.training_run.input_key
     if origin.datasets:
-        marks[DATASET_DIGESTS] = json.dumps({one.name: one.digest for one in origin.datasets}, sort_keys=True)
+        digests = {dataset.name: dataset.digest for dataset in origin.datasets}
+        annotations[DATASET_DIGESTS] = json.dumps(digests, sort_keys=True)
     if origin.image:
-        marks[IMAGE_ID] = origin.image
-    return marks
+        annotations[IMAGE_ID] = origin.image
+    return annotations
 
 
 def template(service: InferenceService, version: ModelVersion, settings: Settings) -> Body:
-    """The Pod template of a version, as a Deployment of its own has it."""
+    """Build the Pod template of a version. Each version has a Deployment of its own."""
     server = model_server(service, settings, version)
     named = labels(service, COMPONENT, modelversion=version.metadata.name, model=version.spec.model)
     scraped = {
@@ -120,7 +121,7 @@ def template(service: InferenceService, version: ModelVersion, settings: Setting
 
 
 def selector(service: InferenceService) -> dict[str, str]:
-    """What all Pods of an InferenceService have in common, whatever they serve."""
+    """Return the labels that all Pods of an InferenceService have, of every revision."""
     return {label_of(InferenceService.__name__): service.metadata.name, "app.kubernetes.io/component": COMPONENT}
 
 
@@ -151,7 +152,7 @@ def _pod(
     service: InferenceService, version: ModelVersion, settings: Settings, server: ModelServer, revision: str
 ) -> Body:
     secrets = [settings.store.secret_name] if settings.store.secret_name else []
-    rooms = (SHARED, _MODELS, *(_scratch(name) for name in (FETCH, PROXY, MODEL)))
+    empty_dirs = (SHARED, _MODELS, *(_scratch(name) for name in (FETCH, PROXY, MODEL)))
     spread = {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
@@ -159,10 +160,10 @@ def _pod(
         "labelSelector": {"matchLabels": selector(service)},
         "matchLabelKeys": ["pod-template-hash"],
     }
-    # Its name has the revision in it, which is made of all the rest.
+    # The name contains the revision, which is a hash of everything else.
     routes = {"name": _ROUTES, "configMap": {"name": deployment_name(service, revision), "defaultMode": 0o444}}
     return {
-        # By name, always: an API server that is told no name any more keeps the last one.
+        # Always set: when the field is removed, the API server keeps the last name.
         "serviceAccountName": "default",
         **pod_defaults(service.spec.pod),
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
@@ -170,7 +171,7 @@ def _pod(
         "initContainers": [_fetch(version, settings, secrets), _proxy(service, version, settings, server, revision)],
         "containers": [_model(service, version, settings, server)],
         "volumes": [
-            *(empty_dir(name) for name in rooms),
+            *(empty_dir(name) for name in empty_dirs),
             routes,
             *credential_volumes(secrets),
             *warm_up.volumes(service),
@@ -180,8 +181,9 @@ def _pod(
 
 
 def _fetch(version: ModelVersion, settings: Settings, secrets: list[str]) -> Body:
-    """Brings the artifact and refuses any other bytes. The only container that sees credentials, and ends before any
-    other starts.
+    """Build the container that downloads the artifact and verifies its digest.
+
+    Only this container mounts credentials, and it terminates before any other container starts.
     """
     artifact = version.spec.artifact
     return worker_container(
@@ -199,13 +201,14 @@ def _fetch(version: ModelVersion, settings: Settings, secrets: list[str]) -> Bod
 def _proxy(
     service: InferenceService, version: ModelVersion, settings: Settings, server: ModelServer, revision: str
 ) -> Body:
-    """Envoy, with the monitor as its child: a native sidecar, so that it starts before the model and ends after it.
+    """Build the container of Envoy and the monitor.
 
-    The Pod's only readiness probe goes through it to the model, which may listen on loopback alone. It has no startup
-    probe: the model does not start before the proxy has, and so the proxy must not wait for it.
+    A native sidecar: the proxy starts before the model and terminates after the model. The Pod's only readiness probe
+    reaches the model through the proxy, because the model may listen on loopback alone. There is no startup probe: the
+    model starts after the proxy, and the proxy would wait for the model.
     """
     path = server.probe_path
-    told = {
+    environment = {
         "LISTEN_PORT": str(HTTP_PORT),
         "STATS_PORT": str(STATS_PORT),
         "ADMIN_PORT": str(ADMIN_PORT),
@@ -221,20 +224,20 @@ def _proxy(
     }
     limits = service.spec.limits
     if limits.max_body is not None:
-        told["MAX_BODY_BYTES"] = str(whole(limits.max_body))
+        environment["MAX_BODY_BYTES"] = str(to_integer(limits.max_body))
     if limits.max_concurrency is not None:
-        told["MAX_CONCURRENCY"] = str(limits.max_concurrency)
+        environment["MAX_CONCURRENCY"] = str(limits.max_concurrency)
     if server.grpc_port is not None:
-        told["MODEL_GRPC_PORT"] = str(server.grpc_port)
+        environment["MODEL_GRPC_PORT"] = str(server.grpc_port)
     if revision:
-        told["REVISION"] = revision
+        environment["REVISION"] = revision
     return {
         "name": PROXY,
         "image": settings.images.monitor,
         "imagePullPolicy": settings.image_pull_policy,
         "args": ["supervise"],
         "restartPolicy": "Always",
-        "env": [{"name": f"MODELOPS_{name}", "value": literal(value)} for name, value in told.items()],
+        "env": [{"name": f"MODELOPS_{name}", "value": literal(value)} for name, value in environment.items()],
         "ports": [
             {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
             {"name": "stats", "containerPort": STATS_PORT, "protocol": "TCP"},
@@ -245,7 +248,7 @@ def _proxy(
             "timeoutSeconds": 3,
             "failureThreshold": 3,
         },
-        # Of Envoy alone, whatever the model does, and patient: ending Envoy costs every request in flight.
+        # Checks Envoy alone, and patiently: a restart of Envoy costs every request in flight.
         "livenessProbe": {
             "httpGet": {"path": "/ready", "port": "stats"},
             "initialDelaySeconds": 10,
@@ -261,7 +264,10 @@ def _proxy(
 
 
 def _model(service: InferenceService, version: ModelVersion, settings: Settings, server: ModelServer) -> Body:
-    """The server: it cannot write to the model, and before it is told to end, its requests do."""
+    """Build the container of the model server.
+
+    The artifact is mounted read-only. On termination the container drains its requests before it receives SIGTERM.
+    """
     drain = [
         f"{SHARED_DIR}/bin/busybox",
         "sh",

@@ -7,8 +7,10 @@ from modelops.api.inferenceservice_status import AnalysisCheckResult, AnalysisRe
 from modelops.api.rollout import Analysis, AnalysisCheck
 from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.check_jobs import check_job, check_job_name, check_job_result
-from modelops.controllers.inferenceservice.analysis.evaluation import Evidence, evaluate
+from modelops.controllers.inferenceservice.analysis.evaluation import evaluate
+from modelops.controllers.inferenceservice.analysis.evidence import Evidence
 from modelops.controllers.inferenceservice.analysis.reports import distributions
+from modelops.controllers.inferenceservice.analysis.results import describe_checks
 from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.rollout.state import RolloutState
 from modelops.controllers.inferenceservice.traffic.steps import Step
@@ -30,12 +32,12 @@ def with_analysis(seen: Observation, state: RolloutState) -> RolloutState:
         window.candidate,
         window.stable,
         Evidence(
-            distributions(window.stable_contents, window.candidate_contents, copies=_is_mirrored_only(seen, step)),
+            distributions(window.stable_contents, window.candidate_contents, mirrored=_is_mirrored_only(seen, step)),
             _own_checks(seen, spec, state.candidate),
         ),
         state.candidate.analysis,
         seen.now,
-        alone=step.weight == _ALL,
+        all_traffic=step.weight == _ALL,
     )
     return replace(state, candidate=state.candidate.model_copy(update={"analysis": result}))
 
@@ -84,8 +86,8 @@ def analysis_events(before: AnalysisResult | None, after: AnalysisResult | None)
     failed = after.outcome == "Failed"
     if not failed and before is not None and before.outcome == after.outcome:
         return ()
-    checks = "; ".join(f"{check.name}: {check.message}" for check in after.checks if check.outcome == after.outcome)
-    return (Event(f"Analysis{after.outcome}", checks, warning=failed or after.outcome == "Error"),)
+    message = describe_checks(after.checks, after.outcome)
+    return (Event(f"Analysis{after.outcome}", message, warning=failed or after.outcome == "Error"),)
 
 
 def _is_mirrored_only(seen: Observation, step: Step) -> bool:

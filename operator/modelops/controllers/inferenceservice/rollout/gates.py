@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from modelops.controllers.inferenceservice.analysis.results import describe_checks
 from modelops.controllers.inferenceservice.rollout.annotations import RESUME
 from modelops.controllers.inferenceservice.rollout.state import RolloutState
 from modelops.machinery.conditions import moment
@@ -127,8 +128,8 @@ def _last_analysis(state: RolloutState) -> str:
     analysis = state.candidate.analysis
     if analysis is None:
         return "none yet"
-    messages = "; ".join(check.message for check in analysis.checks if check.outcome == analysis.outcome)
-    return f"last: {analysis.outcome}" + (f", {messages}" if messages else "")
+    checks = describe_checks(analysis.checks, analysis.outcome)
+    return f"last: {analysis.outcome}" + (f", {checks}" if checks else "")
 
 
 def _missing_pods(state: RolloutState) -> str:

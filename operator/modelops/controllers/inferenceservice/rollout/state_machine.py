@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 from modelops.api.inferenceservice_status import AnalysisResult, CandidateVersion
 from modelops.controllers.inferenceservice.analysis.evaluation import in_new_step
+from modelops.controllers.inferenceservice.analysis.results import describe_checks
 from modelops.controllers.inferenceservice.rollout.gates import first_closed_gate
 from modelops.controllers.inferenceservice.rollout.state import RolloutState
 from modelops.controllers.inferenceservice.traffic.capacity import pods_for
@@ -88,8 +89,7 @@ def _failure(state: RolloutState) -> Cause | None:
 
 
 def _failed_checks(analysis: AnalysisResult) -> str:
-    failed = [check.message for check in analysis.checks if check.outcome == "Failed"]
-    return "; ".join(failed) or f"{analysis.failures} analyses in a row failed"
+    return describe_checks(analysis.checks, "Failed") or f"{analysis.failures} analyses in a row failed"
 
 
 def _requested_step(state: RolloutState, *, failed: bool) -> tuple[int | None, tuple[str, ...]]:

@@ -232,7 +232,7 @@ ANALYSES = [
         next_transition(ANALYSED, step=1, in_effect_for=100, analysed=analysis(outcome="Failed", failures=1, passes=3)),
         step=1,
         weight=20,
-        waiting_for="a passing analysis, last: Failed, errorRate 0.5 (5 of 10)",
+        waiting_for="a passing analysis, last: Failed, errorRate: 50% (5 of 10 requests), above 10%",
     ),
     Row(
         "an inconclusive analysis does not count",

@@ -54,7 +54,7 @@ FAILURES = [
         next_transition(ANALYSED, step=1, in_effect_for=1, analysed=analysis(outcome="Failed", failures=2, passes=1)),
         outcome=Outcome.FAILED,
         reason="AnalysisFailed",
-        message="errorRate 0.5 (5 of 10)",
+        message="errorRate: 50% (5 of 10 requests), above 10%",
     ),
     Row(
         "a rollout goes on with one failed analysis less than fails it",
