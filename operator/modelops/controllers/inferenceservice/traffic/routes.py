@@ -29,7 +29,7 @@ class Split:
     revision: str
     """Revision of these Pods."""
     readiness_path: str
-    """Readiness path of the model, with its query if it has one."""
+    """Readiness path as probes send it: spaces are encoded, and a query may follow."""
     grpc: bool = False
     """Whether the model has a port for gRPC."""
     candidate: bool = False
@@ -93,7 +93,7 @@ def name_of(content: Json) -> str:
 
 def _readiness(split: Split) -> Json:
     """Route the kubelet's probes to the own model: they are neither split nor counted."""
-    path = split.readiness_path.partition("?")[0].replace(" ", "%20")
+    path = split.readiness_path.partition("?")[0]
     get = {"name": ":method", "string_match": {"exact": "GET"}}
     return _own(split, {"path": path, "headers": [get]}, {"cluster": "model_probe", **_until(None)})
 

@@ -160,7 +160,9 @@ def test_the_monitor_accepts_the_environment_of_the_proxy(runtime: Any) -> None:
 def test_a_space_in_the_readiness_path_is_encoded() -> None:
     """Admission accepts a space; Envoy and the kubelet do not."""
     server = {"container": {"image": "mine:1", "readinessPath": "/is ready"}}
-    proxy = container(spec(service=inference_service(server=server)), "proxy")
+    template = built(service=inference_service(server=server))["spec"]["template"]
+    proxy = container(template["spec"], "proxy")
+    assert serving_of(template).readiness_path == "/is%20ready"
     assert proxy["readinessProbe"]["httpGet"]["path"] == "/is%20ready"
     assert ProxySettings.from_environment(environment(proxy)).readiness_path == "/is%20ready"
 
