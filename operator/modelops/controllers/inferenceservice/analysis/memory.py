@@ -1,6 +1,6 @@
-"""What this process remembers of rollouts under way between two reconciles. The only stateful part of an analysis.
+"""Memory of the process about rollouts under way, between two reconciles. The only stateful part of an analysis.
 
-Nothing here has to survive: an operator that starts begins new windows and runs the checks again.
+Nothing in it has to survive: an operator that restarts begins new windows and runs the checks again.
 """
 
 from collections.abc import Callable
@@ -24,9 +24,9 @@ class AnalysisMemory:
     """Windows of what Pods counted, and the last results of checks, for each attempt under way."""
 
     def __init__(self) -> None:
-        self._ledger: Windows[Counters] = Windows()
+        self._requests: Windows[Counters] = Windows()
         self._contents: Windows[MonitorReport] = Windows()
-        self._asker = CheckRunner()
+        self._checks = CheckRunner()
 
     def with_evidence(self, seen: Observation) -> Observation:
         """Return the observation with what the candidate has done since its last analysis."""
@@ -39,12 +39,12 @@ class AnalysisMemory:
         return replace(
             seen,
             window=WindowCounts(
-                self._ledger.window(attempt, "candidate") or Counters(),
-                self._ledger.window(attempt, "stable") or Counters(),
+                self._requests.window(attempt, "candidate") or Counters(),
+                self._requests.window(attempt, "stable") or Counters(),
                 self._contents.window(attempt, "candidate"),
                 self._contents.window(attempt, "stable"),
             ),
-            check_run=self._asker.last(attempt),
+            check_run=self._checks.last(attempt),
         )
 
     def remember(self, seen: Observation, decided: Plan, wake: Callable[[Key], None]) -> None:
@@ -57,13 +57,13 @@ class AnalysisMemory:
         before, now = seen.service.status.candidate, status.candidate
         uid = seen.service.metadata.uid
         current = _attempt(seen.service, now) if now is not None else None
-        for memory in (self._ledger, self._contents, self._asker):
+        for memory in (self._requests, self._contents, self._checks):
             memory.keep_only(lambda attempt: attempt.service_uid != uid or attempt == current)
         spec = seen.service.spec.analysis
         if now is None or current is None or spec is None:
             return
         if before is None or _begins_window(spec, before, now):
-            self._ledger.begin(current)
+            self._requests.begin(current)
             self._contents.begin(current)
         if now.step_since is not None:
             self._run_checks(seen, spec, current, now, wake)
@@ -78,17 +78,17 @@ class AnalysisMemory:
         kept = set()
         for revision in seen.revisions:
             for pod in revision.living:
-                look = seen.proxy_stats.get(pod.state.name)
-                if look is None:
+                stats = seen.proxy_stats.get(pod.state.name)
+                if stats is None:
                     continue
                 kept.add(pod.state.uid)
                 if revision.name == seen.stable:
-                    self._ledger.add(attempt, "stable", pod.state.uid, look.model)
+                    self._requests.add(attempt, "stable", pod.state.uid, stats.model)
                     if not through_gateway:
-                        self._ledger.add(attempt, "candidate", pod.state.uid, look.candidate)
+                        self._requests.add(attempt, "candidate", pod.state.uid, stats.candidate)
                 elif through_gateway and revision.name == candidate.revision:
-                    self._ledger.add(attempt, "candidate", pod.state.uid, look.model)
-        self._ledger.keep_pods(attempt, kept)
+                    self._requests.add(attempt, "candidate", pod.state.uid, stats.model)
+        self._requests.keep_pods(attempt, kept)
 
     def _count_contents(self, seen: Observation, attempt: Attempt, candidate: CandidateVersion) -> None:
         """Add what the monitors counted: each revision's own Pods report what they answered."""
@@ -111,13 +111,13 @@ class AnalysisMemory:
         candidate: CandidateVersion,
         wake: Callable[[Key], None],
     ) -> None:
-        last, arguments = self._asker.last(attempt), seen.check_arguments(candidate)
+        last, arguments = self._checks.last(attempt), seen.check_arguments(candidate)
         current = last is not None and last.holds_for(arguments, candidate.step_since)
         if last is not None and current and seen.now - last.started_at < length_of(spec.interval):
             return
         metadata = seen.service.metadata
         key = Key(INFERENCE_SERVICES.kind, metadata.namespace, metadata.name)
-        self._asker.start(key, attempt, spec.checks, arguments, wake)
+        self._checks.start(key, attempt, spec.checks, arguments, wake)
 
 
 def _attempt(service: InferenceService, candidate: CandidateVersion) -> Attempt:

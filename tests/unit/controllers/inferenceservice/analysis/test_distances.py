@@ -27,8 +27,8 @@ def sample(rows: int = 0, **columns: ColumnCounts) -> Sample:
 
 
 def distance(stable: ColumnCounts, candidate: ColumnCounts, method: Method = "JensenShannon") -> float:
-    (found,) = column_distances(sample(x=stable), sample(x=candidate), method)
-    return found.distance
+    (column,) = column_distances(sample(x=stable), sample(x=candidate), method)
+    return column.distance
 
 
 @given(columns, columns)
@@ -76,21 +76,21 @@ def test_identifiers_have_no_distance() -> None:
 
 def test_the_column_with_the_greatest_distance_is_first() -> None:
     same, other = ColumnCounts(labels={"a": 5, "b": 5}), ColumnCounts(labels={"a": 9, "b": 1})
-    found = column_distances(sample(dir=same, lvr=same), sample(dir=same, lvr=other), "JensenShannon")
-    assert [column.column for column in found] == ["lvr", "dir"]
+    distances = column_distances(sample(dir=same, lvr=same), sample(dir=same, lvr=other), "JensenShannon")
+    assert [column.column for column in distances] == ["lvr", "dir"]
 
 
 def test_a_column_of_one_sample_alone_has_the_greatest_distance() -> None:
-    (found,) = column_distances(sample(10), sample(10, lvr=ColumnCounts({1.0: 10})), "JensenShannon")
-    assert found.column == "lvr"
-    assert found.distance == pytest.approx(1)
+    (column,) = column_distances(sample(10), sample(10, lvr=ColumnCounts({1.0: 10})), "JensenShannon")
+    assert column.column == "lvr"
+    assert column.distance == pytest.approx(1)
 
 
 def test_rows_without_a_value_have_a_bin() -> None:
     full, half = ColumnCounts(labels={"a": 100}), ColumnCounts(labels={"a": 50})
     assert column_distances(sample(100, x=full), sample(50, x=half), "PSI") == [("x", 0, 0)]
-    (found,) = column_distances(sample(100, x=full), sample(100, x=half), "PSI")
-    assert found.distance > 0.2
+    (column,) = column_distances(sample(100, x=full), sample(100, x=half), "PSI")
+    assert column.distance > 0.2
 
 
 def test_a_column_without_values_of_one_sample_has_no_distance() -> None:
@@ -110,8 +110,8 @@ def test_samples_of_one_distribution_stay_within_the_sampling_noise(
         sides = [
             ColumnCounts(dict(Counter(round(draw.gauss(0, 1), 2) for _ in range(rows)))) for rows in (stable, candidate)
         ]
-        (found,) = column_distances(sample(x=sides[0]), sample(x=sides[1]), method)
-        ratios.append(found.distance / found.noise)
+        (column,) = column_distances(sample(x=sides[0]), sample(x=sides[1]), method)
+        ratios.append(column.distance / column.noise)
     assert 0.55 < max(ratios) < 1
 
 

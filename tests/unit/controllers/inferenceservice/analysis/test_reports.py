@@ -41,8 +41,8 @@ def test_a_report_is_parsed() -> None:
         "inputs": counts(3, x={"numbers": [[1.5, 2], [2, 1]], "labels": {}}),
         "predictions": counts(3, p={"numbers": [], "labels": {"yes": 3}}),
     }
-    found = parse_report(json.dumps(report(live=live, pairs={"compared": 3, "agreed": 2, "unpaired": 1})).encode())
-    assert found == MonitorReport(
+    parsed = parse_report(json.dumps(report(live=live, pairs={"compared": 3, "agreed": 2, "unpaired": 1})).encode())
+    assert parsed == MonitorReport(
         live=Samples(
             Sample(3, {"x": ColumnCounts({1.5: 2, 2.0: 1})}), Sample(3, {"p": ColumnCounts(labels={"yes": 3})})
         ),
@@ -139,14 +139,14 @@ CANDIDATE = MonitorReport(
 )
 def test_a_candidate_is_measured_by_one_kind_of_requests(mirrored: bool, rows: int, label: str) -> None:
     """Mirrored requests are the stable version's: beside the candidate's own they would hide a difference."""
-    found = distributions(STABLE, CANDIDATE, mirrored=mirrored)
-    assert found.inputs is not None
-    assert found.predictions is not None
-    assert (found.inputs.candidate.rows, found.predictions.candidate.rows) == (rows, rows)
-    assert set(found.predictions.candidate.columns["x"].labels) == {label}
-    assert found.inputs.stable == STABLE.live.inputs
-    assert found.predictions.stable == STABLE.live.predictions
-    assert found.pairs == Pairs(compared=9, agreed=8)
+    sides = distributions(STABLE, CANDIDATE, mirrored=mirrored)
+    assert sides.inputs is not None
+    assert sides.predictions is not None
+    assert (sides.inputs.candidate.rows, sides.predictions.candidate.rows) == (rows, rows)
+    assert set(sides.predictions.candidate.columns["x"].labels) == {label}
+    assert sides.inputs.stable == STABLE.live.inputs
+    assert sides.predictions.stable == STABLE.live.predictions
+    assert sides.pairs == Pairs(compared=9, agreed=8)
 
 
 def test_without_reports_there_are_no_distributions() -> None:
