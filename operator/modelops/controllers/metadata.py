@@ -1,4 +1,4 @@
-"""Labels to select by and annotations to prove by, on everything the operator makes."""
+"""Labels, annotations and owner references of the operator's children. Pure."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ _LABEL_LIMIT = 63
 
 
 def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:
-    """The labels of a child. `more` maps a kind in lower case, such as modelversion, to a name."""
+    """Return the labels of a child. `more` maps a kind in lower case, such as modelversion, to a name."""
     return {
         "app.kubernetes.io/name": parent.metadata.name[:_LABEL_LIMIT],
         "app.kubernetes.io/component": component,
@@ -29,7 +29,7 @@ def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:
 
 
 def owner_references(parent: Kind) -> list[dict[str, Any]]:
-    """The owner reference that ends a child with its parent."""
+    """Return the owner reference by which a child is deleted with its parent."""
     return [
         {
             "apiVersion": API_VERSION,
@@ -43,10 +43,10 @@ def owner_references(parent: Kind) -> list[dict[str, Any]]:
 
 
 def dataset_annotations(datasets: list[OriginDataset]) -> dict[str, str]:
-    """Which data it was, in annotations: digests for machines, manifests and versions for people."""
+    """Return annotations with the data that a model was trained on: digests for programs, the whole for people."""
     if not datasets:
         return {}
     return {
-        DATASET_DIGESTS: json.dumps({one.name: one.digest for one in datasets}, sort_keys=True),
-        LINEAGE: json.dumps({"datasets": [one.wire() for one in datasets]}, sort_keys=True),
+        DATASET_DIGESTS: json.dumps({dataset.name: dataset.digest for dataset in datasets}, sort_keys=True),
+        LINEAGE: json.dumps({"datasets": [dataset.wire() for dataset in datasets]}, sort_keys=True),
     }

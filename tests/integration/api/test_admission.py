@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from hack.steps import StepError
 from modelops.api.crds import KINDS
 from modelops.api.kinds import API_VERSION, GROUP, Kind
-from support import real_cluster
 from support.api_server import ApiServer, Body, causes, said
 from support.real_cluster import RealCluster
 
@@ -588,10 +588,8 @@ def test_a_short_name_is_the_kinds_own(cluster: RealCluster, kind: type[Kind]) -
 def test_kubectl_shows_the_sentence(cluster: RealCluster) -> None:
     """Who applies a mistake reads what to write instead, not an error of the operator."""
     body = _with(_object("Dataset"), {"spec.interval": "10ms"})
-    with pytest.raises(
-        real_cluster.ApplyRefusedError, match=r'The Dataset "one" is invalid: .*interval must be at least 1s'
-    ):
-        cluster.apply(body)
+    with pytest.raises(StepError, match=r'The Dataset "one" is invalid: .*interval must be at least 1s'):
+        cluster.kubectl.apply(json.dumps(body))
 
 
 @pytest.mark.parametrize(
@@ -608,7 +606,7 @@ def test_a_model_version_cannot_be_changed(version: str, api: ApiServer, path: s
     found = causes(api.change("ModelVersion", version, "one", _with({}, {path: value})))
     assert len(found) == 1, found
     assert found[0].startswith("spec: ")
-    assert "a ModelVersion is immutable: create another one with a name of its own" in found[0]
+    assert "a ModelVersion is immutable; create a new one with another name" in found[0]
 
 
 def test_a_model_versions_labels_can_be_changed(version: str, api: ApiServer) -> None:
