@@ -6,7 +6,7 @@ A revision's name is a hash of its template, so that every change of version, se
 import json
 from dataclasses import dataclass
 
-from modelops.api.annotations import LINEAGE
+from modelops.api.annotations import ARTIFACT_DIGEST, LINEAGE
 from modelops.api.contract.tasks import FetchModelTask
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.kinds import GROUP
@@ -36,14 +36,7 @@ from modelops.controllers.inferenceservice.pod.model_server import (
 from modelops.controllers.inferenceservice.pod.names import ROUTES_FILE, candidate_host, deployment_name
 from modelops.controllers.inferenceservice.pod.quantities import to_integer
 from modelops.controllers.inferenceservice.pod.volumes import mounts, volumes
-from modelops.controllers.metadata import (
-    ARTIFACT_DIGEST,
-    DATASET_DIGESTS,
-    IMAGE_ID,
-    INPUT_KEY,
-    label_of,
-    labels,
-)
+from modelops.controllers.metadata import DATASET_DIGESTS, IMAGE_ID, INPUT_KEY, label_of, labels
 from modelops.lineage.digests import sha256_of, short
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
