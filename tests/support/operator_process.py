@@ -1,36 +1,47 @@
 """The operator as processes of this machine: found by their Pod, and killed as the kernel kills."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from hack.deploy import NAMESPACE, RELEASE, wait_for_leader
+from hack.deploy import NAMESPACE, RELEASE
 from support.real_cluster import RealCluster
 
 
 def kill_leader(cluster: RealCluster) -> None:
-    """Kill -9 the replica that acts, and see that it is gone before anything else is done."""
-    pod = cluster.operator_pod()
-    running = pids(pod["metadata"]["uid"])
-    assert running, f"no process of Pod {pod['metadata']['name']} is on this machine"
-    for pid in running:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    # A new Pod, since the kubelet would let a container that was killed often wait for long.
-    cluster.kubectl("delete", "pod", pod["metadata"]["name"], "-n", NAMESPACE, "--grace-period=0", "--force")
+    """Kill -9 the leader, and delete its Pod: the kubelet would delay the restart of a container killed often."""
+    with _one_at_a_time(cluster):
+        pod = cluster.operator_pod()
+        running = pids(pod["metadata"]["uid"])
+        assert running, f"no process of Pod {pod['metadata']['name']} is on this machine"
+        for pid in running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        cluster.kubectl("delete", "pod", pod["metadata"]["name"], "-n", NAMESPACE, "--grace-period=0", "--force")
 
 
 def restart(cluster: RealCluster) -> None:
-    """End both replicas, and wait until a new one acts."""
-    before = {pod["metadata"]["name"] for pod in cluster.kubectl.listed("pods", NAMESPACE)}
-    cluster.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--wait=true")
-    cluster.kubectl("rollout", "status", f"deployment/{RELEASE}", "-n", NAMESPACE, "--timeout=90s")
-    deadline = time.monotonic() + 60
-    while wait_for_leader(cluster.kubectl) in before:
-        assert time.monotonic() < deadline, "no new replica has taken over"
-        time.sleep(0.2)
+    """Delete both replicas, and wait until a new one is the leader."""
+    with _one_at_a_time(cluster):
+        before = {pod["metadata"]["name"] for pod in cluster.api.listed("pods", NAMESPACE)}
+        cluster.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--wait=true")
+        cluster.kubectl("rollout", "status", f"deployment/{RELEASE}", "-n", NAMESPACE, "--timeout=90s")
+        deadline = time.monotonic() + 60
+        while cluster.leader() in before:
+            assert time.monotonic() < deadline, "no new replica has taken over"
+            time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(cluster: RealCluster) -> Iterator[None]:
+    """Keep tests that run beside each other from ending the same Pod twice."""
+    with (cluster.place.logs / "ends-the-operator.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def pids(pod_uid: str) -> list[int]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from hack.steps import StepError
 from modelops.api.crds import KINDS
 from modelops.api.kinds import API_VERSION, GROUP, Kind
-from support import real_cluster
 from support.api_server import ApiServer, Body, causes, said
 from support.real_cluster import RealCluster
 
@@ -588,10 +588,8 @@ def test_a_short_name_is_the_kinds_own(cluster: RealCluster, kind: type[Kind]) -
 def test_kubectl_shows_the_sentence(cluster: RealCluster) -> None:
     """Who applies a mistake reads what to write instead, not an error of the operator."""
     body = _with(_object("Dataset"), {"spec.interval": "10ms"})
-    with pytest.raises(
-        real_cluster.ApplyRefusedError, match=r'The Dataset "one" is invalid: .*interval must be at least 1s'
-    ):
-        cluster.apply(body)
+    with pytest.raises(StepError, match=r'The Dataset "one" is invalid: .*interval must be at least 1s'):
+        cluster.kubectl.apply(json.dumps(body))
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from modelops.machinery.resources import Key
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.store.errors import S3Error
-from modelops.store.listing import Probe, TooMany, probe
+from modelops.store.listing import ListingSummary, TooManyObjects, probe
 
 R = TypeVar("R")
-ListSource = Callable[[S3Place, Credentials | None, int], Probe | TooMany]
+ListSource = Callable[[S3Place, Credentials | None, int], ListingSummary | TooManyObjects]
 """Lists a place, but no more objects than the number. Raises S3Error."""
 _CONCURRENT_PROBES = 8
 _ATTEMPTS = 2
@@ -60,14 +60,24 @@ class Prober(Background[Key, ProbeResult]):
         self._start(key, key, run, wake)
 
     def record(
-        self, key: Key, uid: str, generation: int, at: datetime, outcome: Probe | TooMany | SourceProblem
+        self,
+        key: Key,
+        uid: str,
+        generation: int,
+        at: datetime,
+        outcome: ListingSummary | TooManyObjects | SourceProblem,
     ) -> ProbeResult:
         """Keep the outcome of a probe as the last one, and count transient problems in a row."""
         self._results[key] = self._result(key, uid, generation, at, outcome)
         return self._results[key]
 
     def _result(
-        self, key: Key, uid: str, generation: int, at: datetime, outcome: Probe | TooMany | SourceProblem
+        self,
+        key: Key,
+        uid: str,
+        generation: int,
+        at: datetime,
+        outcome: ListingSummary | TooManyObjects | SourceProblem,
     ) -> ProbeResult:
         before = self.last(key, uid, generation)
         failures = 0
@@ -76,7 +86,9 @@ class Prober(Background[Key, ProbeResult]):
         return ProbeResult(at, uid, generation, outcome, failures)
 
 
-def list_s3_source(place: S3Place, credentials: Credentials | None, max_objects: int) -> Probe | TooMany:
+def list_s3_source(
+    place: S3Place, credentials: Credentials | None, max_objects: int
+) -> ListingSummary | TooManyObjects:
     """List the objects below a place. Raises S3Error."""
     return probe(_client(place.endpoint, place.region, credentials), place, max_objects)
 
@@ -87,7 +99,9 @@ def _client(endpoint: str | None, region: str | None, credentials: Credentials |
     return make_client(S3Place(bucket="any", endpoint=endpoint, region=region), credentials, attempts=_ATTEMPTS)
 
 
-async def _outcome(list_source: Callable[[], Probe | TooMany]) -> Probe | TooMany | SourceProblem:
+async def _outcome(
+    list_source: Callable[[], ListingSummary | TooManyObjects],
+) -> ListingSummary | TooManyObjects | SourceProblem:
     try:
         return await _in_thread(list_source)
     except S3Error as error:

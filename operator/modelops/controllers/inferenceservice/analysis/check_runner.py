@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from modelops.api.addresses import Near
+from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import CheckResult
 from modelops.api.rollout import Check
 from modelops.controllers.inferenceservice.analysis.arguments import Subject
@@ -35,7 +35,7 @@ class Answers:
 class Asker(Background[Attempt, Answers]):
     """The last answers for each attempt, and the questions under way: one round of them for each InferenceService."""
 
-    def __init__(self, unasked: frozenset[Near] = frozenset(Near)) -> None:
+    def __init__(self, unasked: frozenset[LocalAddress] = frozenset(LocalAddress)) -> None:
         super().__init__(_AT_ONCE)
         self._unasked = unasked
 

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from modelops.api.addresses import Near
+from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import CheckResult, Outcome
 from modelops.api.rollout import Hook
 from modelops.api.types import length_of
@@ -18,7 +18,9 @@ _MOST_BYTES = 64 * 1024
 _OUTCOMES: tuple[Outcome, ...] = ("Passed", "Failed", "Inconclusive")
 
 
-async def ask_hook(name: str, hook: Hook, subject: Subject, unasked: frozenset[Near] = frozenset(Near)) -> CheckResult:
+async def ask_hook(
+    name: str, hook: Hook, subject: Subject, unasked: frozenset[LocalAddress] = frozenset(LocalAddress)
+) -> CheckResult:
     """The judgement of a hook. What it says gets into the status only as the `message` of a JSON object: the operator
     may reach what the user who names a URL may not read. What only the operator's Pod or node reaches is not asked.
     """

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from modelops.controllers.trainingrun.attempt import progress_polling
 from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
 from modelops.machinery.resources import Key
-from modelops.worker.training.progress_server import PORT_VARIABLE, telling
+from modelops.worker.training.progress_server import PORT_VARIABLE, serve_progress
 from modelops.worker.training.tailing import Tail
 
 KEY = Key("TrainingRun", "team-a", "mortgage")
@@ -87,7 +87,7 @@ async def test_the_operator_reads_the_report_of_the_real_sidecar(
     (tmp_path / "metrics.jsonl").write_text('{"step": 7, "loss": 1}\n')
     tail = Tail(tmp_path / "metrics.jsonl")
     tail.read()
-    with telling(tail):
+    with serve_progress(tail):
         poller = ProgressPoller(unused_tcp_port)
         assert await polled(poller)
     assert poller.last(KEY, "run", "pod") == tail.report()
