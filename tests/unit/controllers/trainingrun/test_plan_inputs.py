@@ -22,7 +22,7 @@ from support.run_observations import (
 )
 
 FOLLOWS: dict[str, Any] = {"rerunOn": ["DatasetChange"]}
-DEEPER = {"parameters": {"max_depth": "5"}}
+DEEPER: dict[str, Any] = {"parameters": {"max_depth": "5"}}
 CASES = [
     RunCase(
         "a Dataset without a snapshot is waited for, and its snapshot wakes the run",

@@ -1,4 +1,4 @@
-"""What a sweep does: as many trials as asked for, each once whatever happens, and the best one's model."""
+"""Plan of a sweep: as many trials as the spec says, each once whatever happens, and the model of the best trial."""
 
 import copy
 import random
@@ -29,16 +29,16 @@ MORE_MEMORY = {"image": "example/train:1", "command": ["x"], "resources": {"limi
 STOPPING = {"earlyStopping": {"median": {"startStep": 2, "minTrials": 2}}}
 
 
-def begun(**changes: Any) -> Simulation:
-    """A sweep whose first trials have begun."""
+def started(**changes: Any) -> Simulation:
+    """Return a sweep whose first trials have been created."""
     sweep = Simulation(sweep_run(**changes))
     sweep.step()
     return sweep
 
 
 def finished(*values: float, **changes: Any) -> Simulation:
-    """A sweep of so many trials, one after the other, each with its value."""
-    sweep = begun(maxTrials=len(values), **changes)
+    """Return a sweep that has run a trial for each value, one after the other."""
+    sweep = started(maxTrials=len(values), **changes)
     for number, value in enumerate(values):
         sweep.finish(number, auc=value)
         sweep.step()
@@ -46,9 +46,10 @@ def finished(*values: float, **changes: Any) -> Simulation:
 
 
 def message(plan: Plan) -> str:
-    told = condition_of(plan, "Ready")
-    assert told is not None
-    return told.message
+    """Return the message of Ready."""
+    ready = condition_of(plan, "Ready")
+    assert ready is not None
+    return ready.message
 
 
 def parameters(sweep: Simulation) -> dict[int, dict[str, str]]:
@@ -56,7 +57,7 @@ def parameters(sweep: Simulation) -> dict[int, dict[str, str]]:
     return {row.number: row.parameters for row in sweep.status.sweep.trials}
 
 
-def test_as_many_trials_begin_as_may_run_at_once() -> None:
+def test_as_many_trials_are_created_as_may_run_at_the_same_time() -> None:
     sweep = Simulation(sweep_run(parallelism=3))
     decided = sweep.step()
     assert len(decided.apply) == 3
@@ -66,17 +67,17 @@ def test_as_many_trials_begin_as_may_run_at_once() -> None:
     assert sweep.status.started_at is not None
 
 
-def test_a_trial_that_ends_makes_room_for_the_next() -> None:
-    sweep = begun(parallelism=2)
+def test_the_next_trial_is_created_once_another_has_ended() -> None:
+    sweep = started(parallelism=2)
     sweep.finish(1, auc=0.8)
     decided = sweep.step()
     assert sweep.table() == {0: "Running", 1: "Succeeded", 2: "Running"}
     assert message(decided) == "1/6 trials ended; best: trial 1, auc 0.8"
 
 
-def test_nothing_is_written_while_the_table_stays_as_it_is() -> None:
-    """A trial's progress, written every 15 seconds, must not cost a write of the sweep's status each time."""
-    sweep = begun(parallelism=2)
+def test_the_progress_of_a_trial_causes_no_write_of_the_sweep() -> None:
+    """The progress of a trial changes every 15 seconds. The status of the sweep must not be written each time."""
+    sweep = started(parallelism=2)
     before, written = sweep.status, sweep.written
     sweep.report(0, auc=(0.1, 0.2))
     decided = sweep.step()
@@ -85,7 +86,7 @@ def test_nothing_is_written_while_the_table_stays_as_it_is() -> None:
     assert message(decided) == "0/6 trials ended"
 
 
-def test_the_best_trials_model_is_the_sweeps() -> None:
+def test_the_model_of_the_best_trial_is_the_sweeps_model() -> None:
     sweep = finished(0.7, 0.9, 0.8)
     status = sweep.status
     assert status.outcome is not None
@@ -99,34 +100,34 @@ def test_the_best_trials_model_is_the_sweeps() -> None:
     assert model_parameters(sweep.run, status) == {"max_depth": "4", **parameters(sweep)[1]}
 
 
-def test_for_a_loss_the_least_is_the_best() -> None:
+def test_with_goal_minimize_the_least_value_is_the_best() -> None:
     sweep = finished(0.7, 0.2, 0.8, objective={"metric": "auc", "goal": "Minimize"})
     assert sweep.status.sweep is not None
     assert sweep.status.sweep.best == 1
 
 
 def test_of_equal_trials_the_first_is_the_best() -> None:
-    """Otherwise which model comes out would depend on which trial ended first."""
+    """Otherwise the model would depend on which trial ended first."""
     sweep = finished(0.7, 0.9, 0.9)
     assert sweep.status.sweep is not None
     assert sweep.status.sweep.best == 1
-    rows = [Trial(number=n, run="r", state="Succeeded", objective=value) for n, value in ((0, -2.0), (1, 0.0))]
+    rows = [Trial(number=n, run="r", state="Succeeded", objective=auc) for n, auc in ((0, -2.0), (1, 0.0))]
     assert best_trial(sweep.seen().sweep.objective, rows) == rows[1]
 
 
-def test_a_grid_ends_when_its_points_are_tried() -> None:
+def test_a_grid_ends_when_all_its_points_were_run() -> None:
     depth = {"name": "depth", "type": "int", "min": 2, "max": 4}
-    sweep = begun(algorithm="grid", parameters=[depth], maxTrials=10, parallelism=5)
+    sweep = started(algorithm="grid", parameters=[depth], maxTrials=10, parallelism=5)
     assert len(sweep.bodies) == 3
     for number in range(3):
         sweep.finish(number, auc=0.5)
     sweep.step()
     assert sweep.status.outcome is not None
-    assert sorted(one["depth"] for one in parameters(sweep).values()) == ["2", "3", "4"]
+    assert sorted(trial["depth"] for trial in parameters(sweep).values()) == ["2", "3", "4"]
 
 
 def test_a_trial_without_the_objective_has_failed() -> None:
-    sweep = begun(maxFailedTrials=0)
+    sweep = started(maxFailedTrials=0)
     sweep.finish(0)
     sweep.step()
     assert sweep.status.outcome is not None
@@ -134,21 +135,21 @@ def test_a_trial_without_the_objective_has_failed() -> None:
     assert 'ObjectiveMissing: the trainer wrote no "auc" to' in sweep.status.outcome.message
 
 
-def test_a_few_failures_are_borne() -> None:
-    sweep = begun(maxTrials=3, maxFailedTrials=2)
+def test_a_sweep_succeeds_in_spite_of_max_failed_trials_failures() -> None:
+    sweep = started(maxTrials=3, maxFailedTrials=2)
     for number in range(2):
         sweep.finish(number, state="Failed", reason="OutOfMemory")
-        told = sweep.step()
-    assert message(told) == "2/3 trials ended, 2 failed"
+        decided = sweep.step()
+    assert message(decided) == "2/3 trials ended, 2 failed"
     sweep.finish(2, auc=0.5)
     sweep.step()
     assert sweep.status.outcome is not None
     assert sweep.status.outcome.state == "Succeeded"
 
 
-def test_too_many_failures_end_the_sweep_and_what_still_runs() -> None:
-    """Whatever is left would only burn the quota."""
-    sweep = begun(parallelism=3, maxFailedTrials=1)
+def test_too_many_failures_end_the_sweep_and_its_active_trials() -> None:
+    """The active trials would only use up the quota."""
+    sweep = started(parallelism=3, maxFailedTrials=1)
     running = sweep.body(1)["metadata"]["name"]
     sweep.finish(2, state="Failed", reason="TrainerFailed")
     sweep.step()
@@ -167,7 +168,7 @@ def test_too_many_failures_end_the_sweep_and_what_still_runs() -> None:
 
 
 def test_a_sweep_without_a_success_has_failed() -> None:
-    sweep = begun(maxTrials=2, maxFailedTrials=2, parallelism=2)
+    sweep = started(maxTrials=2, maxFailedTrials=2, parallelism=2)
     sweep.finish(0, state="Failed", reason="TrainerFailed")
     sweep.finish(1, state="Stopped", reason="Stopped")
     sweep.step()
@@ -175,9 +176,9 @@ def test_a_sweep_without_a_success_has_failed() -> None:
     assert sweep.status.outcome.message.startswith("0/2 trials succeeded: 1 failed, 1 stopped; the last, trial 0")
 
 
-def test_a_trial_that_waits_for_a_person_is_told_of() -> None:
-    """A wrong image would hold the sweep up for ever, and its own status is where one looks."""
-    sweep = begun(parallelism=2)
+def test_the_reason_of_a_stalled_trial_is_shown_by_the_sweep() -> None:
+    """A wrong image would hold up the sweep for ever, and a person looks at the sweep's status first."""
+    sweep = started(parallelism=2)
     condition = {
         "type": "Stalled",
         "status": "True",
@@ -191,20 +192,20 @@ def test_a_trial_that_waits_for_a_person_is_told_of() -> None:
     assert message(decided) == f"trial 1 (TrainingRun {sweep.body(1)['metadata']['name']}): no such image"
 
 
-def test_a_trial_that_will_not_be_the_best_is_stopped_once() -> None:
-    sweep = begun(parallelism=3, **STOPPING)
+def test_a_trial_below_the_median_is_stopped_once() -> None:
+    sweep = started(parallelism=3, **STOPPING)
     for number in (0, 1):
         sweep.report(number, auc=(0.7, 0.8))
         sweep.finish(number, auc=0.8)
     sweep.report(2, auc=(0.1, 0.2))
     sweep.step()
-    why = "step 2: best auc 0.2 is worse than the median 0.75 of 2 trials"
-    assert sweep.body(2)["metadata"]["annotations"]["modelops.dev/stop"] == why
+    reason_to_stop = "step 2: best auc 0.2 is worse than the median 0.75 of 2 trials"
+    assert sweep.body(2)["metadata"]["annotations"]["modelops.dev/stop"] == reason_to_stop
     assert sweep.table()[2] == "Running"
     written = sweep.written
     sweep.report(2, auc=(0.1, 0.2, 0.9))
     sweep.step()
-    assert sweep.body(2)["metadata"]["annotations"]["modelops.dev/stop"] == why
+    assert sweep.body(2)["metadata"]["annotations"]["modelops.dev/stop"] == reason_to_stop
     assert sweep.written == written
     sweep.finish(2, state="Stopped", reason="Stopped")
     decided = sweep.step()
@@ -213,7 +214,7 @@ def test_a_trial_that_will_not_be_the_best_is_stopped_once() -> None:
 
 
 def test_without_early_stopping_no_trial_is_stopped() -> None:
-    sweep = begun(parallelism=3)
+    sweep = started(parallelism=3)
     for number in (0, 1):
         sweep.report(number, auc=(0.7, 0.8))
         sweep.finish(number, auc=0.8)
@@ -222,9 +223,9 @@ def test_without_early_stopping_no_trial_is_stopped() -> None:
     assert "modelops.dev/stop" not in sweep.body(2)["metadata"]["annotations"]
 
 
-def test_tpe_waits_for_the_trial_that_it_learns_from() -> None:
-    """With two at once, trial 2 is suggested from trial 0. Who ends first does not change what is tried."""
-    sweep = begun(algorithm="tpe", parallelism=2)
+def test_tpe_creates_a_trial_only_after_those_that_it_learns_from() -> None:
+    """With two at the same time, trial 2 is suggested from trial 0. Which trial ends first does not change it."""
+    sweep = started(algorithm="tpe", parallelism=2)
     sweep.finish(1, auc=0.5)
     sweep.step()
     assert sweep.table() == {0: "Running", 1: "Succeeded"}
@@ -233,12 +234,12 @@ def test_tpe_waits_for_the_trial_that_it_learns_from() -> None:
     assert sweep.table() == {0: "Succeeded", 1: "Succeeded", 2: "Running", 3: "Running"}
 
 
-def test_trials_are_kept_as_long_as_the_sweeps_pods_and_the_table_for_ever() -> None:
-    """They are the table's evidence. That they go trains nothing again."""
+def test_trials_are_kept_for_ttl_after_finished_and_the_table_for_ever() -> None:
+    """Nothing is trained again when the trials are deleted."""
     sweep = finished(0.7, 0.9, spec={"ttlAfterFinished": "10m"})
     assert len(sweep.bodies) == 2
-    waits = sweep.step()
-    assert waits.requeue_after == timedelta(minutes=10)
+    decided = sweep.step()
+    assert decided.requeue_after == timedelta(minutes=10)
     sweep.now += timedelta(minutes=10)
     sweep.step()
     assert sweep.bodies == {}
@@ -248,9 +249,9 @@ def test_trials_are_kept_as_long_as_the_sweeps_pods_and_the_table_for_ever() -> 
     assert sweep.table() == {0: "Succeeded", 1: "Succeeded"}
 
 
-def test_no_trial_goes_before_the_outcome_is_written() -> None:
-    """A `ttlAfterFinished` of nothing, and an operator that dies between two writes: the models must not be lost."""
-    sweep = begun(maxTrials=1, spec={"ttlAfterFinished": "0s"})
+def test_no_trial_is_deleted_before_the_outcome_is_written() -> None:
+    """With `ttlAfterFinished: 0s` and an operator that is killed between two writes, the models must not be lost."""
+    sweep = started(maxTrials=1, spec={"ttlAfterFinished": "0s"})
     sweep.finish(0, auc=0.5)
     decided = sweep.step(status_written=False)
     assert deleted(decided) == []
@@ -262,8 +263,8 @@ def test_no_trial_goes_before_the_outcome_is_written() -> None:
 
 
 def test_new_data_starts_new_trials() -> None:
-    """What still runs for the old data ends at once; what has ended stays until there is a new best."""
-    sweep = begun(parallelism=2, maxTrials=2)
+    """Active trials of the old data are deleted at once, ended ones once the new search has an outcome."""
+    sweep = started(parallelism=2, maxTrials=2)
     sweep.finish(0, auc=0.9)
     sweep.step()
     old = {number: sweep.body(number)["metadata"]["name"] for number in (0, 1)}
@@ -296,8 +297,8 @@ def test_new_data_starts_new_trials() -> None:
     ],
     ids=str,
 )
-def test_trials_stay_where_a_change_does_not_concern_them(change: dict[str, Any], stay: bool) -> None:
-    """More trials for a sweep must not train those again that there are."""
+def test_trials_stay_if_a_change_of_the_spec_does_not_concern_them(change: dict[str, Any], stay: bool) -> None:
+    """A greater maxTrials must not train the existing trials again."""
     sweep = finished(0.7, 0.9)
     before = set(sweep.bodies)
     sweep.run = sweep_run(generation=2, **{"maxTrials": 2, **change})
@@ -307,8 +308,8 @@ def test_trials_stay_where_a_change_does_not_concern_them(change: dict[str, Any]
     assert (before <= {row.run for row in sweep.status.sweep.trials}) is stay
 
 
-def test_fewer_trials_end_the_sweep_with_those_that_there_are() -> None:
-    sweep = begun(maxTrials=4, parallelism=2)
+def test_a_smaller_max_trials_ends_the_sweep_with_the_trials_that_remain() -> None:
+    sweep = started(maxTrials=4, parallelism=2)
     sweep.finish(0, auc=0.5)
     sweep.step()
     sweep.run = sweep_run(generation=2, maxTrials=1)
@@ -318,8 +319,8 @@ def test_fewer_trials_end_the_sweep_with_those_that_there_are() -> None:
     assert sweep.table() == {0: "Succeeded"}
 
 
-def test_a_retry_makes_those_again_that_failed() -> None:
-    sweep = begun(maxTrials=3, parallelism=3, maxFailedTrials=1)
+def test_a_retry_creates_only_the_failed_trials_again() -> None:
+    sweep = started(maxTrials=3, parallelism=3, maxFailedTrials=1)
     sweep.finish(0, auc=0.5)
     for number in (1, 2):
         sweep.finish(number, state="Failed", reason="TrainerFailed")
@@ -328,7 +329,7 @@ def test_a_retry_makes_those_again_that_failed() -> None:
     kept, gone = sweep.body(0)["metadata"]["uid"], sweep.body(1)["metadata"]["uid"]
     sweep.run = sweep_run(maxTrials=3, parallelism=3, maxFailedTrials=1, annotations={"modelops.dev/retry": "1"})
     sweep.step()
-    # What the run's own plan writes once it has acted on the annotation.
+    # The run's own plan writes that the annotation was handled.
     sweep.status = sweep.status.model_copy(update={"last_handled_retry": "1"})
     sweep.step()
     assert sweep.table() == {0: "Succeeded", 1: "Running", 2: "Running"}
@@ -342,17 +343,17 @@ def test_a_retry_makes_those_again_that_failed() -> None:
     assert sweep.status.outcome.state == "Succeeded"
 
 
-def test_more_memory_is_another_chance_for_those_that_failed() -> None:
-    """As for every run. Those that have succeeded are left alone."""
+def test_more_memory_trains_only_the_failed_trials_again() -> None:
+    """Like every failed run. Trials that have succeeded stay."""
     small = {**MORE_MEMORY, "resources": {"limits": {"memory": "1Gi"}}}
-    given_ = {"maxTrials": 2, "maxFailedTrials": 0, "parallelism": 2}
-    sweep = begun(**given_, spec={"trainer": small})
+    fields: dict[str, Any] = {"maxTrials": 2, "maxFailedTrials": 0, "parallelism": 2}
+    sweep = started(**fields, spec={"trainer": small})
     sweep.finish(0, auc=0.5)
     sweep.finish(1, state="Failed", reason="OutOfMemory")
     sweep.step()
     assert sweep.status.outcome is not None
     assert sweep.status.outcome.state == "Failed"
-    sweep.run = sweep_run(generation=2, **given_, spec={"trainer": MORE_MEMORY})
+    sweep.run = sweep_run(generation=2, **fields, spec={"trainer": MORE_MEMORY})
     sweep.step()
     assert sweep.status.outcome is None
     assert sweep.table() == {0: "Succeeded", 1: "Running"}
@@ -364,8 +365,8 @@ def test_more_memory_is_another_chance_for_those_that_failed() -> None:
     assert sweep.status.outcome.state == "Succeeded"
 
 
-def test_a_change_that_helps_nothing_fails_again_at_once() -> None:
-    sweep = begun(maxTrials=1, maxFailedTrials=0)
+def test_a_change_that_does_not_concern_the_trials_fails_again_at_once() -> None:
+    sweep = started(maxTrials=1, maxFailedTrials=0)
     sweep.finish(0, state="Failed", reason="TrainerFailed")
     sweep.step()
     written = sweep.written
@@ -376,8 +377,8 @@ def test_a_change_that_helps_nothing_fails_again_at_once() -> None:
     assert sweep.status.outcome.state == "Failed"
 
 
-def test_a_trial_that_somebody_deletes_is_made_again_as_it_was() -> None:
-    sweep = begun(parallelism=3)
+def test_a_trial_that_a_person_deletes_is_created_again_with_the_same_parameters() -> None:
+    sweep = started(parallelism=3)
     before = parameters(sweep)
     del sweep.bodies[sweep.body(1)["metadata"]["name"]]
     sweep.step()
@@ -385,16 +386,16 @@ def test_a_trial_that_somebody_deletes_is_made_again_as_it_was() -> None:
     assert len(sweep.bodies) == 3
 
 
-def test_a_run_that_is_no_sweep_any_more_loses_its_trials() -> None:
-    sweep = begun(parallelism=2)
+def test_a_run_without_its_former_sweep_deletes_the_trials() -> None:
+    sweep = started(parallelism=2)
     seen = sweep.seen()
     plain = seen.run.model_copy(update={"spec": seen.run.spec.model_copy(update={"sweep": None})})
     seen = type(seen)(plain, seen.resolved, seen.now, seen.children)
     assert len(deleted(collect_garbage(Plan(status=TrainingRunStatus()), seen))) == 2
 
 
-def test_a_run_that_never_was_a_sweep_is_left_alone() -> None:
-    seen = begun().seen()
+def test_the_plan_of_a_run_that_never_had_a_sweep_is_unchanged() -> None:
+    seen = started().seen()
     plain = seen.run.model_copy(update={"spec": seen.run.spec.model_copy(update={"sweep": None})})
     plan = Plan(status=TrainingRunStatus(), requeue_after=timedelta(minutes=1))
     assert collect_garbage(plan, type(seen)(plain, seen.resolved, NOW)) is plan
@@ -402,23 +403,26 @@ def test_a_run_that_never_was_a_sweep_is_left_alone() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["random", "tpe"]), st.integers(1, 4))
-def test_whatever_happens_the_same_trials_are_made_and_each_once(seed: int, algorithm: str, parallelism: int) -> None:
-    """The operator dies after any write, before or after its status; trials end in any order. The sweep that comes out
-    is the one that nothing disturbed, and never do more trials run than may.
+def test_each_trial_is_created_once_however_often_the_operator_is_killed(
+    seed: int, algorithm: str, parallelism: int
+) -> None:
+    """The operator is killed after any write, before or after its status, and trials end in any order.
+
+    The table is the same as without any disturbance, and never do more trials run than `parallelism` allows.
     """
     chance = random.Random(seed)
-    given_ = {"algorithm": algorithm, "parallelism": parallelism, "maxTrials": 9, "seed": seed}
+    fields: dict[str, Any] = {"algorithm": algorithm, "parallelism": parallelism, "maxTrials": 9, "seed": seed}
 
     def value(sweep: Simulation, number: int) -> float:
         return float(sweep.body(number)["spec"]["parameters"]["rate"])
 
-    calm = begun(**given_)
+    calm = started(**fields)
     while calm.status.outcome is None:
         first = min(number for number, state in calm.table().items() if state == "Running")
         calm.finish(first, auc=value(calm, first))
         calm.step()
 
-    rough = Simulation(sweep_run(**given_))
+    rough = Simulation(sweep_run(**fields))
     steps = 0
     while rough.status.outcome is None:
         steps += 1
@@ -431,15 +435,15 @@ def test_whatever_happens_the_same_trials_are_made_and_each_once(seed: int, algo
         ]
         assert len(running) <= parallelism
         if running and chance.random() < 0.6:
-            one = chance.choice(running)
-            rough.finish(one, auc=value(rough, one))
+            number = chance.choice(running)
+            rough.finish(number, auc=value(rough, number))
     assert rough.written == 9
     assert parameters(rough) == parameters(calm)
     assert rough.status.sweep == calm.status.sweep
 
 
-def test_a_result_that_is_taken_over_keeps_its_parameters() -> None:
-    """The model's origin must say what it was sweep with, though this sweep has tried nothing."""
+def test_a_reused_result_keeps_its_parameters() -> None:
+    """The origin of the model has the parameters, though this sweep has run no trial."""
     sweep = finished(0.7, 0.9)
     status = sweep.status
     whole = model_parameters(sweep.run, status)
@@ -450,9 +454,9 @@ def test_a_result_that_is_taken_over_keeps_its_parameters() -> None:
     assert model_parameters(sweep.run, TrainingRunStatus(sweep=other)) == whole
 
 
-async def test_a_sweep_sees_its_own_trials_as_they_are_now() -> None:
-    """Of each trial the newest version that was heard of, and no run of anybody else."""
-    sweep = begun(parallelism=2)
+async def test_a_sweep_observes_the_newest_version_of_its_own_trials() -> None:
+    """Runs of other owners are not observed."""
+    sweep = started(parallelism=2)
     cache = Cache({"TrainingRun": by_owner})
     for body in sweep.bodies.values():
         cache.put(body)
@@ -462,28 +466,28 @@ async def test_a_sweep_sees_its_own_trials_as_they_are_now() -> None:
     context = ReconcileContext(cache, cast(Kube, None), operator_settings(), NOW)
     run = sweep.run.model_copy(update={"status": sweep.status})
     first = await observe(run, sweep.resolved, context)
-    assert [one.number for one in first.trials] == [0, 1]
+    assert [trial.number for trial in first.trials] == [0, 1]
     assert first.suggested == {}
     sweep.finish(0, auc=0.5)
     sweep.body(0)["metadata"]["resourceVersion"] = "2"
     cache.put(sweep.body(0))
     then = await observe(run, sweep.resolved, context)
-    assert [one.result.state for one in then.trials] == ["Succeeded", "Running"]
+    assert [trial.result.state for trial in then.trials] == ["Succeeded", "Running"]
     assert then.suggested == sweep.seen().suggested
     assert list(then.suggested) == [2]
 
 
-async def test_a_sweep_that_has_ended_asks_for_no_suggestions() -> None:
-    """Its trials are gone some day, and none is sweep again for that."""
+async def test_a_sweep_that_has_ended_has_no_suggestions() -> None:
+    """No trial is created again after its deletion."""
     sweep = finished(0.7)
     context = ReconcileContext(Cache({"TrainingRun": by_owner}), cast(Kube, None), operator_settings(), NOW)
     seen = await observe(sweep.run.model_copy(update={"status": sweep.status}), sweep.resolved, context)
     assert (seen.children, seen.suggested) == ((), {})
 
 
-def test_trials_that_there_are_come_before_new_ones() -> None:
-    """Where a quota has no room for a new one, the others must still hear that they shall stop."""
-    sweep = begun(parallelism=4, **STOPPING)
+def test_existing_trials_are_applied_before_new_ones() -> None:
+    """A quota without room for a new trial must not keep a request to stop from the others."""
+    sweep = started(parallelism=4, **STOPPING)
     for number in (0, 1):
         sweep.report(number, auc=(0.7, 0.8))
         sweep.finish(number, auc=0.8)
@@ -493,7 +497,7 @@ def test_trials_that_there_are_come_before_new_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("goal", "target", "value", "enough"),
+    ("goal", "target", "value", "reached"),
     [
         ("Maximize", 0.8, 0.8, True),
         ("Maximize", 0.8, 0.79, False),
@@ -502,13 +506,13 @@ def test_trials_that_there_are_come_before_new_ones() -> None:
         ("Minimize", 0.0, 0.0, True),
     ],
 )
-def test_a_trial_that_is_good_enough_ends_the_sweep(goal: str, target: float, value: float, enough: bool) -> None:
-    """As Katib's goal: what would come after it costs and helps nobody."""
-    sweep = begun(parallelism=2, objective={"metric": "auc", "goal": goal, "target": target})
+def test_a_trial_that_reaches_the_target_ends_the_sweep(goal: str, target: float, value: float, reached: bool) -> None:
+    """Like the goal of a Katib experiment: further trials would cost and not help."""
+    sweep = started(parallelism=2, objective={"metric": "auc", "goal": goal, "target": target})
     sweep.finish(1, auc=value)
     decided = sweep.step()
-    assert (sweep.status.outcome is not None) is enough
-    if enough:
+    assert (sweep.status.outcome is not None) is reached
+    if reached:
         assert sweep.status.outcome is not None
         assert sweep.status.outcome.message == (
             f"best of 2 trials: trial 1, auc {value:.4g}, target {target:.4g} reached"
