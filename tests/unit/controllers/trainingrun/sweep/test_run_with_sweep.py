@@ -35,7 +35,7 @@ class Whole(Simulation):
     def plan(self) -> Plan:
         """Decide as the controller does, on the run and its Dataset."""
         run = self.run.model_copy(update={"status": self.status})
-        inputs = inputs_of(run, {"mortgage": dataset(status={"snapshot": snapshot(self.letter)})}, now=self.now)
+        inputs = inputs_of(run, {"mortgage": dataset(status={"snapshot": snapshot(self.data)})}, now=self.now)
         assert isinstance(inputs, ResolvedInputs)
         sweep = SweepObservation(run, inputs, self.now, tuple(child_of(body) for body in self.bodies.values()))
         if run.spec.sweep is not None and not outcome_holds(run, inputs):
@@ -66,105 +66,105 @@ class Whole(Simulation):
 
 
 def ended(**changes: Any) -> Whole:
-    made = Whole(**changes)
-    made.step()
-    made.ends(0, 0.7)
-    made.ends(1, 0.9)
-    made.step()
-    return made
+    sweep = Whole(**changes)
+    sweep.step()
+    sweep.finish(0, auc=0.7)
+    sweep.finish(1, auc=0.9)
+    sweep.step()
+    return sweep
 
 
 def test_trials_begin_and_no_job() -> None:
-    made = Whole()
-    decided = made.step()
+    sweep = Whole()
+    decided = sweep.step()
     assert [name.split()[0] for name in names(decided.apply)] == ["TrainingRun", "TrainingRun"]
     assert reason(decided) == "False Sweeping"
     assert reason(decided, "Reproducible") == "True Pinned"
-    assert made.status.cache is not None
-    assert made.status.cache.result == "Miss"
+    assert sweep.status.cache is not None
+    assert sweep.status.cache.result == "Miss"
 
 
 def test_trials_train_on_what_the_sweep_has_pinned() -> None:
     """Whatever the Dataset has become: the trial's own plan takes its data from its sweep."""
-    made = Whole()
-    made.step()
-    child = TrainingRun.model_validate(made.body(0))
+    sweep = Whole()
+    sweep.step()
+    child = TrainingRun.model_validate(sweep.body(0))
     inputs = inputs_of(child, {"mortgage": dataset(status={"snapshot": snapshot("b")})})
     assert isinstance(inputs, ResolvedInputs)
     assert [one.digest for one in inputs.inputs.datasets] == [digest("a")]
 
 
 def test_one_version_comes_out_with_the_best_parameters() -> None:
-    made = ended()
-    (version,) = made.versions
+    sweep = ended()
+    (version,) = sweep.versions
     origin = version.spec.origin
     assert origin.sweep == "search"
-    assert origin.parameters == {"max_depth": "4", **TrainingRun.model_validate(made.body(1)).spec.parameters}
+    assert origin.parameters == {"max_depth": "4", **TrainingRun.model_validate(sweep.body(1)).spec.parameters}
     assert origin.metrics["auc"] == 0.9
     assert version.spec.artifact.uri == "s3://store/m/1/"
-    decided = made.step()
+    decided = sweep.step()
     assert reason(decided) == "True Trained"
     assert decided.apply == ()
-    assert made.status.model_version == version.metadata.name
+    assert sweep.status.model_version == version.metadata.name
 
 
 def test_a_version_that_somebody_deleted_is_made_again_though_the_trials_are_gone() -> None:
-    made = ended()
-    before, made.versions = made.versions, ()
-    made.now += timedelta(hours=2)
-    made.step()
-    assert made.bodies == {}
-    assert made.versions[0].spec == before[0].spec
+    sweep = ended()
+    before, sweep.versions = sweep.versions, ()
+    sweep.now += timedelta(hours=2)
+    sweep.step()
+    assert sweep.bodies == {}
+    assert sweep.versions[0].spec == before[0].spec
 
 
 def test_a_failed_sweep_is_final_until_the_spec_changes() -> None:
-    made = Whole(maxFailedTrials=0)
-    made.step()
-    made.ends(0, state="Failed", reason="TrainerFailed")
-    decided = made.step()
+    sweep = Whole(maxFailedTrials=0)
+    sweep.step()
+    sweep.finish(0, state="Failed", reason="TrainerFailed")
+    decided = sweep.step()
     assert reason(decided, "Stalled") == "True SweepFailed"
     assert reason(decided, "Succeeded") == "False SweepFailed"
-    made.now += timedelta(hours=2)
-    made.step()
-    assert made.bodies == {}
-    assert made.step().apply == ()
-    made.run = sweep_run(maxTrials=2, parallelism=2, maxFailedTrials=1, generation=2)
-    assert len(made.step().apply) == 2
+    sweep.now += timedelta(hours=2)
+    sweep.step()
+    assert sweep.bodies == {}
+    assert sweep.step().apply == ()
+    sweep.run = sweep_run(maxTrials=2, parallelism=2, maxFailedTrials=1, generation=2)
+    assert len(sweep.step().apply) == 2
 
 
 def test_a_sweep_that_is_stopped_ends_its_trials() -> None:
-    made = Whole()
-    made.step()
-    made.ends(0, 0.5)
-    made.run = sweep_run(maxTrials=2, parallelism=2, annotations={"modelops.dev/stop": "enough"})
-    running = made.body(1)["metadata"]["name"]
-    decided = made.step()
+    sweep = Whole()
+    sweep.step()
+    sweep.finish(0, auc=0.5)
+    sweep.run = sweep_run(maxTrials=2, parallelism=2, annotations={"modelops.dev/stop": "enough"})
+    running = sweep.body(1)["metadata"]["name"]
+    decided = sweep.step()
     assert deleted(decided) == [running]
-    assert made.table() == {0: "Succeeded", 1: "Stopped"}
-    assert made.status.outcome is not None
-    assert made.status.outcome.state == "Stopped"
-    assert made.status.failed_attempts == []
-    assert made.step().apply == ()
+    assert sweep.table() == {0: "Succeeded", 1: "Stopped"}
+    assert sweep.status.outcome is not None
+    assert sweep.status.outcome.state == "Stopped"
+    assert sweep.status.failed_attempts == []
+    assert sweep.step().apply == ()
 
 
 def test_a_retry_of_a_failed_sweep_tries_again_what_failed() -> None:
-    made = Whole(maxFailedTrials=0)
-    made.step()
-    made.ends(0, 0.5)
-    made.ends(1, state="Failed", reason="TrainerFailed")
-    made.step()
-    made.run = sweep_run(maxTrials=2, parallelism=2, maxFailedTrials=0, annotations={"modelops.dev/retry": "1"})
-    made.step()
-    made.step()
-    assert made.status.last_handled_retry == "1"
-    assert made.table() == {0: "Succeeded", 1: "Running"}
-    made.ends(1, 0.6)
-    made.step()
-    assert len(made.versions) == 1
+    sweep = Whole(maxFailedTrials=0)
+    sweep.step()
+    sweep.finish(0, auc=0.5)
+    sweep.finish(1, state="Failed", reason="TrainerFailed")
+    sweep.step()
+    sweep.run = sweep_run(maxTrials=2, parallelism=2, maxFailedTrials=0, annotations={"modelops.dev/retry": "1"})
+    sweep.step()
+    sweep.step()
+    assert sweep.status.last_handled_retry == "1"
+    assert sweep.table() == {0: "Succeeded", 1: "Running"}
+    sweep.finish(1, auc=0.6)
+    sweep.step()
+    assert len(sweep.versions) == 1
 
 
 def test_the_same_sweep_elsewhere_is_a_hit_with_its_parameters() -> None:
-    """Its version under other gates must still say which parameters it was made with."""
+    """Its version under other gates must still say which parameters it was sweep with."""
     first = ended()
     gates = {"versionTemplate": {"gates": [{"metric": "auc", "min": 0.5}]}}
     other = Whole(name="again", spec={"output": {"model": "mortgage", "format": "sklearn", **gates}})
@@ -179,18 +179,18 @@ def test_the_same_sweep_elsewhere_is_a_hit_with_its_parameters() -> None:
 
 
 def test_new_data_starts_another_search() -> None:
-    made = Whole(spec={"rerunOn": ["DatasetChange"]})
-    made.step()
-    made.ends(0, 0.7)
-    made.letter = "b"
-    made.step()
-    assert made.table() == {0: "Succeeded", 1: "Running"}
-    made.ends(1, 0.8)
-    made.step()
-    before = set(made.bodies)
-    decided = made.step()
+    sweep = Whole(spec={"rerunOn": ["DatasetChange"]})
+    sweep.step()
+    sweep.finish(0, auc=0.7)
+    sweep.data = "b"
+    sweep.step()
+    assert sweep.table() == {0: "Succeeded", 1: "Running"}
+    sweep.finish(1, auc=0.8)
+    sweep.step()
+    before = set(sweep.bodies)
+    decided = sweep.step()
     assert len(decided.apply) == 2
     assert isinstance(decided.status, TrainingRunStatus)
     assert decided.status.cache is not None
     assert decided.status.cache.reason.startswith("dataset train: sha256:aaa")
-    assert len(set(made.bodies) - before) == 2
+    assert len(set(sweep.bodies) - before) == 2
