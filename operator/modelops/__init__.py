@@ -1,1 +1,4 @@
 """The ModelOps operator: the life of a model, from data to production, as Kubernetes resources."""
+
+__version__ = "0.1.0"
+"""Version of the package, the images and the chart."""

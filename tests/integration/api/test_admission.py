@@ -360,7 +360,7 @@ _BAD = [
     _service("half a replica", "replicas.min", 1.5, "spec.replicas.min", "of type integer"),
     _service("a check with a name of the operator's", "rollout",
              {"strategy": "BlueGreen", "analysis": {"checks": [{"name": "agreement", "job": {"image": "judge:1"}}]}},
-             "agreement is the name of a check of the operator's: give yours another one"),
+             "agreement is the name of a built-in check: choose another name"),
     _service("root", "pod.runAsUser", 0, "spec.pod.runAsUser", "greater than or equal to 1"),
 ]  # fmt: skip
 

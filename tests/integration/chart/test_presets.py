@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modelops.controllers.inferenceservice.pod.model_server import mismatch
+from modelops.controllers.inferenceservice.pod.model_server import format_mismatch
 from modelops.controllers.inferenceservice.pod.template import template
 from modelops.machinery.settings import Settings
 from support.builders.inferenceservices import inference_service
@@ -144,7 +144,7 @@ def test_every_preset_is_known_here(settings: Settings) -> None:
 def test_a_preset_loads_custom_artifacts_alone(settings: Settings, name: str) -> None:
     """How they are written is between trainer and server; a scikit-learn model is none of them."""
     service = inference_service(runtime=name)
-    assert mismatch(service, settings, version(format_="custom")) is None
-    wrong = mismatch(service, settings, version(format_="sklearn"))
+    assert format_mismatch(service, settings, version(format_="custom")) is None
+    wrong = format_mismatch(service, settings, version(format_="sklearn"))
     assert wrong is not None
     assert wrong.reason == "RuntimeFormatMismatch"
