@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelops.api.contract.tasks import S3Place
-from modelops.lineage.digests import Pinned, dataset_digest, manifest_line
+from modelops.lineage.digests import PinnedObject, dataset_digest, manifest_line
 from modelops.store.client import S3Client, make_client
 from modelops.store.credentials import Credentials
 from modelops.store.errors import S3Error
@@ -183,7 +183,7 @@ def test_objects_in_one_part_and_in_several_are_fetched(
     ],
 )
 def test_an_object_that_is_not_the_pinned_one(
-    client: S3Client, new_bucket: NewBucket, tmp_path: Path, alter: Callable[[Pinned], Pinned]
+    client: S3Client, new_bucket: NewBucket, tmp_path: Path, alter: Callable[[PinnedObject], PinnedObject]
 ) -> None:
     """No such object reaches a trainer."""
     bucket = new_bucket()
@@ -273,4 +273,4 @@ def test_the_same_bytes_uploaded_again_have_another_digest(client: S3Client, new
     before = probe_all(client, bucket)
     client.put_object(Bucket=bucket, Key="a", Body=b"1")
     assert probe_all(client, bucket).digest != before.digest
-    assert isinstance(next(list_current(client, bucket, "").objects), Pinned)
+    assert isinstance(next(list_current(client, bucket, "").objects), PinnedObject)
