@@ -8,7 +8,7 @@ from modelops.api.rollout import Rollout
 from modelops.controllers.inferenceservice.rollout.annotations import Requests
 from modelops.controllers.inferenceservice.rollout.state_machine import Course, Scene, course
 from modelops.controllers.inferenceservice.traffic.steps import stages
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from support.builders.common import NOW, digest
 from support.builders.inferenceservices import Json
 
@@ -26,7 +26,7 @@ def shadow(then: str) -> Json:
 
 def ago(seconds: float | None) -> str | None:
     """A time that many seconds before now."""
-    return None if seconds is None else timestamp(NOW - timedelta(seconds=seconds))
+    return None if seconds is None else format_timestamp(NOW - timedelta(seconds=seconds))
 
 
 def analysis(failures: int = 0, passes: int = 0, outcome: str = "Passed") -> AnalysisResult:

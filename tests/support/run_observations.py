@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from modelops.api.contract.reports import Artifact, SidecarReport
+from modelops.api.contract.reports import PublishedArtifact, SidecarReport
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import TrainingRunStatus
@@ -16,7 +16,9 @@ from support.builders.datasets import dataset, snapshot
 from support.builders.jobs import RUNNING, job, pod, terminated
 from support.builders.trainingruns import training_run
 
-MODEL = SidecarReport(artifact=Artifact(uri="s3://store/m/", digest=digest("d"), bytes=9, files=1), metrics={"a": 0.5})
+MODEL = SidecarReport(
+    artifact=PublishedArtifact(uri="s3://store/m/", digest=digest("d"), bytes=9, files=1), metrics={"a": 0.5}
+)
 ROOMY = {**training_run().spec.trainer.wire(), "resources": {"limits": {"memory": "4Gi"}}}
 TAG = {"image": "example/train:latest", "command": ["x"]}
 

@@ -14,8 +14,8 @@ from modelops.controllers.trainingrun.sweep.identity import outcome_holds
 from modelops.controllers.trainingrun.sweep.plan import Sweeping, plan
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
 from modelops.controllers.trainingrun.sweep.trials import due
-from modelops.lineage.digests import sha256_of
-from modelops.machinery.conditions import timestamp
+from modelops.lineage.digests import json_digest
+from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
 from support.builders.common import NOW, digest
@@ -53,7 +53,7 @@ def taken(run: TrainingRun, letter: str = "a") -> Taken:
             "components": components,
         }
     )
-    return Taken(inputs, sha256_of(components))
+    return Taken(inputs, json_digest(components))
 
 
 @dataclass
@@ -153,7 +153,7 @@ class Simulation:
             "state": state,
             "reason": reason,
             "message": f"so it ended: {number}",
-            "finishedAt": timestamp(self.now),
+            "finishedAt": format_timestamp(self.now),
         }
         more: Body = {"outcome": outcome}
         if state == "Succeeded":

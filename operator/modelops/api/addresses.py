@@ -4,7 +4,7 @@ from enum import Enum, auto
 from ipaddress import IPv4Address, IPv6Address
 
 
-class Near(Enum):
+class LocalAddress(Enum):
     """Why an address is none of another machine in the network."""
 
     LOOPBACK = auto()
@@ -15,13 +15,13 @@ class Near(Enum):
     MULTICAST = auto()
 
 
-def near(address: IPv4Address | IPv6Address) -> Near | None:
+def local_address(address: IPv4Address | IPv6Address) -> LocalAddress | None:
     """What an address is if it is none of another machine. An IPv4 address in IPv6's clothes is what it is without."""
     plain = address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
     if plain.is_loopback:
-        return Near.LOOPBACK
+        return LocalAddress.LOOPBACK
     if plain.is_link_local:
-        return Near.LINK_LOCAL
+        return LocalAddress.LINK_LOCAL
     if plain.is_unspecified:
-        return Near.UNSPECIFIED
-    return Near.MULTICAST if plain.is_multicast else None
+        return LocalAddress.UNSPECIFIED
+    return LocalAddress.MULTICAST if plain.is_multicast else None

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from modelops.api.base import Model
 from modelops.api.markers import list_atomic, list_map, rules
 from modelops.api.pods import Arguments, Environment, Image, Resources
-from modelops.api.types import DurationText, Name, at_least
+from modelops.api.types import DurationText, Name, minimum_duration
 
 Percent = Annotated[int, Field(ge=1, le=100)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
@@ -27,7 +27,7 @@ class Strategy(StrEnum):
 class Step(Model):
     """A share of the traffic, and for how long."""
 
-    model_config = rules(at_least("hold", "1s", "; leave it out to wait for a person"))
+    model_config = rules(minimum_duration("hold", "1s", "; leave it out to wait for a person"))
 
     weight: Percent
     """How many percent of the requests the candidate answers."""
@@ -38,7 +38,7 @@ class Step(Model):
 class BlueGreen(Model):
     """All of the traffic at once, between two periods of watching."""
 
-    model_config = rules(at_least("watch", "1s"))
+    model_config = rules(minimum_duration("watch", "1s"))
 
     hold: DurationText = "0s"
     """How long the candidate stands ready with no traffic but mirrored requests before all of it comes, at least."""
@@ -51,7 +51,7 @@ class BlueGreen(Model):
 class Shadow(Model):
     """No traffic but mirrored requests, whose answers nobody gets, and then a decision."""
 
-    model_config = rules(at_least("duration", "1s"))
+    model_config = rules(minimum_duration("duration", "1s"))
 
     duration: DurationText = "1h"
     """How long requests are mirrored, at least."""
@@ -93,7 +93,7 @@ class Latency(Model):
 
     model_config = rules(
         ("has(self.max) || has(self.maxRatioToStable)", "set max, maxRatioToStable or both"),
-        at_least("max", "1ms"),
+        minimum_duration("max", "1ms"),
     )
 
     quantile: Annotated[float, Field(gt=0, lt=1)]
@@ -127,7 +127,7 @@ class Hook(Model):
     candidateURL.
     """
 
-    model_config = rules(at_least("timeout", "1s"))
+    model_config = rules(minimum_duration("timeout", "1s"))
 
     url: HttpUrl
     """2xx passes and 4xx fails; anything else, or no answer, is an error. A JSON object with `outcome` (Passed, Failed
@@ -157,7 +157,7 @@ class CheckJob(Model):
     error. What it wrote last becomes the message.
     """
 
-    model_config = rules(at_least("timeout", "1s"))
+    model_config = rules(minimum_duration("timeout", "1s"))
 
     image: Image
     """The image."""
@@ -198,7 +198,7 @@ class Analysis(Model):
     """What the candidate must prove, from the Pods' own figures: no Prometheus is needed."""
 
     model_config = rules(
-        at_least("interval", "1s"),
+        minimum_duration("interval", "1s"),
         (
             "has(self.errorRate) || (has(self.latency) && self.latency.size() > 0) || has(self.inputDistance)"
             " || has(self.predictionDistance) || has(self.agreement) || (has(self.checks) && self.checks.size() > 0)",
@@ -255,7 +255,7 @@ class Rollout(Model):
             "!has(self.analysis) || !has(self.analysis.agreement) || has(self.mirror) || self.strategy == 'Shadow'",
             "analysis.agreement needs mirror, or strategy Shadow",
         ),
-        at_least("deadline", "10s"),
+        minimum_duration("deadline", "10s"),
     )
 
     strategy: Strategy = Strategy.CANARY

@@ -15,7 +15,7 @@ IMAGE_ID = f"{GROUP}/image-id"
 _LABEL_LIMIT = 63
 
 
-def label_of(kind: str) -> str:
+def kind_label(kind: str) -> str:
     """The label that names the object of a kind."""
     return f"{GROUP}/{kind.lower()}"
 
@@ -27,12 +27,12 @@ def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:
         "app.kubernetes.io/component": component,
         "app.kubernetes.io/part-of": "modelops",
         MANAGED_BY: MANAGER,
-        label_of(type(parent).__name__): parent.metadata.name,
-        **{label_of(kind): name for kind, name in more.items()},
+        kind_label(type(parent).__name__): parent.metadata.name,
+        **{kind_label(kind): name for kind, name in more.items()},
     }
 
 
-def owned_by(parent: Kind) -> list[dict[str, Any]]:
+def owner_references(parent: Kind) -> list[dict[str, Any]]:
     """The owner reference that ends a child with its parent."""
     return [
         {
@@ -46,7 +46,7 @@ def owned_by(parent: Kind) -> list[dict[str, Any]]:
     ]
 
 
-def dataset_marks(datasets: list[OriginDataset]) -> dict[str, str]:
+def dataset_annotations(datasets: list[OriginDataset]) -> dict[str, str]:
     """Which data it was, in annotations: digests for machines, manifests and versions for people."""
     if not datasets:
         return {}

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from modelops.machinery import metrics
 from modelops.machinery.cache import Cache, Indexer, IndexKey
-from modelops.machinery.controller import Controller, Wake
+from modelops.machinery.controller import Controller, EventMapping
 from modelops.machinery.freshness import Freshness
 from modelops.machinery.queue import Queue
 from modelops.machinery.resources import PARENTS, WATCHED, Body, Key, Resource, key_of
@@ -44,44 +44,44 @@ class Dispatcher:
         self._freshness.delivered(resource.plural, int(body["metadata"]["resourceVersion"]))
         if event_type == "DELETED":
             if self._cache.drop(body):
-                self.changed(body)
+                self.enqueue_affected(body)
         elif self._cache.put(body):
-            self.changed(body)
+            self.enqueue_affected(body)
 
     def on_write(self, resource: Resource, body: Body, by: Key) -> None:
         """The operator itself wrote this while it looked at `by`: whom else it concerns need not wait for the watch."""
         if resource in WATCHED:
             self._freshness.expect(resource.plural, int(body["metadata"]["resourceVersion"]))
         if self._cache.put(body):
-            self._wake(body, but=by)
+            self._enqueue(body, but=by)
 
-    def changed(self, body: Body) -> None:
+    def enqueue_affected(self, body: Body) -> None:
         """This object is new, other, or gone: look at it and at whom it concerns."""
-        self._wake(body, but=None)
+        self._enqueue(body, but=None)
 
-    def wake(self, key: Key) -> None:
+    def enqueue(self, key: Key) -> None:
         """Look at this object again."""
         self._queue.add(key)
 
-    def _wake(self, body: Body, but: Key | None) -> None:
+    def _enqueue(self, body: Body, but: Key | None) -> None:
         key = key_of(body)
         if key.kind in _PARENT_KINDS and key != but:
             self._queue.add(key)
         for controller in self._controllers:
-            wake = controller.wakes.get(key.kind)
-            if wake is not None:
-                for woken in wake(body, self._cache):
-                    if woken != but:
-                        self._queue.add(woken)
+            mapping = controller.event_mappings.get(key.kind)
+            if mapping is not None:
+                for affected in mapping(body, self._cache):
+                    if affected != but:
+                        self._queue.add(affected)
 
 
-def by_label(kind: str) -> Wake:
+def by_label(kind: str) -> EventMapping:
     """Wakes the object of `kind` that a child names in its label."""
     label = f"modelops.dev/{kind.lower()}"
 
-    def wake(body: Body, cache: Cache) -> Iterable[Key]:
+    def mapping(body: Body, cache: Cache) -> Iterable[Key]:
         metadata = body["metadata"]
         name = (metadata.get("labels") or {}).get(label)
         return [Key(kind, metadata.get("namespace", ""), name)] if name else []
 
-    return wake
+    return mapping

@@ -33,7 +33,7 @@ class ApiError(Exception):
         return self.status == 409
 
     @property
-    def refused(self) -> bool:
+    def permanent(self) -> bool:
         """Asking again will not help until a person changes something: 400, 403, 404 of a namespace, 413, 422."""
         return 400 <= self.status < 500 and self.status not in (401, 408, 409, 410, 429)
 
@@ -133,7 +133,7 @@ class Kube:
         )
         return answer["metadata"]
 
-    async def create_once(self, resource: Resource, body: Body) -> Body:
+    async def create_if_absent(self, resource: Resource, body: Body) -> Body:
         """Create an object that cannot change afterwards, unless it is there. Returns it as it is there.
 
         For what is made by the thousand and never again: server-side apply would cost the API server twice the time.

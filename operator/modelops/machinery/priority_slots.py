@@ -34,19 +34,19 @@ class PrioritySlots:
         self._made: deque[float] = deque(maxlen=_BURST)
 
     @asynccontextmanager
-    async def place(self, lane: Priority) -> AsyncIterator[None]:
+    async def hold(self, lane: Priority) -> AsyncIterator[None]:
         """One place, for as long as the block lasts."""
-        await self.enter(lane)
+        await self.acquire(lane)
         try:
             yield
         finally:
-            self.leave()
+            self.release()
 
-    def made(self) -> None:
+    def child_created(self) -> None:
         """A child was made: while that goes on at a great rate, telling of it waits a little."""
         self._made.append(asyncio.get_running_loop().time())
 
-    async def enter(self, lane: Priority) -> None:
+    async def acquire(self, lane: Priority) -> None:
         """Wait for a place. Call `leave` afterwards."""
         if lane is Priority.STATUS:
             await self._burst_over()
@@ -59,10 +59,10 @@ class PrioritySlots:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.leave()
+                self.release()
             raise
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Give the place to who is next."""
         while self._waiting:
             _, _, turn = heapq.heappop(self._waiting)

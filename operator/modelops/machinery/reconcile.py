@@ -11,7 +11,7 @@ from modelops.machinery.cache import Cache
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.controller import Controller, StalledError
 from modelops.machinery.dispatch import Dispatcher
-from modelops.machinery.events import Recorder
+from modelops.machinery.events import EventRecorder
 from modelops.machinery.kube import ApiError, Kube
 from modelops.machinery.matching import already_applied, merge_patch
 from modelops.machinery.plan import Delete, Event, Plan
@@ -32,7 +32,7 @@ class Reconciler:
         kube: Kube,
         cache: Cache,
         settings: Settings,
-        recorder: Recorder,
+        recorder: EventRecorder,
         dispatcher: Dispatcher,
         slots: PrioritySlots,
     ) -> None:
@@ -54,7 +54,7 @@ class Reconciler:
                 return None
             plan = await self._execute(controller, key, parent)
         finally:
-            self._slots.leave()
+            self._slots.release()
         await self._write_status(controller, key, parent, plan)
         return plan.requeue_after
 
@@ -69,7 +69,7 @@ class Reconciler:
         except StalledError as problem:
             plan = _stalled(problem.reason, problem.message)
         except ApiError as error:
-            if not error.refused:
+            if not error.permanent:
                 raise
             plan = _out_of_quota(error) if error.out_of_quota else _stalled(error.reason, error.message)
         return plan
@@ -83,7 +83,7 @@ class Reconciler:
         before = [Condition.model_validate(one) for one in told]
         wanted = conditions.in_progress("ReconcileError", f"{error} (retried with growing pauses)")
         generation = body["metadata"].get("generation", 0)
-        shown = [one.wire() for one in conditions.merged(before, wanted, generation, datetime.now(UTC))]
+        shown = [one.wire() for one in conditions.merge(before, wanted, generation, datetime.now(UTC))]
         if shown != told:
             patch = {"metadata": {"uid": body["metadata"]["uid"]}, "status": {"conditions": shown}}
             metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, patch)
@@ -101,11 +101,11 @@ class Reconciler:
         body = self._cache.body(key)
         if body is not None and body["metadata"].get("generation") == metadata.get("generation"):
             self._dispatcher.on_write(resource, {**body, "metadata": metadata, "status": status}, key)
-        if asks_for_more(seen, Metadata.model_validate(metadata)):
-            self._dispatcher.wake(key)
+        if changed_beside_spec(seen, Metadata.model_validate(metadata)):
+            self._dispatcher.enqueue(key)
 
     def _context(self) -> ReconcileContext:
-        return ReconcileContext(self._cache, self._kube, self._settings, datetime.now(UTC), self._dispatcher.wake)
+        return ReconcileContext(self._cache, self._kube, self._settings, datetime.now(UTC), self._dispatcher.enqueue)
 
     async def _apply(self, child: Body, parent: Kind, by: Key) -> None:
         key = key_of(child)
@@ -115,8 +115,8 @@ class Reconciler:
         if found is not None and already_applied(_comparable(child), found):
             return
         if resource is JOBS and found is None:
-            self._dispatcher.on_write(resource, await self._kube.create_once(resource, child), by)
-            self._slots.made()
+            self._dispatcher.on_write(resource, await self._kube.create_if_absent(resource, child), by)
+            self._slots.child_created()
             return
         if found is None:
             found = await self._kube.get(resource, key.namespace, key.name)
@@ -130,7 +130,7 @@ class Reconciler:
         try:
             applied = await self._kube.apply(resource, child)
         except ApiError as error:
-            if problem := not_installed(resource, error):
+            if problem := kind_not_installed(resource, error):
                 raise problem from error
             raise
         if watched:
@@ -143,7 +143,7 @@ class Reconciler:
     async def _write_status(self, controller: Controller, key: Key, parent: Kind, plan: Plan) -> None:
         old: dict[str, Any] = parent.status.wire()  # type: ignore[attr-defined]
         before: list[Condition] = parent.status.conditions  # type: ignore[attr-defined]
-        merged = conditions.merged(before, plan.conditions, parent.metadata.generation, datetime.now(UTC))
+        merged = conditions.merge(before, plan.conditions, parent.metadata.generation, datetime.now(UTC))
         kept = plan.status.wire() if plan.status is not None else dict(old)
         new = kept | {
             "observedGeneration": parent.metadata.generation,
@@ -153,7 +153,7 @@ class Reconciler:
         if patch:
             body = {"metadata": {"uid": parent.metadata.uid}, "status": patch}
             try:
-                async with self._slots.place(Priority.STATUS):
+                async with self._slots.hold(Priority.STATUS):
                     metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, body)
             except ApiError as error:
                 if error.status == 404:
@@ -164,7 +164,7 @@ class Reconciler:
             self._recorder.record(key, parent, controller.resource, event)
 
 
-def asks_for_more(before: Metadata, after: Metadata) -> bool:
+def changed_beside_spec(before: Metadata, after: Metadata) -> bool:
     """Whether something but spec and status has changed. Pure."""
     return (before.annotations, before.labels, before.deletion_timestamp) != (
         after.annotations,
@@ -173,13 +173,13 @@ def asks_for_more(before: Metadata, after: Metadata) -> bool:
     )
 
 
-def not_installed(resource: Resource, error: ApiError) -> StalledError | None:
+def kind_not_installed(resource: Resource, error: ApiError) -> StalledError | None:
     """An API server that does not know a kind says only that there is no such page."""
-    if not resource.comes_with or error.status != 404:
+    if not resource.provided_by or error.status != 404:
         return None
     return StalledError(
         "KindNotInstalled",
-        f"this cluster has no {resource.kind}: install {resource.comes_with}, or change the spec so that it needs none",
+        f"this cluster has no {resource.kind}: install {resource.provided_by}, or change the spec so that it needs none",
     )
 
 

@@ -48,8 +48,8 @@ async def _resync_one(
                 freshness.expect(resource.plural, int(body["metadata"]["resourceVersion"]))
             if cache.put(body):
                 missed += 1
-                dispatcher.changed(body)
+                dispatcher.enqueue_affected(body)
     for body in cache.keep_only(resource.kind, namespace, present, as_of):
         missed += 1
-        dispatcher.changed(body)
+        dispatcher.enqueue_affected(body)
     return missed

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
-from modelops.lineage.digests import Pinned
+from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error, translate_errors
 from modelops.store.integrity import PartsProof, Proof, checksum_proof, etag_proof, even_parts, parts_of
@@ -38,7 +38,7 @@ def fetch(client: S3Client, bucket: str, key: str, target: Path) -> str:
     return sha256.hexdigest()
 
 
-def fetch_pinned(client: S3Client, bucket: str, pinned: Pinned, target: Path) -> None:
+def fetch_pinned(client: S3Client, bucket: str, pinned: PinnedObject, target: Path) -> None:
     """Write the pinned version to `target`, verified.
 
     Raises S3Error: PinnedVersionMissing when the version is gone or, in a bucket without versions, was overwritten;
@@ -69,7 +69,7 @@ def fetch_pinned(client: S3Client, bucket: str, pinned: Pinned, target: Path) ->
 class LargeObject:
     """A pinned object that is brought in ranges, in any order and several at once, into a file of its full size."""
 
-    def __init__(self, client: S3Client, bucket: str, pinned: Pinned) -> None:
+    def __init__(self, client: S3Client, bucket: str, pinned: PinnedObject) -> None:
         """Ask what the object is, and no more. Raises S3Error as `fetch_pinned` does."""
         self._client, self._bucket, self._pinned = client, bucket, pinned
         with translate_errors(client, bucket, pinned.key, pinned=True):
@@ -111,7 +111,7 @@ class LargeObject:
             _check_proof(self._client, self._name, self._pinned, self._proof, target)
 
 
-def _asked(call: Callable[..., dict[str, Any]], bucket: str, pinned: Pinned, **more: str) -> tuple[dict, dict]:
+def _asked(call: Callable[..., dict[str, Any]], bucket: str, pinned: PinnedObject, **more: str) -> tuple[dict, dict]:
     """The answer, and what names the object for further requests.
 
     Asking for a version, even "null", needs a permission of its own: where there are none, ask for the object.
@@ -134,7 +134,7 @@ def _asked(call: Callable[..., dict[str, Any]], bucket: str, pinned: Pinned, **m
     return call(**version, **more), version
 
 
-def _proof(client: S3Client, name: Mapping[str, str], pinned: Pinned, answer: Mapping[str, Any]) -> Proof | None:
+def _proof(client: S3Client, name: Mapping[str, str], pinned: PinnedObject, answer: Mapping[str, Any]) -> Proof | None:
     count = parts_of(pinned.etag, answer)
     if not count:
         return etag_proof(pinned.etag, answer) or checksum_proof(answer)
@@ -154,7 +154,9 @@ def _part_sizes(client: S3Client, name: Mapping[str, str], count: int) -> list[i
     return [client.head_object(**name, PartNumber=number)["ContentLength"] for number in range(1, count + 1)]
 
 
-def _check_state(client: S3Client, bucket: str, pinned: Pinned, answer: Mapping[str, Any], proof: Proof | None) -> None:
+def _check_state(
+    client: S3Client, bucket: str, pinned: PinnedObject, answer: Mapping[str, Any], proof: Proof | None
+) -> None:
     """A version cannot change; what has none may have been overwritten since it was pinned."""
     versioned = pinned.version_id != NO_VERSION
     if answer.get("ETag", "").strip('"') == pinned.etag or (versioned and proof is not None):
@@ -176,13 +178,13 @@ def _check_state(client: S3Client, bucket: str, pinned: Pinned, answer: Mapping[
     )
 
 
-def _check_size(client: S3Client, bucket: str, pinned: Pinned, size: int) -> None:
+def _check_size(client: S3Client, bucket: str, pinned: PinnedObject, size: int) -> None:
     if size != pinned.size:
         where = _where(client, bucket, pinned)
         raise S3Error(Reason.OBJECT_MISMATCH, f"{where}: {size} bytes came, {pinned.size} were pinned", transient=False)
 
 
-def _check_proof(client: S3Client, name: Mapping[str, str], pinned: Pinned, proof: Proof, target: Path) -> None:
+def _check_proof(client: S3Client, name: Mapping[str, str], pinned: PinnedObject, proof: Proof, target: Path) -> None:
     wrong = proof.wrong()
     count = parts_of(pinned.etag, {})
     if wrong is not None and isinstance(proof, PartsProof) and count > 2:
@@ -204,7 +206,7 @@ def _chunks(file: Path, start: int, length: int) -> Iterator[bytes]:
             yield chunk
 
 
-def _where(client: S3Client, bucket: str, pinned: Pinned) -> str:
+def _where(client: S3Client, bucket: str, pinned: PinnedObject) -> str:
     return f'bucket "{bucket}" at {client.meta.endpoint_url}, object "{pinned.key}"'
 
 

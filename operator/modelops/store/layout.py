@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from modelops.api.contract.tasks import S3Place
-from modelops.lineage.digests import hex_of
+from modelops.lineage.digests import hex_digits
 
 _SCHEME = "s3://"
 
@@ -36,17 +36,17 @@ def below(place: S3Place, path: str) -> Location:
 
 def manifest_of(store: S3Place, digest: str) -> Location:
     """Where a dataset's manifest is kept."""
-    return below(store, f"datasets/manifests/sha256-{hex_of(digest)}")
+    return below(store, f"datasets/manifests/sha256-{hex_digits(digest)}")
 
 
 def profile_of(store: S3Place, digest: str) -> Location:
     """Where the profile with this digest is kept."""
-    return below(store, f"datasets/profiles/sha256-{hex_of(digest)}.json")
+    return below(store, f"datasets/profiles/sha256-{hex_digits(digest)}.json")
 
 
 def model_of(store: S3Place, digest: str) -> Location:
     """The prefix, with its slash, under which a model's files are kept."""
-    return below(store, f"models/sha256-{hex_of(digest)}/")
+    return below(store, f"models/sha256-{hex_digits(digest)}/")
 
 
 def checkpoints_of(store: S3Place, namespace: str, run: str, key: str) -> Location:
@@ -56,9 +56,9 @@ def checkpoints_of(store: S3Place, namespace: str, run: str, key: str) -> Locati
 
 def history_of(store: S3Place, digest: str) -> Location:
     """Where every line of a trainer's metrics.jsonl is kept. Not beside the model: its listing is its digest."""
-    return below(store, f"runs/history/sha256-{hex_of(digest)}.jsonl")
+    return below(store, f"runs/history/sha256-{hex_digits(digest)}.jsonl")
 
 
 def packages_of(store: S3Place, digest: str) -> Location:
     """Where the list of the packages that a trainer ran with is kept."""
-    return below(store, f"runs/packages/sha256-{hex_of(digest)}.txt")
+    return below(store, f"runs/packages/sha256-{hex_digits(digest)}.txt")

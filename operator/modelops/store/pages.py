@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from modelops.lineage.digests import Pinned
+from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error, translate_errors
 
@@ -18,7 +18,7 @@ Position = Mapping[str, str]
 class Seen(NamedTuple):
     """One object as a listing shows it."""
 
-    pinned: Pinned
+    pinned: PinnedObject
     modified: str
     """When it was written, as S3 says it: an ISO 8601 time in UTC."""
 
@@ -137,5 +137,5 @@ def _counts(one: Mapping[str, Any]) -> bool:
 
 def _seen(one: Mapping[str, Any], version_id: str) -> Seen:
     return Seen(
-        Pinned(one["Key"], version_id, one["Size"], one.get("ETag", "").strip('"')), one.get("LastModified", "")
+        PinnedObject(one["Key"], version_id, one["Size"], one.get("ETag", "").strip('"')), one.get("LastModified", "")
     )

@@ -1,12 +1,12 @@
 """Remove what nobody needs any more, and what killed processes left: objects, and uploads that were never completed."""
 
-from modelops.lineage.digests import Pinned
+from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error, translate_errors
 from modelops.store.pages import NO_VERSION
 
 
-def remove(client: S3Client, bucket: str, one: Pinned) -> None:
+def remove(client: S3Client, bucket: str, one: PinnedObject) -> None:
     """Remove an object as it was listed; with versions this very one, so that its bytes are gone. Raises S3Error."""
     version = {} if one.version_id == NO_VERSION else {"VersionId": one.version_id}
     with translate_errors(client, bucket, one.key):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelops.api.contract.reports import FetchReport
 from modelops.api.contract.tasks import FetchModelTask
-from modelops.lineage.digests import ArtifactFile, Pinned
+from modelops.lineage.digests import ArtifactFile, PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.fetching import fetch
 from modelops.store.layout import Location, parse
@@ -51,7 +51,7 @@ def _fetched(client: S3Client, artifact: Location, root: Path) -> list[ArtifactF
     return list(each(objects, partial(_bring, client, artifact, root)))
 
 
-def _bring(client: S3Client, artifact: Location, root: Path, one: Pinned) -> ArtifactFile:
+def _bring(client: S3Client, artifact: Location, root: Path, one: PinnedObject) -> ArtifactFile:
     try:
         path = relative_path(one.key, artifact.key)
         target = root / path

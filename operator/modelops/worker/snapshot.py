@@ -10,7 +10,7 @@ from typing import NamedTuple
 from modelops.api.contract.reports import SnapshotReport, Violations
 from modelops.api.contract.tasks import SnapshotTask
 from modelops.api.types import ObjectVersion
-from modelops.lineage.digests import canonical, sha256_of
+from modelops.lineage.digests import canonical_json, json_digest
 from modelops.store.client import S3Client
 from modelops.store.layout import Location, manifest_of, profile_of
 from modelops.store.writing import put_if_absent
@@ -86,8 +86,8 @@ def _snapshot(task: SnapshotTask, scratch: Path) -> SnapshotReport:
     if not content.readable:
         return report
     document = content.profile.document(manifest.digest, task.format.type)
-    profile = profile_of(task.store, sha256_of(document))
-    _write(store, profile, canonical(document))
+    profile = profile_of(task.store, json_digest(document))
+    _write(store, profile, canonical_json(document))
     newest = datetime.fromisoformat(report.newest) if report.newest else None
     results = evaluate(task.checks, Evidence(content.profile, baseline, newest, datetime.now(UTC)))
     return report.model_copy(update={"profile": profile.uri, "checks": results})

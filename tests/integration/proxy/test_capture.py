@@ -220,7 +220,7 @@ def test_a_candidate_is_not_judged_by_what_clients_ask_it_themselves(peers):
     assert dict(told["live"]["inputs"]["columns"]["instances[0]"]["numbers"]) == {2: 1}
     assert dict(told["mirrored"]["inputs"]["columns"]["instances[0]"]["numbers"]) == {3: 1}
     assert [path for path, _ in candidate.model.asked].count(PATH) == 4
-    assert not any("x-modelops-shared" in headers for _, headers in candidate.model.asked + stable.model.asked)
+    assert not any("x-modelops-forwarded" in headers for _, headers in candidate.model.asked + stable.model.asked)
 
 
 async def test_the_operator_reads_both_sides(peers):

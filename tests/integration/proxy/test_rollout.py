@@ -153,7 +153,7 @@ def test_the_stable_version_answers_for_a_candidate_that_is_gone(pair):
     seen, own = counted(pair.stable), counted(pair.stable, "model")
     assert (seen.requests, seen.errors, seen.timed) == (theirs, 0, theirs)
     assert (own.requests, own.errors) == (220 - theirs, 0)
-    assert not any("x-modelops-shared" in headers for _, headers in pair.stable.model.asked)
+    assert not any("x-modelops-forwarded" in headers for _, headers in pair.stable.model.asked)
 
 
 def test_the_stable_version_answers_grpc_for_a_candidate_that_is_gone(pair):

@@ -17,7 +17,7 @@ import pytest
 
 from modelops.api.contract.reports import EXIT_RETRY
 from modelops.api.contract.tasks import S3Place
-from modelops.lineage.digests import ArtifactFile, Pinned
+from modelops.lineage.digests import ArtifactFile, PinnedObject
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.store.layout import Location
@@ -348,7 +348,7 @@ def test_what_another_completes_meanwhile_is_removed_no_further(
     files = files_of(model)
     (model / "c").write_text("x")  # As if it had been changed since its digest was taken.
 
-    def slowly(store: Any, bucket: str, one: Pinned) -> None:
+    def slowly(store: Any, bucket: str, one: PinnedObject) -> None:
         remove(store, bucket, one)
         for name in "abc":
             client.put_object(Bucket=bucket, Key=PREFIX + name, Body=name.encode())

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from modelops.api.contract.tasks import S3Place
-from modelops.lineage.digests import Pinned, dataset_digest, manifest_line
+from modelops.lineage.digests import PinnedObject, dataset_digest, manifest_line
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.store.errors import S3Error
@@ -213,4 +213,4 @@ def test_a_digest_names_versions(client, new_bucket):
     before = probe(client, S3Place(bucket=bucket), 10_000)
     client.put_object(Bucket=bucket, Key="a", Body=b"1")
     assert probe(client, S3Place(bucket=bucket), 10_000).digest != before.digest
-    assert isinstance(next(list_current(client, bucket, "").objects), Pinned)
+    assert isinstance(next(list_current(client, bucket, "").objects), PinnedObject)

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from modelops.api.addresses import Near, near
+from modelops.api.addresses import LocalAddress, local_address
 
 
 @pytest.mark.parametrize(
@@ -17,21 +17,21 @@ from modelops.api.addresses import Near, near
         ("fd00:10:96::a", None),
         ("2001:db8::1", None),
         ("::ffff:10.96.0.10", None),
-        ("127.0.0.1", Near.LOOPBACK),
-        ("127.255.0.9", Near.LOOPBACK),
-        ("::1", Near.LOOPBACK),
-        ("::ffff:127.0.0.1", Near.LOOPBACK),
-        ("169.254.169.254", Near.LINK_LOCAL),
-        ("fe80::1", Near.LINK_LOCAL),
-        ("fe80::1%eth0", Near.LINK_LOCAL),
-        ("febf::1", Near.LINK_LOCAL),
-        ("::ffff:169.254.169.254", Near.LINK_LOCAL),
-        ("0.0.0.0", Near.UNSPECIFIED),
-        ("::", Near.UNSPECIFIED),
-        ("224.0.0.1", Near.MULTICAST),
-        ("ff02::1", Near.MULTICAST),
+        ("127.0.0.1", LocalAddress.LOOPBACK),
+        ("127.255.0.9", LocalAddress.LOOPBACK),
+        ("::1", LocalAddress.LOOPBACK),
+        ("::ffff:127.0.0.1", LocalAddress.LOOPBACK),
+        ("169.254.169.254", LocalAddress.LINK_LOCAL),
+        ("fe80::1", LocalAddress.LINK_LOCAL),
+        ("fe80::1%eth0", LocalAddress.LINK_LOCAL),
+        ("febf::1", LocalAddress.LINK_LOCAL),
+        ("::ffff:169.254.169.254", LocalAddress.LINK_LOCAL),
+        ("0.0.0.0", LocalAddress.UNSPECIFIED),
+        ("::", LocalAddress.UNSPECIFIED),
+        ("224.0.0.1", LocalAddress.MULTICAST),
+        ("ff02::1", LocalAddress.MULTICAST),
     ],
 )
-def test_near(address: str, expected: Near | None) -> None:
+def test_near(address: str, expected: LocalAddress | None) -> None:
     """Services and Pods of a cluster, whatever their range, are others. What only the asker or its node has is not."""
-    assert near(ip_address(address)) is expected
+    assert local_address(ip_address(address)) is expected

@@ -13,7 +13,7 @@ async def test_no_more_at_once_than_places() -> None:
 
     async def work() -> None:
         nonlocal at_once, most
-        async with slots.place(Priority.CHILDREN):
+        async with slots.hold(Priority.CHILDREN):
             at_once += 1
             most = max(most, at_once)
             await asyncio.sleep(0)
@@ -28,14 +28,14 @@ async def test_children_go_before_statuses() -> None:
     slots, done = PrioritySlots(1), []
 
     async def work(lane: Priority, number: int) -> None:
-        async with slots.place(lane):
+        async with slots.hold(lane):
             done.append((lane, number))
 
-    await slots.enter(Priority.CHILDREN)
+    await slots.acquire(Priority.CHILDREN)
     lane_of = {0: Priority.STATUS, 1: Priority.STATUS, 2: Priority.CHILDREN, 3: Priority.CHILDREN}
     tasks = [asyncio.create_task(work(lane, number)) for number, lane in lane_of.items()]
     await asyncio.sleep(0)
-    slots.leave()
+    slots.release()
     await asyncio.gather(*tasks)
     assert [number for _, number in done] == [2, 3, 0, 1]
 
@@ -43,17 +43,17 @@ async def test_children_go_before_statuses() -> None:
 async def test_who_gives_up_leaves_no_gap() -> None:
     """A reconcile that is cancelled while it waits, or when its turn has just come, takes no place with it."""
     slots = PrioritySlots(1)
-    await slots.enter(Priority.CHILDREN)
-    waiting = [asyncio.create_task(slots.enter(Priority.STATUS)) for _ in range(2)]
+    await slots.acquire(Priority.CHILDREN)
+    waiting = [asyncio.create_task(slots.acquire(Priority.STATUS)) for _ in range(2)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     await asyncio.sleep(0)
-    slots.leave()
+    slots.release()
     waiting[1].cancel()
     for task in waiting:
         with pytest.raises(asyncio.CancelledError):
             await task
-    await asyncio.wait_for(slots.enter(Priority.CHILDREN), 1)
+    await asyncio.wait_for(slots.acquire(Priority.CHILDREN), 1)
 
 
 async def test_a_burst_of_work_is_told_of_once_it_is_over() -> None:
@@ -61,15 +61,15 @@ async def test_a_burst_of_work_is_told_of_once_it_is_over() -> None:
     slots, order = PrioritySlots(4), []
 
     async def tell() -> None:
-        async with slots.place(Priority.STATUS):
+        async with slots.hold(Priority.STATUS):
             order.append("told")
 
     for _ in range(8):
-        slots.made()
+        slots.child_created()
     telling = asyncio.create_task(tell())
     for _ in range(4):
         await asyncio.sleep(0.05)
-        slots.made()
+        slots.child_created()
     order.append("made")
     await asyncio.wait_for(telling, 2)
     assert order == ["made", "told"]
@@ -78,6 +78,6 @@ async def test_a_burst_of_work_is_told_of_once_it_is_over() -> None:
 async def test_one_child_is_told_of_at_once() -> None:
     """Who applies one object waits for nobody."""
     slots = PrioritySlots(4)
-    slots.made()
-    async with asyncio.timeout(0.1), slots.place(Priority.STATUS):
+    slots.child_created()
+    async with asyncio.timeout(0.1), slots.hold(Priority.STATUS):
         pass

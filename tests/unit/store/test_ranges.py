@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.lineage.digests import Pinned
+from modelops.lineage.digests import PinnedObject
 from modelops.store.pages import Page, Position, Seen
 from modelops.store.ranges import Range, Ranges, Run, UnorderedListingError, contiguous, ranges
 
@@ -32,7 +32,7 @@ class Service:
         start = bisect_right(self.keys, self._rank(at["after"]), key=self._rank) if "after" in at else 0
         keys = self.keys[start : start + self.size]
         more = start + self.size < len(self.keys)
-        objects = [Seen(Pinned(key, "v", 1, "e"), "") for key in keys if not key.endswith("/")]
+        objects = [Seen(PinnedObject(key, "v", 1, "e"), "") for key in keys if not key.endswith("/")]
         return Page(objects, sorted(keys), keys == sorted(keys), {"after": keys[-1]} if more else None)
 
     def after(self, key: str) -> Position:

@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from modelops.api.dataset import Candidate
-from modelops.api.types import length_of
+from modelops.api.durations import parse_duration
 from modelops.controllers.dataset import children, ready_condition
 from modelops.controllers.dataset.context import SHORTLY, Case
 from modelops.controllers.dataset.job_result import current, reject, stays_rejected
 from modelops.controllers.sources import words_for
-from modelops.machinery.conditions import moment, timestamp
+from modelops.machinery.conditions import format_timestamp, parse_timestamp
 from modelops.machinery.plan import Plan
 
 
@@ -71,12 +71,14 @@ def settling(case: Case) -> Plan | None:
     """A change must hold still for `settle` before it counts: uploads are rarely one object."""
     assert case.seen.sighting is not None
     candidate = _candidate(case, "Settling")
-    settled = moment(candidate.since) + length_of(case.seen.dataset.spec.settle)
+    settled = parse_timestamp(candidate.since) + parse_duration(case.seen.dataset.spec.settle)
     if case.seen.sighting.at >= settled or _held_still_before(case):
         return None
     status = case.with_candidate(candidate)
     what = f"{ready_condition.objects(candidate.objects)}, {candidate.bytes} bytes"
-    shown = ready_condition.working(case, "ChangeSettling", f"{what}: must hold still until {timestamp(settled)}")
+    shown = ready_condition.working(
+        case, "ChangeSettling", f"{what}: must hold still until {format_timestamp(settled)}"
+    )
     return Plan(status=status, conditions=shown, requeue_after=case.until_next_look(status))
 
 
@@ -98,7 +100,7 @@ def _candidate(case: Case, state: str) -> Candidate:
     """What the source holds, as a candidate: since when it has held still is kept."""
     assert case.seen.sighting is not None
     probe, known = case.probe, case.known
-    since = known.since if known is not None else timestamp(case.seen.sighting.at)
+    since = known.since if known is not None else format_timestamp(case.seen.sighting.at)
     return Candidate.model_validate(
         {"digest": probe.digest, "objects": probe.objects, "bytes": probe.bytes, "since": since, "state": state}
     )
@@ -111,5 +113,5 @@ def _held_still_before(case: Case) -> bool:
 
 
 def _retry_at(case: Case, failed: Candidate) -> datetime:
-    ended = moment(failed.ended_at) if failed.ended_at else case.seen.now
-    return ended + length_of(case.seen.dataset.spec.interval)
+    ended = parse_timestamp(failed.ended_at) if failed.ended_at else case.seen.now
+    return ended + parse_duration(case.seen.dataset.spec.interval)

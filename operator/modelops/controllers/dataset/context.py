@@ -8,7 +8,7 @@ from modelops.controllers.dataset import children
 from modelops.controllers.dataset.checks import checks_of
 from modelops.controllers.dataset.observe import Observation
 from modelops.controllers.dataset.schedule import asked, looked_for_spec, next_look
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from modelops.store.listing import Probe
 
 SHORTLY = timedelta(seconds=2)
@@ -59,7 +59,10 @@ class Case:
 
     def looked(self) -> "Case":
         """The case once a Job has looked, which its status says from now on."""
-        looked = {"looked_at": timestamp(self.seen.now), "looked_generation": self.seen.dataset.metadata.generation}
+        looked = {
+            "looked_at": format_timestamp(self.seen.now),
+            "looked_generation": self.seen.dataset.metadata.generation,
+        }
         return replace(self, status=self.status.model_copy(update=looked))
 
     def with_candidate(self, candidate: Candidate | None) -> DatasetStatus:

@@ -3,10 +3,11 @@
 from datetime import datetime
 
 from modelops.api.dataset import DatasetSpec, DatasetStatus, Snapshot
-from modelops.api.types import DurationText, length_of
+from modelops.api.durations import parse_duration
+from modelops.api.types import DurationText
 from modelops.controllers.dataset.check_messages import warning
 from modelops.controllers.dataset.context import Case
-from modelops.machinery.conditions import DesiredCondition, condition, find, moment
+from modelops.machinery.conditions import DesiredCondition, condition, find, parse_timestamp
 from modelops.machinery.plan import Event
 
 _FRESH = "Fresh"
@@ -37,7 +38,7 @@ def turns_stale(case: Case, status: DatasetStatus) -> datetime | None:
     limit = _limit(case.seen.dataset.spec)
     if limit is None or status.snapshot is None or status.snapshot.newest is None:
         return None
-    return moment(status.snapshot.newest) + length_of(limit)
+    return parse_timestamp(status.snapshot.newest) + parse_duration(limit)
 
 
 def staleness(case: Case, wanted: tuple[DesiredCondition, ...]) -> tuple[Event, ...]:
@@ -100,4 +101,4 @@ def _fresh(case: Case, status: DatasetStatus) -> tuple[DesiredCondition, ...]:
 def _limit(spec: DatasetSpec) -> DurationText | None:
     """The shortest that any check wants."""
     limits = [check.fresh_within for check in spec.checks if check.fresh_within is not None]
-    return min(limits, key=length_of, default=None)
+    return min(limits, key=parse_duration, default=None)

@@ -11,7 +11,7 @@ from modelops.controllers.dataset.context import SHORTLY, Case
 from modelops.controllers.dataset.data_conditions import faults, violations
 from modelops.controllers.dataset.outcome import Ended, Failure, Moved, Taken, Unusable
 from modelops.controllers.jobs import JobState
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.plan import Event, Plan
 
 _HISTORY = 10
@@ -50,7 +50,7 @@ def reject(case: Case, candidate: Candidate, reason: str, message: str, report: 
         update={
             "state": "Rejected",
             "checked_with": case.checks,
-            "ended_at": timestamp(case.seen.now),
+            "ended_at": format_timestamp(case.seen.now),
             "reason": reason,
             "message": message,
             "violations": report.violations.total if report.violations else None,
@@ -98,7 +98,7 @@ def _take(case: Case, report: SnapshotReport) -> Plan:
     assert report.digest is not None
     assert report.manifest is not None
     assert report.profile is not None
-    taken_at = timestamp(case.seen.now)
+    taken_at = format_timestamp(case.seen.now)
     snapshot = Snapshot(
         digest=report.digest,
         objects=report.objects,
@@ -135,7 +135,7 @@ def _failed(case: Case, candidate: Candidate, reason: str, message: str) -> Plan
         update={
             "state": "Failed",
             "checked_with": case.checks,
-            "ended_at": timestamp(case.seen.now),
+            "ended_at": format_timestamp(case.seen.now),
             "reason": reason,
             "message": message,
         }
@@ -151,7 +151,7 @@ def _moved(case: Case, candidate: Candidate, job: JobState, message: str, report
         update={
             "state": "Settling",
             "digest": report.digest or candidate.digest,
-            "since": timestamp(case.seen.now + timedelta(seconds=1)),
+            "since": format_timestamp(case.seen.now + timedelta(seconds=1)),
             "checked_with": None,
             "ended_at": None,
             "reason": "SourceChanged",

@@ -7,7 +7,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from modelops.api.dataset import Dataset
 from modelops.machinery.cache import Cache
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 
 _LABELS = ("namespace", "dataset")
 _OF_SNAPSHOT = ("objects", "bytes", "rows")
@@ -23,7 +23,7 @@ def collect(cache: Cache) -> Iterable[Metric]:
         status = body.get("status") or {}
         snapshot = status.get("snapshot")
         if snapshot is not None:
-            taken.add_metric(of, moment(snapshot["takenAt"]).timestamp())
+            taken.add_metric(of, parse_timestamp(snapshot["takenAt"]).timestamp())
             for name, family in sizes.items():
                 family.add_metric(of, snapshot[name])
         rejected.add_metric(of, (status.get("candidate") or {}).get("state") == "Rejected")

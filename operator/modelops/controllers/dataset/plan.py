@@ -11,7 +11,7 @@ from modelops.controllers.dataset.observe import Observation
 from modelops.controllers.dataset.probe_result import Problem
 from modelops.controllers.dataset.schedule import undecided
 from modelops.machinery.conditions import READY, condition, in_progress, stalled, waiting
-from modelops.machinery.plan import Plan, first_answer
+from modelops.machinery.plan import Plan, first_plan
 
 _BLIPS = 2
 """So many transient problems in a row are nobody's business yet."""
@@ -20,7 +20,7 @@ _BLIPS = 2
 def plan(seen: Observation) -> Plan:
     """Decide what a Dataset needs now. Pure."""
     case = case_of(seen)
-    decision = first_answer(
+    decision = first_plan(
         case,
         (
             _suspended,

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from modelops.api.contract.reports import SnapshotReport
 from modelops.api.dataset import Candidate
-from modelops.api.types import length_of
+from modelops.api.durations import parse_duration
 from modelops.controllers.dataset import children, ready_condition
 from modelops.controllers.dataset.context import SHORTLY, Case
 from modelops.controllers.dataset.job_result import current, lost, stays_rejected, verdict
 from modelops.controllers.dataset.outcome import Lost, Unchanged, outcome
 from modelops.controllers.dataset.schedule import SOON, surveyed
-from modelops.machinery.conditions import stalled, timestamp, waiting
+from modelops.machinery.conditions import format_timestamp, stalled, waiting
 from modelops.machinery.plan import Plan
 
 
@@ -53,7 +53,7 @@ def survey_is_due(case: Case) -> Plan | None:
     dataset, obstacle = case.seen.dataset, case.seen.obstacle
     if obstacle is not None:
         shown = stalled if obstacle.kind == "Stalled" else waiting
-        requeue_after = min(length_of(dataset.spec.interval), SOON)
+        requeue_after = min(parse_duration(dataset.spec.interval), SOON)
         return Plan(
             status=case.status, conditions=shown(obstacle.reason, obstacle.message), requeue_after=requeue_after
         )
@@ -92,6 +92,6 @@ def _candidate(case: Case, report: SnapshotReport) -> Candidate:
         digest=report.digest,
         objects=report.objects,
         bytes=report.bytes,
-        since=timestamp(case.seen.now),
+        since=format_timestamp(case.seen.now),
         state="Checking",
     )

@@ -52,7 +52,7 @@ class Prober:
         place: S3Place,
         credentials: Credentials | None,
         max_objects: int,
-        wake: Callable[[Key], None],
+        enqueue: Callable[[Key], None],
     ) -> None:
         """Look in the background, and have the Dataset woken once the look has ended."""
         if key in self._running:
@@ -66,7 +66,7 @@ class Prober:
                 self.note(key, uid, generation, at, found)
             finally:
                 del self._running[key]
-                wake(key)
+                enqueue(key)
 
         self._running[key] = asyncio.create_task(run(), name=f"probe {key}")
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from modelops.api.annotations import REFRESH
 from modelops.api.dataset import Dataset
-from modelops.api.types import length_of
+from modelops.api.durations import parse_duration
 from modelops.controllers.dataset.probe_result import Problem, Sighting
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 from modelops.store.listing import TooMany
 
 SOON = timedelta(seconds=30)
@@ -69,27 +69,27 @@ def _found_too_many(dataset: Dataset, last: Sighting | None) -> bool:
     if last is None or not isinstance(last.found, TooMany):
         return False
     looked_at = dataset.status.looked_at
-    return looked_at is None or last.at > moment(looked_at)
+    return looked_at is None or last.at > parse_timestamp(looked_at)
 
 
 def _next_survey(dataset: Dataset, last: Sighting | None) -> datetime:
     looked_at = dataset.status.looked_at
     if looked_at is None or not looked_for_spec(dataset) or _found_too_many(dataset, last):
         return _LONG_AGO
-    candidate, wait = dataset.status.candidate, length_of(dataset.spec.interval)
+    candidate, wait = dataset.status.candidate, parse_duration(dataset.spec.interval)
     if candidate is not None and candidate.state == "Settling":
-        wait = min(wait, max(length_of(dataset.spec.settle), SOON))
-    return moment(looked_at) + wait
+        wait = min(wait, max(parse_duration(dataset.spec.settle), SOON))
+    return parse_timestamp(looked_at) + wait
 
 
 def _next_probe(dataset: Dataset, last: Sighting) -> datetime:
     spec, candidate = dataset.spec, dataset.status.candidate
-    interval = length_of(spec.interval)
+    interval = parse_duration(spec.interval)
     if isinstance(last.found, Problem):
         return last.at + (interval if last.found.kind == "Stalled" else min(interval, SOON))
     regular = last.at + interval
     if candidate is not None and candidate.state == "Settling":
-        settled = moment(candidate.since) + length_of(spec.settle)
+        settled = parse_timestamp(candidate.since) + parse_duration(spec.settle)
         if last.at < settled:
             return min(settled, regular)
     return regular

@@ -21,7 +21,7 @@ from modelops.controllers.inferenceservice.traffic import gateway
 from modelops.controllers.inferenceservice.traffic.propagation import follows, split, told
 from modelops.controllers.inferenceservice.traffic.routes import name_of, routes
 from modelops.controllers.inferenceservice.traffic.steps import Stage
-from modelops.controllers.metadata import owned_by
+from modelops.controllers.metadata import owner_references
 from modelops.machinery.matching import already_applied
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import (
@@ -198,7 +198,7 @@ def _several(seen: Observation) -> bool:
 
 def _is_ours(seen: Observation, body: Body | None) -> bool:
     owners = (body or {}).get("metadata", {}).get("ownerReferences") or []
-    return any(owner["uid"] == owned_by(seen.service)[0]["uid"] for owner in owners)
+    return any(owner["uid"] == owner_references(seen.service)[0]["uid"] for owner in owners)
 
 
 def _name(seen: Observation, revision: Revision) -> str:

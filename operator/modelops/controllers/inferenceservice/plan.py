@@ -15,9 +15,9 @@ from modelops.controllers.inferenceservice.rollout.rolling_update import pod_by_
 from modelops.controllers.inferenceservice.rollout.status import failed_before, going_on, shown
 from modelops.controllers.inferenceservice.rollout.steady_state import serving_now
 from modelops.controllers.inferenceservice.rollout.stepped import in_steps
-from modelops.controllers.metadata import label_of
+from modelops.controllers.metadata import kind_label
 from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, waiting
-from modelops.machinery.plan import Plan, first_answer
+from modelops.machinery.plan import Plan, first_plan
 
 _STRANGER_AGAIN = timedelta(minutes=1)
 """Services of strangers are not watched."""
@@ -26,7 +26,7 @@ _FORMER_AGAIN = timedelta(seconds=5)
 
 def plan(seen: Observation) -> Plan:
     """Decide what an InferenceService needs now. Pure."""
-    return first_answer(
+    return first_plan(
         seen, (_former_service, _service_name_taken, _refused, _already_stable, _failed_before, _on_the_way)
     )
 
@@ -97,7 +97,7 @@ def _is_ours(seen: Observation) -> bool:
         return False
     metadata = seen.endpoint["metadata"]
     owners = metadata.get("ownerReferences") or []
-    named = (metadata.get("labels") or {}).get(label_of(InferenceService.__name__)) == seen.service.metadata.name
+    named = (metadata.get("labels") or {}).get(kind_label(InferenceService.__name__)) == seen.service.metadata.name
     return any(owner["uid"] == seen.service.metadata.uid for owner in owners) or (not owners and named)
 
 

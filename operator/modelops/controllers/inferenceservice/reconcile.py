@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.inferenceservice_status import CandidateVersion, InferenceServiceStatus
 from modelops.api.rollout import Analysis
-from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.check_runner import Asker
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.analysis.judge import window_ends
@@ -106,11 +106,11 @@ class Analyst:
     ) -> None:
         last, about = self._asker.last(attempt), subject(seen, candidate)
         current = last is not None and asked_in_this_step(last, about, candidate)
-        if last is not None and current and seen.now - last.asked_at < length_of(spec.interval):
+        if last is not None and current and seen.now - last.asked_at < parse_duration(spec.interval):
             return
         metadata = seen.service.metadata
         key = Key(INFERENCE_SERVICES.kind, metadata.namespace, metadata.name)
-        self._asker.start(key, attempt, spec.checks, about, context.wake)
+        self._asker.start(key, attempt, spec.checks, about, context.enqueue)
 
 
 async def decide(service: InferenceService, context: ReconcileContext, analyst: Analyst) -> Plan:

@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 
+from modelops.api.durations import parse_duration
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import CacheMode, TrainingRun
 from modelops.api.trainingrun_status import RunArtifact
-from modelops.api.types import Metrics, StringMap, length_of
+from modelops.api.types import Metrics, StringMap
 from modelops.controllers.trainingrun.inputs.resolution import Taken
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.sweep.result import parameters_of
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 
 CACHE_HIT = "CacheHit"
 """How a run ends that has taken a result."""
@@ -33,12 +34,12 @@ def reusable(seen: Observation, taken: Taken) -> Result | None:
     cache = seen.run.spec.cache
     if cache.mode is CacheMode.IGNORE or not pinned_image(seen.run):
         return None
-    oldest = seen.now - length_of(cache.ttl) if cache.ttl is not None else None
+    oldest = seen.now - parse_duration(cache.ttl) if cache.ttl is not None else None
     found = [
         *(_of_version(one) for one in seen.versions if _made_of(one, taken)),
         *(_of_run(one) for one in seen.siblings if _trained(one)),
     ]
-    fresh = [(made, result) for made, result in found if oldest is None or moment(made) >= oldest]
+    fresh = [(made, result) for made, result in found if oldest is None or parse_timestamp(made) >= oldest]
     return max(fresh, key=lambda one: one[0])[1] if fresh else None
 
 

@@ -3,19 +3,19 @@
 import math
 
 from modelops.api.contract.reports import EXIT_FINAL
+from modelops.api.durations import parse_duration
 from modelops.api.kinds import API_VERSION
 from modelops.api.modelversion import Artifact, ModelVersion, ModelVersionSpec, Origin, OriginRun
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import TrainingRunStatus
-from modelops.api.types import length_of
 from modelops.controllers.metadata import (
     ARTIFACT_DIGEST,
     IMAGE_ID,
     INPUT_KEY,
-    dataset_marks,
-    label_of,
+    dataset_annotations,
+    kind_label,
     labels,
-    owned_by,
+    owner_references,
 )
 from modelops.controllers.trainingrun.attempt import gang
 from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER
@@ -23,7 +23,7 @@ from modelops.controllers.trainingrun.attempt.pod import pod_spec
 from modelops.controllers.trainingrun.inputs.resolution import Taken
 from modelops.controllers.trainingrun.revision import revision
 from modelops.controllers.trainingrun.sweep.result import parameters_of
-from modelops.lineage.digests import sha256_of, short
+from modelops.lineage.digests import json_digest, short
 from modelops.machinery.resources import MANAGED_BY, MANAGER, Body
 from modelops.machinery.settings import Settings
 
@@ -47,7 +47,7 @@ def job_name(run: TrainingRun, key: str, attempt: int = 1) -> str:
         "attempt": attempt,
     }
     name = run.metadata.name[:_LONGEST_OF_GANG].rstrip("-") if gang.is_gang(run) else run.metadata.name
-    return f"{name}-{short(sha256_of(decides), 10)}"
+    return f"{name}-{short(json_digest(decides), 10)}"
 
 
 def job(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Body:
@@ -56,7 +56,7 @@ def job(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Bo
     """
     meta = {
         "labels": labels(run, "trainer", model=run.spec.output.model),
-        "annotations": {INPUT_KEY: taken.key, **dataset_marks(taken.inputs.datasets)},
+        "annotations": {INPUT_KEY: taken.key, **dataset_annotations(taken.inputs.datasets)},
     }
     spec: Body = {
         "backoffLimit": 0,
@@ -71,7 +71,7 @@ def job(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Bo
         spec["suspend"] = True
         own_labels = {**own_labels, QUEUE_LABEL: run.spec.queue_name}
     if run.spec.timeout is not None:
-        spec["activeDeadlineSeconds"] = math.ceil(length_of(run.spec.timeout).total_seconds())
+        spec["activeDeadlineSeconds"] = math.ceil(parse_duration(run.spec.timeout).total_seconds())
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -80,7 +80,7 @@ def job(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Bo
             "namespace": run.metadata.namespace,
             **meta,
             "labels": own_labels,
-            "ownerReferences": owned_by(run),
+            "ownerReferences": owner_references(run),
         },
         "spec": spec,
     }
@@ -116,22 +116,22 @@ def model_version(run: TrainingRun, taken: Taken, status: TrainingRunStatus) -> 
         gates=output.version_template.gates,
         approval=output.version_template.approval,
     )
-    annotations = {INPUT_KEY: taken.key, ARTIFACT_DIGEST: artifact.digest, **dataset_marks(datasets)}
+    annotations = {INPUT_KEY: taken.key, ARTIFACT_DIGEST: artifact.digest, **dataset_annotations(datasets)}
     if artifact.image:
         annotations[IMAGE_ID] = artifact.image
     return {
         "apiVersion": API_VERSION,
         "kind": ModelVersion.__name__,
         "metadata": {
-            "name": f"{output.model}-{short(sha256_of(decides))}",
+            "name": f"{output.model}-{short(json_digest(decides))}",
             "namespace": run.metadata.namespace,
             "labels": {
                 "app.kubernetes.io/name": output.model,
                 "app.kubernetes.io/component": "model",
                 "app.kubernetes.io/part-of": "modelops",
                 MANAGED_BY: MANAGER,
-                label_of(TrainingRun.__name__): run.metadata.name,
-                label_of("model"): output.model,
+                kind_label(TrainingRun.__name__): run.metadata.name,
+                kind_label("model"): output.model,
             },
             "annotations": annotations,
         },

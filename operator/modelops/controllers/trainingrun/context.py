@@ -10,7 +10,7 @@ from modelops.controllers.trainingrun.inputs.resolution import Taken
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
 from modelops.controllers.trainingrun.sweep.plan import Sweeping
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def case_of(seen: Observation, taken: Taken, sweeping: Sweeping | None = None) -
         inputs=taken.inputs,
         model_version=old.model_version,
         scheduled_at=taken.scheduled_at,
-        started_at=timestamp(seen.now),
+        started_at=format_timestamp(seen.now),
         retry=again.value,
         stop=halt.value,
         sweep=old.sweep if old.input_key == taken.key else None,

@@ -11,7 +11,7 @@ from modelops.controllers.jobs import JobState, jobs_of
 from modelops.controllers.trainingrun.attempt.outcome import TRAINER
 from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.inputs.references import References
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.resources import EVENTS, SERVICES, WORKLOADS, Key
 from modelops.machinery.settings import Settings
@@ -78,7 +78,7 @@ def _progress(
     if len(poller) > 2 * context.cache.size(TrainingRun.__name__) + 100:
         poller.keep_only(lambda key: context.cache.body(key) is not None)
     key = Key(TrainingRun.__name__, run.metadata.namespace, run.metadata.name)
-    poller.start(key, run.metadata.uid, pod.uid, pod.address, context.wake)
+    poller.start(key, run.metadata.uid, pod.uid, pod.address, context.enqueue)
     return poller.last(run.metadata.uid, pod.uid)
 
 
@@ -108,7 +108,7 @@ async def _held_up(job: JobState, context: ReconcileContext) -> str:
             if condition["type"] in ("QuotaReserved", "Admitted") and condition["status"] == "False"
         )
         return next(waits, "")
-    if job.pods or context.now - moment(job.created) < _PODLESS_FOR:
+    if job.pods or context.now - parse_timestamp(job.created) < _PODLESS_FOR:
         return ""
     told = await context.kube.find(EVENTS, namespace, fields=f"regarding.uid={job.uid},reason=FailedCreate")
     newest = max(told, key=lambda event: event["metadata"]["creationTimestamp"], default=None)

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from modelops.api.durations import parse_duration
 from modelops.api.trainingrun import CacheMode
 from modelops.api.trainingrun_status import CacheResult, Outcome, Progress, RunArtifact, TrainingRunStatus
-from modelops.api.types import length_of
 from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun import children
 from modelops.controllers.trainingrun.attempt import gang, retrying
@@ -30,14 +30,14 @@ from modelops.machinery.conditions import (
     DesiredCondition,
     condition,
     find,
+    format_timestamp,
     in_progress,
-    moment,
+    parse_timestamp,
     ready,
     stalled,
-    timestamp,
     waiting,
 )
-from modelops.machinery.plan import Event, Plan, first_answer
+from modelops.machinery.plan import Event, Plan, first_plan
 
 _REFERENCE_AGAIN = timedelta(seconds=30)
 """ConfigMaps and Secrets are not watched: reading all of them for the few that matter is no least privilege."""
@@ -62,7 +62,7 @@ def plan(seen: Observation, sweeping: Sweeping | None = None) -> Plan:
         _running,
         _ended,
     )
-    decision = first_answer(case, steps)
+    decision = first_plan(case, steps)
     if sweeping is not None:
         decision = tidied(decision, sweeping)
     return replace(decision, requeue_after=_sooner(decision.requeue_after, taken.requeue_after))
@@ -115,7 +115,7 @@ def _failed(case: Case) -> Plan | None:
 
 def _tidied(case: Case, result: Outcome) -> Plan:
     """Jobs of a run that has ended go once nobody looks at them any more; the outcome alone keeps it from rerunning."""
-    due = moment(result.finished_at) + length_of(case.seen.run.spec.ttl_after_finished)
+    due = parse_timestamp(result.finished_at) + parse_duration(case.seen.run.spec.ttl_after_finished)
     written = case.seen.run.status.outcome == result
     over = written and due <= case.seen.now
     going = [job for job in case.seen.jobs if over or not job.finished or job.key.name != case.status.job]
@@ -202,7 +202,9 @@ def _backing_off(case: Case) -> Plan | None:
 
 def _retrying(case: Case, due: datetime) -> Plan:
     last = case.status.failed_attempts[-1]
-    message = f"attempt {last.number} failed ({last.reason}: {last.message}); the next one starts at {timestamp(due)}"
+    message = (
+        f"attempt {last.number} failed ({last.reason}: {last.message}); the next one starts at {format_timestamp(due)}"
+    )
     shown = (*in_progress("Retrying", message), condition("Running", False, "Retrying", message))
     return Plan(
         status=case.status, conditions=_conditions(case, *shown), requeue_after=max(due - case.seen.now, timedelta())
@@ -326,7 +328,7 @@ def _ended_badly(case: Case, job: JobState, failure: Failure) -> Plan:
 
 
 def _outcome(case: Case, state: Literal["Succeeded", "Failed", "Stopped"], reason: str, message: str) -> Outcome:
-    return Outcome(state=state, reason=reason, message=message, finished_at=timestamp(case.seen.now))
+    return Outcome(state=state, reason=reason, message=message, finished_at=format_timestamp(case.seen.now))
 
 
 def _started(case: Case, job: JobState) -> TrainingRunStatus:

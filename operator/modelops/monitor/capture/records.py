@@ -7,8 +7,8 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
-from modelops.api.addresses import Near, near
-from modelops.api.contract.proxy import CAPTURE, MIRRORED
+from modelops.api.addresses import LocalAddress, local_address
+from modelops.api.contract.proxy import CAPTURE_FILTER, MIRRORED_HEADER
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def record(entry: Any) -> Record:
     told = _told(entry)
     asked, answered = _headers(entry.request.headers), _headers(entry.response.headers)
     request, response = _body(told, b"request", asked), _body(told, b"response", answered)
-    mirrored = asked.get(MIRRORED.encode())
+    mirrored = asked.get(MIRRORED_HEADER.encode())
     tolerance = told.get(b"tolerance")
     return Record(
         name=_name(entry.request.request_id, entry.request.path, request.content) if request else "",
@@ -60,7 +60,7 @@ def record(entry: Any) -> Record:
 
 def _told(entry: Any) -> dict[bytes, Any]:
     for space in entry.common.metadata.spaces:
-        if space.key == CAPTURE.encode():
+        if space.key == CAPTURE_FILTER.encode():
             return {field.key: field.value for field in space.value.fields}
     return {}
 
@@ -99,4 +99,4 @@ def _address(text: bytes) -> str | None:
         address = ipaddress.ip_address(text.decode("ascii"))
     except ValueError:
         return None
-    return str(address) if near(address) in (None, Near.LOOPBACK) else None
+    return str(address) if local_address(address) in (None, LocalAddress.LOOPBACK) else None

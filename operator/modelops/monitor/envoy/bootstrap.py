@@ -9,7 +9,7 @@ loopback only, since it can end the process.
 from pathlib import PurePosixPath
 from typing import Any
 
-from modelops.api.contract.proxy import RETRIES, SHARED
+from modelops.api.contract.proxy import FORWARDED_HEADER, RETRY_POLICY
 from modelops.monitor.envoy.body_limit import body_limit
 from modelops.monitor.envoy.capture_config import capture_cluster, capture_filter, capture_log
 from modelops.monitor.envoy.local_replies import replies
@@ -91,8 +91,8 @@ def _passed(match: Json, cluster: str) -> Json:
     """Without a deadline of its own, and tried again only if it certainly did not reach the model. What told the
     candidate's proxy who passes a request on is nothing for the model.
     """
-    route = {"cluster": cluster, "timeout": "0s", "retry_policy": RETRIES}
-    return {"match": match, "route": route, "request_headers_to_remove": [SHARED]}
+    route = {"cluster": cluster, "timeout": "0s", "retry_policy": RETRY_POLICY}
+    return {"match": match, "route": route, "request_headers_to_remove": [FORWARDED_HEADER]}
 
 
 def _watched(path: str) -> Json:

@@ -6,7 +6,7 @@ Everything but the candidate is on loopback: the model, this proxy's own admin i
 import ipaddress
 from typing import Any
 
-from modelops.api.contract.proxy import METADATA
+from modelops.api.contract.proxy import ENDPOINT_METADATA
 from modelops.monitor.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -69,7 +69,7 @@ def _candidate(name: str, settings: Settings, *, http1: bool) -> Json:
         "lb_endpoints": [
             {
                 "endpoint": {"address": socket_address(INSTEAD, settings.admin_port)},
-                "metadata": {"filter_metadata": {METADATA: marks}},
+                "metadata": {"filter_metadata": {ENDPOINT_METADATA: marks}},
             }
         ],
     }

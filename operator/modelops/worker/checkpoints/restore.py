@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from modelops.lineage.digests import Pinned
+from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error
 from modelops.store.fetching import fetch
@@ -79,7 +79,7 @@ def _restored(client: S3Client, run: Location, root: Path, stage: Path) -> Resto
     return _placed(whole, wanted, root, stage)
 
 
-def _listed(client: S3Client, run: Location) -> list[Pinned]:
+def _listed(client: S3Client, run: Location) -> list[PinnedObject]:
     return list(list_current(client, run.bucket, run.key).objects)
 
 

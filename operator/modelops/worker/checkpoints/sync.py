@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from modelops.lineage.digests import Pinned
+from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import S3Error
 from modelops.store.fetching import fetch
@@ -211,7 +211,7 @@ class Keeper:
             self._known.pop(file.path, None)
             return False
 
-    def _collect_garbage(self, client: S3Client, there: Mapping[str, Pinned], newest: str) -> None:
+    def _collect_garbage(self, client: S3Client, there: Mapping[str, PinnedObject], newest: str) -> None:
         """Keep the last manifests and what they name. Manifests go first, so that none ever names what is gone."""
         kept, contents = [newest], set(self._manifests[newest].hashes)
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelops.api.contract.tasks import FetchDataset, S3Place
-from modelops.lineage.digests import BY_CONTENT, NotAManifestError, Pinned
+from modelops.lineage.digests import BY_CONTENT, NotAManifestError, PinnedObject
 from modelops.store.errors import Reason, S3Error
 from modelops.store.fetching import fetch
 from modelops.store.layout import parse
@@ -62,7 +62,7 @@ def _manifest(dataset: FetchDataset, store: S3Place) -> Manifest:
     return Manifest(file, dataset.digest, 0, 0)
 
 
-def _entries(dataset: FetchDataset, manifest: Manifest) -> Iterator[Pinned]:
+def _entries(dataset: FetchDataset, manifest: Manifest) -> Iterator[PinnedObject]:
     try:
         yield from manifest.entries()
     except NotAManifestError as error:
@@ -73,7 +73,7 @@ def _directory(dataset: FetchDataset) -> Path:
     return paths.ml() / "input" / "data" / dataset.name
 
 
-def _fetched(dataset: FetchDataset, source: S3Place, manifest: Manifest) -> Iterator[Pinned]:
+def _fetched(dataset: FetchDataset, source: S3Place, manifest: Manifest) -> Iterator[PinnedObject]:
     directory = _directory(dataset)
     directory.mkdir(parents=True, exist_ok=True)
     wanted = _wanted(dataset, source, manifest, directory)
@@ -104,11 +104,11 @@ def _wanted(dataset: FetchDataset, source: S3Place, manifest: Manifest, director
         yield Wanted(pinned, target)
 
 
-def _verified(dataset: FetchDataset, manifest: Manifest) -> Iterator[Pinned]:
+def _verified(dataset: FetchDataset, manifest: Manifest) -> Iterator[PinnedObject]:
     yield from each(_entries(dataset, manifest), partial(_verify, dataset))
 
 
-def _verify(dataset: FetchDataset, pinned: Pinned) -> Pinned:
+def _verify(dataset: FetchDataset, pinned: PinnedObject) -> PinnedObject:
     if pinned.version_id != BY_CONTENT:
         raise TaskError("DigestMismatch", f"{dataset.manifest} is not the manifest of a volume")
     try:
@@ -125,7 +125,7 @@ def _verify(dataset: FetchDataset, pinned: Pinned) -> Pinned:
     return pinned
 
 
-def _missing(dataset: FetchDataset, pinned: Pinned, how: str) -> TaskError:
+def _missing(dataset: FetchDataset, pinned: PinnedObject, how: str) -> TaskError:
     return TaskError(
         Reason.PINNED_VERSION_MISSING,
         f'dataset {dataset.name}: the file "{pinned.key}" {how} since the snapshot; take a new snapshot of the data',

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from modelops.api.contract.tasks import S3Place, SnapshotTask
-from modelops.lineage.digests import BY_CONTENT, Pinned, UnrepresentableNameError, manifest_line
+from modelops.lineage.digests import BY_CONTENT, PinnedObject, UnrepresentableNameError, manifest_line
 from modelops.store.errors import Reason, S3Error
 from modelops.worker.datasets.download import Wanted, bring
 from modelops.worker.datasets.manifests import Manifest, RepeatedKeyError, finish
@@ -45,7 +45,7 @@ class Source(Protocol):
     def pin(self) -> Manifest:
         """Every object of the last look. Raises TaskError."""
 
-    def files(self, manifest: Manifest) -> Iterator[tuple[Pinned, Path]]:
+    def files(self, manifest: Manifest) -> Iterator[tuple[PinnedObject, Path]]:
         """Each object of the manifest as a file, which is there until the next one is asked for.
 
         Raises in the end, too, where what was read need not be what was pinned.
@@ -103,7 +103,7 @@ class Bucket:
         """The listing's manifest."""
         return self._pinning.manifest
 
-    def files(self, manifest: Manifest) -> Iterator[tuple[Pinned, Path]]:
+    def files(self, manifest: Manifest) -> Iterator[tuple[PinnedObject, Path]]:
         """Each object, brought to the scratch disk a few pieces ahead of the reading."""
         wanted = (
             Wanted(pinned, self._scratch / f"object-{number}") for number, pinned in enumerate(manifest.entries())
@@ -155,7 +155,7 @@ class Volume:
                 objects, size = objects + 1, size + one.size
         return finish(self._manifest, objects, size)
 
-    def files(self, manifest: Manifest) -> Iterator[tuple[Pinned, Path]]:
+    def files(self, manifest: Manifest) -> Iterator[tuple[PinnedObject, Path]]:
         """Each file in its place; what was written to meanwhile is noticed in the end."""
         for pinned in manifest.entries():
             yield pinned, self._root / pinned.key

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from modelops.api.contract.reports import Artifact
+from modelops.api.contract.reports import PublishedArtifact
 from modelops.api.contract.tasks import S3Place
-from modelops.lineage.digests import ArtifactFile, Pinned
+from modelops.lineage.digests import ArtifactFile, PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error
 from modelops.store.layout import model_of
@@ -34,7 +34,7 @@ _LISTED_AGAIN_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-def publish(files: Sequence[ArtifactFile], store: S3Place, seconds: float) -> Artifact:
+def publish(files: Sequence[ArtifactFile], store: S3Place, seconds: float) -> PublishedArtifact:
     """Publish the files of /opt/ml/model. Training is paid for: what could be mended in `seconds` is waited for.
 
     Raises TaskError(PublishFailed).
@@ -46,7 +46,7 @@ def publish(files: Sequence[ArtifactFile], store: S3Place, seconds: float) -> Ar
     except S3Error as problem:
         message = f"the model could not be published within {seconds:.0f} s: {problem.message}"
         raise TaskError("PublishFailed", message, retry=True) from problem
-    return Artifact(uri=to.uri, digest=digest, bytes=sum(file.size for file in files), files=len(files))
+    return PublishedArtifact(uri=to.uri, digest=digest, bytes=sum(file.size for file in files), files=len(files))
 
 
 class _PublishAbandonedError(Exception):
@@ -111,7 +111,7 @@ class _Publication:
                 raise TaskError("PublishFailed", f"{where} is not the model's, and nothing is overwritten; delete it")
         return [file for path, file in self._files.items() if path not in there]
 
-    def _there(self) -> dict[str, Pinned]:
+    def _there(self) -> dict[str, PinnedObject]:
         objects = list_current(self._client, self._bucket, self._prefix).objects
         return {one.key.removeprefix(self._prefix): one for one in objects}
 

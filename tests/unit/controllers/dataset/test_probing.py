@@ -23,13 +23,13 @@ async def looked(prober: Prober, keys: list[Key]) -> None:
     """Have the keys looked at, and wait until all of them are woken."""
     left, done = set(keys), asyncio.Event()
 
-    def wake(key: Key) -> None:
+    def enqueue(key: Key) -> None:
         left.discard(key)
         if not left:
             done.set()
 
     for key in keys:
-        prober.start(key, "uid", 1, PLACE, None, 10, wake)
+        prober.start(key, "uid", 1, PLACE, None, 10, enqueue)
     await asyncio.wait_for(done.wait(), 5)
 
 

@@ -169,10 +169,11 @@ def test_a_version_wakes_who_wants_it() -> None:
     """Both who follow the model and who pinned the version, and nobody else: no polling, no storm."""
     controller = inferenceservice.controller()
     filled = cache(service_body(), service_body("pinned", "mortgage-2"), service_body("other", "mortgage-9"))
-    woken = set(controller.wakes[ModelVersion.__name__](version_body(V2), filled))
+    woken = set(controller.event_mappings[ModelVersion.__name__](version_body(V2), filled))
     assert woken == {BY_NAME, BY_NAME._replace(name="pinned")}
     assert (
-        set(controller.wakes[ModelVersion.__name__](version_body(version("churn-1"), model="churn"), filled)) == set()
+        set(controller.event_mappings[ModelVersion.__name__](version_body(version("churn-1"), model="churn"), filled))
+        == set()
     )
 
 
@@ -181,5 +182,5 @@ def test_children_wake_their_owner() -> None:
     controller = inferenceservice.controller()
     bodies = {"Pod": pod_body(pod_template(PINNED, V1)), "Deployment": ours(), "Service": endpoint(PINNED)}
     for kind, body in bodies.items():
-        assert list(controller.wakes[kind](body, cache())) == [BY_NAME]
+        assert list(controller.event_mappings[kind](body, cache())) == [BY_NAME]
     assert controller.kind is InferenceService

@@ -12,7 +12,7 @@ from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.plan import plan
 from modelops.controllers.inferenceservice.pod.template import serving_of
 from modelops.controllers.inferenceservice.revisions.version_selection import Refusal, wanted
-from modelops.machinery.conditions import merged
+from modelops.machinery.conditions import merge
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import key_of
 from support.builders.common import NOW, settings
@@ -264,7 +264,7 @@ def test_no_runtimes_at_all() -> None:
 def _after(seen: Observation, decided: Plan) -> Observation:
     """The same world with the status written."""
     assert isinstance(decided.status, InferenceServiceStatus)
-    told = merged(seen.service.status.conditions, decided.conditions, 1, NOW)
+    told = merge(seen.service.status.conditions, decided.conditions, 1, NOW)
     status = decided.status.model_copy(update={"conditions": told})
     return type(seen)(**{**vars(seen), "service": seen.service.model_copy(update={"status": status})})
 

@@ -221,7 +221,7 @@ def test_when_checks_are_asked(monkeypatch: pytest.MonkeyPatch, seconds: int, as
             self.subject = subject
             self.results: dict[str, Any] = {}
 
-    def start(_: Asker, key: Any, attempt: Any, checks: Any, subject: Any, wake: Any) -> None:
+    def start(_: Asker, key: Any, attempt: Any, checks: Any, subject: Any, enqueue: Any) -> None:
         asked.append((key.name, subject.weight, subject.candidate, subject.stable))
         answers[attempt] = Answered(story.cluster.now, subject)
 
@@ -243,7 +243,7 @@ def test_what_checks_said_in_the_step_before_lets_nobody_out_of_this_one(monkeyp
     asked: list[int] = []
     answers: dict[Any, Answers] = {}
 
-    def start(_: Asker, key: Any, attempt: Any, checks: Any, subject: Any, wake: Any) -> None:
+    def start(_: Asker, key: Any, attempt: Any, checks: Any, subject: Any, enqueue: Any) -> None:
         asked.append(subject.weight)
         if subject.weight == 50:
             passed = CheckResult(name="mine", outcome="Passed", message="fine")

@@ -21,5 +21,5 @@ def test_the_version_that_a_service_has_left_is_looked_at_too() -> None:
     cache.put(_body("ModelVersion", "v1", servedBy=["s"]))
     cache.put(_body("ModelVersion", "v2"))
     moved = _body("InferenceService", "s", stable={"version": "v2"})
-    woken = it.wakes[InferenceService.__name__](moved, cache)
+    woken = it.event_mappings[InferenceService.__name__](moved, cache)
     assert set(woken) == {Key(ModelVersion.__name__, "team", name) for name in ("v1", "v2")}

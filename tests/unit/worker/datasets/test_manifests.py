@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.lineage.digests import Pinned, dataset_digest, manifest_line
+from modelops.lineage.digests import PinnedObject, dataset_digest, manifest_line
 from modelops.worker.datasets.manifests import RepeatedKeyError, finish
 from modelops.worker.datasets.sorting import sort_lines
 
@@ -62,4 +62,4 @@ def test_entries_are_what_was_pinned(tmp_path):
     """What is read back is what was written."""
     file = tmp_path / "manifest"
     file.write_bytes(manifest_line("k", "v", 3, "e"))
-    assert list(finish(file, 1, 3).entries()) == [Pinned("k", "v", 3, "e")]
+    assert list(finish(file, 1, 3).entries()) == [PinnedObject("k", "v", 3, "e")]

@@ -7,7 +7,7 @@ import pytest
 
 from modelops.api.checks import BiasMetric, Check
 from modelops.api.types import Schema
-from modelops.lineage.digests import canonical
+from modelops.lineage.digests import canonical_json
 from modelops.worker.quality.bias import MOST_GROUPS, MOST_LABELS, Groups
 from modelops.worker.tabular.column_values import from_text, from_values
 from modelops.worker.tabular.readers import Batch
@@ -145,7 +145,7 @@ def test_too_many_groups_and_labels():
     assert group_of(groups, "g499")["bias"]["ClassImbalance"] == pytest.approx(498 / 500)
     assert group_of(groups, "g0")["bias"]["DifferenceInProportionsOfLabels"] == pytest.approx(1 / 499)
     assert not groups.measured("black", BiasMetric.CLASS_IMBALANCE).whole
-    assert canonical(document)
+    assert canonical_json(document)
 
 
 def test_a_column_that_is_not_protected_has_no_measures():

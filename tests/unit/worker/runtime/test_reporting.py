@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.api.checks import CheckResult
-from modelops.api.contract.reports import Artifact, Failure, SidecarReport, SnapshotReport, Violations
+from modelops.api.contract.reports import Failure, PublishedArtifact, SidecarReport, SnapshotReport, Violations
 from modelops.api.types import ObjectVersion
 from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.reporting import fitted
@@ -49,7 +49,7 @@ def test_metrics_are_kept_whole_or_refused(metrics, message, record):
         kept = checked(metrics)
     except TaskError:
         return
-    artifact = Artifact(uri="s3://" + "b" * 600 + "/", digest="sha256:" + "0" * 64, bytes=1, files=1)
+    artifact = PublishedArtifact(uri="s3://" + "b" * 600 + "/", digest="sha256:" + "0" * 64, bytes=1, files=1)
     failure = Failure(reason="R", message=message)
     report = SidecarReport(artifact=artifact, metrics=kept, packages=record, history=record, failure=failure)
     content = fitted(report)

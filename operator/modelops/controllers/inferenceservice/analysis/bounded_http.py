@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import aiohttp
 from yarl import URL
 
-from modelops.api.addresses import Near, near
+from modelops.api.addresses import LocalAddress, local_address
 
 T = TypeVar("T")
 _CHUNK_BYTES = 1 << 16
@@ -23,7 +23,7 @@ class RequestNotSentError(OSError):
     """An address that is not asked, whoever names it."""
 
 
-def session(timeout_seconds: float, unasked: frozenset[Near] = frozenset()) -> aiohttp.ClientSession:
+def session(timeout_seconds: float, unasked: frozenset[LocalAddress] = frozenset()) -> aiohttp.ClientSession:
     """A session that keeps nothing of what it is told, and connects to none of the addresses that are `unasked`."""
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=timeout_seconds),
@@ -94,12 +94,12 @@ def why(error: Exception, timeout_seconds: float) -> str:
     return "its answer is no HTTP"
 
 
-def _sockets(unasked: frozenset[Near]) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+def _sockets(unasked: frozenset[LocalAddress]) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
     """Refuses an address where it is connected to: what a name leads to may be another one a moment later."""
 
     def made(found: aiohttp.AddrInfoType) -> socket.socket:
         family, type_, protocol, _, address = found
-        if near(ipaddress.ip_address(address[0])) in unasked:
+        if local_address(ipaddress.ip_address(address[0])) in unasked:
             # The same words for each address: a name may have several.
             raise RequestNotSentError("the operator asks no loopback, link-local, multicast or unspecified address")
         return socket.socket(family, type_, protocol)

@@ -2,10 +2,10 @@
 
 import math
 
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.inferenceservice_status import CheckResult, Outcome
 from modelops.api.rollout import Check, CheckJob
-from modelops.api.types import length_of
 from modelops.controllers.containers import (
     SCRATCH,
     container_security,
@@ -20,8 +20,8 @@ from modelops.controllers.inferenceservice.analysis.arguments import Subject
 from modelops.controllers.inferenceservice.analysis.judge import clipped
 from modelops.controllers.inferenceservice.pod.quantities import canonical_resources
 from modelops.controllers.jobs import JobState
-from modelops.controllers.metadata import labels, owned_by
-from modelops.lineage.digests import sha256_of, short
+from modelops.controllers.metadata import labels, owner_references
+from modelops.lineage.digests import json_digest, short
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
 
@@ -34,7 +34,7 @@ _DEADLINE_EXCEEDED = "DeadlineExceeded"
 def check_job_name(service: InferenceService, check: Check, attempt: str, step: int) -> str:
     """One for each step of each attempt. What a long name loses at its end is in the hash."""
     decides = {"uid": service.metadata.uid, "check": check.name, "attempt": attempt, "step": step}
-    ending = f"-{short(sha256_of(decides), 10)}"
+    ending = f"-{short(json_digest(decides), 10)}"
     return f"{service.metadata.name}-{check.name}"[: _NAME_LIMIT - len(ending)].rstrip("-") + ending
 
 
@@ -52,11 +52,11 @@ def check_job(
             "name": check_job_name(service, check, attempt, step),
             "namespace": service.metadata.namespace,
             "labels": marks,
-            "ownerReferences": owned_by(service),
+            "ownerReferences": owner_references(service),
         },
         "spec": {
             "backoffLimit": 0,
-            "activeDeadlineSeconds": math.ceil(length_of(job.timeout).total_seconds()),
+            "activeDeadlineSeconds": math.ceil(parse_duration(job.timeout).total_seconds()),
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {
                 # A Pod that its node loses has judged nothing: another one does.

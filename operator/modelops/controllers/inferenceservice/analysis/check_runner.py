@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from modelops.api.addresses import Near
+from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import CheckResult
 from modelops.api.rollout import Check
 from modelops.controllers.inferenceservice.analysis.arguments import Subject
@@ -34,7 +34,7 @@ class Answers:
 class Asker:
     """The last answers for each attempt, and the questions under way: one round of them for each InferenceService."""
 
-    def __init__(self, unasked: frozenset[Near] = frozenset(Near)) -> None:
+    def __init__(self, unasked: frozenset[LocalAddress] = frozenset(LocalAddress)) -> None:
         self._unasked = unasked
         self._last: dict[Attempt, Answers] = {}
         self._running: dict[Key, asyncio.Task[None]] = {}
@@ -49,7 +49,7 @@ class Asker:
         return key in self._running
 
     def start(
-        self, key: Key, attempt: Attempt, checks: Iterable[Check], subject: Subject, wake: Callable[[Key], None]
+        self, key: Key, attempt: Attempt, checks: Iterable[Check], subject: Subject, enqueue: Callable[[Key], None]
     ) -> None:
         """Ask those of the checks that can be asked, and have the InferenceService woken once all have answered."""
         asked = [check for check in checks if check.hook is not None or check.prometheus is not None]
@@ -63,7 +63,7 @@ class Asker:
                 self._last[attempt] = Answers(asked_at, subject, {one.name: one for one in results})
             finally:
                 del self._running[key]
-                wake(key)
+                enqueue(key)
 
         self._running[key] = asyncio.create_task(run(), name=f"checks of {key}")
 

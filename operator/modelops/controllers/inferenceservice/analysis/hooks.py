@@ -6,10 +6,10 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from modelops.api.addresses import Near
+from modelops.api.addresses import LocalAddress
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice_status import CheckResult, Outcome
 from modelops.api.rollout import Hook
-from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.arguments import Subject
 from modelops.controllers.inferenceservice.analysis.bounded_http import answer, session, why
 from modelops.controllers.inferenceservice.analysis.judge import clipped
@@ -18,11 +18,13 @@ _MOST_BYTES = 64 * 1024
 _OUTCOMES: tuple[Outcome, ...] = ("Passed", "Failed", "Inconclusive")
 
 
-async def ask_hook(name: str, hook: Hook, subject: Subject, unasked: frozenset[Near] = frozenset(Near)) -> CheckResult:
+async def ask_hook(
+    name: str, hook: Hook, subject: Subject, unasked: frozenset[LocalAddress] = frozenset(LocalAddress)
+) -> CheckResult:
     """The judgement of a hook. What it says gets into the status only as the `message` of a JSON object: the operator
     may reach what the user who names a URL may not read. What only the operator's Pod or node reaches is not asked.
     """
-    seconds = length_of(hook.timeout).total_seconds()
+    seconds = parse_duration(hook.timeout).total_seconds()
     question = {
         "inferenceservice": subject.inferenceservice,
         "namespace": subject.namespace,

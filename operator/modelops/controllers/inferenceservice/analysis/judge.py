@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice_status import AnalysisResult, CheckResult, Figures, LatencyFigure, Outcome
 from modelops.api.rollout import Agreement, Analysis, Distance, ErrorRate, Latency
-from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.distances import Seen, apart
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 
 ERROR_RATE, INPUT_DISTANCE, PREDICTION_DISTANCE, AGREEMENT = (
     "errorRate",
@@ -91,7 +91,7 @@ def judge(
         failures, passes = 0, passes + 1
     return AnalysisResult(
         outcome=outcome,
-        at=timestamp(now),
+        at=format_timestamp(now),
         failures=failures,
         passes=passes,
         candidate=_figures(spec, candidate),
@@ -187,7 +187,7 @@ def _latency(bounds: Latency, least: int, candidate: Counters, stable: _Measure)
         return _inconclusive(name, f"{candidate.timed} of {least} requests timed so far", took)
     said = f"p{100 * bounds.quantile:.6g} {_number(took)} ms"
     if bounds.max is not None:
-        longest = length_of(bounds.max).total_seconds() * 1000
+        longest = parse_duration(bounds.max).total_seconds() * 1000
         if took > longest:
             return _failed(name, f"{said} is above max {_number(longest)} ms", took)
     ratio = bounds.max_ratio_to_stable

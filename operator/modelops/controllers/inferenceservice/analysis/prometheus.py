@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from modelops.api.addresses import Near
+from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import CheckResult, Outcome
 from modelops.api.rollout import PrometheusQuery
 from modelops.controllers.inferenceservice.analysis.arguments import Subject
@@ -24,7 +24,7 @@ _PLACEHOLDER = re.compile(r"\{(namespace|inferenceservice|stable|candidate)\}")
 
 
 async def ask_prometheus(
-    name: str, query: PrometheusQuery, subject: Subject, unasked: frozenset[Near] = frozenset(Near)
+    name: str, query: PrometheusQuery, subject: Subject, unasked: frozenset[LocalAddress] = frozenset(LocalAddress)
 ) -> CheckResult:
     """Whether the query's single value is within its bounds. What only the operator's Pod or node reaches is not
     asked.

@@ -9,7 +9,7 @@ from modelops.api.modelversion import ModelVersion
 from modelops.api.pods import EnvVar, Resources, VolumeMount
 from modelops.controllers.containers import environment, resources
 from modelops.controllers.inferenceservice.pod.quantities import canonical_resources, whole
-from modelops.machinery.settings import Runtime, Settings
+from modelops.machinery.settings import ServingRuntime, Settings
 
 Json = dict[str, Any]
 FETCH, PROXY, MODEL = "fetch-model", "proxy", "model"
@@ -45,7 +45,7 @@ class Unusable:
     message: str
 
 
-def runtime_of(service: InferenceService, settings: Settings) -> Runtime | Unusable | None:
+def runtime_of(service: InferenceService, settings: Settings) -> ServingRuntime | Unusable | None:
     """The preset that the spec names. None where it brings a container of its own."""
     name = service.spec.server.runtime
     if name is None:
@@ -61,7 +61,7 @@ def mismatch(service: InferenceService, settings: Settings, version: ModelVersio
     """A preset loads the formats it was made for. A container of the user's own loads what it can."""
     runtime = runtime_of(service, settings)
     written = version.spec.artifact.format.value
-    if not isinstance(runtime, Runtime) or written in runtime.formats:
+    if not isinstance(runtime, ServingRuntime) or written in runtime.formats:
         return None
     return Unusable(
         "RuntimeFormatMismatch",
@@ -89,7 +89,7 @@ def model_server(service: InferenceService, settings: Settings, version: ModelVe
             max_body_bytes=max_body_bytes,
         )
     runtime = runtime_of(service, settings)
-    assert isinstance(runtime, Runtime), "an unknown runtime is answered before"
+    assert isinstance(runtime, ServingRuntime), "an unknown runtime is answered before"
     filled = _Filled(runtime, version)
     return ModelServer(
         image=runtime.image,
@@ -142,7 +142,7 @@ def _over(preset: list[EnvVar], users: list[EnvVar]) -> tuple[EnvVar, ...]:
 class _Filled:
     """A preset's words with the placeholders filled in: in one pass, so that what is filled in is never read again."""
 
-    def __init__(self, runtime: Runtime, version: ModelVersion) -> None:
+    def __init__(self, runtime: ServingRuntime, version: ModelVersion) -> None:
         self._values = {
             "model_name": version.spec.model,
             "model_dir": MODEL_DIR,

@@ -1,7 +1,7 @@
 """What an InferenceService's children are called, and where it answers."""
 
 from modelops.api.inferenceservice import InferenceService
-from modelops.lineage.digests import sha256_of, short
+from modelops.lineage.digests import json_digest, short
 
 _SERVICE_NAME_LIMIT = 63
 _CANDIDATE = "-candidate"
@@ -21,7 +21,7 @@ def candidate_service_name(service: InferenceService) -> str:
     """The one that leads to a candidate alone. What a long name loses at its end is in a hash."""
     name = service.metadata.name
     if len(name) + len(_CANDIDATE) > _SERVICE_NAME_LIMIT:
-        name = f"{name[:40].rstrip('-')}-{short(sha256_of(name), 10)}"
+        name = f"{name[:40].rstrip('-')}-{short(json_digest(name), 10)}"
     return name + _CANDIDATE
 
 

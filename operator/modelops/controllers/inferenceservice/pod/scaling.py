@@ -3,7 +3,7 @@
 from modelops.api.inferenceservice import InferenceService
 from modelops.controllers.inferenceservice.pod.model_server import MODEL, ModelServer, Unusable, container_resources
 from modelops.controllers.inferenceservice.pod.quantities import canonical
-from modelops.controllers.metadata import labels, owned_by
+from modelops.controllers.metadata import labels, owner_references
 from modelops.machinery.resources import Body
 
 COMPONENT = "scaling"
@@ -29,7 +29,7 @@ def autoscaler(service: InferenceService, deployment_name: str, least: int, most
             "name": deployment_name,
             "namespace": service.metadata.namespace,
             "labels": labels(service, COMPONENT),
-            "ownerReferences": owned_by(service),
+            "ownerReferences": owner_references(service),
         },
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment_name},
@@ -80,7 +80,7 @@ def disruption_budget(service: InferenceService, name: str, selector: dict[str, 
             "name": name,
             "namespace": service.metadata.namespace,
             "labels": labels(service, COMPONENT),
-            "ownerReferences": owned_by(service),
+            "ownerReferences": owner_references(service),
         },
         "spec": {
             "maxUnavailable": 1,

@@ -41,16 +41,16 @@ from modelops.controllers.metadata import (
     IMAGE_ID,
     INPUT_KEY,
     LINEAGE,
-    label_of,
+    kind_label,
     labels,
 )
-from modelops.lineage.digests import sha256_of, short
+from modelops.lineage.digests import json_digest, short
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
 
 COMPONENT = "server"
-VERSION = label_of("modelversion")
-REVISION = label_of("revision")
+VERSION = kind_label("modelversion")
+REVISION = kind_label("revision")
 HTTP_PORT = 8080
 STATS_PORT = 9090
 ADMIN_PORT = 15000
@@ -107,7 +107,7 @@ def template(service: InferenceService, version: ModelVersion, settings: Setting
         "metadata": metadata,
         "spec": _pod(service, version, settings, server, ""),
     }
-    revision = short(sha256_of(decides), 10)
+    revision = short(json_digest(decides), 10)
     return {
         "metadata": {**metadata, "labels": {**named, REVISION: revision}},
         "spec": _pod(service, version, settings, server, revision),
@@ -116,7 +116,7 @@ def template(service: InferenceService, version: ModelVersion, settings: Setting
 
 def selector(service: InferenceService) -> dict[str, str]:
     """What all Pods of an InferenceService have in common, whatever they serve."""
-    return {label_of(InferenceService.__name__): service.metadata.name, "app.kubernetes.io/component": COMPONENT}
+    return {kind_label(InferenceService.__name__): service.metadata.name, "app.kubernetes.io/component": COMPONENT}
 
 
 @dataclass(frozen=True)

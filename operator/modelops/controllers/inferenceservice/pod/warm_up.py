@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from modelops.api.inferenceservice import InferenceService, WarmUpRequest
 from modelops.controllers.containers import SHARED_DIR, mount
 from modelops.controllers.inferenceservice.pod.model_server import ModelServer, Unusable
-from modelops.controllers.metadata import labels, owned_by
-from modelops.lineage.digests import sha256_of, short
+from modelops.controllers.metadata import labels, owner_references
+from modelops.lineage.digests import json_digest, short
 from modelops.machinery.resources import Body
 
 COMPONENT = "warm-up"
@@ -34,7 +34,7 @@ def config_map(service: InferenceService) -> Body | None:
             "name": _name(service, files),
             "namespace": service.metadata.namespace,
             "labels": labels(service, COMPONENT),
-            "ownerReferences": owned_by(service),
+            "ownerReferences": owner_references(service),
         },
         "data": files,
         "immutable": True,
@@ -112,4 +112,4 @@ def _wire(request: WarmUpRequest) -> str:
 
 
 def _name(service: InferenceService, files: dict[str, str]) -> str:
-    return f"{service.metadata.name}-warm-up-{short(sha256_of(files), 10)}"
+    return f"{service.metadata.name}-warm-up-{short(json_digest(files), 10)}"

@@ -13,8 +13,8 @@ from modelops.controllers.inferenceservice.pod.template import (
     serving_of,
 )
 from modelops.controllers.inferenceservice.traffic.routes import FILE, Json
-from modelops.controllers.metadata import labels, owned_by
-from modelops.lineage.digests import canonical
+from modelops.controllers.metadata import labels, owner_references
+from modelops.lineage.digests import canonical_json
 from modelops.machinery.resources import Body
 
 SERVICE_GRPC_PORT = 8081
@@ -34,7 +34,7 @@ def deployment(service: InferenceService, template: Body, replicas: int) -> Body
             "namespace": service.metadata.namespace,
             "labels": template["metadata"]["labels"],
             "annotations": _lineage(template),
-            "ownerReferences": owned_by(service),
+            "ownerReferences": owner_references(service),
         },
         "spec": {
             "replicas": replicas,
@@ -64,7 +64,7 @@ def routes_of(service: InferenceService, serving: Serving, routes: Json) -> Body
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": _metadata(service, deployment_name(service, serving.revision)),
-        "data": {FILE: canonical(routes).decode()},
+        "data": {FILE: canonical_json(routes).decode()},
     }
 
 
@@ -120,7 +120,7 @@ def _metadata(service: InferenceService, name: str) -> Body:
         "name": name,
         "namespace": service.metadata.namespace,
         "labels": labels(service, COMPONENT),
-        "ownerReferences": owned_by(service),
+        "ownerReferences": owner_references(service),
     }
 
 

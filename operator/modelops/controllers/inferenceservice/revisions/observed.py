@@ -9,7 +9,7 @@ from modelops.controllers.inferenceservice.pod.template import REVISION, VERSION
 from modelops.controllers.inferenceservice.traffic.routes import TOLD
 from modelops.controllers.metadata import ARTIFACT_DIGEST
 from modelops.controllers.pods import PodState, pod_state
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import Body, key_of
 
@@ -113,7 +113,7 @@ def server_pod(body: Body) -> ServerPod:
         version=labels.get(VERSION, ""),
         digest=annotations.get(ARTIFACT_DIGEST, ""),
         revision=labels.get(REVISION, ""),
-        ends_by=moment(metadata["deletionTimestamp"]) if metadata.get("deletionTimestamp") else None,
+        ends_by=parse_timestamp(metadata["deletionTimestamp"]) if metadata.get("deletionTimestamp") else None,
         told=annotations.get(TOLD, ""),
     )
 

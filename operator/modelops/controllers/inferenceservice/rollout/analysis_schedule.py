@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice_status import AnalysisResult, CandidateVersion, CheckResult
 from modelops.api.rollout import Analysis, Check, Rollout
-from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.arguments import Subject
 from modelops.controllers.inferenceservice.analysis.check_jobs import check_job, check_job_name, check_job_result
 from modelops.controllers.inferenceservice.analysis.check_runner import Answers
@@ -14,7 +14,7 @@ from modelops.controllers.inferenceservice.observe import Observation
 from modelops.controllers.inferenceservice.pod.names import candidate_url, url
 from modelops.controllers.inferenceservice.pod.template import serving_of
 from modelops.controllers.inferenceservice.traffic.steps import Stage
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.plan import Event
 from modelops.machinery.resources import Body
 
@@ -54,7 +54,7 @@ def until_due(
         return None
     if rollout.on_failure == "Pause" and judged is not None and judged.failures >= spec.failure_threshold:
         return None
-    return moment(last) + length_of(spec.interval) - seen.now
+    return parse_timestamp(last) + parse_duration(spec.interval) - seen.now
 
 
 def subject(seen: Observation, candidate: CandidateVersion) -> Subject:
@@ -115,7 +115,7 @@ def asked_in_this_step(answers: Answers, about: Subject, candidate: CandidateVer
     let it out of this one.
     """
     since = candidate.step_since
-    return answers.subject == about and since is not None and answers.asked_at >= moment(since)
+    return answers.subject == about and since is not None and answers.asked_at >= parse_timestamp(since)
 
 
 def _of_job(seen: Observation, check: Check, candidate: CandidateVersion) -> CheckResult | None:

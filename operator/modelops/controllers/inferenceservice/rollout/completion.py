@@ -9,7 +9,7 @@ from modelops.controllers.inferenceservice.rollout.context import Case
 from modelops.controllers.inferenceservice.rollout.state_machine import Verdict
 from modelops.controllers.inferenceservice.rollout.status import DISCARDED, failed_before, shown
 from modelops.controllers.inferenceservice.rollout.steady_state import serving_now
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.plan import Event, Plan
 
 
@@ -30,7 +30,7 @@ def ended(case: Case, verdict: Verdict) -> Plan:
         digest=candidate.digest,
         revision=candidate.revision,
         attempt=candidate.attempt,
-        at=timestamp(seen.now),
+        at=format_timestamp(seen.now),
         step=candidate.step,
         weight=candidate.weight,
         reason=verdict.reason,

@@ -12,7 +12,7 @@ from modelops.controllers.inferenceservice.rollout.annotations import Requests, 
 from modelops.controllers.inferenceservice.rollout.pod_problems import Problem, of_revision
 from modelops.controllers.inferenceservice.rollout.status import attempt_of, rollout_of
 from modelops.controllers.inferenceservice.traffic.steps import Stage, stages
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.resources import Body
 
 
@@ -88,8 +88,8 @@ def case_of(seen: Observation) -> Case:
             digest=serving.digest,
             revision=serving.revision,
             attempt=attempt,
-            since=timestamp(seen.now),
-            progress_since=timestamp(seen.now),
+            since=format_timestamp(seen.now),
+            progress_since=format_timestamp(seen.now),
         )
     candidate = before.model_copy(
         update={

@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from modelops.api.types import length_of
+from modelops.api.durations import parse_duration
 from modelops.controllers.inferenceservice.desired_state import Fleet, Revision, bodies, checks_gone, gone, unneeded
 from modelops.controllers.inferenceservice.pod.scaling import replicas_of
 from modelops.controllers.inferenceservice.rollout.annotations import nothing_to_do, requests_of
 from modelops.controllers.inferenceservice.rollout.context import Case
 from modelops.controllers.inferenceservice.rollout.status import shown
-from modelops.machinery.conditions import DesiredCondition, in_progress, moment, stalled
+from modelops.machinery.conditions import DesiredCondition, in_progress, parse_timestamp, stalled
 from modelops.machinery.plan import Plan
 
 
@@ -43,4 +43,4 @@ def _told(case: Case, replicas: int) -> tuple[DesiredCondition, ...]:
 
 
 def _left(case: Case) -> timedelta:
-    return moment(case.candidate.since) + length_of(case.rollout.deadline) - case.seen.now
+    return parse_timestamp(case.candidate.since) + parse_duration(case.rollout.deadline) - case.seen.now

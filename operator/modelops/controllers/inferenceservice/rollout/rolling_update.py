@@ -10,7 +10,7 @@ from modelops.controllers.inferenceservice.rollout.rolling_replicas import other
 from modelops.controllers.inferenceservice.rollout.state_machine import Course, End, Scene, course
 from modelops.controllers.inferenceservice.rollout.status import full_size, going_on, shown
 from modelops.controllers.inferenceservice.traffic.capacity import share_of
-from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, timestamp
+from modelops.machinery.conditions import DesiredCondition, format_timestamp, in_progress, stalled
 from modelops.machinery.plan import Plan
 
 
@@ -23,7 +23,7 @@ def pod_by_pod(case: Case) -> Plan:
     kept = other_replicas(case.member if seen.spanning else None, old, full)
     if sum(kept.values()) < sum(one.replicas for one in old):
         # What does not come back: a Pod that is ready now and then would be progress without an end.
-        candidate = candidate.model_copy(update={"progress_since": timestamp(seen.now)})
+        candidate = candidate.model_copy(update={"progress_since": format_timestamp(seen.now)})
     scene = Scene(
         candidate=candidate,
         rollout=case.rollout,

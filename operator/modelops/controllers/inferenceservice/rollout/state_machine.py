@@ -8,15 +8,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice_status import AnalysisResult, CandidateVersion
 from modelops.api.rollout import Rollout
-from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.judge import in_new_step
 from modelops.controllers.inferenceservice.rollout.annotations import RESUMED, Requests
 from modelops.controllers.inferenceservice.rollout.pod_problems import Problem
 from modelops.controllers.inferenceservice.traffic.capacity import pods_for
 from modelops.controllers.inferenceservice.traffic.steps import Stage
-from modelops.machinery.conditions import moment, timestamp
+from modelops.machinery.conditions import format_timestamp, parse_timestamp
 
 _WRITTEN_SHORT = timedelta(seconds=1)
 """A time in the status may be that much earlier than it was, and a hold lasts at least as long as it says."""
@@ -126,7 +126,7 @@ def _failing(scene: Scene) -> Verdict | None:
     if judged is not None and spec is not None and judged.failures >= spec.failure_threshold:
         return Verdict("AnalysisFailed", _found(judged))
     since = _clock(scene)
-    deadline = length_of(scene.rollout.deadline)
+    deadline = parse_duration(scene.rollout.deadline)
     if since is not None and scene.now - since > deadline:
         return Verdict("DeadlineExceeded", f"no progress for {scene.rollout.deadline}: {_waiting(scene, None)[0]}")
     return None
@@ -143,10 +143,10 @@ def _clock(scene: Scene) -> datetime | None:
     candidate, stage = scene.candidate, _stage(scene)
     if scene.requests.paused or candidate.progress_since is None:
         return None
-    since = moment(candidate.progress_since)
+    since = parse_timestamp(candidate.progress_since)
     if stage is None or candidate.step_since is None:
         return since
-    return max(since, moment(candidate.step_since) + stage.hold) if stage.hold is not None else None
+    return max(since, parse_timestamp(candidate.step_since) + stage.hold) if stage.hold is not None else None
 
 
 def _stage(scene: Scene) -> Stage | None:
@@ -200,7 +200,7 @@ def _clocked(scene: Scene) -> CandidateVersion:
     if scene.requests.paused:
         return candidate.model_copy(update={"progress_since": None})
     if candidate.progress_since is None:
-        return candidate.model_copy(update={"progress_since": timestamp(scene.now)})
+        return candidate.model_copy(update={"progress_since": format_timestamp(scene.now)})
     return candidate
 
 
@@ -234,7 +234,7 @@ def _going_on(scene: Scene) -> dict[str, object]:
     """What of a candidate's status begins anew where it goes on: the deadline's clock, and failures in a row."""
     judged = scene.candidate.analysis
     forgiven = judged.model_copy(update={"failures": 0}) if judged is not None else None
-    return {"progress_since": timestamp(scene.now), "analysis": forgiven}
+    return {"progress_since": format_timestamp(scene.now), "analysis": forgiven}
 
 
 def _taking_effect(scene: Scene, candidate: CandidateVersion, stage: Stage) -> CandidateVersion:
@@ -245,7 +245,7 @@ def _taking_effect(scene: Scene, candidate: CandidateVersion, stage: Stage) -> C
     if not scene.follows:
         return candidate
     return candidate.model_copy(
-        update={"step_since": timestamp(scene.now), "analysis": in_new_step(candidate.analysis)}
+        update={"step_since": format_timestamp(scene.now), "analysis": in_new_step(candidate.analysis)}
     )
 
 
@@ -254,7 +254,7 @@ def _over(scene: Scene, stage: Stage) -> bool:
     since = scene.candidate.step_since
     if stage.hold is None or since is None:
         return False
-    return scene.now - moment(since) >= stage.hold + _WRITTEN_SHORT and _proved(scene)
+    return scene.now - parse_timestamp(since) >= stage.hold + _WRITTEN_SHORT and _proved(scene)
 
 
 def _proved(scene: Scene) -> bool:
@@ -304,7 +304,7 @@ def _waiting(scene: Scene, failing: Verdict | None) -> tuple[str, timedelta | No
         return "its Pods", _left(scene)
     if stage.hold is None:
         return "a person to promote it", _left(scene)
-    left = moment(candidate.step_since) + stage.hold + _WRITTEN_SHORT - scene.now
+    left = parse_timestamp(candidate.step_since) + stage.hold + _WRITTEN_SHORT - scene.now
     if left > timedelta(0):
         return f"the end of its hold in {_words(left)}", left
     return f"a judgement that passes; {_last(candidate)}", _left(scene)
@@ -315,7 +315,7 @@ def _left(scene: Scene) -> timedelta | None:
     since = _clock(scene)
     if since is None:
         return None
-    return max(since + length_of(scene.rollout.deadline) - scene.now, timedelta(0)) + timedelta(seconds=1)
+    return max(since + parse_duration(scene.rollout.deadline) - scene.now, timedelta(0)) + timedelta(seconds=1)
 
 
 def _last(candidate: CandidateVersion) -> str:

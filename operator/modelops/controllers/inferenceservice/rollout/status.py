@@ -14,7 +14,7 @@ from modelops.controllers.inferenceservice.pod.names import url
 from modelops.controllers.inferenceservice.pod.scaling import replicas_of
 from modelops.controllers.inferenceservice.pod.template import serving_of
 from modelops.controllers.inferenceservice.rollout.annotations import requests_of
-from modelops.lineage.digests import sha256_of, short
+from modelops.lineage.digests import json_digest, short
 from modelops.machinery.conditions import DesiredCondition, condition, ready, stalled
 
 ROLLED_BACK = "RolledBack"
@@ -44,7 +44,7 @@ def attempt_of(seen: Observation, revision: str) -> str:
         "rollout": rollout.wire() if rollout is not None else None,
         "retry": requests_of(seen.service).handled.retry,
     }
-    return short(sha256_of(decides), 10)
+    return short(json_digest(decides), 10)
 
 
 def full_size(seen: Observation) -> int:

@@ -6,8 +6,8 @@ Fields and their defaults are those of the Gateway API's standard channel, `gate
 from datetime import datetime, timedelta
 
 from modelops.api.inferenceservice import InferenceService, ParentRef
-from modelops.controllers.metadata import labels, owned_by
-from modelops.machinery.conditions import moment
+from modelops.controllers.metadata import labels, owner_references
+from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.resources import HTTP_ROUTES, MANAGER, Body
 
 COMPONENT = "gateway"
@@ -45,7 +45,7 @@ def route(service: InferenceService, stable: str, candidate: str, port: int, wei
             "name": service.metadata.name,
             "namespace": service.metadata.namespace,
             "labels": labels(service, COMPONENT),
-            "ownerReferences": owned_by(service),
+            "ownerReferences": owner_references(service),
         },
         "spec": spec,
     }
@@ -98,7 +98,7 @@ def _answers(found: Body, wanted: Body) -> list[list[Body]]:
 def _written(found: Body) -> datetime:
     """When the operator last changed the route, as the API server has it."""
     times = [one["time"] for one in found["metadata"].get("managedFields", []) if one.get("manager") == MANAGER]
-    return moment(max(times, default=found["metadata"]["creationTimestamp"]))
+    return parse_timestamp(max(times, default=found["metadata"]["creationTimestamp"]))
 
 
 def _problem(name: str, conditions: list[Body], generation: int) -> str:

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.rollout import Analysis
-from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.proxy_stats import PodLook
 from modelops.controllers.inferenceservice.pod.template import Serving
 from modelops.controllers.inferenceservice.revisions.observed import ServerPod
 from modelops.controllers.inferenceservice.traffic.routes import TOLD, Split
 from modelops.controllers.inferenceservice.traffic.steps import Stage
-from modelops.machinery.conditions import moment, timestamp
+from modelops.machinery.conditions import format_timestamp, parse_timestamp
 from modelops.machinery.resources import Body
 
 _AGAIN = timedelta(seconds=2)
@@ -41,7 +41,7 @@ def split(service: InferenceService, serving: Serving, stage: Stage | None = Non
         revision=serving.revision,
         readiness_path=serving.readiness_path,
         grpc=serving.grpc,
-        timeout=length_of(timeout) if timeout is not None else None,
+        timeout=parse_duration(timeout) if timeout is not None else None,
         capture_percent=_EVERY_REQUEST if counted else 0,
         tolerance=agreement.tolerance if agreement is not None else None,
     )
@@ -106,13 +106,13 @@ def _words(pod: ServerPod, name: str, now: datetime) -> str:
     """The routes, since when the Pod has been told of them, and when it was told last."""
     known, since, _ = _told_of(pod)
     first = since if known == name and since is not None else now
-    return f"{name} {timestamp(first)} {timestamp(now)}"
+    return f"{name} {format_timestamp(first)} {format_timestamp(now)}"
 
 
 def _told_of(pod: ServerPod) -> tuple[str, datetime | None, datetime | None]:
     name, *times = pod.told.split(" ")
     try:
-        since, last = (moment(one) for one in times)
+        since, last = (parse_timestamp(one) for one in times)
     except ValueError:
         return name, None, None
     return name, since, last

@@ -9,9 +9,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from modelops.api.contract.proxy import CAPTURE, METADATA, MIRRORED, RETRIES, SHARED
+from modelops.api.contract.proxy import (
+    CAPTURE_FILTER,
+    ENDPOINT_METADATA,
+    FORWARDED_HEADER,
+    MIRRORED_HEADER,
+    RETRY_POLICY,
+)
 from modelops.api.kinds import GROUP
-from modelops.lineage.digests import sha256_of, short
+from modelops.lineage.digests import json_digest, short
 
 FILE = "routes.json"
 TOLD = f"{GROUP}/routes"
@@ -55,7 +61,7 @@ class Split:
 def routes(split: Split) -> Json:
     """What Envoy reads. The virtual host's name is made of all of it: Envoy tells by that name what it has taken."""
     found = [_readiness(split), *(_split(split, grpc=True) if split.grpc else []), *_split(split, grpc=False)]
-    name = f"weights-{short(sha256_of(found), 16)}"
+    name = f"weights-{short(json_digest(found), 16)}"
     return {
         "version_info": name,
         "resources": [
@@ -94,13 +100,13 @@ def _split(split: Split, *, grpc: bool) -> list[Json]:
     if split.weight > 0:
         share = {"runtime_fraction": {"default_value": {"numerator": split.weight, "denominator": "HUNDRED"}}}
         route = {"cluster": f"candidate{suffix}", **until, "retry_policy": _OR_HERE}
-        shared = {"header": {"key": SHARED, "value": "true"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        shared = {"header": {"key": FORWARDED_HEADER, "value": "true"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
         found.append(
             {
                 "match": {**match, **share},
                 "route": route,
                 "request_headers_to_add": [shared],
-                "request_headers_to_remove": [MIRRORED],
+                "request_headers_to_remove": [MIRRORED_HEADER],
                 "response_headers_to_add": _answered_instead(),
             }
         )
@@ -139,9 +145,9 @@ def _passed_on(split: Split, match: Json, part: Json, local: Json) -> list[Json]
     """
     found = []
     if split.tolerance is not None:
-        copy = {"name": MIRRORED, "string_match": {"safe_regex": {"regex": "[0-9a-f.:]+"}}}
+        copy = {"name": MIRRORED_HEADER, "string_match": {"safe_regex": {"regex": "[0-9a-f.:]+"}}}
         found.append(_capturing(_here(split, {**match, "headers": [copy]}, local), split.tolerance))
-    for name in (SHARED, MIRRORED):
+    for name in (FORWARDED_HEADER, MIRRORED_HEADER):
         passed_on = {**part, "headers": [{"name": name, "present_match": True}]}
         found.append(_capturing(_here(split, passed_on, local), None))
     return found
@@ -160,7 +166,7 @@ def _capturing(route: Json, tolerance: float | None) -> Json:
     """The filter is in each Pod's bootstrap, off. This turns it on."""
     kind = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"
     told = {} if tolerance is None else {"tolerance": tolerance}
-    return {**route, "typed_per_filter_config": {CAPTURE: {"@type": kind, "filter_context": told}}}
+    return {**route, "typed_per_filter_config": {CAPTURE_FILTER: {"@type": kind, "filter_context": told}}}
 
 
 def _mirroring(split: Split, local: Json, suffix: str = "", address: str = "true") -> Json:
@@ -176,7 +182,12 @@ def _mirror(cluster: str, percent: int, address: str) -> Json:
         "runtime_fraction": {"default_value": {"numerator": percent * 10_000, "denominator": "MILLION"}},
         "disable_shadow_host_suffix_append": True,
         "request_headers_mutations": [
-            {"append": {"header": {"key": MIRRORED, "value": address}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+            {
+                "append": {
+                    "header": {"key": MIRRORED_HEADER, "value": address},
+                    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+                }
+            }
         ],
     }
 
@@ -194,13 +205,13 @@ def _here(split: Split, match: Json, route: Json) -> Json:
         if value
     ]
     judges = split.weight > 0 or split.mirror_percent > 0 or split.capture_percent > 0
-    removed = [MIRRORED, SHARED] if judges and not split.candidate else [SHARED]
+    removed = [MIRRORED_HEADER, FORWARDED_HEADER] if judges and not split.candidate else [FORWARDED_HEADER]
     return {"match": match, "route": route, "request_headers_to_remove": removed, "response_headers_to_add": added}
 
 
 def _until(timeout: timedelta | None) -> Json:
     """The deadline. Without one, answers may be streams without end; the longest silence ends the dead ones."""
-    return {"timeout": _seconds(timeout), "retry_policy": RETRIES}
+    return {"timeout": _seconds(timeout), "retry_policy": RETRY_POLICY}
 
 
 def _grpc_until(timeout: timedelta | None) -> Json:
@@ -208,14 +219,14 @@ def _grpc_until(timeout: timedelta | None) -> Json:
     with DEADLINE_EXCEEDED, as a timeout it would with UNAVAILABLE.
     """
     longest = {"grpc_timeout_header_max": _seconds(timeout), "max_stream_duration": _seconds(timeout)}
-    return {"timeout": _seconds(None), "max_stream_duration": longest, "retry_policy": RETRIES}
+    return {"timeout": _seconds(None), "max_stream_duration": longest, "retry_policy": RETRY_POLICY}
 
 
 def _answered_instead() -> list[Json]:
     """The marks of this Pod's own model where it answered for a candidate that did not. Empty ones are not added."""
     return [
         {
-            "header": {"key": key, "value": f"%UPSTREAM_METADATA({METADATA}:{part})%"},
+            "header": {"key": key, "value": f"%UPSTREAM_METADATA({ENDPOINT_METADATA}:{part})%"},
             "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
             "keep_empty_value": False,
         }
@@ -224,7 +235,7 @@ def _answered_instead() -> list[Json]:
 
 
 _OR_HERE: Json = {
-    **RETRIES,
+    **RETRY_POLICY,
     "retry_priority": {
         "name": "envoy.retry_priorities.previous_priorities",
         "typed_config": {

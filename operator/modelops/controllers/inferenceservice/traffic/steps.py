@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from modelops.api.durations import parse_duration
 from modelops.api.rollout import BlueGreen, Rollout, Shadow, Strategy
-from modelops.api.types import length_of
 
 _ALL = 100
 
@@ -38,14 +38,14 @@ def stages(rollout: Rollout) -> tuple[Stage, ...]:
 
 
 def _blue_green(how: BlueGreen, mirror: int) -> tuple[Stage, ...]:
-    hold = None if how.approval == "Person" else length_of(how.hold)
-    return Stage(0, mirror, hold), Stage(_ALL, 0, length_of(how.watch))
+    hold = None if how.approval == "Person" else parse_duration(how.hold)
+    return Stage(0, mirror, hold), Stage(_ALL, 0, parse_duration(how.watch))
 
 
 def _shadow(how: Shadow, mirror: int) -> Stage:
-    hold = None if how.then == "Wait" else length_of(how.duration)
+    hold = None if how.then == "Wait" else parse_duration(how.duration)
     return Stage(0, mirror, hold, discards=how.then == "Discard")
 
 
 def _length(duration: str | None) -> timedelta | None:
-    return None if duration is None else length_of(duration)
+    return None if duration is None else parse_duration(duration)

@@ -3,8 +3,9 @@
 import hashlib
 
 from modelops.api.contract.tasks import PROGRESS_PORT, FetchDataset, FetchTask, SidecarTask
+from modelops.api.durations import parse_duration
 from modelops.api.trainingrun import TrainingRun
-from modelops.api.types import DataSource, length_of
+from modelops.api.types import DataSource
 from modelops.controllers.containers import (
     SHARED,
     SHARED_DIR,
@@ -21,7 +22,7 @@ from modelops.controllers.trainingrun.attempt import gang
 from modelops.controllers.trainingrun.attempt.environment import ML, trainer_environment
 from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER
 from modelops.controllers.trainingrun.inputs.resolution import Taken
-from modelops.lineage.digests import hex_of
+from modelops.lineage.digests import hex_digits
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
 from modelops.store.layout import checkpoints_of
@@ -48,7 +49,7 @@ def pod_spec(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) 
     store_secrets = [store.secret_name] if store.secret_name else []
     datasets = [_fetched(one.name, one.digest, one.manifest, one.source) for one in taken.inputs.datasets]
     secrets = [*store_secrets, *(one.source.secret_name for one in datasets if one.source and one.source.secret_name)]
-    checkpoints = checkpoints_of(store, run.metadata.namespace, run.metadata.name, hex_of(taken.key)).uri
+    checkpoints = checkpoints_of(store, run.metadata.namespace, run.metadata.name, hex_digits(taken.key)).uri
     claims = {one.name: one.source for one in taken.inputs.datasets if one.source is not None and one.source.pvc}
     on_claims = [_claim_mount(name, source) for name, source in claims.items()]
     fetch = worker(
@@ -74,7 +75,7 @@ def pod_spec(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) 
         "sidecar",
         SidecarTask(
             store=store,
-            publish_timeout_seconds=length_of(run.spec.output.publish_timeout).total_seconds(),
+            publish_timeout_seconds=parse_duration(run.spec.output.publish_timeout).total_seconds(),
             checkpoints=checkpoints,
             stop_seconds=_GRACE_SECONDS,
         ),

@@ -50,7 +50,7 @@ class ProgressPoller:
         run = self._runs.get(run_uid)
         return run.report if run is not None and run.pod_uid == pod_uid else None
 
-    def start(self, key: Key, run_uid: str, pod_uid: str, address: str, wake: Callable[[Key], None]) -> None:
+    def start(self, key: Key, run_uid: str, pod_uid: str, address: str, enqueue: Callable[[Key], None]) -> None:
         """Ask the sidecar at a Pod's IP address, unless that was done lately, and wake the run for a new report."""
         run = self._runs.setdefault(run_uid, _Run(key))
         now = asyncio.get_running_loop().time()
@@ -69,7 +69,7 @@ class ProgressPoller:
                 run.asking, run.asked_at = None, asyncio.get_running_loop().time()
             if report is not None and (pod_uid, report) != (run.pod_uid, run.report):
                 run.pod_uid, run.report = pod_uid, report
-                wake(key)
+                enqueue(key)
 
         run.asking = asyncio.create_task(ask(), name=f"progress of {key}")
 

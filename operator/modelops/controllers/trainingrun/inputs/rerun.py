@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from modelops.api.dataset import Snapshot
+from modelops.api.durations import parse_duration
 from modelops.api.trainingrun import CacheMode, TrainingRun
 from modelops.api.trainingrun_status import Inputs
-from modelops.api.types import length_of
 from modelops.controllers.trainingrun.inputs.schedule import last_due, next_due
 from modelops.controllers.trainingrun.observe import Observation
-from modelops.machinery.conditions import moment, timestamp
+from modelops.machinery.conditions import format_timestamp, parse_timestamp
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ def _by_schedule(seen: Observation) -> Renewal:
     rerun, status = seen.run.spec.rerun, seen.run.status
     if rerun.schedule is None:
         return Renewal()
-    since = moment(status.scheduled_at or status.started_at or timestamp(seen.now))
+    since = parse_timestamp(status.scheduled_at or status.started_at or format_timestamp(seen.now))
     due = last_due(rerun.schedule, rerun.time_zone, since, seen.now)
     if due is not None:
-        return Renewal(due=True, scheduled_at=timestamp(due))
+        return Renewal(due=True, scheduled_at=format_timestamp(due))
     following = next_due(rerun.schedule, rerun.time_zone, seen.now)
     return Renewal(requeue_after=following - seen.now if following is not None else None)
 
@@ -68,10 +68,10 @@ def _by_change(seen: Observation, pinned: Inputs) -> Renewal:
     if not moved:
         return Renewal()
     rerun = seen.run.spec.rerun
-    due = max(moment(snapshot.taken_at) for snapshot in moved)
-    due += length_of(rerun.debounce) if rerun.debounce else timedelta()
+    due = max(parse_timestamp(snapshot.taken_at) for snapshot in moved)
+    due += parse_duration(rerun.debounce) if rerun.debounce else timedelta()
     if rerun.min_interval and seen.run.status.started_at:
-        due = max(due, moment(seen.run.status.started_at) + length_of(rerun.min_interval))
+        due = max(due, parse_timestamp(seen.run.status.started_at) + parse_duration(rerun.min_interval))
     return Renewal(due=True) if due <= seen.now else Renewal(requeue_after=due - seen.now)
 
 

@@ -81,7 +81,7 @@ def taken_anew(seen: Observation, scheduled_at: str | None = None) -> Taken | Mi
         generation=seen.run.metadata.generation,
         datasets=pinned,
         occurrence=occurrence,
-        components=components.described(),
+        components=components.describe(),
     )
     return Taken(inputs, components.key, scheduled_at)
 

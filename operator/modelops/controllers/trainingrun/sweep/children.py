@@ -4,7 +4,7 @@ from modelops.api.annotations import STOP
 from modelops.api.kinds import API_VERSION
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.types import StringMap
-from modelops.controllers.metadata import label_of, labels, owned_by
+from modelops.controllers.metadata import kind_label, labels, owner_references
 from modelops.controllers.trainingrun.inputs.pinning import pinned_for_trials
 from modelops.controllers.trainingrun.inputs.resolution import Taken
 from modelops.controllers.trainingrun.sweep.child import Child
@@ -30,7 +30,7 @@ def trial(run: TrainingRun, taken: Taken, number: int, parameters: StringMap) ->
     if retry_of(run):
         annotations[SWEEP_RETRY] = retry_of(run)
     # No label that names a TrainingRun: what has one wakes that run as if it were its Job.
-    marks = {name: value for name, value in labels(run, "trial").items() if name != label_of(TrainingRun.__name__)}
+    marks = {name: value for name, value in labels(run, "trial").items() if name != kind_label(TrainingRun.__name__)}
     return {
         "apiVersion": API_VERSION,
         "kind": TrainingRun.__name__,
@@ -39,7 +39,7 @@ def trial(run: TrainingRun, taken: Taken, number: int, parameters: StringMap) ->
             "namespace": run.metadata.namespace,
             "labels": {**marks, SWEEP: run.metadata.name},
             "annotations": annotations,
-            "ownerReferences": owned_by(run),
+            "ownerReferences": owner_references(run),
         },
         "spec": {
             **spec,

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from modelops.api.durations import parse_duration
 from modelops.api.sweep import Trial
 from modelops.api.trainingrun_status import TrainingRunStatus
-from modelops.api.types import length_of
 from modelops.controllers.trainingrun.sweep.child import Child
 from modelops.controllers.trainingrun.sweep.plan import Sweeping
 from modelops.controllers.trainingrun.sweep.trials import Attempted, table_of
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.plan import Plan
 
 _ONCE_WRITTEN = timedelta(seconds=1)
@@ -51,7 +51,7 @@ def _kept_for(seen: Sweeping, status: TrainingRunStatus) -> timedelta | None:
     """
     if status.outcome is None:
         return None
-    left = moment(status.outcome.finished_at) + length_of(seen.run.spec.ttl_after_finished) - seen.now
+    left = parse_timestamp(status.outcome.finished_at) + parse_duration(seen.run.spec.ttl_after_finished) - seen.now
     if seen.run.status.outcome != status.outcome:
         return max(left, _ONCE_WRITTEN)
     return max(left, timedelta())

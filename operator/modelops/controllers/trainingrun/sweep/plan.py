@@ -20,7 +20,7 @@ from modelops.controllers.trainingrun.sweep import children
 from modelops.controllers.trainingrun.sweep.child import Child
 from modelops.controllers.trainingrun.sweep.stopping import why_stopped
 from modelops.controllers.trainingrun.sweep.trials import Attempted, attempted, best, reached, table_of, total
-from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, timestamp
+from modelops.machinery.conditions import DesiredCondition, format_timestamp, in_progress, stalled
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
 
@@ -59,7 +59,7 @@ def plan(seen: Sweeping, status: TrainingRunStatus) -> Plan:
     trials = seen.trials
     began = {number: children.trial(seen.run, seen.taken, number, chosen) for number, chosen in seen.suggested.items()}
     table = _table(seen, trials, began)
-    status = status.model_copy(update={"sweep": table, "started_at": status.started_at or timestamp(seen.now)})
+    status = status.model_copy(update={"sweep": table, "started_at": status.started_at or format_timestamp(seen.now)})
     ended = _ended(seen, trials, status)
     if ended is not None:
         return Plan(status=ended)
@@ -114,7 +114,7 @@ def _ended(seen: Sweeping, trials: Sequence[Attempted], status: TrainingRunStatu
 def _with_outcome(
     seen: Sweeping, status: TrainingRunStatus, state: Literal["Succeeded", "Failed"], reason: str, message: str
 ) -> TrainingRunStatus:
-    at = timestamp(seen.now)
+    at = format_timestamp(seen.now)
     outcome = Outcome(state=state, reason=reason, message=message[:_LONGEST_MESSAGE], finished_at=at)
     return status.model_copy(update={"outcome": outcome})
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from modelops.api.addresses import Near
+from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import CheckResult
 from modelops.api.rollout import Check, Hook, PrometheusQuery
 from modelops.controllers.inferenceservice.analysis import hooks, prometheus, proxy_stats
@@ -21,7 +21,7 @@ from modelops.controllers.inferenceservice.analysis.windows import Attempt
 from modelops.machinery.resources import Key
 from support.checkout import TEST_DATA
 
-ANYWHERE: frozenset[Near] = frozenset()
+ANYWHERE: frozenset[LocalAddress] = frozenset()
 """The servers of these tests are on loopback, which nobody else may have the operator ask."""
 KEY = Key("InferenceService", "team", "mortgage")
 ATTEMPT = Attempt("uid", "a1")

@@ -8,7 +8,7 @@ import pytest
 
 from modelops.api.inferenceservice import Gateway, InferenceService
 from modelops.controllers.inferenceservice.traffic import gateway
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.matching import already_applied
 from modelops.machinery.resources import BY_KIND, WATCHED, key_of
 from support.builders.common import NOW
@@ -141,7 +141,7 @@ def test_who_has_never_taken_the_route_passes_nothing_on() -> None:
     """A share that is given back needs no Gateway that is not there; one that has taken it must have heard of it."""
     found = route(0)
     found["metadata"]["generation"] = 4
-    found["metadata"]["creationTimestamp"] = timestamp(NOW)
+    found["metadata"]["creationTimestamp"] = format_timestamp(NOW)
     assert gateway.objection(found)
     assert gateway.share_given_back(found, NOW)
     found["status"] = {"parents": [{"parentRef": found["spec"]["parentRefs"][0], "conditions": []}]}
@@ -160,8 +160,11 @@ def test_who_refuses_the_route_passes_nothing_on(type_: str) -> None:
 def test_nobody_waits_for_ever_for_a_gateway_that_says_nothing_any_more() -> None:
     """One that was deleted leaves its last words in the route's status: of other weights."""
     body = found(condition("Accepted", at=3), condition("ResolvedRefs", at=3))
-    written = {"manager": "modelops", "operation": "Apply", "time": timestamp(NOW - timedelta(seconds=100))}
-    later = {"manager": "a-gateway", "operation": "Update", "time": timestamp(NOW)}
-    body["metadata"] |= {"creationTimestamp": timestamp(NOW - timedelta(days=1)), "managedFields": [written, later]}
+    written = {"manager": "modelops", "operation": "Apply", "time": format_timestamp(NOW - timedelta(seconds=100))}
+    later = {"manager": "a-gateway", "operation": "Update", "time": format_timestamp(NOW)}
+    body["metadata"] |= {
+        "creationTimestamp": format_timestamp(NOW - timedelta(days=1)),
+        "managedFields": [written, later],
+    }
     assert not gateway.share_given_back(body, NOW)
     assert gateway.share_given_back(body, NOW + timedelta(seconds=60))

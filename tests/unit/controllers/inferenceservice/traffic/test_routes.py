@@ -191,9 +191,9 @@ def test_headers_of_ours_are_no_clients(split):
     """
     for route in routes(split)["resources"][0]["virtual_hosts"][0]["routes"]:
         added = [one["header"]["key"] for one in route.get("request_headers_to_add", [])]
-        believed = {"x-modelops-mirrored", "x-modelops-shared"} - set(route["request_headers_to_remove"])
+        believed = {"x-modelops-mirrored", "x-modelops-forwarded"} - set(route["request_headers_to_remove"])
         if route["route"]["cluster"].startswith("candidate"):
-            assert believed == set(added) == {"x-modelops-shared"}
+            assert believed == set(added) == {"x-modelops-forwarded"}
         else:
             judges = split.weight or split.mirror_percent or split.capture_percent
             assert believed == (set() if judges and not split.candidate else {"x-modelops-mirrored"})

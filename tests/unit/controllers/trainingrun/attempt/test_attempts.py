@@ -14,7 +14,7 @@ from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun.attempt.progress_polling import POLL_EVERY
 from modelops.controllers.trainingrun.attempt.retrying import Verdict, next_start, verdict
 from modelops.controllers.trainingrun.plan import plan
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
 from support.builders.common import NOW, ago
@@ -163,8 +163,8 @@ def test_only_the_last_attempts_are_kept() -> None:
 def test_the_pause_grows_and_is_bounded(count: int, backoff: str) -> None:
     """Pauses double up to five minutes, or stay at what is asked for where that is longer."""
     attempts = [Attempt.model_validate(attempt(number, ended_at=ago())) for number in range(1, count + 1)]
-    pause = next_start(attempts, Retries(backoff=backoff)) - moment(attempts[-1].ended_at)
-    first = next_start(attempts[:1], Retries(backoff=backoff)) - moment(attempts[0].ended_at)
+    pause = next_start(attempts, Retries(backoff=backoff)) - parse_timestamp(attempts[-1].ended_at)
+    first = next_start(attempts[:1], Retries(backoff=backoff)) - parse_timestamp(attempts[0].ended_at)
     assert first <= pause <= max(first, timedelta(minutes=5))
 
 
@@ -232,4 +232,4 @@ def test_times_are_the_job_controllers() -> None:
     """When an attempt ended is the cluster's word, so that a new leader waits no longer than the old one."""
     over = failed(job_of(retries=RETRIES))
     (written,) = status_of(plan(observe(status=pinned(retries=RETRIES), jobs=(over,), retries=RETRIES))).failed_attempts
-    assert moment(written.ended_at) == NOW - timedelta(minutes=1)
+    assert parse_timestamp(written.ended_at) == NOW - timedelta(minutes=1)

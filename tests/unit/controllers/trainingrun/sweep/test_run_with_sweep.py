@@ -15,7 +15,7 @@ from modelops.controllers.trainingrun.sweep.identity import outcome_holds
 from modelops.controllers.trainingrun.sweep.plan import Sweeping
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
 from modelops.controllers.trainingrun.sweep.trials import due
-from modelops.machinery.conditions import merged
+from modelops.machinery.conditions import merge
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
 from support.builders.common import NOW, digest, settings
@@ -64,7 +64,7 @@ class Whole(Simulation):
     def step(self, **how: Any) -> Plan:
         """With the conditions, as the machinery writes them."""
         decided = super().step(**how)
-        conditions = merged(self.status.conditions, decided.conditions, self.run.metadata.generation, self.now)
+        conditions = merge(self.status.conditions, decided.conditions, self.run.metadata.generation, self.now)
         self.status = self.status.model_copy(
             update={"conditions": conditions, "observed_generation": self.run.metadata.generation}
         )
