@@ -1,4 +1,4 @@
-"""From an event to the objects it concerns."""
+"""Maps a change of one object to the objects to reconcile."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -14,23 +14,23 @@ _PARENT_KINDS = {resource.kind for resource in PARENTS}
 
 
 def indexers(controllers: Iterable[Controller]) -> dict[str, Indexer]:
-    """For each kind, all that the controllers want to find it by."""
-    wanted: dict[str, list[Indexer]] = defaultdict(list)
+    """Join the indexers of all controllers, by kind."""
+    by_kind: dict[str, list[Indexer]] = defaultdict(list)
     for controller in controllers:
         for kind, indexer in controller.indexers.items():
-            wanted[kind].append(indexer)
-    return {kind: _joined(several) for kind, several in wanted.items()}
+            by_kind[kind].append(indexer)
+    return {kind: _join(of_kind) for kind, of_kind in by_kind.items()}
 
 
-def _joined(several: list[Indexer]) -> Indexer:
-    def all_of(body: Body) -> Iterable[IndexKey]:
-        return {index_key for one in several for index_key in one(body)}
+def _join(of_kind: list[Indexer]) -> Indexer:
+    def index(body: Body) -> Iterable[IndexKey]:
+        return {index_key for indexer in of_kind for index_key in indexer(body)}
 
-    return all_of
+    return index
 
 
 class Dispatcher:
-    """Keeps the cache and wakes whom a change concerns."""
+    """Updates the cache and enqueues the objects that a change affects."""
 
     def __init__(self, cache: Cache, queue: Queue, controllers: Iterable[Controller], freshness: Freshness) -> None:
         self._cache = cache
@@ -39,7 +39,7 @@ class Dispatcher:
         self._freshness = freshness
 
     def on_event(self, resource: Resource, event_type: str | None, body: Body) -> None:
-        """A watch brought this. `event_type` is None for what was there when the watch began."""
+        """Handle a watch event. `event_type` is None for an object that existed when the watch began."""
         metrics.WATCH_EVENTS.labels(resource=resource.plural).inc()
         self._freshness.delivered(resource.plural, int(body["metadata"]["resourceVersion"]))
         if event_type == "DELETED":
@@ -49,18 +49,21 @@ class Dispatcher:
             self.enqueue_affected(body)
 
     def on_write(self, resource: Resource, body: Body, by: Key) -> None:
-        """The operator itself wrote this while it looked at `by`: whom else it concerns need not wait for the watch."""
+        """Handle an object that the operator wrote while reconciling `by`, without waiting for its watch event.
+
+        Enqueues the other objects that the write affects, but not `by`.
+        """
         if resource in WATCHED:
             self._freshness.expect(resource.plural, int(body["metadata"]["resourceVersion"]))
         if self._cache.put(body):
             self._enqueue(body, but=by)
 
     def enqueue_affected(self, body: Body) -> None:
-        """This object is new, other, or gone: look at it and at whom it concerns."""
+        """Enqueue a new, changed or deleted object, if of one of our kinds, and every object it affects."""
         self._enqueue(body, but=None)
 
     def enqueue(self, key: Key) -> None:
-        """Look at this object again."""
+        """Enqueue one object."""
         self._queue.add(key)
 
     def _enqueue(self, body: Body, but: Key | None) -> None:
@@ -76,7 +79,7 @@ class Dispatcher:
 
 
 def by_label(kind: str) -> EventMapping:
-    """Wakes the object of `kind` that a child names in its label."""
+    """Map a child to the object of `kind` that its label `modelops.dev/<kind>` names."""
     label = f"modelops.dev/{kind.lower()}"
 
     def mapping(body: Body, cache: Cache) -> Iterable[Key]:

@@ -22,4 +22,4 @@ def test_who_must_install_what(resource: Resource, status: int, told: bool) -> N
     assert (problem is not None) is told
     if problem is not None:
         assert problem.reason == "KindNotInstalled"
-        assert "this cluster has no HTTPRoute: install the Gateway API" in problem.message
+        assert "kind HTTPRoute is not installed in this cluster; install the Gateway API" in problem.message

@@ -124,6 +124,6 @@ async def test_what_waited_for_a_leader_is_not_old() -> None:
     queue.add(A)
     await asyncio.sleep(0.05)
     waited = queue.oldest_seconds()
-    queue.begin()
+    queue.reset_ages()
     assert queue.oldest_seconds() < waited
     assert await soon(queue) == A
