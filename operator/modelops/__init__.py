@@ -1,1 +1,1 @@
-"""The ModelOps operator: the life of a model, from data to production, as Kubernetes resources."""
+"""ModelOps operator: a model's life from data to production, as Kubernetes resources."""

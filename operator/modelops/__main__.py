@@ -1,4 +1,4 @@
-"""`python -m modelops`: the operator."""
+"""Entry point of the operator: `python -m modelops`."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ _DEFAULT_SETTINGS = "/etc/modelops/settings.yaml"
 
 
 async def run(settings: Settings) -> None:
-    """Until a signal comes. Raises LeadershipLostError."""
+    """Run the operator until a signal arrives. Raises LeadershipLostError."""
     kube = await Kube.connect()
     controllers = (
         dataset.controller(),
@@ -33,7 +33,7 @@ async def run(settings: Settings) -> None:
 
 
 def main() -> int:
-    """The exit code: 0 after a signal, 1 where the Lease was lost, 2 where the settings cannot be used."""
+    """Run the operator and return the exit code: 0 after a signal, 1 if the Lease was lost, 2 for invalid settings."""
     try:
         settings = load(Path(os.environ.get(SETTINGS_VARIABLE, _DEFAULT_SETTINGS)))
     except SettingsError as error:

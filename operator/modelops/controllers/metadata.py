@@ -1,4 +1,4 @@
-"""Labels to select by and annotations to prove by, on everything the operator makes."""
+"""Labels, annotations and owner references of everything that the operator creates. Pure."""
 
 import json
 from typing import Any
@@ -16,12 +16,12 @@ _LABEL_LIMIT = 63
 
 
 def kind_label(kind: str) -> str:
-    """The label that names the object of a kind."""
+    """Return the key of the label whose value is the name of an object of `kind`."""
     return f"{GROUP}/{kind.lower()}"
 
 
 def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:
-    """The labels of a child. `more` maps a kind in lower case, such as modelversion, to a name."""
+    """Return the labels of a child. `more` maps a kind in lower case, such as modelversion, to a name."""
     return {
         "app.kubernetes.io/name": parent.metadata.name[:_LABEL_LIMIT],
         "app.kubernetes.io/component": component,
@@ -33,7 +33,7 @@ def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:
 
 
 def owner_references(parent: Kind) -> list[dict[str, Any]]:
-    """The owner reference that ends a child with its parent."""
+    """Return the owner reference of a child: Kubernetes deletes the child with its parent."""
     return [
         {
             "apiVersion": API_VERSION,
@@ -47,10 +47,10 @@ def owner_references(parent: Kind) -> list[dict[str, Any]]:
 
 
 def dataset_annotations(datasets: list[OriginDataset]) -> dict[str, str]:
-    """Which data it was, in annotations: digests for machines, manifests and versions for people."""
+    """Return annotations that name the data: digests for programs, manifests and versions for people."""
     if not datasets:
         return {}
     return {
-        DATASET_DIGESTS: json.dumps({one.name: one.digest for one in datasets}, sort_keys=True),
-        LINEAGE: json.dumps({"datasets": [one.wire() for one in datasets]}, sort_keys=True),
+        DATASET_DIGESTS: json.dumps({dataset.name: dataset.digest for dataset in datasets}, sort_keys=True),
+        LINEAGE: json.dumps({"datasets": [dataset.wire() for dataset in datasets]}, sort_keys=True),
     }

@@ -352,7 +352,7 @@ _BAD = [
     *(
         _service(f"a mount at {path}", "server",
                  {"runtime": "sklearn", "volumeMounts": [{"name": "v", "mountPath": path}]},
-                 "spec.server.volumeMounts[0]", "mountPath must not be /tmp, nor /mnt/models")
+                 "spec.server.volumeMounts[0]", "mountPath must not be /tmp, nor be or be below /mnt/models")
         for path in ("/tmp", "/tmp/", "/mnt/models", "/mnt/models/more", "/modelops/bin", "/etc/modelops/routes")
     ),
     _service("no replica", "replicas.min", 0, "spec.replicas.min", "greater than or equal to 1"),
