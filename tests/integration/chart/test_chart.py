@@ -316,7 +316,7 @@ def test_a_missing_store_is_refused_with_what_to_set(template: Template) -> None
     """The one value without a default: who forgets it must read its name, not a template's stack."""
     done = template()
     assert done.returncode != 0
-    assert "store.url is missing: set it to" in done.stderr
+    assert "store.url is missing; set it to" in done.stderr
 
 
 @pytest.mark.parametrize(
