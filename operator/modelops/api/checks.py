@@ -1,4 +1,4 @@
-"""Checks on a whole snapshot: what its rows, its columns, its change and its bias must be."""
+"""Checks of a snapshot as a whole: bounds on its rows, columns, change and bias."""
 
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -21,57 +21,57 @@ def _bounded(what: str) -> tuple[Rule, Rule]:
 
 
 class RowBounds(Model):
-    """How many rows there may be."""
+    """Bounds on the number of rows."""
 
     model_config = rules(*_bounded("rows"))
 
     min: Annotated[int, Field(ge=0)] | None = None
-    """The fewest."""
+    """Least number of rows that passes."""
     max: Annotated[int, Field(ge=0)] | None = None
-    """The most."""
+    """Greatest number of rows that passes."""
 
 
 class ChangeBounds(Model):
-    """How much a number may change, relative to what it was: -0.1 is a tenth less, 0.5 is half as much again."""
+    """Bounds on a relative change: -0.1 is a decrease by 10 percent, 0.5 an increase by 50 percent."""
 
     model_config = rules(*_bounded("rowsChange"))
 
     min: Annotated[float, Field(ge=-1)] | None = None
-    """The greatest loss, such as -0.1."""
+    """Greatest decrease that passes, such as -0.1."""
     max: float | None = None
-    """The greatest growth, such as 0.5."""
+    """Greatest increase that passes, such as 0.5."""
 
 
 class ShareBounds(Model):
-    """Which share there may be, from 0 to 1."""
+    """Bounds on a share, from 0 to 1."""
 
     model_config = rules(*_bounded("a share"))
 
     min: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The least."""
+    """Least share that passes."""
     max: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The greatest."""
+    """Greatest share that passes."""
 
 
 class DriftMetric(StrEnum):
-    """How far two distributions are from each other."""
+    """Measure of the distance of two distributions."""
 
     PSI = "PSI"
     JENSEN_SHANNON = "JensenShannon"
 
 
 class DriftBound(Model):
-    """How far a column's distribution may be from that of the current snapshot."""
+    """Bound on the distance of a column's distribution from that of the current snapshot."""
 
     metric: DriftMetric = DriftMetric.PSI
-    """PSI: the population stability index; below 0.1 is little, above 0.2 much. JensenShannon: the Jensen-Shannon
-    distance with logarithms to base 2, from 0 (the same) to 1 (nothing in common)."""
+    """PSI: population stability index; below 0.1 is little drift, above 0.2 is much. JensenShannon: Jensen-Shannon
+    distance with logarithms to base 2, from 0 (equal) to 1 (disjoint)."""
     max: Annotated[float, Field(gt=0)]
-    """The greatest distance."""
+    """Greatest distance that passes."""
 
 
 class BiasMetric(StrEnum):
-    """A measure of bias in data before training, as SageMaker Clarify defines it."""
+    """Measure of bias in data before training, as defined by SageMaker Clarify."""
 
     CLASS_IMBALANCE = "ClassImbalance"
     LABEL_PROPORTIONS = "DifferenceInProportionsOfLabels"
@@ -80,24 +80,25 @@ class BiasMetric(StrEnum):
 
 
 class BiasBound(Model):
-    """How much bias there may be in a protected column."""
+    """Bounds on the bias in a protected column."""
 
     model_config = rules(*_bounded("bias"))
 
     metric: BiasMetric
-    """ClassImbalance: how many more rows the others have than the group, from -1 to 1. DifferenceInProportionsOfLabels:
-    how much greater the share of positive labels is among the others, from -1 to 1. KLDivergence, JSDivergence: how far
-    the distribution of labels among the others is from that in the group, in nats."""
+    """Each metric compares a group with all other rows. ClassImbalance: difference in the share of all rows, from -1 to
+    1, positive if the group has fewer. DifferenceInProportionsOfLabels: difference in the share of positive labels,
+    from -1 to 1, positive if the group has the lower share. KLDivergence, JSDivergence: divergence of the distribution
+    of labels outside the group from that inside, in nats."""
     group: CellText | None = None
-    """The value of the column whose group is meant. Absent: every group must keep the bound."""
+    """Value of the column that defines the group. Absent: every group must be within the bounds."""
     min: float | None = None
-    """The least value."""
+    """Least value that passes."""
     max: float | None = None
-    """The greatest value."""
+    """Greatest value that passes."""
 
 
-class Check(Model):
-    """One thing that a snapshot must keep. Set exactly one of the fields beside column and onViolation."""
+class DataCheck(Model):
+    """Check that a snapshot must pass. Set exactly one of the fields other than column and onViolation."""
 
     model_config = rules(
         (
@@ -106,7 +107,7 @@ class Check(Model):
         ),
         (
             f"has(self.column) == ({' || '.join(f'has(self.{name})' for name in _OF_A_COLUMN)})",
-            f"column goes with {', '.join(_OF_A_COLUMN)}, and with nothing else",
+            f"column must be set with {', '.join(_OF_A_COLUMN)}, and only with these",
         ),
         (
             "!has(self.freshWithin) || !self.freshWithin.matches('^([0-9]{1,5}([.][0-9]{1,3})?(ms|s|m|h))+$')"
@@ -116,31 +117,31 @@ class Check(Model):
     )
 
     column: ColumnName | None = None
-    """The column that is checked."""
+    """Column that is checked."""
     rows: RowBounds | None = None
-    """How many rows there are."""
+    """Number of rows."""
     rows_change: ChangeBounds | None = None
-    """How much the number of rows has changed since the current snapshot. Passed where there is none."""
+    """Change of the number of rows since the current snapshot. Skipped if there is no current snapshot."""
     fresh_within: DurationText | None = None
-    """How long ago the newest object was written, such as 24h. A snapshot that grows older shows Fresh=False."""
+    """Greatest age of the newest object, such as 24h. A current snapshot that becomes older shows Fresh=False."""
     completeness: ShareBounds | None = None
-    """Which share of the column's values is there."""
+    """Share of the column's values that are present."""
     distinct_share: ShareBounds | None = None
-    """How many different values the column has, as a share of all that are there."""
+    """Number of distinct values of the column, as a share of the values that are present."""
     allowed_values: Annotated[list[CellText], Field(min_length=1, max_length=100), list_set()] | None = None
-    """The only values that the column may have, as text."""
+    """Only values that the column may have, as text."""
     drift: DriftBound | None = None
-    """How far the column has drifted from the current snapshot. Passed where there is none."""
+    """Drift of the column from the current snapshot. Skipped if there is no current snapshot."""
     bias: BiasBound | None = None
-    """How much bias there is in the column, which must be in schema.protected."""
+    """Bias in the column, which must be in schema.protected."""
     on_violation: OnViolation = "Reject"
-    """Reject: data that is not so does not become current. Warn: it does, and the condition Valid says so."""
+    """Reject: data that fails the check does not become current. Warn: the data becomes current, with Valid=False."""
 
 
-class CheckResult(Model):
-    """What a check found, at the place of the check in spec.checks."""
+class DataCheckResult(Model):
+    """Result of a check, at the place of the check in spec.checks."""
 
     value: float | None = None
-    """What was measured; of several groups the worst. Absent: there was nothing to measure."""
+    """Measured value; of several groups that of the worst. Absent: there was nothing to measure."""
     outcome: Literal["Passed", "Failed", "Skipped"]
-    """Passed, Failed, or Skipped: there is no snapshot to compare with."""
+    """Passed, Failed, or Skipped: there is no current snapshot to compare with."""

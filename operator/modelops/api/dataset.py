@@ -1,11 +1,11 @@
-"""Dataset: where data lives and what it must look like."""
+"""Dataset: where data is stored, and the schema and checks that every snapshot of it must pass."""
 
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
-from modelops.api.checks import Check, CheckResult
+from modelops.api.checks import DataCheck, DataCheckResult
 from modelops.api.kinds import Kind, PrinterColumn
 from modelops.api.markers import list_atomic, rules
 from modelops.api.pods import PodOptions
@@ -26,27 +26,27 @@ from modelops.api.types import (
 
 
 class Probe(Model):
-    """What the operator looks at itself, between two Jobs."""
+    """How the source is probed: by the operator, or by a Job."""
 
     max_objects: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
-    """The operator lists at most so many objects of an S3 source, a thousand a request. Where there are more, and of a
-    claim always, a Job looks every interval. 0: always a Job."""
+    """Most objects of an S3 source that the operator itself lists, a thousand a request. A Job probes larger sources
+    and claims. 0: always a Job."""
 
 
 class DatasetSpec(Model):
-    """Where the data lives, how often to look, and what it must look like."""
+    """Source of the data, how often to probe it, and what a snapshot must pass."""
 
     model_config = rules(
         minimum_duration("interval", "1s"),
         (
             "!has(self.checks) || self.checks.all(c, !has(c.bias) || (has(self.schema) && has(self.schema.protected)"
             " && has(c.column) && c.column in self.schema.protected))",
-            "a check of bias needs its column in schema.protected",
+            "bias needs its column in schema.protected",
         ),
         (
             "!has(self.checks) || self.checks.all(c, !has(c.bias) || c.bias.metric == 'ClassImbalance'"
             " || (has(self.schema) && has(self.schema.label)))",
-            "a check of bias other than ClassImbalance needs schema.label",
+            "every bias metric but ClassImbalance needs schema.label",
         ),
         (
             "!has(self.checks) || self.checks.all(c, !has(c.bias)"
@@ -57,148 +57,155 @@ class DatasetSpec(Model):
     )
 
     source: DataSource
-    """Where the data lives."""
+    """Where the data is stored."""
     interval: DurationText = "5m"
-    """How often to look for change, such as 5m."""
+    """How often the source is probed for change, such as 5m."""
     settle: DurationText = "30s"
-    """How long a change must hold still before it counts, since uploads are rarely one object. 0s: at once."""
+    """How long a change must stay unchanged before a snapshot is taken: an upload is rarely a single object. 0s: do not
+    wait."""
     suspend: bool = False
-    """true: do not look for change. The current snapshot stays."""
+    """true: do not probe the source. The current snapshot stays."""
     probe: Probe = Field(default_factory=Probe)
-    """What the operator looks at itself."""
+    """How the source is probed: by the operator, or by a Job."""
     format: Format = Field(default_factory=Format)
-    """How the objects are written."""
+    """File format of the objects."""
     schema_: Schema | None = Field(default=None, alias="schema")
-    """What the data must look like to become the current snapshot. Absent: any readable data will do."""
-    checks: Annotated[list[Check], Field(max_length=32), list_atomic()] = Field(default_factory=list)
-    """What a snapshot must keep as a whole: rows, completeness, change since the last one, bias."""
+    """Columns, label and protected columns that the data must have to become the current snapshot. Absent: any readable
+    data is accepted."""
+    checks: Annotated[list[DataCheck], Field(max_length=32), list_atomic()] = Field(default_factory=list)
+    """Checks of a snapshot as a whole: rows, completeness, change since the current snapshot, bias."""
     pod: PodOptions = Field(default_factory=PodOptions)
-    """Where and as whom the Pod runs that reads the data."""
+    """Scheduling and identity of the Pod that reads the data."""
 
 
-CheckResults = Annotated[list[CheckResult], Field(max_length=32), list_atomic()]
+DataCheckResults = Annotated[list[DataCheckResult], Field(max_length=32), list_atomic()]
 
 
 class Snapshot(Model):
-    """One state of the data, pinned by digest."""
+    """State of the data, pinned by digest."""
 
     digest: Digest
-    """The SHA-256 of the manifest: the sorted lines `key NUL versionId NUL size NUL etag`."""
+    """SHA-256 of the manifest, which is the sorted lines `key NUL versionId NUL size NUL etag`."""
+    short_digest: Annotated[str, StringConstraints(pattern="^[0-9a-f]{12}$", max_length=12)]
+    """First twelve hex digits of the digest, as `kubectl get` shows them."""
     objects: Annotated[int, Field(ge=0)]
-    """How many objects."""
+    """Number of objects."""
     bytes: Annotated[int, Field(ge=0)]
-    """Their size together."""
+    """Total size of the objects in bytes."""
     rows: Annotated[int, Field(ge=0)]
-    """How many rows they hold together."""
+    """Total number of rows."""
     manifest: Uri
-    """The list of every object and its version. Its SHA-256 is the digest."""
+    """List of every object with its version. Its SHA-256 is the digest."""
     profile: Uri
-    """Statistics of every column."""
-    taken_at: Timestamp
+    """Statistics of every column, as JSON."""
+    created_at: Timestamp
     """When the snapshot became current."""
     source: DataSource
-    """Where the objects were when the snapshot was taken."""
+    """Where the objects were stored when the snapshot was last probed."""
     versioned: bool
-    """Whether the source keeps versions, so that the snapshot can be fetched again."""
-    newest: Timestamp | None = None
+    """Whether the source keeps object versions, so that the snapshot can be fetched again."""
+    last_modified: Timestamp | None = None
     """When the newest object was written."""
     change_token: Annotated[str, StringConstraints(max_length=128)] | None = None
-    """Of a claim: a hash of every file's path, size and time, so that an unchanged one need not be read again."""
+    """Hash of the path, size and time of every file of a claim. A claim with the same token is not read again."""
     checked_with: Annotated[str, StringConstraints(max_length=64)]
-    """A hash of the format, schema and checks that the data passed: another one means checking again."""
+    """Hash of the format, schema and checks that the data passed. If the spec has another hash, the data is checked
+    again."""
     object_versions: Annotated[list[ObjectVersion], Field(max_length=10), list_atomic()] = Field(default_factory=list)
-    """The first ten objects. All of them are in the manifest."""
+    """First ten objects. The manifest lists all of them."""
     violations: Annotated[int, Field(ge=0)] = 0
-    """How many violations of the schema it was taken in spite of."""
+    """Number of violations of the schema that spec.schema.onViolation=Warn accepted."""
     examples: Annotated[list[Text], Field(max_length=10), list_atomic()] = Field(default_factory=list)
-    """The first ten of them."""
-    checks: CheckResults = Field(default_factory=list)
-    """What each of spec.checks found."""
+    """First ten violations."""
+    checks: DataCheckResults = Field(default_factory=list)
+    """Result of each of spec.checks, in the same order."""
 
 
 class Candidate(Model):
-    """A state of the data that is not current: not yet settled, being checked, rejected, or not to be checked."""
+    """State of the data that was seen and is not the current snapshot."""
 
     digest: Digest | None = None
-    """The digest it would have. Absent: a Job looked, and could not tell."""
+    """Digest of the candidate. Absent: a probe Job failed before it could compute one."""
     objects: Annotated[int, Field(ge=0)]
-    """How many objects."""
+    """Number of objects."""
     bytes: Annotated[int, Field(ge=0)]
-    """Their size together."""
+    """Total size of the objects in bytes."""
     since: Timestamp
-    """Since when it has held still."""
+    """Since when the source holds this state unchanged."""
     state: Literal["Settling", "Checking", "Rejected", "Failed"]
-    """Settling: waiting for the data to hold still. Checking: a Job reads it. Rejected: it is not what it must be.
-    Failed: it could not be checked, which is tried again after the interval."""
+    """Settling: waiting until the data has not changed for spec.settle. Checking: a Job reads the data. Rejected: the
+    data violates the schema or a check. Failed: the data could not be checked; retried after the interval."""
     checked_with: Annotated[str, StringConstraints(max_length=64)] | None = None
-    """A hash of the format, schema and checks it was decided on with: another one, or none, means checking again."""
+    """Hash of the format, schema and checks that the candidate was decided with. If the spec has another hash, the data
+    is checked again."""
     ended_at: Timestamp | None = None
-    """When it was rejected, or its check failed."""
+    """When the candidate was rejected, or the Job failed."""
     reason: Annotated[str, StringConstraints(max_length=128)] | None = None
-    """Why it was rejected, could not be checked or must settle anew, in one word."""
+    """Why the candidate was rejected, failed or must settle again: one CamelCase word for programs."""
     message: LongText | None = None
-    """Why it was rejected, could not be checked or must settle anew, in a sentence."""
+    """Why the candidate was rejected, failed or must settle again: a sentence for people."""
     violations: Annotated[int, Field(ge=0)] | None = None
-    """How many violations there are in all."""
+    """Number of violations of the schema."""
     examples: Annotated[list[Text], Field(max_length=10), list_atomic()] = Field(default_factory=list)
-    """The first ten violations."""
-    checks: CheckResults = Field(default_factory=list)
-    """What each of spec.checks found."""
+    """First ten violations."""
+    checks: DataCheckResults = Field(default_factory=list)
+    """Result of each of spec.checks, in the same order."""
 
 
 class PastSnapshot(Model):
-    """A snapshot that was current once."""
+    """Snapshot that is, or was, the current one."""
 
     digest: Digest
-    """Its digest."""
+    """Digest of the snapshot."""
     manifest: Uri
-    """Its manifest."""
+    """List of every object with its version."""
     rows: Annotated[int, Field(ge=0)]
-    """How many rows it holds."""
-    taken_at: Timestamp
-    """When it became current."""
+    """Total number of rows."""
+    created_at: Timestamp
+    """When the snapshot became current."""
 
 
 class DatasetStatus(Model):
-    """What is current, what is coming, and what was."""
+    """Current snapshot, candidate and history of a Dataset."""
 
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The generation of the spec that this speaks of."""
+    """Generation of the spec that this status describes."""
     snapshot: Snapshot | None = None
-    """The current snapshot: the newest data that was good. TrainingRuns use this."""
+    """Current snapshot: the newest data that passed. TrainingRuns use this snapshot."""
     candidate: Candidate | None = None
-    """Data seen and not current."""
-    looked_at: Timestamp | None = None
-    """When a Job looked last, where the operator does not look itself."""
-    looked_generation: Annotated[int, Field(ge=0)] | None = None
-    """The generation of the spec that it looked for."""
-    refresh: Text | None = None
-    """The value of the annotation modelops.dev/refresh that was acted on."""
+    """Candidate snapshot: data that was seen and is not current."""
+    probed_at: Timestamp | None = None
+    """When the last probe Job ended. Absent: the operator itself lists the source."""
+    probed_generation: Annotated[int, Field(ge=0)] | None = None
+    """Generation of the spec that the last probe Job was made for."""
+    last_handled_refresh: Text | None = None
+    """Last value of the annotation modelops.dev/refresh that the operator acted on."""
     history: Annotated[list[PastSnapshot], Field(max_length=10), list_atomic()] = Field(default_factory=list)
-    """The last ten snapshots, newest first, the current one included."""
+    """Last ten snapshots, newest first, including the current snapshot."""
     conditions: Conditions = Field(default_factory=list)
-    """Ready: there is a good snapshot and the source can be watched. Reconciling: a change is settling or being
-    checked. Stalled: a person must change something. Valid: the newest data is what it must be. Fresh: the current
-    snapshot is as new as spec.checks want it. Reproducible: the snapshot can be fetched again."""
+    """Ready: there is a current snapshot and the source can be probed. Reconciling: a change is settling or being
+    checked. Stalled: a person must change something. Valid: the newest data passes the schema and all checks. Fresh:
+    the current snapshot is not older than spec.checks allow. Reproducible: the snapshot can be fetched again."""
 
 
 class Dataset(Kind):
-    """Where data lives and what it must look like. Every state of it is pinned by digest, checked and profiled."""
+    """Source of data. Every snapshot of the data is pinned by digest, checked and profiled."""
 
     plural: ClassVar[str] = "datasets"
     short_names: ClassVar[tuple[str, ...]] = ("dset",)
     columns: ClassVar[tuple[PrinterColumn, ...]] = (
         PrinterColumn("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
         PrinterColumn("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
-        PrinterColumn("Digest", "string", ".status.snapshot.digest"),
+        PrinterColumn("Digest", "string", ".status.snapshot.shortDigest"),
         PrinterColumn("Rows", "integer", ".status.snapshot.rows"),
-        PrinterColumn("Taken", "date", ".status.snapshot.takenAt"),
-        PrinterColumn("Source", "string", ".spec.source.s3.bucket", priority=1),
+        PrinterColumn("Snapshot-Age", "date", ".status.snapshot.createdAt"),
+        PrinterColumn("Full-Digest", "string", ".status.snapshot.digest", priority=1),
+        PrinterColumn("Bucket", "string", ".spec.source.s3.bucket", priority=1),
         PrinterColumn("Claim", "string", ".spec.source.pvc.claimName", priority=1),
         PrinterColumn("Age", "date", ".metadata.creationTimestamp"),
     )
 
     spec: DatasetSpec
-    """Where the data lives, how often to look, and what it must look like."""
+    """Source of the data, how often to probe it, and what a snapshot must pass."""
     status: DatasetStatus = Field(default_factory=DatasetStatus)
-    """What is current, what is coming, and what was. Written by the operator."""
+    """Current snapshot, candidate and history of a Dataset. Written by the operator."""

@@ -1,4 +1,4 @@
-"""ModelVersion: one immutable model artifact, its origin, and what it must pass before it may serve."""
+"""ModelVersion: an immutable model artifact, its origin, and the gates and approval before it may serve."""
 
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
@@ -23,7 +23,7 @@ from modelops.api.types import (
 
 
 class ArtifactFormat(StrEnum):
-    """How a model is written."""
+    """File format of a model."""
 
     SKLEARN = "sklearn"
     XGBOOST = "xgboost"
@@ -33,14 +33,14 @@ class ArtifactFormat(StrEnum):
 
 
 class Approval(StrEnum):
-    """Who lets a version serve once its gates have passed."""
+    """Whether a person must approve a version whose gates have passed."""
 
     AUTOMATIC = "Automatic"
     MANUAL = "Manual"
 
 
 class Gate(Model):
-    """A bound that a metric must keep. A metric that is missing fails its gate."""
+    """Bounds on a metric. A metric that is missing fails its gate."""
 
     model_config = rules(
         ("has(self.min) || has(self.max)", "a gate needs a bound: set min, max or both"),
@@ -48,169 +48,170 @@ class Gate(Model):
     )
 
     metric: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    """The metric's name, as the trainer wrote it to /opt/ml/output/metrics.json."""
+    """Name of the metric, as the trainer wrote it to /opt/ml/output/metrics.json."""
     min: float | None = None
-    """The least value that passes."""
+    """Least value that passes."""
     max: float | None = None
-    """The greatest value that passes."""
+    """Greatest value that passes."""
 
 
 Gates = Annotated[list[Gate], Field(max_length=32), list_atomic()]
 
 
 class VersionTemplate(Model):
-    """What a version must pass before it may serve."""
+    """Gates and approval of the versions that a run creates."""
 
     gates: Gates = Field(default_factory=list)
-    """Bounds that the metrics must keep."""
+    """Bounds on the metrics."""
     approval: Approval = Approval.AUTOMATIC
     """Automatic: passing the gates is enough. Manual: a person approves, with the annotation modelops.dev/approve."""
 
 
 class Artifact(Model):
-    """The model itself."""
+    """Files of a model."""
 
     uri: Uri
-    """Where it is: a prefix in S3, ending in a slash."""
+    """Prefix of the files in S3, with a slash at its end."""
     digest: Digest
-    """The SHA-256 over the sorted lines `path NUL size NUL sha256` of its files. A server loads nothing else."""
+    """SHA-256 of the sorted lines `path NUL size NUL sha256` of the files. A server loads only files of this digest."""
     format: ArtifactFormat
-    """How it is written."""
+    """File format of the model."""
     bytes: Annotated[int, Field(ge=0)]
-    """Its size."""
+    """Total size of the files in bytes."""
 
 
 class OriginRun(Model):
-    """The TrainingRun that made it."""
+    """TrainingRun that trained a model."""
 
     name: Annotated[str, StringConstraints(max_length=253)]
-    """Its name."""
+    """Name of the TrainingRun."""
     uid: Annotated[str, StringConstraints(max_length=64)]
-    """Its UID."""
+    """UID of the TrainingRun."""
     input_key: Digest
-    """The SHA-256 of everything that decided the result."""
+    """SHA-256 of everything that determined the result."""
 
 
 class OriginDataset(Model):
-    """A Dataset's state that it learned from."""
+    """Snapshot of a Dataset that a model was trained on."""
 
     name: Annotated[str, StringConstraints(max_length=63)]
-    """The channel's name."""
+    """Name of the run's channel."""
     dataset: Annotated[str, StringConstraints(max_length=253)]
-    """The Dataset's name."""
+    """Name of the Dataset."""
     digest: Digest
-    """The snapshot's digest."""
+    """Digest of the snapshot."""
     manifest: Uri
-    """The list of every object and its version. Its SHA-256 is the digest."""
+    """List of every object with its version. Its SHA-256 is the digest."""
     source: DataSource | None = None
-    """Where the objects were."""
+    """Where the objects were stored."""
     versioned: bool
-    """Whether the bucket kept versions, so that the same bytes can be fetched again."""
+    """Whether the source kept object versions, so that the same data can be fetched again."""
     objects: Annotated[int, Field(ge=0)]
-    """How many objects."""
+    """Number of objects."""
     object_versions: Annotated[list[ObjectVersion], Field(max_length=10), list_atomic()] = Field(default_factory=list)
-    """The first ten objects. All of them are in the manifest."""
+    """First ten objects. The manifest lists all of them."""
 
 
 class Import(Model):
-    """Where a model that was not trained here comes from."""
+    """Origin of a model that no TrainingRun trained."""
 
     source: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-    """In words or as a URL."""
+    """Description or URL of the origin."""
 
 
 class Origin(Model):
-    """How the model came to be."""
+    """Where a model comes from: a TrainingRun or an import, with data, code and metrics."""
 
     model_config = rules(("has(self.trainingRun) != has(self.imported)", "set exactly one of trainingRun and imported"))
 
     training_run: OriginRun | None = None
-    """The TrainingRun that made it."""
+    """TrainingRun that trained the model."""
     imported: Import | None = None
-    """Where it comes from, if it was not trained here."""
+    """Origin of a model that no TrainingRun trained."""
     datasets: Annotated[list[OriginDataset], Field(max_length=16), list_map("name")] = Field(default_factory=list)
-    """The data it learned from."""
+    """Snapshots that the model was trained on."""
     image: Text | None = None
-    """The image that trained it, by digest."""
+    """Image of the trainer, by digest."""
     parameters: StringMap = Field(default_factory=dict)
-    """Its hyperparameters."""
+    """Hyperparameters."""
     metrics: Metrics = Field(default_factory=dict)
-    """Its metrics: what the gates look at."""
+    """Metrics of the model, which the gates check."""
     revision: Annotated[str, StringConstraints(max_length=256)] | None = None
-    """The revision of the code, as the run's annotation modelops.dev/revision or the trainer's GIT_COMMIT said."""
+    """Revision of the code, from the run's annotation modelops.dev/revision or the trainer's variable GIT_COMMIT."""
     packages: Uri | None = None
-    """The packages that were installed where it was trained, if the trainer listed them."""
+    """Where the list of the trainer's installed packages is stored, if the trainer wrote one."""
     history: Uri | None = None
-    """Every line of the trainer's metrics.jsonl."""
+    """Where the trainer's metrics.jsonl is stored."""
     sweep: Annotated[str, StringConstraints(max_length=253)] | None = None
-    """The sweep whose best trial made it."""
+    """TrainingRun with a sweep whose best trial trained the model."""
 
 
 class ModelVersionSpec(Model):
-    """One model artifact. Immutable."""
+    """Model artifact, its origin, gates and approval. Immutable."""
 
-    model_config = rules(("self == oldSelf", "a ModelVersion is immutable: create another one with a name of its own"))
+    model_config = rules(("self == oldSelf", "a ModelVersion is immutable; create a new one with another name"))
 
     model: Name
-    """The model that this is a version of."""
+    """Name of the model that this is a version of."""
     artifact: Artifact
-    """The model itself."""
+    """Files of the model."""
     origin: Origin
-    """How it came to be."""
+    """Where the model comes from."""
     gates: Gates = Field(default_factory=list)
-    """Bounds that the metrics must keep."""
+    """Bounds on the metrics."""
     approval: Approval = Approval.AUTOMATIC
     """Automatic: passing the gates is enough. Manual: a person approves, with the annotation modelops.dev/approve."""
 
 
 class GateResult(Model):
-    """A gate and what it found."""
+    """Result of a gate."""
 
     metric: Annotated[str, StringConstraints(max_length=64)]
-    """The metric's name."""
+    """Name of the metric."""
     value: float | None = None
-    """Its value. Absent: there is none."""
+    """Value of the metric. Absent: the metric is missing."""
     min: float | None = None
-    """The least value that passes."""
+    """Least value that passes."""
     max: float | None = None
-    """The greatest value that passes."""
+    """Greatest value that passes."""
     outcome: Literal["Passed", "Failed", "Missing"]
-    """Passed, Failed, or Missing, which fails as well."""
+    """Passed, Failed, or Missing: there is no such metric, which also fails the gate."""
 
 
 class ApprovalStatus(Model):
-    """Whether the version may serve, as people see it."""
+    """Whether a person has approved the version."""
 
     state: Literal["NotRequired", "Pending", "Approved", "Refused"]
-    """NotRequired: approval is Automatic. Refused: the annotation names another digest than the artifact's."""
+    """NotRequired: spec.approval is Automatic. Pending: there is no annotation modelops.dev/approve. Approved: the
+    annotation is the artifact's digest. Refused: the annotation is another digest."""
     by: Text | None = None
-    """Who approved."""
+    """Person who approved, from the annotation modelops.dev/approved-by."""
     at: Timestamp | None = None
-    """When the operator saw it."""
+    """When the operator first saw the approval."""
     digest: Digest | None = None
-    """The artifact's digest that was approved."""
+    """Digest of the artifact that was approved."""
 
 
 class ModelVersionStatus(Model):
-    """Whether the version may serve, and why not."""
+    """Results of the gates and approval of a version."""
 
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The generation of the spec that this speaks of."""
+    """Generation of the spec that this status describes."""
     gates: Annotated[list[GateResult], Field(max_length=32), list_atomic()] = Field(default_factory=list)
-    """Every gate with the value it found."""
+    """Result of each of spec.gates."""
     approval: ApprovalStatus | None = None
-    """Who approved what, and when."""
+    """Whether, when and by whom the version was approved."""
     served_by: Annotated[list[Annotated[str, StringConstraints(max_length=253)]], Field(max_length=64), list_set()] = (
         Field(default_factory=list)
     )
-    """The InferenceServices that serve it."""
+    """Names of the InferenceServices whose stable version this is."""
     conditions: Conditions = Field(default_factory=list)
-    """Ready: it may serve. Reconciling: a person's approval is awaited. Stalled: a gate failed, for good. GatesPassed
-    and Approved: what Ready is made of."""
+    """Ready: the version may serve. Reconciling: waiting for a person's approval. Stalled: a gate failed, or the
+    approval is for another digest. GatesPassed and Approved: the two parts of Ready."""
 
 
 class ModelVersion(Kind):
-    """One immutable model artifact, held at its gates until it may serve, with the whole of its origin."""
+    """Immutable model artifact with its origin. The version may serve once its gates have passed and it is approved."""
 
     plural: ClassVar[str] = "modelversions"
     short_names: ClassVar[tuple[str, ...]] = ("mv",)
@@ -226,6 +227,6 @@ class ModelVersion(Kind):
     )
 
     spec: ModelVersionSpec
-    """One model artifact. Immutable."""
+    """Model artifact, its origin, gates and approval. Immutable."""
     status: ModelVersionStatus = Field(default_factory=ModelVersionStatus)
-    """Whether the version may serve, and why not. Written by the operator."""
+    """Results of the gates and approval of a version. Written by the operator."""

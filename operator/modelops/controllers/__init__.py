@@ -1,0 +1,1 @@
+"""Controllers: one package a kind, and what several of them share."""

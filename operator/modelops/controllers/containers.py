@@ -1,4 +1,4 @@
-"""How the operator's containers run: restricted, read-only, without a token, with credentials as files."""
+"""Containers and volumes of Pods: restricted, read-only, without a token, with credentials as files. Pure."""
 
 import hashlib
 import json
@@ -11,12 +11,14 @@ from modelops.api.pods import EnvVar, PodOptions, Resources
 
 Json = dict[str, Any]
 SCRATCH = "scratch"
+"""Volume of /tmp."""
 SHARED = "modelops"
+"""Volume that the operator's containers share with the user's."""
 SHARED_DIR = "/modelops"
 
 
 def container_security() -> Json:
-    """The restricted Pod Security Standard, and a root file system that cannot be written."""
+    """Build a securityContext: the restricted Pod Security Standard, and a read-only root file system."""
     return {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -26,7 +28,7 @@ def container_security() -> Json:
 
 
 def pod_defaults(options: PodOptions) -> Json:
-    """A Pod spec without containers and volumes."""
+    """Build a Pod spec without containers and volumes."""
     spec: Json = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -38,7 +40,7 @@ def pod_defaults(options: PodOptions) -> Json:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
-    written = options.wire()
+    fields = options.wire()
     for field in (
         "serviceAccountName",
         "nodeSelector",
@@ -47,12 +49,12 @@ def pod_defaults(options: PodOptions) -> Json:
         "priorityClassName",
         "imagePullSecrets",
     ):
-        if written.get(field):
-            spec[field] = written[field]
+        if fields.get(field):
+            spec[field] = fields[field]
     return spec
 
 
-def worker(
+def worker_container(
     name: str,
     image: str,
     pull_policy: str,
@@ -63,7 +65,10 @@ def worker(
     memory: str = "1Gi",
     scratch: str = SCRATCH,
 ) -> Json:
-    """A container of the worker image that does one task. `scratch` is the volume of its /tmp."""
+    """Build a container of the worker image that does one task.
+
+    `secrets` are the Secrets whose credentials the task names, `scratch` is the volume that is mounted at /tmp.
+    """
     return {
         "name": name,
         "image": image,
@@ -78,7 +83,7 @@ def worker(
 
 
 def mount(volume: str, path: str, *, read_only: bool = False, sub_path: str | None = None) -> Json:
-    """A volume mount."""
+    """Build a volume mount."""
     mounted: Json = {"name": volume, "mountPath": path}
     if read_only:
         mounted["readOnly"] = True
@@ -87,13 +92,13 @@ def mount(volume: str, path: str, *, read_only: bool = False, sub_path: str | No
     return mounted
 
 
-def empty(name: str) -> Json:
-    """A volume that lives and ends with its Pod."""
+def empty_dir(name: str) -> Json:
+    """Build a volume that is deleted with its Pod."""
     return {"name": name, "emptyDir": {}}
 
 
 def credential_volumes(secrets: Iterable[str]) -> list[Json]:
-    """A volume for each Secret with credentials."""
+    """Build a volume for each Secret with credentials."""
     return [
         {"name": _volume_of(secret), "secret": {"secretName": secret, "defaultMode": 0o440}}
         for secret in _distinct(secrets)
@@ -101,27 +106,27 @@ def credential_volumes(secrets: Iterable[str]) -> list[Json]:
 
 
 def credential_mounts(secrets: Iterable[str]) -> list[Json]:
-    """Where the worker looks for them."""
+    """Build the mounts of the credentials, one directory a Secret, below CREDENTIALS_DIR."""
     return [mount(_volume_of(secret), f"{CREDENTIALS_DIR}/{secret}", read_only=True) for secret in _distinct(secrets)]
 
 
 def environment(variables: Iterable[EnvVar]) -> list[Json]:
-    """A user's environment variables."""
+    """Return a user's environment variables as in a container."""
     return [variable.wire() for variable in variables]
 
 
-def resources(wanted: Resources | None, default: Json) -> Json:
-    """What the user asked for, or the default."""
-    return wanted.wire() if wanted is not None else default
+def resources_or_default(resources: Resources | None, default: Json) -> Json:
+    """Return the resources that the user set, as in a container, or the default."""
+    return resources.wire() if resources is not None else default
 
 
 def literal(text: str) -> str:
-    """A value for an environment variable in which the kubelet finds no `$(reference)` to replace."""
+    """Escape the value of an environment variable, so that the kubelet expands no `$(reference)` in it."""
     return text.replace("$", "$$")
 
 
 def _volume_of(secret: str) -> str:
-    """The same name in every container, whichever of the Pod's Secrets it mounts."""
+    """Return the name of a Secret's volume, which must be a DNS label where the Secret's name may have dots."""
     return f"credentials-{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
 
 

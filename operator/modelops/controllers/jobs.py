@@ -1,29 +1,27 @@
-"""What became of a Job and its Pods, read from their status."""
+"""State of Jobs and their Pods, read from their status."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from modelops.controllers.pods import PodState, newest, pod_state
+from modelops.controllers.pods import JOB_NAME_LABEL, PodState, newest, pod_state
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import JOBS, PODS, Body, Key, key_of
 
-JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
-
 
 @dataclass(frozen=True)
 class JobState:
-    """One Job's state. `finished_reason` and `message` are the Job controller's own words, `ended_at` its time."""
+    """State of a Job. `finished_reason`, `message` and `ended_at` are from the condition Complete or Failed."""
 
     key: Key
     uid: str
     state: Literal["Active", "Complete", "Failed"]
     created: str
     suspended: bool
-    """Something, such as Kueue, holds it back: it has no Pods."""
+    """Whether spec.suspend keeps the Job from having Pods, as Kueue does until there is quota."""
     indexed: bool
-    """Its Pods have ranks, and all of them are one attempt."""
+    """Whether the Pods have ranks. All Pods of an Indexed Job are one attempt."""
     finished_reason: str
     message: str
     ended_at: str
@@ -31,17 +29,17 @@ class JobState:
 
     @property
     def finished(self) -> bool:
-        """Nothing of it runs any more."""
+        """Whether the Job is complete or has failed."""
         return self.state != "Active"
 
     @property
     def attempts(self) -> int:
-        """How many Pods it has made, where it makes them one after the other. Counts the one a new Job will make."""
+        """Number of Pods of a Job that creates them one after another. A new Job counts the Pod that it will create."""
         return max(1, len(self.pods))
 
     @property
     def pod(self) -> PodState | None:
-        """The Pod to look at: the newest; of several ranks the one that is held up, else the first."""
+        """Pod that shows the Job's state: the newest; of an Indexed Job one that cannot start, else the first rank."""
         if not self.indexed:
             return newest(self.pods)
         ranks = sorted(self.pods, key=lambda pod: pod.index)
@@ -50,9 +48,9 @@ class JobState:
 
     @property
     def deciding_pod(self) -> PodState | None:
-        """The Pod whose end was the Job's: the first that succeeded, or that failed; else the newest."""
-        wanted = "Succeeded" if self.state == "Complete" else "Failed"
-        ended = [pod for pod in self.pods if pod.phase == wanted]
+        """Pod whose end decided the Job's: the first that succeeded or failed, as the Job did; else that of `pod`."""
+        phase = "Succeeded" if self.state == "Complete" else "Failed"
+        ended = [pod for pod in self.pods if pod.phase == phase]
         if self.state == "Complete" and ended:
             return min(ended, key=lambda pod: pod.index)
         if self.indexed and ended:
@@ -61,14 +59,14 @@ class JobState:
 
     @property
     def delete(self) -> Delete:
-        """Its deletion."""
+        """Deletion of this Job, and of no other with the same name."""
         return Delete(self.key, self.uid)
 
 
 def job_state(body: Body, pods: Iterable[Body]) -> JobState:
-    """A Job's state from its body and those of its Pods. Pure."""
+    """Return a Job's state from its body and the bodies of its Pods. Pure."""
     status = body.get("status", {})
-    true = {one["type"]: one for one in status.get("conditions", []) if one["status"] == "True"}
+    true = {item["type"]: item for item in status.get("conditions", []) if item["status"] == "True"}
     end = true.get("Complete") or true.get("Failed") or {}
     return JobState(
         key=key_of(body),
@@ -85,27 +83,27 @@ def job_state(body: Body, pods: Iterable[Body]) -> JobState:
 
 
 async def jobs_of(owner_uid: str, context: ReconcileContext) -> list[JobState]:
-    """The Jobs of an owner, each with its Pods."""
+    """Return the states of an owner's Jobs and their Pods. Raises ApiError."""
     return [await _with_pods(body, context) for body in context.cache.bodies("owner", owner_uid, kind=JOBS.kind)]
 
 
 async def _with_pods(body: Body, context: ReconcileContext) -> JobState:
     pods = list(context.cache.bodies("owner", body["metadata"]["uid"], kind=PODS.kind))
     state = job_state(body, pods)
-    if state.finished and not _told(state):
-        # The Job's end can be heard of before that of its Pods, and the report is in them.
+    if state.finished and not _has_report(state):
+        # The watch can deliver the end of a Job before the end of its Pods, and only the Pods have the report.
         key = state.key
         live = await context.kube.find(PODS, key.namespace, f"{JOB_NAME_LABEL}={key.name}")
         state = job_state(body, live)
     return state
 
 
-def _told(state: JobState) -> bool:
-    """Whether the cache has the Pods' ends as well."""
-    over = all(pod.phase in ("Succeeded", "Failed") for pod in state.pods)
-    return over and any(container.message for pod in state.pods for container in pod.containers.values())
+def _has_report(state: JobState) -> bool:
+    """Return whether all Pods have ended, and a container has left a termination message."""
+    ended = all(pod.phase in ("Succeeded", "Failed") for pod in state.pods)
+    return ended and any(container.message for pod in state.pods for container in pod.containers.values())
 
 
 def by_owner(body: Body) -> list[tuple[str, ...]]:
-    """Index key: the UID of the controller."""
+    """Return the index key of a child: the UID of its controller."""
     return [("owner", owner["uid"]) for owner in body["metadata"].get("ownerReferences", []) if owner.get("controller")]

@@ -1,4 +1,4 @@
-"""Labels, annotations and owner references of everything that the operator creates. Pure."""
+"""Labels, annotations and owner references of the operator's children. Pure."""
 
 import json
 from typing import Any
@@ -7,17 +7,13 @@ from modelops.api.annotations import ARTIFACT_DIGEST as ARTIFACT_DIGEST
 from modelops.api.annotations import LINEAGE
 from modelops.api.kinds import API_VERSION, GROUP, Kind
 from modelops.api.modelversion import OriginDataset
+from modelops.machinery.ownership import kind_label as kind_label
 from modelops.machinery.resources import MANAGED_BY, MANAGER
 
 INPUT_KEY = f"{GROUP}/input-key"
 DATASET_DIGESTS = f"{GROUP}/dataset-digests"
 IMAGE_ID = f"{GROUP}/image-id"
 _LABEL_LIMIT = 63
-
-
-def kind_label(kind: str) -> str:
-    """Return the key of the label whose value is the name of an object of `kind`."""
-    return f"{GROUP}/{kind.lower()}"
 
 
 def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:
@@ -33,7 +29,7 @@ def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:
 
 
 def owner_references(parent: Kind) -> list[dict[str, Any]]:
-    """Return the owner reference of a child: Kubernetes deletes the child with its parent."""
+    """Return the owner reference by which a child is deleted with its parent."""
     return [
         {
             "apiVersion": API_VERSION,
@@ -47,7 +43,7 @@ def owner_references(parent: Kind) -> list[dict[str, Any]]:
 
 
 def dataset_annotations(datasets: list[OriginDataset]) -> dict[str, str]:
-    """Return annotations that name the data: digests for programs, manifests and versions for people."""
+    """Return annotations with the data that a model was trained on: digests for programs, the whole for people."""
     if not datasets:
         return {}
     return {

@@ -1,6 +1,6 @@
-"""What became of a Pod, read from its status. Pure."""
+"""State of Pods, read from their status. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from modelops.api.base import Model
 from modelops.machinery.resources import Body
 
 R = TypeVar("R", bound=Model)
+JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 _PULL_PROBLEMS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _START_PROBLEMS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
@@ -17,7 +18,7 @@ _START_PROBLEMS = ("CreateContainerConfigError", "CreateContainerError", "RunCon
 
 @dataclass(frozen=True)
 class Container:
-    """One container's state."""
+    """State of a container."""
 
     name: str
     started: bool
@@ -25,18 +26,18 @@ class Container:
     exit_code: int | None
     terminated_reason: str
     message: str
-    """The termination message of its last end."""
+    """Termination message of the last termination."""
     waiting_reason: str
     waiting_message: str
     image_id: str
     restarts: int
     ended_at: str = ""
-    """When it last ended, as Kubernetes writes it."""
+    """Time of the last termination, as Kubernetes writes times."""
 
 
 @dataclass(frozen=True)
 class PodState:
-    """One Pod's state."""
+    """State of a Pod."""
 
     name: str
     created: str
@@ -46,28 +47,29 @@ class PodState:
     message: str
     ready: bool
     unschedulable: str
-    """The scheduler's words, where no node fits."""
+    """Message of the scheduler if no node fits; else empty."""
     containers: dict[str, Container]
     index: int = 0
-    """Its rank among the Pods of an Indexed Job."""
+    """Rank among the Pods of an Indexed Job."""
     address: str = ""
-    """Its IP."""
+    """IP address."""
     uid: str = ""
-    disrupted: str = ""
-    """Why Kubernetes itself ended it: preemption, eviction, the loss of its node. Empty where it did not."""
+    disruption: str = ""
+    """Reason of the condition DisruptionTarget, such as PreemptionByScheduler; empty if there was no disruption."""
 
     @property
     def ended_at(self) -> str:
-        """When the first of its containers failed, as Kubernetes writes it; empty where none did."""
-        return min((one.ended_at for one in self.containers.values() if one.exit_code and one.ended_at), default="")
+        """Time at which the first container failed, as Kubernetes writes times; empty if no container failed."""
+        failed = (container for container in self.containers.values() if container.exit_code)
+        return min((container.ended_at for container in failed if container.ended_at), default="")
 
     def running(self, container: str) -> bool:
-        """Whether a container runs."""
+        """Return whether a container runs."""
         state = self.containers.get(container)
         return state is not None and state.running
 
     def report(self, container: str, kind: type[R]) -> R | None:
-        """What a worker left as its termination message; None where there is nothing that can be read."""
+        """Return the report in a container's termination message; None if there is no valid report."""
         state = self.containers.get(container)
         if state is None or not state.message:
             return None
@@ -78,19 +80,22 @@ class PodState:
 
     @property
     def pull_problem(self) -> Container | None:
-        """A container whose image cannot be had."""
-        return next((one for one in self.containers.values() if one.waiting_reason in _PULL_PROBLEMS), None)
+        """Container whose image cannot be pulled."""
+        return self._waiting_for(_PULL_PROBLEMS)
 
     @property
     def start_problem(self) -> Container | None:
-        """A container that cannot be started at all."""
-        return next((one for one in self.containers.values() if one.waiting_reason in _START_PROBLEMS), None)
+        """Container that cannot be created or started."""
+        return self._waiting_for(_START_PROBLEMS)
+
+    def _waiting_for(self, reasons: Collection[str]) -> Container | None:
+        return next((container for container in self.containers.values() if container.waiting_reason in reasons), None)
 
 
 def pod_state(body: Body) -> PodState:
-    """A Pod's state from its body."""
+    """Return a Pod's state from its body."""
     status = body.get("status", {})
-    conditions = {one["type"]: one for one in status.get("conditions", [])}
+    conditions = {item["type"]: item for item in status.get("conditions", [])}
     scheduled = conditions.get("PodScheduled", {})
     disruption = conditions.get("DisruptionTarget", {})
     statuses = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
@@ -103,23 +108,23 @@ def pod_state(body: Body) -> PodState:
         message=status.get("message", ""),
         ready=conditions.get("Ready", {}).get("status") == "True",
         unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
-        containers={one["name"]: _container(one) for one in statuses},
+        containers={item["name"]: _container(item) for item in statuses},
         index=int((body["metadata"].get("annotations") or {}).get(INDEX_ANNOTATION, 0)),
         address=status.get("podIP", ""),
         uid=body["metadata"].get("uid", ""),
-        disrupted=disruption.get("reason", "") if disruption.get("status") == "True" else "",
+        disruption=disruption.get("reason", "") if disruption.get("status") == "True" else "",
     )
 
 
 def newest(pods: Iterable[PodState]) -> PodState | None:
-    """The Pod that was created last."""
+    """Return the Pod that was created last; None if there are no Pods."""
     return max(pods, key=lambda pod: (pod.created, pod.name), default=None)
 
 
 def _container(status: dict[str, Any]) -> Container:
     state = status.get("state", {})
     ended = state.get("terminated") or status.get("lastState", {}).get("terminated") or {}
-    waits = state.get("waiting", {})
+    waiting = state.get("waiting", {})
     return Container(
         name=status["name"],
         started="running" in state or bool(ended),
@@ -127,8 +132,8 @@ def _container(status: dict[str, Any]) -> Container:
         exit_code=ended.get("exitCode"),
         terminated_reason=ended.get("reason", ""),
         message=ended.get("message", ""),
-        waiting_reason=waits.get("reason", ""),
-        waiting_message=waits.get("message", ""),
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", ""),
         image_id=status.get("imageID", ""),
         restarts=status.get("restartCount", 0),
         ended_at=ended.get("finishedAt") or "",

@@ -1,4 +1,4 @@
-"""A Dataset's source as a task and a Pod name it."""
+"""A Dataset's source in tasks, in Pods and in messages. Pure."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 def place_of(source: S3Source) -> S3Place:
-    """The place where the objects are."""
+    """Return the place of the objects, as a task names places."""
     return S3Place(
         bucket=source.bucket,
         prefix=source.prefix,
@@ -21,17 +21,17 @@ def place_of(source: S3Source) -> S3Place:
 
 
 def claim_volume(name: str, source: VolumeSource) -> Json:
-    """A claim as a Pod's volume. Read-only, so that the kubelet does not change whom its files belong to either."""
+    """Build the volume of a claim. Read-only, since the kubelet would else change the owner of the files (fsGroup)."""
     return {"name": name, "persistentVolumeClaim": {"claimName": source.claim_name, "readOnly": True}}
 
 
 def claim_mount(name: str, path: str, source: VolumeSource) -> Json:
-    """Where a container finds the source's directory."""
+    """Build the mount of the source's directory."""
     return mount(name, path, read_only=True, sub_path=source.path)
 
 
-def words_for(source: DataSource) -> str:
-    """Where the data lives, for a sentence."""
+def describe_source(source: DataSource) -> str:
+    """Return where the data is stored, for a message, such as `s3://data/mortgage/`."""
     if source.pvc is not None:
         return f'/{source.pvc.path or ""} of claim "{source.pvc.claim_name}"'
     assert source.s3 is not None

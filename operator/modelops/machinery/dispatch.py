@@ -7,6 +7,7 @@ from modelops.machinery import metrics
 from modelops.machinery.cache import Cache, Indexer, IndexKey
 from modelops.machinery.controller import Controller, EventMapping
 from modelops.machinery.freshness import Freshness
+from modelops.machinery.ownership import kind_label
 from modelops.machinery.queue import Queue
 from modelops.machinery.resources import PARENTS, WATCHED, Body, Key, Resource, key_of
 
@@ -80,7 +81,7 @@ class Dispatcher:
 
 def by_label(kind: str) -> EventMapping:
     """Map a child to the object of `kind` that its label `modelops.dev/<kind>` names."""
-    label = f"modelops.dev/{kind.lower()}"
+    label = kind_label(kind)
 
     def mapping(body: Body, cache: Cache) -> Iterable[Key]:
         metadata = body["metadata"]

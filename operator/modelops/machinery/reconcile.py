@@ -14,9 +14,10 @@ from modelops.machinery.dispatch import Dispatcher
 from modelops.machinery.events import EventRecorder
 from modelops.machinery.kube import ApiError, Kube
 from modelops.machinery.matching import already_applied, merge_patch
+from modelops.machinery.ownership import is_owned_by
 from modelops.machinery.plan import Delete, Event, Plan
 from modelops.machinery.priority_slots import Priority, PrioritySlots
-from modelops.machinery.resources import BY_KIND, JOBS, MANAGED_BY, MANAGER, WATCHED, Body, Key, Resource, key_of
+from modelops.machinery.resources import BY_KIND, JOBS, WATCHED, Body, Key, Resource, key_of
 from modelops.machinery.settings import Settings
 
 _STALLED_REQUEUE = timedelta(minutes=5)
@@ -124,7 +125,7 @@ class Reconciler:
             return
         if existing is None:
             existing = await self._kube.get(resource, key.namespace, key.name)
-            if existing is not None and not _owned(existing, parent):
+            if existing is not None and not is_owned_by(existing, parent, by_label="IfManaged"):
                 raise StalledError(
                     "NameTaken",
                     f"{key} exists and is not owned by this object; rename one of the two, or delete {key.name}",
@@ -204,15 +205,6 @@ def _comparable(child: Body) -> Body:
     if child.get("immutable"):
         return {**child, "data": {}}
     return child
-
-
-def _owned(body: Body, parent: Kind) -> bool:
-    """By reference; or, where another child owns it or nobody does, by the label that only we write."""
-    owners = body["metadata"].get("ownerReferences", [])
-    labels = body["metadata"].get("labels") or {}
-    by_reference = any(owner["uid"] == parent.metadata.uid for owner in owners)
-    by_label = labels.get(f"modelops.dev/{type(parent).__name__.lower()}") == parent.metadata.name
-    return by_reference or (by_label and labels.get(MANAGED_BY) == MANAGER)
 
 
 def _transition(before: list[Condition], after: list[Condition]) -> tuple[Event, ...]:

@@ -608,7 +608,7 @@ def test_a_model_version_cannot_be_changed(version: str, api: ApiServer, path: s
     found = causes(api.change("ModelVersion", version, "one", _with({}, {path: value})))
     assert len(found) == 1, found
     assert found[0].startswith("spec: ")
-    assert "a ModelVersion is immutable: create another one with a name of its own" in found[0]
+    assert "a ModelVersion is immutable; create a new one with another name" in found[0]
 
 
 def test_a_model_versions_labels_can_be_changed(version: str, api: ApiServer) -> None:

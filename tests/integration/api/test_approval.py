@@ -150,7 +150,9 @@ def test_an_approver_approves_in_the_own_name_only(people: Space, version: Askin
         sentence = version.refused(_APPROVER, approve=_DIGEST, by=name)
         assert f"{APPROVED_BY}={_APPROVER}" in sentence
         assert f"{APPROVE}={_DIGEST}" in sentence
-    assert "modelops.dev/approved-by without modelops.dev/approve is not an approval" in version.refused(_APPROVER, by=_APPROVER)
+    assert "modelops.dev/approved-by without modelops.dev/approve is not an approval" in version.refused(
+        _APPROVER, by=_APPROVER
+    )
 
     version.taken(_APPROVER, approve=_DIGEST, by=_APPROVER)
     status = people.wait("modelversion", version.name, has("Ready", "True", "MayServe"))["status"]

@@ -153,9 +153,9 @@ def test_data_and_runs_by_hand(space: Space) -> None:
 
     space.wait("dataset", "data", has("Ready"))
     for _ in range(2):
-        before = space.get("dataset", "data")["status"].get("refresh")
+        before = space.get("dataset", "data")["status"].get("lastHandledRefresh")
         _done(plugin("refresh", "data"))
-        space.wait("dataset", "data", lambda body, old=before: body["status"].get("refresh") != old)
+        space.wait("dataset", "data", lambda body, old=before: body["status"].get("lastHandledRefresh") != old)
 
     space.wait("trainingrun", "slow", lambda body: body["status"].get("attempts") == 1)
     assert plugin("retry", "slow").code == 3

@@ -115,7 +115,7 @@ def test_prometheus_is_told_of_datasets_that_there_are(begun: Space) -> None:
     taken = begun.wait("dataset", "told", current(digest_of(begun, "told/")))
     figures = _wait_for_figures(begun, "told", lambda found: found.get("snapshot_rows") == 2)
     assert (figures["snapshot_objects"], figures["snapshot_bytes"]) == (1, len(_GOOD))
-    taken_at = real_cluster.moment(taken["status"]["snapshot"]["takenAt"])
+    taken_at = real_cluster.moment(taken["status"]["snapshot"]["createdAt"])
     assert figures["snapshot_timestamp_seconds"] == taken_at.timestamp()
     assert figures["candidate_rejected"] == 0
 

@@ -231,7 +231,7 @@ def test_a_change_counts_once_it_has_held_still(begun: Space) -> None:
     seen = begun.wait("dataset", "settle", has("Reconciling", "True", "ChangeSettling"))
     assert seen["status"]["candidate"]["digest"] == first
     assert seen["status"]["candidate"]["state"] == "Settling"
-    assert "must hold still until" in message(seen, "Reconciling")
+    assert "settling until" in message(seen, "Reconciling")
 
     begun.upload("settle/b.csv", _GOOD)
     digest = digest_of(begun, "settle/")

@@ -63,7 +63,7 @@ def _ask(space: Space, name: str, value: str) -> None:
 
 
 def _looked_after(before: str) -> Any:
-    return lambda body: body["status"].get("lookedAt", "") > before
+    return lambda body: body["status"].get("probedAt", "") > before
 
 
 def test_a_prefix_of_many_objects_is_pinned_by_a_job(begun: _Begun) -> None:
@@ -75,7 +75,7 @@ def test_a_prefix_of_many_objects_is_pinned_by_a_job(begun: _Begun) -> None:
     taken = space.wait("dataset", "large", current(first))
     assert (taken["status"]["snapshot"]["objects"], taken["status"]["snapshot"]["rows"]) == (3, 6)
     assert has("Reproducible", "True", "Pinned")(taken)
-    assert taken["status"]["lookedAt"]
+    assert taken["status"]["probedAt"]
 
     space.upload("large/d.csv", _GOOD)
     second = digest_of(space, "large/")
@@ -89,7 +89,7 @@ def test_a_prefix_of_many_objects_is_pinned_by_a_job(begun: _Begun) -> None:
     assert told["status"]["snapshot"]["digest"] == second
     # What was rejected is looked at again, and not read again: it was rejected once, and stays so.
     ended_at = told["status"]["candidate"]["endedAt"]
-    again = space.wait("dataset", "large", _looked_after(told["status"]["lookedAt"]))
+    again = space.wait("dataset", "large", _looked_after(told["status"]["probedAt"]))
     assert again["status"]["candidate"]["endedAt"] == ended_at
 
 
@@ -98,9 +98,9 @@ def test_nothing_new_changes_nothing_but_the_time(begun: _Begun) -> None:
     space, _ = begun
     before = space.wait("dataset", "always", current(digest_of(space, "always/")))
     for _ in range(2):
-        looked_at = before["status"]["lookedAt"]
+        looked_at = before["status"]["probedAt"]
         after = space.wait("dataset", "always", _looked_after(looked_at))
-        assert {**after["status"], "lookedAt": ""} == {**before["status"], "lookedAt": ""}
+        assert {**after["status"], "probedAt": ""} == {**before["status"], "probedAt": ""}
         before = after
     assert len(space.listed("jobs", "modelops.dev/dataset=always")) <= 2
 
@@ -110,7 +110,7 @@ def test_nothing_at_all_is_told_by_a_job_as_well(begun: _Begun) -> None:
     space, _ = begun
     told = space.wait("dataset", "nothing", has("Stalled", "True", "EmptyPrefix"))
     ended_at = told["status"]["candidate"]["endedAt"]
-    again = space.wait("dataset", "nothing", _looked_after(told["status"]["lookedAt"]))
+    again = space.wait("dataset", "nothing", _looked_after(told["status"]["probedAt"]))
     assert again["status"]["candidate"]["endedAt"] == ended_at
     space.upload("nothing/a.csv", _GOOD)
     space.wait("dataset", "nothing", current(digest_of(space, "nothing/")))
@@ -125,7 +125,7 @@ def test_a_look_can_be_asked_for(begun: _Begun) -> None:
     after = digest_of(space, "probed/")
     _ask(space, "probed", "monday")
     taken = space.wait("dataset", "probed", current(after))
-    assert taken["status"]["refresh"] == "monday"
+    assert taken["status"]["lastHandledRefresh"] == "monday"
     assert [one["digest"] for one in taken["status"]["history"]] == [after, before]
 
 
@@ -138,13 +138,13 @@ def test_a_look_can_be_asked_for_where_a_job_looks(begun: _Begun) -> None:
     after = digest_of(space, "asked/")
     _ask(space, "asked", "monday")
     taken = space.wait("dataset", "asked", current(after))
-    assert taken["status"]["refresh"] == "monday"
+    assert taken["status"]["lastHandledRefresh"] == "monday"
 
     space.apply(_dataset(space, "asked", probe=_FEW, interval="1h", suspend=True))
     space.wait("dataset", "asked", has("Ready", "True", "Suspended"))
     _ask(space, "asked", "tuesday")
     space.apply(_dataset(space, "asked", probe=_FEW, interval="1h"))
-    resumed = space.wait("dataset", "asked", lambda body: body["status"].get("refresh") == "tuesday")
+    resumed = space.wait("dataset", "asked", lambda body: body["status"].get("lastHandledRefresh") == "tuesday")
     assert resumed["status"]["snapshot"]["digest"] == after
 
 
@@ -168,7 +168,7 @@ def test_a_claim_is_waited_for_pinned_and_watched(begun: _Begun) -> None:
     assert first["source"] == {"pvc": {"claimName": "files", "path": "mortgage/2026"}}
     assert has("Reproducible", "False", "VolumeNotVersioned")(taken)
 
-    same = space.wait("dataset", "claimed", _looked_after(taken["status"]["lookedAt"]))
+    same = space.wait("dataset", "claimed", _looked_after(taken["status"]["probedAt"]))
     assert same["status"]["snapshot"] == first
 
     (data / "b.csv").write_text(_GOOD)

@@ -1,4 +1,4 @@
-"""Build what objects of every kind have in common: names, times, digests, metadata, settings."""
+"""Build the parts that objects of every kind share: times, digests, metadata, settings."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,23 +8,21 @@ from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
 
 NOW = datetime(2026, 11, 5, 12, 0, 0, tzinfo=UTC)
-
-
 NAMESPACE = "team-a"
 
 
 def digest(letter: str) -> str:
-    """A digest that is told apart by one hex digit."""
+    """Build a digest that repeats a hex digit."""
     return "sha256:" + letter * 64
 
 
 def ago(**length: float) -> str:
-    """A timestamp that lies back by so much."""
+    """Return the timestamp of a moment before NOW; the arguments are those of timedelta."""
     return format_timestamp(NOW - timedelta(**length))
 
 
 def settings(**changes: Any) -> Settings:
-    """The operator's settings."""
+    """Build the settings of the operator."""
     given = {
         "images": {"worker": "worker:1", "monitor": "monitor:1"},
         "store": {"url": "s3://store/ml", "endpoint": "http://s3:8333", "secretName": "store"},
@@ -40,7 +38,7 @@ def settings(**changes: Any) -> Settings:
 
 
 def metadata(name: str, **more: Any) -> Body:
-    """An object's metadata."""
+    """Build the metadata of an object."""
     return {
         "name": name,
         "namespace": NAMESPACE,

@@ -7,8 +7,6 @@ from modelops.machinery.resources import Body
 from support.builders.common import ago, digest, metadata
 
 S3: Body = {"s3": {"bucket": "data", "prefix": "mortgage/", "endpoint": "http://s3:8333"}}
-
-
 CLAIM: Body = {"pvc": {"claimName": "files", "path": "mortgage/2026"}}
 
 
@@ -19,21 +17,22 @@ def dataset(
     annotations: dict[str, str] | None = None,
     **spec: Any,
 ) -> Dataset:
-    """A Dataset of CSV files in S3."""
+    """Build a Dataset of CSV files in S3."""
     about = metadata(name, generation=generation, annotations=annotations or {})
     return Dataset.model_validate({"metadata": about, "spec": {"source": S3, **spec}, "status": status or {}})
 
 
 def snapshot(letter: str = "a", **changes: Any) -> Body:
-    """A snapshot as the status has it."""
+    """Build a snapshot as in status.snapshot."""
     return {
         "digest": digest(letter),
+        "shortDigest": letter * 12,
         "objects": 3,
         "bytes": 300,
         "rows": 30,
         "manifest": f"s3://store/ml/datasets/manifests/{letter}",
         "profile": f"s3://store/ml/datasets/profiles/{letter}",
-        "takenAt": ago(hours=1),
+        "createdAt": ago(hours=1),
         "source": S3,
         "versioned": True,
         "checkedWith": "other checks",

@@ -11,7 +11,7 @@ from support.builders.common import NAMESPACE, NOW, ago, digest, metadata
 
 
 def terminated(code: int, report: Model | Body | str | None = None, reason: str = "", at: str = "") -> Body:
-    """A container's state after its end, with what it left as its termination message."""
+    """Build the state of a container that has terminated, with a report as its termination message."""
     text = report.wire() if isinstance(report, Model) else report
     message = text if isinstance(text, str) else "" if text is None else json.dumps(text)
     ended = {"exitCode": code, "reason": reason or ("Error" if code else "Completed"), "message": message}
@@ -22,7 +22,7 @@ RUNNING: Body = {"running": {"startedAt": ago(minutes=1)}}
 
 
 def waiting(reason: str, message: str = "") -> Body:
-    """A container's state before its start."""
+    """Build the state of a container that has not started."""
     return {"waiting": {"reason": reason, "message": message}}
 
 
@@ -32,16 +32,16 @@ def pod(
     name: str = "pod-1",
     reason: str = "",
     rank: int | None = None,
-    disrupted: str = "",
+    disruption: str = "",
     message: str = "",
     **containers: Body,
 ) -> Body:
-    """A Pod whose containers are in these states. `init` is the state of `fetch`."""
+    """Build a Pod from the states of its containers; `init` is the state of the init container `fetch`."""
 
     def statuses(states: Body) -> list[Body]:
         return [
-            {"name": one, "state": state, "imageID": f"example/{one}@{digest('e')}", "restartCount": 0}
-            for one, state in states.items()
+            {"name": container, "state": state, "imageID": f"example/{container}@{digest('e')}", "restartCount": 0}
+            for container, state in states.items()
         ]
 
     status: Body = {"phase": phase, "containerStatuses": statuses(containers)}
@@ -49,8 +49,8 @@ def pod(
         status["initContainerStatuses"] = statuses({"fetch": init})
     if reason:
         status |= {"reason": reason, "message": message or f"the node says {reason}"}
-    if disrupted:
-        status["conditions"] = [{"type": "DisruptionTarget", "status": "True", "reason": disrupted}]
+    if disruption:
+        status["conditions"] = [{"type": "DisruptionTarget", "status": "True", "reason": disruption}]
     annotations = {} if rank is None else {"batch.kubernetes.io/job-completion-index": str(rank)}
     return {
         "metadata": {
@@ -73,7 +73,7 @@ def job(
     spec: Body | None = None,
     ended_ago: timedelta = timedelta(minutes=1),
 ) -> JobState:
-    """A Job, and how it ended: None, Complete or Failed."""
+    """Build the state of a Job with its Pods. `ended` is Complete, Failed, or None while the Job runs."""
     status: Body = {"active": 1} if ended is None else {"succeeded": 1} if ended == "Complete" else {"failed": 1}
     if ended is not None:
         status["conditions"] = [
@@ -85,6 +85,6 @@ def job(
                 "lastTransitionTime": format_timestamp(NOW - ended_ago),
             }
         ]
-    made = metadata(name, creationTimestamp=ago(minutes=2))
-    body = {"kind": "Job", "metadata": made, "spec": spec or {}, "status": status}
+    about = metadata(name, creationTimestamp=ago(minutes=2))
+    body = {"kind": "Job", "metadata": about, "spec": spec or {}, "status": status}
     return job_state(body, pods)

@@ -14,7 +14,7 @@ def version(
     *,
     letter: str = "a",
     may_serve: bool | None = True,
-    why: str = "all 1 gates passed, approval NotRequired",
+    why: str = "1/1 gates passed, approval NotRequired",
     created: str = "2026-11-05T10:00:00Z",
     format_: str = "sklearn",
     gates: list[Json] | None = None,
@@ -24,7 +24,7 @@ def version(
     status: Json | None = None,
     origin: Json | None = None,
 ) -> ModelVersion:
-    """A ModelVersion; `may_serve` None: the operator has not looked at it yet."""
+    """Build a ModelVersion. `may_serve` is None before the operator has written a status."""
     conditions = [] if may_serve is None else [_ready(may_serve, why)]
     return ModelVersion.model_validate(
         {

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, FiniteFloat
 
 from modelops.api.base import Model
-from modelops.api.checks import CheckResult
+from modelops.api.checks import DataCheckResult
 from modelops.api.types import ObjectVersion
 
 MAX_BYTES = 4096
@@ -52,7 +52,7 @@ class SnapshotReport(Model):
     """First ten objects of the manifest."""
     violations: Violations | None = None
     """Violations of the format or the schema; None if there are none."""
-    checks: list[CheckResult] = Field(default_factory=list)
+    checks: list[DataCheckResult] = Field(default_factory=list)
     """Result of each of the task's checks, in the same order. Empty where the data could not be read."""
     newest: str | None = None
     """Time at which the newest object was written, in ISO 8601."""

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from modelops.api.base import Model
-from modelops.api.checks import Check
+from modelops.api.checks import DataCheck
 from modelops.api.types import Format, Schema
 
 TASK_VARIABLE = "MODELOPS_TASK"
@@ -56,7 +56,7 @@ class SnapshotTask(Model):
     """Probe to run first. Set exactly when `expect_digest` is None."""
     format: Format
     schema_: Schema | None = Field(default=None, alias="schema")
-    checks: list[Check] = Field(default_factory=list)
+    checks: list[DataCheck] = Field(default_factory=list)
     baseline: str | None = None
     """Baseline profile, an s3:// URI in the store: that of the current snapshot, for checks of drift and growth."""
 

@@ -1,4 +1,4 @@
-"""Dataset: looks at a source, and pins every state of it that is what it must be."""
+"""Dataset: probes a source for change, and takes a snapshot of every state that passes schema and checks."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ _KIND = Dataset.__name__
 
 
 def controller() -> Controller:
-    """The controller of Datasets."""
+    """Build the controller of Datasets."""
     return Controller(
         resource=DATASETS,
         kind=Dataset,

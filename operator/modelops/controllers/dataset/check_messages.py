@@ -1,32 +1,36 @@
-"""What failed checks say to people, and whether they reject the data or only warn of it. Pure."""
+"""Sentences for failed checks: those that reject the data, and those that only warn. Pure."""
 
 import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from modelops.api.checks import BiasBound, ChangeBounds, Check, CheckResult, DriftMetric, RowBounds, ShareBounds
+from modelops.api.checks import BiasBound, ChangeBounds, DataCheck, DataCheckResult, DriftMetric, RowBounds, ShareBounds
 from modelops.api.durations import format_duration
 from modelops.api.types import OnViolation
 
 _MOST_SHOWN = 5
 _MOST_DECIMALS = 17
+_UNSUPPORTED = "unknown kind of check: upgrade the operator"
 _DISTANCES = {DriftMetric.PSI: "PSI", DriftMetric.JENSEN_SHANNON: "Jensen-Shannon distance"}
 _Bounds = RowBounds | ChangeBounds | ShareBounds | BiasBound
-_Spelling = Callable[[float, int], str]
-"""A value with so many decimals."""
+_Format = Callable[[float, int], str]
+"""Writes a value with a number of decimals."""
 
 
-def rejecting(checks: Sequence[Check], results: Sequence[CheckResult]) -> list[str]:
-    """A sentence for each check that failed and rejects. Of data that could not be read there are no results."""
+def rejections(checks: Sequence[DataCheck], results: Sequence[DataCheckResult]) -> list[str]:
+    """Return a sentence for each failed check with onViolation=Reject.
+
+    `results` are in the order of `checks`, or empty if the data could not be read.
+    """
     return _failed(checks, results, "Reject")
 
 
-def warning(checks: Sequence[Check], results: Sequence[CheckResult]) -> list[str]:
-    """A sentence for each check that failed and only warns."""
+def warnings(checks: Sequence[DataCheck], results: Sequence[DataCheckResult]) -> list[str]:
+    """Return a sentence for each failed check with onViolation=Warn; the arguments are those of `rejections`."""
     return _failed(checks, results, "Warn")
 
 
-def _failed(checks: Sequence[Check], results: Sequence[CheckResult], on_violation: OnViolation) -> list[str]:
+def _failed(checks: Sequence[DataCheck], results: Sequence[DataCheckResult], on_violation: OnViolation) -> list[str]:
     if not results:
         return []
     return [
@@ -36,73 +40,75 @@ def _failed(checks: Sequence[Check], results: Sequence[CheckResult], on_violatio
     ]
 
 
-def _sentence(check: Check, value: float | None) -> str:
+def _sentence(check: DataCheck, value: float | None) -> str:
     if check.column is None:
-        return _of_all(check, value)
-    return f'column "{check.column}": {_unknown(check) if value is None else _of_a_column(check, value)}'
+        return _of_snapshot(check, value)
+    return f'column "{check.column}": {_unmeasured(check) if value is None else _of_column(check, value)}'
 
 
-def _of_all(check: Check, value: float | None) -> str:
+def _of_snapshot(check: DataCheck, value: float | None) -> str:
     if check.fresh_within is not None:
         if value is None:
-            return f"newest object: nobody knows when it was written, must be within {check.fresh_within}"
+            return f"newest object: unknown age, must be at most {check.fresh_within}"
         age = format_duration(timedelta(seconds=math.ceil(value)))
         return f"newest object: {age} old, must be at most {check.fresh_within}"
     if check.rows_change is not None and value is not None:
         return f"rows: {_against(check.rows_change, value, _change, ' against the current snapshot')}"
     if check.rows is not None and value is not None:
         return f"rows: {_against(check.rows, value, _whole)}"
-    return "a check that this version does not know cannot pass"
+    return _UNSUPPORTED
 
 
-def _of_a_column(check: Check, value: float) -> str:
+def _of_column(check: DataCheck, value: float) -> str:
     if check.completeness is not None:
-        return _against(check.completeness, value, _percent, " of the values are there")
+        return _against(check.completeness, value, _percent, " of the values are present")
     if check.distinct_share is not None:
-        return _against(check.distinct_share, value, _percent, " of the values are different")
+        return _against(check.distinct_share, value, _percent, " of the values are distinct")
     if check.allowed_values is not None:
-        shown = ", ".join(f'"{one}"' for one in check.allowed_values[:_MOST_SHOWN])
+        allowed = ", ".join(f'"{text}"' for text in check.allowed_values[:_MOST_SHOWN])
         more = ", …" if len(check.allowed_values) > _MOST_SHOWN else ""
-        return f"{value:.0f} {'value is' if value == 1 else 'values are'} none of {shown}{more}"
+        return f"{value:.0f} {'value is' if value == 1 else 'values are'} not among {allowed}{more}"
     if check.drift is not None:
-        found, wanted = _apart(value, check.drift.max, _plain)
-        return f"{_DISTANCES[check.drift.metric]} {found} against the current snapshot, must be at most {wanted}"
+        measured, bound = _distinguishable(value, check.drift.max, _plain)
+        return f"{_DISTANCES[check.drift.metric]} {measured} against the current snapshot, must be at most {bound}"
     if check.bias is not None:
         group = f'group "{check.bias.group}"' if check.bias.group is not None else "the worst group"
         if not _violated(check.bias, value):
-            return f"{check.bias.metric} cannot be measured of every group: there are too many, or one has no label"
-        return f"{check.bias.metric} {_against(check.bias, value, _plain, f' of {group}')}"
-    return "a check that this version does not know cannot pass"
+            return f"{check.bias.metric} cannot be measured for every group: too many groups, or a group without labels"
+        return f"{check.bias.metric} {_against(check.bias, value, _plain, f' for {group}')}"
+    return _UNSUPPORTED
 
 
-def _unknown(check: Check) -> str:
-    """Why there was nothing to measure."""
+def _unmeasured(check: DataCheck) -> str:
+    """Return why the check of a column has no value."""
     if check.drift is not None:
-        return "no drift can be measured: the column is missing, or was of another type in the current snapshot"
+        return "drift cannot be measured: the column is missing, or had another type in the current snapshot"
     if check.bias is not None:
         group = f'group "{check.bias.group}"' if check.bias.group is not None else "any group"
-        return f"{check.bias.metric} cannot be measured of {group}: there are no such rows, no others, or no labels"
+        return (
+            f"{check.bias.metric} cannot be measured for {group}: no rows in the group, no rows outside, or no labels"
+        )
     return "the column is missing, or has no values"
 
 
-def _against(bounds: _Bounds, value: float, spelled: _Spelling, what: str = "") -> str:
+def _against(bounds: _Bounds, value: float, format_: _Format, what: str = "") -> str:
     if bounds.min is not None and value < bounds.min:
-        found, wanted = _apart(value, bounds.min, spelled)
-        return f"{found}{what}, must be at least {wanted}"
-    found, wanted = _apart(value, bounds.max if bounds.max is not None else value, spelled)
-    return f"{found}{what}, must be at most {wanted}"
+        measured, bound = _distinguishable(value, bounds.min, format_)
+        return f"{measured}{what}, must be at least {bound}"
+    measured, bound = _distinguishable(value, bounds.max if bounds.max is not None else value, format_)
+    return f"{measured}{what}, must be at most {bound}"
 
 
 def _violated(bounds: _Bounds, value: float) -> bool:
     return (bounds.min is not None and value < bounds.min) or (bounds.max is not None and value > bounds.max)
 
 
-def _apart(value: float, bound: float, spelled: _Spelling) -> tuple[str, str]:
-    """Both in as few decimals, from two on, as tell them apart."""
+def _distinguishable(value: float, bound: float, format_: _Format) -> tuple[str, str]:
+    """Write both numbers with the fewest decimals, at least two, that make them differ."""
     for decimals in range(2, _MOST_DECIMALS):
-        if spelled(value, decimals) != spelled(bound, decimals):
+        if format_(value, decimals) != format_(bound, decimals):
             break
-    return spelled(value, decimals), spelled(bound, decimals)
+    return format_(value, decimals), format_(bound, decimals)
 
 
 def _whole(value: float, _: int) -> str:

@@ -1,16 +1,17 @@
-"""A Dataset's children: the Job that reads a candidate, and the one that looks whether there is one. Pure.
+"""A Dataset's children: the snapshot Job, which reads a candidate, and the probe Job, which looks for one. Pure.
 
-Both pin, check and profile what they find. The first knows which digest it must find, the second which are no news.
+Both pin, check and profile the data. The snapshot Job gets the digest that it must find, the probe Job gets the digests
+that were decided on already and need not be read.
 """
 
 from typing import Any
 
-from modelops.api.checks import Check
+from modelops.api.checks import DataCheck
 from modelops.api.contract.reports import EXIT_FINAL
 from modelops.api.contract.tasks import VOLUME_DIR, ProbeTask, SnapshotTask
 from modelops.api.dataset import Dataset
 from modelops.api.durations import parse_duration
-from modelops.controllers.containers import SCRATCH, credential_volumes, empty, pod_defaults, worker
+from modelops.controllers.containers import SCRATCH, credential_volumes, empty_dir, pod_defaults, worker_container
 from modelops.controllers.dataset.checks import checks_of
 from modelops.controllers.metadata import labels, owner_references
 from modelops.controllers.sources import claim_mount, claim_volume, place_of
@@ -22,43 +23,44 @@ SNAPSHOT = "snapshot"
 _DATA = "data"
 _RETRIES = 2
 _DEADLINE_SECONDS = 6 * 3600
-_MEMORY = "2Gi"
+MEMORY = "2Gi"
+"""Memory limit of the Pod."""
 
 
-def job_name(dataset: Dataset, digest: str) -> str:
-    """The name of the Job that checks the data with this digest against the spec as it is now."""
+def snapshot_job_name(dataset: Dataset, digest: str) -> str:
+    """Return the name of the Job that reads the data with this digest, checked as the spec says now."""
     return _name(dataset, digest=digest)
 
 
-def survey_name(dataset: Dataset, refresh: str | None = None) -> str:
-    """The name of the Job that looks next. `refresh` is what asks for it, where that is not in the status yet."""
+def probe_job_name(dataset: Dataset, refresh: str | None = None) -> str:
+    """Return the name of the next probe Job. `refresh` is a requested refresh that the status does not show yet."""
     status = dataset.status
-    return _name(dataset, lookedAt=status.looked_at, refresh=refresh or status.refresh)
+    return _name(dataset, probedAt=status.probed_at, lastHandledRefresh=refresh or status.last_handled_refresh)
 
 
-def job(dataset: Dataset, digest: str, settings: Settings) -> Body:
-    """The Job that takes the snapshot, or says why it cannot be taken."""
-    return _job(dataset, job_name(dataset, digest), settings, expect_digest=digest)
+def snapshot_job(dataset: Dataset, digest: str, settings: Settings) -> Body:
+    """Build the Job that takes the snapshot with this digest, or reports why no snapshot can be taken."""
+    return _job(dataset, snapshot_job_name(dataset, digest), settings, expect_digest=digest)
 
 
-def survey(dataset: Dataset, settings: Settings) -> Body:
-    """The Job that looks at the source, and takes a snapshot of what is new there."""
-    return _job(dataset, survey_name(dataset), settings, probe=_known(dataset))
+def probe_job(dataset: Dataset, settings: Settings) -> Body:
+    """Build the Job that probes the source, and takes a snapshot of data that was not decided on before."""
+    return _job(dataset, probe_job_name(dataset), settings, probe=_probe_task(dataset))
 
 
-def _name(dataset: Dataset, **of_the_job: str | None) -> str:
+def _name(dataset: Dataset, **purpose: str | None) -> str:
     decides = {
         "uid": dataset.metadata.uid,
         "checkedWith": checks_of(dataset.spec),
         "source": dataset.spec.source.wire(),
         "pod": dataset.spec.pod.wire(),
-        **of_the_job,
+        **purpose,
     }
     return f"{dataset.metadata.name}-{short(json_digest(decides), 10)}"
 
 
-def _known(dataset: Dataset) -> ProbeTask:
-    """What need not be read again: the snapshot, and what was rejected, by the checks that are wanted now."""
+def _probe_task(dataset: Dataset) -> ProbeTask:
+    """Name the data that need not be read: the snapshot and a rejected candidate, if the spec's checks decided them."""
     spec, status, checks = dataset.spec, dataset.status, checks_of(dataset.spec)
     digests, token = [], None
     if status.snapshot is not None and status.snapshot.checked_with == checks:
@@ -72,7 +74,7 @@ def _known(dataset: Dataset) -> ProbeTask:
     )
 
 
-def _job(dataset: Dataset, name: str, settings: Settings, **look: Any) -> Body:
+def _job(dataset: Dataset, name: str, settings: Settings, **finds: Any) -> Body:
     spec = dataset.spec
     s3, claim = spec.source.s3, spec.source.pvc
     task = SnapshotTask(
@@ -82,26 +84,26 @@ def _job(dataset: Dataset, name: str, settings: Settings, **look: Any) -> Body:
         schema_=spec.schema_,
         checks=spec.checks,
         baseline=_baseline(dataset),
-        **look,
+        **finds,
     )
     places = [place for place in (task.source, task.store) if place is not None]
     secrets = [place.secret_name for place in places if place.secret_name]
-    volumes = [empty(SCRATCH), *credential_volumes(secrets)]
+    volumes = [empty_dir(SCRATCH), *credential_volumes(secrets)]
     mounts: list[Body] = []
     if claim is not None:
         volumes.append(claim_volume(_DATA, claim))
         mounts.append(claim_mount(_DATA, VOLUME_DIR, claim))
-    container = worker(
-        SNAPSHOT, settings.images.worker, settings.image_pull_policy, "snapshot", task, secrets, mounts, memory=_MEMORY
+    container = worker_container(
+        SNAPSHOT, settings.images.worker, settings.image_pull_policy, "snapshot", task, secrets, mounts, memory=MEMORY
     )
-    marks = labels(dataset, SNAPSHOT)
+    job_labels = labels(dataset, SNAPSHOT)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": name,
             "namespace": dataset.metadata.namespace,
-            "labels": marks,
+            "labels": job_labels,
             "ownerReferences": owner_references(dataset),
         },
         "spec": {
@@ -118,7 +120,7 @@ def _job(dataset: Dataset, name: str, settings: Settings, **look: Any) -> Body:
                 ]
             },
             "template": {
-                "metadata": {"labels": marks},
+                "metadata": {"labels": job_labels},
                 "spec": {
                     **pod_defaults(spec.pod),
                     "restartPolicy": "Never",
@@ -131,10 +133,10 @@ def _job(dataset: Dataset, name: str, settings: Settings, **look: Any) -> Body:
 
 
 def _baseline(dataset: Dataset) -> str | None:
-    """The profile to compare with, where anything is compared."""
+    """Return the profile that checks compare with; None if no check compares."""
     snapshot = dataset.status.snapshot
     return snapshot.profile if snapshot is not None and any(map(_compares, dataset.spec.checks)) else None
 
 
-def _compares(check: Check) -> bool:
+def _compares(check: DataCheck) -> bool:
     return check.drift is not None or check.rows_change is not None

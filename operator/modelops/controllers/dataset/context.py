@@ -1,4 +1,4 @@
-"""An observation, and what follows from it at once. Pure."""
+"""Context of the steps of a Dataset's plan: the Observation, and what follows from it alone. Pure."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -7,100 +7,108 @@ from modelops.api.dataset import Candidate, DatasetStatus, Snapshot
 from modelops.controllers.dataset import children
 from modelops.controllers.dataset.checks import checks_of
 from modelops.controllers.dataset.observe import Observation
-from modelops.controllers.dataset.schedule import asked, looked_for_spec, next_look
+from modelops.controllers.dataset.schedule import next_probe_at, probed_for_spec, refresh_requested
 from modelops.machinery.conditions import format_timestamp
 from modelops.store.listing import Probe
 
 SHORTLY = timedelta(seconds=2)
-LOOK_TAKES_AT_MOST = timedelta(minutes=5)
+PROBE_TIMEOUT = timedelta(minutes=5)
+"""After this time the Dataset is reconciled again even if the end of a running probe has not woken it."""
 
 
 @dataclass(frozen=True)
-class Case:
-    """What every step of the plan is asked about."""
+class Context:
+    """Argument of every step of the plan."""
 
     seen: Observation
     status: DatasetStatus
-    """The status as it is, and what was asked for noted in it."""
+    """Status of the Dataset, in which a refresh that begins now is noted as handled."""
     checks: str
-    """What the spec wants data to be checked with."""
+    """Hash of the spec's format, schema and checks."""
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """The current snapshot."""
+        """Current snapshot."""
         return self.status.snapshot
 
     @property
     def candidate(self) -> Candidate | None:
-        """What was known of the data that is not current."""
+        """Candidate snapshot in the status."""
         return self.status.candidate
 
     @property
     def probe(self) -> Probe:
-        """What the source holds. The steps before those that ask for it answer where it could not be seen."""
-        assert self.seen.sighting is not None
-        assert isinstance(self.seen.sighting.found, Probe)
-        return self.seen.sighting.found
+        """State of the source. Earlier steps of the plan decide where the operator could not list the source."""
+        assert self.seen.probe_result is not None
+        assert isinstance(self.seen.probe_result.outcome, Probe)
+        return self.seen.probe_result.outcome
 
     @property
-    def known(self) -> Candidate | None:
-        """The candidate, if it is what the source holds now."""
+    def probed_candidate(self) -> Candidate | None:
+        """Candidate in the status, if the source still holds the same data."""
         return self.candidate if self.candidate is not None and self.candidate.digest == self.probe.digest else None
 
     @property
-    def decided(self) -> Candidate | None:
-        """The same, if it has been checked against what the spec wants."""
-        return self.known if self.known is not None and self.known.checked_with == self.checks else None
+    def decided_candidate(self) -> Candidate | None:
+        """Probed candidate, if it was decided on with the format, schema and checks of the spec."""
+        candidate = self.probed_candidate
+        return candidate if candidate is not None and candidate.checked_with == self.checks else None
 
     @property
-    def looked_for_spec(self) -> bool:
-        """Whether a Job has looked since the spec changed."""
-        return looked_for_spec(self.seen.dataset.model_copy(update={"status": self.status}))
+    def probed_for_spec(self) -> bool:
+        """Whether a probe Job has ended since the spec changed."""
+        return probed_for_spec(self.seen.dataset.model_copy(update={"status": self.status}))
 
-    def looked(self) -> "Case":
-        """The case once a Job has looked, which its status says from now on."""
-        looked = {
-            "looked_at": format_timestamp(self.seen.now),
-            "looked_generation": self.seen.dataset.metadata.generation,
+    def with_probe_recorded(self) -> "Context":
+        """Return the context with a status that says that a probe Job ended now."""
+        probed = {
+            "probed_at": format_timestamp(self.seen.now),
+            "probed_generation": self.seen.dataset.metadata.generation,
         }
-        return replace(self, status=self.status.model_copy(update=looked))
+        return replace(self, status=self.status.model_copy(update=probed))
 
     def with_candidate(self, candidate: Candidate | None) -> DatasetStatus:
-        """The status with another candidate."""
+        """Return the status with another candidate."""
         return self.status.model_copy(update={"candidate": candidate})
 
-    def until_next_look(self, status: DatasetStatus) -> timedelta | None:
-        """How long from now, once this status is written."""
+    def until_next_probe(self, status: DatasetStatus) -> timedelta | None:
+        """Return how long it is until the next probe once `status` is written; None if no probe is scheduled."""
         dataset = self.seen.dataset.model_copy(update={"status": status})
-        due = next_look(dataset, self.seen.sighting, busy=False)
-        if due is None:
+        due_at = next_probe_at(dataset, self.seen.probe_result, job_expected=False)
+        if due_at is None:
             return None
-        if due > self.seen.now:
-            return due - self.seen.now
-        # Where one was due already it has been started with this observation, and its end wakes the Dataset.
-        was_due = next_look(self.seen.dataset, self.seen.sighting, busy=self.seen.busy)
-        return LOOK_TAKES_AT_MOST if was_due is not None and was_due <= self.seen.now else SHORTLY
+        if due_at > self.seen.now:
+            return due_at - self.seen.now
+        # A probe that was due before this plan has been started by `observe`, and its end wakes the Dataset.
+        was_due_at = next_probe_at(self.seen.dataset, self.seen.probe_result, job_expected=self.seen.job_expected)
+        return PROBE_TIMEOUT if was_due_at is not None and was_due_at <= self.seen.now else SHORTLY
 
 
-def case_of(seen: Observation) -> Case:
-    """The case, in which a request whose look begins now is acted on: a check that failed is to be done again."""
+def context_of(seen: Observation) -> Context:
+    """Build the context of an Observation.
+
+    If a requested refresh begins now, the status notes the request as handled and lets a failed candidate be checked
+    again.
+    """
     status = seen.dataset.status
-    if seen.sighting is not None and isinstance(seen.sighting.found, Probe):
-        status = status.model_copy(update={"looked_at": None, "looked_generation": None})
-    refresh = asked(seen.dataset)
-    if refresh is not None and _acted_on(seen, refresh):
-        status = status.model_copy(update={"refresh": refresh, "candidate": _to_be_tried_again(status.candidate)})
-    return Case(seen, status, checks_of(seen.dataset.spec))
+    if seen.probe_result is not None and isinstance(seen.probe_result.outcome, Probe):
+        status = status.model_copy(update={"probed_at": None, "probed_generation": None})
+    refresh = refresh_requested(seen.dataset)
+    if refresh is not None and _begins_now(seen, refresh):
+        status = status.model_copy(
+            update={"last_handled_refresh": refresh, "candidate": _to_be_checked_again(status.candidate)}
+        )
+    return Context(seen, status, checks_of(seen.dataset.spec))
 
 
-def _acted_on(seen: Observation, refresh: str) -> bool:
+def _begins_now(seen: Observation, refresh: str) -> bool:
     if seen.due is not None:
         return seen.obstacle is None
-    # The Job may be older than the note that it was made.
-    return seen.survey is not None and seen.survey.key.name == children.survey_name(seen.dataset, refresh)
+    # The operator may have stopped after it created the Job and before it wrote the status.
+    return seen.probe_job is not None and seen.probe_job.key.name == children.probe_job_name(seen.dataset, refresh)
 
 
-def _to_be_tried_again(candidate: Candidate | None) -> Candidate | None:
+def _to_be_checked_again(candidate: Candidate | None) -> Candidate | None:
     if candidate is None or candidate.state != "Failed":
         return candidate
     return candidate.model_copy(update={"checked_with": None})

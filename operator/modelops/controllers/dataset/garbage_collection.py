@@ -1,33 +1,37 @@
-"""Which Jobs of a Dataset have nothing to say any more. Pure."""
+"""Garbage collection: which Jobs of a Dataset are deleted. Pure."""
 
 from dataclasses import replace
 
 from modelops.api.dataset import Dataset, DatasetStatus
 from modelops.controllers.dataset import children
-from modelops.controllers.dataset.context import Case
-from modelops.controllers.dataset.schedule import asked, surveyed
+from modelops.controllers.dataset.context import Context
+from modelops.controllers.dataset.schedule import probed_by_job, refresh_requested
 from modelops.machinery.plan import Plan
 
 
-def tidied(case: Case, decision: Plan) -> Plan:
-    """Jobs that neither the status nor the decision speaks of go: what they had to say is kept, or of no use."""
-    dataset = case.seen.dataset
-    if not dataset.spec.suspend and case.seen.sighting is None and not surveyed(dataset, None):
+def collect_garbage(context: Context, decision: Plan) -> Plan:
+    """Return the plan with the deletion of every Job that neither the status nor the plan expects.
+
+    The result of such a Job is in the status already, or is not needed. Nothing is deleted while the operator does not
+    know yet whether a Job or the operator itself probes the source.
+    """
+    dataset = context.seen.dataset
+    if not dataset.spec.suspend and context.seen.probe_result is None and not probed_by_job(dataset, None):
         return decision
     assert isinstance(decision.status, DatasetStatus)
-    kept = _spoken_of(dataset.model_copy(update={"status": decision.status}))
+    expected = _expected_jobs(dataset.model_copy(update={"status": decision.status}))
     if not dataset.spec.suspend:
-        kept |= _spoken_of(dataset)
-    going = {one.key for one in decision.delete}
-    strays = tuple(job.delete for job in case.seen.jobs if job.key.name not in kept and job.key not in going)
-    return replace(decision, delete=(*decision.delete, *strays))
+        expected |= _expected_jobs(dataset)
+    deleted = {delete.key for delete in decision.delete}
+    garbage = tuple(job.delete for job in context.seen.jobs if job.key.name not in expected and job.key not in deleted)
+    return replace(decision, delete=(*decision.delete, *garbage))
 
 
-def _spoken_of(dataset: Dataset) -> set[str]:
-    """The names of the Jobs that a status speaks of. Of a suspended Dataset no survey is expected any more."""
+def _expected_jobs(dataset: Dataset) -> set[str]:
+    """Return the names of the Jobs that a status expects. A suspended Dataset expects no probe Job."""
     candidate, names = dataset.status.candidate, set()
     if candidate is not None and candidate.state != "Failed" and candidate.digest is not None:
-        names.add(children.job_name(dataset, candidate.digest))
+        names.add(children.snapshot_job_name(dataset, candidate.digest))
     if not dataset.spec.suspend:
-        names |= {children.survey_name(dataset), children.survey_name(dataset, asked(dataset))}
+        names |= {children.probe_job_name(dataset), children.probe_job_name(dataset, refresh_requested(dataset))}
     return names

@@ -1,4 +1,4 @@
-"""What Prometheus is told about Datasets."""
+"""Prometheus metrics of Datasets."""
 
 from collections.abc import Iterable
 
@@ -10,24 +10,27 @@ from modelops.machinery.cache import Cache
 from modelops.machinery.conditions import parse_timestamp
 
 _LABELS = ("namespace", "dataset")
-_OF_SNAPSHOT = ("objects", "bytes", "rows")
+_SIZES = ("objects", "bytes", "rows")
 
 
 def collect(cache: Cache) -> Iterable[Metric]:
-    """A sample of each Dataset; of a snapshot only where there is one. Bodies are not validated: it is asked often."""
-    taken = _gauge("snapshot_timestamp_seconds", "When the current snapshot became current, in Unix time.")
-    sizes = {name: _gauge(f"snapshot_{name}", f"How many {name} the current snapshot has.") for name in _OF_SNAPSHOT}
+    """Return a sample of each Dataset; those of the snapshot only for a Dataset that has one.
+
+    Bodies are not validated, since Prometheus scrapes often.
+    """
+    created = _gauge("snapshot_timestamp_seconds", "When the current snapshot became current, in Unix time.")
+    sizes = {name: _gauge(f"snapshot_{name}", f"Number of {name} of the current snapshot.") for name in _SIZES}
     rejected = _gauge("candidate_rejected", "1 while the newest data is rejected.")
     for body in cache.all(Dataset.__name__):
-        of = (body["metadata"]["namespace"], body["metadata"]["name"])
+        labels = (body["metadata"]["namespace"], body["metadata"]["name"])
         status = body.get("status") or {}
         snapshot = status.get("snapshot")
         if snapshot is not None:
-            taken.add_metric(of, parse_timestamp(snapshot["takenAt"]).timestamp())
+            created.add_metric(labels, parse_timestamp(snapshot["createdAt"]).timestamp())
             for name, family in sizes.items():
-                family.add_metric(of, snapshot[name])
-        rejected.add_metric(of, (status.get("candidate") or {}).get("state") == "Rejected")
-    return (taken, *sizes.values(), rejected)
+                family.add_metric(labels, snapshot[name])
+        rejected.add_metric(labels, (status.get("candidate") or {}).get("state") == "Rejected")
+    return (created, *sizes.values(), rejected)
 
 
 def _gauge(name: str, documentation: str) -> GaugeMetricFamily:

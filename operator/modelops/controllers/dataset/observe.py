@@ -1,4 +1,4 @@
-"""What a Dataset's decisions rest on."""
+"""Everything that a Dataset's decisions depend on, in one Observation."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,9 +7,9 @@ from typing import Literal
 from modelops.api.dataset import Dataset
 from modelops.controllers.dataset import children
 from modelops.controllers.dataset.prerequisites import credentials_for
-from modelops.controllers.dataset.probe_result import Problem, Sighting
+from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
 from modelops.controllers.dataset.probing import Prober
-from modelops.controllers.dataset.schedule import asked, needs_job, next_look, undecided
+from modelops.controllers.dataset.schedule import needs_probe_job, next_probe_at, refresh_requested, undecided
 from modelops.controllers.jobs import JobState, jobs_of
 from modelops.controllers.sources import place_of
 from modelops.machinery.context import ReconcileContext
@@ -19,46 +19,50 @@ from modelops.machinery.settings import Settings
 
 @dataclass(frozen=True)
 class Observation:
-    """A Dataset, its Jobs, and the last look at its source."""
+    """A Dataset, its Jobs, and the operator's last probe of its source."""
 
     dataset: Dataset
     settings: Settings
     now: datetime
     jobs: tuple[JobState, ...] = ()
-    sighting: Sighting | None = None
-    """None: the operator has not looked at the source since the spec changed, it was asked to, or it started."""
-    due: Literal["Probe", "Survey"] | None = None
-    """A look was due. Probe: it has begun, and its end wakes the Dataset. Survey: a Job is to be made for it."""
-    obstacle: Problem | None = None
-    """Why the survey that is due cannot begin."""
+    probe_result: ProbeResult | None = None
+    """None: the operator has not probed the source since it started, the spec changed, or a refresh was requested."""
+    due: Literal["InProcess", "Job"] | None = None
+    """Probe that is due. InProcess: the operator has started it, and its end wakes the Dataset. Job: a probe Job is to
+    be created."""
+    obstacle: SourceProblem | None = None
+    """Why the probe Job that is due cannot be created."""
 
     @property
-    def job(self) -> JobState | None:
-        """The Job that reads the candidate in the status."""
+    def snapshot_job(self) -> JobState | None:
+        """Job that reads the candidate in the status."""
         candidate = self.dataset.status.candidate
-        return self.job_for(candidate.digest) if candidate is not None and candidate.digest is not None else None
+        if candidate is None or candidate.digest is None:
+            return None
+        return self.snapshot_job_for(candidate.digest)
 
     @property
-    def survey(self) -> JobState | None:
-        """The Job that looks at the source. One made for a request may be older than the note that it was."""
-        names = {children.survey_name(self.dataset), children.survey_name(self.dataset, asked(self.dataset))}
+    def probe_job(self) -> JobState | None:
+        """Job that probes the source. One made for a refresh may exist before the status says that it was made."""
+        requested = refresh_requested(self.dataset)
+        names = {children.probe_job_name(self.dataset), children.probe_job_name(self.dataset, requested)}
         return next((job for job in self.jobs if job.key.name in names), None)
 
     @property
-    def busy(self) -> bool:
-        """Whether a Job has the word."""
+    def job_expected(self) -> bool:
+        """Whether a snapshot Job or a probe Job exists whose end is still to be evaluated."""
         candidate = self.dataset.status.candidate
-        reads = self.job is not None and candidate is not None and undecided(candidate.state)
-        return reads or self.survey is not None
+        reads = self.snapshot_job is not None and candidate is not None and undecided(candidate.state)
+        return reads or self.probe_job is not None
 
-    def job_for(self, digest: str) -> JobState | None:
-        """The Job that reads data with this digest."""
-        name = children.job_name(self.dataset, digest)
+    def snapshot_job_for(self, digest: str) -> JobState | None:
+        """Return the Job that reads the data with this digest."""
+        name = children.snapshot_job_name(self.dataset, digest)
         return next((job for job in self.jobs if job.key.name == name), None)
 
 
 async def observe(dataset: Dataset, context: ReconcileContext, prober: Prober) -> Observation:
-    """Where a look at the source is due it is started; its end wakes the Dataset."""
+    """Gather the Observation of a Dataset, and start a probe in the background if one is due. Raises ApiError."""
     meta = dataset.metadata
     key = Key(Dataset.__name__, meta.namespace, meta.name)
     seen = Observation(
@@ -66,24 +70,24 @@ async def observe(dataset: Dataset, context: ReconcileContext, prober: Prober) -
         settings=context.settings,
         now=context.now,
         jobs=tuple(await jobs_of(meta.uid, context)),
-        sighting=prober.last(key, meta.uid, meta.generation),
+        probe_result=prober.last(key, meta.uid, meta.generation),
     )
-    due = next_look(dataset, seen.sighting, busy=seen.busy)
-    if due is None or due > context.now or prober.running(key):
+    due_at = next_probe_at(dataset, seen.probe_result, job_expected=seen.job_expected)
+    if due_at is None or due_at > context.now or prober.running(key):
         return seen
-    keys = await credentials_for(dataset, context)
-    if needs_job(dataset, seen.sighting):
-        obstacle = keys if isinstance(keys, Problem) else None
-        return replace(seen, due="Survey", obstacle=obstacle)
-    if isinstance(keys, Problem):
-        sighting = prober.note(key, meta.uid, meta.generation, context.now, keys)
-        return replace(seen, due="Probe", sighting=sighting)
-    if asked(dataset) is not None:
+    credentials = await credentials_for(dataset, context)
+    if needs_probe_job(dataset, seen.probe_result):
+        obstacle = credentials if isinstance(credentials, SourceProblem) else None
+        return replace(seen, due="Job", obstacle=obstacle)
+    if isinstance(credentials, SourceProblem):
+        result = prober.record(key, meta.uid, meta.generation, context.now, credentials)
+        return replace(seen, due="InProcess", probe_result=result)
+    if refresh_requested(dataset) is not None:
         prober.forget(key)
     if len(prober) > 2 * context.cache.size(Dataset.__name__) + 100:
         prober.keep_only(lambda key: context.cache.body(key) is not None)
     source = dataset.spec.source.s3
     assert source is not None
     limit = dataset.spec.probe.max_objects
-    prober.start(key, meta.uid, meta.generation, place_of(source), keys, limit, context.enqueue)
-    return replace(seen, due="Probe", sighting=prober.last(key, meta.uid, meta.generation))
+    prober.start(key, meta.uid, meta.generation, place_of(source), credentials, limit, context.enqueue)
+    return replace(seen, due="InProcess", probe_result=prober.last(key, meta.uid, meta.generation))

@@ -1,36 +1,37 @@
-"""What a Dataset needs: its newest good data pinned, and every other state of it told apart."""
+"""Plan of a Dataset: keep its newest good data pinned as the current snapshot, and describe any other state. Pure."""
 
 from dataclasses import replace
 
 from modelops.api.dataset import DatasetStatus
 from modelops.controllers.dataset import candidates, probe_job, ready_condition, snapshot_job
-from modelops.controllers.dataset.context import LOOK_TAKES_AT_MOST, Case, case_of
-from modelops.controllers.dataset.data_conditions import aspects, staleness, turns_stale
-from modelops.controllers.dataset.garbage_collection import tidied
+from modelops.controllers.dataset.context import PROBE_TIMEOUT, Context, context_of
+from modelops.controllers.dataset.data_conditions import data_conditions, stale_at, stale_events
+from modelops.controllers.dataset.garbage_collection import collect_garbage
 from modelops.controllers.dataset.observe import Observation
-from modelops.controllers.dataset.probe_result import Problem
+from modelops.controllers.dataset.probe_result import SourceProblem
 from modelops.controllers.dataset.schedule import undecided
+from modelops.controllers.requeue import earliest
 from modelops.machinery.conditions import READY, condition, in_progress, stalled, waiting
 from modelops.machinery.plan import Plan, first_plan
 
-_BLIPS = 2
-"""So many transient problems in a row are nobody's business yet."""
+_UNREPORTED_FAILURES = 2
+"""Number of transient problems in a row that the conditions do not show."""
 
 
 def plan(seen: Observation) -> Plan:
     """Decide what a Dataset needs now. Pure."""
-    case = case_of(seen)
+    context = context_of(seen)
     decision = first_plan(
-        case,
+        context,
         (
             _suspended,
-            snapshot_job.being_read,
-            snapshot_job.has_been_read,
-            probe_job.being_surveyed,
-            probe_job.has_been_surveyed,
-            probe_job.survey_is_due,
-            probe_job.waits_for_survey,
-            _not_seen,
+            snapshot_job.running,
+            snapshot_job.finished,
+            probe_job.running,
+            probe_job.finished,
+            probe_job.due,
+            probe_job.not_due,
+            _not_probed,
             _source_problem,
             candidates.empty,
             candidates.up_to_date,
@@ -40,60 +41,59 @@ def plan(seen: Observation) -> Plan:
             candidates.settled,
         ),
     )
-    return tidied(case, _with_aspects(case, decision))
+    return collect_garbage(context, _with_data_conditions(context, decision))
 
 
-def _suspended(case: Case) -> Plan | None:
-    """Nobody looks. What was under way is given up, and what is known stays."""
-    if not case.seen.dataset.spec.suspend:
+def _suspended(context: Context) -> Plan | None:
+    """Drop a candidate that is settling or being checked, and keep the rest of the status."""
+    if not context.seen.dataset.spec.suspend:
         return None
-    given_up = case.candidate is not None and undecided(case.candidate.state)
-    status = case.with_candidate(None) if given_up else case.status
-    message = "spec.suspend is true: the source is not looked at"
-    return Plan(status=status, conditions=(condition(READY, case.snapshot is not None, "Suspended", message),))
+    drop = context.candidate is not None and undecided(context.candidate.state)
+    status = context.with_candidate(None) if drop else context.status
+    message = "spec.suspend is true: the source is not probed"
+    return Plan(status=status, conditions=(condition(READY, context.snapshot is not None, "Suspended", message),))
 
 
-def _not_seen(case: Case) -> Plan | None:
-    """The first look at the source is under way: what is known goes on to hold, unless the spec has changed."""
-    if case.seen.sighting is not None:
+def _not_probed(context: Context) -> Plan | None:
+    """Wait for the operator's first probe. The conditions stay unless the spec has changed."""
+    if context.seen.probe_result is not None:
         return None
-    if case.status.observed_generation == case.seen.dataset.metadata.generation and case.status.conditions:
-        shown = ready_condition.as_before(case)
+    if context.status.observed_generation == context.seen.dataset.metadata.generation and context.status.conditions:
+        conditions = ready_condition.unchanged(context)
     else:
-        shown = ready_condition.working(case, "Probing", "the source is looked at")
-    return Plan(status=case.status, conditions=shown, requeue_after=LOOK_TAKES_AT_MOST)
+        conditions = ready_condition.progressing(context, "Probing", "probing the source")
+    return Plan(status=context.status, conditions=conditions, requeue_after=PROBE_TIMEOUT)
 
 
-def _source_problem(case: Case) -> Plan | None:
-    """The source, or what is needed to look at it, is not there. The last good snapshot stays."""
-    sighting = case.seen.sighting
-    assert sighting is not None
-    found = sighting.found
-    if not isinstance(found, Problem):
+def _source_problem(context: Context) -> Plan | None:
+    """Show why the source cannot be probed. The last good snapshot stays in the status."""
+    result = context.seen.probe_result
+    assert result is not None
+    problem = result.outcome
+    if not isinstance(problem, SourceProblem):
         return None
-    match found.kind:
+    match problem.kind:
         case "Waiting":
-            shown = waiting(found.reason, found.message)
+            conditions = waiting(problem.reason, problem.message)
         case "Stalled":
-            shown = stalled(found.reason, found.message)
-        case "Transient" if sighting.failures <= _BLIPS and case.status.conditions:
-            shown = ready_condition.as_before(case)
+            conditions = stalled(problem.reason, problem.message)
+        case "Transient" if result.failures <= _UNREPORTED_FAILURES and context.status.conditions:
+            conditions = ready_condition.unchanged(context)
         case "Transient":
-            shown = in_progress(found.reason, f"{found.message} ({sighting.failures} times in a row)")
-    return Plan(status=case.status, conditions=shown, requeue_after=case.until_next_look(case.status))
+            conditions = in_progress(problem.reason, f"{problem.message} (failed {result.failures} times in a row)")
+    return Plan(status=context.status, conditions=conditions, requeue_after=context.until_next_probe(context.status))
 
 
-def _with_aspects(case: Case, decision: Plan) -> Plan:
-    """Beside Ready, what there is to say of the newest data; and a look at the moment in which it turns stale."""
+def _with_data_conditions(context: Context, decision: Plan) -> Plan:
+    """Return the plan with Valid, Reproducible and Fresh, and a requeue for when the snapshot becomes stale."""
     assert isinstance(decision.status, DatasetStatus)
-    more = aspects(case, decision.status)
-    turns, requeue_after = turns_stale(case, decision.status), decision.requeue_after
-    if turns is not None and turns > case.seen.now:
-        left = turns - case.seen.now
-        requeue_after = left if requeue_after is None else min(left, requeue_after)
+    conditions = data_conditions(context, decision.status)
+    stale_from, until_stale = stale_at(context, decision.status), None
+    if stale_from is not None and stale_from > context.seen.now:
+        until_stale = stale_from - context.seen.now
     return replace(
         decision,
-        conditions=(*decision.conditions, *more),
-        events=(*decision.events, *staleness(case, more)),
-        requeue_after=requeue_after,
+        conditions=(*decision.conditions, *conditions),
+        events=(*decision.events, *stale_events(context, conditions)),
+        requeue_after=earliest(decision.requeue_after, until_stale),
     )

@@ -1,7 +1,7 @@
-"""Surveys: where the operator does not look itself, a Job looks every interval, and reads what is new. Pure.
+"""Steps of the plan where a Job probes the source, and reads what it has not seen before. Pure.
 
-A survey is not in the status before it has ended: its Job's name says which look it is, and one that finds nothing new
-costs one write, that of `lookedAt`.
+A probe Job shows in the status only after it has ended: the Job's name says which probe it is, so that a probe which
+finds nothing new costs one write of the status, that of `probedAt`.
 """
 
 from dataclasses import replace
@@ -10,88 +10,89 @@ from modelops.api.contract.reports import SnapshotReport
 from modelops.api.dataset import Candidate
 from modelops.api.durations import parse_duration
 from modelops.controllers.dataset import children, ready_condition
-from modelops.controllers.dataset.context import SHORTLY, Case
-from modelops.controllers.dataset.job_result import current, lost, stays_rejected, verdict
-from modelops.controllers.dataset.outcome import Lost, Unchanged, outcome
-from modelops.controllers.dataset.schedule import SOON, surveyed
+from modelops.controllers.dataset.context import SHORTLY, Context
+from modelops.controllers.dataset.job_result import plan_for, report_lost, snapshot_current, still_rejected
+from modelops.controllers.dataset.outcome import ReportLost, Unchanged, outcome_of
+from modelops.controllers.dataset.schedule import SOON, probed_by_job
 from modelops.machinery.conditions import format_timestamp, stalled, waiting
 from modelops.machinery.plan import Plan
 
 
-def being_surveyed(case: Case) -> Plan | None:
-    """A Job looks at the source. What is known holds meanwhile."""
-    job = case.seen.survey
+def running(context: Context) -> Plan | None:
+    """Wait for the probe Job. If a probe with this spec has ended before, its conditions stay."""
+    job = context.seen.probe_job
     if job is None or job.finished:
         return None
-    if case.looked_for_spec:
-        shown = ready_condition.held_up(case, job) or ready_condition.between_surveys(case)
+    if context.probed_for_spec:
+        conditions = ready_condition.held_up(context, job) or ready_condition.between_probe_jobs(context)
     else:
-        shown = ready_condition.job_runs(case, job, "Probing", "looks at the data")
-    return Plan(status=case.status, conditions=shown)
+        conditions = ready_condition.job_running(context, job, "Probing", "probing the source")
+    return Plan(status=context.status, conditions=conditions)
 
 
-def has_been_surveyed(case: Case) -> Plan | None:
-    """The Job has ended. Once that is in the status the Job goes, and its name is free for no other look."""
-    job = case.seen.survey
+def finished(context: Context) -> Plan | None:
+    """Write the Job's result to the status. The next reconcile deletes the Job, whose name is not used again."""
+    job = context.seen.probe_job
     if job is None or not job.finished:
         return None
-    looked = case.looked()
-    match outcome(job):
-        case Lost(message):
-            return lost(case, job, message)
+    probed = context.with_probe_recorded()
+    match outcome_of(job):
+        case ReportLost(message):
+            return report_lost(context, job, message)
         case Unchanged(report):
-            decision = _unchanged(looked, report)
-        case ended:
-            decision = verdict(looked, _candidate(looked, ended.report), job, ended)
+            decision = _unchanged(probed, report)
+        case outcome:
+            decision = plan_for(probed, _candidate(probed, outcome.report), job, outcome)
     return replace(decision, requeue_after=SHORTLY)
 
 
-def survey_is_due(case: Case) -> Plan | None:
-    """A Job is made to look, or it is told what it would lack."""
-    if case.seen.due != "Survey":
+def due(context: Context) -> Plan | None:
+    """Create the probe Job, or show which prerequisite it lacks."""
+    if context.seen.due != "Job":
         return None
-    dataset, obstacle = case.seen.dataset, case.seen.obstacle
+    dataset, obstacle = context.seen.dataset, context.seen.obstacle
     if obstacle is not None:
-        shown = stalled if obstacle.kind == "Stalled" else waiting
+        show = stalled if obstacle.kind == "Stalled" else waiting
         requeue_after = min(parse_duration(dataset.spec.interval), SOON)
         return Plan(
-            status=case.status, conditions=shown(obstacle.reason, obstacle.message), requeue_after=requeue_after
+            status=context.status, conditions=show(obstacle.reason, obstacle.message), requeue_after=requeue_after
         )
-    job = children.survey(dataset.model_copy(update={"status": case.status}), case.seen.settings)
-    return Plan(apply=(job,), status=case.status, conditions=ready_condition.between_surveys(case))
+    job = children.probe_job(dataset.model_copy(update={"status": context.status}), context.seen.settings)
+    return Plan(apply=(job,), status=context.status, conditions=ready_condition.between_probe_jobs(context))
 
 
-def waits_for_survey(case: Case) -> Plan | None:
-    """The next survey is not due yet: what the last one found holds."""
-    if not surveyed(case.seen.dataset, case.seen.sighting):
+def not_due(context: Context) -> Plan | None:
+    """Keep the result of the last probe Job until the next one is due."""
+    if not probed_by_job(context.seen.dataset, context.seen.probe_result):
         return None
-    requeue_after = case.until_next_look(case.status)
-    return Plan(status=case.status, conditions=ready_condition.between_surveys(case), requeue_after=requeue_after)
+    requeue_after = context.until_next_probe(context.status)
+    return Plan(
+        status=context.status, conditions=ready_condition.between_probe_jobs(context), requeue_after=requeue_after
+    )
 
 
-def _unchanged(case: Case, report: SnapshotReport) -> Plan:
-    """The source holds what was decided on already: what was rejected, or else the snapshot, whose token was equal."""
-    candidate, snapshot = case.candidate, case.snapshot
+def _unchanged(context: Context, report: SnapshotReport) -> Plan:
+    """Keep what was decided before: the rejected candidate if the digest is equal, else the current snapshot."""
+    candidate, snapshot = context.candidate, context.snapshot
     if candidate is not None and candidate.state == "Rejected" and candidate.digest == (report.digest or ""):
-        return stays_rejected(case, candidate)
+        return still_rejected(context, candidate)
     if snapshot is None:
-        return Plan(status=case.status, conditions=ready_condition.between_surveys(case))
-    # The same data by another way, or written anew and not changed.
-    found = {
-        "source": case.seen.dataset.spec.source,
+        return Plan(status=context.status, conditions=ready_condition.between_probe_jobs(context))
+    # The same content may have another address in the spec, or files with new modification times.
+    update = {
+        "source": context.seen.dataset.spec.source,
         "versioned": report.versioned,
-        "newest": report.newest or snapshot.newest,
+        "last_modified": report.newest or snapshot.last_modified,
         "change_token": report.change_token or snapshot.change_token,
     }
-    return current(case, snapshot.model_copy(update=found))
+    return snapshot_current(context, snapshot.model_copy(update=update))
 
 
-def _candidate(case: Case, report: SnapshotReport) -> Candidate:
-    """What the Job has seen."""
+def _candidate(context: Context, report: SnapshotReport) -> Candidate:
     return Candidate(
         digest=report.digest,
         objects=report.objects,
         bytes=report.bytes,
-        since=format_timestamp(case.seen.now),
+        since=format_timestamp(context.seen.now),
         state="Checking",
     )

@@ -1,4 +1,4 @@
-"""What a look at a source has brought."""
+"""Result of a probe by the operator itself."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,10 +8,10 @@ from modelops.store.listing import Probe, TooMany
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Why a look brought nothing.
+class SourceProblem:
+    """Why a source cannot be probed.
 
-    Waiting: a Secret or a claim is not there yet. Transient: it passes by itself. Stalled: a person must change
+    Waiting: a Secret or a claim does not exist yet. Transient: a retry can help. Stalled: a person must change
     something.
     """
 
@@ -21,13 +21,13 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Sighting:
-    """One look of the operator's own at a Dataset's source."""
+class ProbeResult:
+    """Last probe of a Dataset's source by the operator."""
 
     at: datetime
-    """When it began: what was there then is in it."""
+    """When the probe began: the outcome shows the source at this time or later."""
     uid: str
     generation: int
-    found: Probe | TooMany | Problem
+    outcome: Probe | TooMany | SourceProblem
     failures: int = 0
-    """How many looks in a row have found a transient problem."""
+    """Number of probes in a row that ended with a transient problem."""

@@ -1,4 +1,4 @@
-"""Looking at sources in the background: a few at a time, and never in a queue worker's time."""
+"""Probing of sources in the background: a few at a time, and never in the time of a queue worker."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from modelops.api.contract.tasks import S3Place
-from modelops.controllers.dataset.probe_result import Problem, Sighting
+from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
 from modelops.machinery.resources import Key
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
@@ -18,30 +18,30 @@ from modelops.store.errors import S3Error
 from modelops.store.listing import Probe, TooMany, probe
 
 R = TypeVar("R")
-Look = Callable[[S3Place, Credentials | None, int], Probe | TooMany]
-"""Looks at a place, unless there are more objects than the number says. Raises S3Error."""
-_AT_ONCE = 8
+ListSource = Callable[[S3Place, Credentials | None, int], Probe | TooMany]
+"""Lists a place, but no more objects than the number. Raises S3Error."""
+_CONCURRENT_PROBES = 8
 _ATTEMPTS = 2
-"""Tries of a request: a source that does not answer holds one of the few places for as short as can be."""
+"""Tries of a request. Few, since a source that does not respond occupies one of the concurrent probes."""
 _log = logging.getLogger(__name__)
 
 
 class Prober:
-    """The last look at each Dataset's source, and the looks under way."""
+    """Last probe of each Dataset's source, and the probes that are running."""
 
-    def __init__(self, look: Look | None = None) -> None:
-        self._look = look or look_at
-        self._last: dict[Key, Sighting] = {}
+    def __init__(self, list_source: ListSource | None = None) -> None:
+        self._list_source = list_source or list_s3_source
+        self._last: dict[Key, ProbeResult] = {}
         self._running: dict[Key, asyncio.Task[None]] = {}
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_CONCURRENT_PROBES)
 
-    def last(self, key: Key, uid: str, generation: int) -> Sighting | None:
-        """The last look at this very Dataset with this very spec."""
-        seen = self._last.get(key)
-        return seen if seen is not None and (seen.uid, seen.generation) == (uid, generation) else None
+    def last(self, key: Key, uid: str, generation: int) -> ProbeResult | None:
+        """Return the last probe of the Dataset with this UID and with this generation of its spec."""
+        result = self._last.get(key)
+        return result if result is not None and (result.uid, result.generation) == (uid, generation) else None
 
     def running(self, key: Key) -> bool:
-        """Whether a look is under way."""
+        """Return whether a probe is running."""
         return key in self._running
 
     def start(
@@ -54,71 +54,73 @@ class Prober:
         max_objects: int,
         enqueue: Callable[[Key], None],
     ) -> None:
-        """Look in the background, and have the Dataset woken once the look has ended."""
+        """Start a probe in the background, unless one is running; call `wake` with the key when the probe has ended."""
         if key in self._running:
             return
 
         async def run() -> None:
             try:
-                async with self._places:
+                async with self._slots:
                     at = datetime.now(UTC)
-                    found = await _found(lambda: self._look(place, credentials, max_objects))
-                self.note(key, uid, generation, at, found)
+                    outcome = await _outcome(lambda: self._list_source(place, credentials, max_objects))
+                self.record(key, uid, generation, at, outcome)
             finally:
                 del self._running[key]
                 enqueue(key)
 
         self._running[key] = asyncio.create_task(run(), name=f"probe {key}")
 
-    def note(self, key: Key, uid: str, generation: int, at: datetime, found: Probe | TooMany | Problem) -> Sighting:
-        """Keep what a look has brought."""
+    def record(
+        self, key: Key, uid: str, generation: int, at: datetime, outcome: Probe | TooMany | SourceProblem
+    ) -> ProbeResult:
+        """Keep the outcome of a probe as the last one, and count transient problems in a row."""
         before = self.last(key, uid, generation)
         failures = 0
-        if isinstance(found, Problem) and found.kind == "Transient":
+        if isinstance(outcome, SourceProblem) and outcome.kind == "Transient":
             failures = (before.failures if before else 0) + 1
-        self._last[key] = Sighting(at, uid, generation, found, failures)
+        self._last[key] = ProbeResult(at, uid, generation, outcome, failures)
         return self._last[key]
 
     def forget(self, key: Key) -> None:
-        """What was seen does not count any more."""
+        """Drop the last probe of a Dataset, so that only a new probe counts."""
         self._last.pop(key, None)
 
     def keep_only(self, exists: Callable[[Key], bool]) -> None:
-        """Forget Datasets that are gone."""
-        self._last = {key: seen for key, seen in self._last.items() if exists(key)}
+        """Drop the probes of Datasets that do not exist."""
+        self._last = {key: result for key, result in self._last.items() if exists(key)}
 
     def __len__(self) -> int:
         return len(self._last)
 
 
-def look_at(place: S3Place, credentials: Credentials | None, max_objects: int) -> Probe | TooMany:
-    """Look at a place. Raises S3Error."""
+def list_s3_source(place: S3Place, credentials: Credentials | None, max_objects: int) -> Probe | TooMany:
+    """List the objects below a place. Raises S3Error."""
     return probe(_client(place.endpoint, place.region, credentials), place, max_objects)
 
 
 @lru_cache(maxsize=64)
 def _client(endpoint: str | None, region: str | None, credentials: Credentials | None) -> Any:
-    """A client costs more than a look at a small bucket, and serves every bucket of its service."""
+    """Return a client for every bucket of a service. Creating one takes longer than listing a small bucket."""
     return make_client(S3Place(bucket="any", endpoint=endpoint, region=region), credentials, attempts=_ATTEMPTS)
 
 
-async def _found(look: Callable[[], Probe | TooMany]) -> Probe | TooMany | Problem:
+async def _outcome(list_source: Callable[[], Probe | TooMany]) -> Probe | TooMany | SourceProblem:
     try:
-        return await _in_thread(look)
-    except S3Error as problem:
-        return problem_of(problem)
+        return await _in_thread(list_source)
+    except S3Error as error:
+        return source_problem(error)
     except Exception as error:
-        _log.exception("a look at a source failed")
-        return Problem("Transient", "ProbeError", f"{type(error).__name__}: {error}")
+        _log.exception("probing a source failed")
+        return SourceProblem("Transient", "ProbeError", f"{type(error).__name__}: {error}")
 
 
-def problem_of(problem: S3Error) -> Problem:
-    """What an S3 problem means for a Dataset."""
-    return Problem("Transient" if problem.transient else "Stalled", problem.reason.value, problem.message)
+def source_problem(error: S3Error) -> SourceProblem:
+    """Return what an S3 error means for a Dataset."""
+    return SourceProblem("Transient" if error.transient else "Stalled", error.reason.value, error.message)
 
 
 async def _in_thread(work: Callable[[], R]) -> R:
-    """The result of `work`, done in a daemon thread: a request that hangs must not keep the process from ending."""
+    """Return the result of `work`, run in a daemon thread: a request that hangs must not delay the process's exit."""
     loop = asyncio.get_running_loop()
     result: asyncio.Future[R] = loop.create_future()
 
@@ -131,7 +133,7 @@ async def _in_thread(work: Callable[[], R]) -> R:
             settle = partial(result.set_result, work())
         except Exception as error:
             settle = partial(result.set_exception, error)
-        with contextlib.suppress(RuntimeError):  # The loop is closed: nobody waits any more.
+        with contextlib.suppress(RuntimeError):  # The loop is closed: nothing awaits the result.
             loop.call_soon_threadsafe(finish, settle)
 
     threading.Thread(target=run, name="probe", daemon=True).start()

@@ -1,10 +1,10 @@
-"""What Ready, Reconciling and Stalled say. Pure.
+"""Ready, Reconciling and Stalled of a Dataset. Pure.
 
-With a good snapshot the Dataset is of use all the same: it is Ready while something new is under way or was rejected.
+A Dataset with a current snapshot is usable: Ready stays True while newer data is checked or after it was rejected.
 """
 
 from modelops.api.dataset import Candidate, DatasetStatus, Snapshot
-from modelops.controllers.dataset.context import Case
+from modelops.controllers.dataset.context import Context
 from modelops.controllers.jobs import JobState
 from modelops.machinery.conditions import (
     READY,
@@ -18,30 +18,32 @@ from modelops.machinery.conditions import (
 )
 
 
-def current(snapshot: Snapshot) -> tuple[DesiredCondition, ...]:
-    """The newest data is the current snapshot."""
+def snapshot_current(snapshot: Snapshot) -> tuple[DesiredCondition, ...]:
+    """Return the conditions of a Dataset whose newest data is the current snapshot."""
     message = f"{objects(snapshot.objects)}, {snapshot.rows} rows, digest {snapshot.digest}"
     return ready("SnapshotCurrent", message)
 
 
-def working(case: Case, reason: str, message: str) -> tuple[DesiredCondition, ...]:
-    """Something new is under way."""
-    if case.snapshot is None:
+def progressing(context: Context, reason: str, message: str) -> tuple[DesiredCondition, ...]:
+    """Return the conditions while newer data is checked: Ready is True if there is a current snapshot."""
+    if context.snapshot is None:
         return in_progress(reason, message)
-    current = f"snapshot {case.snapshot.digest} is current"
-    return condition(READY, True, "SnapshotCurrent", current), condition(RECONCILING, True, reason, message)
+    message_of_ready = f"snapshot {context.snapshot.digest} is current"
+    return condition(READY, True, "SnapshotCurrent", message_of_ready), condition(RECONCILING, True, reason, message)
 
 
-def job_runs(case: Case, job: JobState, reason: str, does: str) -> tuple[DesiredCondition, ...]:
-    """A Job is under way; what keeps it from running is for a person to see."""
+def job_running(context: Context, job: JobState, reason: str, activity: str) -> tuple[DesiredCondition, ...]:
+    """Return the conditions while a Job runs, or cannot run. `activity` is what its Pod does, such as "reading"."""
     pod = job.pod
     if pod is None:
-        return working(case, reason, f"Job {job.key.name} exists, its Pod does not yet")
-    return held_up(case, job) or working(case, reason, f"Pod {pod.name} {does} (attempt {max(job.attempts, 1)})")
+        return progressing(context, reason, f"Job {job.key.name}: waiting for its Pod")
+    return held_up(context, job) or progressing(
+        context, reason, f"attempt {max(job.attempts, 1)}: Pod {pod.name} is {activity}"
+    )
 
 
-def held_up(case: Case, job: JobState) -> tuple[DesiredCondition, ...] | None:
-    """What keeps a Job's Pod from running, if anything does."""
+def held_up(context: Context, job: JobState) -> tuple[DesiredCondition, ...] | None:
+    """Return the conditions if the Job's Pod cannot be started or scheduled; None if it can."""
     pod = job.pod
     if pod is None:
         return None
@@ -50,44 +52,47 @@ def held_up(case: Case, job: JobState) -> tuple[DesiredCondition, ...] | None:
     if pod.start_problem is not None:
         return stalled(pod.start_problem.waiting_reason, pod.start_problem.waiting_message)
     if pod.unschedulable:
-        return working(case, "Unschedulable", pod.unschedulable)
+        return progressing(context, "Unschedulable", pod.unschedulable)
     return None
 
 
-def rejected(status: DatasetStatus, candidate: Candidate) -> tuple[DesiredCondition, ...]:
-    """Without a good snapshot to fall back on, a rejection is a person's business."""
+def candidate_rejected(status: DatasetStatus, candidate: Candidate) -> tuple[DesiredCondition, ...]:
+    """Return the conditions after a rejection: Stalled without a current snapshot, else Ready."""
     reason, message = candidate.reason or "Rejected", candidate.message or ""
     if status.snapshot is None:
         return stalled(reason, message)
-    return ready("CandidateRejected", f"the last good snapshot stays; newer data was rejected: {message}")
+    return ready("CandidateRejected", f"newer data rejected, last good snapshot stays current: {message}")
 
 
-def failed(candidate: Candidate) -> tuple[DesiredCondition, ...]:
-    """The data could not be checked."""
+def candidate_failed(candidate: Candidate) -> tuple[DesiredCondition, ...]:
+    """Return the conditions after the data could not be checked."""
     return stalled(candidate.reason or "CheckFailed", candidate.message or "")
 
 
-def between_surveys(case: Case) -> tuple[DesiredCondition, ...]:
-    """What the last survey left behind holds until the next one has ended, unless the spec has changed."""
-    candidate = case.candidate
-    if not case.looked_for_spec:
-        return working(case, "Probing", "a Job looks at the source")
-    if candidate is None and case.snapshot is not None:
-        return current(case.snapshot)
+def between_probe_jobs(context: Context) -> tuple[DesiredCondition, ...]:
+    """Return the conditions of the last probe Job's result, or that one probes the source if the spec has changed."""
+    candidate = context.candidate
+    if not context.probed_for_spec:
+        return progressing(context, "Probing", "a Job is probing the source")
+    if candidate is None and context.snapshot is not None:
+        return snapshot_current(context.snapshot)
     if candidate is not None and candidate.state == "Rejected":
-        return rejected(case.status, candidate)
+        return candidate_rejected(context.status, candidate)
     if candidate is not None and candidate.state == "Failed":
-        return failed(candidate)
+        return candidate_failed(candidate)
     reason, message = (candidate.reason, candidate.message) if candidate is not None else (None, None)
-    return working(case, reason or "Probing", message or "a Job looks at the source")
+    return progressing(context, reason or "Probing", message or "a Job is probing the source")
 
 
-def as_before(case: Case) -> tuple[DesiredCondition, ...]:
-    """As the status has it."""
-    told = (one for one in case.status.conditions if one.type in (READY, RECONCILING, STALLED))
-    return tuple(DesiredCondition(one.type, one.status, one.reason, one.message) for one in told)
+def unchanged(context: Context) -> tuple[DesiredCondition, ...]:
+    """Return Ready, Reconciling and Stalled as they are in the status."""
+    return tuple(
+        DesiredCondition(item.type, item.status, item.reason, item.message)
+        for item in context.status.conditions
+        if item.type in (READY, RECONCILING, STALLED)
+    )
 
 
 def objects(count: int) -> str:
-    """`1 object`, `2 objects`."""
+    """Return a number of objects in words: `1 object`, `2 objects`."""
     return f"{count} object{'s' if count != 1 else ''}"

@@ -1,4 +1,4 @@
-"""Observe, plan."""
+"""Reconcile a Dataset: observe, then plan."""
 
 from modelops.api.dataset import Dataset
 from modelops.controllers.dataset.observe import observe
@@ -9,5 +9,5 @@ from modelops.machinery.plan import Plan
 
 
 async def decide(dataset: Dataset, context: ReconcileContext, prober: Prober) -> Plan:
-    """What a Dataset needs now."""
+    """Return the plan of a Dataset. Raises ApiError."""
     return plan(await observe(dataset, context, prober))

@@ -1,11 +1,11 @@
-"""When a source is to be looked at again, and who looks: the operator, or a Job. Pure."""
+"""When a source is probed next, and by whom: the operator, or a Job. Pure."""
 
 from datetime import UTC, datetime, timedelta
 
 from modelops.api.annotations import REFRESH
 from modelops.api.dataset import Dataset
 from modelops.api.durations import parse_duration
-from modelops.controllers.dataset.probe_result import Problem, Sighting
+from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
 from modelops.machinery.conditions import parse_timestamp
 from modelops.store.listing import TooMany
 
@@ -14,79 +14,83 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_REFRESH = 1024
 
 
-def next_look(dataset: Dataset, last: Sighting | None, *, busy: bool) -> datetime | None:
-    """When the source is to be looked at again; None while a Job has the word.
+def next_probe_at(dataset: Dataset, last: ProbeResult | None, *, job_expected: bool) -> datetime | None:
+    """Return when the source is probed next; None for a suspended Dataset and while a Job's end is awaited.
 
-    `last` is the operator's last look at this very source; `busy` says that a Job reads the data or looks for it.
+    `last` is the operator's last probe with this spec; `job_expected`: a snapshot Job or a probe Job has not been
+    evaluated yet.
     """
-    if dataset.spec.suspend or busy:
+    if dataset.spec.suspend or job_expected:
         return None
-    if asked(dataset) is not None:
+    if refresh_requested(dataset) is not None:
         return _LONG_AGO
-    if surveyed(dataset, last):
-        return _next_survey(dataset, last)
+    if probed_by_job(dataset, last):
+        return _next_by_job(dataset, last)
     if last is None:
         return _LONG_AGO
-    return _next_probe(dataset, last)
+    return _next_in_process(dataset, last)
 
 
-def asked(dataset: Dataset) -> str | None:
-    """The value of the annotation that asks for a look at once; None where it was acted on."""
+def refresh_requested(dataset: Dataset) -> str | None:
+    """Return the value of the annotation that requests a probe now; None if the operator has acted on that value."""
     value = dataset.metadata.annotations.get(REFRESH, "")[:_LONGEST_REFRESH]
-    return value if value and value != dataset.status.refresh else None
+    return value if value and value != dataset.status.last_handled_refresh else None
 
 
-def surveyed(dataset: Dataset, last: Sighting | None) -> bool:
-    """Whether it was, or will be, a Job that looked at the source as it was seen last."""
-    return known_to_need_job(dataset) or (last is not None and isinstance(last.found, TooMany))
+def probed_by_job(dataset: Dataset, last: ProbeResult | None) -> bool:
+    """Return whether a Job, not the operator, finds out what the source holds, given the operator's last probe."""
+    return known_to_need_job(dataset) or (last is not None and isinstance(last.outcome, TooMany))
 
 
-def needs_job(dataset: Dataset, last: Sighting | None) -> bool:
-    """Whether the next look is a Job's. That there were too many objects holds until that Job has ended."""
+def needs_probe_job(dataset: Dataset, last: ProbeResult | None) -> bool:
+    """Return whether a Job does the next probe.
+
+    A source with too many objects needs one Job; once that Job has ended the operator counts the objects again.
+    """
     return known_to_need_job(dataset) or _found_too_many(dataset, last)
 
 
 def known_to_need_job(dataset: Dataset) -> bool:
-    """Whether the operator need not look itself to know that it shall not."""
+    """Return whether spec and snapshot alone show that the operator must not list the source itself."""
     source, limit, snapshot = dataset.spec.source, dataset.spec.probe.max_objects, dataset.status.snapshot
     if source.s3 is None or limit == 0:
         return True
     return snapshot is not None and snapshot.source == source and snapshot.objects > limit
 
 
-def looked_for_spec(dataset: Dataset) -> bool:
-    """Whether a Job has looked since the spec changed."""
+def probed_for_spec(dataset: Dataset) -> bool:
+    """Return whether a probe Job has ended since the spec changed."""
     status = dataset.status
-    return status.looked_at is not None and status.looked_generation == dataset.metadata.generation
+    return status.probed_at is not None and status.probed_generation == dataset.metadata.generation
 
 
 def undecided(state: str) -> bool:
-    """Whether a candidate's Job still has something to say."""
+    """Return whether a candidate in this state still waits for the end of its snapshot Job."""
     return state in ("Settling", "Checking")
 
 
-def _found_too_many(dataset: Dataset, last: Sighting | None) -> bool:
-    if last is None or not isinstance(last.found, TooMany):
+def _found_too_many(dataset: Dataset, last: ProbeResult | None) -> bool:
+    if last is None or not isinstance(last.outcome, TooMany):
         return False
-    looked_at = dataset.status.looked_at
-    return looked_at is None or last.at > parse_timestamp(looked_at)
+    probed_at = dataset.status.probed_at
+    return probed_at is None or last.at > parse_timestamp(probed_at)
 
 
-def _next_survey(dataset: Dataset, last: Sighting | None) -> datetime:
-    looked_at = dataset.status.looked_at
-    if looked_at is None or not looked_for_spec(dataset) or _found_too_many(dataset, last):
+def _next_by_job(dataset: Dataset, last: ProbeResult | None) -> datetime:
+    probed_at = dataset.status.probed_at
+    if probed_at is None or not probed_for_spec(dataset) or _found_too_many(dataset, last):
         return _LONG_AGO
     candidate, wait = dataset.status.candidate, parse_duration(dataset.spec.interval)
     if candidate is not None and candidate.state == "Settling":
         wait = min(wait, max(parse_duration(dataset.spec.settle), SOON))
-    return parse_timestamp(looked_at) + wait
+    return parse_timestamp(probed_at) + wait
 
 
-def _next_probe(dataset: Dataset, last: Sighting) -> datetime:
+def _next_in_process(dataset: Dataset, last: ProbeResult) -> datetime:
     spec, candidate = dataset.spec, dataset.status.candidate
     interval = parse_duration(spec.interval)
-    if isinstance(last.found, Problem):
-        return last.at + (interval if last.found.kind == "Stalled" else min(interval, SOON))
+    if isinstance(last.outcome, SourceProblem):
+        return last.at + (interval if last.outcome.kind == "Stalled" else min(interval, SOON))
     regular = last.at + interval
     if candidate is not None and candidate.state == "Settling":
         settled = parse_timestamp(candidate.since) + parse_duration(spec.settle)

@@ -21,8 +21,8 @@ from modelops.controllers.inferenceservice.traffic import gateway
 from modelops.controllers.inferenceservice.traffic.propagation import follows, split, told
 from modelops.controllers.inferenceservice.traffic.routes import name_of, routes
 from modelops.controllers.inferenceservice.traffic.steps import Stage
-from modelops.controllers.metadata import owner_references
 from modelops.machinery.matching import already_applied
+from modelops.machinery.ownership import is_owned_by
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import (
     AUTOSCALERS,
@@ -79,7 +79,7 @@ def unneeded(seen: Observation, fleet: Fleet) -> tuple[Delete, ...]:
     if not _several(seen):
         found += [key for key in seen.owned if key.kind == DISRUPTION_BUDGETS.kind]
     deletes = [_by_uid(seen, key) for key in found]
-    if service.spec.gateway is None and _is_ours(seen, seen.route):
+    if service.spec.gateway is None and is_owned_by(seen.route, seen.service):
         deletes.append(Delete(_key(seen, HTTP_ROUTES.kind, service.metadata.name), _uid(seen.route)))
     return tuple(deletes)
 
@@ -194,11 +194,6 @@ def _route(seen: Observation, stage: Stage | None) -> Body:
 def _several(seen: Observation) -> bool:
     replicas = seen.service.spec.replicas
     return max(replicas.min, replicas.max or 0) > 1
-
-
-def _is_ours(seen: Observation, body: Body | None) -> bool:
-    owners = (body or {}).get("metadata", {}).get("ownerReferences") or []
-    return any(owner["uid"] == owner_references(seen.service)[0]["uid"] for owner in owners)
 
 
 def _name(seen: Observation, revision: Revision) -> str:

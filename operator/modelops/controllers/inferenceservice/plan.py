@@ -15,8 +15,8 @@ from modelops.controllers.inferenceservice.rollout.rolling_update import pod_by_
 from modelops.controllers.inferenceservice.rollout.status import failed_before, going_on, shown
 from modelops.controllers.inferenceservice.rollout.steady_state import serving_now
 from modelops.controllers.inferenceservice.rollout.stepped import in_steps
-from modelops.controllers.metadata import kind_label
 from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, waiting
+from modelops.machinery.ownership import is_owned_by
 from modelops.machinery.plan import Plan, first_plan
 
 _STRANGER_AGAIN = timedelta(minutes=1)
@@ -92,13 +92,8 @@ def _untouched(seen: Observation, *conditions: DesiredCondition, requeue_after: 
 
 
 def _is_ours(seen: Observation) -> bool:
-    """By owner; or by label, where somebody has removed the owner."""
-    if seen.endpoint is None:
-        return False
-    metadata = seen.endpoint["metadata"]
-    owners = metadata.get("ownerReferences") or []
-    named = (metadata.get("labels") or {}).get(kind_label(InferenceService.__name__)) == seen.service.metadata.name
-    return any(owner["uid"] == seen.service.metadata.uid for owner in owners) or (not owners and named)
+    """Return whether the Service is this object's, also where a person removed the owner reference."""
+    return is_owned_by(seen.endpoint, seen.service, by_label="WithoutOwner")
 
 
 def _of_namesake(seen: Observation) -> bool:

@@ -1,4 +1,4 @@
-"""ModelVersion: evaluates the gates, waits for approval, says whether the version may serve."""
+"""ModelVersion: evaluates the gates, waits for approval, decides whether the version may serve."""
 
 from collections.abc import Iterable
 
@@ -10,11 +10,11 @@ from modelops.machinery.controller import Controller
 from modelops.machinery.resources import MODEL_VERSIONS, Body, Key
 
 _SERVED_BY = "served-by"
-"""Index of ModelVersions by the InferenceServices that they say they are served by."""
+"""Index of ModelVersions by the InferenceServices in their status.servedBy."""
 
 
 def controller() -> Controller:
-    """The controller of ModelVersions."""
+    """Build the controller of ModelVersions."""
     return Controller(
         resource=MODEL_VERSIONS,
         kind=ModelVersion,
@@ -25,11 +25,11 @@ def controller() -> Controller:
 
 
 def _served(body: Body, cache: Cache) -> Iterable[Key]:
-    """Those that it serves, and those that still say so though it has moved on."""
+    """Return the versions that an InferenceService serves, and those whose status still says so."""
     metadata, kind = body["metadata"], ModelVersion.__name__
     namespace = metadata["namespace"]
-    now = {Key(kind, namespace, name) for name in _versions(body)}
-    return now.union(cache.find(_SERVED_BY, namespace, metadata["name"], kind=kind))
+    served = {Key(kind, namespace, name) for name in _versions(body)}
+    return served.union(cache.find(_SERVED_BY, namespace, metadata["name"], kind=kind))
 
 
 def _served_by(body: Body) -> Iterable[IndexKey]:
@@ -43,6 +43,6 @@ def _serving(body: Body) -> Iterable[IndexKey]:
 
 
 def _versions(body: Body) -> set[str]:
-    """Every version that an InferenceService has to do with."""
+    """Return the names of an InferenceService's stable and candidate version."""
     status = body.get("status", {})
     return {status[part]["version"] for part in ("stable", "candidate") if status.get(part)}

@@ -1,4 +1,4 @@
-"""Approval: a person names the artifact's digest. It holds as long as the annotation stands."""
+"""Approval: an annotation with the artifact's digest. Removing the annotation withdraws the approval. Pure."""
 
 from datetime import datetime
 
@@ -7,8 +7,8 @@ from modelops.api.modelversion import Approval, ApprovalStatus, ModelVersion
 from modelops.machinery.conditions import format_timestamp
 
 
-def approval(version: ModelVersion, now: datetime) -> ApprovalStatus:
-    """Whether the version is approved, by whom and since when."""
+def approval_status(version: ModelVersion, now: datetime) -> ApprovalStatus:
+    """Return whether the version is approved, by whom and since when. An unchanged approval keeps its time."""
     if version.spec.approval is Approval.AUTOMATIC:
         return ApprovalStatus(state="NotRequired")
     digest = version.spec.artifact.digest

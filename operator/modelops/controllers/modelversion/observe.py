@@ -1,4 +1,4 @@
-"""What a ModelVersion's decisions rest on."""
+"""Everything that a ModelVersion's decisions depend on, in one Observation."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from modelops.machinery.context import ReconcileContext
 
 @dataclass(frozen=True)
 class Observation:
-    """A version, who serves it, and the time."""
+    """A version, the names of the InferenceServices that serve it, and the time."""
 
     version: ModelVersion
     served_by: tuple[str, ...]
@@ -18,7 +18,7 @@ class Observation:
 
 
 def observe(version: ModelVersion, context: ReconcileContext) -> Observation:
-    """All of it is in the cache."""
+    """Gather the Observation of a version from the cache alone."""
     meta = version.metadata
     services = context.cache.bodies("serves", meta.namespace, meta.name, kind=InferenceService.__name__)
     serving = tuple(

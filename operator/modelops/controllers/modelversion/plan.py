@@ -1,9 +1,9 @@
-"""May this version serve?"""
+"""Plan of a ModelVersion: whether the version may serve. Pure."""
 
 from modelops.api.annotations import APPROVE, APPROVED_BY
 from modelops.api.modelversion import ApprovalStatus, GateResult, ModelVersion, ModelVersionStatus
-from modelops.controllers.modelversion.approval import approval
-from modelops.controllers.modelversion.gates import evaluate, in_words
+from modelops.controllers.modelversion.approval import approval_status
+from modelops.controllers.modelversion.gates import describe, evaluate
 from modelops.controllers.modelversion.observe import Observation
 from modelops.machinery.conditions import DesiredCondition, condition, in_progress, ready, stalled
 from modelops.machinery.plan import Plan
@@ -13,37 +13,37 @@ def plan(seen: Observation) -> Plan:
     """Decide whether a version may serve. Pure."""
     spec = seen.version.spec
     gates = [evaluate(gate, spec.origin.metrics) for gate in spec.gates]
-    approved = approval(seen.version, seen.now)
+    approval = approval_status(seen.version, seen.now)
     return Plan(
-        status=ModelVersionStatus(gates=gates, approval=approved, served_by=list(seen.served_by)),
-        conditions=(*_summary(seen.version, gates, approved), _gates_passed(gates), _approved(seen.version, approved)),
+        status=ModelVersionStatus(gates=gates, approval=approval, served_by=list(seen.served_by)),
+        conditions=(*_ready(seen.version, gates, approval), _gates_passed(gates), _approved(seen.version, approval)),
     )
 
 
-def _summary(version: ModelVersion, gates: list[GateResult], approved: ApprovalStatus) -> tuple[DesiredCondition, ...]:
-    failed = [in_words(gate) for gate in gates if gate.outcome != "Passed"]
+def _ready(version: ModelVersion, gates: list[GateResult], approval: ApprovalStatus) -> tuple[DesiredCondition, ...]:
+    failed = [describe(gate) for gate in gates if gate.outcome != "Passed"]
     if failed:
         return stalled("GateFailed", "; ".join(failed))
-    if approved.state == "Pending":
+    if approval.state == "Pending":
         return in_progress("AwaitingApproval", _how_to_approve(version))
-    if approved.state == "Refused":
+    if approval.state == "Refused":
         return stalled("ApprovalMismatch", _mismatch(version))
-    return ready("MayServe", f"all {len(gates)} gates passed, approval {approved.state}")
+    return ready("MayServe", f"{len(gates)}/{len(gates)} gates passed, approval {approval.state}")
 
 
 def _gates_passed(gates: list[GateResult]) -> DesiredCondition:
     failed = [gate for gate in gates if gate.outcome != "Passed"]
     if failed:
-        return condition("GatesPassed", False, "GateFailed", f"{len(failed)} of {len(gates)} gates failed")
-    return condition("GatesPassed", True, "AllPassed", f"{len(gates)} of {len(gates)} gates passed")
+        return condition("GatesPassed", False, "GateFailed", f"{len(failed)}/{len(gates)} gates failed")
+    return condition("GatesPassed", True, "AllPassed", f"{len(gates)}/{len(gates)} gates passed")
 
 
-def _approved(version: ModelVersion, approved: ApprovalStatus) -> DesiredCondition:
-    match approved.state:
+def _approved(version: ModelVersion, approval: ApprovalStatus) -> DesiredCondition:
+    match approval.state:
         case "NotRequired":
             return condition("Approved", True, "NotRequired", "approval is Automatic")
         case "Approved":
-            return condition("Approved", True, "Approved", f"approved by {approved.by or 'somebody unnamed'}")
+            return condition("Approved", True, "Approved", f"approved by {approval.by or 'an unnamed person'}")
         case "Refused":
             return condition("Approved", False, "ApprovalMismatch", _mismatch(version))
         case _:
@@ -56,11 +56,11 @@ _WHOAMI = "\"$(kubectl auth whoami -o jsonpath='{.status.userInfo.username}')\""
 def _how_to_approve(version: ModelVersion) -> str:
     digest = version.spec.artifact.digest
     where = f"modelversion {version.metadata.name} -n {version.metadata.namespace}"
-    return f"a person approves with: kubectl annotate {where} {APPROVE}={digest} {APPROVED_BY}={_WHOAMI}"
+    return f"approve with: kubectl annotate {where} {APPROVE}={digest} {APPROVED_BY}={_WHOAMI}"
 
 
 def _mismatch(version: ModelVersion) -> str:
     return (
-        f"the annotation {APPROVE} names {version.metadata.annotations.get(APPROVE)}, "
-        f"but the artifact is {version.spec.artifact.digest}"
+        f"annotation {APPROVE} is {version.metadata.annotations.get(APPROVE)}, "
+        f"the artifact's digest is {version.spec.artifact.digest}; approve that digest"
     )

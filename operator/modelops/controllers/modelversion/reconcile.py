@@ -1,4 +1,4 @@
-"""Observe, plan."""
+"""Reconcile a ModelVersion: observe, then plan."""
 
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers.modelversion.observe import observe
@@ -8,5 +8,5 @@ from modelops.machinery.plan import Plan
 
 
 async def decide(version: ModelVersion, context: ReconcileContext) -> Plan:
-    """What a ModelVersion needs now."""
+    """Return the plan of a ModelVersion."""
     return plan(observe(version, context))

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from modelops.api.base import Model
-from modelops.api.checks import Check
+from modelops.api.checks import DataCheck
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error
 from modelops.store.fetching import fetch
@@ -45,7 +45,7 @@ class Baseline(Model):
         return next((column for column in self.columns if column.name == name), None)
 
 
-def baseline_of(store: S3Client, uri: str | None, checks: Sequence[Check], scratch: Path) -> Baseline | None:
+def baseline_of(store: S3Client, uri: str | None, checks: Sequence[DataCheck], scratch: Path) -> Baseline | None:
     """The profile at `uri`; None where there is none, or no check needs it. Raises TaskError and S3Error."""
     if uri is None or not any(check.drift or check.rows_change for check in checks):
         return None

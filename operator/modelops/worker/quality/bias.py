@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 
-from modelops.api.checks import BiasMetric, Check
+from modelops.api.checks import BiasMetric, DataCheck
 from modelops.api.types import ColumnName, ColumnType, Schema
 from modelops.stats.bias import (
     class_imbalance,
@@ -40,7 +40,7 @@ class Measured(NamedTuple):
 class Groups:
     """Counts the labels of each group of each protected column."""
 
-    def __init__(self, schema: Schema, declared: Mapping[ColumnName, ColumnType], checks: Sequence[Check]) -> None:
+    def __init__(self, schema: Schema, declared: Mapping[ColumnName, ColumnType], checks: Sequence[DataCheck]) -> None:
         self._declared = declared
         self._label = schema.label.column if schema.label else None
         positive = schema.label.positive if schema.label else []
@@ -114,7 +114,7 @@ class Groups:
             return np.full(batch.rows, places.width + _MISSING)
         return places.of(texts(batch.columns[column], self._declared.get(column)))
 
-    def _named(self, column: str, checks: Sequence[Check]) -> list[str]:
+    def _named(self, column: str, checks: Sequence[DataCheck]) -> list[str]:
         named = [check.bias.group for check in checks if check.column == column and check.bias is not None]
         return [text(group, self._declared.get(column)) for group in named if group is not None]
 

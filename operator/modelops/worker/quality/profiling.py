@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modelops.api.checks import Check
+from modelops.api.checks import DataCheck
 from modelops.api.types import ColumnType, Schema
 from modelops.worker.quality.bias import Groups
 from modelops.worker.quality.distributions import Numbers, Values
@@ -27,7 +27,7 @@ class Profile:
     `checks` say what must be counted beyond what every profile has.
     """
 
-    def __init__(self, schema: Schema | None = None, checks: Sequence[Check] = ()) -> None:
+    def __init__(self, schema: Schema | None = None, checks: Sequence[DataCheck] = ()) -> None:
         self.rows = 0
         self.declared = {column.name: column.type for column in schema.columns} if schema else {}
         self.groups = Groups(schema, self.declared, checks) if schema and schema.protected else None

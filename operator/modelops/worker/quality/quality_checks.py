@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from modelops.api.checks import BiasBound, ChangeBounds, Check, CheckResult, DriftBound, RowBounds, ShareBounds
+from modelops.api.checks import BiasBound, ChangeBounds, DataCheck, DataCheckResult, DriftBound, RowBounds, ShareBounds
 from modelops.api.durations import parse_duration
 from modelops.api.types import ColumnType
 from modelops.worker.quality.baselines import Baseline
@@ -12,8 +12,8 @@ from modelops.worker.quality.drift import drift
 from modelops.worker.quality.profiling import ColumnProfile, Profile
 from modelops.worker.tabular.canonical_text import text
 
-_FAILED = CheckResult(outcome="Failed")
-_SKIPPED = CheckResult(outcome="Skipped")
+_FAILED = DataCheckResult(outcome="Failed")
+_SKIPPED = DataCheckResult(outcome="Skipped")
 
 
 Bounds = RowBounds | ChangeBounds | ShareBounds | BiasBound
@@ -29,12 +29,12 @@ class Evidence(NamedTuple):
     now: datetime
 
 
-def evaluate(checks: Sequence[Check], seen: Evidence) -> list[CheckResult]:
+def evaluate(checks: Sequence[DataCheck], seen: Evidence) -> list[DataCheckResult]:
     """The result of each check, in their order."""
     return [_evaluated(check, seen) for check in checks]
 
 
-def _evaluated(check: Check, seen: Evidence) -> CheckResult:
+def _evaluated(check: DataCheck, seen: Evidence) -> DataCheckResult:
     if check.rows is not None:
         return _within(check.rows, seen.profile.rows)
     if check.rows_change is not None:
@@ -58,13 +58,13 @@ def _evaluated(check: Check, seen: Evidence) -> CheckResult:
     return _FAILED
 
 
-def _rows_change(bounds: ChangeBounds, seen: Evidence) -> CheckResult:
+def _rows_change(bounds: ChangeBounds, seen: Evidence) -> DataCheckResult:
     if seen.baseline is None or not seen.baseline.rows:
         return _SKIPPED
     return _within(bounds, (seen.profile.rows - seen.baseline.rows) / seen.baseline.rows)
 
 
-def _fresh_within(length: str, seen: Evidence) -> CheckResult:
+def _fresh_within(length: str, seen: Evidence) -> DataCheckResult:
     if seen.newest is None:
         return _FAILED
     # The clocks of S3 and of the node may differ.
@@ -72,11 +72,11 @@ def _fresh_within(length: str, seen: Evidence) -> CheckResult:
     return _judged(age, age <= parse_duration(length).total_seconds())
 
 
-def _share(bounds: ShareBounds, part: int, whole: int) -> CheckResult:
+def _share(bounds: ShareBounds, part: int, whole: int) -> DataCheckResult:
     return _within(bounds, part / whole) if whole else _FAILED
 
 
-def _allowed_values(allowed: list[str], column: ColumnProfile, declared: ColumnType | None) -> CheckResult:
+def _allowed_values(allowed: list[str], column: ColumnProfile, declared: ColumnType | None) -> DataCheckResult:
     """Exact wherever it can pass: a column of so many values that counts are but bounds has others than these."""
     if column.values is None:
         return _FAILED
@@ -84,7 +84,7 @@ def _allowed_values(allowed: list[str], column: ColumnProfile, declared: ColumnT
     return _judged(others, others == 0)
 
 
-def _drift(bound: DriftBound, name: str, column: ColumnProfile, seen: Evidence) -> CheckResult:
+def _drift(bound: DriftBound, name: str, column: ColumnProfile, seen: Evidence) -> DataCheckResult:
     before = seen.baseline
     if before is None or not before.rows or (baseline := before.column(name)) is None:
         return _SKIPPED
@@ -92,7 +92,7 @@ def _drift(bound: DriftBound, name: str, column: ColumnProfile, seen: Evidence) 
     return _FAILED if distance is None else _judged(distance, distance <= bound.max)
 
 
-def _bias(bound: BiasBound, name: str, seen: Evidence) -> CheckResult:
+def _bias(bound: BiasBound, name: str, seen: Evidence) -> DataCheckResult:
     if seen.profile.groups is None:
         return _FAILED
     measured = seen.profile.groups.measured(name, bound.metric)
@@ -107,12 +107,12 @@ def _bias(bound: BiasBound, name: str, seen: Evidence) -> CheckResult:
     return _judged(worst, whole and _excess(bound, worst) <= 0)
 
 
-def _within(bounds: Bounds, value: float) -> CheckResult:
+def _within(bounds: Bounds, value: float) -> DataCheckResult:
     return _judged(value, _excess(bounds, value) <= 0)
 
 
-def _judged(value: float, good: bool) -> CheckResult:
-    return CheckResult(value=value, outcome="Passed" if good else "Failed")
+def _judged(value: float, good: bool) -> DataCheckResult:
+    return DataCheckResult(value=value, outcome="Passed" if good else "Failed")
 
 
 def _excess(bounds: Bounds, value: float) -> float:

@@ -1,6 +1,7 @@
-"""The Jobs of a Dataset: what they are told, what they may touch, and when two of them are the same."""
+"""The Jobs of a Dataset: their task, their permissions, and when two of them are the same Job."""
 
 import json
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -10,7 +11,17 @@ from modelops.controllers.dataset import children
 from modelops.machinery.resources import Body
 from support.builders.common import ago, digest, settings
 from support.builders.datasets import CLAIM, dataset, snapshot
-from support.dataset_cases import CHECKS, GOOD, LOOKED, ON_CLAIM, SCHEMA, candidate, name_of, survey_name
+from support.dataset_cases import (
+    CHECKS,
+    GOOD,
+    ON_CLAIM,
+    PROBED,
+    SCHEMA,
+    candidate,
+    probe_job_name,
+    snapshot_job_name,
+)
+from support.golden import assert_golden
 
 DRIFT = {"column": "lvr", "drift": {"max": 0.2}}
 GROWTH = {"rowsChange": {"min": -0.1}}
@@ -19,31 +30,46 @@ ROWS = {"rows": {"min": 1}}
 
 def task_of(body: Body) -> SnapshotTask:
     (container,) = body["spec"]["template"]["spec"]["containers"]
-    (variable,) = (one for one in container["env"] if one["name"] == TASK_VARIABLE)
+    (variable,) = (variable for variable in container["env"] if variable["name"] == TASK_VARIABLE)
     return SnapshotTask.model_validate(json.loads(variable["value"].replace("$$", "$")))
 
 
-def test_snapshot_job_is_restricted() -> None:
+def test_golden_snapshot_job() -> None:
+    """The whole Job, for readers, and so that a change of a name or a container is seen before an upgrade."""
+    source = {"s3": {"bucket": "data", "prefix": "mortgage/", "secretRef": {"name": "s3"}}}
+    given = dataset(source=source, schema=SCHEMA, checks=[ROWS], pod={"serviceAccountName": "reader"})
+    assert_golden("dataset-snapshot-job.yaml", children.snapshot_job(given, digest("a"), settings()))
+
+
+def test_names_of_jobs_are_pinned() -> None:
+    """An operator that named a Job otherwise after an upgrade would run a second one beside it."""
+    assert snapshot_job_name("a") == "mortgage-cb1d7cf1ec"
+    assert snapshot_job_name("b", schema=SCHEMA, checks=[ROWS]) == "mortgage-4e1d75b64e"
+    assert probe_job_name(source=CLAIM) == "mortgage-0e5e93a5ca"
+    assert probe_job_name(PROBED, "now", source=CLAIM) == "mortgage-0f277c9a6b"
+
+
+def test_a_snapshot_job_is_restricted() -> None:
     """The Job must be admitted in a namespace that enforces the restricted Pod Security Standard, and hold no token."""
-    made = children.job(dataset(), digest("a"), settings())
-    spec = made["spec"]["template"]["spec"]
+    job = children.snapshot_job(dataset(), digest("a"), settings())
+    spec = job["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     volumes = {volume["name"] for volume in spec["volumes"]}
-    assert {mounted["name"] for mounted in container["volumeMounts"]} == volumes
+    assert {mount["name"] for mount in container["volumeMounts"]} == volumes
 
 
 def test_a_claim_is_mounted_read_only() -> None:
-    """A snapshot must never change what it is taken of: neither the worker nor the kubelet, which would else chown."""
-    spec = children.survey(dataset(source=CLAIM), settings())["spec"]["template"]["spec"]
-    (volume,) = (one for one in spec["volumes"] if "persistentVolumeClaim" in one)
+    """Neither the worker nor the kubelet, which would else change the owner of the files, may change the data."""
+    spec = children.probe_job(dataset(source=CLAIM), settings())["spec"]["template"]["spec"]
+    (volume,) = (volume for volume in spec["volumes"] if "persistentVolumeClaim" in volume)
     assert volume["persistentVolumeClaim"] == {"claimName": "files", "readOnly": True}
     (container,) = spec["containers"]
-    (mounted,) = (one for one in container["volumeMounts"] if one["name"] == volume["name"])
-    assert {**mounted, "name": ""} == {
+    (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == volume["name"])
+    assert {**mount, "name": ""} == {
         "name": "",
         "mountPath": VOLUME_DIR,
         "readOnly": True,
@@ -51,93 +77,130 @@ def test_a_claim_is_mounted_read_only() -> None:
     }
 
 
-def test_a_claim_without_a_path_is_all_of_it() -> None:
-    """An empty subPath is not the same as none to every version of Kubernetes."""
+def test_a_claim_without_a_path_is_mounted_whole() -> None:
+    """Not every version of Kubernetes takes an empty subPath for none."""
     whole = {"pvc": {"claimName": "files"}}
-    (container,) = children.survey(dataset(source=whole), settings())["spec"]["template"]["spec"]["containers"]
-    (mounted,) = (one for one in container["volumeMounts"] if one["mountPath"] == VOLUME_DIR)
-    assert "subPath" not in mounted
+    (container,) = children.probe_job(dataset(source=whole), settings())["spec"]["template"]["spec"]["containers"]
+    (mount,) = (mount for mount in container["volumeMounts"] if mount["mountPath"] == VOLUME_DIR)
+    assert "subPath" not in mount
 
 
-def test_a_job_knows_what_it_must_find_and_a_survey_what_is_no_news() -> None:
-    """Exactly one of the two: else the worker reads what was not asked for."""
-    read = task_of(children.job(dataset(), digest("b"), settings()))
-    assert (read.expect_digest, read.probe) == (digest("b"), None)
-    looks = task_of(children.survey(dataset(source=CLAIM, settle="90s"), settings()))
-    assert (looks.expect_digest, looks.source) == (None, None)
-    assert looks.probe is not None
-    assert looks.probe.settle_seconds == 90
+def test_a_snapshot_job_gets_a_digest_and_a_probe_job_what_is_known() -> None:
+    """A task has exactly one of the two: with both, the worker would read data that nothing asked for."""
+    reads = task_of(children.snapshot_job(dataset(), digest("b"), settings()))
+    assert (reads.expect_digest, reads.probe) == (digest("b"), None)
+    probes = task_of(children.probe_job(dataset(source=CLAIM, settle="90s"), settings()))
+    assert (probes.expect_digest, probes.source) == (None, None)
+    assert probes.probe is not None
+    assert probes.probe.settle_seconds == 90
 
 
 REJECTED = candidate("b", "Rejected", checkedWith=CHECKS, endedAt=ago())
 
 
+@dataclass(frozen=True)
+class Known:
+    """A Dataset on a claim, and what its probe Job need not read."""
+
+    name: str
+    status: dict[str, Any]
+    digests: list[str]
+    token: str | None
+    spec: dict[str, Any] = field(default_factory=dict)
+
+
 @pytest.mark.parametrize(
-    ("name", "status", "spec", "known", "token"),
+    "case",
     [
-        ("nothing is known at first", {}, {}, [], None),
-        ("the snapshot, by its digest and its token", ON_CLAIM, {}, ["a"], "t1"),
-        ("what was rejected, so that it is rejected once", {**ON_CLAIM, "candidate": REJECTED}, {}, ["a", "b"], "t1"),
-        ("what was rejected for no digest has none", {"candidate": {**REJECTED, "digest": None}}, {}, [], None),
-        ("what failed is tried again", {**ON_CLAIM, "candidate": {**REJECTED, "state": "Failed"}}, {}, ["a"], "t1"),
-        ("nothing by other checks", {**ON_CLAIM, "candidate": REJECTED}, {"schema": SCHEMA}, [], None),
-        (
-            "no token of another directory, whose files may be as old and as large",
+        Known("at first nothing is known", {}, digests=[], token=None),
+        Known("the snapshot is known by digest and change token", ON_CLAIM, digests=["a"], token="t1"),
+        Known(
+            "a rejected candidate is known, so that it is rejected once",
+            {**ON_CLAIM, "candidate": REJECTED},
+            digests=["a", "b"],
+            token="t1",
+        ),
+        Known(
+            "a rejection without a digest makes nothing known",
+            {"candidate": {**REJECTED, "digest": None}},
+            digests=[],
+            token=None,
+        ),
+        Known(
+            "a failed candidate is not known, so that it is read again",
+            {**ON_CLAIM, "candidate": {**REJECTED, "state": "Failed"}},
+            digests=["a"],
+            token="t1",
+        ),
+        Known(
+            "what other checks decided is not known",
+            {**ON_CLAIM, "candidate": REJECTED},
+            digests=[],
+            token=None,
+            spec={"schema": SCHEMA},
+        ),
+        Known(
+            "the token of another claim is not known, since its files may have equal names, sizes and times",
             ON_CLAIM,
-            {"source": {"pvc": {"claimName": "other"}}},
-            ["a"],
-            None,
+            digests=["a"],
+            token=None,
+            spec={"source": {"pvc": {"claimName": "other"}}},
         ),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=lambda case: case.name,
 )
-def test_what_a_survey_need_not_read(
-    name: str, status: dict[str, Any], spec: dict[str, Any], known: list[str], token: str | None
-) -> None:
-    """Data is read once for each checks, and never passed by because of what other checks said."""
-    survey = task_of(children.survey(dataset(status=status, **{"source": CLAIM, **spec}), settings())).probe
-    assert survey is not None
-    assert survey.known_digests == [digest(letter) for letter in known], name
-    assert survey.known_token == token
+def test_a_probe_job_does_not_read_what_is_known(case: Known) -> None:
+    """Data is read once for each set of checks, and never skipped because of the result of other checks."""
+    given = dataset(status=case.status, **{"source": CLAIM, **case.spec})
+    probe = task_of(children.probe_job(given, settings())).probe
+    assert probe is not None
+    assert probe.known_digests == [digest(letter) for letter in case.digests]
+    assert probe.known_token == case.token
 
 
 @pytest.mark.parametrize(
-    ("checks", "baseline"),
-    [([], False), ([ROWS], False), ([ROWS, DRIFT], True), ([GROWTH], True)],
-    ids=["no checks", "rows compare with nothing", "drift compares", "growth compares"],
+    ("checks", "has_baseline"),
+    [
+        pytest.param([], False, id="without checks there is no baseline"),
+        pytest.param([ROWS], False, id="a check of rows needs no baseline"),
+        pytest.param([ROWS, DRIFT], True, id="a check of drift needs a baseline"),
+        pytest.param([GROWTH], True, id="a check of growth needs a baseline"),
+    ],
 )
-def test_what_checks_compare_with(checks: list[Body], baseline: bool) -> None:
-    """Drift and growth are measured against the current snapshot, and no other Job depends on its profile."""
-    task = task_of(children.job(dataset(status=GOOD, checks=checks), digest("b"), settings()))
-    assert task.baseline == (snapshot("a")["profile"] if baseline else None)
+def test_the_baseline_is_the_profile_of_the_current_snapshot(checks: list[Body], has_baseline: bool) -> None:
+    """A Job must not depend on a profile that no check compares with."""
+    task = task_of(children.snapshot_job(dataset(status=GOOD, checks=checks), digest("b"), settings()))
+    assert task.baseline == (snapshot("a")["profile"] if has_baseline else None)
     assert task.checks == dataset(checks=checks).spec.checks
-    first = task_of(children.job(dataset(checks=checks), digest("b"), settings()))
+    first = task_of(children.snapshot_job(dataset(checks=checks), digest("b"), settings()))
     assert first.baseline is None
 
 
-OTHER: list[dict[str, Any]] = [
-    {"schema": SCHEMA},
-    {"format": {"type": "jsonl"}},
-    {"checks": [ROWS]},
-    {"checks": [{**ROWS, "onViolation": "Warn"}]},
-    {"pod": {"serviceAccountName": "reader"}},
-    {"source": {"s3": {"bucket": "data", "prefix": "mortgage/", "endpoint": "http://other:8333"}}},
-]
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"schema": SCHEMA}, id="schema"),
+        pytest.param({"format": {"type": "jsonl"}}, id="format"),
+        pytest.param({"checks": [ROWS]}, id="checks"),
+        pytest.param({"checks": [{**ROWS, "onViolation": "Warn"}]}, id="onViolation of a check"),
+        pytest.param({"pod": {"serviceAccountName": "reader"}}, id="pod"),
+        pytest.param(
+            {"source": {"s3": {"bucket": "data", "prefix": "mortgage/", "endpoint": "http://other:8333"}}}, id="source"
+        ),
+    ],
+)
+def test_a_change_of_what_a_job_reads_changes_its_name(change: dict[str, Any]) -> None:
+    """A Job must not be taken for one that reads otherwise, and a Job that reads the same must not run twice."""
+    assert snapshot_job_name("a") == snapshot_job_name("a", settle="1h", interval="1h")
+    assert snapshot_job_name("a") != snapshot_job_name("a", **change)
+    assert probe_job_name() != probe_job_name(**change)
+    assert len(children.snapshot_job_name(dataset("d" * 52), digest("a"))) <= 63
 
 
-@pytest.mark.parametrize("change", OTHER)
-def test_what_decides_the_check_decides_the_name(change: dict[str, Any]) -> None:
-    """A Job is never taken for one that reads otherwise, and one that reads the same is never made twice."""
-    assert name_of("a") == name_of("a", settle="1h", interval="1h")
-    assert name_of("a") != name_of("a", **change)
-    assert survey_name() != survey_name(**change)
-    assert len(children.job_name(dataset("d" * 52), digest("a"))) <= 63
-
-
-def test_a_survey_is_named_after_the_look_it_follows() -> None:
-    """Made twice for one look, as by an operator that was killed in between, it is one Job; for the next, another."""
-    assert survey_name(LOOKED) == survey_name(LOOKED, interval="1h")
-    assert survey_name(LOOKED) != survey_name({})
-    assert survey_name(LOOKED) != survey_name(LOOKED, "now")
-    assert survey_name(LOOKED, "now") == survey_name({**LOOKED, "refresh": "now"})
-    assert survey_name() != name_of("a")
+def test_a_probe_job_is_named_after_the_probe_before() -> None:
+    """An operator that is killed after it created the Job finds that Job again; the next probe is another Job."""
+    assert probe_job_name(PROBED) == probe_job_name(PROBED, interval="1h")
+    assert probe_job_name(PROBED) != probe_job_name({})
+    assert probe_job_name(PROBED) != probe_job_name(PROBED, "now")
+    assert probe_job_name(PROBED, "now") == probe_job_name({**PROBED, "lastHandledRefresh": "now"})
+    assert probe_job_name() != snapshot_job_name("a")

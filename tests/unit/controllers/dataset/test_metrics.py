@@ -1,4 +1,4 @@
-"""Dataset metrics: what an alert on old or rejected data needs, and nothing of Datasets that are gone."""
+"""Prometheus metrics of Datasets: enough for alerts on old or rejected data, and none of deleted Datasets."""
 
 from typing import Any
 
@@ -14,25 +14,25 @@ from support.builders.common import NOW, ago, metadata
 from support.builders.datasets import S3, snapshot
 from support.dataset_cases import candidate
 
-OF = {"namespace": "team-a", "dataset": "mortgage"}
+LABELS = {"namespace": "team-a", "dataset": "mortgage"}
 
 
 def body(status: Body | None = None, version: str = "1") -> Body:
-    found: Body = {"kind": "Dataset", "metadata": metadata("mortgage", resourceVersion=version), "spec": {"source": S3}}
-    return found if status is None else found | {"status": status}
+    about: Body = {"kind": "Dataset", "metadata": metadata("mortgage", resourceVersion=version), "spec": {"source": S3}}
+    return about if status is None else about | {"status": status}
 
 
 def cache_of(*bodies: Body) -> Cache:
     cache = Cache({})
-    for one in bodies:
-        cache.put(one)
+    for item in bodies:
+        cache.put(item)
     return cache
 
 
-def told(cache: Cache) -> dict[str, float]:
-    """Metric → value, of the one Dataset."""
+def values(cache: Cache) -> dict[str, float]:
+    """Return the values of the only Dataset by the names of the metrics."""
     samples = [sample for family in collect(cache) for sample in family.samples]
-    assert all(sample.labels == OF for sample in samples)
+    assert all(sample.labels == LABELS for sample in samples)
     return {sample.name.removeprefix("modelops_dataset_"): sample.value for sample in samples}
 
 
@@ -46,14 +46,14 @@ def told(cache: Cache) -> dict[str, float]:
     ],
     ids=["no status yet", "settling", "failed", "rejected"],
 )
-def test_without_a_snapshot_there_is_none_to_tell_of(status: Body | None, rejected: int) -> None:
-    """A snapshot of the year 1970 would be the oldest of all, and wake somebody for every new Dataset."""
-    assert told(cache_of(body(status))) == {"candidate_rejected": rejected}
+def test_a_dataset_without_a_snapshot_has_no_metrics_of_one(status: Body | None, rejected: int) -> None:
+    """A snapshot of the year 1970 would be the oldest of all, and raise an alert for every new Dataset."""
+    assert values(cache_of(body(status))) == {"candidate_rejected": rejected}
 
 
-def test_a_snapshot_is_told_with_its_size_and_its_time() -> None:
-    """Its age is `time()` less its time, at whatever moment Prometheus asks."""
-    assert told(cache_of(body({"snapshot": snapshot("a", takenAt=ago(hours=1))}))) == {
+def test_a_snapshot_has_its_size_and_its_time() -> None:
+    """An alert on age computes `time()` minus the time, at each evaluation."""
+    assert values(cache_of(body({"snapshot": snapshot("a", createdAt=ago(hours=1))}))) == {
         "snapshot_timestamp_seconds": NOW.timestamp() - 3600,
         "snapshot_objects": 3,
         "snapshot_bytes": 300,
@@ -62,19 +62,19 @@ def test_a_snapshot_is_told_with_its_size_and_its_time() -> None:
     }
 
 
-def test_what_is_deleted_is_not_told_of() -> None:
-    """An alert on a Dataset that was deleted could never be mended."""
+def test_a_deleted_dataset_has_no_metrics() -> None:
+    """An alert on a Dataset that was deleted could never be resolved."""
     cache = cache_of(body({"snapshot": snapshot("a")}))
     cache.drop(body(version="2"))
-    assert told(cache) == {}
+    assert values(cache) == {}
 
 
-def test_only_the_replica_that_acts_tells() -> None:
-    """Two replicas would make two of every Dataset in a sum."""
+def test_only_the_leader_exports_metrics() -> None:
+    """A sum over two replicas would count every Dataset twice."""
     leading: list[Any] = []
     registry = CollectorRegistry()
     cache = cache_of(body({"snapshot": snapshot("a")}))
     registry.register(ObjectMetrics(cache, [of_datasets.controller()], lambda: bool(leading)))
-    assert registry.get_sample_value("modelops_dataset_snapshot_rows", OF) is None
+    assert registry.get_sample_value("modelops_dataset_snapshot_rows", LABELS) is None
     leading.append(True)
-    assert registry.get_sample_value("modelops_dataset_snapshot_rows", OF) == 30
+    assert registry.get_sample_value("modelops_dataset_snapshot_rows", LABELS) == 30

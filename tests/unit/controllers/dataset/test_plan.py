@@ -1,70 +1,83 @@
-"""What a Dataset says before and without a look at its source, and when it is asked for one."""
+"""Plan of a Dataset that is suspended, not probed yet, or whose source has a problem; and of a requested refresh."""
 
 from datetime import timedelta
 
 import pytest
 
 from modelops.controllers.dataset.plan import plan
-from modelops.controllers.dataset.probe_result import Problem
+from modelops.controllers.dataset.probe_result import SourceProblem
 from support.builders.common import ago
 from support.builders.datasets import dataset
 from support.builders.plans import deleted, names, reason
 from support.dataset_cases import (
     CHECKS,
     GOOD,
+    PROBE_TIMEOUT,
+    SHORTLY,
+    SOON,
     Case,
     active,
     candidate,
     check,
     check_same_again,
     finished,
-    name_of,
+    interval_minus,
     observe,
     probe,
-    sighting,
+    probe_result,
+    settle_minus,
+    snapshot_job_name,
+    soon_minus,
     status_of,
 )
 
 FAILED = candidate("b", "Failed", checkedWith=CHECKS, endedAt=ago(minutes=1), reason="Oops", message="it broke")
 CASES = [
     Case(
-        "a source that was never looked at says that it is looked at",
+        "a source that was never probed shows Probing",
         observe(),
         ready="False Probing",
-        working="Probing",
-        requeue_after=300,
+        reconciling="Probing",
+        requeue_after=PROBE_TIMEOUT,
     ),
     Case(
-        "a source that a person must mend is Stalled with S3's reason, and the snapshot stays",
-        observe(seen=sighting(Problem("Stalled", "NoSuchBucket", "create it")), status=GOOD),
+        "a problem that a person must solve is Stalled with the reason of S3, and the snapshot stays",
+        observe(seen=probe_result(SourceProblem("Stalled", "NoSuchBucket", "create it"), seconds_ago=1), status=GOOD),
         ready="False NoSuchBucket",
         stalled=True,
         valid="True Checked",
         snapshot="a",
-        requeue_after=299,
+        requeue_after=interval_minus(age=1),
     ),
     Case(
-        "a Secret that is not there is waited for, and looked for every half minute",
-        observe(seen=sighting(Problem("Waiting", "SecretNotFound", "no Secret s3"), 0), status=GOOD),
-        ready="False SecretNotFound",
-        working="SecretNotFound",
-        valid="True Checked",
-        snapshot="a",
-        requeue_after=30,
-    ),
-    Case(
-        "a service that goes on not answering is shown, and is tried sooner than the interval says",
-        observe(seen=sighting(Problem("Transient", "EndpointUnreachable", "check it"), 10, failures=3), status=GOOD),
-        ready="False EndpointUnreachable",
-        working="EndpointUnreachable",
-        valid="True Checked",
-        snapshot="a",
-        requeue_after=20,
-    ),
-    Case(
-        "a suspended Dataset keeps its snapshot and stops its Job",
+        "a missing Secret is waited for, and looked up every half minute",
         observe(
-            seen=sighting(probe("b")),
+            seen=probe_result(SourceProblem("Waiting", "SecretNotFound", "no Secret s3"), seconds_ago=0), status=GOOD
+        ),
+        ready="False SecretNotFound",
+        reconciling="SecretNotFound",
+        valid="True Checked",
+        snapshot="a",
+        requeue_after=SOON,
+    ),
+    Case(
+        "a service that repeatedly does not respond is shown, and probed before the interval has passed",
+        observe(
+            seen=probe_result(
+                SourceProblem("Transient", "EndpointUnreachable", "check it"), seconds_ago=10, failures=3
+            ),
+            status=GOOD,
+        ),
+        ready="False EndpointUnreachable",
+        reconciling="EndpointUnreachable",
+        valid="True Checked",
+        snapshot="a",
+        requeue_after=soon_minus(age=10),
+    ),
+    Case(
+        "a suspended Dataset keeps its snapshot and deletes its Job",
+        observe(
+            seen=probe_result(probe("b")),
             status={**GOOD, "candidate": candidate("b", "Checking")},
             jobs=(active("b"),),
             suspend=True,
@@ -72,15 +85,15 @@ CASES = [
         ready="True Suspended",
         valid="True Checked",
         snapshot="a",
-        deletes=[name_of("b")],
+        deletes=[snapshot_job_name("b")],
     ),
     Case(
-        "suspended before there was a snapshot, there is nothing to be Ready",
+        "a Dataset that is suspended before its first snapshot is not Ready",
         observe(suspend=True),
         ready="False Suspended",
     ),
     Case(
-        "while suspended nobody looks, whoever asks",
+        "a suspended Dataset is not probed although a refresh is requested",
         observe(status=GOOD, suspend=True, refresh="now"),
         ready="True Suspended",
         valid="True Checked",
@@ -90,38 +103,39 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_story(case: Case) -> None:
-    """Each case's name is the promise it protects."""
+def test_plan(case: Case) -> None:
+    """Each row's name is the promise that the row protects."""
     check(case)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_same_again(case: Case) -> None:
-    """Nothing loops."""
+def test_the_written_status_is_stable(case: Case) -> None:
+    """A status that changes with every reconcile would wake the Dataset for ever."""
     check_same_again(case)
 
 
-def test_a_blip_is_nobodys_business() -> None:
-    """A service that did not answer once changes no condition: an alert for every lost packet is an alert for none."""
-    good = observe(seen=sighting(probe("a")), status=GOOD)
+def test_a_single_transient_problem_is_not_shown() -> None:
+    """A service that did not respond once changes no condition: an alert for every lost packet would be ignored."""
+    good = observe(seen=probe_result(probe("a")), status=GOOD)
     conditions = [
         {
-            "type": one.type,
-            "status": one.status,
-            "reason": one.reason,
-            "message": one.message,
+            "type": condition.type,
+            "status": condition.status,
+            "reason": condition.reason,
+            "message": condition.message,
             "lastTransitionTime": ago(),
         }
-        for one in plan(good).conditions
+        for condition in plan(good).conditions
     ]
-    blip = sighting(Problem("Transient", "ServerError", "it failed"), 10, failures=1)
-    done = plan(observe(seen=blip, status={**GOOD, "conditions": conditions}))
+    problem = SourceProblem("Transient", "ServerError", "it failed")
+    once = probe_result(problem, seconds_ago=10, failures=1)
+    done = plan(observe(seen=once, status={**GOOD, "conditions": conditions}))
     assert done.conditions == plan(good).conditions
-    assert done.requeue_after == timedelta(seconds=20)
+    assert done.requeue_after == timedelta(seconds=soon_minus(age=10))
 
 
-def test_a_restart_writes_nothing() -> None:
-    """Before the first look after a restart nothing is known anew, so nothing changes, and no Job is thrown away."""
+def test_a_restart_of_the_operator_changes_nothing() -> None:
+    """Before the first probe after a restart the status stays as it is, and no Job is deleted."""
     conditions = [
         {"type": "Ready", "status": "True", "reason": "SnapshotCurrent", "message": "", "lastTransitionTime": ago()}
     ]
@@ -132,40 +146,44 @@ def test_a_restart_writes_nothing() -> None:
     assert deleted(done) == []
 
 
-def test_a_request_is_acted_on_once() -> None:
-    """The value is noted as soon as the look that it asks for has begun: the same annotation never asks twice."""
-    begun = plan(observe(status=GOOD, due="Probe", refresh="monday"))
-    assert status_of(begun).refresh == "monday"
-    pending = plan(observe(status=GOOD, seen=sighting(probe("a")), refresh="monday"))
-    assert status_of(pending).refresh is None
-    known = plan(observe(status={**GOOD, "refresh": "monday"}, seen=sighting(probe("a")), refresh="monday"))
-    assert known.requeue_after == timedelta(seconds=299)
+def test_a_refresh_is_acted_on_once() -> None:
+    """The value is noted as soon as its probe has begun: the same annotation never requests two probes."""
+    begun = plan(observe(status=GOOD, due="InProcess", refresh="monday"))
+    assert status_of(begun).last_handled_refresh == "monday"
+    pending = plan(observe(status=GOOD, seen=probe_result(probe("a")), refresh="monday"))
+    assert status_of(pending).last_handled_refresh is None
+    handled = {**GOOD, "lastHandledRefresh": "monday"}
+    known = plan(observe(status=handled, seen=probe_result(probe("a"), seconds_ago=1), refresh="monday"))
+    assert known.requeue_after == timedelta(seconds=interval_minus(age=1))
 
 
-def test_a_request_does_not_skip_settling() -> None:
-    """Somebody who asks for a look in the middle of an upload gets no snapshot of half of it."""
-    done = plan(observe(status={**GOOD, "refresh": "now"}, seen=sighting(probe("b"), 0), refresh="now"))
+def test_a_refresh_does_not_skip_settling() -> None:
+    """A refresh in the middle of an upload must not take a snapshot of half of the upload."""
+    handled = {**GOOD, "lastHandledRefresh": "now"}
+    done = plan(observe(status=handled, seen=probe_result(probe("b"), seconds_ago=0), refresh="now"))
     assert status_of(done).candidate is not None
     assert reason(done, "Reconciling") == "True ChangeSettling"
-    assert done.requeue_after == timedelta(seconds=30)
+    assert done.requeue_after == timedelta(seconds=settle_minus(age=0))
 
 
-def test_a_request_tries_a_failed_check_again_at_once() -> None:
-    """Once what was broken is mended, nobody has to wait for the interval; first it is looked what is there now."""
-    begun = plan(observe(status={**GOOD, "candidate": FAILED}, due="Probe", refresh="now"))
+def test_a_refresh_repeats_a_failed_check_at_once() -> None:
+    """After a repair a person need not wait for the interval; the source is probed before the check."""
+    begun = plan(observe(status={**GOOD, "candidate": FAILED}, due="InProcess", refresh="now"))
     assert names(begun.apply) == []
-    found = status_of(begun).candidate
-    assert found is not None
-    assert (found.state, found.checked_with) == ("Failed", None)
-    written = {**GOOD, "refresh": "now", "candidate": found.wire()}
-    retried = plan(observe(status=written, seen=sighting(probe("b"), 0), refresh="now"))
-    assert names(retried.apply) == [f"Job {name_of('b')}"]
+    kept = status_of(begun).candidate
+    assert kept is not None
+    assert (kept.state, kept.checked_with) == ("Failed", None)
+    written = {**GOOD, "lastHandledRefresh": "now", "candidate": kept.wire()}
+    retried = plan(observe(status=written, seen=probe_result(probe("b"), seconds_ago=0), refresh="now"))
+    assert names(retried.apply) == [f"Job {snapshot_job_name('b')}"]
 
 
-def test_a_failed_job_goes_before_the_next_one_of_its_name_comes() -> None:
-    """What the old Job had said would be taken for what the new one says."""
-    again = {key: value for key, value in FAILED.items() if key != "checkedWith"}
-    status = {**GOOD, "candidate": again}
-    done = plan(observe(status=status, seen=sighting(probe("b"), 0), jobs=(finished("b", None, 1),)))
-    assert (names(done.apply), deleted(done)) == ([], [name_of("b")])
+def test_a_failed_job_is_deleted_before_a_job_of_the_same_name_is_created() -> None:
+    """Otherwise the report of the old Job would be taken for that of the new one."""
+    undecided = {key: value for key, value in FAILED.items() if key != "checkedWith"}
+    status = {**GOOD, "candidate": undecided}
+    failed_job = finished("b", None, code=1)
+    done = plan(observe(status=status, seen=probe_result(probe("b"), seconds_ago=0), jobs=(failed_job,)))
+    assert (names(done.apply), deleted(done)) == ([], [snapshot_job_name("b")])
     assert reason(done, "Reconciling") == "True Retrying"
+    assert done.requeue_after == timedelta(seconds=SHORTLY)

@@ -1,460 +1,268 @@
-"""Surveys: a Job looks where the operator does not, once for each time that is due, at the cost of one write."""
+"""Plan where a Job probes the source: before the Job, while the Job runs, and between two Jobs."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from modelops.api.contract.reports import EXIT_FINAL, Failure, SnapshotReport
 from modelops.controllers.dataset.plan import plan
-from modelops.controllers.dataset.probe_result import Problem
-from modelops.controllers.jobs import JobState
+from modelops.controllers.dataset.probe_result import SourceProblem
 from modelops.store.listing import TooMany
 from support.builders.common import ago
-from support.builders.datasets import CLAIM, snapshot
-from support.builders.jobs import RUNNING, job, pod, waiting
-from support.builders.plans import names, reason, shown
+from support.builders.datasets import CLAIM
+from support.builders.jobs import job, waiting
+from support.builders.plans import condition_of, names, reason
 from support.dataset_cases import (
-    CHECKS,
-    LOOKED,
+    LOST_ACCESS,
     ON_CLAIM,
+    PROBE_DUE,
+    PROBE_JOB,
+    PROBED,
     SCHEMA,
+    SHORTLY,
+    SOON,
+    STAYS_CURRENT,
+    UNCHANGED,
     Case,
     candidate,
     check,
     check_same_again,
-    ended,
-    name_of,
+    ended_probe,
+    interval_minus,
     observe,
+    probe_job_name,
+    probe_result,
     report,
-    sighting,
+    running_probe,
+    snapshot_job_name,
+    soon_minus,
     status_of,
-    survey_name,
 )
 
-FAR = {"lookedAt": ago(minutes=6), "lookedGeneration": 1}
-KNOWN = {**ON_CLAIM, **FAR}
-NAME = survey_name(KNOWN, source=CLAIM)
-FIRST = survey_name(source=CLAIM)
-REJECTED = candidate("b", "Rejected", checkedWith=CHECKS, reason="SchemaViolated", message="no", endedAt=ago())
-FAILED = candidate("b", "Failed", checkedWith=CHECKS, reason="AccessDenied", message="allow it", endedAt=ago())
-SAME = report("a", unchanged=True, versioned=False, manifest=None, profile=None)
-EMPTY = Failure(reason="EmptyPrefix", message="there is nothing")
+FIRST = probe_job_name(source=CLAIM)
+NO_CLAIM = SourceProblem("Waiting", "ClaimNotFound", "no claim")
+FEW = {"maxObjects": 2}
 
-
-def survey(said: SnapshotReport | None = None, code: int = 0, name: str = NAME) -> JobState:
-    return ended(name, said, code)
-
-
-def running(state: dict[str, Any] = RUNNING, name: str = NAME) -> JobState:
-    return job(name, pod(snapshot=state))
-
-
-CASES = [
+DUE = [
     Case(
-        "a claim is looked at for the first time by a Job",
-        observe(source=CLAIM, due="Survey"),
+        "the first probe of a claim is a Job",
+        observe(source=CLAIM, due="Job"),
         ready="False Probing",
-        working="Probing",
+        reconciling="Probing",
         applies=[f"Job {FIRST}"],
     ),
     Case(
-        "while the first look lasts, it is told what the Job does",
-        observe(source=CLAIM, jobs=(running(name=FIRST),)),
-        ready="False Probing",
-        working="Probing",
-    ),
-    Case(
-        "what the first look finds becomes the snapshot",
-        observe(source=CLAIM, jobs=(survey(report("a"), name=FIRST),)),
-        ready="True SnapshotCurrent",
-        valid="True Checked",
-        snapshot="a",
-        events=["SnapshotTaken"],
-        requeue_after=2,
-    ),
-    Case(
-        "an empty directory is told, as an empty prefix is",
-        observe(source=CLAIM, jobs=(survey(report("0", objects=0, failure=EMPTY), EXIT_FINAL, FIRST),)),
-        ready="False EmptyPrefix",
-        stalled=True,
-        valid="False EmptyPrefix",
-        candidate="Rejected 0",
-        events=["CandidateRejected"],
-        requeue_after=2,
-    ),
-    Case(
-        "a claim that is not there is waited for, and looked for every half minute",
-        observe(source=CLAIM, due="Survey", obstacle=Problem("Waiting", "ClaimNotFound", "no claim")),
+        "a missing claim is waited for, and looked up every half minute",
+        observe(source=CLAIM, due="Job", obstacle=NO_CLAIM),
         ready="False ClaimNotFound",
-        working="ClaimNotFound",
-        requeue_after=30,
+        reconciling="ClaimNotFound",
+        requeue_after=SOON,
     ),
     Case(
-        "credentials that cannot be right are a person's business",
+        "invalid credentials are Stalled",
         observe(
-            due="Survey",
+            due="Job",
             probe={"maxObjects": 0},
-            obstacle=Problem("Stalled", "InvalidCredentials", "correct them"),
+            obstacle=SourceProblem("Stalled", "InvalidCredentials", "correct them"),
         ),
         ready="False InvalidCredentials",
         stalled=True,
-        requeue_after=30,
+        requeue_after=SOON,
     ),
     Case(
-        "between two surveys what the last one found holds",
-        observe(source=CLAIM, status={**ON_CLAIM, **LOOKED}),
-        ready="True SnapshotCurrent",
-        valid="True Checked",
-        snapshot="a",
-        requeue_after=240,
+        "a probe that is due creates a Job and changes nothing else",
+        observe(source=CLAIM, status=PROBE_DUE, due="Job"),
+        **STAYS_CURRENT,
+        applies=[f"Job {PROBE_JOB}"],
     ),
     Case(
-        "a survey that is due changes nothing but that there is a Job",
-        observe(source=CLAIM, status=KNOWN, due="Survey"),
-        ready="True SnapshotCurrent",
-        valid="True Checked",
-        snapshot="a",
-        applies=[f"Job {NAME}"],
+        "a requested refresh is another Job than the regular probe",
+        observe(source=CLAIM, status={**ON_CLAIM, **PROBED}, due="Job", refresh="now"),
+        **STAYS_CURRENT,
+        applies=[f"Job {probe_job_name(PROBED, 'now', source=CLAIM)}"],
     ),
     Case(
-        "nor does one that runs",
-        observe(source=CLAIM, status=KNOWN, jobs=(running(),)),
-        ready="True SnapshotCurrent",
-        valid="True Checked",
-        snapshot="a",
+        "a prefix of too many objects is probed by a Job",
+        observe(seen=probe_result(TooMany(3)), probe=FEW, due="Job"),
+        ready="False Probing",
+        reconciling="Probing",
+        applies=[f"Job {probe_job_name()}"],
     ),
     Case(
-        "but a Pod that cannot start is told",
-        observe(source=CLAIM, status=KNOWN, jobs=(running(waiting("ImagePullBackOff", "no such image")),)),
+        "a change of the checks creates a new Job at once, and deletes the Job with the old checks",
+        observe(source=CLAIM, status=PROBE_DUE, generation=2, schema=SCHEMA, due="Job", jobs=(running_probe(),)),
+        **STAYS_CURRENT,
+        reconciling="Probing",
+        applies=[f"Job {probe_job_name(PROBE_DUE, source=CLAIM, schema=SCHEMA)}"],
+        deletes=[PROBE_JOB],
+    ),
+]
+RUNNING = [
+    Case(
+        "the first probe Job shows Probing while the Job runs",
+        observe(source=CLAIM, jobs=(running_probe(name=FIRST),)),
+        ready="False Probing",
+        reconciling="Probing",
+    ),
+    Case(
+        "a later probe Job changes nothing while the Job runs",
+        observe(source=CLAIM, status=PROBE_DUE, jobs=(running_probe(),)),
+        **STAYS_CURRENT,
+    ),
+    Case(
+        "a Pod that cannot start is Stalled",
+        observe(source=CLAIM, status=PROBE_DUE, jobs=(running_probe(waiting("ImagePullBackOff", "no such image")),)),
         ready="False ImagePullFailed",
         stalled=True,
         valid="True Checked",
         snapshot="a",
     ),
     Case(
-        "nothing new is nothing to tell",
-        observe(source=CLAIM, status=KNOWN, jobs=(survey(SAME),)),
-        ready="True SnapshotCurrent",
+        "a change of the interval does not delete the running Job",
+        observe(source=CLAIM, status=PROBE_DUE, generation=2, interval="1h", jobs=(running_probe(),)),
+        **STAYS_CURRENT,
+        reconciling="Probing",
+    ),
+    Case(
+        "a running Job is kept until a restarted operator has counted the objects",
+        observe(probe=FEW, jobs=(running_probe(name=probe_job_name()),)),
+        ready="False Probing",
+        reconciling="Probing",
+    ),
+    Case(
+        "a suspended Dataset deletes its probe Job",
+        observe(source=CLAIM, status=PROBE_DUE, jobs=(running_probe(),), suspend=True),
+        ready="True Suspended",
         valid="True Checked",
         snapshot="a",
-        requeue_after=2,
+        deletes=[PROBE_JOB],
+    ),
+]
+BETWEEN = [
+    Case(
+        "between two probe Jobs the current snapshot stays",
+        observe(source=CLAIM, status={**ON_CLAIM, **PROBED}),
+        **STAYS_CURRENT,
+        requeue_after=interval_minus(age=60),
     ),
     Case(
-        "once the end of a survey is in the status its Job goes",
-        observe(source=CLAIM, status={**ON_CLAIM, **LOOKED}, jobs=(survey(SAME),)),
-        ready="True SnapshotCurrent",
-        valid="True Checked",
-        snapshot="a",
-        deletes=[NAME],
-        requeue_after=240,
+        "an ended Job is deleted once its result is in the status",
+        observe(source=CLAIM, status={**ON_CLAIM, **PROBED}, jobs=(ended_probe(UNCHANGED),)),
+        **STAYS_CURRENT,
+        deletes=[PROBE_JOB],
+        requeue_after=interval_minus(age=60),
     ),
     Case(
-        "new data becomes the snapshot",
-        observe(source=CLAIM, status=KNOWN, jobs=(survey(report("b")),)),
-        ready="True SnapshotCurrent",
-        valid="True Checked",
-        snapshot="b",
-        events=["SnapshotTaken"],
-        requeue_after=2,
-    ),
-    Case(
-        "new data that cannot be read is rejected, and the last good snapshot stays",
-        observe(source=CLAIM, status=KNOWN, jobs=(survey(report("b", profile=None)),)),
-        ready="True CandidateRejected",
-        valid="False Unreadable",
-        candidate="Rejected b",
-        snapshot="a",
-        events=["CandidateRejected"],
-        requeue_after=2,
-    ),
-    Case(
-        "what was rejected stays so while it is what is there",
-        observe(source=CLAIM, status={**KNOWN, "candidate": REJECTED}, jobs=(survey(report("b", unchanged=True)),)),
-        ready="True CandidateRejected",
-        valid="False SchemaViolated",
-        candidate="Rejected b",
-        snapshot="a",
-        requeue_after=2,
-    ),
-    Case(
-        "data put back to what is current is current",
-        observe(source=CLAIM, status={**KNOWN, "candidate": REJECTED}, jobs=(survey(SAME),)),
-        ready="True SnapshotCurrent",
-        valid="True Checked",
-        snapshot="a",
-        requeue_after=2,
-    ),
-    Case(
-        "so it is where its files need not even be read",
-        observe(source=CLAIM, status={**KNOWN, "candidate": REJECTED}, jobs=(survey(SnapshotReport(unchanged=True)),)),
-        ready="True SnapshotCurrent",
-        valid="True Checked",
-        snapshot="a",
-        requeue_after=2,
-    ),
-    Case(
-        "a survey that fails is a person's business until one succeeds, and the next comes after the interval",
-        observe(
-            source=CLAIM,
-            status=KNOWN,
-            jobs=(survey(SnapshotReport(failure=Failure(reason="AccessDenied", message="allow it")), EXIT_FINAL),),
-        ),
-        ready="False AccessDenied",
-        stalled=True,
-        valid="True Checked",
-        candidate="Failed ?",
-        snapshot="a",
-        requeue_after=2,
-    ),
-    Case(
-        "between two surveys a failure is still told",
-        observe(source=CLAIM, status={**ON_CLAIM, **LOOKED, "candidate": FAILED}),
+        "between two probe Jobs a failure stays visible",
+        observe(source=CLAIM, status={**ON_CLAIM, **PROBED, "candidate": LOST_ACCESS}),
         ready="False AccessDenied",
         stalled=True,
         valid="True Checked",
         candidate="Failed b",
         snapshot="a",
-        requeue_after=240,
+        requeue_after=interval_minus(age=60),
     ),
     Case(
-        "data that changed under the survey is looked at again soon",
-        observe(
-            source=CLAIM,
-            status=KNOWN,
-            jobs=(survey(report("c", failure=Failure(reason="SourceChanged", message="it changed")), EXIT_FINAL),),
-        ),
-        ready="True SnapshotCurrent",
-        valid="True Checked",
-        working="SourceChanged",
-        candidate="Settling c",
-        snapshot="a",
-        deletes=[NAME],
-        requeue_after=2,
-    ),
-    Case(
-        "until then it is told what is waited for",
+        "data that changed under a Job is probed again soon, and shows SourceChanged until then",
         observe(
             source=CLAIM,
             status={
                 **ON_CLAIM,
-                "lookedAt": ago(seconds=10),
-                "lookedGeneration": 1,
+                "probedAt": ago(seconds=10),
+                "probedGeneration": 1,
                 "candidate": candidate("c", "Settling", reason="SourceChanged", message="it changed"),
             },
         ),
-        ready="True SnapshotCurrent",
-        valid="True Checked",
-        working="SourceChanged",
+        **STAYS_CURRENT,
+        reconciling="SourceChanged",
         candidate="Settling c",
-        snapshot="a",
-        requeue_after=20,
+        requeue_after=soon_minus(age=10),
     ),
     Case(
-        "a report that was lost with its Pod means looking again",
-        observe(source=CLAIM, status=KNOWN, jobs=(job(NAME, ended="Complete"),)),
-        ready="True SnapshotCurrent",
-        valid="True Checked",
-        working="ReportLost",
-        snapshot="a",
-        deletes=[NAME],
-        events=["ReportLost"],
-        requeue_after=2,
-    ),
-    Case(
-        "other checks mean looking at once, with a Job that is not taken for the one under way",
-        observe(source=CLAIM, status=KNOWN, generation=2, schema=SCHEMA, due="Survey", jobs=(running(),)),
-        ready="True SnapshotCurrent",
-        valid="True Checked",
-        working="Probing",
-        snapshot="a",
-        applies=[f"Job {survey_name(KNOWN, source=CLAIM, schema=SCHEMA)}"],
-        deletes=[NAME],
-    ),
-    Case(
-        "another interval lets the Job under way go on",
-        observe(source=CLAIM, status=KNOWN, generation=2, interval="1h", jobs=(running(),)),
-        ready="True SnapshotCurrent",
-        valid="True Checked",
-        working="Probing",
-        snapshot="a",
-    ),
-    Case(
-        "a prefix of too many objects is surveyed",
-        observe(seen=sighting(TooMany(3)), probe={"maxObjects": 2}, due="Survey"),
-        ready="False Probing",
-        working="Probing",
-        applies=[f"Job {survey_name()}"],
-    ),
-    Case(
-        "its Job is left alone while the operator, started anew, has not counted yet",
-        observe(probe={"maxObjects": 2}, jobs=(running(name=survey_name()),)),
-        ready="False Probing",
-        working="Probing",
-    ),
-    Case(
-        "a small candidate from before there were too many is given up, and with it its Job",
+        "the result of the last probe Job stays while the operator counts the objects again",
         observe(
-            seen=sighting(TooMany(3)),
+            seen=probe_result(TooMany(3), seconds_ago=600),
+            due="InProcess",
+            status={**PROBED, "candidate": {**LOST_ACCESS, "objects": 0}},
+            probe=FEW,
+        ),
+        ready="False AccessDenied",
+        stalled=True,
+        candidate="Failed b",
+        requeue_after=interval_minus(age=60),
+    ),
+    Case(
+        "a settling candidate of a source that now has too many objects is dropped with its Job",
+        observe(
+            seen=probe_result(TooMany(3)),
             status={"candidate": candidate("b", "Settling")},
-            jobs=(survey(report("c"), name=survey_name()), job(name_of("c"))),
-            probe={"maxObjects": 2},
+            jobs=(ended_probe(report("c"), name=probe_job_name()), job(snapshot_job_name("c"))),
+            probe=FEW,
         ),
         ready="True SnapshotCurrent",
         valid="True Checked",
         snapshot="c",
         events=["SnapshotTaken"],
-        deletes=[name_of("c")],
-        requeue_after=2,
-    ),
-    Case(
-        "while the operator counts again, what the last survey found holds",
-        observe(
-            seen=sighting(TooMany(3), 600),
-            due="Probe",
-            status={**LOOKED, "candidate": {**FAILED, "objects": 0}},
-            probe={"maxObjects": 2},
-        ),
-        ready="False AccessDenied",
-        stalled=True,
-        candidate="Failed b",
-        requeue_after=240,
-    ),
-    Case(
-        "a suspended Dataset stops its survey",
-        observe(source=CLAIM, status=KNOWN, jobs=(running(),), suspend=True),
-        ready="True Suspended",
-        valid="True Checked",
-        snapshot="a",
-        deletes=[NAME],
-    ),
-    Case(
-        "a survey that somebody asks for is another Job than the one that was due",
-        observe(source=CLAIM, status={**ON_CLAIM, **LOOKED}, due="Survey", refresh="now"),
-        ready="True SnapshotCurrent",
-        valid="True Checked",
-        snapshot="a",
-        applies=[f"Job {survey_name(LOOKED, 'now', source=CLAIM)}"],
+        deletes=[snapshot_job_name("c")],
+        requeue_after=SHORTLY,
     ),
 ]
+CASES = DUE + RUNNING + BETWEEN
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_story(case: Case) -> None:
-    """Each case's name is the promise it protects."""
+def test_plan(case: Case) -> None:
+    """Each row's name is the promise that the row protects."""
     check(case)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_same_again(case: Case) -> None:
-    """Nothing loops."""
+def test_the_written_status_is_stable(case: Case) -> None:
+    """A status that changes with every reconcile would wake the Dataset for ever."""
     check_same_again(case)
 
 
-def test_nothing_new_costs_one_write() -> None:
-    """Of a thousand claims that do not change, each costs one write an interval, and a restart finds the next time."""
-    before = plan(observe(source=CLAIM, status=KNOWN, due="Survey"))
-    meanwhile = plan(observe(source=CLAIM, status=KNOWN, jobs=(running(),)))
-    after = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(SAME),)))
-    assert status_of(before) == status_of(meanwhile) == observe(status=KNOWN).dataset.status
-    assert status_of(after) == status_of(before).model_copy(update={"looked_at": ago()})
+def test_an_unchanged_source_costs_one_write_an_interval() -> None:
+    """A thousand claims that do not change must not load the API server; a restart finds the time of the next probe."""
+    before = plan(observe(source=CLAIM, status=PROBE_DUE, due="Job"))
+    meanwhile = plan(observe(source=CLAIM, status=PROBE_DUE, jobs=(running_probe(),)))
+    after = plan(observe(source=CLAIM, status=PROBE_DUE, jobs=(ended_probe(UNCHANGED),)))
+    assert status_of(before) == status_of(meanwhile) == observe(status=PROBE_DUE).dataset.status
+    assert status_of(after) == status_of(before).model_copy(update={"probed_at": ago()})
     assert before.conditions == meanwhile.conditions == after.conditions
 
 
-@pytest.mark.parametrize(
-    ("said", "code"),
-    [
-        (report("b"), 0),
-        (report("b", profile=None), 0),
-        (SnapshotReport(failure=Failure(reason="AccessDenied", message="allow it")), EXIT_FINAL),
-        (report("0", objects=0, failure=EMPTY), EXIT_FINAL),
-        (report("c", failure=Failure(reason="SourceChanged", message="it changed")), EXIT_FINAL),
-        (None, 137),
-    ],
-    ids=["taken", "unreadable", "failed", "empty", "moved", "killed"],
-)
-def test_every_end_is_a_look(said: SnapshotReport | None, code: int) -> None:
-    """However a survey ends, the next one comes when it is due, and not at once for ever."""
-    done = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(said, code),)))
-    status = status_of(done)
-    assert (status.looked_at, status.looked_generation) == (ago(), 1)
+def test_a_refresh_is_acted_on_once_its_job_exists() -> None:
+    """An operator that was killed after it created the Job notes the refresh; without a Job the refresh stays open."""
+    status = {**ON_CLAIM, **PROBED}
+    begun = plan(observe(source=CLAIM, status=status, due="Job", refresh="now"))
+    assert status_of(begun).last_handled_refresh == "now"
+    from_before = running_probe(name=probe_job_name(PROBED, "now", source=CLAIM))
+    resumed = plan(observe(source=CLAIM, status=status, jobs=(from_before,), refresh="now"))
+    assert status_of(resumed).last_handled_refresh == "now"
+    blocked = plan(observe(source=CLAIM, status=status, due="Job", obstacle=NO_CLAIM, refresh="now"))
+    assert status_of(blocked).last_handled_refresh is None
 
 
-def test_a_rejection_without_a_digest_is_told_once() -> None:
-    """A name that cannot be pinned is found anew by every survey: it is one rejection, and one Event."""
-    unusable = SnapshotReport(failure=Failure(reason="UnusableKey", message='"a\\nb" has a line end'))
-    first = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(unusable, EXIT_FINAL),)))
-    rejected = status_of(first).candidate
-    assert rejected is not None
-    later = {**KNOWN, "candidate": {**rejected.wire(), "endedAt": ago(hours=1), "since": ago(hours=1)}}
-    again = plan(observe(source=CLAIM, status=later, jobs=(survey(unusable, EXIT_FINAL),)))
-    assert ([event.reason for event in first.events], again.events) == (["CandidateRejected"], ())
-    found = status_of(again).candidate
-    assert found is not None
-    assert found.ended_at == ago(hours=1)
+def test_a_refresh_while_a_probe_job_runs_is_another_job() -> None:
+    """The running Job may have listed the source before the change: it ends, and the refresh follows at once."""
+    first = plan(observe(source=CLAIM, status=PROBE_DUE, jobs=(running_probe(),), refresh="now"))
+    assert (status_of(first).last_handled_refresh, first.delete) == (None, ())
+    second = plan(observe(source=CLAIM, status=PROBE_DUE, jobs=(ended_probe(UNCHANGED),), refresh="now"))
+    assert status_of(second).last_handled_refresh is None
+    third = plan(observe(source=CLAIM, status={**PROBE_DUE, "probedAt": ago()}, due="Job", refresh="now"))
+    assert names(third.apply) == [f"Job {probe_job_name({'probedAt': ago()}, 'now', source=CLAIM)}"]
 
 
-def test_touched_files_are_read_once() -> None:
-    """Files that were written anew with the same content have another token, which the next survey must know."""
-    touched = report("a", unchanged=True, changeToken="t2", newest=ago())
-    done = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(touched),)))
-    current = status_of(done).snapshot
-    assert current is not None
-    assert (current.change_token, current.newest) == ("t2", ago())
-
-
-def test_versioning_that_is_turned_on_later_is_told() -> None:
-    """The digest does not tell, and whoever turned it on wants to see that it helps."""
-    known = {"snapshot": snapshot("a", checkedWith=CHECKS, versioned=False), **FAR}
-    said = report("a", unchanged=True, versioned=True)
-    name = survey_name(known, probe={"maxObjects": 0})
-    done = plan(observe(status=known, probe={"maxObjects": 0}, jobs=(survey(said, name=name),)))
-    assert reason(done, "Reproducible") == "True Pinned"
-
-
-def test_a_new_way_to_the_same_data() -> None:
-    """Who fetches a snapshot whose source has moved must look where it is now."""
-    moved = {"pvc": {"claimName": "copy"}}
-    name = survey_name(KNOWN, source=moved)
-    done = plan(observe(source=moved, status=KNOWN, generation=2, jobs=(survey(SAME, name=name),)))
-    current = status_of(done).snapshot
-    assert current is not None
-    assert current.source.pvc is not None
-    assert current.source.pvc.claim_name == "copy"
-
-
-def test_a_request_is_acted_on_once() -> None:
-    """Noted with its Job, also by an operator that was killed between the two, and never before there can be a Job."""
-    status = {**ON_CLAIM, **LOOKED}
-    asked = plan(observe(source=CLAIM, status=status, due="Survey", refresh="now"))
-    assert status_of(asked).refresh == "now"
-    late = running(name=survey_name(LOOKED, "now", source=CLAIM))
-    assert status_of(plan(observe(source=CLAIM, status=status, jobs=(late,), refresh="now"))).refresh == "now"
-    missing = Problem("Waiting", "ClaimNotFound", "no claim")
-    blocked = plan(observe(source=CLAIM, status=status, due="Survey", obstacle=missing, refresh="now"))
-    assert status_of(blocked).refresh is None
-
-
-def test_a_request_during_a_survey_is_another_look() -> None:
-    """What is under way may have listed before the change that somebody asks for: it ends, and is followed at once."""
-    first = plan(observe(source=CLAIM, status=KNOWN, jobs=(running(),), refresh="now"))
-    assert (status_of(first).refresh, first.delete) == (None, ())
-    second = plan(observe(source=CLAIM, status=KNOWN, jobs=(survey(SAME),), refresh="now"))
-    assert status_of(second).refresh is None
-    waits = plan(observe(source=CLAIM, status={**KNOWN, "lookedAt": ago()}, due="Survey", refresh="now"))
-    assert names(waits.apply) == [f"Job {survey_name({'lookedAt': ago()}, 'now', source=CLAIM)}"]
-
-
-def test_a_claim_is_never_called_reproducible() -> None:
-    """Files of a volume can be overwritten for good: what is verified when it is fetched need not be there then."""
-    done = plan(observe(source=CLAIM, status={**ON_CLAIM, **LOOKED}))
+def test_a_claim_is_never_reproducible() -> None:
+    """Files of a volume can be overwritten for good: a run verifies them, but they may be gone by then."""
+    done = plan(observe(source=CLAIM, status={**ON_CLAIM, **PROBED}))
     assert reason(done, "Reproducible") == "False VolumeNotVersioned"
-    told = shown(done, "Reproducible")
-    assert told is not None
-    assert '"files"' in told.message
+    reproducible = condition_of(done, "Reproducible")
+    assert reproducible is not None
+    assert '"files"' in reproducible.message
 
 
-def test_the_next_survey_is_after_the_interval() -> None:
-    """From the end of the last one, so that a survey that takes longer than the interval does not follow itself."""
-    seen = observe(source=CLAIM, status={**ON_CLAIM, "lookedAt": ago(), "lookedGeneration": 1})
-    assert plan(seen).requeue_after == timedelta(minutes=5)
+def test_the_interval_begins_with_the_end_of_the_last_probe_job() -> None:
+    """Otherwise a Job that takes longer than the interval would be followed by the next one without a pause."""
+    seen = observe(source=CLAIM, status={**ON_CLAIM, "probedAt": ago(), "probedGeneration": 1})
+    assert plan(seen).requeue_after == timedelta(seconds=interval_minus(age=0))

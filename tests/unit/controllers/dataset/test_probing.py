@@ -1,4 +1,4 @@
-"""Looking at sources: in the background, a few at a time, and no look is taken for one of another Dataset or spec."""
+"""Probes in the background: a few at a time, and never taken for a probe of another Dataset or spec."""
 
 import asyncio
 import threading
@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from modelops.api.contract.tasks import S3Place
-from modelops.controllers.dataset.probe_result import Problem
+from modelops.controllers.dataset.probe_result import SourceProblem
 from modelops.controllers.dataset.probing import Prober
 from modelops.machinery.resources import Key
 from modelops.store.credentials import Credentials
@@ -16,11 +16,11 @@ from support.builders.common import NOW, digest
 
 KEY = Key("Dataset", "team-a", "mortgage")
 PLACE = S3Place(bucket="data")
-SEEN = Probe(digest("a"), 1, 1, True)
+FOUND = Probe(digest("a"), 1, 1, True)
 
 
-async def looked(prober: Prober, keys: list[Key]) -> None:
-    """Have the keys looked at, and wait until all of them are woken."""
+async def probe_all(prober: Prober, keys: list[Key]) -> None:
+    """Probe the sources of the keys, and wait until all keys are woken."""
     left, done = set(keys), asyncio.Event()
 
     def enqueue(key: Key) -> None:
@@ -33,20 +33,20 @@ async def looked(prober: Prober, keys: list[Key]) -> None:
     await asyncio.wait_for(done.wait(), 5)
 
 
-async def test_a_look_wakes_and_is_remembered_for_this_very_object() -> None:
-    """A Dataset made again under the same name, or with another spec, is never answered with an old look."""
-    prober = Prober(lambda place, keys, most: SEEN)
-    await looked(prober, [KEY])
+async def test_a_probe_is_kept_for_its_uid_and_generation() -> None:
+    """A Dataset that was created again with the same name, or has another spec, must not get an old result."""
+    prober = Prober(lambda place, keys, most: FOUND)
+    await probe_all(prober, [KEY])
     last = prober.last(KEY, "uid", 1)
     assert last is not None
-    assert last.found == SEEN
+    assert last.outcome == FOUND
     assert prober.last(KEY, "another uid", 1) is None
     assert prober.last(KEY, "uid", 2) is None
     assert not prober.running(KEY)
 
 
-async def test_a_hanging_source_holds_up_only_its_own_place() -> None:
-    """At most eight sources are looked at at once, and the event loop goes on whatever they do."""
+async def test_a_hanging_source_occupies_only_its_own_slot() -> None:
+    """At most eight sources are probed at the same time, and the event loop never waits for a source."""
     release, lock, most, now = threading.Event(), threading.Lock(), 0, 0
 
     def look(place: S3Place, keys: Credentials | None, most_objects: int) -> Probe:
@@ -57,11 +57,11 @@ async def test_a_hanging_source_holds_up_only_its_own_place() -> None:
         release.wait(5)
         with lock:
             now -= 1
-        return SEEN
+        return FOUND
 
     prober = Prober(look)
     keys = [Key("Dataset", "team-a", f"d{number}") for number in range(20)]
-    task = asyncio.create_task(looked(prober, keys))
+    task = asyncio.create_task(probe_all(prober, keys))
     await asyncio.sleep(0.1)
     assert prober.running(keys[0])
     assert (now, len(prober)) == (8, 0)
@@ -78,42 +78,42 @@ async def test_a_hanging_source_holds_up_only_its_own_place() -> None:
         (RuntimeError("a bug"), "Transient", "ProbeError"),
     ],
 )
-async def test_problems_are_told_apart(error: Exception, kind: str, reason: str) -> None:
-    """A look that fails, by whatever, ends in something to show and a next try, never in silence."""
+async def test_an_error_is_a_problem_with_a_reason(error: Exception, kind: str, reason: str) -> None:
+    """A probe that fails, also by a bug, ends in a reason to show and a retry."""
 
     def look(place: S3Place, keys: Credentials | None, most_objects: int) -> Probe:
         raise error
 
     prober = Prober(look)
-    await looked(prober, [KEY])
-    await looked(prober, [KEY])
+    await probe_all(prober, [KEY])
+    await probe_all(prober, [KEY])
     last = prober.last(KEY, "uid", 1)
     assert last is not None
-    assert isinstance(last.found, Problem)
-    assert (last.found.kind, last.found.reason) == (kind, reason)
+    assert isinstance(last.outcome, SourceProblem)
+    assert (last.outcome.kind, last.outcome.reason) == (kind, reason)
     assert last.failures == (2 if kind == "Transient" else 0)
 
 
-def test_what_is_gone_is_forgotten() -> None:
-    """Datasets that come and go, as tests make them, do not fill the operator's memory."""
-    prober = Prober(lambda place, keys, most: SEEN)
-    prober.note(KEY, "uid", 1, NOW, SEEN)
+def test_probes_of_deleted_datasets_are_dropped() -> None:
+    """Datasets that are created and deleted all the time must not fill the operator's memory."""
+    prober = Prober(lambda place, keys, most: FOUND)
+    prober.record(KEY, "uid", 1, NOW, FOUND)
     prober.keep_only(lambda key: False)
     assert len(prober) == 0
 
 
-def test_what_was_seen_before_a_request_does_not_count() -> None:
-    """Who asks for a look is not answered with the one before."""
-    prober = Prober(lambda place, keys, most: SEEN)
-    prober.note(KEY, "uid", 1, NOW, SEEN)
+def test_a_probe_before_a_refresh_does_not_count() -> None:
+    """A requested refresh must not be satisfied by an earlier probe."""
+    prober = Prober(lambda place, keys, most: FOUND)
+    prober.record(KEY, "uid", 1, NOW, FOUND)
     prober.forget(KEY)
     assert prober.last(KEY, "uid", 1) is None
 
 
-async def test_a_look_is_told_where_to_stop() -> None:
-    """A source of millions of objects must not be listed by the operator when the spec says how many it may list."""
+async def test_a_probe_stops_at_the_greatest_number_of_objects() -> None:
+    """The operator must not list a source of millions of objects beyond spec.probe.maxObjects."""
     prober = Prober(lambda place, keys, most: TooMany(most + 1))
-    await looked(prober, [KEY])
+    await probe_all(prober, [KEY])
     last = prober.last(KEY, "uid", 1)
     assert last is not None
-    assert last.found == TooMany(11)
+    assert last.outcome == TooMany(11)

@@ -1,5 +1,6 @@
-"""When a source is looked at, and by whom: as often as it must be and no more, since every look is paid for."""
+"""When a source is probed and by whom: often enough to be in time, but each request to S3 costs money."""
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -7,115 +8,171 @@ import pytest
 
 from modelops.api.annotations import REFRESH
 from modelops.api.dataset import Dataset
-from modelops.controllers.dataset.probe_result import Problem, Sighting
-from modelops.controllers.dataset.schedule import asked, needs_job, next_look
+from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
+from modelops.controllers.dataset.schedule import needs_probe_job, next_probe_at, refresh_requested
 from modelops.store.listing import Probe, TooMany
 from support.builders.common import NOW, ago, digest
 from support.builders.datasets import CLAIM, S3, dataset, snapshot
 
-SEEN = Probe(digest("a"), 1, 1, True)
+FOUND = Probe(digest("a"), 1, 1, True)
 CANDIDATE = {"digest": digest("a"), "objects": 1, "bytes": 1, "since": ago(), "state": "Settling"}
 SETTLING = {"candidate": CANDIDATE}
-LOOKED = {"lookedAt": ago(minutes=1), "lookedGeneration": 1}
+PROBED = {"probedAt": ago(minutes=1), "probedGeneration": 1}
 LARGE = {"snapshot": snapshot("a", objects=5, source=S3)}
+LARGE_ELSEWHERE = {"snapshot": snapshot("a", objects=5, source={"s3": {"bucket": "other"}})}
 FEW: dict[str, Any] = {"probe": {"maxObjects": 2}}
+ALWAYS_BY_JOB: dict[str, Any] = {"probe": {"maxObjects": 0}}
+ASKED = {REFRESH: "now"}
 
 
-def sighting(found: Probe | TooMany | Problem = SEEN, minutes_ago: float = 0) -> Sighting:
-    return Sighting(NOW - timedelta(minutes=minutes_ago), "uid", 1, found)
+def result(outcome: Probe | TooMany | SourceProblem = FOUND, minutes_ago: float = 0) -> ProbeResult:
+    return ProbeResult(NOW - timedelta(minutes=minutes_ago), "uid", 1, outcome)
 
 
-@pytest.mark.parametrize(
-    ("name", "given", "last", "busy", "seconds"),
-    [
-        ("after the interval", dataset(), sighting(), False, 300),
-        ("at the end of settle, where that comes first", dataset(status=SETTLING), sighting(), False, 30),
-        ("at the interval, where settle takes longer", dataset(status=SETTLING, settle="1h"), sighting(), False, 300),
-        ("soon, where it passes by itself", dataset(), sighting(Problem("Transient", "R", "m")), False, 30),
-        ("after the interval, where it does not", dataset(), sighting(Problem("Stalled", "R", "m")), False, 300),
-        ("never later than the interval", dataset(interval="5s"), sighting(Problem("Waiting", "R", "m")), False, 5),
-        ("not while a Job has the word", dataset(), sighting(), True, None),
-        ("not while suspended", dataset(suspend=True), None, False, None),
-        ("a claim: an interval after the last Job", dataset(status=LOOKED, source=CLAIM), None, False, 240),
-        ("always a Job: the same", dataset(status=LOOKED, probe={"maxObjects": 0}), None, False, 240),
-        ("a large prefix: the same", dataset(status={**LARGE, **LOOKED}, **FEW), None, False, 240),
-        (
-            "soon after a Job whose data moved",
-            dataset(status={**LOOKED, **SETTLING}, source=CLAIM, settle="0s"),
-            None,
-            False,
-            -30,
-        ),
-        (
-            "once a Job has looked at too many objects, the operator counts again after the interval",
-            dataset(status=LOOKED, **FEW),
-            sighting(TooMany(3), minutes_ago=2),
-            False,
-            240,
-        ),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_next_look(name: str, given: Dataset, last: Sighting | None, busy: bool, seconds: int | None) -> None:
-    """Each case's name says when."""
-    due = next_look(given, last, busy=busy)
-    assert due == (NOW + timedelta(seconds=seconds) if seconds is not None else None), name
+def problem(kind: Any) -> ProbeResult:
+    return result(SourceProblem(kind, "Reason", "message"))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A Dataset and the operator's last probe of its source."""
+
+    name: str
+    given: Dataset = field(default_factory=dataset)
+    last: ProbeResult | None = None
+    job_expected: bool = False
+    seconds: float | None = None
+    """Seconds until the next probe; negative: seconds since it is due; None: no probe is scheduled."""
+    by_job: bool = False
+    """Whether a Job does the next probe."""
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "last"),
+    "case",
     [
-        ("after a start or a change of the spec, where the operator looks itself", dataset(), None),
-        ("at the first look at a claim", dataset(source=CLAIM), None),
-        ("after a change of the spec of a claim", dataset(status=LOOKED, generation=2, source=CLAIM), None),
-        ("where the operator has just found too many", dataset(status=LOOKED, **FEW), sighting(TooMany(3))),
-        ("where somebody asks", dataset(annotations={REFRESH: "now"}), sighting()),
-        ("where somebody asks for a claim", dataset(status=LOOKED, source=CLAIM, annotations={REFRESH: "now"}), None),
+        Case("the operator probes after the interval", last=result(), seconds=300),
+        Case(
+            "data that settles before the interval has passed is probed at the end of settle",
+            dataset(status=SETTLING),
+            result(),
+            seconds=30,
+        ),
+        Case(
+            "data that settles for longer than the interval is probed after the interval",
+            dataset(status=SETTLING, settle="1h"),
+            result(),
+            seconds=300,
+        ),
+        Case("a transient problem is probed again soon", last=problem("Transient"), seconds=30),
+        Case(
+            "a problem that a person must solve is probed again after the interval",
+            last=problem("Stalled"),
+            seconds=300,
+        ),
+        Case(
+            "a missing Secret is looked up after the interval if the interval is short",
+            dataset(interval="5s"),
+            problem("Waiting"),
+            seconds=5,
+        ),
+        Case("no probe is scheduled while the end of a Job is awaited", last=result(), job_expected=True, seconds=None),
+        Case("no probe is scheduled for a suspended Dataset", dataset(suspend=True), seconds=None),
+        Case(
+            "a claim is probed an interval after the last Job",
+            dataset(status=PROBED, source=CLAIM),
+            seconds=240,
+        ),
+        Case(
+            "a prefix with maxObjects 0 is probed an interval after the last Job",
+            dataset(status=PROBED, **ALWAYS_BY_JOB),
+            seconds=240,
+        ),
+        Case(
+            "a large prefix is probed an interval after the last Job",
+            dataset(status={**LARGE, **PROBED}, **FEW),
+            seconds=240,
+        ),
+        Case(
+            "data that changed under a Job is probed half a minute after that Job",
+            dataset(status={**PROBED, **SETTLING}, source=CLAIM, settle="0s"),
+            seconds=-30,
+        ),
+        Case(
+            "the operator counts too many objects again an interval after the Job",
+            dataset(status=PROBED, **FEW),
+            result(TooMany(3), minutes_ago=2),
+            seconds=240,
+        ),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=lambda case: case.name,
 )
-def test_at_once(name: str, given: Dataset, last: Sighting | None) -> None:
-    """Nothing is known then that could be waited with."""
-    due = next_look(given, last, busy=False)
-    assert due is not None, name
+def test_next_probe(case: Case) -> None:
+    """The interval is five minutes and settle is thirty seconds; the last Job ended a minute ago."""
+    due = next_probe_at(case.given, case.last, job_expected=case.job_expected)
+    assert due == (NOW + timedelta(seconds=case.seconds) if case.seconds is not None else None)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("after a start, or a change of the spec, of a source that the operator lists"),
+        Case("before the first probe of a claim", dataset(source=CLAIM)),
+        Case("after a change of the spec of a claim", dataset(status=PROBED, generation=2, source=CLAIM)),
+        Case("after the operator has found too many objects", dataset(status=PROBED, **FEW), result(TooMany(3))),
+        Case("after a requested refresh", dataset(annotations=ASKED), result()),
+        Case("after a requested refresh of a claim", dataset(status=PROBED, source=CLAIM, annotations=ASKED)),
+    ],
+    ids=lambda case: case.name,
+)
+def test_a_probe_is_due_at_once(case: Case) -> None:
+    """Nothing is known that would allow the operator to wait."""
+    due = next_probe_at(case.given, case.last, job_expected=False)
+    assert due is not None
     assert due < NOW - timedelta(days=1)
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "last", "job"),
+    "case",
     [
-        ("the operator counts what it does not know", dataset(**FEW), None, False),
-        ("a claim is always a Job's", dataset(source=CLAIM), None, True),
-        ("with maxObjects 0 it always is", dataset(probe={"maxObjects": 0}), None, True),
-        ("a prefix known to be large needs no count", dataset(status=LARGE, **FEW), None, True),
-        ("one of just as many objects does", dataset(status=LARGE, probe={"maxObjects": 5}), None, False),
-        (
-            "that another prefix was large says nothing",
-            dataset(status={"snapshot": snapshot("a", objects=5, source={"s3": {"bucket": "other"}})}, **FEW),
-            None,
-            False,
+        Case("a source of unknown size is counted by the operator", dataset(**FEW), by_job=False),
+        Case("a claim is always probed by a Job", dataset(source=CLAIM), by_job=True),
+        Case("a prefix with maxObjects 0 is always probed by a Job", dataset(**ALWAYS_BY_JOB), by_job=True),
+        Case("a prefix that is known to be large is not counted", dataset(status=LARGE, **FEW), by_job=True),
+        Case(
+            "a prefix with exactly maxObjects objects is listed by the operator",
+            dataset(status=LARGE, probe={"maxObjects": 5}),
+            by_job=False,
         ),
-        ("too many is a Job's", dataset(**FEW), sighting(TooMany(3)), True),
-        ("but only once for each count", dataset(status=LOOKED, **FEW), sighting(TooMany(3), minutes_ago=2), False),
+        Case(
+            "the size of another prefix does not matter",
+            dataset(status=LARGE_ELSEWHERE, **FEW),
+            by_job=False,
+        ),
+        Case("too many objects need a Job", dataset(**FEW), result(TooMany(3)), by_job=True),
+        Case(
+            "after that Job the operator counts again",
+            dataset(status=PROBED, **FEW),
+            result(TooMany(3), minutes_ago=2),
+            by_job=False,
+        ),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=lambda case: case.name,
 )
-def test_who_looks(name: str, given: Dataset, last: Sighting | None, job: bool) -> None:
-    """The operator's own memory and time are bounded, whatever somebody names as a source."""
-    assert needs_job(given, last) == job, name
+def test_needs_probe_job(case: Case) -> None:
+    """The memory and time of the operator are bounded, whatever source a spec names."""
+    assert needs_probe_job(case.given, case.last) == case.by_job
 
 
 @pytest.mark.parametrize(
-    ("name", "annotation", "acted_on", "wanted"),
+    ("annotation", "handled", "expected"),
     [
-        ("any new value asks", "b", "a", "b"),
-        ("the value acted on does not", "a", "a", None),
-        ("no value does not", "", "a", None),
-        ("a value longer than the status may hold is still acted on once", "x" * 2000, "x" * 1024, None),
+        pytest.param("b", "a", "b", id="a new value requests a probe"),
+        pytest.param("a", "a", None, id="the value that was acted on does not"),
+        pytest.param("", "a", None, id="an empty value does not"),
+        pytest.param("x" * 2000, "x" * 1024, None, id="a value that is cut to fit the status is acted on once"),
     ],
-    ids=lambda value: value if isinstance(value, str) and len(value) < 80 else "",
 )
-def test_a_request(name: str, annotation: str, acted_on: str, wanted: str | None) -> None:
-    """A request is acted on once, however long its annotation stays."""
-    given = dataset(annotations={REFRESH: annotation}, status={"refresh": acted_on})
-    assert asked(given) == wanted, name
+def test_refresh_requested(annotation: str, handled: str, expected: str | None) -> None:
+    """A refresh is acted on once, however long its annotation stays."""
+    given = dataset(annotations={REFRESH: annotation}, status={"lastHandledRefresh": handled})
+    assert refresh_requested(given) == expected

@@ -1,4 +1,4 @@
-"""May a version serve? Gates, approval, and what is said about them."""
+"""Plan of a ModelVersion: whether the version may serve, and why not."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ BEFORE = {"approval": {"state": "Approved", "by": "ada", "at": "2026-11-01T09:00
 
 @dataclass(frozen=True)
 class Case:
-    """`gates` and `approved` are the statuses of the conditions GatesPassed and Approved."""
+    """A version, and its conditions. `gates` and `approved` are the statuses of GatesPassed and Approved."""
 
     name: str
     given: ModelVersion
@@ -32,7 +32,7 @@ class Case:
 
 CASES = [
     Case(
-        "no gates and no approval: it may serve",
+        "a version without gates and approval may serve",
         version(),
         "MayServe",
         "Ready",
@@ -41,7 +41,7 @@ CASES = [
         state="NotRequired",
     ),
     Case(
-        "gates that hold let it serve",
+        "a version whose gates pass may serve",
         version(gates=[GATE], metrics={"accuracy": 0.9}),
         "MayServe",
         "Ready",
@@ -50,7 +50,7 @@ CASES = [
         state="NotRequired",
     ),
     Case(
-        "a gate that fails is final, and says by how much",
+        "a gate that fails is Stalled, and shows value and bound",
         version(gates=[GATE], metrics={"accuracy": 0.79}),
         "GateFailed",
         "Stalled",
@@ -60,7 +60,7 @@ CASES = [
         message='metric "accuracy" is 0.79 and must be at least 0.8',
     ),
     Case(
-        "every gate that failed is named",
+        "every failed gate is named",
         version(gates=[GATE, {"metric": "f1", "min": 0.5}], metrics={"accuracy": 0.1}),
         "GateFailed",
         "Stalled",
@@ -70,7 +70,7 @@ CASES = [
         message='must be at least 0.8; metric "f1" is missing',
     ),
     Case(
-        "a person is waited for, and is told how to approve",
+        "a missing approval is waited for, and the message has the command that approves",
         version(gates=[GATE], metrics={"accuracy": 0.9}, approval="Manual"),
         "AwaitingApproval",
         "Reconciling",
@@ -80,7 +80,7 @@ CASES = [
         message=f"modelops.dev/approve={digest('a')} modelops.dev/approved-by=",
     ),
     Case(
-        "a person has approved this very artifact",
+        "a version whose digest a person approved may serve",
         version(approval="Manual", annotations=APPROVED),
         "MayServe",
         "Ready",
@@ -89,7 +89,7 @@ CASES = [
         state="Approved",
     ),
     Case(
-        "an approval of other bytes is none",
+        "an approval of another digest is Stalled",
         version(approval="Manual", annotations=MISTAKEN),
         "ApprovalMismatch",
         "Stalled",
@@ -99,7 +99,7 @@ CASES = [
         message=digest("c"),
     ),
     Case(
-        "no approval overrules a gate",
+        "an approval does not overrule a gate",
         version(gates=[GATE], approval="Manual", annotations=APPROVED),
         "GateFailed",
         "Stalled",
@@ -108,7 +108,7 @@ CASES = [
         state="Approved",
     ),
     Case(
-        "an approval that is taken back is gone",
+        "an approval whose annotation is removed is withdrawn",
         version(approval="Manual", status=BEFORE),
         "AwaitingApproval",
         "Reconciling",
@@ -117,7 +117,7 @@ CASES = [
         state="Pending",
     ),
     Case(
-        "an annotation where none is asked for changes nothing",
+        "an approval annotation has no effect where approval is Automatic",
         version(annotations=MISTAKEN),
         "MayServe",
         "Ready",
@@ -129,10 +129,10 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_decision(case: Case) -> None:
-    """Gates fail closed, approval names bytes, and the reason is in the condition."""
+def test_plan(case: Case) -> None:
+    """Each row's name is the promise that the row protects."""
     decided = plan(Observation(case.given, (), NOW))
-    conditions = {one.type: one for one in decided.conditions}
+    conditions = {condition.type: condition for condition in decided.conditions}
     assert conditions["Ready"].reason == case.reason
     assert conditions["Ready"].status == ("True" if case.condition == "Ready" else "False")
     assert set(conditions) == {"Ready", case.condition, "GatesPassed", "Approved"}
@@ -144,21 +144,21 @@ def test_decision(case: Case) -> None:
 
 
 def test_an_approval_keeps_its_time() -> None:
-    """When it was approved is evidence: looking again must not move it."""
-    seen = _status(version(approval="Manual", annotations=APPROVED, status=BEFORE)).approval
-    assert seen is not None
-    assert (seen.by, seen.at, seen.digest) == ("ada", "2026-11-01T09:00:00Z", digest("a"))
+    """The time of an approval is evidence: a later reconcile must not change the time."""
+    approval = _status(version(approval="Manual", annotations=APPROVED, status=BEFORE)).approval
+    assert approval is not None
+    assert (approval.by, approval.at, approval.digest) == ("ada", "2026-11-01T09:00:00Z", digest("a"))
 
 
-def test_a_new_approval_has_the_time_it_was_seen() -> None:
-    """And who gave it."""
-    seen = _status(version(approval="Manual", annotations=APPROVED)).approval
-    assert seen is not None
-    assert (seen.by, seen.at) == ("ada", "2026-11-05T12:00:00Z")
+def test_a_new_approval_has_its_time_and_its_person() -> None:
+    """An audit asks who approved a version, and when."""
+    approval = _status(version(approval="Manual", annotations=APPROVED)).approval
+    assert approval is not None
+    assert (approval.by, approval.at) == ("ada", "2026-11-05T12:00:00Z")
 
 
-def test_who_serves_it() -> None:
-    """From a version to the services that serve it, without a search."""
+def test_the_status_names_the_services_that_serve_the_version() -> None:
+    """A person finds the services of a version without a search."""
     status = plan(Observation(version(), ("blue", "green"), NOW)).status
     assert isinstance(status, ModelVersionStatus)
     assert status.served_by == ["blue", "green"]

@@ -1,4 +1,4 @@
-"""Whom a change of an InferenceService concerns."""
+"""Which ModelVersions are reconciled after a change of an InferenceService."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ def _body(kind: str, name: str, **status: Any) -> dict[str, Any]:
     return {"kind": kind, "metadata": metadata, "status": status}
 
 
-def test_the_version_that_a_service_has_left_is_looked_at_too() -> None:
-    """Otherwise it would say that it serves for ever."""
-    it = controller()
-    cache = Cache(dict(it.indexers))
+def test_the_version_that_a_service_does_not_serve_any_more_is_reconciled() -> None:
+    """Otherwise its status would say for ever that the service serves the version."""
+    versions = controller()
+    cache = Cache(dict(versions.indexers))
     cache.put(_body("ModelVersion", "v1", servedBy=["s"]))
     cache.put(_body("ModelVersion", "v2"))
     moved = _body("InferenceService", "s", stable={"version": "v2"})
-    woken = it.event_mappings[InferenceService.__name__](moved, cache)
+    woken = versions.event_mappings[InferenceService.__name__](moved, cache)
     assert set(woken) == {Key(ModelVersion.__name__, "team", name) for name in ("v1", "v2")}

@@ -14,7 +14,7 @@ from modelops.controllers.trainingrun.plan import plan
 from modelops.machinery.plan import Plan
 from support.builders.common import ago
 from support.builders.jobs import RUNNING, job, pod, terminated
-from support.builders.plans import deleted, names, reason, shown
+from support.builders.plans import condition_of, deleted, names, reason
 from support.builders.trainingruns import training_run
 from support.run_observations import (
     ROOMY,
@@ -259,7 +259,7 @@ def test_story(case: Case) -> None:
     """Each case's name is the promise it protects."""
     done = plan(case.given)
     assert reason(done) == case.ready
-    assert (shown(done, "Stalled") is not None) == case.stalled
+    assert (condition_of(done, "Stalled") is not None) == case.stalled
     assert reason(done, "Succeeded") == case.succeeded
     assert names(done.apply) == case.applies
     assert deleted(done) == case.deletes
@@ -297,7 +297,7 @@ def test_the_timeout_tells_what_took_so_long() -> None:
     }
     over = job(job_of(timeout="1h"), ended="Failed", because="DeadlineExceeded")
     done = plan(observe(status={**pinned(timeout="1h"), "conditions": [last]}, jobs=(over,), timeout="1h"))
-    ready = shown(done, "Ready")
+    ready = condition_of(done, "Ready")
     assert ready is not None
     assert ready.reason == "DeadlineExceeded"
     assert ready.message == "the run did not end within its timeout (1h); at last: ImagePullFailed: no such image"

@@ -5,7 +5,7 @@ import math
 import pyarrow as pa
 import pytest
 
-from modelops.api.checks import BiasMetric, Check
+from modelops.api.checks import BiasMetric, DataCheck
 from modelops.api.types import Schema
 from modelops.lineage.digests import canonical_json
 from modelops.worker.quality.bias import MOST_GROUPS, MOST_LABELS, Groups
@@ -136,7 +136,9 @@ def test_too_many_groups_and_labels():
     and so do the group that a check names and the positive labels, wherever they come.
     """
     many = [(f"g{number}", f"l{number}") for number in range(500)]
-    named = Check.model_validate({"column": "black", "bias": {"metric": "ClassImbalance", "group": "g499", "max": 1}})
+    named = DataCheck.model_validate(
+        {"column": "black", "bias": {"metric": "ClassImbalance", "group": "g499", "max": 1}}
+    )
     groups = counted(many, {"column": "deny", "positive": ["l450"]}, checks=(named,))
     document = groups.document()
     (column,) = document["columns"]

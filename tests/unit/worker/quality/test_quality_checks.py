@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelops.api.checks import Check
+from modelops.api.checks import DataCheck
 from modelops.api.types import Schema
 from modelops.worker.quality.baselines import Baseline
 from modelops.worker.quality.profiling import Profile
@@ -21,7 +21,7 @@ from modelops.worker.tabular.readers import Faults, read
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
-def profile_of(path: Path, rows: list[dict[str, Any]], schema: dict, checks: list[Check]) -> Profile:
+def profile_of(path: Path, rows: list[dict[str, Any]], schema: dict, checks: list[DataCheck]) -> Profile:
     profile = Profile(Schema.model_validate(schema), checks)
     (path / "object").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for batch in read(path / "object", "object", "jsonl", Faults()):
@@ -226,7 +226,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_check(tmp_path, case):
-    check = Check.model_validate(case.check)
+    check = DataCheck.model_validate(case.check)
     profile = profile_of(tmp_path, case.rows, case.schema, [check])
     baseline = None
     if case.before is not None:
@@ -240,7 +240,9 @@ def test_check(tmp_path, case):
 
 
 def test_results_are_in_the_order_of_the_checks(tmp_path):
-    checks = [Check.model_validate(one) for one in ({"rows": {"min": 9}}, {"freshWithin": "3h"}, {"rows": {"max": 9}})]
+    checks = [
+        DataCheck.model_validate(one) for one in ({"rows": {"min": 9}}, {"freshWithin": "3h"}, {"rows": {"max": 9}})
+    ]
     results = evaluate(checks, Evidence(profile_of(tmp_path, column(1), {}, checks), None, NOW, NOW))
     assert [one.outcome for one in results] == ["Failed", "Passed", "Passed"]
 
@@ -251,7 +253,7 @@ def test_a_snapshot_has_not_drifted_from_itself(tmp_path_factory, values):
     """Whatever is in a column, counted over its own bins it is the same."""
     path = tmp_path_factory.mktemp("c")
     checks = [
-        Check.model_validate({"column": "v", "drift": {"metric": metric, "max": 1e-9}})
+        DataCheck.model_validate({"column": "v", "drift": {"metric": metric, "max": 1e-9}})
         for metric in ("PSI", "JensenShannon")
     ]
     profile = profile_of(path, column(*values), {}, checks)
@@ -263,7 +265,7 @@ def test_a_snapshot_has_not_drifted_from_itself(tmp_path_factory, values):
 @pytest.mark.parametrize("metric", ["PSI", "JensenShannon"])
 def test_what_is_no_number_has_not_drifted_from_itself(tmp_path, metric):
     """Text among declared numbers is in the bin of what is no number on both sides, and so is what is missing."""
-    check = Check.model_validate({"column": "v", "drift": {"metric": metric, "max": 1e-9}})
+    check = DataCheck.model_validate({"column": "v", "drift": {"metric": metric, "max": 1e-9}})
     rows = column(*range(70), *["N/A"] * 30, None)
     profile = profile_of(tmp_path, rows, {"columns": [{"name": "v", "type": "number"}]}, [check])
     baseline = Baseline.model_validate_json(json.dumps(profile.document("sha256:0", "jsonl")))
@@ -273,7 +275,7 @@ def test_what_is_no_number_has_not_drifted_from_itself(tmp_path, metric):
 
 def test_drift_beyond_what_sketches_hold_exactly(tmp_path):
     """Of many rows, drift against itself is nearly nothing, and a tenth that moves is seen for what it is."""
-    check = Check.model_validate({"column": "v", "drift": {"max": 0.01}})
+    check = DataCheck.model_validate({"column": "v", "drift": {"max": 0.01}})
     before = profile_of(tmp_path, column(*range(40_000)), {}, [])
     baseline = Baseline.model_validate_json(json.dumps(before.document("sha256:0", "jsonl")))
     (same,) = evaluate([check], Evidence(before, baseline, None, NOW))

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.api.checks import CheckResult
+from modelops.api.checks import DataCheckResult
 from modelops.api.contract.reports import Failure, PublishedArtifact, SidecarReport, SnapshotReport, Violations
 from modelops.api.types import ObjectVersion
 from modelops.worker.runtime.errors import TaskError
@@ -16,7 +16,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=1000)
 
 
 RESULT = st.builds(
-    CheckResult,
+    DataCheckResult,
     value=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     outcome=st.sampled_from(["Passed", "Failed", "Skipped"]),
 )

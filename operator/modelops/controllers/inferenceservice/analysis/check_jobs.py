@@ -9,12 +9,12 @@ from modelops.api.rollout import Check, CheckJob
 from modelops.controllers.containers import (
     SCRATCH,
     container_security,
-    empty,
+    empty_dir,
     environment,
     literal,
     mount,
     pod_defaults,
-    resources,
+    resources_or_default,
 )
 from modelops.controllers.inferenceservice.analysis.arguments import Subject
 from modelops.controllers.inferenceservice.analysis.judge import clipped
@@ -68,7 +68,7 @@ def check_job(
                     **pod_defaults(service.spec.pod),
                     "restartPolicy": "Never",
                     "containers": [_container(job, subject, settings)],
-                    "volumes": [empty(SCRATCH)],
+                    "volumes": [empty_dir(SCRATCH)],
                 },
             },
         },
@@ -98,7 +98,7 @@ def _container(job: CheckJob, subject: Subject, settings: Settings) -> Body:
         "image": job.image,
         "imagePullPolicy": settings.image_pull_policy,
         "env": _environment(job, subject),
-        "resources": canonical_resources(resources(job.resources, _DEFAULT_RESOURCES)),
+        "resources": canonical_resources(resources_or_default(job.resources, _DEFAULT_RESOURCES)),
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [mount(SCRATCH, "/tmp")],

@@ -7,7 +7,7 @@ from typing import Any
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
 from modelops.api.pods import EnvVar, Resources, VolumeMount
-from modelops.controllers.containers import environment, resources
+from modelops.controllers.containers import environment, resources_or_default
 from modelops.controllers.inferenceservice.pod.quantities import canonical_resources, whole
 from modelops.machinery.settings import ServingRuntime, Settings
 
@@ -130,7 +130,7 @@ def container_environment(server: ModelServer, version: ModelVersion) -> list[Js
 
 def container_resources(server: ModelServer) -> Json:
     """What the container asks for and may use, as the API server writes it."""
-    return canonical_resources(resources(server.resources, _DEFAULT_RESOURCES))
+    return canonical_resources(resources_or_default(server.resources, _DEFAULT_RESOURCES))
 
 
 def _over(preset: list[EnvVar], users: list[EnvVar]) -> tuple[EnvVar, ...]:

@@ -14,11 +14,11 @@ from modelops.controllers.containers import (
     SHARED_DIR,
     container_security,
     credential_volumes,
-    empty,
+    empty_dir,
     literal,
     mount,
     pod_defaults,
-    worker,
+    worker_container,
 )
 from modelops.controllers.inferenceservice.pod import warm_up
 from modelops.controllers.inferenceservice.pod.model_server import (
@@ -167,7 +167,7 @@ def _pod(
         "initContainers": [_fetch(version, settings, secrets), _proxy(service, version, settings, server, revision)],
         "containers": [_model(service, version, settings, server)],
         "volumes": [
-            *(empty(name) for name in rooms),
+            *(empty_dir(name) for name in rooms),
             routes,
             *credential_volumes(secrets),
             *warm_up.volumes(service),
@@ -181,7 +181,7 @@ def _fetch(version: ModelVersion, settings: Settings, secrets: list[str]) -> Bod
     other starts.
     """
     artifact = version.spec.artifact
-    return worker(
+    return worker_container(
         FETCH,
         settings.images.worker,
         settings.image_pull_policy,

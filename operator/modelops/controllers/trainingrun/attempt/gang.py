@@ -4,10 +4,9 @@ import json
 
 from modelops.api.trainingrun import Framework, TrainingRun
 from modelops.controllers.metadata import labels
-from modelops.controllers.pods import INDEX_ANNOTATION
+from modelops.controllers.pods import INDEX_ANNOTATION, JOB_NAME_LABEL
 from modelops.machinery.resources import Body
 
-JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 ALONE = "algo-1"
 """What SageMaker calls the one host of a training on one machine."""
 _PORT = 29500

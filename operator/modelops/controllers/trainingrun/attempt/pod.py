@@ -11,13 +11,13 @@ from modelops.controllers.containers import (
     SHARED_DIR,
     container_security,
     credential_volumes,
-    empty,
+    empty_dir,
     mount,
     pod_defaults,
-    resources,
-    worker,
+    resources_or_default,
+    worker_container,
 )
-from modelops.controllers.sources import place_of
+from modelops.controllers.sources import claim_mount, claim_volume, place_of
 from modelops.controllers.trainingrun.attempt import gang
 from modelops.controllers.trainingrun.attempt.environment import ML, trainer_environment
 from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER
@@ -50,9 +50,14 @@ def pod_spec(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) 
     datasets = [_fetched(one.name, one.digest, one.manifest, one.source) for one in taken.inputs.datasets]
     secrets = [*store_secrets, *(one.source.secret_name for one in datasets if one.source and one.source.secret_name)]
     checkpoints = checkpoints_of(store, run.metadata.namespace, run.metadata.name, hex_digits(taken.key)).uri
-    claims = {one.name: one.source for one in taken.inputs.datasets if one.source is not None and one.source.pvc}
-    on_claims = [_claim_mount(name, source) for name, source in claims.items()]
-    fetch = worker(
+    claims = {
+        dataset.name: dataset.source.pvc
+        for dataset in taken.inputs.datasets
+        if dataset.source is not None and dataset.source.pvc is not None
+    }
+    # The trainer reads a claim's files where they are: nothing is copied.
+    on_claims = [claim_mount(_volume_of(name), f"{ML}/{_INPUT}/data/{name}", claim) for name, claim in claims.items()]
+    fetch = worker_container(
         FETCH,
         settings.images.worker,
         settings.image_pull_policy,
@@ -68,7 +73,7 @@ def pod_spec(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) 
         [mount(SHARED, SHARED_DIR), *(mount(name, f"{ML}/{name}") for name in (_INPUT, *_WRITTEN)), *on_claims],
         scratch=_scratch(FETCH),
     )
-    sidecar = worker(
+    sidecar = worker_container(
         SIDECAR,
         settings.images.worker,
         settings.image_pull_policy,
@@ -95,9 +100,9 @@ def pod_spec(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) 
         "initContainers": [fetch],
         "containers": [_trainer(run, settings, job_name, on_claims), sidecar],
         "volumes": [
-            *(empty(name) for name in volumes),
+            *(empty_dir(name) for name in volumes),
             *credential_volumes(secrets),
-            *(_claim_volume(name, source) for name, source in claims.items()),
+            *(claim_volume(_volume_of(name), claim) for name, claim in claims.items()),
         ],
     }
     return {**spec, "subdomain": gang.service_name(job_name)} if gang.is_gang(run) else spec
@@ -112,7 +117,7 @@ def _trainer(run: TrainingRun, settings: Settings, job_name: str, on_claims: lis
         "command": [*_SUPERVISED, *trainer.command],
         "args": list(trainer.args),
         "env": trainer_environment(run, job_name),
-        "resources": resources(trainer.resources, _DEFAULT_RESOURCES),
+        "resources": resources_or_default(trainer.resources, _DEFAULT_RESOURCES),
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
@@ -132,18 +137,6 @@ def _scratch(container: str) -> str:
 def _fetched(name: str, digest: str, manifest: str, source: DataSource | None) -> FetchDataset:
     place = place_of(source.s3) if source is not None and source.s3 is not None else None
     return FetchDataset(name=name, digest=digest, manifest=manifest, source=place)
-
-
-def _claim_volume(name: str, source: DataSource) -> Body:
-    assert source.pvc is not None
-    claim = {"claimName": source.pvc.claim_name, "readOnly": True}
-    return {"name": _volume_of(name), "persistentVolumeClaim": claim}
-
-
-def _claim_mount(name: str, source: DataSource) -> Body:
-    """Where the trainer looks for the channel: nothing is copied."""
-    assert source.pvc is not None
-    return mount(_volume_of(name), f"{ML}/{_INPUT}/data/{name}", read_only=True, sub_path=source.pvc.path)
 
 
 def _volume_of(channel: str) -> str:

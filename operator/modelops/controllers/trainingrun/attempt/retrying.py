@@ -48,8 +48,8 @@ def verdict(job: JobState, pod: PodState | None, retries: Retries) -> Verdict:
 def _node_ended(pod: PodState) -> bool:
     """Also a Pod that used more disk than its own limit is `Evicted`: that is the trainer's doing."""
     if pod.reason == "Evicted":
-        return bool(pod.disrupted) or pod.message.startswith(_NODE_IS_SHORT)
-    return bool(pod.disrupted) or pod.reason in _NODE_ENDED_IT
+        return bool(pod.disruption) or pod.message.startswith(_NODE_IS_SHORT)
+    return bool(pod.disruption) or pod.reason in _NODE_ENDED_IT
 
 
 def failed_attempt(

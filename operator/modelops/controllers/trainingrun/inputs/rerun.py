@@ -68,7 +68,7 @@ def _by_change(seen: Observation, pinned: Inputs) -> Renewal:
     if not moved:
         return Renewal()
     rerun = seen.run.spec.rerun
-    due = max(parse_timestamp(snapshot.taken_at) for snapshot in moved)
+    due = max(parse_timestamp(snapshot.created_at) for snapshot in moved)
     due += parse_duration(rerun.debounce) if rerun.debounce else timedelta()
     if rerun.min_interval and seen.run.status.started_at:
         due = max(due, parse_timestamp(seen.run.status.started_at) + parse_duration(rerun.min_interval))

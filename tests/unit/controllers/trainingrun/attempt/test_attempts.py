@@ -19,7 +19,7 @@ from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
 from support.builders.common import NOW, ago
 from support.builders.jobs import RUNNING, job, pod, terminated
-from support.builders.plans import deleted, names, reason, shown
+from support.builders.plans import condition_of, deleted, names, reason
 from support.run_observations import failed, job_of, observe, pinned, running
 
 DONE = terminated(0)
@@ -46,7 +46,7 @@ def ended(*pods: Body, because: str = "PodFailurePolicy", message: str = "", **m
         ("the deadline is final", ended(because="DeadlineExceeded"), Verdict.FINAL),
         (
             "a preemption does not count",
-            ended(pod("Failed", disrupted="PreemptionByScheduler", trainer=terminated(143))),
+            ended(pod("Failed", disruption="PreemptionByScheduler", trainer=terminated(143))),
             Verdict.FREE,
         ),
         (
@@ -92,7 +92,7 @@ def test_a_failure_is_written_down_before_the_next_attempt_starts() -> None:
     done = plan(observe(status=pinned(retries=RETRIES), jobs=(just_now,), retries=RETRIES))
     assert (names(done.apply), deleted(done)) == ([], [])
     assert reason(done) == "False Retrying"
-    assert shown(done, "Stalled") is None
+    assert condition_of(done, "Stalled") is None
     (written,) = status_of(done).failed_attempts
     assert (written.number, written.reason, written.node, written.counted) == (1, "TrainerFailed", "node-1", True)
     assert status_of(done).failures == 1
@@ -119,7 +119,7 @@ def test_the_limit_ends_it() -> None:
     status = pinned(retries=RETRIES) | {"job": name, "attempts": 2, "failures": 1, "failedAttempts": [attempt(1)]}
     done = plan(observe(status=status, jobs=(failed(name),), retries=RETRIES))
     assert reason(done) == "False TrainerFailed"
-    assert shown(done, "Stalled") is not None
+    assert condition_of(done, "Stalled") is not None
     assert [one.number for one in status_of(done).failed_attempts] == [1, 2]
     again = plan(observe(status=status_of(done).wire(), jobs=(failed(name),), retries=RETRIES))
     assert (names(again.apply), status_of(again)) == ([], status_of(done))
@@ -141,7 +141,7 @@ def test_a_job_is_kept_until_its_end_is_written() -> None:
 def test_disruptions_are_free_of_charge() -> None:
     """A training that is evicted ten times is no failed one, without any retries allowed."""
     evicted = job(
-        job_of(), pod("Failed", disrupted="EvictionByEvictionAPI"), ended="Failed", ended_ago=timedelta(seconds=1)
+        job_of(), pod("Failed", disruption="EvictionByEvictionAPI"), ended="Failed", ended_ago=timedelta(seconds=1)
     )
     done = plan(observe(status=pinned(), jobs=(evicted,)))
     assert reason(done) == "False Retrying"
@@ -192,7 +192,7 @@ def test_a_run_that_is_asked_to_stop_is_stopped() -> None:
     stop = {"modelops.dev/stop": "too expensive"}
     done = plan(observe(status=pinned(), jobs=(running(job_of()),), annotations=stop))
     assert (reason(done), reason(done, "Succeeded")) == ("False Stopped", "False Stopped")
-    assert shown(done, "Stalled") is None
+    assert condition_of(done, "Stalled") is None
     assert deleted(done) == [job_of()]
     outcome = status_of(done).outcome
     assert outcome is not None

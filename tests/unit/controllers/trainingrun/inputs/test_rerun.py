@@ -27,7 +27,7 @@ NOON = {"schedule": "0 12 * * *"}
 def changed(since: str, **rerun: Any) -> Observation:
     """A run that has succeeded, whose Dataset has had a new snapshot since then."""
     spec = {**FOLLOWS, "rerun": rerun}
-    data = dataset(status={"snapshot": snapshot("b", takenAt=since)})
+    data = dataset(status={"snapshot": snapshot("b", createdAt=since)})
     seen = observe(letter="b", status=pinned("a", "Succeeded", **spec), **spec)
     return replace(seen, datasets={"mortgage": data})
 

@@ -22,7 +22,7 @@ from modelops.machinery.kube import Kube
 from modelops.machinery.plan import Plan
 from support.builders.common import NOW
 from support.builders.common import settings as operator_settings
-from support.builders.plans import deleted, reason, shown
+from support.builders.plans import condition_of, deleted, reason
 from support.sweeps import Simulation, sweep_run
 
 MORE_MEMORY = {"image": "example/train:1", "command": ["x"], "resources": {"limits": {"memory": "8Gi"}}}
@@ -46,7 +46,7 @@ def finished(*values: float, **changes: Any) -> Simulation:
 
 
 def message(plan: Plan) -> str:
-    told = shown(plan, "Ready")
+    told = condition_of(plan, "Ready")
     assert told is not None
     return told.message
 

@@ -20,7 +20,7 @@ from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
 from support.builders.common import NOW, digest, settings
 from support.builders.datasets import dataset, snapshot
-from support.builders.plans import deleted, names, reason, shown
+from support.builders.plans import condition_of, deleted, names, reason
 from support.sweeps import Simulation, sweep_run
 
 
@@ -180,7 +180,7 @@ def test_the_same_sweep_elsewhere_is_a_hit_with_its_parameters() -> None:
     assert reason(decided) == "True CacheHit"
     assert other.bodies == {}
     assert other.versions[1].spec.origin.parameters == first.versions[0].spec.origin.parameters
-    told = shown(decided, "Ready")
+    told = condition_of(decided, "Ready")
     assert told is not None
     assert "nothing was trained" in told.message
 
