@@ -45,8 +45,17 @@ metrics-server: ## Install a metrics-server in the demo's cluster, to try autosc
 gateway-api: ## Install the Gateway API's definitions in the demo's cluster
 	@$(PYTHON) -m hack.gateway_api
 
+.PHONY: unit
+unit: python ## Unit tests alone, without a cluster (ARGS=... for pytest)
+	@$(VENV) -m hack.check unit $(ARGS)
+
+.PHONY: fmt
+fmt: python ## Format the code, and mend what ruff can mend
+	@$(VENV) -m ruff check --fix-only --quiet operator tests hack examples
+	@$(VENV) -m ruff format operator tests hack examples
+
 .PHONY: lint
-lint: python ## Style, types, layers, generated files, the chart
+lint: python ## Style, spelling, types, layers, generated files, the chart
 	@$(VENV) -m hack.check lint
 
 .PHONY: crds

@@ -1,4 +1,4 @@
-"""`make test` and `make lint`: what must hold before a change goes in."""
+"""`make test`, `make unit` and `make lint`: what must hold before a change is merged."""
 
 import os
 import subprocess
@@ -9,30 +9,47 @@ from pathlib import Path
 from hack.cluster import machine, places
 from hack.cluster.__main__ import node
 from hack.steps import Step, StepError, Steps
+from hack.test_cluster import TestCluster
 
 _PYTHON = Path(sys.executable)
 _CHECKED = ("operator", "tests", "hack", "examples")
+_UNIT_PROCESSES = os.cpu_count() or 1
+_PROCESSES = 8
+"""More than there are processors: a test of the cluster waits most of its time."""
 
 
 def main() -> int:
-    """Lint; then, unless only that was asked for, every test. The exit code."""
+    """Run `lint`, `unit`, or both and all other tests. Return the exit code.
+
+    Further arguments are pytest's.
+    """
     cluster = places.Cluster("test")
     steps = Steps(cluster.logs)
-    lint(steps, cluster)
-    if sys.argv[1:] == ["lint"]:
+    what, arguments = (sys.argv[1], sys.argv[2:]) if sys.argv[1:2] in (["lint"], ["unit"]) else ("all", sys.argv[1:])
+    if what in ("lint", "all"):
+        lint(steps, cluster)
+    if what == "lint":
         return 0
     with steps.step("Static tools for the tests") as step:
         environment = {**os.environ, **static_tools(step)}
-    return subprocess.run(
-        [_PYTHON, "-m", "pytest", "-q", *sys.argv[1:]], cwd=places.CHECKOUT, env=environment, check=False
-    ).returncode
+    if what == "unit":
+        return _pytest(environment, "-n", str(_UNIT_PROCESSES), "tests/unit", *arguments)
+    with TestCluster(cluster) as variables:
+        return _pytest(environment | variables, "-n", str(_PROCESSES), "--durations=20", *arguments)
+
+
+def _pytest(environment: dict[str, str], *arguments: str) -> int:
+    command = [str(_PYTHON), "-m", "pytest", "-q", "--dist", "loadgroup", *arguments]
+    return subprocess.run(command, cwd=places.CHECKOUT, env=environment, check=False).returncode
 
 
 def lint(steps: Steps, cluster: places.Cluster) -> None:
-    """Style, types, layers, generated files, the chart."""
+    """Check style, spelling, types, layers, generated files and the chart."""
     with steps.step("Style (ruff)") as step:
         step.run(_PYTHON, "-m", "ruff", "check", *_CHECKED, cwd=places.CHECKOUT)
         step.run(_PYTHON, "-m", "ruff", "format", "--check", *_CHECKED, cwd=places.CHECKOUT)
+    with steps.step("Spelling (codespell)") as step:
+        step.run(_PYTHON, "-m", "codespell_lib", cwd=places.CHECKOUT)
     with steps.step("Types (mypy)") as step:
         step.run(_PYTHON, "-m", "mypy", cwd=places.CHECKOUT)
     with steps.step("Layers (import-linter)") as step:

@@ -1,6 +1,7 @@
 """S3 from outside the cluster: buckets and uploads for the demo and the tests, through the Service's address."""
 
 import hashlib
+from contextlib import suppress
 from typing import Any
 
 import boto3
@@ -30,7 +31,9 @@ def make_bucket(s3: Any, bucket: str, *, versioned: bool = True) -> None:
     try:
         s3.head_bucket(Bucket=bucket)
     except ClientError:
-        s3.create_bucket(Bucket=bucket)
+        # Another process may have been faster.
+        with suppress(s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
+            s3.create_bucket(Bucket=bucket)
     if versioned and s3.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled":
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 

@@ -1,6 +1,8 @@
-"""The cluster of the tests: started before the first test that needs it, ended after the last one.
+"""Cluster of the tests, and the order in which tests run beside each other.
 
-`MODELOPS_TEST_CLUSTER=dev` uses the cluster of `make demo` instead, as it is, and leaves it running.
+Under `make test` the cluster is set up by hack/test_cluster.py, and every process of pytest-xdist connects to it. Where
+pytest runs by itself, the first test that needs the cluster starts it. `MODELOPS_TEST_CLUSTER=dev` uses the cluster of
+`make demo` instead, as it is, and leaves it running.
 """
 
 import os
@@ -12,28 +14,51 @@ from hack.cluster import places
 from hack.cluster.__main__ import node
 from hack.deploy import deploy
 from hack.steps import Step, Steps
-from support import real_cluster
+from hack.test_cluster import wait_until_ready
+from support import real_cluster, side_by_side
 from support.real_cluster import RealCluster, Space
 
-_NAME = "MODELOPS_TEST_CLUSTER"
+_CLUSTER_VARIABLE = "MODELOPS_TEST_CLUSTER"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers, and share a directory among the processes of one run."""
+    config.addinivalue_line("markers", "ends_the_operator: ends the operator's Pods, after all tests that do not")
+    config.addinivalue_line("markers", "alone: runs after all other tests of the cluster, by itself")
+    side_by_side.begin(config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order tests so that those that wait and those that compute run beside each other."""
+    items[:] = side_by_side.in_order(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run a test of the cluster in its turn."""
+    with side_by_side.turn(item):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
-def cluster(request: pytest.FixtureRequest) -> Iterator[RealCluster]:
+def cluster(request: pytest.FixtureRequest, worker_id: str) -> Iterator[RealCluster]:
     """A real Kubernetes with the chart installed and an S3 server."""
-    place = places.Cluster(os.environ.get(_NAME, "test"))
+    place = places.Cluster(os.environ.get(_CLUSTER_VARIABLE, "test"))
+    images = wait_until_ready()
+    set_up_here = images is None
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print()
-        steps = Steps(place.logs)
-        images = deploy(place, steps)
-    step = Step("tests", place.logs / "tests.log")
-    yield real_cluster.connect(place, step, images)
-    step.close()
-    if _NAME not in os.environ:
+    if images is None:
         with capture.global_and_fixture_disabled():
             print()
-            node(place).down(steps)
+            images = deploy(place, Steps(place.logs))
+    step = Step("tests", place.logs / f"tests-{worker_id}.log")
+    yield real_cluster.connect(place, step, images)
+    step.close()
+    if set_up_here and _CLUSTER_VARIABLE not in os.environ:
+        with capture.global_and_fixture_disabled():
+            print()
+            node(place).down(Steps(place.logs))
 
 
 @pytest.fixture

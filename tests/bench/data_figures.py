@@ -24,9 +24,9 @@ from modelops.api.contract.tasks import S3Place
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.worker.datasets.pinning import pin
-from modelops.worker.runtime.parallel import each
+from modelops.worker.runtime.parallel import map_ordered
 from support import s3_server
-from support.slow_link import far_away
+from support.slow_link import slow_link
 
 COUNTS = (1_000, 10_000, 100_000)
 _PREFIXES = 16
@@ -106,7 +106,7 @@ def fetches() -> list[Figure]:
         _fill(server, large, ((f"{number}.bin", block) for number in range(_LARGE_OBJECTS)), threads=1)
         _fill(server, small, ((f"{number}.csv", os.urandom(4096)) for number in range(_SMALL_OBJECTS)))
         figures = [*_fetch(server, large, "large", "MiB/s"), *_fetch(server, small, "small", "objects/s")]
-        with far_away(server.endpoint, latency_seconds=0.02, bytes_per_second=20 * _MIB) as endpoint:
+        with slow_link(server.endpoint, latency_seconds=0.02, bytes_per_second=20 * _MIB) as endpoint:
             server = _Server(endpoint, _client(endpoint), server.root)
             figures += [*_fetch(server, large, "far_large", "MiB/s"), *_fetch(server, small, "far_small", "objects/s")]
         return figures
@@ -171,7 +171,7 @@ def _client(endpoint: str) -> Any:
 
 
 def _fill(server: _Server, bucket: str, objects: Iterable[tuple[str, bytes]], *, threads: int = 8) -> None:
-    for _ in each(
+    for _ in map_ordered(
         objects, lambda one: server.client.put_object(Bucket=bucket, Key=one[0], Body=one[1]), threads=threads
     ):
         pass

@@ -109,7 +109,7 @@ def _all(model: FastModel, root: Path) -> Iterator[_Proxies]:
         frozen, dead = started("frozen"), started("dead")
         healthy = started("healthy", CANDIDATE_HOST="127.0.0.1", CANDIDATE_PORT=frozen.http)
         for proxy in (healthy, frozen, dead):
-            proxy.wait_until(lambda proxy=proxy: proxy.ask("/monitor/metrics", port=proxy.stats).status == 200)
+            proxy.wait_until(lambda proxy=proxy: proxy.request("/monitor/metrics", port=proxy.stats).status == 200)
         # It hangs: it takes connections, and neither reads nor answers.
         os.kill(frozen.children()["monitor"], signal.SIGSTOP)
         running.enter_context(_meanwhile(lambda: _kill_monitor(dead), every=0.05))
@@ -176,7 +176,7 @@ def _weights(proxy: Proxy, candidate: Proxy) -> Iterator[Figure]:
         weight, version = (100, "candidate") if change % 2 == 0 else (0, split().version)
         started = time.monotonic()
         proxy.mount.write(split(weight=weight))
-        while proxy.ask("/invocations", "POST", b"{}").headers["x-modelops-model-version"] != version:
+        while proxy.request("/invocations", "POST", b"{}").headers["x-modelops-model-version"] != version:
             assert time.monotonic() - started < 10, f"{version} has not answered after 10 s"
         took.append(time.monotonic() - started)
     yield Figure("proxy_weight_change", median(took), "s", "< 2 with the kubelet's part, which is not in here")

@@ -1,24 +1,16 @@
 """A real metrics-server, a real HorizontalPodAutoscaler: Pods come with the load, and a candidate gets its share."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from hack import metrics_server
-from hack.steps import Steps
 from support import scripted_model
-from support.real_cluster import RealCluster, Space
+from support.real_cluster import Space
 from support.traffic import Traffic
 
 REPLICAS = {"min": 1, "max": 3, "targetCPU": 20}
 ROLLOUT = {"steps": [{"weight": 40}]}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _metrics_server(cluster: RealCluster) -> Iterator[None]:
-    metrics_server.install(cluster.place, Steps(cluster.place.logs))
-    yield
-    metrics_server.remove(cluster.place, Steps(cluster.place.logs))
+pytestmark = pytest.mark.usefixtures("metrics_server")
 
 
 def test_pods_come_with_the_load_and_the_candidate_with_its_share(space: Space) -> None:
@@ -39,7 +31,7 @@ def test_pods_come_with_the_load_and_the_candidate_with_its_share(space: Space) 
         assert step["status"]["stable"]["ready"] == 3
         budget = space.get("poddisruptionbudget", "isvc")
         assert budget["spec"]["maxUnavailable"] == 1
-        scripted_model.ask(space, promote_full="1")
+        scripted_model.annotate(space, promote_full="1")
         space.wait("inferenceservice", "isvc", scripted_model.serves("v2"), within=120)
     assert traffic.failures == []
     (scaler,) = space.listed("horizontalpodautoscalers")

@@ -4,11 +4,14 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import pytest
+
 from hack.deploy import NAMESPACE, RELEASE
 from support import mortgage, operator_process
 from support.real_cluster import Body, Space, has
 
 
+@pytest.mark.ends_the_operator
 def test_the_chain_completes_though_the_operator_is_killed_after_each_step(space: Space) -> None:
     """Losing the process at any instant costs time, never correctness: one Job a trial, one ModelVersion, one
     Deployment.
@@ -64,6 +67,7 @@ def _first(look: Callable[[], list[Body]], what: str, within: float) -> Body:
     return found[0]
 
 
+@pytest.mark.alone
 def test_a_replica_that_is_told_to_end_gives_the_lease_up(space: Space) -> None:
     """An upgrade or a node drain does not wait for the Lease to expire: the old replica clears it as it goes."""
     kubectl = space.cluster.kubectl

@@ -59,7 +59,9 @@ def test_versions_that_are_worse_are_rolled_back(space: Space) -> None:
 
 def test_a_version_that_failed_is_tried_again_when_asked(space: Space) -> None:
     """Applying the same again does nothing. The annotation retry, or another way of rolling it out, does."""
-    space.apply(scripted_model.version(space, "v1"), scripted_model.forged(scripted_model.version(space, "forged")))
+    space.apply(
+        scripted_model.version(space, "v1"), scripted_model.with_wrong_digest(scripted_model.version(space, "forged"))
+    )
     space.apply(scripted_model.service(space, "v1", rollout=ROLLOUT))
     space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=120)
     again = scripted_model.service(space, "forged", rollout=ROLLOUT)
@@ -70,7 +72,7 @@ def test_a_version_that_failed_is_tried_again_when_asked(space: Space) -> None:
     assert quiet["status"]["failed"] == first["status"]["failed"]
     assert "candidate" not in quiet["status"]
 
-    scripted_model.ask(space, retry="once more")
+    scripted_model.annotate(space, retry="once more")
     space.wait("inferenceservice", "isvc", lambda body: "candidate" in body["status"], within=30)
     second = space.wait("inferenceservice", "isvc", lambda body: len(body["status"].get("failed", [])) == 2, within=90)
     assert second["status"]["handled"]["retry"] == "once more"

@@ -1,24 +1,17 @@
 """Behind a Gateway an HTTPRoute has the weights. The API is the real one; the test takes the Gateway's part."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from hack import gateway_api
-from hack.steps import Steps
 from support import scripted_model
-from support.real_cluster import Body, RealCluster, Space, condition, has
+from support.real_cluster import Body, Space, condition, has
 
 GATEWAY = {"parentRefs": [{"name": "edge", "namespace": "gateways"}], "hostnames": ["models.example"]}
 ROLLOUT = {"steps": [{"weight": 30, "hold": "2s"}]}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _gateway_api(cluster: RealCluster) -> Iterator[None]:
-    gateway_api.install(cluster.place, Steps(cluster.place.logs))
-    yield
-    gateway_api.remove(cluster.place, Steps(cluster.place.logs))
+pytestmark = pytest.mark.usefixtures("gateway_api")
 
 
 def test_an_http_route_has_the_weights(space: Space) -> None:

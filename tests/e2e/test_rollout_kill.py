@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from support import operator_process, scripted_model
 from support.real_cluster import Space
 from support.traffic import Traffic
@@ -9,6 +11,7 @@ from support.traffic import Traffic
 ANALYSIS = {"interval": "1s", "minRequests": 3, "errorRate": {"max": 0.01}}
 
 
+@pytest.mark.ends_the_operator
 def test_a_rollout_goes_on_after_each_end_of_the_operator(space: Space) -> None:
     """It is killed again and again, wherever the rollout happens to be; the version arrives, and no request is lost."""
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))

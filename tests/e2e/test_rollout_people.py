@@ -20,7 +20,7 @@ def test_people_promote_pause_abort_and_go_back(space: Space) -> None:
         space.apply(scripted_model.service(space, "v2", rollout=ROLLOUT))
         waiting = space.wait("inferenceservice", "isvc", scripted_model.in_step(1), within=60)
         assert "a person to promote it" in condition(waiting, "Ready")["message"]  # type: ignore[index]
-        scripted_model.ask(space, promote="1")
+        scripted_model.annotate(space, promote="1")
         moved = space.wait("inferenceservice", "isvc", scripted_model.in_step(2), within=60)
         assert moved["status"]["candidate"]["weight"] == 75
 
@@ -29,7 +29,7 @@ def test_people_promote_pause_abort_and_go_back(space: Space) -> None:
         assert anew["status"]["candidate"]["version"] == "v3"
         assert "failed" not in anew["status"]
         traffic.answered_by("v3")
-        scripted_model.ask(space, abort="not this one")
+        scripted_model.annotate(space, abort="not this one")
         back = space.wait("inferenceservice", "isvc", scripted_model.failed("v3", "Aborted"), within=60)
         assert back["status"]["failed"][0]["message"] == "not this one"
 
@@ -41,7 +41,7 @@ def test_people_promote_pause_abort_and_go_back(space: Space) -> None:
 
         space.apply(scripted_model.service(space, "v2", rollout=ROLLOUT))
         space.wait("inferenceservice", "isvc", scripted_model.in_step(1), within=60)
-        scripted_model.ask(space, promote_full="go")
+        scripted_model.annotate(space, promote_full="go")
         space.wait("inferenceservice", "isvc", scripted_model.serves("v2"), within=60)
     assert traffic.failures == []
     assert set(traffic.answers) == {"v1", "v2", "v3"}

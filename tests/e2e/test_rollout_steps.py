@@ -17,7 +17,7 @@ def test_a_version_is_rolled_out_in_steps_under_load(space: Space) -> None:
     rollout = {"steps": [{"weight": 20, "hold": "4s"}, {"weight": 60, "hold": "4s"}], "analysis": ANALYSIS}
     space.apply(scripted_model.service(space, "v1", replicas=2, rollout=rollout))
     space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=120)
-    with scripted_model.asked_in_every_way(space, slow_clients=2) as (short, long, streamed):
+    with scripted_model.all_kinds_of_traffic(space, slow_clients=2) as (short, long, streamed):
         short.answered_by("v1")
         space.apply(scripted_model.service(space, "v2", replicas=2, rollout=rollout))
         shown = space.wait("inferenceservice", "isvc", scripted_model.in_step(1), within=60)

@@ -69,13 +69,13 @@ def test_pods_are_replaced_one_by_one_and_back(space: Space) -> None:
         traffic.answered_by("v2")
         middle = space.get("inferenceservice", "isvc")
         assert condition(middle, "Reconciling") is not None
-        scripted_model.ask(space, pause="true")
+        scripted_model.annotate(space, pause="true")
         space.wait("inferenceservice", "isvc", _is_paused, within=30)
         wanted = _replicas(space)
         traffic.shares(6)
         assert _replicas(space) == wanted
         assert min(wanted["v1"], wanted["v2"]) > 0
-        scripted_model.ask(space, pause="false")
+        scripted_model.annotate(space, pause="false")
         space.apply(scripted_model.service(space, "v1", replicas=3))
         space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=90)
         space.apply(scripted_model.service(space, "v2", replicas=3))

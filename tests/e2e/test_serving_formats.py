@@ -111,7 +111,7 @@ def test_grpc_is_answered_as_the_model_answers(shared_space: Space, models: dict
 def test_a_model_that_does_not_load_says_why_in_the_status(shared_space: Space, models: dict[str, SmallModel]) -> None:
     """Who imported the wrong file finds out from the InferenceService alone: the server's own words are there."""
     told = shared_space.wait("inferenceservice", _BROKEN, _says("does not load as sklearn"), within=120)
-    why = "model.joblib is no pickle, or not the whole of one"
+    why = "model.joblib is not a pickle, or is truncated"
     assert why in told["status"]["candidate"]["problem"]
     ready = condition(told, "Ready")
     assert ready is not None

@@ -20,7 +20,7 @@ def test_pods_that_are_deleted_or_scaled_down_lose_no_request(space: Space) -> N
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     space.apply(scripted_model.service(space, "v1", replicas=3, rollout=rollout))
     space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=120)
-    with scripted_model.asked_in_every_way(space, slow_clients=3) as (short, long, streamed):
+    with scripted_model.all_kinds_of_traffic(space, slow_clients=3) as (short, long, streamed):
         short.answered_by("v1")
         _delete_one(space, "v1")
         space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=60)

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from hack import demo
 from modelops.api.crds import KINDS
 from support import mortgage, operator_metrics, operator_process
@@ -9,6 +11,7 @@ from support.real_cluster import Space, has
 from support.traffic import Traffic
 
 
+@pytest.mark.ends_the_operator
 def test_from_data_to_answers_and_on_to_the_next_model(space: Space) -> None:
     """The whole promise: trained, registered, served, traced back to the bytes; and again, without one lost request,
     when the data has changed; and nothing written when all of it is applied once more.

@@ -1,4 +1,4 @@
-"""Envoy with nothing but a route to a model: what any proxy made of it costs at least."""
+"""Envoy with only a route to a model: the least that any proxy made of it costs."""
 
 import contextlib
 import json
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import envoy
+import envoy  # type: ignore[import-untyped]
 
 from modelops.monitor.envoy.upstreams import LOOPBACK, socket_address
 from support.fast_model import FastModel
@@ -20,7 +20,7 @@ _EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
 
 @dataclass(frozen=True)
 class BareEnvoy:
-    """The running one."""
+    """Running Envoy."""
 
     http: int
     pid: int
@@ -28,7 +28,7 @@ class BareEnvoy:
 
 @contextlib.contextmanager
 def running_bare_envoy(model: FastModel, directory: Path) -> Iterator[BareEnvoy]:
-    """With one worker, as the proxies of tests have it."""
+    """Run Envoy with one worker, as the proxies of tests have."""
     (port,) = free_ports(1)
     file = directory / "bare-envoy.json"
     file.write_text(json.dumps(_bootstrap(port, model.server_port)))
@@ -42,12 +42,12 @@ def running_bare_envoy(model: FastModel, directory: Path) -> Iterator[BareEnvoy]
             process.kill()
 
 
-def _wait(process: subprocess.Popen, port: int) -> None:
+def _wait(process: subprocess.Popen[bytes], port: int) -> None:
     until = time.monotonic() + 20
     while True:
         with contextlib.suppress(OSError), contextlib.closing(socket.create_connection((LOOPBACK, port))):
             return
-        assert process.poll() is None, "Envoy has ended"
+        assert process.poll() is None, "Envoy has terminated"
         assert time.monotonic() < until, "Envoy does not listen after 20 s"
         time.sleep(0.05)
 

@@ -18,7 +18,7 @@ from modelops.controllers.dataset.plan import plan
 from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
 from modelops.controllers.jobs import JobState
 from modelops.machinery.plan import Plan
-from modelops.store.listing import Probe, TooMany
+from modelops.store.listing import ListingSummary, TooManyObjects
 from support.builders.common import NOW, ago, digest, settings
 from support.builders.datasets import CLAIM, dataset, snapshot
 from support.builders.jobs import RUNNING, job, pod, terminated
@@ -85,12 +85,14 @@ def soon_minus(*, age: float) -> float:
     return SOON - age
 
 
-def probe(letter: str = "a", objects: int = 3, versioned: bool = True, newest: str | None = None) -> Probe:
+def probe(letter: str = "a", objects: int = 3, versioned: bool = True, newest: str | None = None) -> ListingSummary:
     """Build what a listing of the source finds."""
-    return Probe(digest(letter), objects, 100 * objects, versioned, newest)
+    return ListingSummary(digest(letter), objects, 100 * objects, versioned, newest)
 
 
-def probe_result(outcome: Probe | TooMany | SourceProblem, *, seconds_ago: float = 1, failures: int = 0) -> ProbeResult:
+def probe_result(
+    outcome: ListingSummary | TooManyObjects | SourceProblem, *, seconds_ago: float = 1, failures: int = 0
+) -> ProbeResult:
     """Build the result of a probe by the operator."""
     return ProbeResult(NOW - timedelta(seconds=seconds_ago), "uid-of-mortgage", 1, outcome, failures)
 

@@ -1,31 +1,34 @@
-"""A gRPC server that answers each message with itself."""
+"""gRPC server that echoes each message."""
 
 import contextlib
 import time
 from collections.abc import Iterator
 from concurrent import futures
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 
 
-class _Echo(grpc.GenericRpcHandler):
-    def __init__(self, hold: float) -> None:
-        self._hold = hold
+class _Echo(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+    def __init__(self, delay: float) -> None:
+        self._delay = delay
 
-    def service(self, call):
+    def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         if call.method.endswith("Stream"):
             return grpc.stream_stream_rpc_method_handler(lambda messages, _: messages)
         return grpc.unary_unary_rpc_method_handler(self._answer)
 
     def _answer(self, message: bytes, _: grpc.ServicerContext) -> bytes:
-        time.sleep(self._hold)
+        time.sleep(self._delay)
         return message
 
 
 @contextlib.contextmanager
-def echo_server(port: int, hold: float = 0) -> Iterator[None]:
-    """It takes any method; those whose name ends with Stream echo a stream. `hold` is in seconds, before an answer."""
-    server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[_Echo(hold)])
+def echo_server(port: int, delay: float = 0) -> Iterator[None]:
+    """Run the server for any method, with a delay in seconds before each response.
+
+    Methods whose name ends with Stream echo a stream.
+    """
+    server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[_Echo(delay)])
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     try:

@@ -1,4 +1,4 @@
-"""A model that costs next to nothing, in a process of its own: what is measured in front of it is not its own."""
+"""Model that costs next to nothing, in a process of its own, so that measurements show the cost of the proxy."""
 
 import contextlib
 import os
@@ -13,26 +13,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ANSWER = b'{"model_name": "fast", "outputs": [{"name": "score", "datatype": "FP64", "shape": [1], "data": [0.5]}]}'
-"""What it answers, whatever it is asked."""
+"""Body of every response."""
 _RESPONSE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(ANSWER), ANSWER)
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class FastModel:
-    """The running one."""
+    """Running model."""
 
     server_port: int
     pid: int
 
     def freeze(self) -> None:
-        """From now on it takes requests and answers none."""
+        """Stop the process: from now on it accepts requests and answers none."""
         os.kill(self.pid, signal.SIGSTOP)
 
 
 @contextlib.contextmanager
 def running_fast_model() -> Iterator[FastModel]:
-    """It answers until the end."""
+    """Run the model."""
     process = subprocess.Popen(
         [sys.executable, "-m", "support.fast_model"], cwd=Path(__file__).parents[1], stdout=subprocess.PIPE
     )
@@ -45,13 +45,13 @@ def running_fast_model() -> Iterator[FastModel]:
 
 
 def serve() -> None:
-    """Answer each request once it is complete; nobody sends a second one on a connection before that."""
+    """Answer each request once it is complete. Clients send no second request on a connection before that."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     print(listener.getsockname()[1], flush=True)
     ready = select.epoll()
     ready.register(listener, select.EPOLLIN)
     connections: dict[int, socket.socket] = {}
-    begun: dict[int, bytes] = {}
+    incomplete: dict[int, bytes] = {}
     while True:
         for number, _ in ready.poll():
             if number == listener.fileno():
@@ -62,9 +62,9 @@ def serve() -> None:
                 continue
             try:
                 received = connections[number].recv(65536)
-                request = begun.pop(number, b"") + received
+                request = incomplete.pop(number, b"") + received
                 if received and not _complete(request):
-                    begun[number] = request
+                    incomplete[number] = request
                 elif received:
                     connections[number].sendall(_RESPONSE)
             except ConnectionError:

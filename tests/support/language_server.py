@@ -1,13 +1,13 @@
-"""A stand-in for a server of language models, of the standard library alone: a test passes its text to `python3 -c`.
+"""Stand-in for a server of language models, with the standard library only: a test passes its text to `python3 -c`.
 
 | | |
 | --- | --- |
 | GET /ping | 200: the readiness path |
-| POST /v1/chat/completions | with `stream`, ten events, each sent once the client says that the one before has come |
-| POST /came/<number> | the client says so |
-| POST /v1/completions | an event every 0.2 seconds, until the client goes away |
-| GET /gone | whether it has |
-| POST /slow/<seconds> | answers after so long |
+| POST /v1/chat/completions | with `stream`, ten events, each sent once the client confirms the previous |
+| POST /came/<number> | confirms that an event has arrived |
+| POST /v1/completions | an event every 0.2 seconds, until the client disconnects |
+| GET /gone | whether the client has disconnected |
+| POST /slow/<seconds> | responds after so many seconds |
 | any other request | its body, with its method, path and headers as JSON in the header `x-asked` |
 """
 
@@ -22,8 +22,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 EVENTS = 10
 PATIENCE = 20
 """Seconds to wait for the client."""
-came = [threading.Event() for _ in range(EVENTS)]
-gone = threading.Event()
+arrived = [threading.Event() for _ in range(EVENTS)]
+disconnected = threading.Event()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -38,10 +38,10 @@ class Handler(BaseHTTPRequestHandler):
             case ["v1", "completions"]:
                 self.stream(events_without_end())
             case ["came", number]:
-                came[int(number)].set()
+                arrived[int(number)].set()
                 self.answer(b"")
             case ["gone"]:
-                self.answer(json.dumps(gone.wait(PATIENCE)).encode())
+                self.answer(json.dumps(disconnected.wait(PATIENCE)).encode())
             case ["slow", seconds]:
                 time.sleep(float(seconds))
                 self.answer(b"at last")
@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST
 
     def body(self) -> bytes:
-        """The request's, by its length or in chunks."""
+        """Return the request's body, by its length or in chunks."""
         if self.headers.get("Transfer-Encoding") != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length", "0")))
         chunks = []
@@ -62,11 +62,11 @@ class Handler(BaseHTTPRequestHandler):
         return b"".join(chunks)
 
     def answer(self, body: bytes) -> None:
-        asked = {"method": self.command, "path": self.path, "headers": self.headers.items()}
+        request = {"method": self.command, "path": self.path, "headers": self.headers.items()}
         self.send_response(200)
         self.send_header("Content-Type", self.headers.get("Content-Type", "application/octet-stream"))
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-Asked", json.dumps(asked))
+        self.send_header("X-Asked", json.dumps(request))
         for cookie in ("a=1", "b=2"):
             self.send_header("Set-Cookie", cookie)
         self.end_headers()
@@ -82,17 +82,17 @@ class Handler(BaseHTTPRequestHandler):
                 self.chunk(f"data: {event}\n\n".encode())
             self.chunk(b"")
         except OSError:
-            gone.set()
+            disconnected.set()
 
     def chunk(self, content: bytes) -> None:
         self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
 
 
 def events_that_wait() -> Iterator[str]:
-    for number, one in enumerate(came):
+    for number, event in enumerate(arrived):
         yield json.dumps({"number": number})
-        if not one.wait(PATIENCE):
-            yield f"event {number} has not come after {PATIENCE} s"
+        if not event.wait(PATIENCE):
+            yield f"event {number} has not arrived after {PATIENCE} s"
             return
 
 

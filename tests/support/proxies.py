@@ -1,4 +1,4 @@
-"""The proxy container's processes, with the real Envoy, in front of a model of the test; and a candidate's."""
+"""The proxy container's processes, with the real Envoy, in front of a test's model, and those of a candidate."""
 
 import contextlib
 import http.client
@@ -25,36 +25,36 @@ from support.fast_model import FastModel
 ROOT = Path(__file__).parents[2]
 
 
-def split(**told: Any) -> Split:
-    """What the Pods of this test are told: everything is answered by their own model, unless told otherwise."""
-    return replace(Split(version="approval-1%", revision="abc", readiness_path="/ready", grpc=True), **told)
+def split(**changed: Any) -> Split:
+    """Return how a Pod divides its requests. By default its own model answers all of them."""
+    return replace(Split(version="approval-1%", revision="abc", readiness_path="/ready", grpc=True), **changed)
 
 
 class Mount:
-    """The volume of a ConfigMap, as the kubelet writes it: files behind a link that is replaced as a whole."""
+    """Volume of a ConfigMap as the kubelet writes it: files behind a link that is replaced as a whole."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._written = 0
+        self._writes = 0
         directory.mkdir()
         self.write(split())
         (directory / FILE).symlink_to(f"..data/{FILE}")
 
     @property
     def path(self) -> Path:
-        """The file that Envoy is told of."""
+        """File that Envoy reads."""
         return self._directory / FILE
 
-    def write(self, told: Split) -> str:
-        """Replace the routes; returns the name by which Envoy tells that it has taken them."""
-        rendered = routes(told)
+    def write(self, new: Split) -> str:
+        """Replace the routes. Return their name, which Envoy reports once they are in effect."""
+        rendered = routes(new)
         self.write_text(json.dumps(rendered))
         return name_of(rendered)
 
     def write_text(self, text: str) -> None:
         """Replace the file as the kubelet does."""
-        self._written += 1
-        target = self._directory / f"..{self._written}"
+        self._writes += 1
+        target = self._directory / f"..{self._writes}"
         target.mkdir()
         (target / FILE).write_text(text)
         (self._directory / "..data_tmp").symlink_to(target.name)
@@ -62,43 +62,46 @@ class Mount:
 
 
 class Model(ThreadingHTTPServer):
-    """Answers with what it was asked, or what `answers` makes of that. `/slow` waits until it is let go, and `/stream`
-    does so between two events.
+    """Model that echoes requests, or responds with what `respond` returns, and records them.
+
+    `/slow` waits until `proceed` is set, and `/stream` waits so between two events.
     """
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked: list[tuple[str, dict[str, str]]] = []
-        self.answers: Callable[[bytes], bytes] = bytes
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        """Path and headers of each request."""
+        self.respond: Callable[[bytes], bytes] = bytes
         self.arrived = threading.Event()
-        self.go = threading.Event()
+        """Set once a request to `/slow` has arrived."""
+        self.proceed = threading.Event()
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # an answer in one write: two would wait for each other on a slow acknowledgement
+    wbufsize = -1  # a response in one write: two writes would wait for a delayed acknowledgement
     disable_nagle_algorithm = True
     server: Model
 
     def do_GET(self) -> None:
-        self.server.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        self.server.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.path == "/slow":
             self.server.arrived.set()
-            self.server.go.wait(30)
+            self.server.proceed.wait(30)
         if self.path == "/stream":
             self._stream()
             return
         status = int(self.path.removeprefix("/status/")) if self.path.startswith("/status/") else 200
-        answer = self.server.answers(body) if body else f"{self.command} {self.path}".encode()
+        content = self.server.respond(body) if body else f"{self.command} {self.path}".encode()
         self.send_response(status)
-        self.send_header("Content-Length", str(len(answer)))
+        self.send_header("Content-Length", str(len(content)))
         self.send_header("Content-Type", self.headers.get("Content-Type", "text/plain"))
         self.send_header("X-Modelops-Model-Version", "a lie")
         self.end_headers()
-        self.wfile.write(answer)
+        self.wfile.write(content)
 
     do_POST = do_GET
 
@@ -110,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
         for event in (b"data: 1\n\n", b"data: 2\n\n"):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
             self.wfile.flush()
-            self.server.go.wait(30)
+            self.server.proceed.wait(30)
         self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, *_: object) -> None:
@@ -119,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @dataclass
 class Answer:
-    """A response, read to its end."""
+    """Response with its whole body."""
 
     status: int
     headers: dict[str, str]
@@ -128,137 +131,147 @@ class Answer:
 
 @dataclass
 class Proxy:
-    """The running container: one process, which is the supervisor."""
+    """Running container: one process, the supervisor."""
 
-    process: subprocess.Popen
+    process: subprocess.Popen[bytes]
     address: str
     http: int
     stats: int
     admin: int
     grpc: int
     log: Path
-    model: Model | FastModel
+    backend: Model | FastModel
     mount: Mount
     environment: dict[str, str] = field(repr=False)
 
-    def ask(
+    @property
+    def model(self) -> Model:
+        """Model that records its requests. Fails in front of a FastModel."""
+        assert isinstance(self.backend, Model)
+        return self.backend
+
+    def request(
         self, path: str, method: str = "GET", body: bytes | None = None, port: int | None = None, **headers: str
     ) -> Answer:
-        """One request, to the ingress unless told otherwise."""
+        """Send one request, by default to the ingress."""
         connection = http.client.HTTPConnection(self.address, port or self.http, timeout=30)
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-            answer = connection.getresponse()
-            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+            response = connection.getresponse()
+            return _read(response)
         finally:
             connection.close()
 
     @staticmethod
-    def wait_until(true: Callable[[], object], within: float = 20.0) -> None:
-        """Wait for a condition; errors of the network mean not yet."""
+    def wait_until(condition: Callable[[], object], within: float = 20.0) -> None:
+        """Wait for a condition. Network errors count as false."""
         until = time.monotonic() + within
         while True:
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if true():
+                if condition():
                     return
-            assert time.monotonic() < until, "it did not come true in time"
+            assert time.monotonic() < until, f"the condition is not true after {within:.0f} s"
             time.sleep(0.05)
 
     def children(self) -> dict[str, int]:
-        """Process ids of `envoy` and `monitor`."""
-        found = {}
+        """Return the process ids of `envoy` and `monitor`, as far as they run."""
+        pids = {}
         for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
             with contextlib.suppress(OSError):
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
                 if b"run" in words:
-                    found["monitor"] = int(pid)
+                    pids["monitor"] = int(pid)
                 elif words[0].endswith(b"envoy"):
-                    found["envoy"] = int(pid)
-        return found
+                    pids["envoy"] = int(pid)
+        return pids
 
-    def ask_often(self, count: int, threads: int = 4) -> list[Answer]:
-        """So many POSTs on a few connections that are kept, each with a body of its own; the answers in order."""
+    def post_many(self, count: int, threads: int = 4) -> list[Answer]:
+        """Send POSTs with distinct bodies over a few kept-alive connections, and return the responses in order."""
 
-        def share(first: int) -> list[tuple[int, Answer]]:
-            found = []
+        def every_nth(first: int) -> list[tuple[int, Answer]]:
+            responses = []
             connection = http.client.HTTPConnection(self.address, self.http, timeout=30)
             with contextlib.closing(connection):
                 for number in range(first, count, threads):
                     connection.request("POST", "/invocations", str(number))
-                    answer = connection.getresponse()
-                    headers = {name.lower(): value for name, value in answer.getheaders()}
-                    found.append((number, Answer(answer.status, headers, answer.read())))
-            return found
+                    responses.append((number, _read(connection.getresponse())))
+            return responses
 
         with futures.ThreadPoolExecutor(threads) as pool:
-            return [answer for _, answer in sorted(chain(*pool.map(share, range(threads))), key=itemgetter(0))]
+            responses = sorted(chain(*pool.map(every_nth, range(threads))), key=itemgetter(0))
+        return [response for _, response in responses]
 
     def report(self) -> dict[str, Any]:
-        """What the monitor tells the operator; raises ConnectionError while it does not."""
-        answer = self.ask("/monitor/report", port=self.stats)
-        if answer.status != 200:
-            raise ConnectionError(f"HTTP {answer.status}")
-        told: dict[str, Any] = json.loads(answer.body)
-        return told
+        """Return the monitor's report for the operator. Raises ConnectionError while there is none."""
+        response = self.request("/monitor/report", port=self.stats)
+        if response.status != 200:
+            raise ConnectionError(f"HTTP {response.status}")
+        report: dict[str, Any] = json.loads(response.body)
+        return report
 
     def received(self) -> int:
-        """How many captured requests have come to the monitor."""
+        """Return how many captured requests the monitor has received."""
         count: int = self.report()["records"]["received"]
         return count
 
-    def routed(self) -> str:
-        """The name of the routes that Envoy has taken."""
-        dump = json.loads(self.ask("/routes", port=self.stats).body)
+    def routes_in_effect(self) -> str:
+        """Return the name of the routes that Envoy uses."""
+        dump = json.loads(self.request("/routes", port=self.stats).body)
         (config,) = dump["configs"]
         name: str = config["route_config"]["virtual_hosts"][0]["name"]
         return name
 
-    def route(self, **told: Any) -> None:
-        """Replace the routes, and wait until Envoy has taken them."""
-        name = self.mount.write(split(**told))
-        self.wait_until(lambda: self.routed() == name)
+    def route(self, **changed: Any) -> None:
+        """Replace the routes, and wait until they are in effect."""
+        name = self.mount.write(split(**changed))
+        self.wait_until(lambda: self.routes_in_effect() == name)
 
-    def latencies(self, cluster: str) -> int:
-        """How many requests the operator can read the latency of."""
-        stats = json.loads(self.ask("/figures", port=self.stats).body)["stats"]
-        (histograms,) = (one["histograms"] for one in stats if "histograms" in one)
-        found = {one["name"]: one["buckets"][-1]["cumulative"] for one in histograms}
-        count: int = found.get(f"{cluster}.upstream_rq_time", 0)
+    def latency_count(self, cluster: str) -> int:
+        """Return of how many requests the operator can read the latency."""
+        stats = json.loads(self.request("/figures", port=self.stats).body)["stats"]
+        (histograms,) = (entry["histograms"] for entry in stats if "histograms" in entry)
+        counts = {histogram["name"]: histogram["buckets"][-1]["cumulative"] for histogram in histograms}
+        count: int = counts.get(f"{cluster}.upstream_rq_time", 0)
         return count
 
-    def figures(self) -> dict[str, int]:
-        """The counters that the operator reads."""
-        stats = json.loads(self.ask("/figures", port=self.stats).body)["stats"]
-        return {one["name"]: one["value"] for one in stats if "name" in one}
+    def statistics(self) -> dict[str, int]:
+        """Return the counters and gauges that the operator reads."""
+        stats = json.loads(self.request("/figures", port=self.stats).body)["stats"]
+        return {entry["name"]: entry["value"] for entry in stats if "name" in entry}
+
+
+def _read(response: http.client.HTTPResponse) -> Answer:
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, headers, response.read())
 
 
 @contextlib.contextmanager
 def running_model() -> Iterator[Model]:
-    """A model that answers until the end."""
+    """Run a model that records its requests."""
     server = Model()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server
     finally:
-        server.go.set()
+        server.proceed.set()
         server.shutdown()
         server.server_close()
 
 
 @dataclass
 class Pair:
-    """A stable version's proxy, and a candidate's, to which it can pass requests."""
+    """Proxy of a stable version, and of the candidate to which it can pass requests."""
 
     stable: Proxy
     candidate: Proxy
 
 
 @contextlib.contextmanager
-def running_proxy(model: Model | FastModel, directory: Path, **more: object) -> Iterator[Proxy]:
-    """A proxy before a model, told more by its environment than the usual."""
+def running_proxy(model: Model | FastModel, directory: Path, **changed: object) -> Iterator[Proxy]:
+    """Run a proxy in front of a model, with changes to the usual settings, and wait until it is ready."""
     listen, stats, admin, monitor, grpc = free_ports(5)
     mount = Mount(directory / "routes")
-    told = {
+    settings = {
         "LISTEN_ADDRESS": "127.0.0.1",
         "LISTEN_PORT": listen,
         "STATS_PORT": stats,
@@ -276,23 +289,23 @@ def running_proxy(model: Model | FastModel, directory: Path, **more: object) -> 
         "ENVOY_CONFIG": directory / "envoy.json",
         "CAPTURE_SOCKET": directory / "capture.sock",
         "ENVOY_CONCURRENCY": 1,
-        **more,
+        **changed,
     }
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT / "operator"),
-        **{f"MODELOPS_{name}": str(value) for name, value in told.items()},
+        **{f"MODELOPS_{name}": str(value) for name, value in settings.items()},
     }
     log = directory / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "modelops.monitor"], env=environment, stdout=output, stderr=output, process_group=0
         )
-    address, stats = str(told["LISTEN_ADDRESS"]), int(str(told["STATS_PORT"]))
-    started = Proxy(process, address, listen, stats, admin, grpc, log, model, mount, environment)
+    address, stats = str(settings["LISTEN_ADDRESS"]), int(str(settings["STATS_PORT"]))
+    proxy = Proxy(process, address, listen, stats, admin, grpc, log, model, mount, environment)
     try:
-        started.wait_until(lambda: started.ask("/ready", port=stats).status == 200)
-        yield started
+        proxy.wait_until(lambda: proxy.request("/ready", port=stats).status == 200)
+        yield proxy
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -301,9 +314,9 @@ def running_proxy(model: Model | FastModel, directory: Path, **more: object) -> 
 
 
 def free_ports(count: int) -> list[int]:
-    """So many that nobody listens on."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    """Return so many ports on which no process listens."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for unbound in sockets:
+            unbound.bind(("127.0.0.1", 0))
+        return [bound.getsockname()[1] for bound in sockets]

@@ -1,15 +1,24 @@
 """TrainingRuns as their planner sees them, with defaults, so that a case shows only what matters to it."""
 
+from datetime import datetime
 from typing import Any
 
 from modelops.api.contract.reports import PublishedArtifact, SidecarReport
+from modelops.api.dataset import Dataset
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun import children
 from modelops.controllers.trainingrun.inputs.references import References
-from modelops.controllers.trainingrun.inputs.resolution import Taken, wanted
+from modelops.controllers.trainingrun.inputs.rerun import Datasets
+from modelops.controllers.trainingrun.inputs.resolution import (
+    MissingInput,
+    NewInputsNeeded,
+    ResolvedInputs,
+    current_inputs,
+    resolve_inputs,
+)
 from modelops.controllers.trainingrun.observe import Observation
 from support.builders.common import NOW, ago, digest, settings
 from support.builders.datasets import dataset, snapshot
@@ -34,27 +43,30 @@ def observe(
     versioned: bool = True,
     annotations: dict[str, str] | None = None,
     seen: dict[str, Any] | None = None,
+    data: Dataset | None = None,
     **spec: Any,
 ) -> Observation:
     """A run, and its Dataset with a snapshot of this letter; no letter: without one."""
     run = training_run(status=status, generation=generation, annotations=annotations, **spec)
-    data = dataset(status={"snapshot": snapshot(letter, versioned=versioned)} if letter else {})
-    return Observation(
-        run,
-        settings(),
-        NOW,
-        datasets={"mortgage": data},
-        references=references or References(),
-        jobs=jobs,
-        versions=versions,
-        **seen or {},
-    )
+    data = data or dataset(status={"snapshot": snapshot(letter, versioned=versioned)} if letter else {})
+    inputs = inputs_of(run, {"mortgage": data}, references=references)
+    return Observation(run, settings(), NOW, inputs, jobs=jobs, versions=versions, **seen or {})
 
 
-def key_of(letter: str = "a", **spec: Any) -> Taken:
-    taken = wanted(observe(letter=letter, **spec))
-    assert isinstance(taken, Taken)
-    return taken
+def inputs_of(
+    run: TrainingRun, datasets: Datasets, *, references: References | None = None, now: datetime = NOW
+) -> ResolvedInputs | MissingInput:
+    """Resolve a run's inputs as the controller's `observe` does."""
+    current = current_inputs(run, datasets, now)
+    if isinstance(current, NewInputsNeeded):
+        return resolve_inputs(run, datasets, references or References(), current.scheduled_at, now)
+    return current
+
+
+def key_of(letter: str = "a", **spec: Any) -> ResolvedInputs:
+    resolved = observe(letter=letter, **spec).inputs
+    assert isinstance(resolved, ResolvedInputs)
+    return resolved
 
 
 def job_of(letter: str = "a", attempt: int = 1, **spec: Any) -> str:
@@ -64,10 +76,10 @@ def job_of(letter: str = "a", attempt: int = 1, **spec: Any) -> str:
 
 def pinned(letter: str = "a", outcome: str | None = None, ended: str = ago(minutes=10), **spec: Any) -> dict[str, Any]:
     """The status of a run that has taken its inputs an hour ago, and how it ended."""
-    taken = key_of(letter, **spec)
+    resolved = key_of(letter, **spec)
     status: dict[str, Any] = {
-        "inputKey": taken.key,
-        "inputs": taken.inputs.wire(),
+        "inputKey": resolved.key,
+        "inputs": resolved.inputs.wire(),
         "job": job_of(letter, **spec),
         "attempts": 1,
         "startedAt": ago(hours=1),

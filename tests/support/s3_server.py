@@ -1,4 +1,4 @@
-"""A real S3 server for tests: SeaweedFS on loopback, in a directory of its own, ended by its process id."""
+"""Real S3 server for tests: SeaweedFS on loopback, with a directory of its own, stopped by its process id."""
 
 import json
 import os
@@ -20,19 +20,19 @@ START_SECONDS = 30.0
 
 @dataclass
 class Seaweed:
-    """A running server. `endpoint` is its S3 URL."""
+    """Running server. `endpoint` is the URL of its S3 API."""
 
     endpoint: str
     process: subprocess.Popen[bytes]
 
     def stop(self) -> None:
-        """End the server and wait for its end."""
+        """Kill the server and wait for its end."""
         self.process.kill()
         self.process.wait()
 
 
 def start(directory: Path) -> Seaweed:
-    """Start a server that keeps everything below `directory`. Raises RuntimeError with its log when it cannot."""
+    """Start a server that stores everything below `directory`. Raises RuntimeError with the server's log."""
     identities = directory / "s3.json"
     identities.write_text(
         json.dumps(
@@ -68,17 +68,17 @@ def start(directory: Path) -> Seaweed:
                 f"-s3.config={identities}",
                 "-master.telemetry=false",
                 "-master.volumeSizeLimitMB=64",
-                # Every bucket takes seven volumes of its own.
+                # Each bucket has seven volumes of its own.
                 "-volume.max=2000",
-                # By default, writing to a bucket makes it.
+                # By default a write to a bucket creates the bucket.
                 "-s3.autoCreateBucket=false",
-                # Catalogues that nobody here asks, at fixed ports: a second server would end at them.
+                # Catalogue services at fixed ports, which are not needed: a second server could not start.
                 "-s3.port.iceberg=0",
                 "-s3.port.lance=0",
                 *(f"-{name}={port}" for name, port in zip(names, others, strict=False)),
             ],
             cwd=directory,
-            # Without a key of its own it refuses encryption with the service's keys (SSE-S3).
+            # Without a key the server refuses encryption with its own keys (SSE-S3).
             env={**os.environ, "WEED_S3_SSE_KEY": "of the tests"},
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -88,7 +88,7 @@ def start(directory: Path) -> Seaweed:
     while not _answers(server.endpoint):
         if process.poll() is not None or time.monotonic() > deadline:
             server.stop()
-            raise RuntimeError(f"weed did not come up:\n{log.read_text(errors='replace')[-4000:]}")
+            raise RuntimeError(f"weed did not start:\n{log.read_text(errors='replace')[-4000:]}")
         time.sleep(0.1)
     return server
 
@@ -98,15 +98,15 @@ def _identity(name: str, access_key: str, secret_key: str, actions: list[str]) -
 
 
 def _free_ports(count: int) -> list[int]:
-    # weed derives further ports from those below 55536 by adding 10000 unless told otherwise: all are told.
+    # Every port is given: otherwise weed derives ports from others by adding 10000.
     sockets = [socket.socket() for _ in range(count)]
     try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        for bound in sockets:
+            bound.bind(("127.0.0.1", 0))
+        return [bound.getsockname()[1] for bound in sockets]
     finally:
-        for one in sockets:
-            one.close()
+        for bound in sockets:
+            bound.close()
 
 
 def _answers(endpoint: str) -> bool:

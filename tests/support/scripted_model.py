@@ -1,8 +1,8 @@
-"""Versions of a model that behave as a test wants: quick, slow, failing or wrong, in a container of a few lines."""
+"""Model versions that behave as a test scripts them: slow, failing or wrong, in a container of a few lines."""
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ _FILE = "behaviour.json"
 
 
 def version(space: Space, name: str, **behaviour: Any) -> Body:
-    """A ModelVersion whose file says how it behaves (see scripted_model_server.py). It is uploaded here."""
+    """Upload an artifact with a behaviour (see scripted_model_server.py), and return its ModelVersion."""
     content = json.dumps(behaviour, sort_keys=True).encode()
     key = f"models/{name}/"
     space.upload(key + _FILE, content)
@@ -29,29 +29,29 @@ def version(space: Space, name: str, **behaviour: Any) -> Body:
     return space.object("ModelVersion", name, {"model": MODEL, "artifact": artifact, "origin": imported})
 
 
-def forged(version_: Body) -> Body:
-    """The same ModelVersion with a digest that its bytes have not."""
+def with_wrong_digest(version_: Body) -> Body:
+    """Return the ModelVersion with a digest that its artifact does not have."""
     artifact = {**version_["spec"]["artifact"], "digest": "sha256:" + "0" * 64}
     return {**version_, "spec": {**version_["spec"], "artifact": artifact}}
 
 
 def service(space: Space, version_: str, name: str = "isvc", replicas: int = 1, **spec: Any) -> Body:
-    """An InferenceService of one version."""
+    """Build an InferenceService of one version."""
     container = {
         "image": space.cluster.images["examples"].by_digest,
         "command": ["python3", "-c", _SERVER],
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
     }
-    own = {"model": {"version": version_}, "server": {"container": container}, "replicas": {"min": replicas}, **spec}
-    return space.object("InferenceService", name, own)
+    defaults = {"model": {"version": version_}, "server": {"container": container}, "replicas": {"min": replicas}}
+    return space.object("InferenceService", name, {**defaults, **spec})
 
 
-def serves(version_: str) -> Any:
-    """Whether it serves a version with all its Pods, and nothing else is under way."""
+def serves(version_: str) -> Callable[[Body], bool]:
+    """Return a condition: the InferenceService serves a version with all its Pods, and no rollout is in progress."""
 
     def check(body: Body) -> bool:
         status = body.get("status", {})
-        ready = next((one for one in status.get("conditions", []) if one["type"] == "Ready"), None)
+        ready = next((item for item in status.get("conditions", []) if item["type"] == "Ready"), None)
         return (
             ready is not None
             and ready["status"] == "True"
@@ -63,25 +63,25 @@ def serves(version_: str) -> Any:
     return check
 
 
-def failed(version_: str, reason: str) -> Any:
-    """Whether it was rolled back from a version for a reason, and nothing of it is under way."""
+def failed(version_: str, reason: str) -> Callable[[Body], bool]:
+    """Return a condition: a version was rolled back for a reason, and no rollout is in progress."""
 
     def check(body: Body) -> bool:
         status = body.get("status", {})
-        entries = [(one["version"], one["reason"]) for one in status.get("failed", [])[:1]]
+        entries = [(entry["version"], entry["reason"]) for entry in status.get("failed", [])[:1]]
         return entries == [(version_, reason)] and "candidate" not in status and has("RolledBack")(body)
 
     return check
 
 
-def ask(space: Space, name: str = "isvc", **annotations: str) -> None:
-    """Ask for something by annotation, such as promote="1"."""
-    given = [f"modelops.dev/{key.replace('_', '-')}={value}" for key, value in annotations.items()]
-    space.cluster.kubectl("annotate", "inferenceservice", name, "-n", space.name, "--overwrite", *given)
+def annotate(space: Space, name: str = "isvc", **annotations: str) -> None:
+    """Set annotations, such as promote="1", on an InferenceService."""
+    assignments = [f"modelops.dev/{key.replace('_', '-')}={value}" for key, value in annotations.items()]
+    space.cluster.kubectl("annotate", "inferenceservice", name, "-n", space.name, "--overwrite", *assignments)
 
 
-def in_step(step: int) -> Any:
-    """Whether the candidate's requests have been seen to follow a step."""
+def in_step(step: int) -> Callable[[Body], bool]:
+    """Return a condition: the traffic of a rollout has followed a step."""
 
     def check(body: Body) -> bool:
         candidate = body.get("status", {}).get("candidate", {})
@@ -91,17 +91,20 @@ def in_step(step: int) -> Any:
 
 
 @contextmanager
-def asked_in_every_way(space: Space, slow_clients: int) -> Iterator[tuple[Traffic, Traffic, Traffic]]:
-    """Short requests, those of ten seconds and streams of six, of the last two by so many clients each."""
-    where = address(space)
+def all_kinds_of_traffic(space: Space, slow_clients: int) -> Iterator[tuple[Traffic, Traffic, Traffic]]:
+    """Run clients with short requests, with requests of ten seconds, and with streams of six seconds.
+
+    The last two kinds have `slow_clients` clients each.
+    """
+    host = address(space)
     with (
-        Traffic(where, PATH, REQUEST, clients=6, pause=0.04) as short,
-        Traffic(where, "/long?seconds=10", "{}", clients=slow_clients, expected=b"outputs") as long,
-        Traffic(where, "/stream?seconds=6", "{}", clients=slow_clients, expected=b"[DONE]") as streamed,
+        Traffic(host, PATH, REQUEST, clients=6, pause=0.04) as short,
+        Traffic(host, "/long?seconds=10", "{}", clients=slow_clients, expected=b"outputs") as long,
+        Traffic(host, "/stream?seconds=6", "{}", clients=slow_clients, expected=b"[DONE]") as streamed,
     ):
         yield short, long, streamed
 
 
 def address(space: Space, name: str = "isvc") -> str:
-    """Where it answers."""
+    """Return the cluster IP of an InferenceService's Service."""
     return str(space.get("service", name)["spec"]["clusterIP"])

@@ -1,13 +1,13 @@
-"""A model server of a test: what it is in /mnt/models/behaviour.json decides how it answers.
+"""Model server of a test, whose behaviour is read from /mnt/models/behaviour.json.
 
-delayMs     how long it takes
-failEvery   every so many requests it answers 500
-value       what it predicts; an answer's id says how many requests there were before it, and itself
-crash       it ends before it listens
-neverReady  it never says that it is ready
+delayMs     delay of each response in milliseconds
+failEvery   every so many requests, respond 500
+value       the prediction; a response's id is the number of the request
+crash       exit before listening
+neverReady  never become ready
 
-`/long?seconds=10` takes that long, `/stream?seconds=3` sends an event every 0.2 s, `/api/v1/query` answers the value
-as Prometheus would. Run with `python3 -c`.
+`/long?seconds=10` responds after so long, `/stream?seconds=3` sends an event every 0.2 s, `/api/v1/query` responds with
+the value as Prometheus would. Run with `python3 -c`.
 """
 
 import json
@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 
 with open("/mnt/models/behaviour.json") as file:
     BEHAVIOUR = json.load(file)
-ASKED = count(1)
+REQUEST_NUMBERS = count(1)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -29,33 +29,33 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     disable_nagle_algorithm = True
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         if BEHAVIOUR.get("neverReady"):
-            self.answer(503, {})
+            self.respond(503, {})
         else:
-            self.answer(200, {"ready": True})
+            self.respond(200, {"ready": True})
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
         url = urlsplit(self.path)
         seconds = float(parse_qs(url.query).get("seconds", ["0"])[0])
         if url.path == "/api/v1/query":
             data = {"resultType": "scalar", "result": [0, str(BEHAVIOUR.get("value", 1.0))]}
-            self.answer(200, {"status": "success", "data": data})
+            self.respond(200, {"status": "success", "data": data})
             return
         if url.path == "/stream":
             self.stream(seconds)
             return
         time.sleep(seconds + BEHAVIOUR.get("delayMs", 0) / 1000)
-        asked, every = next(ASKED), BEHAVIOUR.get("failEvery")
-        if every and asked % every == 0:
-            self.answer(500, {"error": "as the test wants it"})
+        number, every = next(REQUEST_NUMBERS), BEHAVIOUR.get("failEvery")
+        if every and number % every == 0:
+            self.respond(500, {"error": "scripted failure"})
             return
         value = BEHAVIOUR.get("value", 1.0)
         output = {"name": "y", "shape": [1, 1], "datatype": "FP64", "data": [value]}
-        self.answer(200, {"model_name": "behaving", "id": str(asked), "outputs": [output]})
+        self.respond(200, {"model_name": "behaving", "id": str(number), "outputs": [output]})
 
-    def answer(self, status, content):
+    def respond(self, status: int, content: object) -> None:
         body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -63,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def stream(self, seconds):
+    def stream(self, seconds: float) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
@@ -75,11 +75,11 @@ class Handler(BaseHTTPRequestHandler):
         self.chunk(b"data: [DONE]\n\n")
         self.wfile.write(b"0\r\n\r\n")
 
-    def chunk(self, content):
+    def chunk(self, content: bytes) -> None:
         self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
         self.wfile.flush()
 
-    def log_message(self, *_):
+    def log_message(self, *_: object) -> None:
         pass
 
 
@@ -88,7 +88,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
 
 
-# As the first process of its container it would not be ended by the signal otherwise.
+# The first process of a container ignores SIGTERM without a handler.
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 if BEHAVIOUR.get("crash"):
     sys.exit("this version never starts")

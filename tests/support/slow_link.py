@@ -1,4 +1,4 @@
-"""A server of this machine as if it were far away: a TCP proxy that answers late, and each connection only so fast."""
+"""TCP proxy that makes a local server seem far away: it delays requests, and limits each connection's speed."""
 
 import asyncio
 import contextlib
@@ -10,13 +10,15 @@ _CHUNK_BYTES = 1 << 18
 
 
 @contextlib.contextmanager
-def far_away(endpoint: str, *, latency_seconds: float, bytes_per_second: float) -> Iterator[str]:
-    """The endpoint behind the proxy, which lives as long as the context."""
-    where = urlsplit(endpoint)
+def slow_link(endpoint: str, *, latency_seconds: float, bytes_per_second: float) -> Iterator[str]:
+    """Yield the URL of a proxy for `endpoint`, which runs as long as the context lasts."""
+    server_url = urlsplit(endpoint)
     loop = asyncio.new_event_loop()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server_reader, server_writer = await asyncio.open_connection(where.hostname, where.port, limit=_CHUNK_BYTES)
+        server_reader, server_writer = await asyncio.open_connection(
+            server_url.hostname, server_url.port, limit=_CHUNK_BYTES
+        )
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(
                 _copy(reader, server_writer, lambda _: latency_seconds),
@@ -24,23 +26,23 @@ def far_away(endpoint: str, *, latency_seconds: float, bytes_per_second: float) 
             )
 
     server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0, limit=_CHUNK_BYTES))
-    thread = threading.Thread(target=loop.run_forever, name="far away", daemon=True)
+    thread = threading.Thread(target=loop.run_forever, name="slow link", daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result()
+        asyncio.run_coroutine_threadsafe(_close(server), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
-async def _end(server: asyncio.Server) -> None:
+async def _close(server: asyncio.Server) -> None:
     server.close()
-    copying = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in copying:
-        task.cancel()
-    await asyncio.gather(*copying, return_exceptions=True)
+    connections = asyncio.all_tasks() - {asyncio.current_task()}
+    for connection in connections:
+        connection.cancel()
+    await asyncio.gather(*connections, return_exceptions=True)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pause: Callable[[int], float]) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import Inputs, TrainingRunStatus
-from modelops.controllers.trainingrun.inputs.resolution import Taken
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.sweep.child import child_of
-from modelops.controllers.trainingrun.sweep.garbage_collection import tidied
+from modelops.controllers.trainingrun.sweep.garbage_collection import collect_garbage
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
-from modelops.controllers.trainingrun.sweep.plan import Sweeping, plan
+from modelops.controllers.trainingrun.sweep.observe import SweepObservation
+from modelops.controllers.trainingrun.sweep.plan import plan
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
-from modelops.controllers.trainingrun.sweep.trials import due
+from modelops.controllers.trainingrun.sweep.trials import trials_due
 from modelops.lineage.digests import json_digest
 from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.plan import Plan
@@ -42,7 +43,7 @@ def sweep_run(name: str = "search", *, generation: int = 1, status: Body | None 
     return run.model_copy(update={"metadata": run.metadata.model_copy(update={"annotations": annotations})})
 
 
-def taken(run: TrainingRun, letter: str = "a") -> Taken:
+def resolved(run: TrainingRun, letter: str = "a") -> ResolvedInputs:
     """The inputs of a run, with data of this letter."""
     spec = run.spec.wire()
     components = {"parameters": str(spec["parameters"]), "dataset train": digest(letter), "sweep": str(spec["sweep"])}
@@ -53,7 +54,7 @@ def taken(run: TrainingRun, letter: str = "a") -> Taken:
             "components": components,
         }
     )
-    return Taken(inputs, json_digest(components))
+    return ResolvedInputs(inputs, json_digest(components))
 
 
 @dataclass
@@ -70,31 +71,32 @@ class Simulation:
     uids: int = 0
 
     @property
-    def taken(self) -> Taken:
+    def resolved(self) -> ResolvedInputs:
         """The inputs."""
-        return taken(self.run, self.letter)
+        return resolved(self.run, self.letter)
 
-    def seen(self) -> Sweeping:
+    def seen(self) -> SweepObservation:
         """What the operator sees, with suggestions."""
         run = self.run.model_copy(update={"status": self.status})
-        seen = Sweeping(run, self.taken, self.now, tuple(child_of(body) for body in self.bodies.values()))
+        seen = SweepObservation(run, self.resolved, self.now, tuple(child_of(body) for body in self.bodies.values()))
         assert run.spec.sweep is not None
-        if outcome_holds(run, self.taken):
+        if outcome_holds(run, self.resolved):
             return seen
         trials = seen.trials
-        tried = {one.number: one.tried for one in trials}
-        return replace(seen, suggested=suggest(run.spec.sweep, due(run.spec.sweep, trials), tried))
+        tried = {one.number: one.as_earlier_trial for one in trials}
+        return replace(seen, suggested=suggest(run.spec.sweep, trials_due(run.spec.sweep, trials), tried))
 
     def plan(self) -> Plan:
         """What the operator decides now."""
         seen = self.seen()
         old = seen.run.status
-        status = TrainingRunStatus(input_key=self.taken.key, inputs=self.taken.inputs)
-        if old.input_key == self.taken.key:
-            status = old.model_copy(update={"inputs": self.taken.inputs, "conditions": []})
-        if outcome_holds(seen.run, self.taken):
-            return tidied(Plan(status=status), seen)
-        return tidied(plan(seen, status.model_copy(update={"outcome": None})), seen)
+        status = TrainingRunStatus(input_key=self.resolved.key, inputs=self.resolved.inputs)
+        if old.input_key == self.resolved.key:
+            status = old.model_copy(update={"inputs": self.resolved.inputs, "conditions": []})
+        if outcome_holds(seen.run, self.resolved):
+            return collect_garbage(Plan(status=status), seen)
+        decided = plan(seen, status.model_copy(update={"outcome": None}))
+        return collect_garbage(Plan(apply=decided.trials, status=decided.status, conditions=decided.conditions), seen)
 
     def step(self, *, status_written: bool = True, only: int | None = None) -> Plan:
         """Carry a plan out, as far as the operator lives: `only` so many writes, and the status or not."""

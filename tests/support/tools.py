@@ -6,13 +6,12 @@ from pathlib import Path
 
 
 def find(name: str) -> Path | None:
-    """The tool's path: from MODELOPS_TEST_<NAME>, the images' own place, or PATH. None where there is none."""
-    named = os.environ.get(f"MODELOPS_TEST_{name.upper()}")
+    """Return a tool's path, or None: from MODELOPS_TEST_<NAME>, the directory of the images, /bin, or PATH."""
     candidates = [
-        named,
+        os.environ.get(f"MODELOPS_TEST_{name.upper()}"),
         f"/opt/modelops/bin/{name}",
         f"/bin/{name}",
         shutil.which(f"{name}-static"),
         shutil.which(name),
     ]
-    return next((Path(one) for one in candidates if one and os.access(one, os.X_OK)), None)
+    return next((Path(path) for path in candidates if path and os.access(path, os.X_OK)), None)

@@ -1,4 +1,4 @@
-"""Live traffic at an InferenceService, every answer counted."""
+"""Live traffic at an InferenceService, with each response counted by version."""
 
 import http.client
 import time
@@ -8,10 +8,10 @@ from hack.load import VERSION, Clients
 
 
 class Traffic(Clients):
-    """Clients that ask from entering to leaving the block, half of them over kept-alive connections.
+    """Clients that send requests inside the `with` block, half of them over kept-alive connections.
 
-    `pause` is in seconds, between an answer and the next request of a client. `expected` is something that every
-    complete answer has in it.
+    `pause` is in seconds, between a response and the client's next request. `expected` is part of every complete
+    response.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class Traffic(Clients):
     ) -> None:
         super().__init__(clients)
         self.last_request: dict[str, float] = {}
-        """Model version → when the last request that it answered was sent, in seconds since 1970."""
+        """Model version → send time of the last request that it answered, in seconds since 1970."""
         self._before: Counter[str] = Counter()
         self._address = address
         self._path = path
@@ -37,23 +37,23 @@ class Traffic(Clients):
 
     @property
     def total(self) -> int:
-        """How many answers there were."""
+        """Number of responses."""
         return sum(self.answers.values()) + sum(self._before.values())
 
     def answered_by(self, version: str, within: float = 60.0) -> None:
-        """Wait until a version has answered."""
+        """Wait until a version has answered a request."""
         deadline = time.monotonic() + within
         while not self.answers[version]:
             assert time.monotonic() < deadline, f"{version} has not answered after {within:.0f} s: {self.answers}"
             time.sleep(0.1)
 
     def forget(self, version: str) -> None:
-        """Begin anew to count a version's answers: to see whether it answers again."""
+        """Restart the count of a version's responses, to see whether it answers again."""
         with self._lock:
             self._before[version] += self.answers.pop(version, 0)
 
     def shares(self, seconds: float) -> dict[str, float]:
-        """What share of the answers each version gives from now on for so long."""
+        """Measure for so many seconds, and return each version's part of the responses."""
         before = Counter(self.answers)
         time.sleep(seconds)
         new = Counter(self.answers) - before
@@ -69,28 +69,28 @@ class Traffic(Clients):
             try:
                 sent = time.time()
                 connection.request("POST", self._path, self._body, headers)
-                answer = connection.getresponse()
-                content = answer.read()
-                closes = answer.will_close
-                self._count(answer, content, sent)
+                response = connection.getresponse()
+                content = response.read()
+                closed = response.will_close
+                self._count(response, content, sent)
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
-                # An idle connection that the server closes in the same moment is asked again by every HTTP client.
+                # Every HTTP client retries if the server closed an idle connection at the moment of a request.
                 if not reused:
                     self._fail(repr(error))
-                closes = True
+                closed = True
             except (OSError, http.client.HTTPException) as error:
                 self._fail(repr(error))
-                closes = True
-            if closes or not keep_alive:
+                closed = True
+            if closed or not keep_alive:
                 connection.close()
                 connection = None
             self._stop.wait(self._pause)
 
-    def _count(self, answer: http.client.HTTPResponse, content: bytes, sent: float) -> None:
-        version = answer.headers.get(VERSION, "")
+    def _count(self, response: http.client.HTTPResponse, content: bytes, sent: float) -> None:
+        version = response.headers.get(VERSION, "")
         with self._lock:
-            if answer.status in self._may_fail or (answer.status == 200 and self._expected in content):
+            if response.status in self._may_fail or (response.status == 200 and self._expected in content):
                 self.answers[version] += 1
                 self.last_request[version] = max(sent, self.last_request.get(version, 0.0))
             else:
-                self.failures.append(f"{answer.status} of {version}: {content[:200]!r}")
+                self.failures.append(f"{response.status} of {version}: {content[:200]!r}")

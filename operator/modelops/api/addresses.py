@@ -15,7 +15,7 @@ class LocalAddress(Enum):
     MULTICAST = auto()
 
 
-def local_address(address: IPv4Address | IPv6Address) -> LocalAddress | None:
+def local_address_kind(address: IPv4Address | IPv6Address) -> LocalAddress | None:
     """Return why an address does not belong to another machine, or None if it does.
 
     An IPv4-mapped IPv6 address is classified as its IPv4 address.

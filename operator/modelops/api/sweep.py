@@ -1,4 +1,4 @@
-"""Sweep: the search for the best parameters, in the terms of Katib's experiments."""
+"""Sweep: search for the best parameters, in the terms of Katib's experiments."""
 
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ from modelops.api.types import CellText, StringMap
 
 
 class Algorithm(StrEnum):
-    """How parameters are suggested."""
+    """Algorithm that suggests parameters."""
 
     GRID = "grid"
     RANDOM = "random"
@@ -19,7 +19,7 @@ class Algorithm(StrEnum):
 
 
 class ParameterType(StrEnum):
-    """What a parameter's values are."""
+    """Type of a parameter's values."""
 
     DOUBLE = "double"
     INT = "int"
@@ -27,7 +27,7 @@ class ParameterType(StrEnum):
 
 
 class SweptParameter(Model):
-    """A parameter and where its values come from."""
+    """Parameter that the sweep varies, and its values."""
 
     model_config = rules(
         (
@@ -55,57 +55,58 @@ class SweptParameter(Model):
     )
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
-    """The parameter's name, as the trainer finds it in hyperparameters.json."""
+    """Name of the parameter in hyperparameters.json."""
     type: ParameterType
-    """double, int or categorical."""
+    """Type of the values: double, int or categorical."""
     min: Annotated[float, Field(ge=-1e18, le=1e18)] | None = None
-    """The least value of a double or int."""
+    """Least value of a double or int."""
     max: Annotated[float, Field(ge=-1e18, le=1e18)] | None = None
-    """The greatest value of a double or int."""
+    """Greatest value of a double or int."""
     step: Annotated[float, Field(gt=0)] | None = None
-    """The distance between two values. A grid needs it for a double; an int has 1."""
+    """Distance between two values. Required for a double in a grid. Absent for an int: 1."""
     log: bool = False
-    """Whether values are spread evenly over their logarithms."""
+    """Whether the logarithms of the values are spread evenly, instead of the values."""
     values: Annotated[list[CellText], Field(min_length=1, max_length=100), list_set()] | None = None
-    """The values of a categorical parameter."""
+    """Values of a categorical parameter."""
 
 
 class Objective(Model):
-    """What makes one trial better than another."""
+    """Metric by which trials are compared."""
 
     metric: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    """The metric's name in the trainer's metrics.json, and in metrics.jsonl for early stopping."""
+    """Name of the metric in the trainer's metrics.json and, for early stopping, in metrics.jsonl."""
     goal: Literal["Maximize", "Minimize"] = "Maximize"
-    """Whether the greatest value is the best or the least."""
+    """Whether the greatest or the least value is the best."""
     target: float | None = None
-    """A trial that is as good as this ends the sweep. Absent: every trial is made."""
+    """Value at which a trial ends the sweep. Absent: every trial is run."""
 
 
 class MedianStopping(Model):
-    """Stop a trial whose best value so far is worse than the median of the others' means up to the same step (Golovin
-    et al., Google Vizier, KDD 2017).
+    """Median stopping rule (Golovin et al., Google Vizier, KDD 2017).
+
+    A trial is stopped if its best value so far is worse than the median of the other trials' means up to the same step.
     """
 
     start_step: Annotated[int, Field(ge=0)] = 4
-    """Trials are judged from this step on."""
+    """First step at which a trial may be stopped."""
     min_trials: Annotated[int, Field(ge=1)] = 3
-    """So many trials must have succeeded before one is stopped."""
+    """Number of trials that must have succeeded before a trial may be stopped."""
 
 
 class EarlyStopping(Model):
-    """When trials that will not be the best are stopped."""
+    """Rule that stops trials which will not be the best."""
 
     median: MedianStopping
-    """By the median stopping rule."""
+    """Median stopping rule."""
 
 
 _LENGTHS = "has(p.values) ? p.values.map(v, size(v)).max() : 24"
 _TABLE = f"self.maxTrials * (160 + self.parameters.map(p, size(p.name) + 8 + ({_LENGTHS})).sum())"
-"""At most so many characters has the table of trials."""
+"""Upper bound of the characters in the table of trials, as a CEL expression."""
 
 
 class Sweep(Model):
-    """Train with many parameters, and keep the best model. Each trial is a TrainingRun of its own."""
+    """Search for the best parameters. Each trial is a TrainingRun of its own, and the best model is kept."""
 
     model_config = rules(
         (
@@ -114,7 +115,7 @@ class Sweep(Model):
         ),
         (
             "self.algorithm != 'grid' || self.parameters.all(p, !has(p.log) || !p.log)",
-            "a grid takes every value once: it has no log",
+            "a grid runs every value once: log has no effect, leave it out",
         ),
         (
             f"{_TABLE} <= 1000000",
@@ -123,44 +124,44 @@ class Sweep(Model):
     )
 
     algorithm: Algorithm = Algorithm.TPE
-    """grid: every combination. random: independent draws. tpe: draws that learn from the trials before, by a
+    """grid: every combination. random: independent draws. tpe: draws that learn from earlier trials, by a
     tree-structured Parzen estimator."""
     parameters: Annotated[list[SweptParameter], Field(min_length=1, max_length=16), list_map("name")]
-    """What is varied."""
+    """Parameters that the sweep varies."""
     objective: Objective
-    """What makes one trial better than another."""
+    """Metric by which trials are compared."""
     parallelism: Annotated[int, Field(ge=1, le=100)] = 1
-    """How many trials run at the same time, at most."""
+    """Most trials that run at the same time."""
     max_trials: Annotated[int, Field(ge=1, le=500)] = 10
-    """How many trials there are at most. A grid ends when all its points are tried."""
+    """Most trials of the sweep. A grid ends when all its points were run."""
     max_failed_trials: Annotated[int, Field(ge=0, le=500)] = 3
-    """When more trials than this have failed, the sweep has."""
+    """Most trials that may fail. If more fail, the sweep fails."""
     early_stopping: EarlyStopping | None = None
-    """When trials that will not be the best are stopped. Absent: never."""
+    """Rule that stops trials which will not be the best. Absent: no trial is stopped."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
-    """The same seed gives the same suggestions, whatever happens to the operator. tpe learns from results, so they must
-    be the same as well; and no trial begins before all those up to `parallelism` before it have ended."""
+    """Seed of the suggestions. The same seed gives the same suggestions, also after restarts of the operator. Those of
+    tpe also depend on results; a trial of tpe starts once all trials up to `parallelism` before it have ended."""
 
 
 class Trial(Model):
-    """One run of a sweep."""
+    """Trial of a sweep."""
 
     number: Annotated[int, Field(ge=0)]
-    """Counted from 0."""
+    """Number of the trial, from 0."""
     run: Annotated[str, StringConstraints(max_length=253)]
-    """Its TrainingRun."""
+    """TrainingRun of the trial."""
     parameters: StringMap = Field(default_factory=dict)
-    """What it was given."""
+    """Values of the swept parameters."""
     state: Literal["Running", "Succeeded", "Failed", "Stopped"]
-    """Running, Succeeded, Failed, or Stopped: early, since it was worse than the median."""
+    """Running, Succeeded, Failed, or Stopped early by the median stopping rule."""
     objective: float | None = None
-    """The objective's value."""
+    """Value of the objective."""
 
 
 class SweepStatus(Model):
-    """The trials of a sweep."""
+    """Trials of a sweep."""
 
     trials: Annotated[list[Trial], Field(max_length=500), list_map("number")] = Field(default_factory=list)
-    """Every trial."""
+    """Every trial, by number."""
     best: Annotated[int, Field(ge=0)] | None = None
-    """The number of the best one."""
+    """Number of the best trial."""

@@ -1,4 +1,4 @@
-"""TrainingRun: code, data and parameters that become a model."""
+"""TrainingRun: train a model from code, data and parameters."""
 
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
@@ -18,16 +18,16 @@ QueueName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z
 
 
 class DatasetInput(Model):
-    """A Dataset to train on."""
+    """Dataset to train on."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=63)]
-    """The channel's name: the trainer finds the data in /opt/ml/input/data/<name>/."""
+    """Name of the channel: the data is in /opt/ml/input/data/<name>/."""
     ref: LocalRef
-    """The Dataset."""
+    """Dataset of this namespace."""
 
 
 class Framework(StrEnum):
-    """Which variables workers find each other by, beside those of SageMaker."""
+    """Framework whose variables let the workers find each other, beside those of SageMaker."""
 
     TORCH = "torch"
     JAX = "jax"
@@ -35,130 +35,132 @@ class Framework(StrEnum):
 
 
 class Workers(Model):
-    """How many Pods train together."""
+    """Pods that train together."""
 
     count: Annotated[int, Field(ge=1, le=256)] = 1
-    """More than 1: an Indexed Job whose Pods start together and end together. Each finds the others by name; rank 0
-    publishes the model."""
+    """Number of Pods. With more than 1 they are a gang: an Indexed Job whose Pods start and end together and resolve
+    each other by name. Rank 0 publishes the model."""
     framework: Framework = Framework.PLAIN
-    """torch: the variables of torchrun (PET_NNODES, PET_NODE_RANK, PET_MASTER_ADDR and so on). jax: those of
-    jax.distributed (JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES, JAX_PROCESS_ID). plain: none. MASTER_ADDR, MASTER_PORT,
-    WORLD_SIZE, RANK and SageMaker's SM_HOSTS and SM_CURRENT_HOST are set with each of them."""
+    """torch sets the variables of torchrun (PET_NNODES, PET_NODE_RANK, PET_MASTER_ADDR and so on), jax the variables of
+    jax.distributed (JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES, JAX_PROCESS_ID), plain neither. MASTER_ADDR,
+    MASTER_PORT, WORLD_SIZE, RANK and SageMaker's SM_HOSTS and SM_CURRENT_HOST are always set."""
     processes_per_worker: Annotated[int, Field(ge=1, le=64)] = 1
-    """How many processes torchrun starts in each Pod (PET_NPROC_PER_NODE)."""
+    """Number of processes that torchrun starts in each Pod (PET_NPROC_PER_NODE)."""
 
 
 class Trainer(Model):
-    """The container that trains. It follows SageMaker's container contract: data, hyperparameters and the like are
-    below /opt/ml/input, the model goes to /opt/ml/model, the reason of a failure to /opt/ml/output/failure.
+    """Container that trains, by SageMaker's container contract.
+
+    Data and hyperparameters are below /opt/ml/input. The container writes the model to /opt/ml/model, and the reason of
+    a failure to /opt/ml/output/failure.
     """
 
     image: Image
-    """The training image. Pin it by digest (name@sha256:…) to make runs reproducible and to share their results."""
+    """Training image. Pin it by digest (name@sha256:…): only then are runs reproducible and their results reused."""
     command: Annotated[Arguments, Field(min_length=1)]
-    """The program to run. Required, since only the image's registry knows its entrypoint."""
+    """Program to run. Required, since the operator does not read the image's entrypoint."""
     args: Arguments = Field(default_factory=list)
-    """Its arguments."""
+    """Arguments of the program."""
     env: Environment = Field(default_factory=list)
-    """Environment variables. Those of SageMaker (SM_CHANNEL_TRAIN, SM_MODEL_DIR, SM_HPS and so on) are set already."""
+    """Environment variables, added to SageMaker's (SM_CHANNEL_TRAIN, SM_MODEL_DIR, SM_HPS and so on)."""
     resources: Resources | None = None
-    """What the container asks for and may use."""
+    """Resource requests and limits of the container."""
 
 
 class Retries(Model):
-    """When a failed attempt is made again."""
+    """Retries of failed attempts."""
 
     limit: Annotated[int, Field(ge=0, le=100)] = 0
-    """How many times a trainer that failed runs again. Evictions, preemptions and lost nodes do not count."""
+    """Number of retries of a trainer that fails. Evictions, preemptions and lost nodes do not count."""
     backoff: DurationText = "10s"
-    """How long to wait before the second attempt. The pause doubles with each one, up to five minutes."""
+    """Time between the end of the first attempt and the second one. Doubles with each attempt, up to five minutes."""
     non_retryable_exit_codes: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(max_length=64), list_set()] = (
         Field(default_factory=list)
     )
-    """Exit codes of the trainer that no further attempt can help."""
+    """Exit codes of the trainer after which the run fails without a retry."""
 
 
 class Rerun(Model):
-    """When inputs are taken anew, and what becomes of a run that is under way then."""
+    """When to train again, and what happens to a run under way."""
 
     schedule: Annotated[str, StringConstraints(min_length=9, max_length=128)] | None = None
-    """A cron expression of five fields, such as `0 3 * * 1`: take the newest inputs at these times, and train if they
-    are not those of the last run. With cache.mode Ignore, train each time."""
+    """Cron expression of five fields, such as `0 3 * * 1`: times to compare the newest inputs with those of the last
+    run, and to train if they differ. With cache.mode Ignore the run trains each time."""
     time_zone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "UTC"
-    """The time zone of the schedule, such as Europe/Berlin."""
+    """Time zone of the schedule, such as Europe/Berlin."""
     min_interval: DurationText | None = None
-    """At least so long between the starts of two runs for new data. What changes in between is taken together."""
+    """Least time between the starts of two runs for new data. All changes in between lead to one run."""
     debounce: DurationText | None = None
-    """How long a new snapshot must have been current before a run starts for it."""
+    """Time that a new snapshot must be current before a run starts for it."""
     in_flight: Literal["Finish", "Replace"] = "Finish"
-    """Finish: a run that is under way ends first. Replace: it is stopped, and one for the new inputs starts."""
+    """Finish: a run under way ends before one for new inputs starts. Replace: the run under way is stopped."""
 
 
 class CacheMode(StrEnum):
-    """Whether results of other runs may be used."""
+    """Whether the results of other runs may be reused."""
 
     REUSE = "Reuse"
     IGNORE = "Ignore"
 
 
 class Cache(Model):
-    """Whether a model that exists for the same inputs is used instead of training again."""
+    """Reuse of a model that exists for the same inputs."""
 
     mode: CacheMode = CacheMode.REUSE
-    """Reuse: what another run of this namespace has made of the same inputs with a pinned image is taken. Ignore:
+    """Reuse: take the result of another run of this namespace with the same inputs and a pinned image. Ignore: always
     train."""
     ttl: DurationText | None = None
-    """How old a model may be to be taken, such as 720h. Absent: as old as it is."""
+    """Greatest age of a model that is reused, such as 720h. Absent: any age."""
     nonce: Annotated[str, StringConstraints(max_length=128)] = ""
     """Part of the inputs: change it to train again with everything else the same."""
 
 
 class Output(Model):
-    """What the run produces."""
+    """Model that the run produces."""
 
     model: Annotated[Name, StringConstraints(max_length=54)]
-    """The model's name, of at most 54 characters. Its versions are called <model>-<hash>."""
+    """Name of the model, of at most 54 characters. Its versions are named <model>-<hash>."""
     format: ArtifactFormat
-    """What is in /opt/ml/model, so that a server knows how to load it."""
+    """Format of the files in /opt/ml/model, by which a server loads them."""
     publish_timeout: DurationText = "1h"
-    """How long to try to store the model while the store is down, before the attempt fails."""
+    """Time for which storing the model is retried while the store is down, before the attempt fails."""
     registration: Literal["Always", "Never"] = "Always"
-    """Always: a ModelVersion is made of the model. Never: the model is stored and named in the status, and no more."""
+    """Always: create a ModelVersion of the model. Never: only store the model and name it in the status."""
     version_template: VersionTemplate = Field(default_factory=VersionTemplate)
-    """What the ModelVersion must pass before it may serve."""
+    """Gates and approval that the ModelVersion must pass before it may serve."""
 
 
 class TrainingRunSpec(Model):
-    """What to run, on what, and what comes out."""
+    """Inputs of the run, how it runs, and the model that it produces."""
 
     datasets: Annotated[list[DatasetInput], Field(max_length=16), list_map("name")] = Field(default_factory=list)
-    """The data to train on."""
+    """Datasets to train on."""
     parameters: StringMap = Field(default_factory=dict)
     """Hyperparameters, in /opt/ml/input/config/hyperparameters.json and SM_HPS. Values are strings."""
     trainer: Trainer
-    """The container that trains."""
+    """Container that trains."""
     pod: PodOptions = Field(default_factory=PodOptions)
-    """Where and as whom the Pod runs."""
+    """Scheduling, service account and user of the Pods."""
     workers: Workers = Field(default_factory=Workers)
-    """How many Pods train together."""
+    """Pods that train together."""
     queue_name: QueueName | None = None
-    """The LocalQueue of Kueue that decides when the Job may start. Needs Kueue in the cluster."""
+    """LocalQueue of Kueue that admits the Job. Needs Kueue in the cluster."""
     retries: Retries = Field(default_factory=Retries)
-    """When a failed attempt is made again."""
+    """Retries of failed attempts."""
     timeout: DurationText | None = None
-    """How long an attempt may run, such as 6h; time in a queue does not count. Absent: as long as it needs."""
+    """Longest time that an attempt may run, such as 6h. Time in a queue does not count. Absent: no limit."""
     ttl_after_finished: DurationText = "1h"
-    """How long the Jobs and Pods of a run that has ended are kept. What they told is in the status by then."""
+    """Time for which the Jobs and Pods of a run are kept after its end. Results are saved in the status first."""
     rerun_on: Annotated[list[Literal["DatasetChange"]], Field(max_length=1), list_set()] = Field(default_factory=list)
-    """DatasetChange: train again when a Dataset has a new snapshot. Absent: only when this spec changes."""
+    """DatasetChange: train again when a Dataset has a new snapshot. Absent: train again only when this spec changes."""
     rerun: Rerun = Field(default_factory=Rerun)
-    """When inputs are taken anew, and what becomes of a run that is under way then."""
+    """When to train again, and what happens to a run under way."""
     sweep: Sweep | None = None
-    """Train many times with other parameters, and keep the best model."""
+    """Search for the best parameters: train many times with other parameters, and keep the best model."""
     cache: Cache = Field(default_factory=Cache)
-    """Whether a model that exists for the same inputs is used."""
+    """Reuse of a model that exists for the same inputs."""
     output: Output
-    """What the run produces."""
+    """Model that the run produces."""
 
     model_config = rules(
         minimum_duration("timeout", "1s", "; leave it out for no limit"),
@@ -173,17 +175,17 @@ class TrainingRunSpec(Model):
         ),
         (
             "!has(self.sweep) || !has(self.parameters) || !self.sweep.parameters.exists(p, p.name in self.parameters)",
-            "a parameter of the sweep must not be in parameters as well",
+            "a parameter of the sweep must not be in parameters too",
         ),
         (
             "!has(self.sweep) || !has(self.parameters) || self.parameters.size() + self.sweep.parameters.size() <= 128",
-            "parameters and those of the sweep must be at most 128 together",
+            "parameters and sweep.parameters must be at most 128 together",
         ),
     )
 
 
 class TrainingRun(Kind):
-    """Code, data and parameters that become a model: a Job, once per distinct input, again when an input changes."""
+    """Training of a model from code, data and parameters: once for the same inputs, again when an input changes."""
 
     plural: ClassVar[str] = "trainingruns"
     short_names: ClassVar[tuple[str, ...]] = ("tr",)
@@ -197,6 +199,6 @@ class TrainingRun(Kind):
     )
 
     spec: TrainingRunSpec
-    """What to run, on what, and what comes out."""
+    """Inputs of the run, how it runs, and the model that it produces."""
     status: TrainingRunStatus = Field(default_factory=TrainingRunStatus)
-    """What the run uses, how far it is and what came out. Written by the operator."""
+    """Inputs, progress and result of the run. Written by the operator."""

@@ -1,4 +1,4 @@
-"""What a TrainingRun's status holds: its inputs, how far it is, how it ended."""
+"""Status of a TrainingRun: its inputs, progress and result."""
 
 from typing import Annotated, Literal
 
@@ -12,142 +12,143 @@ from modelops.api.types import Conditions, Digest, LongText, Metrics, StringMap,
 
 
 class Attempt(Model):
-    """One start of the trainer, or of all workers together, that did not succeed."""
+    """Failed or stopped attempt: one Job, with one Pod or all workers of a gang."""
 
     number: Annotated[int, Field(ge=1)]
-    """Counted from 1."""
+    """Number of the attempt, from 1."""
     reason: Annotated[str, StringConstraints(max_length=128)]
-    """Why it ended, in one word."""
+    """Reason of its end, in one word."""
     message: Text
-    """Why it ended, in a sentence."""
+    """Reason of its end, in a sentence."""
     node: Annotated[str, StringConstraints(max_length=253)] | None = None
-    """Where it ran; of several workers the one that failed first."""
+    """Node of its Pod, of a gang's first Pod to fail."""
     started_at: Timestamp | None = None
-    """When its Pod was created."""
+    """Creation of its Pod."""
     ended_at: Timestamp
-    """When it ended."""
+    """End of the attempt."""
     counted: bool
-    """Whether it counts against retries.limit: a disruption does not."""
+    """Whether the attempt counts against retries.limit: a disruption does not."""
 
 
 class TracePoint(Model):
-    """The objective at one step."""
+    """Objective at one step."""
 
     step: Annotated[int, Field(ge=0)]
-    """The step."""
+    """Step of the training."""
     value: float
-    """The metric's value."""
+    """Value of the objective."""
 
 
 class Progress(Model):
-    """How far the trainer is, by its own words in /opt/ml/output/metrics.jsonl. Written every 15 seconds at most."""
+    """Progress of the trainer, from its /opt/ml/output/metrics.jsonl. Updated every 15 seconds at most."""
 
     step: Annotated[int, Field(ge=0)]
-    """The last step."""
+    """Last step."""
     total_steps: Annotated[int, Field(ge=1)] | None = None
-    """How many there will be, if the trainer says so."""
+    """Number of steps of the whole training, if the trainer writes it."""
     percent: Annotated[int, Field(ge=0, le=100)] | None = None
-    """How much of it is done."""
+    """Completed part of all steps, in percent."""
     ends_at: Timestamp | None = None
-    """When it will be done at this pace."""
+    """Estimated end of the training, in whole minutes."""
     metrics: Annotated[dict[str, float], Field(max_length=20)] = Field(default_factory=dict)
-    """The metrics of the last step."""
+    """Metrics of the last step."""
     trace: Annotated[list[TracePoint], Field(max_length=32), list_atomic()] = Field(default_factory=list)
-    """Of a trial of a sweep: its objective over its steps, thinned out."""
+    """Objective of a sweep's trial over its steps, in at most 32 evenly spread points."""
 
 
 class Inputs(Model):
-    """The components of the input key, each as a short text or hash: what a miss is explained with."""
+    """Inputs of the run, pinned."""
 
     generation: int
-    """The spec's generation that they were taken from."""
+    """Generation of the spec that the inputs are from."""
     datasets: Annotated[list[OriginDataset], Field(max_length=16), list_map("name")] = Field(default_factory=list)
-    """The data."""
+    """Snapshots of the Datasets."""
     occurrence: Timestamp | None = None
-    """The time of the schedule that they were taken for, where cache.mode is Ignore: each is a run of its own."""
+    """Time of the schedule that the run is for. Set with cache.mode Ignore, which makes each time another input."""
     components: StringMap = Field(default_factory=dict)
-    """image, command, args, env, parameters, nonce and the content of every referenced ConfigMap and Secret."""
+    """Components of the input key, each as a short text or hash: image, command, args, env, parameters, nonce, and the
+    content of every ConfigMap and Secret that env refers to. A cache miss is explained by them."""
 
 
 class CacheResult(Model):
-    """Whether a model existed for the inputs, and why not."""
+    """Cache hit or miss, and its reason."""
 
     result: Literal["Hit", "Miss"]
-    """Hit: a ModelVersion was taken. Miss: a Job trains."""
+    """Hit: the result of another run was reused. Miss: the run trains."""
     reason: Text
-    """Which component of the inputs changed, or whose result was taken."""
+    """Source of the reused result, or the components of the input key that changed."""
 
 
 class RunArtifact(Model):
-    """The model that the run published."""
+    """Model that the run published."""
 
     uri: Uri
-    """Where it is."""
+    """Location of the model's files in the store."""
     digest: Digest
-    """What it is."""
+    """SHA-256 of the model's files."""
     bytes: Annotated[int, Field(ge=0)]
-    """Its size."""
+    """Size of the model's files."""
     image: Text
-    """The image that really ran, by digest."""
+    """Training image, by the digest that the node ran."""
     packages: Uri | None = None
-    """The packages that were installed there, if the trainer listed them in /opt/ml/output/packages.txt."""
+    """List of packages in the training image, if the trainer wrote /opt/ml/output/packages.txt."""
     history: Uri | None = None
-    """Every line of the trainer's metrics.jsonl."""
+    """Copy of the trainer's metrics.jsonl."""
 
 
 class Outcome(Model):
-    """How the run for an input key ended. As long as it is here, that key is not trained again."""
+    """End of the run. While it is set, the run does not train again for the same input key."""
 
     state: Literal["Succeeded", "Failed", "Stopped"]
-    """Succeeded, Failed, or Stopped: by the annotation modelops.dev/stop."""
+    """Succeeded, Failed, or Stopped by the annotation modelops.dev/stop."""
     reason: Annotated[str, StringConstraints(max_length=128)]
-    """Why, in one word: TrainerFailed, OutOfMemory, DeadlineExceeded, NoModelWritten and so on."""
+    """Reason in one word: Trained, CacheHit, TrainerFailed, OutOfMemory, DeadlineExceeded, NoModelWritten and so on."""
     message: LongText
-    """Why, in a sentence; for a failed trainer what it wrote to /opt/ml/output/failure."""
+    """Reason in a sentence. For a failed trainer, the content of /opt/ml/output/failure."""
     finished_at: Timestamp
-    """When."""
+    """Time of the end."""
 
 
 class TrainingRunStatus(Model):
-    """What the run uses, how far it is and what came out."""
+    """Inputs, progress and result of the run."""
 
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The generation of the spec that this speaks of."""
+    """Generation of the spec that the status is for."""
     input_key: Digest | None = None
-    """The SHA-256 of everything that decides the result."""
+    """SHA-256 of everything that decides the model."""
     inputs: Inputs | None = None
-    """What is in the key."""
+    """Inputs of the run, pinned."""
     cache: CacheResult | None = None
-    """Whether a model existed for the inputs, and why not."""
+    """Cache hit or miss, and its reason."""
     job: Annotated[str, StringConstraints(max_length=63)] | None = None
-    """The Job that trains."""
+    """Job of the last attempt."""
     attempts: Annotated[int, Field(ge=0)] | None = None
-    """How many times the trainer was started."""
+    """Number of attempts for these inputs."""
     failures: Annotated[int, Field(ge=0)] = 0
-    """How many attempts counted against retries.limit."""
+    """Number of attempts that count against retries.limit."""
     failed_attempts: Annotated[list[Attempt], Field(max_length=20), list_atomic()] = Field(default_factory=list)
-    """The last twenty that did not succeed."""
+    """Last twenty attempts that failed or were stopped."""
     progress: Progress | None = None
-    """How far the trainer is."""
+    """Progress of the trainer."""
     started_at: Timestamp | None = None
-    """When a run for these inputs began."""
+    """Start of the run for these inputs."""
     scheduled_at: Timestamp | None = None
-    """The last time of rerun.schedule that was acted on."""
-    retry: Text | None = None
-    """The value of the annotation modelops.dev/retry that was acted on."""
-    stop: Text | None = None
-    """The value of the annotation modelops.dev/stop that was acted on."""
+    """Last time of rerun.schedule that was handled."""
+    last_handled_retry: Text | None = None
+    """Value of the annotation modelops.dev/retry that was handled last."""
+    last_handled_stop: Text | None = None
+    """Value of the annotation modelops.dev/stop that was handled last."""
     sweep: SweepStatus | None = None
-    """The trials, where there is a sweep."""
+    """Trials of the sweep."""
     outcome: Outcome | None = None
-    """How it ended."""
+    """End of the run."""
     artifact: RunArtifact | None = None
-    """The model that was published."""
+    """Model that the run published."""
     metrics: Metrics = Field(default_factory=dict)
-    """The trainer's final metrics."""
+    """Final metrics of the trainer."""
     model_version: Annotated[str, StringConstraints(max_length=253)] | None = None
-    """The ModelVersion that came out."""
+    """ModelVersion of the model. Until a run for new inputs succeeds, that of the run before."""
     conditions: Conditions = Field(default_factory=list)
-    """Ready: a ModelVersion exists for the current inputs. Reconciling: it is being made. Stalled: a person must change
-    something. Queued: Kueue has not admitted it yet. Running: the trainer runs. Succeeded: how it ended. Reproducible:
-    the same key gives the same bytes to run."""
+    """Ready: a ModelVersion exists for the current inputs. Reconciling: the model is not ready yet. Stalled: a person
+    must change something. Queued: the Job is waiting in a queue of Kueue. Running: the trainer runs. Succeeded: the run
+    has ended with a model. Reproducible: the same input key gives the same bytes to run."""

@@ -1,0 +1,1 @@
+"""Proxy container of a serving Pod: Envoy's configuration, the supervisor, and the monitor."""

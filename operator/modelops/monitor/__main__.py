@@ -1,10 +1,10 @@
-"""The monitor image's entry.
+"""Entry point of the monitor image.
 
-supervise   the container's command, and the default: write Envoy's bootstrap, then keep Envoy and the monitor running
+supervise   write Envoy's bootstrap, then run Envoy and the monitor; the default, and the container's command
 bootstrap   print Envoy's bootstrap
-run         the monitor alone
+run         run the monitor alone
 
-Each loads only what it needs: the supervisor lives as long as the Pod, and has no use for pydantic or Prometheus.
+Each command loads only what it needs: the supervisor lives as long as the Pod and uses neither pydantic nor Prometheus.
 """
 
 import os
@@ -13,11 +13,11 @@ import time
 
 CONFIG = "/tmp/envoy.json"
 MONITOR_MEMORY_BYTES = 256 * 2**20
-ITSELF = [sys.executable, "-m", "modelops.monitor"]
+MODULE_COMMAND = [sys.executable, "-m", "modelops.monitor"]
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the one argument says."""
+    """Run a command, and return the exit code."""
     match arguments:
         case [] | ["supervise"]:
             return supervise()
@@ -35,25 +35,25 @@ def main(arguments: list[str]) -> int:
 
 
 def supervise() -> int:
-    """Write the bootstrap in a process of its own, which takes pydantic's memory with it, and then supervise."""
+    """Write the bootstrap in a child process, so that pydantic's memory is freed, and supervise."""
     from modelops.monitor import supervisor
 
-    supervisor.hold_signals()
+    supervisor.block_signals()
     config = os.environ.get("MODELOPS_ENVOY_CONFIG") or CONFIG
     memory = int(os.environ.get("MODELOPS_MONITOR_MEMORY_BYTES") or MONITOR_MEMORY_BYTES)
     code = write_bootstrap(config)
     if code != 0:
         return code
-    return supervisor.Supervisor(envoy_command(config), [*ITSELF, "run"], memory).run()
+    return supervisor.Supervisor(envoy_command(config), [*MODULE_COMMAND, "run"], memory).run()
 
 
 def write_bootstrap(config: str) -> int:
-    """Write to a file nobody else can have prepared, and move it to its place."""
+    """Write the bootstrap to a new file that no other process can have prepared, and move it into place."""
     partial = f"{config}.{os.getpid()}.{time.monotonic_ns()}"
     target = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     pid = os.posix_spawn(
         sys.executable,
-        [*ITSELF, "bootstrap"],
+        [*MODULE_COMMAND, "bootstrap"],
         os.environ,
         file_actions=[(os.POSIX_SPAWN_DUP2, target, 1)],
         setsigmask=(),
@@ -69,7 +69,10 @@ def write_bootstrap(config: str) -> int:
 
 
 def envoy_command(config: str) -> list[str]:
-    """Envoy's command line. Drains last as long as an orderly end may take, and tell every client at once."""
+    """Build Envoy's command line.
+
+    A drain lasts as long as a graceful termination may, and closes all clients' connections at once.
+    """
     import envoy  # type: ignore[import-untyped]
 
     return [
@@ -84,7 +87,7 @@ def envoy_command(config: str) -> list[str]:
 
 
 def print_bootstrap() -> int:
-    """Print the bootstrap, or say in a line for each setting what is wrong with it."""
+    """Print the bootstrap, or one line to stderr for each invalid setting."""
     import json
 
     from pydantic import ValidationError

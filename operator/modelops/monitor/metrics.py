@@ -1,6 +1,4 @@
-"""What Prometheus can learn about the model that its proxy does not know: which version it is, and whether it is ready,
-by probes on loopback.
-"""
+"""Prometheus metrics of the model that Envoy cannot provide: its identity, and its readiness by probes on loopback."""
 
 import http.client
 import time
@@ -10,12 +8,12 @@ from prometheus_client.process_collector import ProcessCollector
 
 from modelops.monitor.settings import Settings
 
-PROBE_TIMEOUT = 2.0
+PROBE_TIMEOUT_SECONDS = 2.0
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
 
-class Monitor:
-    """The figures, and the one thing that changes them: a probe."""
+class ModelMetrics:
+    """Registry of the metrics, updated by `probe`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -28,31 +26,38 @@ class Monitor:
             "artifact_digest": settings.artifact_digest,
             "revision": settings.revision,
         }
-        info = Gauge("modelops_model_info", "The model this Pod serves; always 1.", [*identity], registry=self.registry)
+        info = Gauge(
+            "modelops_model_info",
+            "Identity of the model that this Pod serves; always 1.",
+            [*identity],
+            registry=self.registry,
+        )
         info.labels(**identity).set(1)
         restarts = Counter(
-            "modelops_monitor_restarts", "How often the monitor was started again.", registry=self.registry
+            "modelops_monitor_restarts", "Restarts of the monitor since the container started.", registry=self.registry
         )
         restarts.inc(settings.monitor_restarts)
-        self._up = Gauge("modelops_model_up", "1 while the model says that it is ready.", registry=self.registry)
+        self._up = Gauge(
+            "modelops_model_up", "1 if the last readiness probe of the model succeeded, else 0.", registry=self.registry
+        )
         self._duration = Histogram(
             "modelops_model_probe_duration_seconds",
-            "How long the model took to say whether it is ready.",
+            "Duration of readiness probes of the model.",
             buckets=_BUCKETS,
             registry=self.registry,
         )
 
     def probe(self) -> bool:
-        """Ask the model whether it is ready. No answer is an answer: not up."""
+        """Probe the model's readiness path, record the result and return it. Without a response it is False."""
         started = time.perf_counter()
-        up = _answers(self._settings.model_port, self._settings.readiness_path)
+        ready = _is_ready(self._settings.model_port, self._settings.readiness_path)
         self._duration.observe(time.perf_counter() - started)
-        self._up.set(up)
-        return up
+        self._up.set(ready)
+        return ready
 
 
-def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROBE_TIMEOUT)
+def _is_ready(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROBE_TIMEOUT_SECONDS)
     try:
         connection.request("GET", path, headers={"user-agent": "modelops-monitor"})
         return 200 <= connection.getresponse().status < 400

@@ -1,4 +1,4 @@
-"""What the proxy container is told by its environment: MODELOPS_ and the field's name in capitals."""
+"""Settings of the proxy container, read from environment variables: MODELOPS_ and the field's name in capitals."""
 
 from collections.abc import Mapping
 from typing import Annotated, Self
@@ -11,12 +11,12 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Settings(BaseModel):
-    """The container's settings. An absent or empty variable leaves the default."""
+    """Settings of the proxy container. An absent or empty variable leaves the default."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
     listen_address: str = "0.0.0.0"
-    """Where requests and scrapes come in. `::` serves both families where the node has IPv6."""
+    """Address for requests and scrapes. `::` accepts IPv4 and IPv6 on nodes that have IPv6."""
     listen_port: Port = 8080
     stats_port: Port = 9090
     admin_port: Port = 15000
@@ -24,12 +24,12 @@ class Settings(BaseModel):
     model_port: Port = 8081
     model_grpc_port: Port | None = None
     routes_path: str = Field(default="/etc/modelops/routes/routes.json", pattern=r"^/.*[^/]$")
-    """The file that says who answers. Envoy takes every new one."""
+    """File of the routes. Envoy applies each new version of it."""
     candidate_host: str = Field(default="", pattern=r"^[0-9A-Za-z.:-]*$", max_length=253)
-    """Where a candidate answers: the full name of its Service, or an address. Absent: there is never one."""
+    """Fully qualified name or address of the candidates' Service. Absent: there is never a candidate."""
     candidate_port: Port = 80
     capture_socket: str = Field(default="/tmp/capture.sock", pattern=r"^/.*[^/]$", max_length=107)
-    """Where Envoy hands the monitor what it captures: a Unix socket, whose path the system limits to 107 bytes."""
+    """Unix socket on which the monitor receives captured requests. Linux limits its path to 107 bytes."""
     readiness_path: str = Field(default="/v2/health/ready", pattern=r"^/[\x21-\x7e]*$")
 
     inference_service: str = ""
@@ -39,16 +39,17 @@ class Settings(BaseModel):
     revision: str = ""
 
     max_body_bytes: int | None = Field(default=None, ge=1, le=2**32 - 1)
-    """The largest body of a request. Absent: no limit, and bodies are passed on as they come."""
+    """Greatest size of a request body. Absent: no limit, and bodies are streamed."""
     max_concurrency: int | None = Field(default=None, ge=1)
-    """How many requests the model works on at once."""
+    """Requests that the model processes at the same time. Absent: 10000."""
 
     envoy_heap_bytes: int = Field(default=256 * 2**20, ge=32 * 2**20)
-    """Where Envoy starts to refuse requests rather than be killed for memory. Keep it below the container's limit."""
+    """Heap size at which Envoy rejects requests to avoid being killed for memory. It must be below the container's
+    limit."""
     monitor_restarts: int = 0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the settings; a value that cannot be right is a pydantic error that names the field."""
-        given = {name: environment.get(PREFIX + name.upper(), "") for name in cls.model_fields}
-        return cls.model_validate({name: value for name, value in given.items() if value != ""})
+        """Read the settings. Raises pydantic's ValidationError, which names the field, for an invalid value."""
+        variables = {name: environment.get(PREFIX + name.upper(), "") for name in cls.model_fields}
+        return cls.model_validate({name: value for name, value in variables.items() if value != ""})

@@ -1,8 +1,9 @@
-"""The default model server: one model, asked by the Open Inference Protocol v2.
+"""Default model server: serves one model by the Open Inference Protocol v2.
 
-It speaks the protocol with the kserve SDK's types, data plane and gRPC service, behind a small HTTP application of its
-own, because the SDK's server listens on every address and lets anyone who reaches it unload the model.
+The server uses the kserve SDK's types, data plane and gRPC service, behind a small HTTP application of its own: the
+SDK's server listens on all addresses and lets any client unload the model.
 
-A pickle runs as code when it is loaded. Formats that are pickles (sklearn) are therefore only loaded from where the
-init container has put an artifact whose digest it has verified: who may publish a model decides what runs here.
+A pickle runs as code when it is loaded. Formats that are pickles (sklearn) are therefore only loaded from the directory
+in which the init container has placed an artifact with a verified digest: the publisher of a model decides what runs
+here.
 """

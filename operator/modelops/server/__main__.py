@@ -1,4 +1,4 @@
-"""`python -m modelops.server`: load one model and answer for it until told to end."""
+"""`python -m modelops.server`: load one model and serve it until terminated."""
 
 import argparse
 import os
@@ -9,47 +9,51 @@ from pathlib import Path
 from modelops.server import threads
 from modelops.server.files import ModelLoadError
 
-EXIT_UNUSABLE = 2
-_MOST_BYTES = 64 << 20
-_VARIABLE = "MODELOPS_MAX_BODY_BYTES"
+EXIT_MODEL_NOT_LOADED = 2
+_DEFAULT_MAX_BYTES = 64 << 20
+_MAX_BYTES_VARIABLE = "MODELOPS_MAX_BODY_BYTES"
 FORMATS = ("sklearn", "xgboost", "lightgbm", "onnx")
 
 
-def arguments(words: Sequence[str]) -> argparse.Namespace:
-    """What the command line says."""
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line. Exits with code 2 on an error."""
     parser = argparse.ArgumentParser(prog="python -m modelops.server", allow_abbrev=False)
-    parser.add_argument("--model-dir", required=True, type=Path, help="where the model's files are")
-    parser.add_argument("--model-name", required=True, help="the name that requests ask for")
-    parser.add_argument("--model-version", required=True, help="the version that answers name")
-    parser.add_argument("--format", required=True, choices=FORMATS, help="how the model is written")
-    parser.add_argument("--http-port", type=_port, default=8081)
-    parser.add_argument("--grpc-port", type=_port, help="serve gRPC as well; absent: HTTP only")
+    parser.add_argument("--model-dir", required=True, type=Path, help="directory of the model's files")
+    parser.add_argument("--model-name", required=True, help="name of the model in requests")
+    parser.add_argument("--model-version", required=True, help="version of the model in responses")
+    parser.add_argument("--format", required=True, choices=FORMATS, help="format of the model's files")
+    parser.add_argument("--http-port", type=_port, default=8081, help="port of HTTP (default: 8081)")
+    parser.add_argument("--grpc-port", type=_port, help="port of gRPC (default: none, HTTP only)")
     parser.add_argument(
         "--grpc-max-bytes",
         type=_positive,
-        default=os.environ.get(_VARIABLE, _MOST_BYTES),
-        help=f"the longest message over gRPC; ${_VARIABLE} or 64 MiB by default",
+        default=os.environ.get(_MAX_BYTES_VARIABLE, _DEFAULT_MAX_BYTES),
+        help=f"greatest size of a gRPC message (default: ${_MAX_BYTES_VARIABLE} or 64 MiB)",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="where to listen; only the Pod's proxy needs to reach it")
-    return parser.parse_args(words)
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; only the Pod's proxy needs to reach it (default: 127.0.0.1)",
+    )
+    return parser.parse_args(argv)
 
 
-def main(words: Sequence[str]) -> int:
-    """Load, then serve. A model that cannot be served is told in one sentence, with exit code 2."""
-    given = arguments(words)
+def main(argv: Sequence[str]) -> int:
+    """Load the model and serve it. A model that cannot be loaded gives one sentence on stderr and exit code 2."""
+    options = parse_arguments(argv)
     threads.limit(os.environ)
-    sys.argv = sys.argv[:1]  # kserve reads the command line when it is imported
-    # Only now: numeric libraries decide about threads when they are loaded.
+    sys.argv = sys.argv[:1]  # kserve reads the command line on import
+    # Imported here, because numeric libraries read the number of threads on import.
     from modelops.server import serving
     from modelops.server.formats import load
 
     try:
-        predictor = load(given.format, given.model_dir)
-    except ModelLoadError as problem:
-        print(f"modelops.server: {problem}", file=sys.stderr, flush=True)
-        return EXIT_UNUSABLE
-    where = serving.Listening(given.host, given.http_port, given.grpc_port, given.grpc_max_bytes)
-    return serving.run(predictor, given.model_name, given.model_version, where)
+        predictor = load(options.format, options.model_dir)
+    except ModelLoadError as error:
+        print(f"modelops.server: {error}", file=sys.stderr, flush=True)
+        return EXIT_MODEL_NOT_LOADED
+    listen = serving.ListenOptions(options.host, options.http_port, options.grpc_port, options.grpc_max_bytes)
+    return serving.run(predictor, options.model_name, options.model_version, listen)
 
 
 def _port(text: str) -> int:

@@ -1,20 +1,23 @@
-"""Where a model is among its files."""
+"""Find a model among its files."""
 
 from pathlib import Path
 
 
 class ModelLoadError(Exception):
-    """This model cannot be served: one sentence that says why."""
+    """Model that cannot be served. The message is one sentence with the reason."""
 
 
-def find(model_dir: Path, *names: str) -> Path:
-    """The first of `names` in the model's directory. Raises ModelLoadError with what was looked for and what is there."""
+def find_file(model_dir: Path, *names: str) -> Path:
+    """Return the first of these files that exists in the model's directory.
+
+    Raises ModelLoadError, with the files expected and the files present.
+    """
     for name in names:
         if (model_dir / name).is_file():
             return model_dir / name
-    wanted = " or ".join(names)
+    expected = " or ".join(names)
     if not model_dir.is_dir():
-        raise ModelLoadError(f"there is no directory {model_dir} to find {wanted} in")
-    there = sorted(path.name for path in model_dir.iterdir())
-    listed = ", ".join(there[:10]) + (" and more" if len(there) > 10 else "") if there else "nothing"
-    raise ModelLoadError(f"there is no {wanted} in {model_dir}; it holds {listed}")
+        raise ModelLoadError(f"model directory {model_dir} not found; expected {expected} in it")
+    present = sorted(path.name for path in model_dir.iterdir())
+    listed = ", ".join(present[:10]) + (" and more" if len(present) > 10 else "") if present else "nothing"
+    raise ModelLoadError(f"no {expected} in {model_dir}; found {listed}")

@@ -1,4 +1,4 @@
-"""The model as the kserve SDK knows one: a v2 request in, a v2 answer out."""
+"""The model as the kserve SDK's data plane calls it: a v2 request in, a v2 response out."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -9,14 +9,15 @@ from kserve.errors import InvalidInput  # type: ignore[import-untyped]
 from kserve.model import InferenceModel, InferenceVerb  # type: ignore[import-untyped]
 
 from modelops.server.predictor import InvalidRequestError, Predictor
-from modelops.server.table import table_of
-from modelops.server.tensors import output_of
+from modelops.server.table import to_table
+from modelops.server.tensors import to_output
 
 
-class ServedModel(InferenceModel):
-    """A loaded model. It predicts in a thread, so that a long prediction does not keep the probes from an answer, and
-    one at a time, since not every estimator can be asked twice at once. Who gives up before it is their turn costs
-    nobody anything.
+class ServedModel(InferenceModel):  # type: ignore[misc]  # kserve has no types
+    """Loaded model that predicts in one thread, one request at a time.
+
+    The thread keeps the event loop free for probes during a long prediction. Not all estimators are thread-safe, so
+    predictions are serialized. A request whose client disconnects while waiting is never predicted.
     """
 
     def __init__(self, predictor: Predictor, name: str, version: str) -> None:
@@ -30,31 +31,31 @@ class ServedModel(InferenceModel):
     async def __call__(
         self, body: Any, headers: dict[str, str] | None = None, verb: InferenceVerb = InferenceVerb.PREDICT
     ) -> Any:
-        """Answer a request. Raises InvalidInput."""
-        # Requests wait here, not in the thread's queue, which would keep those of whom nobody waits for an answer.
+        """Predict, after the requests before this one. Raises InvalidInput."""
+        # Requests wait here and not in the executor's queue, where those of disconnected clients would stay.
         await self._turn.acquire()
         predicting = asyncio.get_running_loop().run_in_executor(self._thread, self.infer, body)
         predicting.add_done_callback(lambda _: self._turn.release())
-        # A prediction that has begun cannot be ended: the next one's turn comes after it all the same.
+        # A running prediction cannot be cancelled, so the lock is released when it ends.
         return await asyncio.shield(predicting), {}
 
     def infer(self, request: InferRequest) -> InferResponse:
-        """Answer a request. Raises InvalidInput."""
-        wanted = {one.name for one in request.request_outputs or ()}
-        known = {one.name for one in self._predictor.signature.outputs}
-        for name in sorted(wanted - known):
-            raise InvalidInput(f'there is no output "{name[:80]}"; the model gives {", ".join(sorted(known))}')
-        table = table_of(request.inputs, self._predictor.signature)
+        """Predict. Raises InvalidInput if the request does not match the model, or the model rejects its values."""
+        requested = {output.name for output in request.request_outputs or ()}
+        known = {tensor.name for tensor in self._predictor.signature.outputs}
+        for name in sorted(requested - known):
+            raise InvalidInput(f'output "{name[:80]}" not found; the model has {", ".join(sorted(known))}')
+        table = to_table(request.inputs, self._predictor.signature)
         try:
-            answers = self._predictor.predict(table)
-        except InvalidRequestError as problem:
-            why = " ".join(str(problem).split())[:500]
-            raise InvalidInput(f"the model does not take these values: {why}") from None
-        outputs = [output_of(name, value) for name, value in answers.items() if not wanted or name in wanted]
+            predictions = self._predictor.predict(table)
+        except InvalidRequestError as error:
+            reason = " ".join(str(error).split())[:500]
+            raise InvalidInput(f"the model rejected the values: {reason}") from None
+        outputs = [to_output(name, value) for name, value in predictions.items() if not requested or name in requested]
         if request.from_grpc:
-            # As the SDK does it, which otherwise first asks an array whether it is true, where bytes were sent.
-            for one in outputs:
-                one.set_data_from_numpy(one.data, binary_data=True)
+            # The SDK would do the same, but first evaluates an array as a boolean, which fails for raw bytes.
+            for output in outputs:
+                output.set_data_from_numpy(output.data, binary_data=True)
         return InferResponse(
             response_id=request.id,
             model_name=self.name,
@@ -64,10 +65,10 @@ class ServedModel(InferenceModel):
             requested_outputs=request.request_outputs or None,
         )
 
-    def get_input_types(self) -> list[dict]:
-        """What it takes, for the metadata."""
-        return [one.wire() for one in self._predictor.signature.inputs]
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """Return the input tensors in the format of the protocol's metadata."""
+        return [tensor.to_json() for tensor in self._predictor.signature.inputs]
 
-    def get_output_types(self) -> list[dict]:
-        """What it gives, for the metadata."""
-        return [one.wire() for one in self._predictor.signature.outputs]
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """Return the output tensors in the format of the protocol's metadata."""
+        return [tensor.to_json() for tensor in self._predictor.signature.outputs]

@@ -1,4 +1,4 @@
-"""What a loaded model can do, whatever it was written with."""
+"""Interface of a loaded model, the same for all formats."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,50 +9,57 @@ PREDICT_PROBA = "predict_proba"
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor that a model takes or gives, as the protocol's metadata has it. -1 is any size."""
+    """Tensor of a model's inputs or outputs, as in the protocol's metadata. A size of -1 means any size."""
 
     name: str
     datatype: str
     shape: tuple[int, ...] = (-1,)
 
-    def wire(self) -> dict[str, Any]:
-        """As JSON."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the tensor in the format of the protocol's metadata."""
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a model takes and gives."""
+    """Inputs and outputs of a model."""
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     columns: tuple[str, ...] = ()
-    """The names of its features in its own order. Empty where it does not know them."""
+    """Names of the features in the model's order. Empty: the model does not store them."""
     width: int | None = None
-    """How many features it takes. None where it does not know."""
+    """Number of features. None: the model does not store it."""
 
 
-def takes(columns: tuple[str, ...], width: int | None, text: frozenset[str] = frozenset()) -> tuple[Tensor, ...]:
-    """The inputs of a model of tables: a column each where it knows their names, otherwise one tensor of all."""
+def input_tensors(
+    columns: tuple[str, ...], width: int | None, text: frozenset[str] = frozenset()
+) -> tuple[Tensor, ...]:
+    """Return the inputs of a tabular model: one per column if the model stores names, otherwise one tensor of rows."""
     if columns:
         return tuple(Tensor(name, "BYTES" if name in text else "FP64") for name in columns)
     return (Tensor("input", "FP64", (-1, -1 if width is None else width)),)
 
 
 class InvalidRequestError(Exception):
-    """The model does not take these values: one sentence that says why."""
+    """The model rejects the values. The message is one sentence with the reason."""
 
 
 class Predictor(Protocol):
-    """A loaded model."""
+    """Loaded model."""
 
     @property
     def signature(self) -> Signature:
-        """What it takes and gives."""
+        """Inputs and outputs of the model."""
         ...
 
     def predict(self, table: Any) -> dict[str, Any]:
-        """The outputs by name, each a NumPy array with a row for each row of the table: a DataFrame with the model's
-        columns in its order where it knows their names, otherwise an array. Raises InvalidRequestError.
+        """Return the outputs by name, each a NumPy array with one row per row of the table.
+
+        The table is a DataFrame with the model's columns in its order if the model stores their names, otherwise a
+        NumPy array.
+
+        Raises:
+            InvalidRequestError: The model rejects the values.
         """
         ...

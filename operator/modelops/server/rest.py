@@ -1,7 +1,6 @@
-"""The Open Inference Protocol v2 over HTTP. Reads and asks only: nothing that is reachable here changes the server."""
+"""Open Inference Protocol v2 over HTTP. No route changes the state of the server."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -20,41 +19,42 @@ from starlette.routing import Route
 
 from modelops.server.model import ServedModel
 
-_log = logging.getLogger(__name__)
-Answer = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def application(plane: DataPlane, model: ServedModel) -> Starlette:
-    """The routes of one model, with and without its version."""
+    """Build the application: the routes of one model, with and without its version in the path."""
 
     async def server(_: Request) -> Response:
-        return _json({**plane.metadata(), "extensions": ["binary_tensor_data"]})
+        return _json_response({**plane.metadata(), "extensions": ["binary_tensor_data"]})
 
     async def live(_: Request) -> Response:
-        return _json({"live": True})
+        return _json_response({"live": True})
 
     async def ready(_: Request) -> Response:
-        return _json({"ready": True})
+        return _json_response({"ready": True})
 
     async def models(_: Request) -> Response:
-        return _json({"models": [model.name]})
+        return _json_response({"models": [model.name]})
 
     async def metadata(_: Request) -> Response:
-        return _json({**await plane.model_metadata(model.name), "versions": [model.version]})
+        return _json_response({**await plane.model_metadata(model.name), "versions": [model.version]})
 
     async def model_ready(_: Request) -> Response:
-        return _json({"name": model.name, "ready": True})
+        return _json_response({"name": model.name, "ready": True})
 
     async def infer(request: Request) -> Response:
         headers = dict(request.headers)
-        asked = read(await request.body(), headers.get(INFERENCE_CONTENT_LENGTH_HEADER), model.name)
-        # The proxy gives every request an id. Labels that come later can be joined by it.
-        asked.id = asked.id or headers.get("x-request-id", "")
-        answer, _ = await _while_there(request, plane.infer(model.name, asked, headers))
-        body, head = plane.encode(model.name, answer, {}, {})
+        inference_request = parse_request(
+            await request.body(), headers.get(INFERENCE_CONTENT_LENGTH_HEADER), model.name
+        )
+        # The proxy sets an id on each request, by which labels that arrive later can be joined.
+        inference_request.id = inference_request.id or headers.get("x-request-id", "")
+        response, _ = await _unless_disconnected(request, plane.infer(model.name, inference_request, headers))
+        body, response_headers = plane.encode(model.name, response, {}, {})
         if isinstance(body, bytes):
-            return Response(body, headers=head, media_type="application/octet-stream")
-        return _json(body if body["id"] else {key: value for key, value in body.items() if key != "id"})
+            return Response(body, headers=response_headers, media_type="application/octet-stream")
+        return _json_response(body if body["id"] else {key: value for key, value in body.items() if key != "id"})
 
     routes = [
         Route("/v2", server),
@@ -64,92 +64,107 @@ def application(plane: DataPlane, model: ServedModel) -> Starlette:
     ]
     for prefix in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
         routes += [
-            Route(prefix, _of(model, metadata)),
-            Route(f"{prefix}/ready", _of(model, model_ready)),
-            Route(f"{prefix}/infer", _of(model, infer), methods=["POST"]),
+            Route(prefix, _only_for(model, metadata)),
+            Route(f"{prefix}/ready", _only_for(model, model_ready)),
+            Route(f"{prefix}/infer", _only_for(model, infer), methods=["POST"]),
         ]
-    handlers = {InvalidInput: _refused, HTTPException: _http, ClientDisconnect: _gone, Exception: _failed}
+    handlers = {
+        InvalidInput: _bad_request,
+        HTTPException: _http_error,
+        ClientDisconnect: _client_closed_request,
+        Exception: _internal_error,
+    }
     return Starlette(routes=routes, exception_handlers=handlers)
 
 
-def read(body: bytes, json_length: str | None, model: str) -> InferRequest:
-    """A request's body: JSON, or JSON with tensors as bytes after it. Raises InvalidInput with one sentence."""
+def parse_request(body: bytes, json_length: str | None, model: str) -> InferRequest:
+    """Parse a request body: JSON, or JSON followed by binary tensors if `json_length` is given.
+
+    Raises InvalidInput with one sentence.
+    """
     if json_length is not None:
         return _read_binary(body, json_length, model)
     try:
         return InferRequest.from_inference_request(InferenceRequest.model_validate(orjson.loads(body)), model)
     except orjson.JSONDecodeError as error:
-        raise InvalidInput(f"the body is no JSON: {error}") from None
+        raise InvalidInput(f"the body is not JSON: {error}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise InvalidInput(f"{where}: {first['msg']}") from None
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "the body"
+        raise InvalidInput(f"{where}: {problem['msg']}") from None
 
 
 def _read_binary(body: bytes, json_length: str, model: str) -> InferRequest:
     if not json_length.isdecimal() or int(json_length) > len(body):
-        raise InvalidInput(f"{INFERENCE_CONTENT_LENGTH_HEADER} is {json_length[:40]!r}, the body has {len(body)} bytes")
+        raise InvalidInput(
+            f"{INFERENCE_CONTENT_LENGTH_HEADER} is {json_length[:40]!r}, but the body has {len(body)} bytes"
+        )
     try:
         return InferRequest.from_bytes(body, int(json_length), model)
     except InvalidInput:
         raise
-    except Exception as error:  # the SDK checks nothing of it
-        raise InvalidInput(f"the body is no request with binary tensors: {type(error).__name__}: {error}") from error
+    except Exception as error:  # the SDK does not validate binary tensors
+        raise InvalidInput(f"the body is not a request with binary tensors: {type(error).__name__}: {error}") from error
 
 
-def _of(model: ServedModel, answer: Answer) -> Answer:
-    """Answer only for the model and the version that are here."""
+def _only_for(model: ServedModel, endpoint: Endpoint) -> Endpoint:
+    """Wrap an endpoint so that it responds 404 for another model or version."""
 
     async def checked(request: Request) -> Response:
         name, version = request.path_params["model"], request.path_params.get("version", model.version)
         if name != model.name:
-            raise HTTPException(404, f'there is no model "{name[:80]}"; this server has "{model.name}"')
+            raise HTTPException(404, f'model "{name[:80]}" not found; this server has "{model.name}"')
         if version != model.version:
-            raise HTTPException(404, f'there is no version "{version[:80]}"; this server has "{model.version}"')
-        return await answer(request)
+            raise HTTPException(404, f'version "{version[:80]}" not found; this server has "{model.version}"')
+        return await endpoint(request)
 
     return checked
 
 
-async def _while_there(request: Request, work: Coroutine[Any, Any, Any]) -> Any:
-    """What comes of the work; it is given up once the client goes, of which nobody else would tell it: the proxy hangs
-    up at the end of `limits.timeout`. The body must have been read. Raises ClientDisconnect.
+async def _unless_disconnected(request: Request, work: Coroutine[Any, Any, Any]) -> Any:
+    """Return the result of `work`, or cancel `work` when the client disconnects.
+
+    Only the connection shows that a client has given up: the proxy closes it after `limits.timeout`. The body must have
+    been read before.
+
+    Raises:
+        ClientDisconnect: The client disconnected first.
     """
-    working = asyncio.ensure_future(work)
-    going = asyncio.ensure_future(_end(request))
+    task = asyncio.ensure_future(work)
+    disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
-        await asyncio.wait((working, going), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
+        await asyncio.wait((task, disconnect), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
         raise ClientDisconnect
     finally:
-        working.cancel()
-        going.cancel()
+        task.cancel()
+        disconnect.cancel()
 
 
-async def _end(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-def _json(content: object, status: int = 200) -> Response:
+def _json_response(content: object, status: int = 200) -> Response:
     return Response(orjson.dumps(content), status, media_type="application/json")
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    return _json({"error": str(error)}, 400)
+async def _bad_request(_: Request, error: Exception) -> Response:
+    return _json_response({"error": str(error)}, 400)
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _json({"error": error.detail}, error.status_code)
+    return _json_response({"error": error.detail}, error.status_code)
 
 
-async def _gone(_: Request, error: Exception) -> Response:
-    """Nobody reads it. Without it the log would have a stack for each."""
+async def _client_closed_request(_: Request, error: Exception) -> Response:
+    """Respond to a disconnected client, who reads nothing. Without a response each would log a stack trace."""
     return Response(status_code=499)
 
 
-async def _failed(_: Request, error: Exception) -> Response:
-    """A stack for the log, which the server writes; for the client only that it is not at fault."""
-    return _json({"error": f"the model failed: {type(error).__name__}"}, 500)
+async def _internal_error(_: Request, error: Exception) -> Response:
+    """Respond that the model failed. The client learns the type of the error only; the server logs the stack trace."""
+    return _json_response({"error": f"the model failed: {type(error).__name__}"}, 500)

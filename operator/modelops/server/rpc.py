@@ -1,4 +1,4 @@
-"""The Open Inference Protocol v2 over gRPC: the kserve SDK's service, without what would change the server."""
+"""Open Inference Protocol v2 over gRPC: the kserve SDK's service, without the calls that change the server."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -14,47 +14,47 @@ from kserve.protocol.model_repository_extension import ModelRepositoryExtension 
 from modelops.server.model import ServedModel
 
 _log = logging.getLogger(__name__)
-Ask = Callable[[Any, Any], Awaitable[Any]]
-_ANY_LENGTH = -1
-_LONGEST = 2**31 - 1
-"""In bytes: gRPC takes no greater bound."""
+Call = Callable[[Any, Any], Awaitable[Any]]
+_UNLIMITED = -1
+_MAX_LENGTH = 2**31 - 1
+"""Greatest message size in bytes that gRPC accepts as an option."""
 
 
-class Servicer(InferenceServicer):
-    """Errors as gRPC has them, and the version that HTTP has as well: the SDK's service knows none."""
+class Servicer(InferenceServicer):  # type: ignore[misc]  # kserve has no types
+    """The SDK's service with gRPC status codes for errors, and with the model's version, which the SDK ignores."""
 
     def __init__(self, plane: DataPlane, model: ServedModel) -> None:
         super().__init__(plane, ModelRepositoryExtension(plane.model_registry))
         self._model = model
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:
-        """Answer a request."""
-        return await self._told(super().ModelInfer, request, context, request.model_version)
+        """Predict."""
+        return await self._call_for_version(super().ModelInfer, request, context, request.model_version)
 
     async def ModelMetadata(self, request: Any, context: Any) -> Any:
-        """What the model takes and gives."""
-        answer = await self._told(super().ModelMetadata, request, context, request.version)
+        """Return the model's inputs, outputs and version."""
+        answer = await self._call_for_version(super().ModelMetadata, request, context, request.version)
         answer.versions.append(self._model.version)
         return answer
 
     async def ModelReady(self, request: Any, context: Any) -> Any:
-        """Whether the model is there."""
-        return await self._told(super().ModelReady, request, context, request.version)
+        """Return that the model is ready."""
+        return await self._call_for_version(super().ModelReady, request, context, request.version)
 
     async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:
-        """Nobody changes what is served but the InferenceService."""
-        await context.abort(StatusCode.UNIMPLEMENTED, "this server serves one model for as long as it lives")
+        """Reject: only the InferenceService decides which model is served."""
+        await context.abort(StatusCode.UNIMPLEMENTED, "not supported: this server serves one fixed model")
 
     async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:
-        """Nobody changes what is served but the InferenceService."""
-        await context.abort(StatusCode.UNIMPLEMENTED, "this server serves one model for as long as it lives")
+        """Reject: only the InferenceService decides which model is served."""
+        await context.abort(StatusCode.UNIMPLEMENTED, "not supported: this server serves one fixed model")
 
-    async def _told(self, ask: Ask, request: Any, context: Any, version: str) -> Any:
+    async def _call_for_version(self, call: Call, request: Any, context: Any, version: str) -> Any:
         if version not in ("", self._model.version):
-            told = f'there is no version "{version[:80]}"; this server has "{self._model.version}"'
-            await context.abort(StatusCode.NOT_FOUND, told)
+            message = f'version "{version[:80]}" not found; this server has "{self._model.version}"'
+            await context.abort(StatusCode.NOT_FOUND, message)
         try:
-            return await ask(request, context)
+            return await call(request, context)
         except InvalidInput as error:
             await context.abort(StatusCode.INVALID_ARGUMENT, str(error))
         except ModelNotFound as error:
@@ -66,13 +66,15 @@ class Servicer(InferenceServicer):
             await context.abort(StatusCode.INTERNAL, f"the model failed: {type(error).__name__}")
 
 
-async def start(plane: DataPlane, model: ServedModel, host: str, port: int, most_bytes: int) -> aio.Server:
-    """A running server. A message of more than `most_bytes` is RESOURCE_EXHAUSTED: the proxy holds no call back until
-    it is complete, and so bounds none.
+async def start(plane: DataPlane, model: ServedModel, host: str, port: int, max_bytes: int) -> aio.Server:
+    """Start a server and return it.
+
+    A message of more than `max_bytes` is answered with RESOURCE_EXHAUSTED. The proxy streams gRPC and so limits no
+    message.
     """
     options = [
-        ("grpc.max_receive_message_length", min(most_bytes, _LONGEST)),
-        ("grpc.max_send_message_length", _ANY_LENGTH),
+        ("grpc.max_receive_message_length", min(max_bytes, _MAX_LENGTH)),
+        ("grpc.max_send_message_length", _UNLIMITED),
     ]
     server = aio.server(options=options)
     service.add_GRPCInferenceServiceServicer_to_server(Servicer(plane, model), server)

@@ -1,4 +1,4 @@
-"""Listens, and ends in order."""
+"""Serve HTTP and gRPC until terminated, and finish requests in flight."""
 
 import asyncio
 import logging
@@ -15,42 +15,43 @@ from modelops.server.predictor import Predictor
 
 _log = logging.getLogger(__name__)
 _KEEP_ALIVE_SECONDS = 65
-"""Longer than the proxy's, so that the server never closes a connection that a request is being written to."""
+"""Longer than the proxy's idle timeout, so that the server never closes a connection to which a request is being
+written."""
 _GRACE_SECONDS = 20
 
 
 @dataclass(frozen=True)
-class Listening:
-    """Where to listen, and for how much."""
+class ListenOptions:
+    """Addresses and limits of the listeners."""
 
     host: str
     http_port: int
     grpc_port: int | None
     """None: HTTP only."""
-    grpc_most_bytes: int
-    """The longest message that is taken over gRPC."""
+    grpc_max_bytes: int
+    """Greatest size of a message over gRPC."""
 
 
-def run(predictor: Predictor, name: str, version: str, where: Listening) -> int:
-    """Serve until told to end."""
+def run(predictor: Predictor, name: str, version: str, listen: ListenOptions) -> int:
+    """Serve until terminated, and return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # The server gives a signal back after it has ended in order. For us it is then done with.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+    # uvicorn raises a signal again after its graceful shutdown. Here the signal is then ignored.
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: None)
     model = ServedModel(predictor, name, version)
     registry = ModelRepository()
     registry.update(model)
-    ports = f"port {where.http_port}" + (f", gRPC port {where.grpc_port}" if where.grpc_port is not None else "")
-    _log.info("model %s, version %s, on %s %s", name, version, where.host, ports)
-    asyncio.run(_serve(DataPlane(registry), model, where))
+    ports = f"port {listen.http_port}" + (f", gRPC port {listen.grpc_port}" if listen.grpc_port is not None else "")
+    _log.info("serving model %s, version %s, on %s %s", name, version, listen.host, ports)
+    asyncio.run(_serve(DataPlane(registry), model, listen))
     return 0
 
 
-async def _serve(plane: DataPlane, model: ServedModel, where: Listening) -> None:
-    configuration = uvicorn.Config(
+async def _serve(plane: DataPlane, model: ServedModel, listen: ListenOptions) -> None:
+    config = uvicorn.Config(
         rest.application(plane, model),
-        host=where.host,
-        port=where.http_port,
+        host=listen.host,
+        port=listen.http_port,
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -58,11 +59,11 @@ async def _serve(plane: DataPlane, model: ServedModel, where: Listening) -> None
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    remote = None
-    if where.grpc_port is not None:
-        remote = await rpc.start(plane, model, where.host, where.grpc_port, where.grpc_most_bytes)
+    grpc_server = None
+    if listen.grpc_port is not None:
+        grpc_server = await rpc.start(plane, model, listen.host, listen.grpc_port, listen.grpc_max_bytes)
     try:
-        await uvicorn.Server(configuration).serve()
+        await uvicorn.Server(config).serve()
     finally:
-        if remote is not None:
-            await remote.stop(_GRACE_SECONDS)
+        if grpc_server is not None:
+            await grpc_server.stop(_GRACE_SECONDS)

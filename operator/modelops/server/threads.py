@@ -1,4 +1,4 @@
-"""How many threads numeric libraries may start: they count the node's processors, not the container's share of them."""
+"""Number of threads of numeric libraries, which count the node's processors, not those of the container's limit."""
 
 import math
 import os
@@ -11,19 +11,22 @@ _CGROUP_1 = (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/c
 
 
 def limit(environment: MutableMapping[str, str]) -> None:
-    """Set what the user has not. Must come before any of the libraries is imported."""
+    """Set the variables that the user has not set. Must run before any of the libraries is imported."""
     for name in VARIABLES:
-        environment.setdefault(name, str(available()))
+        environment.setdefault(name, str(available_processors()))
 
 
-def available() -> int:
-    """The processors that this container may keep busy, at least one."""
+def available_processors() -> int:
+    """Return how many processors this container may use, at least one."""
     processors = len(os.sched_getaffinity(0))
-    return min(processors, share(_quota()) or processors)
+    return min(processors, quota_processors(_quota()) or processors)
 
 
-def share(quota: str) -> int | None:
-    """`<quota> <period>` in microseconds, as in cgroup v2's cpu.max, in whole processors. None: no limit."""
+def quota_processors(quota: str) -> int | None:
+    """Return a CPU quota in whole processors, rounded up, or None without a limit.
+
+    `quota` is `<quota> <period>` in microseconds, as in cgroup v2's cpu.max.
+    """
     match quota.split():
         case [used, period] if used not in ("max", "-1"):
             return max(1, math.ceil(int(used) / int(period)))

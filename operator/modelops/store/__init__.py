@@ -1,1 +1,1 @@
-"""S3: list what is current, fetch a pinned version, write once. A thin layer over boto3 with one kind of error."""
+"""S3: list current objects, fetch a pinned version, write once. A thin layer over boto3 with one kind of error."""

@@ -1,4 +1,4 @@
-"""An S3 client for a place."""
+"""S3 client for a place."""
 
 import threading
 from functools import cache
@@ -13,7 +13,7 @@ from modelops.store.credentials import Credentials
 from modelops.store.errors import Reason, S3Error
 
 S3Client = Any
-"""boto3 makes its clients' classes at run time: there is no type to name. A client may be used by several threads."""
+"""boto3 makes the classes of its clients at run time, so there is no type to name. Clients are safe for threads."""
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
@@ -21,10 +21,10 @@ _lock = threading.Lock()
 
 
 def make_client(place: S3Place, credentials: Credentials | None = None, *, attempts: int = 3) -> S3Client:
-    """A client for a place's endpoint and region; without `credentials` it finds its own, such as a workload identity.
+    """Return a client for a place's endpoint and region. Makes no request.
 
-    A request takes at most `attempts` tries of CONNECT_SECONDS and READ_SECONDS each. Makes no request itself.
-    Raises S3Error(InvalidEndpoint).
+    Without `credentials` the SDK finds its own, such as a workload identity. A request takes at most `attempts` tries
+    of CONNECT_SECONDS and READ_SECONDS each. Raises S3Error(InvalidEndpoint).
     """
     keys = {}
     if credentials is not None:
@@ -34,31 +34,33 @@ def make_client(place: S3Place, credentials: Credentials | None = None, *, attem
             "aws_session_token": credentials.session_token,
         }
     try:
-        with _lock:  # Sessions, unlike clients, are not safe to share.
+        with _lock:  # Sessions, unlike clients, are not safe for threads.
             return _session().client(
                 "s3",
                 endpoint_url=place.endpoint,
-                # Any region signs for a service that has none; without an endpoint the SDK's own chain finds it.
+                # A service without regions accepts any region in a signature. Without an endpoint the SDK finds it.
                 region_name=place.region or ("us-east-1" if place.endpoint else None),
                 config=_config(bool(place.endpoint), attempts),
                 **keys,
             )
     except ValueError as error:
         raise S3Error(
-            Reason.INVALID_ENDPOINT, f"{place.endpoint!r} is no URL of an S3 service; correct it", transient=False
+            Reason.INVALID_ENDPOINT,
+            f"endpoint {place.endpoint!r}: not a URL of an S3 service; correct the endpoint",
+            transient=False,
         ) from error
 
 
 @cache
 def _session() -> Any:
-    """One session, since each would load and keep the S3 API's model (tens of megabytes) for itself."""
+    """Return the only session: each one would load and keep the model of the S3 API, tens of megabytes."""
     session = botocore.session.get_session()
-    # Times stay text: turning each object's into a datetime takes half of a listing's CPU.
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_as_written)
+    # Times stay text: to parse each object's time would take half of a listing's CPU time.
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_unparsed)
     return boto3.session.Session(botocore_session=session)
 
 
-def _as_written(value: Any) -> Any:
+def _unparsed(value: Any) -> Any:
     return value
 
 
@@ -71,7 +73,7 @@ def _config(has_endpoint: bool, attempts: int) -> Any:
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=16,
         tcp_keepalive=True,
-        # The SDK's default, CRC64NVME, is AWS's alone; what we write carries Content-MD5, which every service checks.
+        # CRC64NVME, the SDK's default, works on AWS only. Our writes carry Content-MD5, which every service verifies.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         user_agent_extra="modelops",

@@ -14,17 +14,17 @@ _TOKEN = "AWS_SESSION_TOKEN"
 
 @dataclass(frozen=True)
 class Credentials:
-    """What signs a request. Its text form shows no secret."""
+    """Keys that sign a request. The text form shows no secret."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
 
 
-def mounted(place: S3Place, directory: Path = Path(CREDENTIALS_DIR)) -> Credentials | None:
-    """The credentials of a place's Secret, mounted below `directory`; None for a place without one.
+def read_mounted(place: S3Place, directory: Path = Path(CREDENTIALS_DIR)) -> Credentials | None:
+    """Return the credentials of a place's Secret, mounted below `directory`; None for a place without a Secret.
 
-    Raises S3Error(InvalidCredentials) naming the key that is missing.
+    Raises S3Error(InvalidCredentials) that names the missing key.
     """
     if place.secret_name is None:
         return None
@@ -35,11 +35,14 @@ def mounted(place: S3Place, directory: Path = Path(CREDENTIALS_DIR)) -> Credenti
 
 
 def from_secret(data: Mapping[str, str], secret_name: str) -> Credentials:
-    """The credentials in a Secret's decoded data, stripped of white space. Raises S3Error(InvalidCredentials)."""
+    """Return the credentials in a Secret's decoded data, without surrounding white space.
+
+    Raises S3Error(InvalidCredentials) that names the missing key.
+    """
     values = {name: data.get(name, "").strip() for name in (_KEY_ID, _SECRET, _TOKEN)}
     for name in (_KEY_ID, _SECRET):
         if not values[name]:
             raise S3Error(
-                Reason.INVALID_CREDENTIALS, f'the Secret "{secret_name}" has no key {name}; add it', transient=False
+                Reason.INVALID_CREDENTIALS, f'Secret "{secret_name}": no key {name}; add the key', transient=False
             )
     return Credentials(values[_KEY_ID], values[_SECRET], values[_TOKEN] or None)

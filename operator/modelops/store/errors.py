@@ -1,4 +1,4 @@
-"""What can go wrong with S3, told apart into one exception: a reason, a sentence to act on, whether waiting helps."""
+"""One exception for every error of S3: its reason, a message with the remedy, and whether a retry can help."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ _CODES: dict[str, "Reason"] = {}
 
 
 class Reason(StrEnum):
-    """Why a request did not succeed."""
+    """Reason for which a request failed."""
 
     NO_SUCH_BUCKET = "NoSuchBucket"
     NO_SUCH_KEY = "NoSuchKey"
@@ -32,7 +32,7 @@ class Reason(StrEnum):
 
 
 class S3Error(Exception):
-    """A request that did not succeed. `transient`: the same request may succeed later without anyone doing anything."""
+    """A request failed. `transient`: the same request may succeed later without any change."""
 
     def __init__(self, reason: Reason, message: str, *, transient: bool) -> None:
         super().__init__(message)
@@ -43,26 +43,24 @@ class S3Error(Exception):
 
 class _Kind(NamedTuple):
     reason: Reason
-    what: str
-    """What happened and what to do, after "bucket … at …: "."""
+    message: str
+    """State and remedy, after "bucket … at …: "."""
     transient: bool = False
 
 
 _BY_REASON = {
-    Reason.NO_SUCH_BUCKET: _Kind(Reason.NO_SUCH_BUCKET, "there is no such bucket; create it or correct its name"),
-    Reason.NO_SUCH_KEY: _Kind(Reason.NO_SUCH_KEY, "there is no such object"),
-    Reason.ACCESS_DENIED: _Kind(Reason.ACCESS_DENIED, "access is denied; allow these credentials to do this"),
+    Reason.NO_SUCH_BUCKET: _Kind(Reason.NO_SUCH_BUCKET, "not found; create the bucket or correct the name"),
+    Reason.NO_SUCH_KEY: _Kind(Reason.NO_SUCH_KEY, "not found"),
+    Reason.ACCESS_DENIED: _Kind(Reason.ACCESS_DENIED, "access denied; allow these credentials to make the request"),
     Reason.INVALID_CREDENTIALS: _Kind(
         Reason.INVALID_CREDENTIALS,
-        "the credentials are missing or not accepted; correct the Secret or the workload identity",
+        "credentials missing or not accepted; correct the Secret or the workload identity",
     ),
-    Reason.WRONG_REGION: _Kind(Reason.WRONG_REGION, "the bucket is in another region; set its region"),
-    Reason.CLOCK_SKEWED: _Kind(Reason.CLOCK_SKEWED, "the clocks differ by too much; set the node's clock"),
-    Reason.PRECONDITION_FAILED: _Kind(Reason.PRECONDITION_FAILED, "it is not the object that was expected"),
-    Reason.SLOW_DOWN: _Kind(
-        Reason.SLOW_DOWN, "the service asks for fewer requests; trying again later", transient=True
-    ),
-    Reason.SERVER_ERROR: _Kind(Reason.SERVER_ERROR, "the service failed; trying again later", transient=True),
+    Reason.WRONG_REGION: _Kind(Reason.WRONG_REGION, "the bucket is in another region; set the region of the bucket"),
+    Reason.CLOCK_SKEWED: _Kind(Reason.CLOCK_SKEWED, "the clocks differ too much; set the clock of the node"),
+    Reason.PRECONDITION_FAILED: _Kind(Reason.PRECONDITION_FAILED, "not the expected object"),
+    Reason.SLOW_DOWN: _Kind(Reason.SLOW_DOWN, "too many requests for the service; trying again", transient=True),
+    Reason.SERVER_ERROR: _Kind(Reason.SERVER_ERROR, "the service failed; trying again", transient=True),
 }
 
 _REASONS = {
@@ -128,55 +126,59 @@ _NO_CONNECTION = (boto.HTTPClientError, boto.ConnectionError, boto.IncompleteRea
 
 @contextmanager
 def translate_errors(client: Any, bucket: str, key: str | None = None, *, pinned: bool = False) -> Iterator[None]:
-    """Turn whatever boto3 raises inside into an S3Error that names bucket, endpoint and, where given, the key.
+    """Translate every exception of boto3 inside the context to an S3Error that names bucket, endpoint and `key`.
 
-    `pinned`: the request asks for one version of `key`, so that its absence is PinnedVersionMissing.
+    `pinned`: the request names one version of `key`, so that a missing object is PinnedVersionMissing.
     """
     try:
         yield
     except (boto.BotoCoreError, boto.ClientError, ResponseParserError) as error:
-        raise problem(error, client.meta.endpoint_url, bucket, key, pinned=pinned) from error
+        raise s3_error(error, client.meta.endpoint_url, bucket, key, pinned=pinned) from error
     except (OSError, ValueError) as error:
-        # While a body is read, the connection's own errors can come through unwrapped. A disk's errors are not ours.
+        # While a body is read, errors of the connection are not wrapped. Errors of the disk are not S3's.
         if type(error).__module__.split(".")[0] not in ("urllib3", "socket", "ssl") and not isinstance(
             error, ConnectionError | TimeoutError
         ):
             raise
-        raise problem(error, client.meta.endpoint_url, bucket, key, pinned=pinned) from error
+        raise s3_error(error, client.meta.endpoint_url, bucket, key, pinned=pinned) from error
 
 
-def problem(error: Exception, endpoint: str, bucket: str, key: str | None = None, *, pinned: bool = False) -> S3Error:
-    """The S3Error that an exception of boto3 stands for."""
+def s3_error(error: Exception, endpoint: str, bucket: str, key: str | None = None, *, pinned: bool = False) -> S3Error:
+    """Return the S3Error for an exception of boto3."""
     kind = _kind(error)
     if kind.reason in (Reason.NO_SUCH_KEY, Reason.PRECONDITION_FAILED) and pinned:
-        kind = _Kind(Reason.PINNED_VERSION_MISSING, "the pinned version is gone; take a new snapshot of the data")
+        kind = _Kind(
+            Reason.PINNED_VERSION_MISSING, "the pinned version no longer exists; take a new snapshot of the data"
+        )
     elif kind.reason is Reason.NO_SUCH_KEY and key is None:
         kind = _BY_REASON[Reason.NO_SUCH_BUCKET]
     where = f'bucket "{bucket}" at {endpoint}' + (f', object "{key}"' if key is not None else "")
-    return S3Error(kind.reason, f"{where}: {kind.what}{_detail(error)}", transient=kind.transient)
+    return S3Error(kind.reason, f"{where}: {kind.message}{_detail(error)}", transient=kind.transient)
 
 
 def _kind(error: Exception) -> _Kind:
     if isinstance(error, boto.ClientError):
-        return _answered(error)
+        return _kind_of_answer(error)
     if isinstance(error, _NO_CREDENTIALS):
         return _BY_REASON[Reason.INVALID_CREDENTIALS]
     if isinstance(error, ResponseParserError):
-        return _Kind(Reason.NOT_S3, "what answers there does not speak S3; correct the endpoint")
+        return _Kind(Reason.NOT_S3, "not an S3 service; correct the endpoint")
     if isinstance(error, boto.FlexibleChecksumError):
-        return _Kind(Reason.OBJECT_MISMATCH, "its bytes do not have the checksum that it was stored with")
+        return _Kind(Reason.OBJECT_MISMATCH, "the bytes do not match the stored checksum")
     if isinstance(error, boto.SSLError):
-        return _Kind(Reason.ENDPOINT_UNREACHABLE, "its TLS certificate is not accepted; correct it or the endpoint")
+        return _Kind(
+            Reason.ENDPOINT_UNREACHABLE, "TLS certificate not accepted; correct the certificate or the endpoint"
+        )
     if isinstance(error, _NO_CONNECTION) or not isinstance(error, boto.BotoCoreError):
         return _Kind(
             Reason.ENDPOINT_UNREACHABLE,
-            "the endpoint cannot be reached; check its name, port and network",
+            "endpoint not reachable; check name, port and network",
             transient=True,
         )
-    return _Kind(Reason.UNEXPECTED, "the request cannot be made")
+    return _Kind(Reason.UNEXPECTED, "the request cannot be sent")
 
 
-def _answered(error: Any) -> _Kind:
+def _kind_of_answer(error: Any) -> _Kind:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _CODES:
@@ -187,11 +189,11 @@ def _answered(error: Any) -> _Kind:
 
 
 def _detail(error: Exception) -> str:
-    """The service's own words, for those who look them up."""
+    """Return the service's own error code and text, in parentheses."""
     if isinstance(error, boto.ClientError):
-        said = error.response.get("Error", {})
-        more = f": {said.get('Message', '')[:200]}" if _kind(error).reason is Reason.UNEXPECTED else ""
-        return f" ({error.operation_name}: {said.get('Code', '')}{more})"
+        details = error.response.get("Error", {})
+        text = f": {details.get('Message', '')[:200]}" if _kind(error).reason is Reason.UNEXPECTED else ""
+        return f" ({error.operation_name}: {details.get('Code', '')}{text})"
     if isinstance(error, boto.SSLError) or _kind(error).reason is Reason.UNEXPECTED:
         return f" ({str(error)[:200]})"
     return f" ({type(error).__name__})"

@@ -1,8 +1,8 @@
-"""Bring one pinned object to disk, and make sure that it is that object.
+"""Download one pinned object, and verify that it is the pinned object.
 
-Of every object the size is verified. Whether it is the state that was pinned, its version says, which cannot change;
-where there is none, its ETag must be the pinned one. The bytes themselves are verified by what `store.proof` can make
-of ETag and checksums; where that is nothing, the ETag of the answer must be the pinned one.
+The size of every object is verified. A version cannot change; an object without a version must have the pinned ETag.
+The bytes are verified by `store.integrity` with ETag and checksums. If these do not allow it, the ETag of the answer
+must be the pinned one.
 """
 
 import hashlib
@@ -16,7 +16,14 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error, translate_errors
-from modelops.store.integrity import PartsProof, Proof, checksum_proof, etag_proof, even_parts, parts_of
+from modelops.store.integrity import (
+    MultipartVerifier,
+    Verifier,
+    checksum_verifier,
+    equal_part_sizes,
+    etag_verifier,
+    part_count,
+)
 from modelops.store.listing import list_current
 from modelops.store.pages import NO_VERSION
 
@@ -26,7 +33,7 @@ _NO_PARTS = ("400", "416", "501")
 
 
 def fetch(client: S3Client, bucket: str, key: str, target: Path) -> str:
-    """Write the current object to `target` and return its SHA-256 in hex. Raises S3Error."""
+    """Download the current object to `target` and return its SHA-256 in hex. Raises S3Error."""
     sha256, size = hashlib.sha256(), 0
     with translate_errors(client, bucket, key), target.open("wb") as file:
         answer = client.get_object(Bucket=bucket, Key=key)
@@ -34,31 +41,33 @@ def fetch(client: S3Client, bucket: str, key: str, target: Path) -> str:
             size += file.write(chunk)
             sha256.update(chunk)
     if size != answer["ContentLength"]:
-        raise S3Error(Reason.ENDPOINT_UNREACHABLE, f'object "{key}": the connection ended early', transient=True)
+        raise S3Error(
+            Reason.ENDPOINT_UNREACHABLE, f'object "{key}": connection closed early; trying again', transient=True
+        )
     return sha256.hexdigest()
 
 
 def fetch_pinned(client: S3Client, bucket: str, pinned: PinnedObject, target: Path) -> None:
-    """Write the pinned version to `target`, verified.
+    """Download the pinned version to `target` and verify it.
 
-    Raises S3Error: PinnedVersionMissing when the version is gone or, in a bucket without versions, was overwritten;
-    ObjectMismatch when the bytes are not those that were pinned. Leaves no file behind then.
+    Raises S3Error: PinnedVersionMissing if the version was deleted or, in a bucket without versions, overwritten;
+    ObjectMismatch if the bytes are not the pinned ones. No file is left behind then.
     """
     try:
         with translate_errors(client, bucket, pinned.key, pinned=True):
-            # The SDK verifies what checksum it can while the body is read.
-            answer, name = _asked(client.get_object, bucket, pinned, ChecksumMode="ENABLED")
-            proof = _proof(client, name, pinned, answer)
+            # The SDK verifies the checksums that it can compute while the body is read.
+            answer, name = _request(client.get_object, bucket, pinned, ChecksumMode="ENABLED")
+            verifier = _verifier(client, name, pinned, answer)
             size = 0
             with target.open("wb") as file:
                 for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
                     size += file.write(chunk)
-                    if proof is not None:
-                        proof.update(chunk)
-        _check_state(client, bucket, pinned, answer, proof)
+                    if verifier is not None:
+                        verifier.update(chunk)
+        _check_state(client, bucket, pinned, answer, verifier)
         _check_size(client, bucket, pinned, size)
-        if proof is not None:
-            _check_proof(client, name, pinned, proof, target)
+        if verifier is not None:
+            _check_bytes(client, name, pinned, verifier, target)
     except IsADirectoryError:
         raise
     except BaseException:
@@ -67,22 +76,22 @@ def fetch_pinned(client: S3Client, bucket: str, pinned: PinnedObject, target: Pa
 
 
 class LargeObject:
-    """A pinned object that is brought in ranges, in any order and several at once, into a file of its full size."""
+    """Pinned object that is downloaded in ranges, in any order and several at once, into a file of its full size."""
 
     def __init__(self, client: S3Client, bucket: str, pinned: PinnedObject) -> None:
-        """Ask what the object is, and no more. Raises S3Error as `fetch_pinned` does."""
+        """Request the object's metadata. Raises S3Error as `fetch_pinned` does."""
         self._client, self._bucket, self._pinned = client, bucket, pinned
         with translate_errors(client, bucket, pinned.key, pinned=True):
-            answer, self._name = _asked(client.head_object, bucket, pinned, ChecksumMode="ENABLED")
-            self._proof = _proof(client, self._name, pinned, answer)
-        _check_state(client, bucket, pinned, answer, self._proof)
+            answer, self._name = _request(client.head_object, bucket, pinned, ChecksumMode="ENABLED")
+            self._verifier = _verifier(client, self._name, pinned, answer)
+        _check_state(client, bucket, pinned, answer, self._verifier)
         _check_size(client, bucket, pinned, answer["ContentLength"])
         self._etag = answer["ETag"]
 
     def fetch_range(self, start: int, length: int, target: Path) -> None:
-        """Write `length` bytes from `start` on to their place in `target`. Raises S3Error."""
+        """Download `length` bytes from `start` on to the same position in `target`. Raises S3Error."""
         with translate_errors(self._client, self._bucket, self._pinned.key, pinned=True):
-            # The ETag holds the ranges together: all are of the object that the first answer spoke of.
+            # With the ETag, all ranges are of the object whose metadata was requested.
             answer = self._client.get_object(
                 **self._name, Range=f"bytes={start}-{start + length - 1}", IfMatch=self._etag
             )
@@ -91,30 +100,33 @@ class LargeObject:
                 if answer.get("ContentRange") != f"bytes {start}-{start + length - 1}/{self._pinned.size}":
                     raise S3Error(
                         Reason.NOT_S3,
-                        f"{_where(self._client, self._bucket, self._pinned)}: the service does not answer with the "
-                        "range that was asked for",
+                        f"{_where(self._client, self._bucket, self._pinned)}: the service does not support ranges; "
+                        "use an S3-compatible service",
                         transient=False,
                     )
                 for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
                     file.write(chunk)
 
-    def verified(self, start: int, length: int, target: Path) -> None:
-        """Take in a range that is in `target`; they must come in order. With the last one, verify the whole.
+    def verify_range(self, start: int, length: int, target: Path) -> None:
+        """Verify a downloaded range of `target`. Ranges must come in order; the last one completes the verification.
 
         Raises S3Error(ObjectMismatch).
         """
-        if self._proof is None:
+        if self._verifier is None:
             return
         for chunk in _chunks(target, start, length):
-            self._proof.update(chunk)
+            self._verifier.update(chunk)
         if start + length == self._pinned.size:
-            _check_proof(self._client, self._name, self._pinned, self._proof, target)
+            _check_bytes(self._client, self._name, self._pinned, self._verifier, target)
 
 
-def _asked(call: Callable[..., dict[str, Any]], bucket: str, pinned: PinnedObject, **more: str) -> tuple[dict, dict]:
-    """The answer, and what names the object for further requests.
+def _request(
+    call: Callable[..., dict[str, Any]], bucket: str, pinned: PinnedObject, **more: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the answer, and the arguments that name the object in further requests.
 
-    Asking for a version, even "null", needs a permission of its own: where there are none, ask for the object.
+    To request a version, even "null", takes a permission of its own. An object without a version is therefore
+    requested by its key alone.
     """
     name = {"Bucket": bucket, "Key": pinned.key}
     version = {**name, "VersionId": pinned.version_id}
@@ -128,26 +140,28 @@ def _asked(call: Callable[..., dict[str, Any]], bucket: str, pinned: PinnedObjec
         return call(**version, **more), version
     if answer.get("VersionId", NO_VERSION) == NO_VERSION:
         return answer, name
-    # The bucket was versioned after the snapshot, and the object overwritten: what was pinned is still there.
+    # Versioning was turned on after the snapshot, and the object overwritten: the pinned state still exists.
     if "Body" in answer:
         answer["Body"].close()
     return call(**version, **more), version
 
 
-def _proof(client: S3Client, name: Mapping[str, str], pinned: PinnedObject, answer: Mapping[str, Any]) -> Proof | None:
-    count = parts_of(pinned.etag, answer)
+def _verifier(
+    client: S3Client, name: Mapping[str, str], pinned: PinnedObject, answer: Mapping[str, Any]
+) -> Verifier | None:
+    count = part_count(pinned.etag, answer)
     if not count:
-        return etag_proof(pinned.etag, answer) or checksum_proof(answer)
+        return etag_verifier(pinned.etag, answer) or checksum_verifier(answer)
     try:
         first = client.head_object(**name, PartNumber=1)
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") not in _NO_PARTS:
             raise
         first = {"PartsCount": 0}
-    if first.get("PartsCount", 1) != count:  # The service does not tell of parts.
-        return checksum_proof(answer)
-    sizes = even_parts(pinned.size, count, first["ContentLength"])
-    return PartsProof(pinned.etag, sizes or _part_sizes(client, name, count))
+    if first.get("PartsCount", 1) != count:  # The service does not report parts.
+        return checksum_verifier(answer)
+    sizes = equal_part_sizes(pinned.size, count, first["ContentLength"])
+    return MultipartVerifier(pinned.etag, sizes or _part_sizes(client, name, count))
 
 
 def _part_sizes(client: S3Client, name: Mapping[str, str], count: int) -> list[int]:
@@ -155,25 +169,25 @@ def _part_sizes(client: S3Client, name: Mapping[str, str], count: int) -> list[i
 
 
 def _check_state(
-    client: S3Client, bucket: str, pinned: PinnedObject, answer: Mapping[str, Any], proof: Proof | None
+    client: S3Client, bucket: str, pinned: PinnedObject, answer: Mapping[str, Any], verifier: Verifier | None
 ) -> None:
-    """A version cannot change; what has none may have been overwritten since it was pinned."""
+    """Raise S3Error if the object may have been overwritten since it was pinned. A version cannot change."""
     versioned = pinned.version_id != NO_VERSION
-    if answer.get("ETag", "").strip('"') == pinned.etag or (versioned and proof is not None):
+    if answer.get("ETag", "").strip('"') == pinned.etag or (versioned and verifier is not None):
         return
-    # The token came from a listing, and SeaweedFS can list another one than it serves: ask the same way again.
-    if any(one == pinned for one in list_current(client, bucket, pinned.key).objects):
+    # The pinned ETag came from a listing, and SeaweedFS can list another ETag than it serves: list again.
+    if any(listed == pinned for listed in list_current(client, bucket, pinned.key).objects):
         return
     if versioned:
         raise S3Error(
             Reason.OBJECT_MISMATCH,
-            f"{_where(client, bucket, pinned)}: its ETag is {answer.get('ETag')}, {pinned.etag} was pinned",
+            f"{_where(client, bucket, pinned)}: the ETag is {answer.get('ETag')}, not the pinned {pinned.etag}",
             transient=False,
         )
     raise S3Error(
         Reason.PINNED_VERSION_MISSING,
-        f'bucket "{bucket}", object "{pinned.key}" was overwritten after the snapshot; '
-        "take a new one, and turn on versioning to keep each state of the data",
+        f"{_where(client, bucket, pinned)}: overwritten after the snapshot; "
+        "take a new snapshot, and turn on versioning to keep each state of the data",
         transient=False,
     )
 
@@ -181,21 +195,23 @@ def _check_state(
 def _check_size(client: S3Client, bucket: str, pinned: PinnedObject, size: int) -> None:
     if size != pinned.size:
         where = _where(client, bucket, pinned)
-        raise S3Error(Reason.OBJECT_MISMATCH, f"{where}: {size} bytes came, {pinned.size} were pinned", transient=False)
+        raise S3Error(Reason.OBJECT_MISMATCH, f"{where}: {size} bytes, not the pinned {pinned.size}", transient=False)
 
 
-def _check_proof(client: S3Client, name: Mapping[str, str], pinned: PinnedObject, proof: Proof, target: Path) -> None:
-    wrong = proof.wrong()
-    count = parts_of(pinned.etag, {})
-    if wrong is not None and isinstance(proof, PartsProof) and count > 2:
-        # Parts need not be of one size, though nearly all uploaders make them so: ask for each.
+def _check_bytes(
+    client: S3Client, name: Mapping[str, str], pinned: PinnedObject, verifier: Verifier, target: Path
+) -> None:
+    mismatch = verifier.mismatch()
+    count = part_count(pinned.etag, {})
+    if mismatch is not None and isinstance(verifier, MultipartVerifier) and count > 2:
+        # Nearly all uploaders make parts of equal size, but need not: request the size of each part.
         with translate_errors(client, name["Bucket"], pinned.key, pinned=True):
-            proof = PartsProof(pinned.etag, _part_sizes(client, name, count))
+            verifier = MultipartVerifier(pinned.etag, _part_sizes(client, name, count))
         for chunk in _chunks(target, 0, pinned.size):
-            proof.update(chunk)
-        wrong = proof.wrong()
-    if wrong is not None:
-        raise S3Error(Reason.OBJECT_MISMATCH, f"{_where(client, name['Bucket'], pinned)}: {wrong}", transient=False)
+            verifier.update(chunk)
+        mismatch = verifier.mismatch()
+    if mismatch is not None:
+        raise S3Error(Reason.OBJECT_MISMATCH, f"{_where(client, name['Bucket'], pinned)}: {mismatch}", transient=False)
 
 
 def _chunks(file: Path, start: int, length: int) -> Iterator[bytes]:
@@ -211,7 +227,7 @@ def _where(client: S3Client, bucket: str, pinned: PinnedObject) -> str:
 
 
 def preallocate(target: Path, size: int) -> None:
-    """Make `target` a file of `size` bytes, and fail now where there is no room for it."""
+    """Make `target` a file of `size` bytes. Raises OSError now if the disk has no room for it."""
     with target.open("wb") as file:
         if size:
             os.posix_fallocate(file.fileno(), 0, size)

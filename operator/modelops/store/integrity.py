@@ -1,10 +1,10 @@
-"""Whether bytes are those that S3 says an object has: by its ETag where that is made of them, else by a checksum. Pure.
+"""Verify an object's bytes by its ETag if the ETag is made from the bytes, else by a checksum. Pure.
 
-- The ETag of an object that was put as a whole is the MD5 of its bytes.
-- That of one uploaded in parts is the MD5 of the parts' MD5s, a hyphen and the number of parts.
-- Neither holds for an object encrypted with a key of KMS or of a customer: its ETag is of other bytes.
-- A checksum of the whole object may come beside: CRC-32, SHA-1 and SHA-256 can be computed here. CRC-32C and
-  CRC-64/NVME need a library in C that the SDK offers as an extra, which the image does not carry.
+- The ETag of an object that was uploaded as a whole is the MD5 of its bytes.
+- The ETag of a multipart upload is the MD5 of the parts' MD5s, a hyphen and the number of parts.
+- Neither holds for an object encrypted with a key of KMS or of a customer: its ETag is made from other bytes.
+- S3 may send a checksum of the whole object too. CRC-32, SHA-1 and SHA-256 can be computed here. CRC-32C and
+  CRC-64/NVME need a C library, an extra of the SDK that the image does not have.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
@@ -18,38 +18,38 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
-_OF_PARTS = re.compile(r"[0-9a-f]{32}-([1-9][0-9]{0,4})")
+_MULTIPART_ETAG = re.compile(r"[0-9a-f]{32}-([1-9][0-9]{0,4})")
 
 
-class Proof(Protocol):
-    """Takes in an object's bytes in order, and says in the end what is wrong with them."""
+class Verifier(Protocol):
+    """Gets an object's bytes in order, and compares them at the end with what S3 says."""
 
     def update(self, content: bytes) -> None:
-        """Take in the next bytes."""
+        """Add the next bytes."""
 
-    def wrong(self) -> str | None:
-        """How the bytes differ from what S3 says, in words; None: they do not."""
+    def mismatch(self) -> str | None:
+        """Return how the bytes differ from what S3 says, as a sentence; None if they do not differ."""
 
 
-class Md5Proof:
-    """By an ETag that is an MD5."""
+class Md5Verifier:
+    """Verifies by an ETag that is an MD5."""
 
     def __init__(self, etag: str) -> None:
         self._etag = etag
         self._hash = hashlib.md5(usedforsecurity=False)
 
     def update(self, content: bytes) -> None:
-        """Take in the next bytes."""
+        """Add the next bytes."""
         self._hash.update(content)
 
-    def wrong(self) -> str | None:
-        """How the bytes differ."""
-        found = self._hash.hexdigest()
-        return None if found == self._etag else f"its MD5 is {found}, its ETag says {self._etag}"
+    def mismatch(self) -> str | None:
+        """Return how the bytes differ, or None."""
+        actual = self._hash.hexdigest()
+        return None if actual == self._etag else f"the MD5 of the bytes is {actual}, not the ETag {self._etag}"
 
 
-class PartsProof:
-    """By the ETag of an object uploaded in parts of the given sizes."""
+class MultipartVerifier:
+    """Verifies by the ETag of a multipart upload with parts of the given sizes."""
 
     def __init__(self, etag: str, sizes: Sequence[int]) -> None:
         self._etag = etag
@@ -60,7 +60,7 @@ class PartsProof:
         self._count = 0
 
     def update(self, content: bytes) -> None:
-        """Take in the next bytes."""
+        """Add the next bytes."""
         rest = memoryview(content)
         while len(rest):
             if not self._left:
@@ -69,11 +69,11 @@ class PartsProof:
             self._part.update(rest[: self._left])
             self._left, rest = self._left - min(self._left, len(rest)), rest[self._left :]
 
-    def wrong(self) -> str | None:
-        """How the bytes differ."""
+    def mismatch(self) -> str | None:
+        """Return how the bytes differ, or None."""
         self._end_part()
-        found = f"{self._parts.hexdigest()}-{self._count}"
-        return None if found == self._etag else f"its parts make the ETag {found}, not {self._etag}"
+        actual = f"{self._parts.hexdigest()}-{self._count}"
+        return None if actual == self._etag else f"the parts make the ETag {actual}, not {self._etag}"
 
     def _end_part(self) -> None:
         self._parts.update(self._part.digest())
@@ -81,8 +81,8 @@ class PartsProof:
         self._part = hashlib.md5(usedforsecurity=False)
 
 
-class ChecksumProof:
-    """By a checksum of the whole object."""
+class ChecksumVerifier:
+    """Verifies by a checksum of the whole object."""
 
     def __init__(self, name: str, value: str) -> None:
         self._name, self._value = name, value
@@ -90,46 +90,49 @@ class ChecksumProof:
         self._hash = None if name == "CRC32" else hashlib.new(name, usedforsecurity=False)
 
     def update(self, content: bytes) -> None:
-        """Take in the next bytes."""
+        """Add the next bytes."""
         if self._hash is None:
             self._crc = zlib.crc32(content, self._crc)
         else:
             self._hash.update(content)
 
-    def wrong(self) -> str | None:
-        """How the bytes differ."""
+    def mismatch(self) -> str | None:
+        """Return how the bytes differ, or None."""
         digest = self._crc.to_bytes(4, "big") if self._hash is None else self._hash.digest()
-        found = base64.b64encode(digest).decode()
-        return None if found == self._value else f"its {self._name} is {found}, S3 says {self._value}"
+        actual = base64.b64encode(digest).decode()
+        return None if actual == self._value else f"the {self._name} of the bytes is {actual}, not {self._value}"
 
 
-def etag_proof(etag: str, answer: Mapping[str, Any]) -> Md5Proof | None:
-    """The proof by an ETag that is an MD5, where S3's answer does not say that it only looks like one."""
-    return Md5Proof(etag) if _MD5.fullmatch(etag) and _is_of_the_bytes(answer) else None
+def etag_verifier(etag: str, answer: Mapping[str, Any]) -> Md5Verifier | None:
+    """Return a verifier by an ETag that is an MD5, unless S3's answer says that it only looks like an MD5."""
+    return Md5Verifier(etag) if _MD5.fullmatch(etag) and _is_made_from_the_bytes(answer) else None
 
 
-def checksum_proof(answer: Mapping[str, Any]) -> ChecksumProof | None:
-    """The proof by the best checksum that came with S3's answer and is one of the whole object."""
+def checksum_verifier(answer: Mapping[str, Any]) -> ChecksumVerifier | None:
+    """Return a verifier by the best checksum of the whole object in S3's answer, or None."""
     if answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
         return None
     for name in ("SHA256", "SHA1", "CRC32"):
         value = answer.get(f"Checksum{name}", "")
         if value and "-" not in value:
-            return ChecksumProof(name, value)
+            return ChecksumVerifier(name, value)
     return None
 
 
-def parts_of(etag: str, answer: Mapping[str, Any]) -> int:
-    """How many parts an ETag says that an object was uploaded in; 0 where it says nothing of that."""
-    match = _OF_PARTS.fullmatch(etag)
-    return int(match[1]) if match and _is_of_the_bytes(answer) else 0
+def part_count(etag: str, answer: Mapping[str, Any]) -> int:
+    """Return the number of parts in the ETag of a multipart upload; 0 for any other ETag."""
+    match = _MULTIPART_ETAG.fullmatch(etag)
+    return int(match[1]) if match and _is_made_from_the_bytes(answer) else 0
 
 
-def even_parts(size: int, count: int, part: int) -> list[int] | None:
-    """The sizes of `count` parts that are all of `part` bytes, but for a last one that may be smaller."""
+def equal_part_sizes(size: int, count: int, part: int) -> list[int] | None:
+    """Return the sizes of `count` parts of `part` bytes, the last of which may be smaller.
+
+    Return None if such parts do not add up to `size`.
+    """
     last = size - (count - 1) * part
     return [part] * (count - 1) + [last] if 0 < last <= part else None
 
 
-def _is_of_the_bytes(answer: Mapping[str, Any]) -> bool:
+def _is_made_from_the_bytes(answer: Mapping[str, Any]) -> bool:
     return not answer.get("ServerSideEncryption", "").startswith("aws:kms") and "SSECustomerAlgorithm" not in answer

@@ -1,4 +1,4 @@
-"""A listing, page by page, in the one of S3's two ways that tells what is current in a bucket."""
+"""Listing of a prefix page by page, with the API that shows current objects in a bucket with or without versions."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,66 +10,69 @@ from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error, translate_errors
 
 NO_VERSION = "null"
+"""Version ID of an object that was written without versioning, as S3 itself calls it."""
 
 Position = Mapping[str, str]
-"""Where a page begins: what the next request is asked with. Empty: at the first key."""
+"""Start of a page: arguments of the next request. Empty: the first key."""
 
 
-class Seen(NamedTuple):
-    """One object as a listing shows it."""
+class ListedObject(NamedTuple):
+    """One object of a listing."""
 
     pinned: PinnedObject
     modified: str
-    """When it was written, as S3 says it: an ISO 8601 time in UTC."""
+    """Time of the last write, as S3 writes it: ISO 8601, in UTC."""
 
 
 class Page(NamedTuple):
     """Up to a thousand entries of a listing."""
 
-    objects: list[Seen]
-    """The current objects, without "directories" (empty objects whose key ends in a slash)."""
+    objects: list[ListedObject]
+    """Current objects, without "directories" (empty objects whose key ends with a slash)."""
     keys: list[str]
-    """Every entry's key, sorted: of old versions and delete markers too."""
+    """Key of every entry, sorted. Old versions and delete markers are entries too."""
     in_order: bool
-    """Whether the service listed its keys sorted, as S3 does."""
+    """True if the service listed the keys sorted, as S3 does."""
     next: Position | None
-    """Where the next page begins; None: this is the last one."""
+    """Start of the next page; None on the last page."""
 
 
 @dataclass(frozen=True)
 class Pages:
-    """How to list what is below a prefix."""
+    """Listing of a prefix, page by page."""
 
     client: S3Client
     bucket: str
     prefix: str
     status: str
-    """Of the bucket's versioning: `Enabled`, `Suspended` or `Off`."""
+    """State of the bucket's versioning: `Enabled`, `Suspended` or `Off`."""
 
     @property
     def versioned(self) -> bool:
-        """Whether every state of the data stays readable: versioning is on, not off or suspended."""
+        """True if every state of the data stays readable: versioning is on, not off or suspended."""
         return self.status == "Enabled"
 
     def after(self, key: str) -> Position:
-        """The position of the first entry whose key is greater than `key`."""
+        """Return the position of the first entry whose key is greater than `key`."""
         return {"KeyMarker" if self._by_versions else "StartAfter": key}
 
     def page(self, at: Position) -> Page:
-        """The page that begins there. Raises S3Error."""
+        """Request the page that starts at a position. Raises S3Error."""
         with translate_errors(self.client, self.bucket):
-            ask = self.client.list_object_versions if self._by_versions else self.client.list_objects_v2
-            answer = ask(Bucket=self.bucket, Prefix=self.prefix, **at)
-        page = _of_versions(answer) if self._by_versions else _of_objects(answer)
+            list_page = self.client.list_object_versions if self._by_versions else self.client.list_objects_v2
+            answer = list_page(Bucket=self.bucket, Prefix=self.prefix, **at)
+        page = _page_of_versions(answer) if self._by_versions else _page_of_objects(answer)
         if page.next is not None and (page.next == at or not all(page.next.values())):
             where = f'bucket "{self.bucket}" at {self.client.meta.endpoint_url}'
             raise S3Error(
-                Reason.NOT_S3, f"{where}: a listing is cut off and does not say where it goes on", transient=False
+                Reason.NOT_S3,
+                f"{where}: truncated listing without a marker of the next page; use an S3-compatible service",
+                transient=False,
             )
         return page
 
     def all(self) -> Iterator[Page]:
-        """Every page, each asked for when it is reached."""
+        """Yield every page. A page is requested only when it is reached. Raises S3Error."""
         at: Position | None = {}
         while at is not None:
             page = self.page(at)
@@ -77,10 +80,10 @@ class Pages:
             at = page.next
 
     def sub_prefixes(self, prefix: str) -> list[str]:
-        """The first of the prefixes one slash further down: as many as one request tells. Raises S3Error."""
+        """Return the prefixes that end at the next slash, as many as one request lists. Raises S3Error."""
         with translate_errors(self.client, self.bucket):
             answer = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
-        return sorted(one["Prefix"] for one in answer.get("CommonPrefixes", ()))
+        return sorted(entry["Prefix"] for entry in answer.get("CommonPrefixes", ()))
 
     @property
     def _by_versions(self) -> bool:
@@ -88,7 +91,7 @@ class Pages:
 
 
 def pages(client: S3Client, bucket: str, prefix: str) -> Pages:
-    """How to list what is below `prefix`, which depends on whether the bucket keeps versions. Raises S3Error."""
+    """Return the listing of `prefix`, after a request for the bucket's versioning. Raises S3Error."""
     try:
         with translate_errors(client, bucket):
             status = str(client.get_bucket_versioning(Bucket=bucket).get("Status", "Off"))
@@ -100,42 +103,47 @@ def pages(client: S3Client, bucket: str, prefix: str) -> Pages:
 
 
 def in_seconds(modified: str) -> str | None:
-    """A time of a listing as Kubernetes writes one, with whole seconds; None for one that is no time."""
+    """Return a listing's time as Kubernetes writes times, in whole seconds; None if it is not a time."""
     try:
         return datetime.fromisoformat(modified).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except ValueError:
         return None
 
 
-def _of_objects(answer: Mapping[str, Any]) -> Page:
-    listed = answer.get("Contents", ())
-    keys = [one["Key"] for one in listed]
-    objects = [_seen(one, NO_VERSION) for one in listed if _counts(one)]
+def _page_of_objects(answer: Mapping[str, Any]) -> Page:
+    entries = answer.get("Contents", ())
+    keys = [entry["Key"] for entry in entries]
+    objects = [_listed_object(entry, NO_VERSION) for entry in entries if not _is_directory(entry)]
     return _page(objects, [keys], {"ContinuationToken": answer.get("NextContinuationToken", "")}, answer)
 
 
-def _of_versions(answer: Mapping[str, Any]) -> Page:
-    """Delete markers come in a list of their own: an object that is deleted has no latest version."""
-    listed = answer.get("Versions", ())
-    keys = [[one["Key"] for one in entries] for entries in (listed, answer.get("DeleteMarkers", ()))]
-    objects = [_seen(one, one.get("VersionId") or NO_VERSION) for one in listed if one["IsLatest"] and _counts(one)]
+def _page_of_versions(answer: Mapping[str, Any]) -> Page:
+    """Return a page. Delete markers are in a list of their own: a deleted object has no latest version."""
+    versions = answer.get("Versions", ())
+    keys = [[entry["Key"] for entry in entries] for entries in (versions, answer.get("DeleteMarkers", ()))]
+    objects = [
+        _listed_object(version, version.get("VersionId") or NO_VERSION)
+        for version in versions
+        if version["IsLatest"] and not _is_directory(version)
+    ]
     marker = {"KeyMarker": answer.get("NextKeyMarker", "")}
     if answer.get("NextVersionIdMarker"):
         marker["VersionIdMarker"] = answer["NextVersionIdMarker"]
     return _page(objects, keys, marker, answer)
 
 
-def _page(objects: list[Seen], lists: list[list[str]], marker: Position, answer: Mapping[str, Any]) -> Page:
+def _page(objects: list[ListedObject], lists: list[list[str]], marker: Position, answer: Mapping[str, Any]) -> Page:
     in_order = all(keys == sorted(keys) for keys in lists)
     keys = sorted(key for keys in lists for key in keys)
     return Page(objects, keys, in_order, marker if answer.get("IsTruncated") else None)
 
 
-def _counts(one: Mapping[str, Any]) -> bool:
-    return bool(one["Size"]) or not one["Key"].endswith("/")
+def _is_directory(entry: Mapping[str, Any]) -> bool:
+    return not entry["Size"] and entry["Key"].endswith("/")
 
 
-def _seen(one: Mapping[str, Any], version_id: str) -> Seen:
-    return Seen(
-        PinnedObject(one["Key"], version_id, one["Size"], one.get("ETag", "").strip('"')), one.get("LastModified", "")
+def _listed_object(entry: Mapping[str, Any], version_id: str) -> ListedObject:
+    pinned = PinnedObject(
+        key=entry["Key"], version_id=version_id, size=entry["Size"], etag=entry.get("ETag", "").strip('"')
     )
+    return ListedObject(pinned, modified=entry.get("LastModified", ""))

@@ -1,4 +1,4 @@
-"""Write an object once: what is there already is never replaced."""
+"""Write an object once: an object that exists is never replaced."""
 
 import base64
 import hashlib
@@ -12,12 +12,12 @@ from modelops.store.client import S3Client
 from modelops.store.errors import S3Error, translate_errors
 
 MULTIPART_BYTES = 64 << 20
-"""A file larger than this goes in parts of this size, or larger ones: S3 takes 10,000 parts at most."""
-_MOST_PARTS = 10_000
+"""Size above which a file is uploaded in parts of this size, or larger ones: S3 takes at most 10,000 parts."""
+_MAX_PARTS = 10_000
 
 
 class ContentChangedError(Exception):
-    """A file is not what it was when its SHA-256 was taken. Nothing is written."""
+    """A file has changed since its SHA-256 was taken. Nothing is written."""
 
 
 def put_if_absent(
@@ -30,11 +30,20 @@ def put_if_absent(
     sha256: str | None = None,
     before_part: Callable[[], object] = lambda: None,
 ) -> bool:
-    """Write `content`, bytes or a file, at `key` unless something is there. True when written, False when not.
+    """Write `content`, bytes or a file, at `key`. Return False, and write nothing, if an object exists there.
 
-    `sha256`: what the bytes sent must have, in hex. `before_part` may raise to give the upload up.
-    Memory: one part. Raises S3Error and ContentChangedError; an upload in parts that is not completed is given up, so that
-    it leaves nothing behind.
+    Args:
+        client: S3 client.
+        bucket: Bucket to write to.
+        key: Key to write to.
+        content: Bytes, or a file of any size. One part of a file is in memory at a time.
+        part_bytes: Size of a part of a multipart upload.
+        sha256: Expected SHA-256 of the bytes sent, in hex.
+        before_part: Called before each part; an exception that it raises aborts the upload.
+
+    Raises:
+        S3Error: The object could not be written. A multipart upload is aborted, so that no parts stay behind.
+        ContentChangedError: The bytes do not have the SHA-256.
     """
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
     try:
@@ -45,16 +54,16 @@ def put_if_absent(
                 _check(key, sha256, hashlib.sha256(body))
                 client.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*", ContentMD5=_md5(body))
             elif _exists(client, bucket, key):
-                return False  # Saves the upload. Two at once still meet at its completion, which decides.
+                return False  # Saves the upload. Of two uploads at once, the completion decides.
             else:
-                parts = _parts(content, max(part_bytes, -(-size // _MOST_PARTS)))
+                parts = _parts(content, max(part_bytes, -(-size // _MAX_PARTS)))
                 _put_in_parts(client, bucket, key, parts, sha256, before_part)
         return True
     except S3Error as problem:
         if not isinstance(problem.__cause__, ClientError):
             raise
         status = problem.__cause__.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        # 409: someone else writes or deletes it right now. What is there then decides; if nothing, the next try.
+        # 409: another client writes or deletes the object now. If it exists, that decides; otherwise the next try does.
         if status == 412:
             return False
         if status == 409:
@@ -90,9 +99,9 @@ def _put_in_parts(
         raise
 
 
-def _check(key: str, expected: str | None, found: "hashlib._Hash") -> None:
-    if expected is not None and found.hexdigest() != expected:
-        raise ContentChangedError(f"what was to be written at {key} changed while it was read")
+def _check(key: str, expected: str | None, actual: "hashlib._Hash") -> None:
+    if expected is not None and actual.hexdigest() != expected:
+        raise ContentChangedError(f"{key}: the content changed while it was read")
 
 
 def _parts(content: bytes | Path, part_bytes: int) -> Iterator[bytes]:

@@ -1,1 +1,1 @@
-"""What runs inside Jobs and Pods: snapshot, fetch, sidecar, fetch-model. Told by a task, answers with a report."""
+"""Commands that run in Jobs and Pods: snapshot, fetch, sidecar, fetch-model. Each gets a task and writes a report."""

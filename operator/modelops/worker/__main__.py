@@ -1,4 +1,4 @@
-"""`python -m modelops.worker <snapshot|fetch|sidecar|fetch-model>`: do the task in MODELOPS_TASK and report."""
+"""`python -m modelops.worker snapshot|fetch|sidecar|fetch-model`: run the task in MODELOPS_TASK, and write a report."""
 
 import errno
 import importlib
@@ -17,7 +17,7 @@ from modelops.api.contract.reports import Failure, FetchReport, SidecarReport, S
 from modelops.api.contract.tasks import TASK_VARIABLE, FetchModelTask, FetchTask, SidecarTask, SnapshotTask
 from modelops.store.errors import S3Error
 from modelops.worker.runtime import reporting
-from modelops.worker.runtime.errors import EXIT_DONE, TaskError, failed_by
+from modelops.worker.runtime.errors import EXIT_DONE, TaskError, task_error_of
 from modelops.worker.runtime.graceful_stop import Terminated
 
 _log = logging.getLogger("modelops.worker")
@@ -25,34 +25,34 @@ _log = logging.getLogger("modelops.worker")
 
 class _Command(NamedTuple):
     module: str
-    """Imported only when it runs: a sidecar waits for hours and need not carry pyarrow."""
+    """Imported only when the command runs: a sidecar waits for hours, and should not hold pyarrow in memory."""
     task: type[Model]
     report: type[Model]
-    minds_stop: bool = False
-    """What it does when it is told to stop must be done also when that comes before it has begun: see Stop."""
+    handles_sigterm: bool = False
+    """The command uses GracefulStop. SIGTERM is blocked until then, so that an early signal is not lost."""
 
 
 _COMMANDS = {
     "snapshot": _Command("snapshot", SnapshotTask, SnapshotReport),
     "fetch": _Command("fetch", FetchTask, FetchReport),
-    "sidecar": _Command("sidecar", SidecarTask, SidecarReport, minds_stop=True),
+    "sidecar": _Command("sidecar", SidecarTask, SidecarReport, handles_sigterm=True),
     "fetch-model": _Command("fetch_model", FetchModelTask, FetchReport),
 }
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command and write its report. Returns the exit code."""
+    """Run one command, write its report, and return the exit code."""
     if len(arguments) != 1 or arguments[0] not in _COMMANDS:
         print(f"usage: python -m modelops.worker {'|'.join(_COMMANDS)}", file=sys.stderr)
         return 2
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
     command = _COMMANDS[arguments[0]]
-    if command.minds_stop:
+    if command.handles_sigterm:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     else:
         signal.signal(signal.SIGTERM, _terminate)
-    report, exit_code = _outcome(command)
+    report, exit_code = _run(command)
     failure: Failure | None = getattr(report, "failure", None)
     if failure is not None:
         _log.info("%s: %s", failure.reason, failure.message)
@@ -60,45 +60,45 @@ def main(arguments: list[str]) -> int:
     return exit_code
 
 
-def _outcome(command: _Command) -> tuple[Model, int]:
+def _run(command: _Command) -> tuple[Model, int]:
     try:
         run: Callable[[Any], Model] = importlib.import_module(f"modelops.worker.{command.module}").run
         return run(command.task.model_validate_json(os.environ.get(TASK_VARIABLE, ""))), EXIT_DONE
-    except TaskError as failed:
-        return _failure(command, failed)
+    except TaskError as error:
+        return _failed(command, error)
     except S3Error as problem:
-        return _failure(command, failed_by(problem))
+        return _failed(command, task_error_of(problem))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return _failure(
-            command, TaskError("InvalidTask", f"{TASK_VARIABLE}: {where or 'the document'}: {first['msg']}")
-        )
+        return _failed(command, TaskError("InvalidTask", f"{TASK_VARIABLE}: {where or 'the document'}: {first['msg']}"))
     except Terminated:
-        return _failure(command, TaskError("Terminated", "the worker was told to stop before it was done", retry=True))
+        return _failed(
+            command, TaskError("Terminated", "the worker was stopped by SIGTERM before it was done", retry=True)
+        )
     except Exception as error:
         traceback.print_exc()
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _failure(
+            return _failed(
                 command, TaskError("NoSpace", f"no space is left for {error.filename or 'a file'}", retry=True)
             )
-        return _failure(command, TaskError("WorkerError", f"{type(error).__name__}: {error}", retry=True))
+        return _failed(command, TaskError("WorkerError", f"{type(error).__name__}: {error}", retry=True))
 
 
-def _failure(command: _Command, failed: TaskError) -> tuple[Model, int]:
-    known = failed.report or command.report()
-    return known.model_copy(update={"failure": failed.failure}), failed.exit_code
+def _failed(command: _Command, error: TaskError) -> tuple[Model, int]:
+    report = error.report or command.report()
+    return report.model_copy(update={"failure": error.failure}), error.exit_code
 
 
 def _terminate(*_: object) -> NoReturn:
-    # Once is enough: a second signal must not interrupt the report.
+    # A second signal must not interrupt the report.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
+    status = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
-    # Not sys.exit: it would wait for downloads that nobody needs any more.
-    os._exit(code)
+    # Not sys.exit, which would wait for downloads that are no longer needed.
+    os._exit(status)

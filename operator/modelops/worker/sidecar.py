@@ -1,4 +1,4 @@
-"""sidecar: watch over the trainer beside it, keep its checkpoints, publish the model it wrote, and report."""
+"""sidecar: save the trainer's checkpoints and serve its progress, publish the model that it wrote, and report."""
 
 import logging
 import time
@@ -9,68 +9,68 @@ from modelops.api.contract.tasks import SidecarTask
 from modelops.store.errors import S3Error
 from modelops.store.layout import Location, history_of, packages_of
 from modelops.worker.checkpoints import session
-from modelops.worker.checkpoints.background import Keeping
-from modelops.worker.checkpoints.manifests import RankPlace
-from modelops.worker.checkpoints.sync import Keeper, Trainer
+from modelops.worker.checkpoints.background import BackgroundSync
+from modelops.worker.checkpoints.manifests import RankFolder
+from modelops.worker.checkpoints.sync import CheckpointSync, TrainerState
 from modelops.worker.model.artifact import files_of
 from modelops.worker.model.publishing import publish
-from modelops.worker.model.run_records import MOST_HISTORY_BYTES, MOST_PACKAGES_BYTES, keep_record
+from modelops.worker.model.run_records import MAX_HISTORY_BYTES, MAX_PACKAGES_BYTES, store_record
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.errors import TaskError
-from modelops.worker.runtime.graceful_stop import Stop, Terminated
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.graceful_stop import GracefulStop, Terminated
+from modelops.worker.runtime.retry import retry
 from modelops.worker.runtime.stores import client_of
 from modelops.worker.training import trainer_exit
 from modelops.worker.training.metrics import read_metrics
-from modelops.worker.training.progress_server import telling
+from modelops.worker.training.progress_server import serve_progress
 from modelops.worker.training.rank import own_rank
 from modelops.worker.training.tailing import Tail
 
 _LAST_CHECKPOINTS_SECONDS = 300.0
-_AFTERWARDS_SECONDS = 60.0
-"""For what is done once the model is safe, each: it must not hold up the run's success for long."""
+_CLEANUP_SECONDS = 60.0
+"""Time for each step after the model is published: none may delay the run's success for long."""
 _log = logging.getLogger(__name__)
 
 
 def run(task: SidecarTask) -> SidecarReport:
-    """Do the task. Raises TaskError and Terminated."""
+    """Accompany the trainer to its end, and publish its model. Raises TaskError and Terminated."""
     state = paths.shared() / "state"
     rank = own_rank()
-    place = session.place_of(task.checkpoints)
+    checkpoints = session.location_of(task.checkpoints)
     connect = partial(client_of, task.store)
-    keeper = Keeper(session.directory(), RankPlace(place, rank), connect, session.remembered())
+    sync = CheckpointSync(session.directory(), RankFolder(checkpoints, rank), connect, session.load_restored())
     tail = Tail(paths.ml() / "output" / "metrics.jsonl")
-    with Stop(task.stop_seconds) as stop, telling(tail), Keeping(keeper) as keeping:
+    with GracefulStop(task.stop_seconds) as stop, serve_progress(tail), BackgroundSync(sync) as background:
         _log.info("waiting for the trainer")
         ended = trainer_exit.wait_for_end(state, stop)
-        stopped = stop.wished
+        stopped = stop.requested
         code = trainer_exit.exit_code(state)
-        _log.info("the trainer %s", f"ended with {_words(code)}" if ended else "is waited for no longer")
+        _log.info("the trainer %s", f"ended with {_describe(code)}" if ended else "did not end in time after SIGTERM")
         if stopped or code != 0 or rank > 0:
             complete = ended and not trainer_exit.was_killed(code)
-            _keep_once_more(keeping, Trainer.ENDED if complete else Trainer.MAY_WRITE, stop)
+            _save_last_checkpoints(background, TrainerState.ENDED if complete else TrainerState.MAY_WRITE, stop)
         if stopped:
-            # Also where it exited with 0: a trainer that was told to stop has not written its model for that.
+            # Even with exit code 0: a trainer that was stopped early has not finished its model.
             raise Terminated
-        trainer_exit.check_end(code, paths.ml() / "output" / "failure")
+        trainer_exit.raise_if_failed(code, paths.ml() / "output" / "failure")
         if rank > 0:
             return SidecarReport()
-        keeping.abandon()
-        report = _published(task)
+        background.abandon()
+        report = _publish(task)
         try:
             report = _with_records(report, task)
-            _delete_checkpoints(place, task, keeping, stop)
+            _delete_checkpoints(checkpoints, task, background, stop)
         except Terminated:
-            _log.info("told to stop, after the model was published")
+            _log.info("stopped by SIGTERM after the model was published")
         return report
 
 
-def _keep_once_more(keeping: Keeping, what: Trainer, stop: Stop) -> None:
+def _save_last_checkpoints(background: BackgroundSync, trainer: TrainerState, stop: GracefulStop) -> None:
     deadline = time.monotonic() + _LAST_CHECKPOINTS_SECONDS
-    keeping.once_more(what, lambda: min(deadline - time.monotonic(), stop.left()))
+    background.flush(trainer, lambda: min(deadline - time.monotonic(), stop.left()))
 
 
-def _published(task: SidecarTask) -> SidecarReport:
+def _publish(task: SidecarTask) -> SidecarReport:
     model = paths.ml() / "model"
     files = files_of(model) if model.is_dir() else []
     if not files:
@@ -80,32 +80,34 @@ def _published(task: SidecarTask) -> SidecarReport:
 
 
 def _with_records(report: SidecarReport, task: SidecarTask) -> SidecarReport:
-    """With what else the trainer left. A model is not lost for the lack of it."""
+    """Store the run's records and add their URIs to the report. A record that cannot be stored is left out."""
     output = paths.ml() / "output"
     records = {}
-    for field, name, place, most_bytes in (
-        ("history", "metrics.jsonl", history_of, MOST_HISTORY_BYTES),
-        ("packages", "packages.txt", packages_of, MOST_PACKAGES_BYTES),
+    for field, name, location, max_bytes in (
+        ("history", "metrics.jsonl", history_of, MAX_HISTORY_BYTES),
+        ("packages", "packages.txt", packages_of, MAX_PACKAGES_BYTES),
     ):
         try:
-            records[field] = keep_record(output / name, task.store, place, most_bytes, _AFTERWARDS_SECONDS)
+            records[field] = store_record(output / name, task.store, location, max_bytes, _CLEANUP_SECONDS)
         except OSError as error:
-            _log.warning("%s is not kept: %s", name, error)
+            _log.warning("%s is not stored: %s", name, error)
     return report.model_copy(update=records)
 
 
-def _delete_checkpoints(place: Location, task: SidecarTask, keeping: Keeping, stop: Stop) -> None:
-    """They have served their purpose. What cannot be deleted now stays behind, and costs only space."""
-    deadline = time.monotonic() + _AFTERWARDS_SECONDS
-    keeping.has_ended(lambda: min(deadline - time.monotonic(), stop.left()))
+def _delete_checkpoints(
+    checkpoints: Location, task: SidecarTask, background: BackgroundSync, stop: GracefulStop
+) -> None:
+    """Delete the checkpoints of all ranks. Those that cannot be deleted now cost only space."""
+    deadline = time.monotonic() + _CLEANUP_SECONDS
+    background.join(lambda: min(deadline - time.monotonic(), stop.left()))
     try:
         client = client_of(task.store)
-        count = patiently(lambda: session.delete_all(client, place), seconds=_AFTERWARDS_SECONDS)
+        count = retry(lambda: session.delete_all(client, checkpoints), seconds=_CLEANUP_SECONDS)
         if count:
-            _log.info("%d objects of checkpoints deleted", count)
+            _log.info("deleted %d objects of checkpoints", count)
     except S3Error as problem:
-        _log.warning("checkpoints stay behind at %s: %s", place.uri, problem.message)
+        _log.warning("checkpoints at %s are not deleted: %s", checkpoints.uri, problem.message)
 
 
-def _words(code: int | None) -> str:
+def _describe(code: int | None) -> str:
     return "no exit code" if code is None else f"exit code {code}"

@@ -1,4 +1,4 @@
-"""snapshot: pin what is in the source now, read all of it once, and say whether it is what the schema promises."""
+"""Command `snapshot`: pin the current data of the source, read all of it once, validate it, and profile it."""
 
 import logging
 import shutil
@@ -14,27 +14,27 @@ from modelops.lineage.digests import canonical_json, json_digest
 from modelops.store.client import S3Client
 from modelops.store.layout import Location, manifest_of, profile_of
 from modelops.store.writing import put_if_absent
-from modelops.worker.datasets.manifests import Manifest
-from modelops.worker.datasets.probe_job import settled
-from modelops.worker.datasets.sources import Look, Source, source_of
-from modelops.worker.quality.baselines import baseline_of
+from modelops.worker.datasets.manifests import DatasetManifest
+from modelops.worker.datasets.probe_job import wait_until_stable
+from modelops.worker.datasets.sources import Source, SourceState, open_source
+from modelops.worker.quality.baselines import load_baseline
 from modelops.worker.quality.profiling import Profile
-from modelops.worker.quality.quality_checks import Evidence, evaluate
-from modelops.worker.quality.schema_validation import SchemaCheck, short_name
+from modelops.worker.quality.quality_checks import CheckInputs, evaluate
+from modelops.worker.quality.schema_validation import SchemaValidator, display_name
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.errors import TaskError
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.retry import retry
 from modelops.worker.runtime.stores import client_of
-from modelops.worker.tabular.readers import Faults, UnreadableObjectError, read
+from modelops.worker.tabular.readers import MalformedRows, UnreadableObjectError, read_batches
 
 _SHOWN_OBJECTS = 10
 _LOGGED_EVERY = 1000
-"""Objects. A log of every one of a hundred thousand would be read by nobody."""
+"""Objects between two lines of the log: a line for each of a hundred thousand objects would bury the others."""
 _log = logging.getLogger(__name__)
 
 
 class _Content(NamedTuple):
-    """What reading everything told."""
+    """Result of reading all objects. `readable`: every object has the declared format."""
 
     profile: Profile
     violations: Violations | None
@@ -42,7 +42,12 @@ class _Content(NamedTuple):
 
 
 def run(task: SnapshotTask) -> SnapshotReport:
-    """Do the task. Raises TaskError, with what is known so far, and S3Error."""
+    """Take the snapshot.
+
+    Raises:
+        TaskError: the task failed; its `report` holds the results so far.
+        S3Error: the source or the store does not answer, or refuses.
+    """
     scratch = paths.scratch()
     try:
         return _snapshot(task, scratch)
@@ -51,58 +56,62 @@ def run(task: SnapshotTask) -> SnapshotReport:
 
 
 def _snapshot(task: SnapshotTask, scratch: Path) -> SnapshotReport:
-    source = source_of(task, scratch)
-    look, known = settled(source.look, task.probe) if task.probe is not None else (source.look(), False)
-    seen = SnapshotReport(
-        objects=look.objects,
-        bytes=look.bytes,
-        newest=look.newest,
+    source = open_source(task, scratch)
+    state, known = wait_until_stable(source.probe, task.probe) if task.probe is not None else (source.probe(), False)
+    report = SnapshotReport(
+        objects=state.objects,
+        bytes=state.bytes,
+        newest=state.last_modified,
         versioned=source.versioned,
         change_token=source.change_token,
     )
     if known:
-        return seen.model_copy(update={"unchanged": True, "digest": _known_digest(task, look)})
-    if not look.objects:
-        raise TaskError("EmptyPrefix", source.empty, report=seen)
+        return report.model_copy(update={"unchanged": True, "digest": _known_digest(task, state)})
+    if not state.objects:
+        raise TaskError("EmptyPrefix", source.empty, report=report)
     manifest = source.pin()
-    report = seen.model_copy(update={"digest": manifest.digest, "object_versions": _first_objects(manifest)})
+    report = report.model_copy(update={"digest": manifest.digest, "object_versions": _first_objects(manifest)})
     if task.probe is not None and manifest.digest in task.probe.known_digests:
         return report.model_copy(update={"unchanged": True})
     _check_expected(task, report)
     store = client_of(task.store)
-    baseline = baseline_of(store, task.baseline, task.checks, scratch)
+    baseline = load_baseline(store, task.baseline, task.checks, scratch)
     try:
-        with source.reading():
+        with source.translate_errors():
             content = _read_all(source, task, manifest, scratch)
-    except TaskError as failed:
-        failed.report = report
+    except TaskError as error:
+        error.report = report
         raise
 
-    place = manifest_of(task.store, manifest.digest)
-    _write(store, place, manifest.file)
+    manifest_location = manifest_of(task.store, manifest.digest)
+    _write(store, manifest_location, manifest.file)
     report = report.model_copy(
-        update={"rows": content.profile.rows, "violations": content.violations, "manifest": place.uri}
+        update={"rows": content.profile.rows, "violations": content.violations, "manifest": manifest_location.uri}
     )
     if not content.readable:
         return report
     document = content.profile.document(manifest.digest, task.format.type)
-    profile = profile_of(task.store, json_digest(document))
-    _write(store, profile, canonical_json(document))
-    newest = datetime.fromisoformat(report.newest) if report.newest else None
-    results = evaluate(task.checks, Evidence(content.profile, baseline, newest, datetime.now(UTC)))
-    return report.model_copy(update={"profile": profile.uri, "checks": results})
+    profile_location = profile_of(task.store, json_digest(document))
+    _write(store, profile_location, canonical_json(document))
+    last_modified = datetime.fromisoformat(report.newest) if report.newest else None
+    results = evaluate(task.checks, CheckInputs(content.profile, baseline, last_modified, datetime.now(UTC)))
+    return report.model_copy(update={"profile": profile_location.uri, "checks": results})
 
 
-def _known_digest(task: SnapshotTask, look: Look) -> str | None:
-    """A volume's token is no digest: it is that of the current snapshot, whose digest comes first."""
+def _known_digest(task: SnapshotTask, state: SourceState) -> str | None:
+    """Return the digest of a known state.
+
+    A bucket's token is its digest. A volume's token is not: a known token is the current snapshot's, whose digest is
+    the first of `known_digests`.
+    """
     known = task.probe.known_digests if task.probe is not None else []
-    return look.token if look.token in known else next(iter(known), None)
+    return state.token if state.token in known else next(iter(known), None)
 
 
-def _first_objects(manifest: Manifest) -> list[ObjectVersion]:
+def _first_objects(manifest: DatasetManifest) -> list[ObjectVersion]:
     return [
-        ObjectVersion(key=one.key, version_id=one.version_id, size=one.size, etag=one.etag)
-        for one in islice(manifest.entries(), _SHOWN_OBJECTS)
+        ObjectVersion(key=pinned.key, version_id=pinned.version_id, size=pinned.size, etag=pinned.etag)
+        for pinned in islice(manifest.entries(), _SHOWN_OBJECTS)
     ]
 
 
@@ -110,32 +119,32 @@ def _check_expected(task: SnapshotTask, report: SnapshotReport) -> None:
     if task.expect_digest is not None and report.digest != task.expect_digest:
         raise TaskError(
             "SourceChanged",
-            f"the data changed while the snapshot began: {task.expect_digest} was expected, {report.digest} is there",
+            f"the data changed before the snapshot: the digest is {report.digest}, expected {task.expect_digest}",
             report=report,
         )
 
 
-def _read_all(source: Source, task: SnapshotTask, manifest: Manifest, scratch: Path) -> _Content:
+def _read_all(source: Source, task: SnapshotTask, manifest: DatasetManifest, scratch: Path) -> _Content:
     columns = task.schema_.columns if task.schema_ else []
-    check, profile, readable = SchemaCheck(columns, scratch), Profile(task.schema_, task.checks), True
+    validator, profile, readable = SchemaValidator(columns, scratch), Profile(task.schema_, task.checks), True
     for number, (pinned, file) in enumerate(source.files(manifest), start=1):
-        name, faults = short_name(pinned.key), Faults()
+        name, malformed = display_name(pinned.key), MalformedRows()
         try:
-            for batch in read(file, name, task.format.type, faults):
-                check.add(name, batch)
+            for batch in read_batches(file, name, task.format.type, malformed):
+                validator.add(name, batch)
                 profile.add(batch)
-            check.end_object(name)
+            validator.end_object(name)
         except UnreadableObjectError as error:
             readable = False
-            check.give_up_object(name)
-            check.structural(str(error))
-        if faults.count:
-            check.structural(faults.first, faults.count)
+            validator.abandon_object(name)
+            validator.add_file_violation(str(error))
+        if malformed.count:
+            validator.add_file_violation(malformed.first, malformed.count)
         if number % _LOGGED_EVERY == 1:
-            _log.info("%d objects, %d rows so far, the last one %s", number, profile.rows, pinned.key)
-    return _Content(profile, check.result(), readable)
+            _log.info("%d objects, %d rows so far, last object %s", number, profile.rows, pinned.key)
+    return _Content(profile, validator.result(), readable)
 
 
 def _write(store: S3Client, to: Location, content: bytes | Path) -> None:
-    written = patiently(lambda: put_if_absent(store, to.bucket, to.key, content))
-    _log.info("%s: %s", to.uri, "written" if written else "is there already")
+    written = retry(lambda: put_if_absent(store, to.bucket, to.key, content))
+    _log.info("%s: %s", to.uri, "written" if written else "exists already")

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from modelops.api.crds import KINDS
 from support import operator_metrics, operator_process
 from support.real_cluster import Body, Space, has
@@ -9,6 +11,7 @@ from support.real_cluster import Body, Space, has
 _OURS = ("datasets", "trainingruns", "modelversions", "inferenceservices", "jobs", "deployments", "services")
 
 
+@pytest.mark.ends_the_operator
 def test_nothing_is_written_once_a_chain_has_settled(space: Space) -> None:
     """Every write is a reason: to apply the same again, to look at everything again and to begin anew after the loss of
     the replica that acts cost the API server nothing, and touch no object of anybody.

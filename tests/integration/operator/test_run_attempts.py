@@ -132,7 +132,7 @@ def test_a_failed_run_is_tried_again_by_an_annotation(begun: Space) -> None:
         return has("Stalled", "True", "TrainerFailed")(body) and body["status"]["attempts"] == 2
 
     told = begun.wait("trainingrun", "again", failed_twice)
-    assert told["status"]["retry"] == "1"
+    assert told["status"]["lastHandledRetry"] == "1"
     assert [one["number"] for one in told["status"]["failedAttempts"]] == [1, 2]
 
 

@@ -1,4 +1,4 @@
-"""A proxy in front of a model, and a second of each as its candidate."""
+"""Fixtures: a proxy in front of a model, and a pair of them as stable version and candidate."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,18 +16,18 @@ def model() -> Iterator[Model]:
 
 @pytest.fixture
 def proxy(model: Model, tmp_path: Path) -> Iterator[Proxy]:
-    """Started as the container is, with its settings in the environment, and answering."""
+    """Run a proxy as the container does, with settings in the environment, and wait until it is ready."""
     with running_proxy(model, tmp_path) as started:
         yield started
 
 
 @pytest.fixture
 def pair(model: Model, tmp_path: Path) -> Iterator[Pair]:
-    """Both serve; the candidate has no share yet."""
+    """Run a stable version and a candidate that gets no traffic yet."""
     for name in ("candidate", "stable"):
         (tmp_path / name).mkdir()
     with running_model() as other, running_proxy(other, tmp_path / "candidate") as candidate:
-        told = {"CANDIDATE_HOST": "127.0.0.1", "CANDIDATE_PORT": candidate.http}
-        with running_proxy(model, tmp_path / "stable", **told) as stable:
+        settings = {"CANDIDATE_HOST": "127.0.0.1", "CANDIDATE_PORT": candidate.http}
+        with running_proxy(model, tmp_path / "stable", **settings) as stable:
             candidate.route(version="approval-2", revision="def")
             yield Pair(stable, candidate)

@@ -1,4 +1,4 @@
-"""What the monitor learns of requests, with the real Envoy: all of it where the routes say so, and never at a cost."""
+"""Capture with the real Envoy: all requests on routes that enable it, and never at the cost of a request."""
 
 import http.client
 import json
@@ -16,64 +16,67 @@ from modelops.controllers.inferenceservice.analysis.reports import distributions
 from support.proxies import Answer, Model, Pair, Proxy, running_model, running_proxy
 
 PATH = "/v1/models/approval:predict"
-MOST_BYTES = 65_536
+MAX_CAPTURED_BYTES = 65_536
 
 
 @pytest.fixture
 def peers(model: Model, tmp_path: Path) -> Iterator[Pair]:
-    """A stable Pod and a candidate's, whose monitors can ask each other: addresses of their own, and the same port."""
+    """Run a stable Pod and a candidate's, whose monitors reach each other.
+
+    They have addresses of their own, and the same port.
+    """
     for name in ("candidate", "stable"):
         (tmp_path / name).mkdir()
     with running_model() as other, running_proxy(other, tmp_path / "candidate") as candidate:
-        told = {
+        settings = {
             "LISTEN_ADDRESS": "127.0.0.2",
             "STATS_PORT": candidate.stats,
             "CANDIDATE_HOST": "127.0.0.1",
             "CANDIDATE_PORT": candidate.http,
         }
-        with running_proxy(model, tmp_path / "stable", **told) as stable:
-            for one in (stable, candidate):
-                one.wait_until(one.report)
+        with running_proxy(model, tmp_path / "stable", **settings) as stable:
+            for proxy in (stable, candidate):
+                proxy.wait_until(proxy.report)
             yield Pair(stable, candidate)
 
 
-def infer(proxy: Proxy, *rows: list[Any], **headers: str) -> Answer:
+def infer(proxy: Proxy, *rows: list[Any], **headers: Any) -> Answer:
     body = json.dumps({"instances": list(rows)}).encode()
-    return proxy.ask(PATH, "POST", body, Content_Type="application/json", **headers)
+    return proxy.request(PATH, "POST", body, Content_Type="application/json", **headers)
 
 
-def test_nothing_is_captured_unless_the_routes_say_so(proxy):
-    """Until a rollout asks for it, no body is copied and nothing is sent."""
+def test_nothing_is_captured_unless_a_route_enables_it(proxy: Proxy) -> None:
+    """Without a rollout that needs it, no body is copied and nothing is sent."""
     proxy.wait_until(proxy.report)
     for n in range(20):
         assert infer(proxy, [n]).status == 200
-    stats = proxy.ask("/stats?filter=lua|logs_written", port=proxy.admin).body.decode()
+    stats = proxy.request("/stats?filter=lua|logs_written", port=proxy.admin).body.decode()
     assert all(line.endswith(": 0") for line in stats.splitlines())
     assert proxy.received() == 0
 
 
-def test_every_request_is_told_by_column(proxy):
+def test_every_request_is_counted_by_column(proxy: Proxy) -> None:
     """Both versions' inputs and predictions are compared by these counts, so none may be missing."""
     proxy.wait_until(proxy.report)
     proxy.route(capture_percent=100)
-    proxy.model.answers = lambda body: json.dumps({"predictions": [sum(json.loads(body)["instances"][0])]}).encode()
+    proxy.model.respond = lambda body: json.dumps({"predictions": [sum(json.loads(body)["instances"][0])]}).encode()
     for n in range(40):
         assert infer(proxy, [n % 4, 10]).status == 200
     proxy.wait_until(lambda: proxy.received() == 40)
-    told = proxy.report()
-    columns = told["live"]["inputs"]["columns"]
+    report = proxy.report()
+    columns = report["live"]["inputs"]["columns"]
     assert dict(columns["instances[0]"]["numbers"]) == {0: 10, 1: 10, 2: 10, 3: 10}
     assert dict(columns["instances[1]"]["numbers"]) == {10: 40}
-    assert dict(told["live"]["predictions"]["columns"]["predictions"]["numbers"]) == {10: 10, 11: 10, 12: 10, 13: 10}
-    assert told["live"]["inputs"]["rows"] == told["live"]["predictions"]["rows"] == 40
-    assert told["mirrored"]["inputs"]["rows"] == 0
-    assert told["records"] == {"received": 40, "unread": 0, "dropped": 0}
-    metrics = proxy.ask("/monitor/metrics", port=proxy.stats).body
+    assert dict(report["live"]["predictions"]["columns"]["predictions"]["numbers"]) == {10: 10, 11: 10, 12: 10, 13: 10}
+    assert report["live"]["inputs"]["rows"] == report["live"]["predictions"]["rows"] == 40
+    assert report["mirrored"]["inputs"]["rows"] == 0
+    assert report["records"] == {"received": 40, "unread": 0, "dropped": 0}
+    metrics = proxy.request("/monitor/metrics", port=proxy.stats).body
     assert b"modelops_capture_records_received_total 40.0" in metrics
     assert b"modelops_capture_records_dropped_total 0.0" in metrics
 
 
-def test_capturing_can_be_turned_off_again(proxy):
+def test_capture_can_be_disabled_again(proxy: Proxy) -> None:
     proxy.wait_until(proxy.report)
     proxy.route(capture_percent=100)
     infer(proxy, [1])
@@ -82,62 +85,62 @@ def test_capturing_can_be_turned_off_again(proxy):
     proxy.wait_until(lambda: proxy.received() == 1)
 
 
-def test_a_share_is_captured_of_what_is_answered_here(proxy):
+def test_a_percentage_of_the_requests_answered_here_is_captured(proxy: Proxy) -> None:
     proxy.wait_until(proxy.report)
     proxy.route(capture_percent=25)
-    proxy.ask_often(1200)
+    proxy.post_many(1200)
     sent = b"logs_written: %d\n"
-    proxy.wait_until(lambda: sent % proxy.received() in proxy.ask("/stats?filter=written", port=proxy.admin).body)
+    proxy.wait_until(lambda: sent % proxy.received() in proxy.request("/stats?filter=written", port=proxy.admin).body)
     assert 220 < proxy.received() < 380
 
 
-@pytest.mark.parametrize("limited", [False, True], ids=["bodies pass as they come", "bodies are held and limited"])
-def test_any_body_passes_unharmed(model, tmp_path, limited):
-    """Of those that are too large, or that nobody can read, only the fact is told."""
-    more = {"MAX_BODY_BYTES": 4 * 2**20} if limited else {}
-    sizes = [0, 1, MOST_BYTES, MOST_BYTES + 1, 3 * 2**20]
-    with running_proxy(model, tmp_path, **more) as proxy:
+@pytest.mark.parametrize("limited", [False, True], ids=["bodies are streamed without a limit", "bodies are limited"])
+def test_any_body_passes_unchanged(model: Model, tmp_path: Path, limited: bool) -> None:
+    """Bodies that are too large or unreadable are counted as unread."""
+    settings = {"MAX_BODY_BYTES": 4 * 2**20} if limited else {}
+    sizes = [0, 1, MAX_CAPTURED_BYTES, MAX_CAPTURED_BYTES + 1, 3 * 2**20]
+    with running_proxy(model, tmp_path, **settings) as proxy:
         proxy.wait_until(proxy.report)
         proxy.route(capture_percent=100)
         for size in sizes:
             body = os.urandom(size)
-            answer = proxy.ask(PATH, "POST", body)
-            assert answer.status == 200
-            assert answer.body == (body or f"POST {PATH}".encode())
+            response = proxy.request(PATH, "POST", body)
+            assert response.status == 200
+            assert response.body == (body or f"POST {PATH}".encode())
         proxy.wait_until(lambda: proxy.received() == len(sizes))
         assert proxy.report()["records"]["unread"] == len(sizes)
-        assert b"lua.errors: 0" in proxy.ask("/stats?filter=lua", port=proxy.admin).body
+        assert b"lua.errors: 0" in proxy.request("/stats?filter=lua", port=proxy.admin).body
 
 
-def test_a_body_beyond_the_limit_is_refused_as_ever(model, tmp_path):
-    """The limit's answer stays the limit's."""
+def test_a_body_beyond_the_limit_is_rejected_under_capture_too(model: Model, tmp_path: Path) -> None:
+    """The error is the one of the limit."""
     with running_proxy(model, tmp_path, MAX_BODY_BYTES=1000) as proxy:
         proxy.route(capture_percent=100)
-        answer = proxy.ask(PATH, "POST", bytes(2000))
-        assert answer.status == 413
-        assert b"limits.maxBody" in answer.body
+        response = proxy.request(PATH, "POST", bytes(2000))
+        assert response.status == 413
+        assert b"limits.maxBody" in response.body
         assert infer(proxy, [1]).status == 200
 
 
-def test_a_stream_passes_as_it_comes(proxy):
-    """The first event arrives before the second exists."""
+def test_a_streamed_response_is_not_delayed(proxy: Proxy) -> None:
+    """The first event arrives before the model sends the second."""
     proxy.wait_until(proxy.report)
     proxy.route(capture_percent=100)
     connection = http.client.HTTPConnection("127.0.0.1", proxy.http, timeout=10)
     connection.request("POST", "/stream", b'{"instances": [1]}', {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    assert answer.read(9) == b"data: 1\n\n"
-    proxy.model.go.set()
-    assert answer.read() == b"data: 2\n\n"
+    response = connection.getresponse()
+    assert response.read(9) == b"data: 1\n\n"
+    proxy.model.proceed.set()
+    assert response.read() == b"data: 2\n\n"
     connection.close()
     proxy.wait_until(lambda: proxy.received() == 1)
-    told = proxy.report()
-    assert (told["live"]["inputs"]["rows"], told["live"]["predictions"]["rows"]) == (1, 0)
-    assert told["records"]["unread"] == 1
+    report = proxy.report()
+    assert (report["live"]["inputs"]["rows"], report["live"]["predictions"]["rows"]) == (1, 0)
+    assert report["records"]["unread"] == 1
 
 
-def test_a_chunked_request_passes_unharmed(proxy):
-    """Its length is not known before its end."""
+def test_a_chunked_request_passes_unchanged(proxy: Proxy) -> None:
+    """Its length is unknown until its end, so it is not captured."""
     proxy.wait_until(proxy.report)
     proxy.route(capture_percent=100)
     connection = http.client.HTTPConnection("127.0.0.1", proxy.http, timeout=10)
@@ -148,52 +151,52 @@ def test_a_chunked_request_passes_unharmed(proxy):
     assert proxy.report()["live"]["inputs"]["rows"] == 0
 
 
-def test_agreement_of_two_models_under_mirroring(peers):
-    """Exactly those requests disagree to which the candidate answers something else; the data never leaves the Pods."""
+def test_predictions_for_mirrored_requests_are_compared(peers: Pair) -> None:
+    """Exactly the requests that the candidate answers differently disagree, and predictions pass between Pods only."""
     stable, candidate = peers.stable, peers.candidate
     stable.route(mirror_percent=100, capture_percent=100, tolerance=0.01)
     candidate.route(capture_percent=100, tolerance=0.01, candidate=True)
 
     def predicts(slightly_off: float, refuses: int) -> Any:
-        def answer(body: bytes) -> bytes:
+        def respond(body: bytes) -> bytes:
             (row,) = json.loads(body)["instances"]
             value = -1.0 if row[0] == refuses else 100 * (1 + slightly_off) + row[0] % 5
             return json.dumps({"predictions": [value]}).encode()
 
-        return answer
+        return respond
 
-    stable.model.answers = predicts(0, refuses=-1)
-    candidate.model.answers = predicts(0.005, refuses=7)
+    stable.model.respond = predicts(0, refuses=-1)
+    candidate.model.respond = predicts(0.005, refuses=7)
     for n in range(60):
         assert infer(stable, [n % 10]).status == 200
     candidate.wait_until(lambda: candidate.report()["pairs"]["compared"] == 60)
-    told = candidate.report()
-    assert told["pairs"] == {"compared": 60, "agreed": 54, "unpaired": 0}
-    assert told["live"]["inputs"]["rows"] == 0
-    assert told["mirrored"]["predictions"]["rows"] == 60
+    report = candidate.report()
+    assert report["pairs"] == {"compared": 60, "agreed": 54, "unpaired": 0}
+    assert report["live"]["inputs"]["rows"] == 0
+    assert report["mirrored"]["predictions"]["rows"] == 60
     assert stable.report()["pairs"] == {"compared": 0, "agreed": 0, "unpaired": 0}
-    metrics = candidate.ask("/monitor/metrics", port=candidate.stats).body
+    metrics = candidate.request("/monitor/metrics", port=candidate.stats).body
     assert b'modelops_capture_pairs_total{found="different"} 6.0' in metrics
 
 
-def test_share_copies_and_capture_are_drawn_independently(peers):
-    """Of each half a half: if any two went together, or apart, all or nothing would be compared."""
+def test_weight_mirroring_and_capture_are_sampled_independently(peers: Pair) -> None:
+    """Half of each half: if two were correlated, all or none of the requests would be compared."""
     stable, candidate = peers.stable, peers.candidate
     stable.route(weight=50, mirror_percent=50, capture_percent=50, tolerance=0)
     candidate.route(capture_percent=0, candidate=True)
     for n in range(400):
         infer(stable, [n])
-    served = sum(path == PATH for path, _ in stable.model.asked)
-    copies = sum("x-modelops-mirrored" in headers for _, headers in candidate.model.asked)
-    kept = sum(headers.get("x-modelops-mirrored") == "127.0.0.2" for _, headers in candidate.model.asked)
+    served = sum(path == PATH for path, _ in stable.model.requests)
+    mirrored = sum("x-modelops-mirrored" in headers for _, headers in candidate.model.requests)
+    captured = sum(headers.get("x-modelops-mirrored") == "127.0.0.2" for _, headers in candidate.model.requests)
     stable.wait_until(lambda: stable.received() > 60)
     assert 150 < served < 250
-    assert 60 < copies < 140
-    assert 25 < kept < 80
+    assert 60 < mirrored < 140
+    assert 25 < captured < 80
 
 
-def test_a_clients_own_request_ids_confuse_nothing(peers):
-    """Even one for all requests: only answers to the very same request are compared."""
+def test_predictions_are_paired_even_if_all_requests_have_one_id(peers: Pair) -> None:
+    """Only predictions for the very same request are compared."""
     stable, candidate = peers.stable, peers.candidate
     stable.route(mirror_percent=100, capture_percent=100, tolerance=0)
     candidate.route(capture_percent=100, tolerance=0, candidate=True)
@@ -203,9 +206,10 @@ def test_a_clients_own_request_ids_confuse_nothing(peers):
     assert candidate.report()["pairs"]["agreed"] == 20
 
 
-def test_a_candidate_is_not_judged_by_what_clients_ask_it_themselves(peers):
-    """Somebody tries it by its own Service, with inputs of any kind: only its share of the requests counts, and the
-    header that tells them apart is nothing that a model sees or that a client can send to the stable version.
+def test_requests_sent_to_the_candidates_own_service_are_not_captured(peers: Pair) -> None:
+    """Only requests passed on by the stable version count: a person may try the candidate with inputs of any kind.
+
+    The header that marks such requests never reaches a model, and a client cannot send it to the stable version.
     """
     stable, candidate = peers.stable, peers.candidate
     candidate.route(capture_percent=100, candidate=True)
@@ -216,45 +220,45 @@ def test_a_candidate_is_not_judged_by_what_clients_ask_it_themselves(peers):
     infer(stable, [3], X_Modelops_Shared="mine")
     infer(candidate, [4])
     candidate.wait_until(lambda: candidate.received() == 2)
-    told = candidate.report()
-    assert dict(told["live"]["inputs"]["columns"]["instances[0]"]["numbers"]) == {2: 1}
-    assert dict(told["mirrored"]["inputs"]["columns"]["instances[0]"]["numbers"]) == {3: 1}
-    assert [path for path, _ in candidate.model.asked].count(PATH) == 4
-    assert not any("x-modelops-forwarded" in headers for _, headers in candidate.model.asked + stable.model.asked)
+    report = candidate.report()
+    assert dict(report["live"]["inputs"]["columns"]["instances[0]"]["numbers"]) == {2: 1}
+    assert dict(report["mirrored"]["inputs"]["columns"]["instances[0]"]["numbers"]) == {3: 1}
+    assert [path for path, _ in candidate.model.requests].count(PATH) == 4
+    assert not any("x-modelops-forwarded" in headers for _, headers in candidate.model.requests + stable.model.requests)
 
 
-async def test_the_operator_reads_both_sides(peers):
-    """From the Pods' pages to what a judgement rests on."""
+async def test_the_operator_reads_the_reports_of_both_versions(peers: Pair) -> None:
+    """The Pods' reports become the distributions that an analysis compares."""
     stable, candidate = peers.stable, peers.candidate
     stable.route(weight=50, mirror_percent=100, capture_percent=100)
     candidate.route(capture_percent=100, candidate=True)
     for n in range(60):
         infer(stable, [n])
-    served = sum(path == PATH for path, _ in stable.model.asked)
+    served = sum(path == PATH for path, _ in stable.model.requests)
     stable.wait_until(lambda: stable.received() == served)
     candidate.wait_until(lambda: candidate.received() == 60)
-    found = await look_reports(["127.0.0.2", "127.0.0.1", "127.0.0.3"], stable.stats)
-    assert found["127.0.0.3"] is None
-    told = distributions(found["127.0.0.2"], found["127.0.0.1"], copies=False)
-    assert told.inputs is not None
-    assert told.predictions is not None
-    assert told.inputs.stable.rows + told.inputs.candidate.rows == 60
-    assert told.inputs.candidate.rows == told.predictions.candidate.rows > 0
-    shadow = distributions(found["127.0.0.2"], found["127.0.0.1"], copies=True)
-    assert shadow.predictions is not None
-    assert shadow.predictions.candidate.rows == shadow.predictions.stable.rows
+    reports = await look_reports(["127.0.0.2", "127.0.0.1", "127.0.0.3"], stable.stats)
+    assert reports["127.0.0.3"] is None
+    live = distributions(reports["127.0.0.2"], reports["127.0.0.1"], copies=False)
+    assert live.inputs is not None
+    assert live.predictions is not None
+    assert live.inputs.stable.rows + live.inputs.candidate.rows == 60
+    assert live.inputs.candidate.rows == live.predictions.candidate.rows > 0
+    mirrored = distributions(reports["127.0.0.2"], reports["127.0.0.1"], copies=True)
+    assert mirrored.predictions is not None
+    assert mirrored.predictions.candidate.rows == mirrored.predictions.stable.rows
 
 
-def test_a_killed_monitor_costs_no_request_and_counts_again(proxy):
+def test_a_killed_monitor_loses_no_request_and_counts_again(proxy: Proxy) -> None:
     proxy.wait_until(proxy.report)
     proxy.route(capture_percent=100)
     monitor = proxy.children()["monitor"]
     done = threading.Event()
-    answers: list[int] = []
+    statuses: list[int] = []
 
     def load() -> None:
         while not done.is_set():
-            answers.append(infer(proxy, [1]).status)
+            statuses.append(infer(proxy, [1]).status)
 
     thread = threading.Thread(target=load)
     thread.start()
@@ -263,12 +267,12 @@ def test_a_killed_monitor_costs_no_request_and_counts_again(proxy):
     proxy.wait_until(lambda: proxy.received() > 0)
     done.set()
     thread.join()
-    assert set(answers) == {200}
-    assert len(answers) > 50
+    assert set(statuses) == {200}
+    assert len(statuses) > 50
 
 
-def test_a_frozen_monitor_costs_no_request_and_what_is_lost_is_counted(proxy):
-    """Envoy holds a little of it, and drops the rest."""
+def test_a_frozen_monitor_loses_no_request_and_dropped_records_are_counted(proxy: Proxy) -> None:
+    """Envoy buffers some records, and drops the rest."""
     proxy.wait_until(proxy.report)
     proxy.route(capture_percent=100)
     infer(proxy, [1])
@@ -276,16 +280,16 @@ def test_a_frozen_monitor_costs_no_request_and_what_is_lost_is_counted(proxy):
     os.kill(proxy.children()["monitor"], signal.SIGSTOP)
     body = json.dumps({"instances": [list(range(8_000))]}).encode()
     began = time.monotonic()
-    answers = [proxy.ask(PATH, "POST", body, Content_Type="application/json") for _ in range(100)]
-    assert {answer.status for answer in answers} == {200}
-    assert all(answer.body == body for answer in answers)
+    responses = [proxy.request(PATH, "POST", body, Content_Type="application/json") for _ in range(100)]
+    assert {response.status for response in responses} == {200}
+    assert all(response.body == body for response in responses)
     assert time.monotonic() - began < 20
     os.kill(proxy.children()["monitor"], signal.SIGCONT)
     proxy.wait_until(lambda: proxy.report()["records"]["dropped"] > 0)
     proxy.wait_until(lambda: proxy.received() + proxy.report()["records"]["dropped"] == 101)
-    told = proxy.report()["records"]
-    assert f"modelops_capture_records_dropped_total {told['dropped']}.0".encode() in (
-        proxy.ask("/monitor/metrics", port=proxy.stats).body
+    records = proxy.report()["records"]
+    assert f"modelops_capture_records_dropped_total {records['dropped']}.0".encode() in (
+        proxy.request("/monitor/metrics", port=proxy.stats).body
     )
 
 
@@ -302,6 +306,6 @@ def test_a_frozen_monitor_costs_no_request_and_what_is_lost_is_counted(proxy):
         ("POST", "/monitor/answers/" + 32 * "a"),
     ],
 )
-def test_the_monitor_tells_no_more_than_its_pages(proxy, method, path):
+def test_only_the_monitors_pages_can_be_reached(proxy: Proxy, method: str, path: str) -> None:
     proxy.wait_until(proxy.report)
-    assert proxy.ask(path, method, port=proxy.stats).status in (404, 501)
+    assert proxy.request(path, method, port=proxy.stats).status in (404, 501)

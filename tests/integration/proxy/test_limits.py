@@ -1,164 +1,171 @@
-"""What a Pod refuses, and that it says why: a status and a JSON body, whatever the model does."""
+"""Requests that a Pod rejects: each gets a status and a JSON body with the reason, whatever the model does."""
 
 import http.client
 import json
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import pytest
 
-from modelops.controllers.inferenceservice.analysis.envoy_stats import counters, page
+from modelops.controllers.inferenceservice.analysis.envoy_stats import Cluster, counters, page
 from support.echo import echo_server
-from support.proxies import free_ports, running_model, running_proxy
+from support.proxies import Answer, Model, Proxy, free_ports, running_model, running_proxy
 
-MOST_BYTES = 100_000
+MAX_BYTES = 100_000
 
 
 @pytest.fixture
-def limited(model, tmp_path) -> Iterator:
-    """A proxy with all limits but the deadline, which is a matter of routes."""
-    with running_proxy(model, tmp_path, MAX_BODY_BYTES=MOST_BYTES, MAX_CONCURRENCY=1) as proxy:
+def limited(model: Model, tmp_path: Path) -> Iterator[Proxy]:
+    """Run a proxy with all limits but the timeout, which routes set."""
+    with running_proxy(model, tmp_path, MAX_BODY_BYTES=MAX_BYTES, MAX_CONCURRENCY=1) as proxy:
         yield proxy
 
 
-def error(answer) -> str:
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["x-modelops-model-version"] == "approval-1%"
-    told = json.loads(answer.body)
-    assert list(told) == ["error"]
-    return told["error"]
+def error(response: Answer) -> str:
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-modelops-model-version"] == "approval-1%"
+    body = json.loads(response.body)
+    assert list(body) == ["error"]
+    message: str = body["error"]
+    return message
 
 
-def test_a_body_that_is_too_large_is_413(limited):
-    """One byte decides, and the model never sees it."""
-    assert limited.ask("/", "POST", bytes(MOST_BYTES)).status == 200
-    answer = limited.ask("/large", "POST", bytes(MOST_BYTES + 1))
-    assert answer.status == 413
-    assert error(answer) == "the body is larger than 100000 bytes: see limits.maxBody of the InferenceService"
-    assert "/large" not in [path for path, _ in limited.model.asked]
+def test_a_body_larger_than_the_limit_gives_413(limited: Proxy) -> None:
+    """The limit is exact, and the model never receives the request."""
+    assert limited.request("/", "POST", bytes(MAX_BYTES)).status == 200
+    response = limited.request("/large", "POST", bytes(MAX_BYTES + 1))
+    assert response.status == 413
+    assert error(response) == (
+        "request rejected: the body is larger than 100000 bytes; see limits.maxBody of the InferenceService"
+    )
+    assert "/large" not in [path for path, _ in limited.model.requests]
 
 
-def test_a_body_of_untold_length_is_held_to_the_limit_too(limited):
-    """It comes in chunks: only its end says how long it is."""
-    for size, status in ((MOST_BYTES, 200), (MOST_BYTES + 1, 413)):
+def test_a_chunked_body_larger_than_the_limit_gives_413(limited: Proxy) -> None:
+    """The length of a chunked body is known only at its end."""
+    for size, status in ((MAX_BYTES, 200), (MAX_BYTES + 1, 413)):
         connection = http.client.HTTPConnection("127.0.0.1", limited.http, timeout=10)
         connection.request("POST", f"/chunks-{size}", iter([bytes(1000)] * (size // 1000) + [bytes(size % 1000)]))
         assert connection.getresponse().status == status
         connection.close()
-    assert f"/chunks-{MOST_BYTES + 1}" not in [path for path, _ in limited.model.asked]
+    assert f"/chunks-{MAX_BYTES + 1}" not in [path for path, _ in limited.model.requests]
 
 
-def test_a_model_with_its_hands_full_is_429(limited):
-    """The client is told when to come back, probes are not refused, and the operator can tell it from an error."""
-    slow = threading.Thread(target=limited.ask, args=("/slow",))
+def test_a_request_beyond_the_concurrency_limit_gives_429(limited: Proxy) -> None:
+    """The response has Retry-After, probes are not rejected, and the operator can tell an overflow from an error."""
+    slow = threading.Thread(target=limited.request, args=("/slow",))
     slow.start()
     assert limited.model.arrived.wait(10)
-    answer = limited.ask("/", "POST", b"x")
-    assert (answer.status, answer.headers["retry-after"]) == (429, "1")
-    assert error(answer).startswith("this Pod works on 1 requests already: ")
-    assert limited.ask("/ready").status == 200
-    assert limited.figures()["cluster.model.upstream_rq_active"] == 1
-    assert limited.figures()["cluster.model.upstream_rq_active_overflow"] == 1
-    limited.model.go.set()
+    response = limited.request("/", "POST", b"x")
+    assert (response.status, response.headers["retry-after"]) == (429, "1")
+    assert error(response).startswith("request rejected: this Pod already processes 1 request; ")
+    assert limited.request("/ready").status == 200
+    assert limited.statistics()["cluster.model.upstream_rq_active"] == 1
+    assert limited.statistics()["cluster.model.upstream_rq_active_overflow"] == 1
+    limited.model.proceed.set()
     slow.join()
-    assert limited.ask("/", "POST", b"x").status == 200
+    assert limited.request("/", "POST", b"x").status == 200
 
 
-def test_who_turns_a_client_away_has_failed_it_on_either_side(limited, tmp_path):
-    """A candidate that refuses half of its requests is no better than a stable version that does: both are errors."""
+def test_rejections_for_overload_count_as_errors_of_either_version(limited: Proxy, tmp_path: Path) -> None:
+    """A candidate that rejects half of its requests must not pass as better than a stable version that does."""
     directory = tmp_path / "stable"
     directory.mkdir()
-    told = {"CANDIDATE_HOST": "127.0.0.1", "CANDIDATE_PORT": limited.http, "MAX_CONCURRENCY": 1}
-    with running_model() as model, running_proxy(model, directory, **told) as stable:
-        for weight, cluster, busy in ((100, "candidate", limited.model), (0, "model", model)):
+    settings = {"CANDIDATE_HOST": "127.0.0.1", "CANDIDATE_PORT": limited.http, "MAX_CONCURRENCY": 1}
+    with running_model() as model, running_proxy(model, directory, **settings) as stable:
+        clusters: tuple[tuple[int, Cluster, Model], ...] = ((100, "candidate", limited.model), (0, "model", model))
+        for weight, cluster, busy in clusters:
             stable.route(weight=weight)
-            slow = threading.Thread(target=stable.ask, args=("/slow",))
+            slow = threading.Thread(target=stable.request, args=("/slow",))
             slow.start()
             assert busy.arrived.wait(10)
-            assert stable.ask("/", "POST", b"x").status == 429
-            busy.go.set()
+            assert stable.request("/", "POST", b"x").status == 429
+            busy.proceed.set()
             slow.join()
-            assert stable.ask("/status/429", "POST", b"x").status == 429
-            seen = counters(page(stable.ask("/figures", port=stable.stats).body), cluster)
+            assert stable.request("/status/429", "POST", b"x").status == 429
+            seen = counters(page(stable.request("/figures", port=stable.stats).body), cluster)
             assert (seen.requests, seen.errors) == (3, 2)
 
 
-def test_a_model_takes_no_more_instead_of_a_candidate_than_of_its_own(model, tmp_path):
-    """A candidate that goes must not take the stable version with it."""
-    (nobody,) = free_ports(1)
-    told = {"CANDIDATE_HOST": "127.0.0.1", "CANDIDATE_PORT": nobody, "MAX_CONCURRENCY": 1}
-    with running_proxy(model, tmp_path, **told) as stable:
+def test_the_concurrency_limit_holds_for_requests_of_an_unreachable_candidate(model: Model, tmp_path: Path) -> None:
+    """A candidate that crashes must not overload the stable version."""
+    (unused_port,) = free_ports(1)
+    settings = {"CANDIDATE_HOST": "127.0.0.1", "CANDIDATE_PORT": unused_port, "MAX_CONCURRENCY": 1}
+    with running_proxy(model, tmp_path, **settings) as stable:
         stable.route(weight=100)
-        slow = threading.Thread(target=stable.ask, args=("/slow",))
+        slow = threading.Thread(target=stable.request, args=("/slow",))
         slow.start()
         assert model.arrived.wait(10)
-        answer = stable.ask("/", "POST", b"x")
-        assert (answer.status, answer.headers["retry-after"]) == (429, "1")
-        assert error(answer).startswith("this Pod works on 1 requests already: ")
-        model.go.set()
+        response = stable.request("/", "POST", b"x")
+        assert (response.status, response.headers["retry-after"]) == (429, "1")
+        assert error(response).startswith("request rejected: this Pod already processes 1 request; ")
+        model.proceed.set()
         slow.join()
 
 
-def test_an_answer_that_is_late_is_504(proxy):
-    """And counts as an error of the model's."""
+def test_a_response_after_the_timeout_gives_504(proxy: Proxy) -> None:
+    """The timeout counts as an error of the model."""
     proxy.route(timeout=timedelta(milliseconds=200))
-    answer = proxy.ask("/slow")
-    assert answer.status == 504
-    assert error(answer) == "the model did not answer in time: see limits.timeout of the InferenceService"
-    figures = proxy.figures()
-    assert figures["cluster.model.upstream_rq_timeout"] == figures["cluster.model.upstream_rq_5xx"] == 1
+    response = proxy.request("/slow")
+    assert response.status == 504
+    assert error(response) == (
+        "request timed out: no response in time; retry, or raise limits.timeout of the InferenceService"
+    )
+    statistics = proxy.statistics()
+    assert statistics["cluster.model.upstream_rq_timeout"] == statistics["cluster.model.upstream_rq_5xx"] == 1
 
 
-def test_a_model_that_is_not_there_is_503(proxy):
-    """A Pod that starts or ends says so."""
+def test_an_unavailable_model_gives_503(proxy: Proxy) -> None:
+    """A Pod that starts or terminates says so."""
     proxy.model.shutdown()
     proxy.model.server_close()
-    answer = proxy.ask("/", "POST", b"x")
-    assert answer.status == 503
-    assert error(answer) == "the model does not answer: it has not started yet, or has just ended"
+    response = proxy.request("/", "POST", b"x")
+    assert response.status == 503
+    assert error(response) == "request failed: no response from the model, which is starting or has terminated"
 
 
-def test_a_models_own_errors_pass_as_they_are(limited):
-    """The proxy explains only what it decided itself."""
+def test_the_models_own_errors_pass_unchanged(limited: Proxy) -> None:
+    """The proxy explains only its own replies."""
     for status in (413, 429, 500, 503, 504):
-        answer = limited.ask(f"/status/{status}", "POST", b"mine")
-        assert (answer.status, answer.body) == (status, b"mine")
+        response = limited.request(f"/status/{status}", "POST", b"mine")
+        assert (response.status, response.body) == (status, b"mine")
 
 
-def test_a_streamed_answer_arrives_piece_by_piece(limited):
-    """Requests may be held where their size is limited; answers never are."""
+def test_a_streamed_response_is_not_buffered_by_limits(limited: Proxy) -> None:
+    """Requests may be buffered to limit their size, responses never are."""
     connection = http.client.HTTPConnection("127.0.0.1", limited.http, timeout=10)
     connection.request("POST", "/stream", b"{}")
-    answer = connection.getresponse()
-    assert answer.read1() == b"data: 1\n\n"
-    assert not limited.model.go.is_set()
-    limited.model.go.set()
-    assert answer.read() == b"data: 2\n\n"
+    response = connection.getresponse()
+    assert response.read1() == b"data: 1\n\n"
+    assert not limited.model.proceed.is_set()
+    limited.model.proceed.set()
+    assert response.read() == b"data: 2\n\n"
     connection.close()
 
 
-def test_a_streamed_request_reaches_grpc_message_by_message(limited):
-    """GRPC is exempt from the limit of bodies: its streams are not held, and its servers limit messages themselves."""
+def test_a_grpc_stream_is_exempt_from_the_body_limit(limited: Proxy) -> None:
+    """Streams are not buffered: gRPC servers limit messages themselves."""
     with echo_server(limited.grpc), grpc.insecure_channel(f"127.0.0.1:{limited.http}") as channel:
         last = threading.Event()
 
         def messages() -> Iterator[bytes]:
             yield b"first"
             last.wait(10)
-            yield bytes(2 * MOST_BYTES)
+            yield bytes(2 * MAX_BYTES)
 
-        answers = channel.stream_stream("/echo/Stream")(messages(), timeout=10)
-        assert next(answers) == b"first"
+        echoes = channel.stream_stream("/echo/Stream")(messages(), timeout=10)
+        assert next(echoes) == b"first"
         last.set()
-        assert len(next(answers)) == 2 * MOST_BYTES
+        assert len(next(echoes)) == 2 * MAX_BYTES
 
 
-def test_a_grpc_call_that_is_late_has_exceeded_its_deadline(proxy):
-    """Not UNAVAILABLE, which clients take for a reason to try again."""
+def test_a_grpc_call_after_the_timeout_gives_deadline_exceeded(proxy: Proxy) -> None:
+    """Clients take UNAVAILABLE for a reason to retry."""
     proxy.route(timeout=timedelta(milliseconds=200))
-    with echo_server(proxy.grpc, hold=2), grpc.insecure_channel(f"127.0.0.1:{proxy.http}") as channel:
+    with echo_server(proxy.grpc, delay=2), grpc.insecure_channel(f"127.0.0.1:{proxy.http}") as channel:
         with pytest.raises(grpc.RpcError) as raised:
             channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(b"hello", timeout=10)
         assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED

@@ -1,4 +1,4 @@
-"""Checkpoints against a real S3: what one attempt keeps, the next one finds, whatever happens in between."""
+"""Checkpoints in a real S3: what one attempt saves, the next attempt finds, whatever happens in between."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from modelops.api.contract.tasks import S3Place
 from modelops.store.client import make_client
@@ -19,33 +19,33 @@ from modelops.store.errors import S3Error
 from modelops.store.layout import Location
 from modelops.store.listing import list_current
 from modelops.worker.checkpoints import session, sync
-from modelops.worker.checkpoints.manifests import RankPlace, Restored
+from modelops.worker.checkpoints.manifests import RankFolder, Restored
 from modelops.worker.checkpoints.restore import restore
-from modelops.worker.checkpoints.sync import Keeper, Trainer
+from modelops.worker.checkpoints.sync import CheckpointSync, TrainerState
 from support import s3_server
 
 PREFIX = "ops/runs/one/"
 
 
 class Store:
-    """A run's checkpoints in a bucket of the test's own."""
+    """Checkpoints of one run, in a bucket of the test's own."""
 
     def __init__(self, client: Any, bucket: str) -> None:
         self.client = client
         self.run = Location(bucket, PREFIX)
 
-    def keeper(self, root: Path, rank: int = 0, restored: Restored | None = None) -> Keeper:
-        """A sidecar's part of it."""
-        return Keeper(root, RankPlace(self.run, rank), lambda: self.client, restored)
+    def sync(self, root: Path, rank: int = 0, restored: Restored | None = None) -> CheckpointSync:
+        """Return the CheckpointSync of a rank's sidecar."""
+        return CheckpointSync(root, RankFolder(self.run, rank), lambda: self.client, restored)
 
-    def restored(self, root: Path) -> Restored:
-        """What fetch does."""
+    def restore(self, root: Path) -> Restored:
+        """Restore into a directory, as `fetch` does."""
         return restore(lambda: self.client, self.run, root)
 
     def keys(self, kind: str = "") -> list[str]:
-        """What is there: `objects`, `json`, or all of it."""
+        """Return the keys of `objects`, of `json` manifests, or all, relative to the run's prefix."""
         objects = list_current(self.client, self.run.bucket, PREFIX).objects
-        return sorted(key for one in objects if kind in (key := one.key.removeprefix(PREFIX)))
+        return sorted(key for pinned in objects if kind in (key := pinned.key.removeprefix(PREFIX)))
 
 
 @pytest.fixture(params=[True, False], ids=["versioned", "unversioned"])
@@ -55,14 +55,14 @@ def store(request: pytest.FixtureRequest, client: Any, new_bucket: Callable[...,
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """The trainer's directory."""
+    """Return the trainer's checkpoint directory."""
     (tmp_path / "checkpoints").mkdir()
     return tmp_path / "checkpoints"
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Callable[[], Path]:
-    """Makes directories for the attempts after."""
+def new_directory(tmp_path: Path) -> Callable[[], Path]:
+    """Return a function that returns a new directory for each later attempt."""
     made = iter(range(100))
     return lambda: tmp_path / f"attempt-{next(made)}"
 
@@ -78,23 +78,25 @@ def content(root: Path) -> dict[str, str]:
     return {file.relative_to(root).as_posix(): file.read_text() for file in root.rglob("*") if file.is_file()}
 
 
-def settled(keeper: Keeper) -> bool:
-    """Two looks, as the sidecar takes them: what holds still between them is kept."""
-    return keeper.sync(Trainer.RUNS) or keeper.sync(Trainer.RUNS)
+def scan_twice(checkpoint_sync: CheckpointSync) -> bool:
+    """Save the files that do not change between two scans. Return True if something was written."""
+    return checkpoint_sync.sync(TrainerState.RUNS) or checkpoint_sync.sync(TrainerState.RUNS)
 
 
-def test_what_one_attempt_keeps_the_next_one_finds(store: Store, root: Path, fresh) -> None:
-    """Names, bytes, permissions, times and links are as the trainer left them; nothing else is in the directory."""
+def test_the_next_attempt_finds_what_one_attempt_saved(
+    store: Store, root: Path, new_directory: Callable[[], Path]
+) -> None:
+    """Names, bytes, permissions, times and links are as the trainer left them, and nothing else is in the directory."""
     write(root, step_1__model="weights", step_1__same="weights", state="é", empty="")
     (root / "state").chmod(0o640)
     (root / "step_1" / "last").symlink_to("model")
     (root / "out").symlink_to("/etc")
     os.mkfifo(root / "pipe")
     os.utime(root / "state", ns=(1, 1_600_000_000_123_456_789))
-    assert settled(store.keeper(root))
+    assert scan_twice(store.sync(root))
     assert len(store.keys("objects")) == 3, "the same bytes are stored once"
-    again = fresh()
-    store.restored(again)
+    again = new_directory()
+    store.restore(again)
     assert content(again) == {
         "step_1/model": "weights", "step_1/same": "weights", "step_1/last": "weights", "state": "é", "empty": ""
     }  # fmt: skip
@@ -104,89 +106,98 @@ def test_what_one_attempt_keeps_the_next_one_finds(store: Store, root: Path, fre
     assert (seen.st_mode & 0o777, seen.st_mtime_ns) == (0o640, 1_600_000_000_123_456_789)
 
 
-def test_only_changes_are_written(store: Store, root: Path, fresh) -> None:
-    """A quiet directory costs no request, one that was restored and one that was rewritten as it was neither."""
-    keeper = store.keeper(root)
-    assert not settled(keeper)
+def test_nothing_is_written_while_nothing_changes(store: Store, root: Path, new_directory: Callable[[], Path]) -> None:
+    """A directory without changes costs no objects, also after it was restored or rewritten with the same bytes."""
+    checkpoint_sync = store.sync(root)
+    assert not scan_twice(checkpoint_sync)
     assert store.keys() == []
     write(root, a="1")
-    assert settled(keeper)
+    assert scan_twice(checkpoint_sync)
     before = store.keys()
-    assert not settled(keeper)
+    assert not scan_twice(checkpoint_sync)
     write(root, a="1")
-    assert not settled(keeper)
-    again = fresh()
-    restored = store.restored(again)
-    assert not settled(store.keeper(again, restored=restored))
+    assert not scan_twice(checkpoint_sync)
+    again = new_directory()
+    restored = store.restore(again)
+    assert not scan_twice(store.sync(again, restored=restored))
     assert store.keys() == before
 
 
-def test_half_written_files_are_not_taken(store: Store, root: Path, fresh) -> None:
-    """Files that belong together are taken together; one that is written all the time holds up the others only so long,
-    and stays as it was when it last held still.
+def test_a_file_that_is_being_written_is_not_saved(store: Store, root: Path, new_directory: Callable[[], Path]) -> None:
+    """Files of one checkpoint are saved together.
+
+    A file that changes all the time delays the others by a few scans only, and stays as it was last saved.
     """
     write(root, log="1", model="1")
-    keeper = store.keeper(root)
-    assert settled(keeper)
+    checkpoint_sync = store.sync(root)
+    assert scan_twice(checkpoint_sync)
     write(root, model="2")
-    taken = []
+    saved = []
     for number in range(4):
         write(root, log="1" * (number + 2))
-        taken.append(keeper.sync(Trainer.RUNS))
-    assert taken == [False, False, False, True]
-    again = fresh()
-    store.restored(again)
+        saved.append(checkpoint_sync.sync(TrainerState.RUNS))
+    assert saved == [False, False, False, True]
+    again = new_directory()
+    store.restore(again)
     assert content(again) == {"log": "1", "model": "2"}
 
 
 @pytest.mark.parametrize(
     ("trainer", "expected"),
     [
-        (Trainer.ENDED, {"new": "half of it", "cut": "half", "kept": "2"}),
-        (Trainer.MAY_WRITE, {"old": "1", "kept": "2"}),
+        pytest.param(
+            TrainerState.ENDED, {"new": "half of it", "cut": "half", "kept": "2"}, id="a trainer that ended by itself"
+        ),
+        pytest.param(TrainerState.MAY_WRITE, {"old": "1", "kept": "2"}, id="a trainer that was killed"),
     ],
 )
-def test_the_last_look(store: Store, root: Path, fresh, trainer: Trainer, expected: dict[str, str]) -> None:
-    """A trainer that ended has written what it wanted. From one that was killed nothing is taken that was written right
-    before, even if it holds still since; and what it deleted to make room for that stays.
+def test_the_last_scan_saves_what_is_complete(
+    store: Store, root: Path, new_directory: Callable[[], Path], trainer: TrainerState, expected: dict[str, str]
+) -> None:
+    """A trainer that ended by itself has completed all of its files.
+
+    A killed one may have been in the middle of the newest: these are not saved, even if they do not change any more,
+    and the files that it deleted to make room for them are kept.
     """
     write(root, old="1", kept="1")
-    keeper = store.keeper(root)
-    assert settled(keeper)
+    checkpoint_sync = store.sync(root)
+    assert scan_twice(checkpoint_sync)
     write(root, kept="2", cut="half", new="half")
     os.utime(root / "kept", ns=(1, time.time_ns() - 5_000_000_000))
-    keeper.sync(Trainer.RUNS)
+    checkpoint_sync.sync(TrainerState.RUNS)
     (root / "old").unlink()
     write(root, new="half of it")
-    assert keeper.sync(trainer)
-    again = fresh()
-    store.restored(again)
+    assert checkpoint_sync.sync(trainer)
+    again = new_directory()
+    store.restore(again)
     assert content(again) == expected
 
 
-def test_the_last_look_counts_however_long_the_store_is_away(store: Store, root: Path, fresh, monkeypatch) -> None:
-    """What a killed trainer left half written is not taken for whole because it has held still since."""
+def test_the_last_scan_counts_however_long_the_store_is_unreachable(
+    store: Store, root: Path, new_directory: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A half-written file does not become complete by not changing while the sidecar waits for the store."""
     away = make_client(S3Place(bucket="-", endpoint="http://127.0.0.1:9"), Credentials("a", "b"), attempts=1)
     clients = [away, store.client]
     write(root, first="1", cut="half")
     os.utime(root / "first", ns=(1, 1))
-    keeper = Keeper(root, RankPlace(store.run, 0), lambda: clients.pop(0))
-    keeper.sync(Trainer.RUNS)
+    checkpoint_sync = CheckpointSync(root, RankFolder(store.run, 0), lambda: clients.pop(0))
+    checkpoint_sync.sync(TrainerState.RUNS)
     with pytest.raises(S3Error):
-        keeper.sync(Trainer.MAY_WRITE)
+        checkpoint_sync.sync(TrainerState.MAY_WRITE)
     monkeypatch.setattr(sync, "_QUIET_NANOSECONDS", 0)
-    assert keeper.sync(Trainer.MAY_WRITE)
-    again = fresh()
-    store.restored(again)
+    assert checkpoint_sync.sync(TrainerState.MAY_WRITE)
+    again = new_directory()
+    store.restore(again)
     assert content(again) == {"first": "1"}
 
 
-def test_what_is_not_needed_is_deleted(store: Store, root: Path) -> None:
-    """A long training needs the space of its last two checkpoints, not of all; versions do not keep the rest either."""
-    keeper = store.keeper(root)
+def test_old_checkpoints_are_deleted(store: Store, root: Path) -> None:
+    """A long training needs the space of its last two checkpoints only, in a bucket with versioning too."""
+    checkpoint_sync = store.sync(root)
     for number in range(6):
         write(root, model=f"{number}" * 10, kept="same")
-        assert settled(keeper)
+        assert scan_twice(checkpoint_sync)
     assert len(store.keys("json")) == 2
     names = {
         f"rank-0/objects/sha256-{hashlib.sha256(text.encode()).hexdigest()}" for text in ("4" * 10, "5" * 10, "same")
@@ -197,27 +208,31 @@ def test_what_is_not_needed_is_deleted(store: Store, root: Path) -> None:
     assert not listed.get("DeleteMarkers")
 
 
-def test_what_the_trainer_deletes_is_not_restored(store: Store, root: Path, fresh) -> None:
-    """A directory is as it was, not the sum of all that ever was in it."""
-    keeper = store.keeper(root)
+def test_a_file_that_the_trainer_deleted_is_not_restored(
+    store: Store, root: Path, new_directory: Callable[[], Path]
+) -> None:
+    """The directory is restored as it was last, not as the sum of all files that it ever had."""
+    checkpoint_sync = store.sync(root)
     write(root, a="1", b="1")
-    assert settled(keeper)
+    assert scan_twice(checkpoint_sync)
     (root / "a").unlink()
-    assert settled(keeper)
-    again = fresh()
-    store.restored(again)
+    assert scan_twice(checkpoint_sync)
+    again = new_directory()
+    store.restore(again)
     assert content(again) == {"b": "1"}
 
 
-def test_large_files_go_in_parts(store: Store, root: Path, fresh, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint of gigabytes takes no more memory than a part; one that changes while it is sent is not stored."""
+def test_a_large_file_is_uploaded_in_parts(
+    store: Store, root: Path, new_directory: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint of gigabytes needs the memory of one part. A file that changes during the upload is not stored."""
     monkeypatch.setattr(sync, "PART_BYTES", 5 << 20)
     write(root, model=os.urandom(11 << 20))
-    keeper = store.keeper(root)
-    keeper.sync(Trainer.RUNS)
-    real, parts = Keeper._unless_abandoned, []
+    checkpoint_sync = store.sync(root)
+    checkpoint_sync.sync(TrainerState.RUNS)
+    real, parts = CheckpointSync._raise_if_abandoned, []
 
-    def changing(self: Keeper) -> None:
+    def changing(self: CheckpointSync) -> None:
         real(self)
         parts.append(1)
         if len(parts) == 13:  # Eleven reads for the SHA-256, then the parts.
@@ -225,29 +240,31 @@ def test_large_files_go_in_parts(store: Store, root: Path, fresh, monkeypatch: p
                 file.seek(10 << 20)
                 file.write(b"changed")
 
-    monkeypatch.setattr(Keeper, "_unless_abandoned", changing)
-    assert not keeper.sync(Trainer.RUNS)
+    monkeypatch.setattr(CheckpointSync, "_raise_if_abandoned", changing)
+    assert not checkpoint_sync.sync(TrainerState.RUNS)
     assert store.keys() == []
     assert not store.client.list_multipart_uploads(Bucket=store.run.bucket).get("Uploads")
-    assert settled(keeper)
-    again = fresh()
-    store.restored(again)
+    assert scan_twice(checkpoint_sync)
+    again = new_directory()
+    store.restore(again)
     assert (again / "model").read_bytes() == (root / "model").read_bytes()
 
 
-def test_uploads_of_a_killed_sidecar_are_given_up(store: Store, root: Path) -> None:
-    """Parts that nobody completes are space that somebody pays for, and that no listing shows."""
+def test_incomplete_uploads_of_a_killed_sidecar_are_aborted(store: Store, root: Path) -> None:
+    """Parts of an upload that is never completed cost space, and no listing shows them."""
     name = {"Bucket": store.run.bucket, "Key": f"{PREFIX}rank-0/objects/sha256-{'0' * 64}"}
     store.client.create_multipart_upload(**name)
     other = store.client.create_multipart_upload(Bucket=store.run.bucket, Key=f"{PREFIX}rank-1/objects/x")
     write(root, a="1")
-    assert settled(store.keeper(root))
+    assert scan_twice(store.sync(root))
     (left,) = store.client.list_multipart_uploads(Bucket=store.run.bucket)["Uploads"]
     assert left["UploadId"] == other["UploadId"]
 
 
-def test_without_the_right_to_clear_up(store: Store, s3: s3_server.Seaweed, root: Path, fresh) -> None:
-    """Credentials that may neither delete nor look for uploads keep every checkpoint, and all that is not needed."""
+def test_checkpoints_are_saved_without_the_right_to_delete(
+    store: Store, s3: s3_server.Seaweed, root: Path, new_directory: Callable[[], Path]
+) -> None:
+    """Credentials that may neither delete objects nor list uploads save every checkpoint, and keep the old ones too."""
 
     def refuse(model: Any, **_: object) -> None:
         raise ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, model.name)
@@ -257,29 +274,29 @@ def test_without_the_right_to_clear_up(store: Store, s3: s3_server.Seaweed, root
     )
     for operation in ("ListMultipartUploads", "DeleteObject"):
         client.meta.events.register(f"before-call.s3.{operation}", refuse)
-    keeper = Keeper(root, RankPlace(store.run, 0), lambda: client)
+    checkpoint_sync = CheckpointSync(root, RankFolder(store.run, 0), lambda: client)
     for number in range(4):
         write(root, model=f"{number}")
-        assert settled(keeper)
+        assert scan_twice(checkpoint_sync)
     assert len(store.keys("json")) == 4
-    again = fresh()
-    store.restored(again)
+    again = new_directory()
+    store.restore(again)
     assert content(again) == {"model": "3"}
 
 
-def damage(store: Store, what: str) -> None:
-    """Break the newest manifest in one of the ways that a store can be broken."""
+def damage(store: Store, kind: str) -> None:
+    """Break the newest checkpoint in one way."""
     newest = PREFIX + store.keys("json")[-1]
     body = json.loads(store.client.get_object(Bucket=store.run.bucket, Key=newest)["Body"].read())
     model = next(file for file in body["files"] if file["path"] == "model")
     name = {"Bucket": store.run.bucket, "Key": f"{PREFIX}rank-0/objects/sha256-{model['sha256']}"}
-    if what == "its content is gone":
+    if kind == "a content was deleted":
         store.client.delete_object(**name)
-    elif what == "its content has another size":
+    elif kind == "a content has another size":
         store.client.put_object(**name, Body=b"3")
-    elif what == "its content is other":
+    elif kind == "a content has other bytes":
         store.client.put_object(**name, Body=b"x" * model["size"])
-    elif what == "it is no JSON":
+    elif kind == "the manifest is not JSON":
         store.client.put_object(Bucket=store.run.bucket, Key=newest, Body=b'{"files": [')
     else:
         model["path"] = "../outside"
@@ -287,139 +304,154 @@ def damage(store: Store, what: str) -> None:
 
 
 DAMAGES = (
-    "its content is gone",
-    "its content has another size",
-    "its content is other",
-    "it is no JSON",
-    "its path leads out",
+    "a content was deleted",
+    "a content has another size",
+    "a content has other bytes",
+    "the manifest is not JSON",
+    "a path leads out of the directory",
 )
 
 
-@pytest.mark.parametrize("what", DAMAGES)
-def test_a_broken_checkpoint_is_not_restored(store: Store, root: Path, fresh, what: str, caplog) -> None:
-    """The one before is taken; where that is broken as well the trainer starts afresh, and says so. It never fails."""
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_broken_checkpoint_is_not_restored(
+    store: Store, root: Path, new_directory: Callable[[], Path], kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The checkpoint before is restored. If that is broken too, the trainer starts from the beginning; no run fails."""
     caplog.set_level(logging.INFO)
-    keeper = store.keeper(root)
+    checkpoint_sync = store.sync(root)
     for text in ("first", "second"):
         write(root, model=text, other=text)
-        assert settled(keeper)
-    damage(store, what)
-    again = fresh()
-    store.restored(again)
+        assert scan_twice(checkpoint_sync)
+    damage(store, kind)
+    again = new_directory()
+    store.restore(again)
     assert content(again) == {"model": "first", "other": "first"}
     assert "cannot be used" in caplog.text
     for key in store.keys("objects"):
         store.client.put_object(Bucket=store.run.bucket, Key=PREFIX + key, Body=b"xxxxx")
-    afresh = fresh()
-    restored = store.restored(afresh)
-    assert content(afresh) == {}
-    assert restored.afresh
-    assert "the trainer starts afresh" in caplog.text
+    empty = new_directory()
+    restored = store.restore(empty)
+    assert content(empty) == {}
+    assert restored.unusable
+    assert "the trainer starts from the beginning" in caplog.text
 
 
-def test_what_could_not_be_used_is_not_offered_again(store: Store, root: Path, fresh) -> None:
-    """A trainer that started afresh beside broken checkpoints never gets them back later, mended or not."""
+def test_an_unusable_checkpoint_is_never_restored_later(
+    store: Store, root: Path, new_directory: Callable[[], Path]
+) -> None:
+    """A trainer that started from the beginning never gets the old checkpoints back, even if they are repaired."""
     write(root, model="1")
-    assert settled(store.keeper(root))
+    assert scan_twice(store.sync(root))
     (key,) = store.keys("objects")
     store.client.delete_object(Bucket=store.run.bucket, Key=PREFIX + key)
-    again = fresh()
-    restored = store.restored(again)
-    settled(store.keeper(again, restored=restored))
+    again = new_directory()
+    restored = store.restore(again)
+    scan_twice(store.sync(again, restored=restored))
     store.client.put_object(Bucket=store.run.bucket, Key=PREFIX + key, Body=b"1")
-    later = fresh()
-    assert not store.restored(later).afresh
+    later = new_directory()
+    assert not store.restore(later).unusable
     assert content(later) == {}
 
 
-def test_a_clock_that_is_behind(store: Store, root: Path, fresh, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An attempt on a node whose clock is behind still keeps its checkpoints as the newest."""
-    keeper = store.keeper(root)
+def test_a_node_whose_clock_is_behind_saves_the_newest_manifest(
+    store: Store, root: Path, new_directory: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoints of the latest attempt are restored, whatever its node's clock shows."""
+    checkpoint_sync = store.sync(root)
     write(root, model="1")
-    assert settled(keeper)
-    monkeypatch.setattr(sync.time, "time_ns", lambda: 1_000_000_000)
+    assert scan_twice(checkpoint_sync)
+    monkeypatch.setattr(time, "time_ns", lambda: 1_000_000_000)
     write(root, model="2")
-    assert settled(store.keeper(root))
-    again = fresh()
-    store.restored(again)
+    assert scan_twice(store.sync(root))
+    again = new_directory()
+    store.restore(again)
     assert content(again) == {"model": "2"}
 
 
-def test_ranks_together(store: Store, tmp_path: Path, fresh) -> None:
-    """Every worker gets the shards of all; where two have the same path, rank 0's is taken. No rank stores, or deletes,
-    what another one has stored.
+def test_every_rank_gets_the_checkpoints_of_all_ranks(
+    store: Store, tmp_path: Path, new_directory: Callable[[], Path]
+) -> None:
+    """Sharded checkpoints are restored in full; where two ranks have the same path, the lower rank's file wins.
+
+    No rank stores or deletes a file that another rank has stored.
     """
     roots = [tmp_path / "0", tmp_path / "1"]
     for rank, root in enumerate(roots):
         write(root, **{f"shard_{rank}": f"of {rank}", "same": f"of {rank}", f"d{rank}": "file", f"d{1 - rank}__x": "x"})
-        assert settled(store.keeper(root, rank))
-    merged = fresh()
-    restored = store.restored(merged)
+        assert scan_twice(store.sync(root, rank))
+    merged = new_directory()
+    restored = store.restore(merged)
     assert content(merged) == {"shard_0": "of 0", "shard_1": "of 1", "same": "of 0", "d0": "file", "d1/x": "x"}
     before = store.keys()
-    keepers = [store.keeper(merged, rank, restored) for rank in (0, 1)]
-    assert [settled(keeper) for keeper in keepers] == [False, False]
+    syncs = [store.sync(merged, rank, restored) for rank in (0, 1)]
+    assert [scan_twice(checkpoint_sync) for checkpoint_sync in syncs] == [False, False]
     assert store.keys() == before
-    # Once a rank writes what was another's, it is its own.
+    # A file that a rank writes to becomes that rank's own.
     write(merged, shard_0="by 1")
-    assert settled(keepers[1])
-    again = fresh()
-    store.restored(again)
+    assert scan_twice(syncs[1])
+    again = new_directory()
+    store.restore(again)
     assert content(again)["shard_0"] == "of 0"
     assert len([key for key in store.keys("json") if key.startswith("rank-1/")]) == 2
     assert set(before) <= set(store.keys())
 
 
-def test_one_broken_rank_starts_all_afresh(store: Store, tmp_path: Path, fresh) -> None:
-    """Half a sharded checkpoint is worse than none."""
+def test_one_broken_rank_makes_all_ranks_start_from_the_beginning(
+    store: Store, tmp_path: Path, new_directory: Callable[[], Path]
+) -> None:
+    """Half of a sharded checkpoint would be worse than no checkpoint."""
     for rank in (0, 1):
         write(tmp_path / str(rank), **{f"shard_{rank}": f"{rank}"})
-        assert settled(store.keeper(tmp_path / str(rank), rank))
+        assert scan_twice(store.sync(tmp_path / str(rank), rank))
     (key,) = (key for key in store.keys("objects") if key.startswith("rank-1/"))
     store.client.delete_object(Bucket=store.run.bucket, Key=PREFIX + key)
-    again = fresh()
-    assert store.restored(again).afresh
+    again = new_directory()
+    assert store.restore(again).unusable
     assert content(again) == {}
 
 
-def test_a_store_that_is_away_is_tried_again(s3: s3_server.Seaweed, store: Store, root: Path, fresh) -> None:
-    """An outage loses nothing but time, and credentials that were replaced meanwhile are taken up."""
+def test_an_unreachable_store_is_tried_again(
+    s3: s3_server.Seaweed, store: Store, root: Path, new_directory: Callable[[], Path]
+) -> None:
+    """An outage costs nothing but time, and credentials that were replaced meanwhile are used."""
     place = S3Place(bucket="-", endpoint="http://127.0.0.1:9")
     away = make_client(place, Credentials("a", "b"), attempts=1)
     clients = [away, away, store.client]
     write(root, model="1")
-    keeper = Keeper(root, RankPlace(store.run, 0), lambda: clients.pop(0))
-    keeper.sync(Trainer.RUNS)
+    checkpoint_sync = CheckpointSync(root, RankFolder(store.run, 0), lambda: clients.pop(0))
+    checkpoint_sync.sync(TrainerState.RUNS)
     for _ in range(2):
         with pytest.raises(S3Error):
-            keeper.sync(Trainer.RUNS)
-    assert keeper.sync(Trainer.RUNS)
-    keeper._client, clients = away, [store.client]
+            checkpoint_sync.sync(TrainerState.RUNS)
+    assert checkpoint_sync.sync(TrainerState.RUNS)
+    checkpoint_sync._client, clients = away, [store.client]
     write(root, model="2")
     with pytest.raises(S3Error):
-        settled(keeper)
-    assert keeper.sync(Trainer.RUNS)
-    again = fresh()
-    store.restored(again)
+        scan_twice(checkpoint_sync)
+    assert checkpoint_sync.sync(TrainerState.RUNS)
+    again = new_directory()
+    store.restore(again)
     assert content(again) == {"model": "2"}
 
 
-def test_a_store_that_says_no(s3: s3_server.Seaweed, new_bucket, tmp_path: Path, caplog) -> None:
-    """Without the right to look, or without a bucket, there is nothing to restore; the trainer runs."""
+def test_a_store_that_denies_access_does_not_stop_the_trainer(
+    s3: s3_server.Seaweed, new_bucket: Callable[..., str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without the right to list, or without the bucket, nothing is restored, and the trainer runs."""
     reader = make_client(
         S3Place(bucket="-", endpoint=s3.endpoint), Credentials(s3_server.READER_KEY, s3_server.READER_SECRET)
     )
     for bucket in (new_bucket(), "no-such-bucket"):
         assert not restore(lambda: reader, Location(bucket, PREFIX), tmp_path / "c").by_rank
-    assert caplog.text.count("the trainer starts afresh") == 2
+    assert caplog.text.count("the trainer starts from the beginning") == 2
 
 
-def test_after_success_nothing_is_left(store: Store, root: Path) -> None:
-    """Everything below the run's prefix goes, and nothing beside it."""
+def test_after_success_all_checkpoints_are_deleted(store: Store, root: Path) -> None:
+    """Everything below the run's prefix is deleted, and nothing beside it."""
     store.client.put_object(Bucket=store.run.bucket, Key="ops/runs/one-more/x", Body=b"x")
     for rank in (0, 1):
         write(root, model=f"{rank}")
-        assert settled(store.keeper(root, rank))
+        assert scan_twice(store.sync(root, rank))
     store.client.create_multipart_upload(Bucket=store.run.bucket, Key=f"{PREFIX}rank-1/objects/x")
     assert session.delete_all(store.client, store.run) == 4
     assert store.keys() == []
@@ -428,7 +460,7 @@ def test_after_success_nothing_is_left(store: Store, root: Path) -> None:
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket", "s3://bucket/", "s3://bucket//", "s3://bucket/runs/one", "/runs/one/"])
-def test_a_prefix_that_must_never_be_emptied(uri: str) -> None:
-    """A mistake in a task can not delete a bucket."""
+def test_only_a_prefix_of_the_runs_own_is_accepted(uri: str) -> None:
+    """A mistake in a task cannot delete the content of a bucket."""
     with pytest.raises(Exception, match="checkpoints: "):
-        session.place_of(uri)
+        session.location_of(uri)

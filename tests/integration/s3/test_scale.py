@@ -18,10 +18,10 @@ from modelops.lineage.digests import dataset_digest, manifest_line
 from modelops.store.errors import S3Error
 from modelops.store.fetching import LargeObject, fetch_pinned, preallocate
 from modelops.store.listing import list_current
-from modelops.store.ranges import Ranges
+from modelops.store.ranges import KeyRanges
 from modelops.worker.datasets import pinning
-from modelops.worker.datasets.download import Wanted, bring
-from modelops.worker.datasets.download_journal import Journal
+from modelops.worker.datasets.download import Download, download_objects
+from modelops.worker.datasets.download_journal import DownloadJournal
 from modelops.worker.datasets.pinning import pin
 
 MIB = 1 << 20
@@ -45,7 +45,7 @@ def requests_of(client) -> list[dict]:
 def eager(monkeypatch):
     """Ranges are begun at once, and so in tests with few objects."""
     monkeypatch.setattr(pinning, "_HEAD_PAGES", 1)
-    monkeypatch.setattr(pinning, "Ranges", partial(Ranges, pages_a_run=0))
+    monkeypatch.setattr(pinning, "KeyRanges", partial(KeyRanges, pages_per_segment=0))
 
 
 @pytest.mark.usefixtures("eager")
@@ -114,15 +114,15 @@ def test_parts_are_verified(client, new_bucket, tmp_path, versioned, sizes, more
     assert pinned.etag.endswith(f"-{len(sizes)}")
     fetch_pinned(client, bucket, pinned, tmp_path / "whole")
     assert (tmp_path / "whole").read_bytes() == content
-    wanted = [Wanted(pinned, tmp_path / "ranges")]
-    assert list(bring(client, bucket, wanted, large_bytes=MIB, range_bytes=3 * MIB)) == wanted
+    wanted = [Download(pinned, tmp_path / "ranges")]
+    assert list(download_objects(client, bucket, wanted, large_bytes=MIB, range_bytes=3 * MIB)) == wanted
     assert (tmp_path / "ranges").read_bytes() == content
 
     large = LargeObject(client, bucket, pinned)
     preallocate(tmp_path / "torn", pinned.size)
     large.fetch_range(0, pinned.size - 1, tmp_path / "torn")
     with pytest.raises(S3Error) as caught:
-        large.verified(0, pinned.size, tmp_path / "torn")
+        large.verify_range(0, pinned.size, tmp_path / "torn")
     assert caught.value.reason == "ObjectMismatch"
 
 
@@ -152,7 +152,7 @@ def test_checksums(client, new_bucket, tmp_path, algorithm):
     large.fetch_range(0, 8, (tmp_path / "k"))
     (tmp_path / "k").write_bytes(b"12345679")
     with pytest.raises(S3Error, match=algorithm) as caught:
-        large.verified(0, 8, tmp_path / "k")
+        large.verify_range(0, 8, tmp_path / "k")
     assert caught.value.reason == "ObjectMismatch"
 
 
@@ -186,7 +186,7 @@ def test_ranges_are_of_one_object(client, new_bucket, tmp_path, versioned):
 
 
 @pytest.fixture
-def mixed(client, new_bucket, tmp_path) -> tuple[str, list[Wanted], dict[Path, bytes]]:
+def mixed(client, new_bucket, tmp_path) -> tuple[str, list[Download], dict[Path, bytes]]:
     """Small objects, an empty one, and two that are fetched in ranges."""
     bucket = new_bucket()
     contents = {f"{number:02}": os.urandom(1000) for number in range(20)} | {"10-empty": b""}
@@ -194,14 +194,14 @@ def mixed(client, new_bucket, tmp_path) -> tuple[str, list[Wanted], dict[Path, b
     for key, content in contents.items():
         client.put_object(Bucket=bucket, Key=key, Body=content)
     (tmp_path / "data").mkdir()
-    wanted = [Wanted(one, tmp_path / "data" / one.key) for one in list_current(client, bucket, "").objects]
+    wanted = [Download(one, tmp_path / "data" / one.key) for one in list_current(client, bucket, "").objects]
     return bucket, wanted, {tmp_path / "data" / key: content for key, content in contents.items()}
 
 
-def brought(client, bucket, wanted, file, *, stop_after=None) -> list[Wanted]:
+def brought(client, bucket, wanted, file, *, stop_after=None) -> list[Download]:
     done = []
-    with Journal(file, "digest") as journal:
-        for one in bring(client, bucket, wanted, journal=journal, large_bytes=MIB, range_bytes=MIB // 2):
+    with DownloadJournal(file, "digest") as journal:
+        for one in download_objects(client, bucket, wanted, journal=journal, large_bytes=MIB, range_bytes=MIB // 2):
             done.append(one)
             if len(done) == stop_after:
                 break

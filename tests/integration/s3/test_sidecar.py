@@ -1,4 +1,4 @@
-"""The sidecar as a process beside a real supervisor and a real S3: signals, kills, and two of it at once."""
+"""The sidecar as a process beside a real supervisor and a real S3: signals, kills, and two sidecars at once."""
 
 import contextlib
 import hashlib
@@ -28,23 +28,24 @@ from modelops.worker.checkpoints.restore import restore
 from modelops.worker.model import publishing
 from modelops.worker.model.artifact import files_of
 from modelops.worker.model.publishing import _Publication
+from modelops.worker.runtime.errors import TaskError
 from support import s3_server, tools
 from support.checkout import OPERATOR
 
 RUN = "ops/runs/one/"
-# As the image runs it, but looking more often, and sending smaller parts.
+# As the image runs the sidecar, but with more frequent scans and smaller parts.
 SIDECAR = """
 import os
-from modelops.worker import checkpoint_keeper, keeping
+from modelops.worker.checkpoints import background, sync
 from modelops.worker.__main__ import main
-keeping.Keeping.__init__.__defaults__ = (0.2,)
-checkpoint_keeper.PART_BYTES = 5 << 20
+background.BackgroundSync.__init__.__defaults__ = (0.2,)
+sync.PART_BYTES = 5 << 20
 os._exit(main(["sidecar"]))
 """
 
 
-class Beside:
-    """A trainer and the sidecar beside it, on the volumes of one Pod."""
+class TrainingPod:
+    """A trainer and its sidecar, on the volumes of one Pod."""
 
     def __init__(self, pod: Any, client: Any, bucket: str) -> None:
         self.pod, self.client, self.bucket = pod, client, bucket
@@ -61,47 +62,51 @@ class Beside:
         }
 
     def fetch(self) -> None:
-        """Before the trainer: installs the supervisor, and restores."""
-        done = self.pod.run("fetch", self.task(datasets=[], hyperparameters={}))
-        assert done.exit_code == 0, done.output
+        """Run `fetch`, which installs the supervisor and restores checkpoints."""
+        outcome = self.pod.run("fetch", self.task(datasets=[], hyperparameters={}))
+        assert outcome.exit_code == 0, outcome.output
 
     def train(self, script: str) -> subprocess.Popen[Any]:
-        """The trainer, in Python, under its supervisor. Its directory is that of the checkpoints."""
+        """Start a trainer in Python under its supervisor, in the directory of the checkpoints."""
         shared = self.pod.root / "shared"
         command = [str(shared / "bin/busybox"), "sh", str(shared / "bin/supervise.sh"), sys.executable, "-c", script]
-        return self._started(command, cwd=self.checkpoints)
+        return self._start(command, cwd=self.checkpoints)
 
     def sidecar(self, *, rank: int = 0, **more: Any) -> subprocess.Popen[Any]:
-        """The sidecar, once it takes signals."""
+        """Start the sidecar, and return once it handles signals."""
         environment = self.environment | {
             "MODELOPS_TASK": json.dumps(self.task(**more)),
             "JOB_COMPLETION_INDEX": str(rank),
         }
-        process = self._started([sys.executable, "-c", SIDECAR], env=environment, stdout=subprocess.PIPE, text=True)
+        process = self._start([sys.executable, "-c", SIDECAR], env=environment, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
         while "waiting for the trainer" not in process.stdout.readline():
             assert process.poll() is None
         return process
 
     def report(self) -> dict[str, Any]:
-        return json.loads((self.pod.root / "report.json").read_bytes())
+        report: dict[str, Any] = json.loads((self.pod.root / "report.json").read_bytes())
+        return report
 
-    def restored(self, target: Path) -> dict[str, bytes]:
-        """What a next attempt would find."""
+    def restore(self, target: Path) -> dict[str, bytes]:
+        """Restore checkpoints as the next attempt would, and return the files."""
         restore(lambda: self.client, Location(self.bucket, RUN), target)
         return {file.relative_to(target).as_posix(): file.read_bytes() for file in target.rglob("*") if file.is_file()}
 
     def keys(self, prefix: str) -> list[str]:
-        return sorted(one.key.removeprefix(prefix) for one in list_current(self.client, self.bucket, prefix).objects)
+        objects = list_current(self.client, self.bucket, prefix).objects
+        return sorted(pinned.key.removeprefix(prefix) for pinned in objects)
 
     def uploads(self) -> list[Any]:
-        return self.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
+        uploads: list[Any] = self.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
+        return uploads
 
-    def _started(self, command: list[str], **options: Any) -> subprocess.Popen[Any]:
+    def _start(self, command: list[str], **options: Any) -> subprocess.Popen[Any]:
         self.processes.append(subprocess.Popen(command, start_new_session=True, **options))
         return self.processes[-1]
 
     def stop(self) -> None:
-        """End every process and what it has started: a trainer outlives a supervisor that is killed."""
+        """Kill every process and its children: a trainer outlives a supervisor that is killed."""
         for process in self.processes:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -111,15 +116,15 @@ class Beside:
 
 
 @pytest.fixture
-def beside(pod: Any, client: Any, new_bucket: Callable[..., str]) -> Iterator[Beside]:
+def training_pod(pod: Any, client: Any, new_bucket: Callable[..., str]) -> Iterator[TrainingPod]:
     if tools.find("busybox") is None:
         pytest.skip("no busybox: install busybox-static or set MODELOPS_TEST_BUSYBOX")
-    made = Beside(pod, client, new_bucket(versioned=False))
-    yield made
-    made.stop()
+    running = TrainingPod(pod, client, new_bucket(versioned=False))
+    yield running
+    running.stop()
 
 
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -137,16 +142,16 @@ time.sleep(60)
 """
 
 
-def test_what_a_trainer_saves_at_sigterm_is_kept(beside: Beside, tmp_path: Path) -> None:
-    """A Pod that is evicted goes on elsewhere with the last checkpoint, though that was written in its last second."""
-    beside.fetch()
-    trainer, sidecar = beside.train(SAVES_AT_SIGTERM), beside.sidecar()
-    until(lambda: beside.keys(RUN))
+def test_a_checkpoint_that_is_written_at_sigterm_is_saved(training_pod: TrainingPod, tmp_path: Path) -> None:
+    """A run whose Pod is evicted resumes from its last checkpoint, even if that was written in the last second."""
+    training_pod.fetch()
+    trainer, sidecar = training_pod.train(SAVES_AT_SIGTERM), training_pod.sidecar()
+    wait_for(lambda: training_pod.keys(RUN))
     os.killpg(trainer.pid, signal.SIGTERM)
     sidecar.terminate()
     assert sidecar.wait(10) == EXIT_RETRY
-    assert beside.report()["failure"]["reason"] == "Terminated"
-    assert beside.restored(tmp_path / "next") == {"first": b"1", "last": b"saved at the end"}
+    assert training_pod.report()["failure"]["reason"] == "Terminated"
+    assert training_pod.restore(tmp_path / "next") == {"first": b"1", "last": b"saved at the end"}
 
 
 WRITES_FOR_EVER = """
@@ -161,143 +166,152 @@ while True:
 """
 
 
-def test_a_trainer_that_is_killed(beside: Beside, tmp_path: Path) -> None:
-    """Nothing that it was in the middle of writing is restored: the kernel's kill lets no write come to its end."""
-    beside.fetch()
-    trainer, sidecar = beside.train(WRITES_FOR_EVER), beside.sidecar()
-    until(lambda: (beside.checkpoints / "log").exists())
+def test_a_file_that_a_killed_trainer_was_writing_is_not_restored(training_pod: TrainingPod, tmp_path: Path) -> None:
+    """SIGKILL lets no write complete, and a half-written file must not reach the next attempt."""
+    training_pod.fetch()
+    trainer, sidecar = training_pod.train(WRITES_FOR_EVER), training_pod.sidecar()
+    wait_for(lambda: (training_pod.checkpoints / "log").exists())
     time.sleep(2.5)
     os.killpg(trainer.pid, signal.SIGKILL)
     trainer.wait()
     assert sidecar.wait(10) == 0
-    assert beside.report()["failure"]["reason"] == "TrainerKilled"
-    assert beside.restored(tmp_path / "next") == {"first": b"1"}
+    assert training_pod.report()["failure"]["reason"] == "TrainerKilled"
+    assert training_pod.restore(tmp_path / "next") == {"first": b"1"}
 
 
-def test_a_trainer_that_does_not_end(beside: Beside, tmp_path: Path) -> None:
-    """What held still is kept before the kubelet kills everything; what is being written is not."""
-    beside.fetch()
-    beside.train(WRITES_FOR_EVER)
-    sidecar = beside.sidecar(stopSeconds=3)
-    until(lambda: (beside.checkpoints / "log").exists())
+def test_checkpoints_of_a_trainer_that_ignores_sigterm_are_saved(training_pod: TrainingPod, tmp_path: Path) -> None:
+    """Unchanged files are saved before the kubelet kills every container; a file that is being written is not."""
+    training_pod.fetch()
+    training_pod.train(WRITES_FOR_EVER)
+    sidecar = training_pod.sidecar(stopSeconds=3)
+    wait_for(lambda: (training_pod.checkpoints / "log").exists())
     began = time.monotonic()
     sidecar.terminate()
     assert sidecar.wait(10) == EXIT_RETRY
     assert 1.5 < time.monotonic() - began < 4
-    assert beside.restored(tmp_path / "next") == {"first": b"1"}
+    assert training_pod.restore(tmp_path / "next") == {"first": b"1"}
 
 
-def test_a_store_that_is_away_does_not_hold_up_the_end(beside: Beside) -> None:
-    """The report is written within the grace period even where nothing can be kept."""
-    beside.fetch()
-    trainer = beside.train(SAVES_AT_SIGTERM)
-    sidecar = beside.sidecar(stopSeconds=3, store={"bucket": "b", "endpoint": "http://127.0.0.1:9", "secretName": "s3"})
-    until(lambda: (beside.checkpoints / "first").exists())
+def test_an_unreachable_store_does_not_delay_the_report(training_pod: TrainingPod) -> None:
+    """The operator gets a report within the grace period, even if no checkpoint can be saved."""
+    training_pod.fetch()
+    trainer = training_pod.train(SAVES_AT_SIGTERM)
+    sidecar = training_pod.sidecar(
+        stopSeconds=3, store={"bucket": "b", "endpoint": "http://127.0.0.1:9", "secretName": "s3"}
+    )
+    wait_for(lambda: (training_pod.checkpoints / "first").exists())
     os.killpg(trainer.pid, signal.SIGTERM)
     sidecar.terminate()
     assert sidecar.wait(4) == EXIT_RETRY
-    assert beside.report()["failure"]["reason"] == "Terminated"
+    assert training_pod.report()["failure"]["reason"] == "Terminated"
 
 
-def test_a_trainer_that_crashes_goes_on_from_its_last_checkpoint(beside: Beside, tmp_path: Path) -> None:
-    """The next attempt finds what was written right before the crash, and is told apart from a kill."""
-    beside.fetch()
-    beside.train("import sys; open('model', 'w').write('of the last step'); sys.exit(3)").wait()
-    assert beside.sidecar().wait(10) == 0
-    assert beside.report()["failure"]["reason"] == "TrainerFailed"
-    assert beside.restored(tmp_path / "next") == {"model": b"of the last step"}
+def test_a_trainer_that_crashed_resumes_from_its_last_checkpoint(training_pod: TrainingPod, tmp_path: Path) -> None:
+    """The next attempt finds a file that was written right before the crash, and the reason is not that of a kill."""
+    training_pod.fetch()
+    training_pod.train("import sys; open('model', 'w').write('of the last step'); sys.exit(3)").wait()
+    assert training_pod.sidecar().wait(10) == 0
+    assert training_pod.report()["failure"]["reason"] == "TrainerFailed"
+    assert training_pod.restore(tmp_path / "next") == {"model": b"of the last step"}
 
 
-def test_kill_9_in_the_middle(beside: Beside, tmp_path: Path) -> None:
-    """A node that dies while a checkpoint is being stored: the one before is restored, and the rest is cleared up."""
-    beside.fetch()
-    trainer, sidecar = beside.train("import time; open('model', 'w').write('first'); time.sleep(60)"), beside.sidecar()
-    until(lambda: [key for key in beside.keys(RUN) if key.endswith(".json")])
+def test_a_sidecar_that_is_killed_during_an_upload_leaves_the_checkpoint_before(
+    training_pod: TrainingPod, tmp_path: Path
+) -> None:
+    """When a node dies during an upload, the previous checkpoint is restored, and the incomplete upload is aborted."""
+    training_pod.fetch()
+    trainer, sidecar = (
+        training_pod.train("import time; open('model', 'w').write('first'); time.sleep(60)"),
+        training_pod.sidecar(),
+    )
+    wait_for(lambda: [key for key in training_pod.keys(RUN) if key.endswith(".json")])
     large = os.urandom(1 << 20) * 200
-    (beside.checkpoints / "new").write_bytes(large)
-    os.replace(beside.checkpoints / "new", beside.checkpoints / "model")
-    until(beside.uploads)
+    (training_pod.checkpoints / "new").write_bytes(large)
+    os.replace(training_pod.checkpoints / "new", training_pod.checkpoints / "model")
+    wait_for(training_pod.uploads)
     sidecar.kill()
     os.killpg(trainer.pid, signal.SIGKILL)
     sidecar.wait()
-    assert beside.uploads()
-    assert beside.restored(tmp_path / "next") == {"model": b"first"}
+    assert training_pod.uploads()
+    assert training_pod.restore(tmp_path / "next") == {"model": b"first"}
 
-    (beside.checkpoints / "model").write_bytes(b"second")
+    (training_pod.checkpoints / "model").write_bytes(b"second")
     for name in ("started", "exit-code"):
-        (beside.pod.root / "shared/state" / name).unlink(missing_ok=True)
-    beside.train("import sys; sys.exit(1)").wait()
-    assert beside.sidecar().wait(20) == 0
-    assert not beside.uploads()
-    assert beside.restored(tmp_path / "after") == {"model": b"second"}
+        (training_pod.pod.root / "shared/state" / name).unlink(missing_ok=True)
+    training_pod.train("import sys; sys.exit(1)").wait()
+    assert training_pod.sidecar().wait(20) == 0
+    assert not training_pod.uploads()
+    assert training_pod.restore(tmp_path / "after") == {"model": b"second"}
 
 
-def test_two_ranks(beside: Beside, tmp_path: Path) -> None:
-    """Rank 1 keeps its shard and publishes nothing; rank 0 publishes, and then deletes the checkpoints of all."""
-    beside.fetch()
+def test_only_rank_0_publishes_and_deletes_the_checkpoints_of_all_ranks(
+    training_pod: TrainingPod, tmp_path: Path
+) -> None:
+    """Rank 1 saves its shard and publishes nothing; rank 0 publishes, and then deletes the checkpoints of all ranks."""
+    training_pod.fetch()
     script = "open('shard', 'w').write('1'); open('../model/model', 'w').write('m')"
-    beside.train(script).wait()
-    assert beside.sidecar(rank=1).wait(10) == 0
-    assert beside.report() == {"metrics": {}}
-    assert beside.keys("ops/models/") == []
-    assert beside.restored(tmp_path / "next") == {"shard": b"1"}
-    assert beside.sidecar().wait(10) == 0
-    assert beside.report()["artifact"]["files"] == 1
-    assert beside.keys(RUN) == []
+    training_pod.train(script).wait()
+    assert training_pod.sidecar(rank=1).wait(10) == 0
+    assert training_pod.report() == {"metrics": {}}
+    assert training_pod.keys("ops/models/") == []
+    assert training_pod.restore(tmp_path / "next") == {"shard": b"1"}
+    assert training_pod.sidecar().wait(10) == 0
+    assert training_pod.report()["artifact"]["files"] == 1
+    assert training_pod.keys(RUN) == []
 
 
-def test_a_failed_trainer_of_another_rank(beside: Beside) -> None:
-    """Any worker's failure is told in its own words."""
-    beside.fetch()
-    (beside.pod.root / "ml/output/failure").write_text("rank 1 has no data")
-    beside.train("import sys; sys.exit(3)").wait()
-    assert beside.sidecar(rank=1).wait(10) == 0
-    assert beside.report()["failure"] == {"reason": "TrainerFailed", "message": "rank 1 has no data"}
+def test_the_failure_of_any_rank_is_reported(training_pod: TrainingPod) -> None:
+    """A failure of any worker is reported with the text that its trainer wrote."""
+    training_pod.fetch()
+    (training_pod.pod.root / "ml/output/failure").write_text("rank 1 has no data")
+    training_pod.train("import sys; sys.exit(3)").wait()
+    assert training_pod.sidecar(rank=1).wait(10) == 0
+    assert training_pod.report()["failure"] == {"reason": "TrainerFailed", "message": "rank 1 has no data"}
 
 
-def test_history_and_packages(beside: Beside) -> None:
-    """Every line of metrics.jsonl and the packages are kept beside the model, each under its digest."""
-    beside.fetch()
+def test_history_and_packages_are_stored_under_their_digests(training_pod: TrainingPod) -> None:
+    """Every line of metrics.jsonl and the list of packages stay available after the run."""
+    training_pod.fetch()
     history, packages = b'{"step": 1}\nnot JSON\n{"step": 2}', b"numpy==2.4.6\n"
-    (beside.pod.root / "ml/output/metrics.jsonl").write_bytes(history)
-    (beside.pod.root / "ml/output/packages.txt").write_bytes(packages)
-    beside.train("open('../model/model', 'w').write('m')").wait()
-    assert beside.sidecar().wait(10) == 0
+    (training_pod.pod.root / "ml/output/metrics.jsonl").write_bytes(history)
+    (training_pod.pod.root / "ml/output/packages.txt").write_bytes(packages)
+    training_pod.train("open('../model/model', 'w').write('m')").wait()
+    assert training_pod.sidecar().wait(10) == 0
     for field, kind, content in (("history", "history/%s.jsonl", history), ("packages", "packages/%s.txt", packages)):
         key = "ops/runs/" + kind % f"sha256-{hashlib.sha256(content).hexdigest()}"
-        assert beside.report()[field] == f"s3://{beside.bucket}/{key}"
-        assert beside.client.get_object(Bucket=beside.bucket, Key=key)["Body"].read() == content
+        assert training_pod.report()[field] == f"s3://{training_pod.bucket}/{key}"
+        assert training_pod.client.get_object(Bucket=training_pod.bucket, Key=key)["Body"].read() == content
 
 
-def test_an_interrupted_publish_leaves_nothing(beside: Beside) -> None:
-    """A model that was half published when its Pod was evicted is not paid for by anybody."""
-    beside.fetch()
-    beside.train("open('../model/a', 'w').write('small'); open('../model/b', 'wb').truncate(400 << 20)").wait()
-    sidecar = beside.sidecar(stopSeconds=0.5)
-    until(lambda: beside.keys("ops/models/"))
+def test_an_interrupted_publish_leaves_no_objects(training_pod: TrainingPod) -> None:
+    """A model that was half published when its Pod was evicted costs no space."""
+    training_pod.fetch()
+    training_pod.train("open('../model/a', 'w').write('small'); open('../model/b', 'wb').truncate(400 << 20)").wait()
+    sidecar = training_pod.sidecar(stopSeconds=0.5)
+    wait_for(lambda: training_pod.keys("ops/models/"))
     sidecar.terminate()
     assert sidecar.wait(10) == EXIT_RETRY
-    assert beside.report()["failure"]["reason"] == "Terminated"
-    assert beside.keys("ops/models/") == []
-    assert not beside.uploads()
+    assert training_pod.report()["failure"]["reason"] == "Terminated"
+    assert training_pod.keys("ops/models/") == []
+    assert not training_pod.uploads()
 
 
-def test_sigterm_lets_a_publish_come_to_its_end(beside: Beside) -> None:
-    """Training is paid for: what can be stored within the grace period is."""
-    beside.fetch()
-    beside.train("open('../model/a', 'w').write('small'); open('../model/b', 'wb').truncate(150 << 20)").wait()
-    sidecar = beside.sidecar()
-    until(lambda: beside.keys("ops/models/"))
+def test_a_publish_completes_within_the_grace_period_after_sigterm(training_pod: TrainingPod) -> None:
+    """A finished training is not lost if its model can be stored within the grace period."""
+    training_pod.fetch()
+    training_pod.train("open('../model/a', 'w').write('small'); open('../model/b', 'wb').truncate(150 << 20)").wait()
+    sidecar = training_pod.sidecar()
+    wait_for(lambda: training_pod.keys("ops/models/"))
     sidecar.terminate()
     assert sidecar.wait(20) == 0
-    assert beside.report()["artifact"]["files"] == 2
+    assert training_pod.report()["artifact"]["files"] == 2
 
 
 @pytest.fixture
 def model(pod: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The trainer's model, where this process finds it."""
+    """Return the trainer's model directory, where this process finds it."""
     monkeypatch.setenv("MODELOPS_ML_ROOT", str(pod.root / "ml"))
-    directory = pod.root / "ml/model"
+    directory: Path = pod.root / "ml/model"
     directory.mkdir(parents=True)
     return directory
 
@@ -310,46 +324,46 @@ def publication(client: Any, bucket: str, files: list[ArtifactFile], seconds: fl
 
 
 def keys(client: Any, bucket: str) -> list[str]:
-    return sorted(one.key.removeprefix(PREFIX) for one in list_current(client, bucket, PREFIX).objects)
+    return sorted(pinned.key.removeprefix(PREFIX) for pinned in list_current(client, bucket, PREFIX).objects)
 
 
-def test_a_failed_publish_removes_its_own_and_nothing_else(client: Any, new_bucket: Any, model: Path) -> None:
-    """What another publisher of the same model has put there stays."""
+def test_a_failed_publish_removes_only_its_own_files(client: Any, new_bucket: Any, model: Path) -> None:
+    """Files that another publisher of the same model has written stay."""
     bucket = new_bucket(versioned=False)
     for name in "abc":
         (model / name).write_text(name)
     files = files_of(model)
     client.put_object(Bucket=bucket, Key=PREFIX + "a", Body=b"a")
-    (model / "c").write_text("x")  # As if it had been changed since its digest was taken.
+    (model / "c").write_text("x")  # As if the file had changed after its digest was taken.
     with pytest.raises(ContentChangedError):
         publication(client, bucket, files).run()
     assert keys(client, bucket) == ["a"]
 
 
-def test_what_is_complete_is_never_removed(client: Any, new_bucket: Any, model: Path) -> None:
-    """A publisher that fails after another one has completed the model removes nothing of it."""
+def test_a_complete_model_is_never_removed(client: Any, new_bucket: Any, model: Path) -> None:
+    """A publisher that fails after another publisher has completed the model removes no file of the model."""
     bucket = new_bucket(versioned=False)
     for name in "ab":
         (model / name).write_text(name)
     files = files_of(model)
-    one = publication(client, bucket, files)
-    one._publish()
-    one._clean_up(5)
+    failing = publication(client, bucket, files)
+    failing._publish()
+    failing._clean_up(5)
     assert keys(client, bucket) == ["a", "b"]
 
 
-def test_what_another_completes_meanwhile_is_removed_no_further(
+def test_removal_ends_when_another_publisher_completes_the_model(
     client: Any, new_bucket: Any, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Removing many files takes long: a listing from before must not cost the other publisher its model."""
+    """Removing many files takes long: an old listing must not cost the other publisher its model."""
     bucket = new_bucket(versioned=False)
     for name in "abc":
         (model / name).write_text(name)
     files = files_of(model)
-    (model / "c").write_text("x")  # As if it had been changed since its digest was taken.
+    (model / "c").write_text("x")  # As if the file had changed after its digest was taken.
 
-    def slowly(store: Any, bucket: str, one: PinnedObject) -> None:
-        remove(store, bucket, one)
+    def slowly(store: Any, bucket: str, pinned: PinnedObject) -> None:
+        remove(store, bucket, pinned)
         for name in "abc":
             client.put_object(Bucket=bucket, Key=PREFIX + name, Body=name.encode())
         time.sleep(1.1)
@@ -360,22 +374,22 @@ def test_what_another_completes_meanwhile_is_removed_no_further(
     assert keys(client, bucket) == ["a", "b", "c"]
 
 
-def test_what_another_removes_meanwhile_is_published_again(client: Any, new_bucket: Any, model: Path) -> None:
-    """Two publishers of one model: the one that succeeds does not count on files that the other takes away again."""
+def test_a_file_that_another_publisher_removes_is_published_again(client: Any, new_bucket: Any, model: Path) -> None:
+    """Of two publishers of one model, one that succeeds does not rely on files that the other removes when it fails."""
     bucket = new_bucket(versioned=False)
     for name in "ab":
         (model / name).write_text(name)
     client.put_object(Bucket=bucket, Key=PREFIX + "a", Body=b"a")
     thread = threading.Thread(target=publication(client, bucket, files_of(model)).run)
     thread.start()
-    until(lambda: keys(client, bucket) == ["a", "b"])
+    wait_for(lambda: keys(client, bucket) == ["a", "b"])
     client.delete_object(Bucket=bucket, Key=PREFIX + "a")
     thread.join(20)
     assert keys(client, bucket) == ["a", "b"]
 
 
-def test_two_publishers_at_once(s3: s3_server.Seaweed, client: Any, new_bucket: Any, model: Path) -> None:
-    """The second takes the first one's uploads for left behind and gives them up: both succeed all the same."""
+def test_two_publishers_at_once_both_succeed(s3: s3_server.Seaweed, client: Any, new_bucket: Any, model: Path) -> None:
+    """The second publisher aborts the uploads of the first as incomplete; the model is published all the same."""
     bucket = new_bucket(versioned=False)
     (model / "large").write_bytes(os.urandom(1 << 20) * 130)
     files = files_of(model)
@@ -392,7 +406,7 @@ def test_two_publishers_at_once(s3: s3_server.Seaweed, client: Any, new_bucket: 
 
     threads = [threading.Thread(target=publish) for _ in range(2)]
     threads[0].start()
-    until(lambda: client.list_multipart_uploads(Bucket=bucket).get("Uploads"))
+    wait_for(lambda: client.list_multipart_uploads(Bucket=bucket).get("Uploads"))
     threads[1].start()
     for thread in threads:
         thread.join(60)
@@ -401,22 +415,31 @@ def test_two_publishers_at_once(s3: s3_server.Seaweed, client: Any, new_bucket: 
     assert not client.list_multipart_uploads(Bucket=bucket).get("Uploads")
 
 
-def test_uploads_of_a_killed_attempt_are_given_up(client: Any, new_bucket: Any, model: Path) -> None:
-    """Those of this model, and no others."""
+def test_incomplete_uploads_of_a_killed_attempt_are_aborted(client: Any, new_bucket: Any, model: Path) -> None:
+    """Only uploads of this model are aborted; those of other models may be running."""
     bucket = new_bucket(versioned=False)
     (model / "a").write_text("a")
     client.create_multipart_upload(Bucket=bucket, Key=PREFIX + "a")
     client.create_multipart_upload(Bucket=bucket, Key="ops/models/sha256-y/a")
     publication(client, bucket, files_of(model)).run()
-    assert [one["Key"] for one in client.list_multipart_uploads(Bucket=bucket)["Uploads"]] == ["ops/models/sha256-y/a"]
+    uploads = client.list_multipart_uploads(Bucket=bucket)["Uploads"]
+    assert [upload["Key"] for upload in uploads] == ["ops/models/sha256-y/a"]
 
 
-@pytest.mark.parametrize(("key", "body"), [("a", b"longer"), ("other", b"x")])
-def test_what_does_not_belong_to_the_model(client: Any, new_bucket: Any, model: Path, key: str, body: bytes) -> None:
-    """A listing that is not the model's could never be served: it is told while somebody can mend it."""
+@pytest.mark.parametrize(
+    ("key", "body"),
+    [
+        pytest.param("a", b"longer", id="a file of another size"),
+        pytest.param("other", b"x", id="a file that the model does not have"),
+    ],
+)
+def test_an_object_that_is_not_the_models_is_refused(
+    client: Any, new_bucket: Any, model: Path, key: str, body: bytes
+) -> None:
+    """No server could load such a model: the run fails now, while a person can still delete the object."""
     bucket = new_bucket(versioned=False)
     (model / "a").write_text("a")
     client.put_object(Bucket=bucket, Key=PREFIX + key, Body=body)
-    with pytest.raises(publishing.TaskError, match=f"{key} is not the model's"):
+    with pytest.raises(TaskError, match=f"{key} is not the model's"):
         publication(client, bucket, files_of(model)).run()
     assert keys(client, bucket) == [key]

@@ -10,7 +10,7 @@ from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.store.errors import S3Error
 from modelops.store.fetching import fetch_pinned
-from modelops.store.listing import TooMany, list_current, probe
+from modelops.store.listing import TooManyObjects, list_current, probe
 from modelops.store.pages import in_seconds
 from modelops.store.writing import put_if_absent
 from support import s3_server
@@ -68,7 +68,9 @@ def test_a_service_that_lists_in_another_order(client, new_bucket):
 
 
 @pytest.mark.parametrize("versioned", [True, False])
-@pytest.mark.parametrize(("max_objects", "expected"), [(0, TooMany(0)), (999, TooMany(1000)), (1000, TooMany(1000))])
+@pytest.mark.parametrize(
+    ("max_objects", "expected"), [(0, TooManyObjects(0)), (999, TooManyObjects(1000)), (1000, TooManyObjects(1000))]
+)
 def test_a_probe_costs_no_more_than_it_may(client, new_bucket, versioned, max_objects, expected):
     """However large a bucket becomes, the operator's looks at it stay as cheap as their owner wants them."""
     bucket = new_bucket(versioned=versioned)
@@ -86,7 +88,7 @@ def test_old_versions_count_as_cost(client, new_bucket):
     bucket = new_bucket()
     for _ in range(12):
         client.put_object(Bucket=bucket, Key="a", Body=b"1")
-    assert probe(client, S3Place(bucket=bucket), 10) == TooMany(1)
+    assert probe(client, S3Place(bucket=bucket), 10) == TooManyObjects(1)
     assert probe(client, S3Place(bucket=bucket), 12).objects == 1
 
 

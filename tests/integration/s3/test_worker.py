@@ -288,7 +288,7 @@ def test_publishing_waits_for_a_person(pod, client):
     timer.start()
     done = pod.run("sidecar", sidecar_task(pod, bucket))
     assert done.exit_code == 0, done.output
-    assert "there is no such bucket" in done.output
+    assert "not found; create the bucket or correct the name" in done.output
 
 
 @pytest.mark.parametrize("mounted", ["wrong keys", "no keys"])
@@ -313,5 +313,5 @@ def test_publishing_gives_up(pod):
     began = time.monotonic()
     done = pod.run("sidecar", sidecar_task(pod, "never-made", 1))
     assert (done.exit_code, done.report["failure"]["reason"]) == (1, "PublishFailed")
-    assert "there is no such bucket" in done.report["failure"]["message"]
+    assert "not found; create the bucket or correct the name" in done.report["failure"]["message"]
     assert time.monotonic() - began < 15

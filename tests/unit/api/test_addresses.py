@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from modelops.api.addresses import LocalAddress, local_address
+from modelops.api.addresses import LocalAddress, local_address_kind
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ from modelops.api.addresses import LocalAddress, local_address
 )
 def test_local_addresses_are_recognized(address: str, expected: LocalAddress | None) -> None:
     """Pods and Services of a cluster are other machines, whatever their range. Addresses of the node itself are not."""
-    assert local_address(ip_address(address)) is expected
+    assert local_address_kind(ip_address(address)) is expected

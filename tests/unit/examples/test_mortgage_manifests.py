@@ -10,12 +10,12 @@ import yaml
 from modelops.api.dataset import Dataset
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.trainingrun import TrainingRun
-from modelops.controllers.dataset.check_messages import rejecting, warning
+from modelops.controllers.dataset.check_messages import rejections, warnings
 from modelops.worker.quality.baselines import Baseline
 from modelops.worker.quality.profiling import Profile
-from modelops.worker.quality.quality_checks import Evidence, evaluate
-from modelops.worker.quality.schema_validation import SchemaCheck
-from modelops.worker.tabular.readers import Faults, read
+from modelops.worker.quality.quality_checks import CheckInputs, evaluate
+from modelops.worker.quality.schema_validation import SchemaValidator
+from modelops.worker.tabular.readers import MalformedRows, read_batches
 from support.checkout import ROOT
 
 MORTGAGE = ROOT / "examples" / "mortgage"
@@ -67,9 +67,9 @@ def test_the_schema_names_every_column_of_the_data():
 def looked_at(tmp_path, rows):
     """What a snapshot Job finds in the header and so many rows, measured against all of them."""
     spec, lines = parsed("Dataset").spec, (MORTGAGE / "data/applications.csv").read_bytes().splitlines(keepends=True)
-    check, profile = SchemaCheck(spec.schema_.columns, tmp_path), Profile(spec.schema_, spec.checks)
+    check, profile = SchemaValidator(spec.schema_.columns, tmp_path), Profile(spec.schema_, spec.checks)
     (tmp_path / "object").write_bytes(b"".join(lines[: rows + 1]))
-    for batch in read(tmp_path / "object", "a.csv", "csv", Faults()):
+    for batch in read_batches(tmp_path / "object", "a.csv", "csv", MalformedRows()):
         check.add("a.csv", batch)
         profile.add(batch)
     check.end_object("a.csv")
@@ -86,7 +86,7 @@ def looked_at(tmp_path, rows):
             [
                 "rows: 900, must be at least 1000",
                 "rows: -62.2% against the current snapshot, must be at least -20%",
-                'column "black": DifferenceInProportionsOfLabels 0.24 of group "yes", must be at most 0.2',
+                'column "black": DifferenceInProportionsOfLabels 0.24 for group "yes", must be at most 0.2',
             ],
             id="most of it gone",
         ),
@@ -99,10 +99,10 @@ def test_the_data_keeps_the_schema_and_the_checks(tmp_path, rows, failed):
     _, whole = looked_at(tmp_path / "whole", 2381)
     baseline = Baseline.model_validate(whole.document("sha256:0", "csv"))
     violations, profile = looked_at(tmp_path, rows)
-    results = evaluate(checks, Evidence(profile, baseline, None, datetime.now(UTC)))
+    results = evaluate(checks, CheckInputs(profile, baseline, None, datetime.now(UTC)))
     assert violations is None
-    assert rejecting(checks, results) == failed
-    assert warning(checks, results) == []
+    assert rejections(checks, results) == failed
+    assert warnings(checks, results) == []
     if rows == 2381:
         assert [round(one.value, 3) for one in results] == [2381, 0, 1, 0, 0, 0.191, 0.715]
 

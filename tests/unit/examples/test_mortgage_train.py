@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from modelops.api.sweep import Sweep
-from modelops.controllers.trainingrun.sweep.suggestions import Tried, suggest
+from modelops.controllers.trainingrun.sweep.suggestions import EarlierTrial, suggest
 from support.checkout import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -60,7 +60,7 @@ def test_the_sweeps_best_trial_passes_the_examples_gates(tmp_path):
         ended = training.run(**parameters)
         assert ended.returncode == 0, ended.stderr
         metrics[number] = json.loads((training.output / "metrics.json").read_text())
-        table[number] = Tried(parameters, "Succeeded", metrics[number][sweep.objective.metric])
+        table[number] = EarlierTrial(parameters, "Succeeded", metrics[number][sweep.objective.metric])
     best = max(metrics.values(), key=lambda one: one[sweep.objective.metric])
     gates = run["spec"]["output"]["versionTemplate"]["gates"]
     assert gates

@@ -1,4 +1,4 @@
-"""What the monitor tells Prometheus."""
+"""Prometheus metrics of the monitor."""
 
 import threading
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from prometheus_client import generate_latest
 
-from modelops.monitor.metrics import Monitor
+from modelops.monitor.metrics import ModelMetrics
 from modelops.monitor.settings import Settings
 
 
@@ -30,29 +30,35 @@ def model() -> Iterator[int]:
     server.server_close()
 
 
-def monitor(port: int, **more: str) -> Monitor:
+def metrics_of(port: int, **more: str) -> ModelMetrics:
     given = {"MODEL_PORT": str(port), **more}
-    return Monitor(Settings.from_environment({f"MODELOPS_{name}": value for name, value in given.items()}))
+    return ModelMetrics(Settings.from_environment({f"MODELOPS_{name}": value for name, value in given.items()}))
 
 
-def test_it_says_what_is_served():
-    """A figure of any Pod can be joined to the model version and the bytes behind it."""
-    told = monitor(1, MODEL_NAME="approval", MODEL_VERSION="approval-1", INFERENCE_SERVICE="approvals", REVISION="ab")
-    text = generate_latest(told.registry).decode()
+def test_model_info_identifies_the_model_version() -> None:
+    """Any Pod's metrics can be joined with the model version and its digest."""
+    metrics = metrics_of(
+        1, MODEL_NAME="approval", MODEL_VERSION="approval-1", INFERENCE_SERVICE="approvals", REVISION="ab"
+    )
+    text = generate_latest(metrics.registry).decode()
     line = next(line for line in text.splitlines() if line.startswith("modelops_model_info{"))
     for label in ('inferenceservice="approvals"', 'model="approval"', 'modelversion="approval-1"', 'revision="ab"'):
         assert label in line
     assert "process_resident_memory_bytes" in text
 
 
-def test_it_counts_its_restarts():
-    """The supervisor's count, which the monitor itself could not keep."""
-    told = monitor(1, MONITOR_RESTARTS="3")
-    assert told.registry.get_sample_value("modelops_monitor_restarts_total") == 3
+def test_restarts_are_counted() -> None:
+    """The supervisor passes the count, since the monitor cannot keep it over a restart."""
+    metrics = metrics_of(1, MONITOR_RESTARTS="3")
+    assert metrics.registry.get_sample_value("modelops_monitor_restarts_total") == 3
 
 
-def test_it_says_whether_the_model_is_ready(model):
-    ready, refusing, absent = monitor(model, READINESS_PATH="/ready"), monitor(model, READINESS_PATH="/no"), monitor(1)
-    assert [one.probe() for one in (ready, refusing, absent)] == [True, False, False]
+def test_the_models_readiness_is_probed(model: int) -> None:
+    ready, unready, absent = (
+        metrics_of(model, READINESS_PATH="/ready"),
+        metrics_of(model, READINESS_PATH="/no"),
+        metrics_of(1),
+    )
+    assert [metrics.probe() for metrics in (ready, unready, absent)] == [True, False, False]
     assert ready.registry.get_sample_value("modelops_model_up") == 1
     assert absent.registry.get_sample_value("modelops_model_up") == 0

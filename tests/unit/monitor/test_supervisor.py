@@ -1,4 +1,4 @@
-"""The container's first process: its life is Envoy's, and the monitor's end never is the end of anything."""
+"""The container's first process: it terminates with Envoy, and never because of the monitor."""
 
 import os
 import signal
@@ -18,13 +18,14 @@ from modelops.monitor.supervisor import Supervisor
 sys.exit(Supervisor({envoy!r}, {monitor!r}, 2**30).run())
 """
 SH = "/bin/sh"
+Supervise = Callable[[str, str], subprocess.Popen[str]]
 
 
 @pytest.fixture
-def supervise() -> Iterator[Callable[..., subprocess.Popen]]:
-    started: list[subprocess.Popen] = []
+def supervise() -> Iterator[Supervise]:
+    started: list[subprocess.Popen[str]] = []
 
-    def start(envoy: str, monitor: str) -> subprocess.Popen:
+    def start(envoy: str, monitor: str) -> subprocess.Popen[str]:
         code = SUPERVISE.format(envoy=[SH, "-c", envoy], monitor=[SH, "-c", monitor])
         process = subprocess.Popen(
             [sys.executable, "-c", code],
@@ -45,48 +46,48 @@ def supervise() -> Iterator[Callable[..., subprocess.Popen]]:
 
 
 @pytest.mark.parametrize(
-    ("ends", "code"),
+    ("end", "code"),
     [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -SEGV $$", 139)],
 )
-def test_the_container_ends_with_envoys_exit_code(supervise, ends, code):
-    """The kubelet learns how Envoy ended, a signal's number included."""
-    assert supervise(f"sleep 0.2; {ends}", "exec sleep 60").wait(10) == code
+def test_the_container_terminates_with_envoys_exit_code(supervise: Supervise, end: str, code: int) -> None:
+    """The kubelet learns how Envoy terminated, including the number of a signal."""
+    assert supervise(f"sleep 0.2; {end}", "exec sleep 60").wait(10) == code
 
 
-def test_no_child_outlives_the_container(supervise, tmp_path):
-    """With Envoy gone nothing is left to watch."""
+def test_no_child_outlives_the_container(supervise: Supervise, tmp_path: Path) -> None:
+    """A monitor without Envoy has nothing to watch."""
     pid = tmp_path / "pid"
     assert (
         supervise(f"while [ ! -s {pid} ]; do sleep 0.05; done; exit 3", f"echo $$ > {pid}; exec sleep 60").wait(10) == 3
     )
     status = Path(f"/proc/{pid.read_text().strip()}/status")
     until = time.monotonic() + 5
-    while status.exists() and "State:	Z" not in status.read_text():  # a zombie where nobody reaps orphans
+    while status.exists() and "State:	Z" not in status.read_text():  # a zombie if no process reaps orphans
         assert time.monotonic() < until
         time.sleep(0.05)
 
 
-def test_the_monitor_is_started_again_and_told_how_often(supervise, tmp_path):
-    """Its end costs Envoy nothing, and the count reaches the figures."""
+def test_the_monitor_is_restarted_and_given_the_count_of_restarts(supervise: Supervise, tmp_path: Path) -> None:
+    """A crash of the monitor does not affect Envoy, and appears in the metrics."""
     log = tmp_path / "log"
     process = supervise("exec sleep 60", f"echo $MODELOPS_MONITOR_RESTARTS >> {log}; exit 1")
     until = time.monotonic() + 10
     while not (log.exists() and len(log.read_text().split()) >= 2):
-        assert time.monotonic() < until, "the monitor was not started again"
+        assert time.monotonic() < until, "the monitor was not restarted"
         time.sleep(0.05)
     assert log.read_text().split()[:2] == ["0", "1"]
     assert process.poll() is None
 
 
-def test_a_monitor_that_cannot_be_started_ends_nothing(supervise):
-    """A broken image of the monitor's code still serves."""
+def test_a_monitor_that_cannot_be_started_does_not_affect_envoy() -> None:
+    """A broken image of the monitor still serves."""
     code = SUPERVISE.format(envoy=[SH, "-c", "sleep 0.5; exit 4"], monitor=["/nowhere/python"])
     environment = {**os.environ, "PYTHONPATH": str(OPERATOR)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, timeout=10, check=False).returncode == 4
 
 
-def test_the_monitors_memory_is_bounded_and_envoys_is_not(supervise, tmp_path):
-    """What the monitor takes too much of is its own trouble."""
+def test_the_monitors_memory_is_bounded_and_envoys_is_not(supervise: Supervise, tmp_path: Path) -> None:
+    """A leak of the monitor must not take memory from Envoy."""
     first, second = tmp_path / "monitor", tmp_path / "envoy"
     supervise(f"ulimit -v > {second}; exec sleep 60", f"sleep 0.3; ulimit -v > {first}; exec sleep 60")
     until = time.monotonic() + 10
@@ -97,24 +98,24 @@ def test_the_monitors_memory_is_bounded_and_envoys_is_not(supervise, tmp_path):
     assert second.read_text().strip() != first.read_text().strip()
 
 
-def test_the_monitors_threads_have_small_stacks_at_every_start(supervise, tmp_path):
-    """GRPC's threads would use up its address space on a large machine. Envoy's are as usual."""
+def test_the_monitors_threads_have_small_stacks_after_a_restart_too(supervise: Supervise, tmp_path: Path) -> None:
+    """On a large machine gRPC's threads would use up the address space. Envoy's stacks are unchanged."""
     log = tmp_path / "log"
     supervise(f"echo envoy $(ulimit -s) >> {log}; exec sleep 60", f"echo monitor $(ulimit -s) >> {log}; exit 1")
     until = time.monotonic() + 10
     while not (log.exists() and len(log.read_text().splitlines()) >= 3):
         assert time.monotonic() < until
         time.sleep(0.05)
-    told = dict(line.split() for line in log.read_text().splitlines())
+    limits = dict(line.split() for line in log.read_text().splitlines())
     usual = subprocess.run([SH, "-c", "ulimit -s"], capture_output=True, text=True, check=True).stdout.strip()
-    assert told == {"envoy": usual, "monitor": "1024"}
+    assert limits == {"envoy": usual, "monitor": "1024"}
 
 
-def test_a_request_to_end_reaches_both(supervise, tmp_path):
-    """SIGTERM is passed on, to a first process that would otherwise ignore it."""
+def test_sigterm_is_passed_on_to_envoy_and_the_monitor(supervise: Supervise, tmp_path: Path) -> None:
+    """The first process of a container ignores SIGTERM by default."""
     log = tmp_path / "log"
-    told = f"trap 'echo {{}} >> {log}; exit 0' TERM; echo up >> {log}; while :; do sleep 0.05; done"
-    process = supervise(told.format("envoy"), told.format("monitor"))
+    script = f"trap 'echo {{}} >> {log}; exit 0' TERM; echo up >> {log}; while :; do sleep 0.05; done"
+    process = supervise(script.format("envoy"), script.format("monitor"))
     until = time.monotonic() + 10
     while not (log.exists() and log.read_text().count("up") == 2):
         assert time.monotonic() < until
@@ -124,8 +125,8 @@ def test_a_request_to_end_reaches_both(supervise, tmp_path):
     assert {"envoy", "monitor"} <= set(log.read_text().split())
 
 
-def test_a_monitor_that_does_not_end_is_ended(supervise, tmp_path):
-    """The container ends within seconds, whatever the monitor does."""
+def test_a_monitor_that_ignores_sigterm_is_killed(supervise: Supervise, tmp_path: Path) -> None:
+    """The container terminates within seconds, whatever the monitor does."""
     up = tmp_path / "up"
     process = supervise("exec sleep 60", f"trap '' TERM; touch {up}; while :; do sleep 0.05; done")
     while not up.exists():

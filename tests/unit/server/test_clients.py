@@ -1,4 +1,4 @@
-"""Clients that give up: over real HTTP and gRPC, with a model that answers when the test lets it."""
+"""Clients that give up, over real HTTP and gRPC, with a model that answers when the test allows it."""
 
 import asyncio
 import json
@@ -7,38 +7,38 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import pytest
 import uvicorn
-from kserve import InferInput, InferRequest, ModelRepository
-from kserve.protocol.dataplane import DataPlane
-from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
+from kserve import InferInput, InferRequest, ModelRepository  # type: ignore[import-untyped]
+from kserve.protocol.dataplane import DataPlane  # type: ignore[import-untyped]
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub  # type: ignore[import-untyped]
 
 from modelops.server import rpc
 from modelops.server.model import ServedModel
 from modelops.server.predictor import Signature, Tensor
 from modelops.server.rest import application
 
-_PATIENCE_SECONDS = 20
+_TIMEOUT_SECONDS = 20
 
 
 class Slow:
-    """Remembers what it was asked, and answers once it may."""
+    """Model that records its requests, and answers once `may_answer` is set."""
 
     signature = Signature((Tensor("a", "FP64"),), (Tensor("predict", "FP64"),), ("a",), 1)
 
-    def __init__(self):
-        self.asked = []
-        self.may = threading.Event()
+    def __init__(self) -> None:
+        self.predicted: list[float] = []
+        self.may_answer = threading.Event()
 
-    def predict(self, table):
-        self.asked.append(table["a"].tolist()[0])
-        assert self.may.wait(_PATIENCE_SECONDS)
+    def predict(self, table: Any) -> dict[str, Any]:
+        self.predicted.append(table["a"].tolist()[0])
+        assert self.may_answer.wait(_TIMEOUT_SECONDS)
         return {"predict": table["a"].to_numpy()}
 
 
 class Watched(ServedModel):
-    """Knows how many requests it has."""
+    """Served model that counts the requests waiting or running."""
 
     waiting = 0
 
@@ -51,7 +51,7 @@ class Watched(ServedModel):
 
 
 class Running:
-    """A model and its server, in this process."""
+    """Model and its server, in this process."""
 
     def __init__(self) -> None:
         self.model = Slow()
@@ -71,13 +71,13 @@ class Running:
         self._remote = await rpc.start(self._plane, self.served, "127.0.0.1", self.grpc_port, 1 << 20)
 
     async def stop(self) -> None:
-        self.model.may.set()
+        self.model.may_answer.set()
         self._server.should_exit = True
         await self._task
         await self._remote.stop(None)
 
     async def ask(self, value: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Send a request, and wait until the model has it."""
+        """Send a request over HTTP, and wait until the server has it."""
         before = self.served.waiting
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         body = json.dumps({"inputs": [{"name": "a", "shape": [1], "datatype": "FP64", "data": [value]}]}).encode()
@@ -91,8 +91,8 @@ class Running:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Wait for a condition."""
-    async with asyncio.timeout(_PATIENCE_SECONDS):
-        while not holds():  # noqa: ASYNC110 - it comes to hold in other threads, too
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
+        while not holds():  # noqa: ASYNC110 - other threads change the condition
             await asyncio.sleep(0.005)
 
 
@@ -104,39 +104,42 @@ async def server() -> AsyncIterator[Running]:
     await running.stop()
 
 
-async def test_who_gives_up_costs_later_ones_nothing(server: Running, caplog: pytest.LogCaptureFixture) -> None:
-    """Behind a slow prediction the proxy gives up for its clients, and those try again: were all that worked off, the
-    server would never catch up, and keep every body until then.
+async def test_requests_of_disconnected_clients_are_not_predicted(
+    server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Later requests do not wait for those of clients that have given up.
+
+    Behind a slow model the proxy disconnects at the timeout, and clients retry: a server that predicted all requests
+    would never catch up, and would keep every body until then.
     """
     clients = [await server.ask(value) for value in range(6)]
-    await until(lambda: server.model.asked == [0])
+    await until(lambda: server.model.predicted == [0])
     for _, writer in clients:
         writer.close()
     await until(lambda: server.served.waiting == 0)
     reader, writer = await server.ask(7)
-    assert server.model.asked == [0], "one at a time, even where nobody waits for the one that has begun"
-    server.model.may.set()
-    assert b'"data":[7.0]' in await asyncio.wait_for(reader.read(), _PATIENCE_SECONDS)
+    assert server.model.predicted == [0], "a running prediction completes before the next starts"
+    server.model.may_answer.set()
+    assert b'"data":[7.0]' in await asyncio.wait_for(reader.read(), _TIMEOUT_SECONDS)
     writer.close()
-    assert server.model.asked == [0, 7]
+    assert server.model.predicted == [0, 7]
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_a_call_that_is_ended_costs_later_ones_nothing(server: Running) -> None:
-    """GRPC tells a call's end by itself: what waits for its turn goes with it."""
+async def test_a_cancelled_grpc_call_is_not_predicted(server: Running) -> None:
+    """A call that waits for its turn is dropped when its client cancels it."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
         stub = GRPCInferenceServiceStub(channel)
         calls = []
         for value in range(3):
-            calls.append(stub.ModelInfer(_asked(value)))
+            calls.append(stub.ModelInfer(_request(value)))
             await until(lambda: server.served.waiting == len(calls))
         calls[1].cancel()
         await until(lambda: server.served.waiting == 2)
-        server.model.may.set()
+        server.model.may_answer.set()
         await asyncio.gather(calls[0], calls[2])
-    assert server.model.asked == [0, 2]
+    assert server.model.predicted == [0, 2]
 
 
-def _asked(value: float) -> object:
-    one = InferInput("a", [1], "FP64", [value])
-    return InferRequest("m", [one]).to_grpc()
+def _request(value: float) -> object:
+    return InferRequest("m", [InferInput("a", [1], "FP64", [value])]).to_grpc()

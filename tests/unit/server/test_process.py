@@ -1,4 +1,4 @@
-"""The command: its exit codes, both protocols, and an end in order."""
+"""The command: its exit codes, both protocols, and a graceful termination."""
 
 import http.client
 import os
@@ -7,22 +7,34 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import grpc
-import joblib
+import grpc  # type: ignore[import-untyped]
+import joblib  # type: ignore[import-untyped]
 import pytest
-from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages  # type: ignore[import-untyped]
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as service
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
-from modelops.server.__main__ import arguments
+from modelops.server.__main__ import parse_arguments
 from support.checkout import OPERATOR
 
 
 def command(directory: Path, *more: str) -> list[str]:
-    told = ["--model-dir", str(directory), "--model-name", "m", "--model-version", "m-1", "--format", "sklearn", *more]
-    return [sys.executable, "-m", "modelops.server", *told]
+    options = [
+        "--model-dir",
+        str(directory),
+        "--model-name",
+        "m",
+        "--model-version",
+        "m-1",
+        "--format",
+        "sklearn",
+        *more,
+    ]
+    return [sys.executable, "-m", "modelops.server", *options]
 
 
 def environment() -> dict[str, str]:
@@ -30,22 +42,22 @@ def environment() -> dict[str, str]:
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
         return port
 
 
-def test_a_model_that_is_not_there_is_exit_code_2_and_one_sentence(tmp_path):
-    ended = subprocess.run(
+def test_a_missing_model_gives_exit_code_2_and_one_sentence(tmp_path: Path) -> None:
+    completed = subprocess.run(
         command(tmp_path), env=environment(), capture_output=True, text=True, timeout=60, check=False
     )
-    assert ended.returncode == 2
-    assert ended.stderr == (f"modelops.server: there is no model.joblib or model.pkl in {tmp_path}; it holds nothing\n")
+    assert completed.returncode == 2
+    assert completed.stderr == f"modelops.server: no model.joblib or model.pkl in {tmp_path}; found nothing\n"
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "options",
     [
         ["--format", "tensorflow"],
         ["--http-port", "0"],
@@ -54,32 +66,38 @@ def test_a_model_that_is_not_there_is_exit_code_2_and_one_sentence(tmp_path):
         ["--more", "1"],
     ],
 )
-def test_a_wrong_command_line_is_exit_code_2(tmp_path, wrong):
-    ended = subprocess.run(
-        command(tmp_path, *wrong), env=environment(), capture_output=True, text=True, timeout=60, check=False
+def test_an_invalid_command_line_gives_exit_code_2(tmp_path: Path, options: list[str]) -> None:
+    completed = subprocess.run(
+        command(tmp_path, *options), env=environment(), capture_output=True, text=True, timeout=60, check=False
     )
-    assert ended.returncode == 2
-    assert "usage: python -m modelops.server" in ended.stderr
+    assert completed.returncode == 2
+    assert "usage: python -m modelops.server" in completed.stderr
 
 
 @pytest.mark.parametrize(
-    ("variable", "words", "most"),
+    ("variable", "options", "expect"),
     [(None, (), 64 << 20), ("1000", (), 1000), ("1000", ("--grpc-max-bytes", "2000"), 2000)],
-    ids=["64 MiB by default", "what limits.maxBody says", "what the command line says"],
+    ids=[
+        "without a setting messages have up to 64 MiB",
+        "MODELOPS_MAX_BODY_BYTES limits messages",
+        "--grpc-max-bytes overrides MODELOPS_MAX_BODY_BYTES",
+    ],
 )
-def test_the_longest_message(monkeypatch, tmp_path, variable, words, most):
-    """`limits.maxBody` holds for gRPC as well; without it there is a bound all the same."""
+def test_the_greatest_size_of_a_grpc_message(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str | None, options: tuple[str, ...], expect: int
+) -> None:
+    """`limits.maxBody` applies to gRPC as well. Without it, a default applies."""
     if variable is not None:
         monkeypatch.setenv("MODELOPS_MAX_BODY_BYTES", variable)
-    assert arguments(command(tmp_path, *words)[3:]).grpc_max_bytes == most
+    assert parse_arguments(command(tmp_path, *options)[3:]).grpc_max_bytes == expect
 
 
-def test_it_serves_both_protocols_and_ends_in_order(tmp_path):
-    """HTTP and gRPC give the same answer; nobody can unload the model; SIGTERM ends with 0."""
+def test_the_server_serves_both_protocols_and_terminates_gracefully(tmp_path: Path) -> None:
+    """HTTP and gRPC give equal predictions, no client can unload the model, and SIGTERM gives exit code 0."""
     joblib.dump(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), tmp_path / "model.joblib")
     http_port, grpc_port = free_port(), free_port()
-    words = command(tmp_path, "--http-port", str(http_port), "--grpc-port", str(grpc_port))
-    process = subprocess.Popen(words, env=environment(), cwd=tmp_path)
+    argv = command(tmp_path, "--http-port", str(http_port), "--grpc-port", str(grpc_port))
+    process = subprocess.Popen(argv, env=environment(), cwd=tmp_path)
     try:
         wait_for_ready(http_port, process)
         with grpc.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
@@ -87,10 +105,10 @@ def test_it_serves_both_protocols_and_ends_in_order(tmp_path):
             tensor = messages.ModelInferRequest.InferInputTensor(
                 name="input", datatype="FP64", shape=[2, 1], contents=messages.InferTensorContents(fp64_contents=[0, 1])
             )
-            answer = stub.ModelInfer(messages.ModelInferRequest(model_name="m", id="7", inputs=[tensor]))
-            assert (answer.id, answer.model_version) == ("7", "m-1")
-            assert [one.name for one in answer.outputs] == ["predict", "predict_proba"]
-            assert answer.raw_output_contents[0] == (0).to_bytes(8, "little") + (1).to_bytes(8, "little")
+            response = stub.ModelInfer(messages.ModelInferRequest(model_name="m", id="7", inputs=[tensor]))
+            assert (response.id, response.model_version) == ("7", "m-1")
+            assert [output.name for output in response.outputs] == ["predict", "predict_proba"]
+            assert response.raw_output_contents[0] == (0).to_bytes(8, "little") + (1).to_bytes(8, "little")
             assert failure(stub.ModelInfer, messages.ModelInferRequest(model_name="m")) == (
                 grpc.StatusCode.INVALID_ARGUMENT,
                 "the request has no inputs",
@@ -106,10 +124,10 @@ def test_it_serves_both_protocols_and_ends_in_order(tmp_path):
         process.wait()
 
 
-def wait_for_ready(port: int, process: subprocess.Popen) -> None:
+def wait_for_ready(port: int, process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + 60
     while True:
-        assert process.poll() is None, "it has ended"
+        assert process.poll() is None, "the server has terminated"
         assert time.monotonic() < until
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
@@ -122,7 +140,7 @@ def wait_for_ready(port: int, process: subprocess.Popen) -> None:
             connection.close()
 
 
-def failure(call, message):
+def failure(call: Callable[[Any], Any], message: Any) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.RpcError) as raised:
         call(message)
     return raised.value.code(), raised.value.details()

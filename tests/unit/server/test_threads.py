@@ -1,4 +1,4 @@
-"""Numeric libraries start as many threads as the container has processors, not as many as the node has."""
+"""Numeric libraries start as many threads as the container may use processors, not as many as the node has."""
 
 import os
 
@@ -18,15 +18,15 @@ from modelops.server import threads
         ("250000 100000", 3),
     ],
 )
-def test_the_share_of_a_limit(quota, processors):
-    assert threads.share(quota) == processors
+def test_a_quota_is_rounded_up_to_whole_processors(quota: str, processors: int | None) -> None:
+    assert threads.quota_processors(quota) == processors
 
 
-def test_there_is_always_one():
-    assert 1 <= threads.available() <= (os.cpu_count() or 1)
+def test_at_least_one_processor_is_available() -> None:
+    assert 1 <= threads.available_processors() <= (os.cpu_count() or 1)
 
 
-def test_what_the_user_has_set_stays():
+def test_variables_set_by_the_user_are_kept() -> None:
     environment = {"OMP_NUM_THREADS": "7"}
     threads.limit(environment)
-    assert environment == {"OMP_NUM_THREADS": "7", "OPENBLAS_NUM_THREADS": str(threads.available())}
+    assert environment == {"OMP_NUM_THREADS": "7", "OPENBLAS_NUM_THREADS": str(threads.available_processors())}

@@ -1,4 +1,4 @@
-"""The worker's places, moved into a directory of the test."""
+"""Paths of the worker, moved into a directory of the test."""
 
 import os
 import signal
@@ -14,7 +14,10 @@ from support import tools
 
 @pytest.fixture
 def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """A Pod's volumes: `shared`, `ml`, and where the report goes; busybox and tini are real where they can be found."""
+    """Return a Pod's volumes `shared` and `ml`, the file of its report, and its processes, which are killed at the end.
+
+    busybox is real, and so is tini if it is installed.
+    """
     busybox, tini = tools.find("busybox"), tools.find("tini")
     if busybox is None:
         pytest.skip("no busybox: install busybox-static or set MODELOPS_TEST_BUSYBOX")
@@ -26,8 +29,8 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNames
     monkeypatch.setenv("MODELOPS_REPORT", str(report))
     monkeypatch.setenv("MODELOPS_BUSYBOX", str(busybox))
     monkeypatch.setenv("MODELOPS_TINI", str(tini or busybox))
-    monkeypatch.setenv("MODELOPS_PROGRESS_PORT", "0")  # Any: sidecars of several tests may run at once.
-    processes: list[subprocess.Popen] = []
+    monkeypatch.setenv("MODELOPS_PROGRESS_PORT", "0")  # Any free port: sidecars of several tests may run at once.
+    processes: list[subprocess.Popen[str]] = []
     yield SimpleNamespace(shared=shared, ml=ml, report=report, tini=tini, processes=processes)
     for process in processes:
         if process.poll() is None:

@@ -9,7 +9,7 @@ from modelops.controllers.dataset.checks import checks_of
 from modelops.controllers.dataset.observe import Observation
 from modelops.controllers.dataset.schedule import next_probe_at, probed_for_spec, refresh_requested
 from modelops.machinery.conditions import format_timestamp
-from modelops.store.listing import Probe
+from modelops.store.listing import ListingSummary
 
 SHORTLY = timedelta(seconds=2)
 PROBE_TIMEOUT = timedelta(minutes=5)
@@ -37,10 +37,10 @@ class Context:
         return self.status.candidate
 
     @property
-    def probe(self) -> Probe:
+    def probe(self) -> ListingSummary:
         """State of the source. Earlier steps of the plan decide where the operator could not list the source."""
         assert self.seen.probe_result is not None
-        assert isinstance(self.seen.probe_result.outcome, Probe)
+        assert isinstance(self.seen.probe_result.outcome, ListingSummary)
         return self.seen.probe_result.outcome
 
     @property
@@ -91,7 +91,7 @@ def context_of(seen: Observation) -> Context:
     again.
     """
     status = seen.dataset.status
-    if seen.probe_result is not None and isinstance(seen.probe_result.outcome, Probe):
+    if seen.probe_result is not None and isinstance(seen.probe_result.outcome, ListingSummary):
         status = status.model_copy(update={"probed_at": None, "probed_generation": None})
     refresh = refresh_requested(seen.dataset)
     if refresh is not None and _begins_now(seen, refresh):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from modelops.store.listing import Probe, TooMany
+from modelops.store.listing import ListingSummary, TooManyObjects
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,6 @@ class ProbeResult:
     """When the probe began: the outcome shows the source at this time or later."""
     uid: str
     generation: int
-    outcome: Probe | TooMany | SourceProblem
+    outcome: ListingSummary | TooManyObjects | SourceProblem
     failures: int = 0
     """Number of probes in a row that ended with a transient problem."""

@@ -11,14 +11,15 @@ from typing import Any, TypeVar
 
 from modelops.api.contract.tasks import S3Place
 from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
+from modelops.machinery.background import Background
 from modelops.machinery.resources import Key
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.store.errors import S3Error
-from modelops.store.listing import Probe, TooMany, probe
+from modelops.store.listing import ListingSummary, TooManyObjects, probe
 
 R = TypeVar("R")
-ListSource = Callable[[S3Place, Credentials | None, int], Probe | TooMany]
+ListSource = Callable[[S3Place, Credentials | None, int], ListingSummary | TooManyObjects]
 """Lists a place, but no more objects than the number. Raises S3Error."""
 _CONCURRENT_PROBES = 8
 _ATTEMPTS = 2
@@ -26,23 +27,17 @@ _ATTEMPTS = 2
 _log = logging.getLogger(__name__)
 
 
-class Prober:
+class Prober(Background[Key, ProbeResult]):
     """Last probe of each Dataset's source, and the probes that are running."""
 
     def __init__(self, list_source: ListSource | None = None) -> None:
+        super().__init__(_CONCURRENT_PROBES)
         self._list_source = list_source or list_s3_source
-        self._last: dict[Key, ProbeResult] = {}
-        self._running: dict[Key, asyncio.Task[None]] = {}
-        self._slots = asyncio.Semaphore(_CONCURRENT_PROBES)
 
     def last(self, key: Key, uid: str, generation: int) -> ProbeResult | None:
         """Return the last probe of the Dataset with this UID and with this generation of its spec."""
-        result = self._last.get(key)
+        result = self._results.get(key)
         return result if result is not None and (result.uid, result.generation) == (uid, generation) else None
-
-    def running(self, key: Key) -> bool:
-        """Return whether a probe is running."""
-        return key in self._running
 
     def start(
         self,
@@ -55,45 +50,45 @@ class Prober:
         enqueue: Callable[[Key], None],
     ) -> None:
         """Start a probe in the background, unless one is running; call `wake` with the key when the probe has ended."""
-        if key in self._running:
-            return
 
-        async def run() -> None:
-            try:
-                async with self._slots:
-                    at = datetime.now(UTC)
-                    outcome = await _outcome(lambda: self._list_source(place, credentials, max_objects))
-                self.record(key, uid, generation, at, outcome)
-            finally:
-                del self._running[key]
-                enqueue(key)
+        async def run() -> ProbeResult:
+            async with self._slots:
+                at = datetime.now(UTC)
+                outcome = await _outcome(lambda: self._list_source(place, credentials, max_objects))
+            return self._result(key, uid, generation, at, outcome)
 
-        self._running[key] = asyncio.create_task(run(), name=f"probe {key}")
+        self._start(key, key, run, enqueue)
 
     def record(
-        self, key: Key, uid: str, generation: int, at: datetime, outcome: Probe | TooMany | SourceProblem
+        self,
+        key: Key,
+        uid: str,
+        generation: int,
+        at: datetime,
+        outcome: ListingSummary | TooManyObjects | SourceProblem,
     ) -> ProbeResult:
         """Keep the outcome of a probe as the last one, and count transient problems in a row."""
+        self._results[key] = self._result(key, uid, generation, at, outcome)
+        return self._results[key]
+
+    def _result(
+        self,
+        key: Key,
+        uid: str,
+        generation: int,
+        at: datetime,
+        outcome: ListingSummary | TooManyObjects | SourceProblem,
+    ) -> ProbeResult:
         before = self.last(key, uid, generation)
         failures = 0
         if isinstance(outcome, SourceProblem) and outcome.kind == "Transient":
             failures = (before.failures if before else 0) + 1
-        self._last[key] = ProbeResult(at, uid, generation, outcome, failures)
-        return self._last[key]
-
-    def forget(self, key: Key) -> None:
-        """Drop the last probe of a Dataset, so that only a new probe counts."""
-        self._last.pop(key, None)
-
-    def keep_only(self, exists: Callable[[Key], bool]) -> None:
-        """Drop the probes of Datasets that do not exist."""
-        self._last = {key: result for key, result in self._last.items() if exists(key)}
-
-    def __len__(self) -> int:
-        return len(self._last)
+        return ProbeResult(at, uid, generation, outcome, failures)
 
 
-def list_s3_source(place: S3Place, credentials: Credentials | None, max_objects: int) -> Probe | TooMany:
+def list_s3_source(
+    place: S3Place, credentials: Credentials | None, max_objects: int
+) -> ListingSummary | TooManyObjects:
     """List the objects below a place. Raises S3Error."""
     return probe(_client(place.endpoint, place.region, credentials), place, max_objects)
 
@@ -104,7 +99,9 @@ def _client(endpoint: str | None, region: str | None, credentials: Credentials |
     return make_client(S3Place(bucket="any", endpoint=endpoint, region=region), credentials, attempts=_ATTEMPTS)
 
 
-async def _outcome(list_source: Callable[[], Probe | TooMany]) -> Probe | TooMany | SourceProblem:
+async def _outcome(
+    list_source: Callable[[], ListingSummary | TooManyObjects],
+) -> ListingSummary | TooManyObjects | SourceProblem:
     try:
         return await _in_thread(list_source)
     except S3Error as error:

@@ -7,7 +7,7 @@ from modelops.api.dataset import Dataset
 from modelops.api.durations import parse_duration
 from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
 from modelops.machinery.conditions import parse_timestamp
-from modelops.store.listing import TooMany
+from modelops.store.listing import TooManyObjects
 
 SOON = timedelta(seconds=30)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,7 +39,7 @@ def refresh_requested(dataset: Dataset) -> str | None:
 
 def probed_by_job(dataset: Dataset, last: ProbeResult | None) -> bool:
     """Return whether a Job, not the operator, finds out what the source holds, given the operator's last probe."""
-    return known_to_need_job(dataset) or (last is not None and isinstance(last.outcome, TooMany))
+    return known_to_need_job(dataset) or (last is not None and isinstance(last.outcome, TooManyObjects))
 
 
 def needs_probe_job(dataset: Dataset, last: ProbeResult | None) -> bool:
@@ -70,7 +70,7 @@ def undecided(state: str) -> bool:
 
 
 def _found_too_many(dataset: Dataset, last: ProbeResult | None) -> bool:
-    if last is None or not isinstance(last.outcome, TooMany):
+    if last is None or not isinstance(last.outcome, TooManyObjects):
         return False
     probed_at = dataset.status.probed_at
     return probed_at is None or last.at > parse_timestamp(probed_at)

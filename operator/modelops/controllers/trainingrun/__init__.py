@@ -1,4 +1,4 @@
-"""TrainingRun: keeps a model in being for the current inputs, and trains only where there is none."""
+"""TrainingRun: keep a model for the current inputs, and train only where none exists."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -9,7 +9,7 @@ from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.jobs import by_owner
 from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.reconcile import decide
-from modelops.controllers.trainingrun.sweep.event_mapping import sweep_of
+from modelops.controllers.trainingrun.sweep.event_mapping import sweep_of_trial
 from modelops.machinery.cache import Cache, IndexKey
 from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import by_label
@@ -19,7 +19,7 @@ _KIND = TrainingRun.__name__
 
 
 def controller() -> Controller:
-    """The controller of TrainingRuns."""
+    """Return the controller of TrainingRuns."""
     return Controller(
         resource=TRAINING_RUNS,
         kind=TrainingRun,
@@ -27,22 +27,22 @@ def controller() -> Controller:
         event_mappings={
             JOBS.kind: by_label(_KIND),
             PODS.kind: by_label(_KIND),
-            _KIND: sweep_of,
+            _KIND: sweep_of_trial,
             ModelVersion.__name__: by_label(_KIND),
             Dataset.__name__: _users_of_dataset,
         },
         indexers={
-            _KIND: _by_inputs,
+            _KIND: _index_run,
             JOBS.kind: by_owner,
             PODS.kind: by_owner,
             SERVICES.kind: by_owner,
-            ModelVersion.__name__: _input_key,
+            ModelVersion.__name__: _index_version,
         },
     )
 
 
-def _by_inputs(body: Body) -> Iterable[IndexKey]:
-    """The sweep that a run is a trial of, the Datasets that it uses, and the inputs that it has a model for."""
+def _index_run(body: Body) -> Iterable[IndexKey]:
+    """Index a run by its sweep, by its Datasets and, if it has succeeded, by its input key."""
     yield from by_owner(body)
     namespace, status = body["metadata"]["namespace"], body.get("status", {})
     for used in body["spec"].get("datasets", []):
@@ -56,6 +56,6 @@ def _users_of_dataset(body: Body, cache: Cache) -> list[Key]:
     return cache.find("uses-dataset", metadata["namespace"], metadata["name"], kind=_KIND)
 
 
-def _input_key(body: Body) -> Iterable[IndexKey]:
+def _index_version(body: Body) -> Iterable[IndexKey]:
     run = body["spec"].get("origin", {}).get("trainingRun")
     return [("input-key", body["metadata"]["namespace"], run["inputKey"])] if run else []

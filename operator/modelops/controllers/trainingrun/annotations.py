@@ -1,31 +1,31 @@
-"""What people ask of a run by annotation. Each is acted on once per new value; the value acted on is in the status."""
+"""Requests to a run by annotation. Each value is handled once; the last one handled is kept in the status. Pure."""
 
 from dataclasses import dataclass
 
 from modelops.api.annotations import RETRY, STOP
 from modelops.api.trainingrun import TrainingRun
 
-_LONGEST = 1024
+_MAX_CHARACTERS = 1024
 
 
 @dataclass(frozen=True)
-class Request:
-    """One request: the annotation's value, and whether it has not been acted on yet."""
+class AnnotationRequest:
+    """Value of an annotation, or of the last one handled, and whether it is a new one."""
 
     value: str | None
     new: bool
 
 
-def retry(run: TrainingRun) -> Request:
-    """Train again although it has failed or was stopped."""
-    return _request(run, RETRY, run.status.retry)
+def retry_request(run: TrainingRun) -> AnnotationRequest:
+    """Return the request to train again though the run has failed or was stopped."""
+    return _request(run, RETRY, run.status.last_handled_retry)
 
 
-def stop(run: TrainingRun) -> Request:
-    """End the run that is under way; the value says why."""
-    return _request(run, STOP, run.status.stop)
+def stop_request(run: TrainingRun) -> AnnotationRequest:
+    """Return the request to stop the run under way. Its value is the reason."""
+    return _request(run, STOP, run.status.last_handled_stop)
 
 
-def _request(run: TrainingRun, annotation: str, acted_on: str | None) -> Request:
-    value = run.metadata.annotations.get(annotation, "")[:_LONGEST] or None
-    return Request(value or acted_on, value is not None and value != acted_on)
+def _request(run: TrainingRun, annotation: str, handled: str | None) -> AnnotationRequest:
+    value = run.metadata.annotations.get(annotation, "")[:_MAX_CHARACTERS] or None
+    return AnnotationRequest(value or handled, value is not None and value != handled)

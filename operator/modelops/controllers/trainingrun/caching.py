@@ -1,67 +1,90 @@
-"""Whose result a run may take instead of training: another run's, or a ModelVersion's. Pure."""
+"""Find the result that a run may reuse instead of training: another run's, or a ModelVersion's. Pure."""
 
 from dataclasses import dataclass
 
 from modelops.api.durations import parse_duration
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import CacheMode, TrainingRun
-from modelops.api.trainingrun_status import RunArtifact
+from modelops.api.trainingrun_status import CacheResult, RunArtifact
 from modelops.api.types import Metrics, StringMap
-from modelops.controllers.trainingrun.inputs.resolution import Taken
+from modelops.controllers.trainingrun.context import RunContext
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.observe import Observation
-from modelops.controllers.trainingrun.sweep.result import parameters_of
+from modelops.controllers.trainingrun.sweep.result import model_parameters
+from modelops.lineage.input_key import difference
 from modelops.machinery.conditions import parse_timestamp
 
 CACHE_HIT = "CacheHit"
-"""How a run ends that has taken a result."""
+"""Reason of the outcome of a run that reused a result."""
 
 
 @dataclass(frozen=True)
-class Result:
-    """A model that was made of the same inputs."""
+class CachedResult:
+    """A model that was made from the same inputs."""
 
     source: str
-    """What has it, in words."""
+    """Object that has the result, as `ModelVersion name`."""
     artifact: RunArtifact
     metrics: Metrics
     made_by: str
-    """The TrainingRun."""
+    """TrainingRun that trained the model."""
     parameters: StringMap
 
 
-def reusable(seen: Observation, taken: Taken) -> Result | None:
-    """The newest result that the run may take. A mutable tag can mean another image by now: it is never shared."""
+def find_cached_result(seen: Observation, resolved: ResolvedInputs) -> CachedResult | None:
+    """Return the newest result that the run may reuse.
+
+    A result of a mutable tag is never reused: the tag may name another image by now.
+    """
     cache = seen.run.spec.cache
-    if cache.mode is CacheMode.IGNORE or not pinned_image(seen.run):
+    if cache.mode is CacheMode.IGNORE or not has_pinned_image(seen.run):
         return None
     oldest = seen.now - parse_duration(cache.ttl) if cache.ttl is not None else None
-    found = [
-        *(_of_version(one) for one in seen.versions if _made_of(one, taken)),
-        *(_of_run(one) for one in seen.siblings if _trained(one)),
+    results = [
+        *(_of_version(version) for version in seen.versions if _made_from(version, resolved)),
+        *(_of_run(sibling) for sibling in seen.siblings if _trained(sibling)),
     ]
-    fresh = [(made, result) for made, result in found if oldest is None or parse_timestamp(made) >= oldest]
-    return max(fresh, key=lambda one: one[0])[1] if fresh else None
+    fresh = [(made_at, result) for made_at, result in results if oldest is None or parse_timestamp(made_at) >= oldest]
+    return max(fresh, key=lambda dated: dated[0])[1] if fresh else None
 
 
-def pinned_image(run: TrainingRun) -> bool:
-    """Whether the image is the same for ever."""
+def cache_miss(context: RunContext) -> CacheResult:
+    """Return the miss in the status, or a new one that says why no result can be reused."""
+    return context.status.cache or CacheResult(result="Miss", reason=_why_missed(context.seen, context.resolved))
+
+
+def has_pinned_image(run: TrainingRun) -> bool:
+    """Return whether the image is pinned by digest."""
     return "@sha256:" in run.spec.trainer.image
 
 
-def _made_of(version: ModelVersion, taken: Taken) -> bool:
+def _why_missed(seen: Observation, resolved: ResolvedInputs) -> str:
+    spec, before = seen.run.spec, seen.run.status
+    if before.inputs is not None and before.input_key != resolved.key:
+        return difference(before.inputs.components, resolved.inputs.components)
+    if spec.cache.mode is CacheMode.IGNORE:
+        return "cache.mode is Ignore"
+    if not has_pinned_image(seen.run):
+        return "the image is a mutable tag, so no other result is reused; pin it by digest"
+    if spec.cache.ttl is not None and (seen.versions or seen.siblings):
+        return f"the results for these inputs are older than cache.ttl ({spec.cache.ttl})"
+    return "no result for these inputs in this namespace"
+
+
+def _made_from(version: ModelVersion, resolved: ResolvedInputs) -> bool:
     origin = version.spec.origin
-    return origin.training_run is not None and origin.training_run.input_key == taken.key
+    return origin.training_run is not None and origin.training_run.input_key == resolved.key
 
 
 def _trained(run: TrainingRun) -> bool:
-    """Not one that took a result itself: a result must not grow younger by being passed on."""
+    """Return whether a run trained its model. A reused result must not become younger by being passed on."""
     outcome = run.status.outcome
     return run.status.artifact is not None and outcome is not None and outcome.reason != CACHE_HIT
 
 
-def _of_version(version: ModelVersion) -> tuple[str, Result]:
+def _of_version(version: ModelVersion) -> tuple[str, CachedResult]:
     artifact, origin = version.spec.artifact, version.spec.origin
-    taken = RunArtifact(
+    reused = RunArtifact(
         uri=artifact.uri,
         digest=artifact.digest,
         bytes=artifact.bytes,
@@ -69,15 +92,16 @@ def _of_version(version: ModelVersion) -> tuple[str, Result]:
         packages=origin.packages,
         history=origin.history,
     )
-    made = version.metadata.creation_timestamp
+    made_at = version.metadata.creation_timestamp
     made_by = origin.training_run.name if origin.training_run is not None else ""
-    return made, Result(f"ModelVersion {version.metadata.name}", taken, origin.metrics, made_by, origin.parameters)
+    source = f"ModelVersion {version.metadata.name}"
+    return made_at, CachedResult(source, reused, origin.metrics, made_by, origin.parameters)
 
 
-def _of_run(run: TrainingRun) -> tuple[str, Result]:
+def _of_run(run: TrainingRun) -> tuple[str, CachedResult]:
     assert run.status.artifact is not None
     assert run.status.outcome is not None
     name, metrics = run.metadata.name, run.status.metrics
-    return run.status.outcome.finished_at, Result(
-        f"TrainingRun {name}", run.status.artifact, metrics, name, parameters_of(run, run.status)
+    return run.status.outcome.finished_at, CachedResult(
+        f"TrainingRun {name}", run.status.artifact, metrics, name, model_parameters(run, run.status)
     )

@@ -1,4 +1,4 @@
-"""A run's children: the Job of an attempt, and the ModelVersion that comes out. Pure."""
+"""Build a run's children: the Job of an attempt, and the ModelVersion of its model. Pure."""
 
 import math
 
@@ -20,22 +20,22 @@ from modelops.controllers.metadata import (
 from modelops.controllers.trainingrun.attempt import gang
 from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER
 from modelops.controllers.trainingrun.attempt.pod import pod_spec
-from modelops.controllers.trainingrun.inputs.resolution import Taken
-from modelops.controllers.trainingrun.revision import revision
-from modelops.controllers.trainingrun.sweep.result import parameters_of
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
+from modelops.controllers.trainingrun.revision import code_revision
+from modelops.controllers.trainingrun.sweep.result import model_parameters
 from modelops.lineage.digests import json_digest, short
 from modelops.machinery.resources import MANAGED_BY, MANAGER, Body
 from modelops.machinery.settings import Settings
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-_LONGEST_OF_GANG = 47
-"""Of a run's name in that of its Job: a worker's host name adds a dash and its rank, and has 63 characters at most."""
+_GANG_NAME_LIMIT = 47
+"""Most characters of a run's name in the name of its Job: a worker's host name adds a dash and its rank, up to 63."""
 
 
 def job_name(run: TrainingRun, key: str, attempt: int = 1) -> str:
-    """The name of the Job for an attempt at an input key, and for everything else that decides how it runs."""
+    """Return the name of the Job for an attempt at an input key. It changes with all that changes how the Job runs."""
     spec = run.spec
-    decides = {
+    hashed = {
         "uid": run.metadata.uid,
         "key": key,
         "trainer": spec.trainer.wire(),
@@ -46,28 +46,29 @@ def job_name(run: TrainingRun, key: str, attempt: int = 1) -> str:
         "queue": spec.queue_name,
         "attempt": attempt,
     }
-    name = run.metadata.name[:_LONGEST_OF_GANG].rstrip("-") if gang.is_gang(run) else run.metadata.name
-    return f"{name}-{short(json_digest(decides), 10)}"
+    name = run.metadata.name[:_GANG_NAME_LIMIT].rstrip("-") if gang.is_gang(run) else run.metadata.name
+    return f"{name}-{short(json_digest(hashed), 10)}"
 
 
-def job(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Body:
-    """The Job that trains for the inputs taken. One Job is one attempt: whether there is another one is the run's to
-    decide, since a Job can tell neither whose fault a failure was nor restart all of its ranks.
+def job(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job_name: str) -> Body:
+    """Return the Job of one attempt at the inputs.
+
+    A retry is another Job: a Job itself knows neither whose fault a failure was nor how to restart all of its ranks.
     """
     meta = {
         "labels": labels(run, "trainer", model=run.spec.output.model),
-        "annotations": {INPUT_KEY: taken.key, **dataset_annotations(taken.inputs.datasets)},
+        "annotations": {INPUT_KEY: resolved.key, **dataset_annotations(resolved.inputs.datasets)},
     }
     spec: Body = {
         "backoffLimit": 0,
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": {"rules": _failure_rules(run)},
         **gang.job_fields(run),
-        "template": {"metadata": meta, "spec": pod_spec(run, taken, settings, job_name)},
+        "template": {"metadata": meta, "spec": pod_spec(run, resolved, settings, job_name)},
     }
     own_labels = meta["labels"]
     if run.spec.queue_name is not None:
-        # Suspended from the start, whether or not Kueue's webhook is there to do it: no quota, no Pod.
+        # Suspended from the start, also while Kueue's webhook is not available: no Pod without quota.
         spec["suspend"] = True
         own_labels = {**own_labels, QUEUE_LABEL: run.spec.queue_name}
     if run.spec.timeout is not None:
@@ -86,29 +87,29 @@ def job(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Bo
     }
 
 
-def model_version(run: TrainingRun, taken: Taken, status: TrainingRunStatus) -> Body:
-    """The ModelVersion of a run that has succeeded. Nobody owns it: what serves outlives the run."""
+def model_version(run: TrainingRun, resolved: ResolvedInputs, status: TrainingRunStatus) -> Body:
+    """Return the ModelVersion of a run that has succeeded. It has no owner, since it outlives the run."""
     artifact = status.artifact
     assert artifact is not None, "a run that has succeeded has an artifact"
     output = run.spec.output
-    decides = {
-        "inputKey": taken.key,
+    hashed = {
+        "inputKey": resolved.key,
         "template": output.version_template.wire(),
         "format": output.format,
-        # The same inputs need not give the same bytes: other bytes are another version.
+        # The same inputs may give other bytes, which are another version.
         "artifact": artifact.digest,
     }
-    datasets = taken.inputs.datasets
+    datasets = resolved.inputs.datasets
     spec = ModelVersionSpec(
         model=output.model,
         artifact=Artifact(uri=artifact.uri, digest=artifact.digest, format=output.format, bytes=artifact.bytes),
         origin=Origin(
-            training_run=OriginRun(name=run.metadata.name, uid=run.metadata.uid, input_key=taken.key),
+            training_run=OriginRun(name=run.metadata.name, uid=run.metadata.uid, input_key=resolved.key),
             datasets=datasets,
             image=artifact.image or None,
-            parameters=parameters_of(run, status),
+            parameters=model_parameters(run, status),
             metrics=status.metrics,
-            revision=revision(run),
+            revision=code_revision(run),
             packages=artifact.packages,
             history=artifact.history,
             sweep=run.metadata.name if run.spec.sweep is not None else None,
@@ -116,14 +117,14 @@ def model_version(run: TrainingRun, taken: Taken, status: TrainingRunStatus) -> 
         gates=output.version_template.gates,
         approval=output.version_template.approval,
     )
-    annotations = {INPUT_KEY: taken.key, ARTIFACT_DIGEST: artifact.digest, **dataset_annotations(datasets)}
+    annotations = {INPUT_KEY: resolved.key, ARTIFACT_DIGEST: artifact.digest, **dataset_annotations(datasets)}
     if artifact.image:
         annotations[IMAGE_ID] = artifact.image
     return {
         "apiVersion": API_VERSION,
         "kind": ModelVersion.__name__,
         "metadata": {
-            "name": f"{output.model}-{short(json_digest(decides))}",
+            "name": f"{output.model}-{short(json_digest(hashed))}",
             "namespace": run.metadata.namespace,
             "labels": {
                 "app.kubernetes.io/name": output.model,
@@ -140,7 +141,7 @@ def model_version(run: TrainingRun, taken: Taken, status: TrainingRunStatus) -> 
 
 
 def _failure_rules(run: TrainingRun) -> list[Body]:
-    """Any failure ends the Job. The message names the rule: so a disruption is told also when its Pod is gone."""
+    """Return rules by which any failure ends the Job. Its message names the rule, also of a deleted Pod."""
     rules: list[Body] = [{"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
     rules += [
         {"action": "FailJob", "onExitCodes": {"containerName": name, "operator": "In", "values": [EXIT_FINAL]}}

@@ -1,80 +1,83 @@
-"""An observation with its inputs settled, and the status for them as far as it is known. Pure."""
+"""Derive what the steps of the plan share: the attempt that is due, and the status as far as it is known. Pure."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
 
 from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun import children
-from modelops.controllers.trainingrun.annotations import retry, stop
-from modelops.controllers.trainingrun.inputs.resolution import Taken
+from modelops.controllers.trainingrun.annotations import retry_request, stop_request
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
-from modelops.controllers.trainingrun.sweep.plan import Sweeping
 from modelops.machinery.conditions import format_timestamp
+
+SHORTLY = timedelta(seconds=2)
+"""Requeue of a plan that goes on as soon as its own writes are done."""
 
 
 @dataclass(frozen=True)
-class Case:
-    """What the steps of the plan ask."""
+class RunContext:
+    """Observation of a run with resolved inputs, and what follows from it for every step."""
 
     seen: Observation
-    taken: Taken
+    resolved: ResolvedInputs
     status: TrainingRunStatus
-    """The status for these inputs, as far as it is known. Requests are in it as acted on."""
+    """Status for these inputs, as far as it is known. Requests by annotation are in it as handled."""
     job_name: str
-    """The Job of the attempt that is due, or whose end was the run's: that one is among the failed attempts."""
+    """Job of the attempt that is due. If the run has failed, Job of its last attempt."""
     attempt: int
-    """That attempt's number."""
+    """Number of that attempt, from 1."""
     stop: str | None = None
-    """Why the run is to be stopped, where that is asked for and not done yet."""
-    sweeping: Sweeping | None = None
-    """The trials that the run has made."""
+    """Reason of a request to stop that is not handled yet."""
 
     @property
     def job(self) -> JobState | None:
-        """The Job of that attempt."""
+        """The Job of the attempt, if it exists."""
         return next((job for job in self.seen.jobs if job.key.name == self.job_name), None)
 
+    def with_status(self, **changes: Any) -> "RunContext":
+        """Return the context with changed fields of the status."""
+        return replace(self, status=self.status.model_copy(update=changes))
 
-def case_of(seen: Observation, taken: Taken, sweeping: Sweeping | None = None) -> Case:
-    """The status starts anew when the key does. The last version stays named until the next one is there."""
+
+def run_context(seen: Observation, resolved: ResolvedInputs) -> RunContext:
+    """Return the context of a run. Its status begins empty with a new key, but for the name of the last version."""
     run, old = seen.run, seen.run.status
-    again, halt = retry(run), stop(run)
-    fresh = TrainingRunStatus(
-        input_key=taken.key,
-        inputs=taken.inputs,
+    retry, stop = retry_request(run), stop_request(run)
+    status = TrainingRunStatus(
+        input_key=resolved.key,
+        inputs=resolved.inputs,
         model_version=old.model_version,
-        scheduled_at=taken.scheduled_at,
+        scheduled_at=resolved.scheduled_at,
         started_at=format_timestamp(seen.now),
-        retry=again.value,
-        stop=halt.value,
-        sweep=old.sweep if old.input_key == taken.key else None,
+        last_handled_retry=retry.value,
+        last_handled_stop=stop.value,
+        sweep=old.sweep if old.input_key == resolved.key else None,
     )
-    case = Case(seen, taken, fresh, children.job_name(run, taken.key), 1, halt.value if halt.new else None, sweeping)
-    return _continued(case, retried=again.new) if old.input_key == taken.key else case
+    job_name = children.job_name(run, resolved.key)
+    context = RunContext(seen, resolved, status, job_name, 1, stop.value if stop.new else None)
+    return _continued(context, retried=retry.new) if old.input_key == resolved.key else context
 
 
-def _continued(case: Case, *, retried: bool) -> Case:
-    """The same key as before: what was done for it counts, unless how it runs was changed since."""
-    old, run = case.seen.run.status, case.seen.run
-    kept = {"started_at": old.started_at or case.status.started_at, "progress": old.progress}
+def _continued(context: RunContext, *, retried: bool) -> RunContext:
+    """Keep what the status says of the same key. Attempts and outcome count unless another Job would run now."""
+    old, run = context.seen.run.status, context.seen.run
+    kept = {"started_at": old.started_at or context.status.started_at, "progress": old.progress}
     kept |= {name: getattr(old, name) for name in ("cache", "job", "attempts", "failures", "failed_attempts")}
-    status = case.status.model_copy(update=kept)
+    same = context.with_status(**kept)
     if old.outcome is not None and old.outcome.state == "Succeeded":
-        done = {"outcome": old.outcome, "artifact": old.artifact, "metrics": old.metrics}
-        return replace(case, status=status.model_copy(update=done))
+        return same.with_status(outcome=old.outcome, artifact=old.artifact, metrics=old.metrics)
     if run.spec.sweep is not None:
-        # Its trials have the attempts.
-        held = {"outcome": old.outcome} if outcome_holds(run, case.taken) else {}
-        return replace(case, status=status.model_copy(update=held))
+        # The attempts are those of its trials.
+        return same.with_status(outcome=old.outcome) if outcome_holds(run, context.resolved) else same
     last = old.failed_attempts[-1].number if old.failed_attempts else 0
-    names = {number: children.job_name(run, case.taken.key, number) for number in (last, last + 1)}
+    names = {number: children.job_name(run, context.resolved.key, number) for number in (last, last + 1)}
     if old.job is not None and old.job not in names.values():
-        # Another way to run it, such as more memory, is a new chance.
-        return case
+        # A spec that runs another Job, for instance with more memory, starts with the first attempt again.
+        return context
     if old.outcome is not None and not retried:
-        status = status.model_copy(update={"outcome": old.outcome})
-        return replace(case, status=status, job_name=names[last], attempt=last)
-    if old.outcome is not None:
-        status = status.model_copy(update={"failures": 0})
-    return replace(case, status=status, job_name=names[last + 1], attempt=last + 1)
+        return replace(same.with_status(outcome=old.outcome), job_name=names[last], attempt=last)
+    due = replace(same, job_name=names[last + 1], attempt=last + 1)
+    return due.with_status(failures=0) if old.outcome is not None else due

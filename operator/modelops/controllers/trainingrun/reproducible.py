@@ -1,22 +1,30 @@
-"""Whether the same key would give the same bytes to run. Pure."""
+"""Tell whether the same input key would give the same bytes to run. Pure."""
 
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import Inputs
-from modelops.controllers.trainingrun.caching import pinned_image
+from modelops.controllers.trainingrun.caching import has_pinned_image
+from modelops.controllers.trainingrun.context import RunContext
 from modelops.machinery.conditions import DesiredCondition, condition
 
 
-def reproducible(run: TrainingRun, inputs: Inputs) -> DesiredCondition:
-    """Honesty: what cannot be done again the same way says so."""
-    if not pinned_image(run):
-        message = f"{run.spec.trainer.image} is a tag and can come to mean another image: pin it by digest"
+def with_reproducible(context: RunContext, *conditions: DesiredCondition) -> tuple[DesiredCondition, ...]:
+    """Return the conditions and Reproducible, which every run with resolved inputs has."""
+    return *conditions, reproducible_condition(context.seen.run, context.resolved.inputs)
+
+
+def reproducible_condition(run: TrainingRun, inputs: Inputs) -> DesiredCondition:
+    """Return the condition Reproducible: False where image or data may not be available again."""
+    if not has_pinned_image(run):
+        message = f"image {run.spec.trainer.image} is a mutable tag; pin it by digest"
         return condition("Reproducible", False, "MutableImageTag", message)
-    on_claims = [one.dataset for one in inputs.datasets if one.source is not None and one.source.pvc is not None]
+    on_claims = [
+        dataset.dataset for dataset in inputs.datasets if dataset.source is not None and dataset.source.pvc is not None
+    ]
     if on_claims:
-        message = f"Dataset {', '.join(on_claims)}: a claim keeps no versions, so its bytes may not be had again"
+        message = f"Dataset {', '.join(on_claims)}: files on a claim have no versions and may be overwritten"
         return condition("Reproducible", False, "VolumeNotVersioned", message)
-    unversioned = [one.dataset for one in inputs.datasets if not one.versioned]
+    unversioned = [dataset.dataset for dataset in inputs.datasets if not dataset.versioned]
     if unversioned:
-        message = f"Dataset {', '.join(unversioned)}: the bucket keeps no versions, so its bytes may not be had again"
+        message = f"Dataset {', '.join(unversioned)}: objects may be overwritten; turn on the bucket's versioning"
         return condition("Reproducible", False, "BucketNotVersioned", message)
     return condition("Reproducible", True, "Pinned", "image and data are pinned by digest")

@@ -1,5 +1,6 @@
-"""Whether two answers to one request are the same, and the answers that are kept until somebody asks. Pure but for the
-store's memory.
+"""Compare predictions of two versions for one request, and store those waiting to be compared.
+
+The comparison is pure.
 """
 
 import json
@@ -10,87 +11,91 @@ from typing import Any
 
 from modelops.monitor.capture.tables import Table, Value
 
-KEPT_SECONDS = 60.0
-MOST_KEPT_BYTES = 16 * 2**20
-MOST_TOLD_BYTES = 2**20
+RETENTION_SECONDS = 60.0
+MAX_STORED_BYTES = 16 * 2**20
+MAX_RESPONSE_BYTES = 2**20
 
 
-def same(one: Table, other: Table, tolerance: float) -> bool:
-    """Whether both have the same columns with the same values: numbers within a tolerance relative to the greater one,
-    everything else exactly.
+def predictions_agree(first: Table, second: Table, tolerance: float) -> bool:
+    """Return whether two predictions have the same columns with equal values.
+
+    Numbers may differ by `tolerance`, relative to the greater one. Text must be equal.
     """
-    if one.keys() != other.keys():
+    if first.keys() != second.keys():
         return False
     return all(
-        len(values) == len(other[name])
-        and all(_same_value(a, b, tolerance) for a, b in zip(values, other[name], strict=True))
-        for name, values in one.items()
+        len(values) == len(second[name])
+        and all(_values_agree(a, b, tolerance) for a, b in zip(values, second[name], strict=True))
+        for name, values in first.items()
     )
 
 
-def _same_value(one: Value, other: Value, tolerance: float) -> bool:
-    if isinstance(one, str) or isinstance(other, str):
-        return one == other
-    if math.isnan(one) or math.isnan(other):
-        return math.isnan(one) and math.isnan(other)
-    return math.isclose(one, other, rel_tol=tolerance)
+def _values_agree(first: Value, second: Value, tolerance: float) -> bool:
+    if isinstance(first, str) or isinstance(second, str):
+        return first == second
+    if math.isnan(first) or math.isnan(second):
+        return math.isnan(first) and math.isnan(second)
+    return math.isclose(first, second, rel_tol=tolerance)
 
 
-class Answers:
-    """Answers by the names of their requests, each until it is taken, for a minute at most. Safe for threads."""
+class PredictionStore:
+    """Predictions by request key, each kept for a minute or until it is taken. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept: dict[str, tuple[float, str]] = {}
+        self._stored: dict[str, tuple[float, str]] = {}
         self._bytes = 0
 
-    def keep(self, name: str, answer: Table) -> None:
-        """Keep an answer. Where there is no room the oldest ones go."""
-        text = json.dumps(answer, separators=(",", ":"))
+    def put(self, key: str, prediction: Table) -> None:
+        """Store a prediction, and evict the oldest ones beyond MAX_STORED_BYTES."""
+        text = json.dumps(prediction, separators=(",", ":"))
         with self._lock:
-            self._drop(name)
-            self._kept[name] = self._clock() + KEPT_SECONDS, text
+            self._evict(key)
+            self._stored[key] = self._clock() + RETENTION_SECONDS, text
             self._bytes += len(text)
-            while self._bytes > MOST_KEPT_BYTES or self._oldest_until() < self._clock():
-                self._drop(next(iter(self._kept)))
+            while self._bytes > MAX_STORED_BYTES or self._oldest_expiry() < self._clock():
+                self._evict(next(iter(self._stored)))
 
-    def take(self, names: Iterable[str]) -> str:
-        """A JSON object of those answers that are there, as far as they fit; they are kept no longer."""
-        found: list[str] = []
+    def take(self, keys: Iterable[str]) -> str:
+        """Remove the predictions of these keys and return them as one JSON object.
+
+        Keys without a prediction are left out. Predictions beyond MAX_RESPONSE_BYTES stay for the next call.
+        """
+        members: list[str] = []
         size = 0
         with self._lock:
-            for name in names:
-                until, text = self._kept.get(name, (0.0, ""))
-                if until < self._clock() or (found and size + len(text) > MOST_TOLD_BYTES):
+            for key in keys:
+                expiry, text = self._stored.get(key, (0.0, ""))
+                if expiry < self._clock() or (members and size + len(text) > MAX_RESPONSE_BYTES):
                     continue
                 size += len(text)
-                found.append(f"{json.dumps(name)}:{text}")
-                self._drop(name)
-        return "{" + ",".join(found) + "}"
+                members.append(f"{json.dumps(key)}:{text}")
+                self._evict(key)
+        return "{" + ",".join(members) + "}"
 
-    def _oldest_until(self) -> float:
-        return next(iter(self._kept.values()))[0] if self._kept else math.inf
+    def _oldest_expiry(self) -> float:
+        return next(iter(self._stored.values()))[0] if self._stored else math.inf
 
-    def _drop(self, name: str) -> None:
-        _, text = self._kept.pop(name, (0.0, ""))
+    def _evict(self, key: str) -> None:
+        _, text = self._stored.pop(key, (0.0, ""))
         self._bytes -= len(text)
 
 
-class NoPredictionsError(ValueError):
-    """Something that no monitor tells."""
+class InvalidPredictionsError(ValueError):
+    """Content that `PredictionStore.take` does not write."""
 
 
-def answers_told(content: bytes) -> dict[str, Table]:
-    """What `Answers.take` told another monitor. Raises NoAnswers."""
+def parse_predictions(content: bytes) -> dict[str, Table]:
+    """Parse what another monitor's `PredictionStore.take` returned. Raises InvalidPredictionsError."""
     try:
-        told: Any = json.loads(content)
+        document: Any = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise NoPredictionsError("it is no JSON") from error
-    if not isinstance(told, dict) or not all(isinstance(one, dict) for one in told.values()):
-        raise NoPredictionsError("it has no answers by name")
-    for columns in told.values():
+        raise InvalidPredictionsError("not JSON") from error
+    if not isinstance(document, dict) or not all(isinstance(columns, dict) for columns in document.values()):
+        raise InvalidPredictionsError("not an object of predictions by key")
+    for columns in document.values():
         for values in columns.values():
-            if not isinstance(values, list) or not all(isinstance(one, int | float | str) for one in values):
-                raise NoPredictionsError("it has no values by column")
-    return told
+            if not isinstance(values, list) or not all(isinstance(value, int | float | str) for value in values):
+                raise InvalidPredictionsError("not an object of values by column")
+    return document

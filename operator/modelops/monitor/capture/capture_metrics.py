@@ -1,4 +1,4 @@
-"""What Prometheus can learn about what is captured: how much there was, and how much was lost."""
+"""Prometheus metrics of capture: records received, unreadable and dropped, and pairs compared."""
 
 import http.client
 import json
@@ -7,37 +7,40 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from modelops.monitor.capture.aggregates import Capture
+from modelops.monitor.capture.aggregates import Aggregates
 from modelops.monitor.capture.pairing import Pairing
 
-_DROPPED = "access_logs.grpc_access_log.logs_dropped"
-"""Envoy's counter of what it had no room for."""
-_TIMEOUT = 1.0
+_DROPPED_STAT = "access_logs.grpc_access_log.logs_dropped"
+"""Envoy's counter of access log entries dropped because its buffer was full."""
+_TIMEOUT_SECONDS = 1.0
 
 
 class CaptureMetrics(Collector):
-    """Read whenever they are asked for."""
+    """Collector that reads its values at each scrape."""
 
-    def __init__(self, capture: Capture, pairing: Pairing, admin_port: int) -> None:
-        self._capture = capture
+    def __init__(self, aggregates: Aggregates, pairing: Pairing, admin_port: int) -> None:
+        self._aggregates = aggregates
         self._pairing = pairing
         self._admin_port = admin_port
 
     def collect(self) -> Iterator[Metric]:
-        """All of them."""
-        capture, pairing = self._capture, self._pairing
+        """Yield all metric families."""
+        aggregates, pairing = self._aggregates, self._pairing
         counts = {
-            "received": ("Captured requests that came to the monitor.", capture.received),
-            "unread": ("Those whose body or answer could not be read by column.", capture.unread),
+            "received": ("Captured requests received by the monitor.", aggregates.received),
+            "unread": (
+                "Captured requests whose body or response could not be read by column.",
+                aggregates.unread,
+            ),
             "dropped": (
-                "Those that Envoy dropped rather than wait for the monitor.",
+                "Captured requests that Envoy dropped because the monitor did not keep up.",
                 records_dropped(self._admin_port),
             ),
         }
-        for name, (meaning, count) in counts.items():
-            yield CounterMetricFamily(f"modelops_capture_records_{name}", meaning, value=count)
+        for name, (documentation, count) in counts.items():
+            yield CounterMetricFamily(f"modelops_capture_records_{name}", documentation, value=count)
         pairs = CounterMetricFamily(
-            "modelops_capture_pairs", "Copies whose two answers were compared.", labels=["found"]
+            "modelops_capture_pairs", "Mirrored requests by the result of comparing both predictions.", labels=["found"]
         )
         pairs.add_metric(["same"], pairing.agreed)
         pairs.add_metric(["different"], pairing.compared - pairing.agreed)
@@ -46,12 +49,12 @@ class CaptureMetrics(Collector):
 
 
 def records_dropped(admin_port: int) -> int:
-    """How many records Envoy has dropped since it began; 0 where it does not say."""
-    connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=_TIMEOUT)
+    """Return how many records Envoy has dropped since it started, or 0 if Envoy does not answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=_TIMEOUT_SECONDS)
     try:
-        connection.request("GET", f"/stats?format=json&filter=^{_DROPPED}$")
+        connection.request("GET", f"/stats?format=json&filter=^{_DROPPED_STAT}$")
         stats = json.loads(connection.getresponse().read())["stats"]
-        return sum(one["value"] for one in stats if "value" in one)
+        return sum(stat["value"] for stat in stats if "value" in stat)
     except (OSError, http.client.HTTPException, ValueError, KeyError):
         return 0
     finally:

@@ -1,6 +1,7 @@
-"""Compares a candidate's answers to copies with those of the Pods that mirrored them, which it asks for theirs.
+"""Compare a candidate's predictions for mirrored requests with those of the Pods that mirrored them.
 
-Answers go from Pod to Pod, never to the operator. Nobody waits for any of it.
+The candidate's monitor fetches the stable version's predictions from those Pods, never through the operator. No client
+waits for the comparison.
 """
 
 import http.client
@@ -10,127 +11,131 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from modelops.monitor.capture.agreement import MOST_TOLD_BYTES, answers_told, same
+from modelops.monitor.capture.agreement import MAX_RESPONSE_BYTES, parse_predictions, predictions_agree
 from modelops.monitor.capture.tables import Table
 
-AT_ONCE = 128
-"""How many answers a Pod is asked for at a time."""
-ASKED_AFTER = (1.5, 3.0, 6.0, 12.0, 24.0, 45.0)
-"""When a copy's other answer is asked for, in seconds: it comes in batches like this one's, and may be a slow one."""
-MOST_WAITING = 20_000
-MOST_VALUES = 500_000
-EVERY = 0.5
-_TIMEOUT = 2.0
+BATCH_SIZE = 128
+"""How many predictions are fetched from a Pod per call."""
+FETCH_AFTER_SECONDS = (1.5, 3.0, 6.0, 12.0, 24.0, 45.0)
+"""Age of a mirrored request at each attempt to fetch the other prediction: Envoy logs in batches, and the other model
+may be slow."""
+MAX_PENDING = 20_000
+MAX_PENDING_VALUES = 500_000
+INTERVAL_SECONDS = 0.5
+_TIMEOUT_SECONDS = 2.0
 
-Ask = Callable[[str, list[str]], dict[str, Table]]
-"""Ask the Pod at an address for answers by name. Raises OSError, ValueError and HTTPException."""
+FetchPredictions = Callable[[str, list[str]], dict[str, Table]]
+"""Fetch predictions by key from the Pod at an IP address. Raises OSError, ValueError and HTTPException."""
 
 
 @dataclass
-class Copy:
-    """A copy that the model here has answered."""
+class MirroredRequest:
+    """Mirrored request that this Pod's model has answered."""
 
-    name: str
-    keeper: str
-    answer: Table | None
-    """None where it refused the request."""
+    key: str
+    mirrored_by: str
+    """IP address of the Pod that stores the other prediction."""
+    prediction: Table | None
+    """None: this Pod's model rejected the request."""
     tolerance: float
     since: float
-    asked: int = 0
+    attempts: int = 0
     values: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.values = sum(map(len, (self.answer or {}).values())) + 1
+        self.values = sum(map(len, (self.prediction or {}).values())) + 1
 
     @property
     def due(self) -> float:
-        """When its other answer is asked for next."""
-        return self.since + ASKED_AFTER[self.asked]
+        """Time of the next attempt to fetch the other prediction."""
+        return self.since + FETCH_AFTER_SECONDS[self.attempts]
 
 
 class Pairing:
-    """The copies that wait for their other answer, and what came of those before. Safe for threads."""
+    """Mirrored requests waiting for the other prediction, and counts of those compared. Thread-safe."""
 
-    def __init__(self, ask: Ask, clock: Callable[[], float] = time.monotonic) -> None:
-        self._ask = ask
+    def __init__(self, fetch: FetchPredictions, clock: Callable[[], float] = time.monotonic) -> None:
+        self._fetch = fetch
         self._clock = clock
         self._lock = threading.Lock()
-        self._waiting: list[Copy] = []
+        self._pending: list[MirroredRequest] = []
         self._values = 0
         self.compared = 0
         self.agreed = 0
         self.unpaired = 0
-        """Copies whose other answer was not to be had, or for which there was no room."""
+        """Mirrored requests whose other prediction could not be fetched, or for which there was no room."""
 
-    def add(self, name: str, keeper: str, answer: Table | None, tolerance: float) -> None:
-        """Have an answer compared: with None, the model here refused what the other one may have answered."""
-        copy = Copy(name, keeper, answer, tolerance, self._clock())
+    def add(self, key: str, mirrored_by: str, prediction: Table | None, tolerance: float) -> None:
+        """Schedule a comparison. A prediction of None says that this Pod's model rejected the request."""
+        request = MirroredRequest(key, mirrored_by, prediction, tolerance, self._clock())
         with self._lock:
-            if len(self._waiting) >= MOST_WAITING or self._values + copy.values > MOST_VALUES:
+            if len(self._pending) >= MAX_PENDING or self._values + request.values > MAX_PENDING_VALUES:
                 self.unpaired += 1
                 return
-            self._waiting.append(copy)
-            self._values += copy.values
+            self._pending.append(request)
+            self._values += request.values
 
-    def round(self) -> None:
-        """Ask for all that is due, a Pod at a time, and compare what comes."""
+    def compare_due(self) -> None:
+        """Fetch the other predictions of all requests due, one Pod after the other, and compare them."""
         now = self._clock()
         with self._lock:
-            due = [copy for copy in self._waiting if copy.due <= now]
-        by_keeper: dict[str, list[Copy]] = defaultdict(list)
-        for copy in due:
-            by_keeper[copy.keeper].append(copy)
-        done: set[int] = set()
-        for keeper, copies in by_keeper.items():
-            done |= self._compare(keeper, copies)
-        self._settle(due, done)
+            due = [request for request in self._pending if request.due <= now]
+        by_pod: dict[str, list[MirroredRequest]] = defaultdict(list)
+        for request in due:
+            by_pod[request.mirrored_by].append(request)
+        compared: set[int] = set()
+        for address, requests in by_pod.items():
+            compared |= self._compare(address, requests)
+        self._retire(due, compared)
 
     def run(self) -> None:
-        """Round after round, for ever."""
+        """Compare what is due every INTERVAL_SECONDS, without end."""
         while True:
-            time.sleep(EVERY)
-            self.round()
+            time.sleep(INTERVAL_SECONDS)
+            self.compare_due()
 
-    def _compare(self, keeper: str, copies: list[Copy]) -> set[int]:
-        done = set()
-        for first in range(0, len(copies), AT_ONCE):
-            part = copies[first : first + AT_ONCE]
+    def _compare(self, address: str, requests: list[MirroredRequest]) -> set[int]:
+        compared = set()
+        for first in range(0, len(requests), BATCH_SIZE):
+            batch = requests[first : first + BATCH_SIZE]
             try:
-                told = self._ask(keeper, [copy.name for copy in part])
+                predictions = self._fetch(address, [request.key for request in batch])
             except (OSError, ValueError, http.client.HTTPException):
-                break  # one that does not answer now is asked again later, and holds up the others no longer
-            for copy in part:
-                other = told.pop(copy.name, None)
+                break  # a Pod that does not answer must not delay the others; the next attempt asks it again
+            for request in batch:
+                other = predictions.pop(request.key, None)
                 if other is not None:
-                    done.add(id(copy))
+                    compared.add(id(request))
                     self.compared += 1
-                    self.agreed += copy.answer is not None and same(copy.answer, other, copy.tolerance)
-        return done
+                    self.agreed += request.prediction is not None and predictions_agree(
+                        request.prediction, other, request.tolerance
+                    )
+        return compared
 
-    def _settle(self, due: Iterable[Copy], done: set[int]) -> None:
-        for copy in due:
-            copy.asked += 1
-        given_up = {id(copy) for copy in due if copy.asked == len(ASKED_AFTER)} - done
-        over = done | given_up
+    def _retire(self, due: Iterable[MirroredRequest], compared: set[int]) -> None:
+        for request in due:
+            request.attempts += 1
+        abandoned = {id(request) for request in due if request.attempts == len(FETCH_AFTER_SECONDS)} - compared
+        finished = compared | abandoned
         with self._lock:
-            self.unpaired += len(given_up)
-            self._values -= sum(copy.values for copy in self._waiting if id(copy) in over)
-            self._waiting = [copy for copy in self._waiting if id(copy) not in over]
+            self.unpaired += len(abandoned)
+            self._values -= sum(request.values for request in self._pending if id(request) in finished)
+            self._pending = [request for request in self._pending if id(request) not in finished]
 
 
-def asking(port: int) -> Ask:
-    """How other Pods' monitors are asked, by way of their proxies."""
+def fetch_over_http(port: int) -> FetchPredictions:
+    """Return a function that fetches predictions from other Pods' monitors, through their proxies' stats port."""
 
-    def ask(address: str, names: list[str]) -> dict[str, Table]:
-        connection = http.client.HTTPConnection(address, port, timeout=_TIMEOUT)
+    def fetch(address: str, keys: list[str]) -> dict[str, Table]:
+        connection = http.client.HTTPConnection(address, port, timeout=_TIMEOUT_SECONDS)
         try:
-            connection.request("GET", "/monitor/answers/" + ",".join(names))
-            answer = connection.getresponse()
-            content = answer.read(2 * MOST_TOLD_BYTES + 1)
-            if answer.status != 200 or len(content) > 2 * MOST_TOLD_BYTES:
-                raise ValueError(f"HTTP {answer.status}, {len(content)} bytes")
-            return answers_told(content)
+            connection.request("GET", "/monitor/answers/" + ",".join(keys))
+            response = connection.getresponse()
+            content = response.read(2 * MAX_RESPONSE_BYTES + 1)
+            if response.status != 200 or len(content) > 2 * MAX_RESPONSE_BYTES:
+                raise ValueError(f"HTTP {response.status}, {len(content)} bytes")
+            return parse_predictions(content)
         finally:
             connection.close()
 
-    return ask
+    return fetch

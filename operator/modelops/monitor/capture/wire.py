@@ -1,7 +1,7 @@
-"""The access log as it comes over the wire: of Envoy's messages only the fields that are read here.
+"""Protobuf messages of Envoy's access log service, with only the fields that the monitor reads.
 
-The whole is https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/service/accesslog/v3/als.proto. Text is declared as
-bytes, which are the same on the wire: one header that is no UTF-8 must not cost a whole batch.
+The full definition is https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/service/accesslog/v3/als.proto. Strings are
+declared as bytes, which have the same encoding: one header that is not UTF-8 must not fail a whole batch.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ _SCALARS = {
     "bool": _FIELD.TYPE_BOOL,
     "uint32": _FIELD.TYPE_UINT32,
 }
-# By message: name, type and number of each field. `*` is for repeated ones, which maps are on the wire.
+# Message: its fields, each a name, a type and a number. `*` marks repeated fields, which maps are on the wire.
 _MESSAGES: dict[str, list[tuple[str, str, int]]] = {
     "Batch": [("http_logs", "Entries", 2)],
     "Entries": [("log_entry", "*Entry", 1)],
@@ -44,20 +44,20 @@ def _batch_class() -> Any:
     file = descriptor_pb2.FileDescriptorProto(name="modelops/capture.proto", package=_PACKAGE, syntax="proto3")
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
-        for field, kind, number in fields:
-            plain = kind.removeprefix("*")
-            label = _FIELD.LABEL_REPEATED if kind != plain else _FIELD.LABEL_OPTIONAL
-            added = message.field.add(name=field, number=number, label=label)
-            if plain in _SCALARS:
-                added.type = _SCALARS[plain]
+        for field_name, type_, number in fields:
+            base_type = type_.removeprefix("*")
+            label = _FIELD.LABEL_REPEATED if type_ != base_type else _FIELD.LABEL_OPTIONAL
+            field = message.field.add(name=field_name, number=number, label=label)
+            if base_type in _SCALARS:
+                field.type = _SCALARS[base_type]
             else:
-                added.type, added.type_name = _FIELD.TYPE_MESSAGE, f".{_PACKAGE}.{plain}"
+                field.type, field.type_name = _FIELD.TYPE_MESSAGE, f".{_PACKAGE}.{base_type}"
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Batch"))
 
 
 Batch = _batch_class()
-"""One message of the stream: `Batch.FromString(bytes)`."""
-NOTHING = b""
-"""The answer at the stream's end, a message without fields."""
+"""One message of the stream, parsed by `Batch.FromString(bytes)`."""
+EMPTY_RESPONSE = b""
+"""`StreamAccessLogsResponse`, a message without fields."""

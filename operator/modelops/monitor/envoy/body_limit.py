@@ -1,29 +1,29 @@
-"""The filters before the one that routes that keep bodies within `limits.maxBody`. Pure.
+"""HTTP filters that reject bodies larger than `limits.maxBody`. Pure.
 
-A body whose length is told first needs not be held to be refused: the header is enough, and nobody may send more than
-it says. Only bodies of untold length are held until they are complete.
+A body with a Content-Length is rejected by its header without being buffered: HTTP allows no body longer than
+announced. Only bodies without one are buffered until they are complete.
 """
 
 from typing import Any
 
-TOO_LARGE = 403
-"""What Envoy says where it refuses a length. Nothing else of the proxy's own has this status."""
+RBAC_DENIED = 403
+"""Status with which Envoy's RBAC filter rejects a length. No other reply of this proxy has this status."""
 _LENGTH = "content-length"
-_LONGEST = 2**63 - 1
+_MAX_LENGTH = 2**63 - 1
 
 Json = dict[str, Any]
 
 
-def body_limit(most_bytes: int | None) -> list[Json]:
-    """No filter where there is no limit. gRPC is exempt, whose messages come one by one."""
-    return [] if most_bytes is None else [_by_length(most_bytes), _by_holding(most_bytes)]
+def body_limit(max_bytes: int | None) -> list[Json]:
+    """Return the filters, or none without a limit. gRPC is exempt, because its messages arrive one by one."""
+    return [] if max_bytes is None else [_reject_by_length(max_bytes), _reject_by_buffering(max_bytes)]
 
 
-def _by_length(most_bytes: int) -> Json:
-    longer = {"name": _LENGTH, "range_match": {"start": most_bytes + 1, "end": _LONGEST}}
+def _reject_by_length(max_bytes: int) -> Json:
+    longer = {"name": _LENGTH, "range_match": {"start": max_bytes + 1, "end": _MAX_LENGTH}}
     grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
-    refused = {"and_rules": {"rules": [{"header": longer}, {"not_rule": {"header": grpc}}]}}
-    policy = {"permissions": [refused], "principals": [{"any": True}]}
+    rejected = {"and_rules": {"rules": [{"header": longer}, {"not_rule": {"header": grpc}}]}}
+    policy = {"permissions": [rejected], "principals": [{"any": True}]}
     return {
         "name": "envoy.filters.http.rbac",
         "typed_config": {
@@ -33,10 +33,10 @@ def _by_length(most_bytes: int) -> Json:
     }
 
 
-def _by_holding(most_bytes: int) -> Json:
-    """The routes of gRPC switch it off by its name."""
+def _reject_by_buffering(max_bytes: int) -> Json:
+    """Build the buffer filter. gRPC's routes disable it by this name."""
     name = "envoy.filters.http.buffer"
-    told = {
+    has_length = {
         "input": {
             "name": _LENGTH,
             "typed_config": {
@@ -55,13 +55,15 @@ def _by_holding(most_bytes: int) -> Json:
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
             "xds_matcher": {
-                "matcher_list": {"matchers": [{"predicate": {"single_predicate": told}, "on_match": {"action": skip}}]}
+                "matcher_list": {
+                    "matchers": [{"predicate": {"single_predicate": has_length}, "on_match": {"action": skip}}]
+                }
             },
             "extension_config": {
                 "name": name,
                 "typed_config": {
                     "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer",
-                    "max_request_bytes": most_bytes,
+                    "max_request_bytes": max_bytes,
                 },
             },
         },

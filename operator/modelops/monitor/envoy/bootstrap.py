@@ -1,9 +1,9 @@
-"""Envoy's bootstrap, as data. Pure: the same settings give the same document.
+"""Envoy's bootstrap configuration. Pure: equal settings give an equal document.
 
-Listeners: `ingress` takes requests and passes them to the model on loopback, or to a candidate, as the routes say that
-it reads from a file; `instead` takes from there, on loopback, what did not reach a candidate, and passes it to the
-model; `stats` lets Prometheus, the kubelet and the operator read a few exact paths; and the admin interface answers on
-loopback only, since it can end the process.
+Listeners: `ingress` accepts requests and passes them to the model on loopback or to a candidate, by routes read from a
+file. `fallback`, on loopback, accepts requests that could not reach a candidate and passes them to the model. `stats`
+exposes a few exact paths to Prometheus, the kubelet and the operator. The admin interface listens on loopback only,
+since it can terminate the process.
 """
 
 from pathlib import PurePosixPath
@@ -12,91 +12,106 @@ from typing import Any
 from modelops.api.contract.proxy import FORWARDED_HEADER, RETRY_POLICY
 from modelops.monitor.envoy.body_limit import body_limit
 from modelops.monitor.envoy.capture_config import capture_cluster, capture_filter, capture_log
-from modelops.monitor.envoy.local_replies import replies
-from modelops.monitor.envoy.stats import FIGURES, FLUSHED_EVERY, KEPT, LATENCY_MS, ROUTES
-from modelops.monitor.envoy.upstreams import BUFFER_BYTES, INSTEAD, LOOPBACK, MOST_AT_ONCE, clusters, socket_address
+from modelops.monitor.envoy.local_replies import local_reply_config
+from modelops.monitor.envoy.stats import (
+    ANALYSIS_STATS_PATH,
+    FLUSH_INTERVAL,
+    KEPT_PREFIXES,
+    LATENCY_BUCKETS_MS,
+    ROUTES_PATH,
+)
+from modelops.monitor.envoy.upstreams import BUFFER_BYTES, FALLBACK, LOOPBACK, MAX_REQUESTS, clusters, socket_address
 from modelops.monitor.settings import Settings
 
-NOBODY = "0.0.0.0"
-"""An address that no client has."""
-ANSWERS = "[0-9a-f,]+"
-"""The names of kept answers that are asked for."""
+NO_CLIENT = "0.0.0.0"
+"""Address that no client has."""
+PREDICTION_KEYS = "[0-9a-f,]+"
+"""Regular expression of request keys, separated by commas."""
 STREAM_IDLE = "900s"
-"""The longest silence within a request. Without a deadline only this ends a request that hangs, so it allows for slow
-generation."""
+"""Idle timeout within a request, long enough for slow generation. Without limits.timeout only this ends a request that
+hangs."""
 
 Json = dict[str, Any]
 
-_GUARDED: Json = {
-    # Nobody before this proxy is trusted to steer it by x-envoy-… headers, such as one that repeats a POST. With no
-    # range at all Envoy would trust every private address, and so every Pod.
-    "internal_address_config": {"cidr_ranges": [{"address_prefix": NOBODY, "prefix_len": 32}]},
+_HARDENING: Json = {
+    # No client may steer this proxy by x-envoy-… headers, for example make it repeat a POST. With an empty list, Envoy
+    # would trust all private addresses, and so every Pod.
+    "internal_address_config": {"cidr_ranges": [{"address_prefix": NO_CLIENT, "prefix_len": 32}]},
     "stream_idle_timeout": STREAM_IDLE,
     "request_headers_timeout": "30s",
     "http2_protocol_options": {"max_concurrent_streams": 1_000},
     "common_http_protocol_options": {"idle_timeout": "3600s"},
 }
-"""Whom both listeners for requests trust, and how long they wait."""
+"""Trust and timeouts of both listeners that accept requests."""
 
 
 def bootstrap(settings: Settings) -> Json:
     """Build the whole document."""
-    found = [*clusters(settings), capture_cluster(settings)]
-    listeners = [_ingress(settings), _stats(settings), *([_instead(settings)] if settings.candidate_host else [])]
+    all_clusters = [*clusters(settings), capture_cluster(settings)]
+    listeners = [_ingress(settings), _stats(settings), *([_fallback(settings)] if settings.candidate_host else [])]
     return {
         "node": {"id": settings.revision or "proxy", "cluster": settings.inference_service or "modelops"},
         "admin": {"address": socket_address(LOOPBACK, settings.admin_port)},
-        "static_resources": {"listeners": listeners, "clusters": found},
-        "stats_flush_interval": FLUSHED_EVERY,
+        "static_resources": {"listeners": listeners, "clusters": all_clusters},
+        "stats_flush_interval": FLUSH_INTERVAL,
         "stats_config": {
-            "stats_matcher": {"inclusion_list": {"patterns": [{"prefix": prefix} for prefix in KEPT]}},
-            "histogram_bucket_settings": [{"match": {"suffix": "rq_time"}, "buckets": LATENCY_MS}],
+            "stats_matcher": {"inclusion_list": {"patterns": [{"prefix": prefix} for prefix in KEPT_PREFIXES]}},
+            "histogram_bucket_settings": [{"match": {"suffix": "rq_time"}, "buckets": LATENCY_BUCKETS_MS}],
         },
         "overload_manager": _overload(settings.envoy_heap_bytes),
     }
 
 
 def _ingress(settings: Settings) -> Json:
-    manager = _connection_manager("ingress", [*body_limit(settings.max_body_bytes), capture_filter()]) | {
-        "rds": {"route_config_name": "model", "config_source": _watched(settings.routes_path)},
-        "local_reply_config": replies(settings),
+    manager = _http_connection_manager("ingress", [*body_limit(settings.max_body_bytes), capture_filter()]) | {
+        "rds": {"route_config_name": "model", "config_source": _watched_file(settings.routes_path)},
+        "local_reply_config": local_reply_config(settings),
         "access_log": [capture_log()],
-        "codec_type": "AUTO",  # HTTP/1.1, or h2c by prior knowledge, which is what gRPC speaks inside a cluster
+        "codec_type": "AUTO",  # HTTP/1.1, or HTTP/2 without TLS by prior knowledge, as gRPC uses inside a cluster
         "use_remote_address": True,
         "generate_request_id": True,
         "preserve_external_request_id": True,
         "always_set_request_id_in_response": True,
         "normalize_path": True,
-        **_GUARDED,
+        **_HARDENING,
     }
     return _listener("ingress", settings.listen_address, settings.listen_port, manager)
 
 
-def _instead(settings: Settings) -> Json:
-    """A cluster's own limit cannot be had by an endpoint of another one, so that requests come by here. All that is
-    decided about them once has been: their path, their headers and their deadline.
+def _fallback(settings: Settings) -> Json:
+    """Build the listener that requests pass if a candidate cannot be reached.
+
+    An endpoint of the candidate's cluster cannot use the circuit breaker of the model's cluster, so these requests are
+    routed a second time. Path, headers and deadline were already settled by `ingress`.
     """
-    grpc = [_passed({"prefix": "/", "grpc": {}}, "model_grpc")] if settings.model_grpc_port else []
-    virtual_hosts = [{"name": "instead", "domains": ["*"], "routes": [*grpc, _passed({"prefix": "/"}, "model")]}]
-    manager = _connection_manager("instead", []) | {
-        "route_config": {"name": "instead", "virtual_hosts": virtual_hosts},
-        "local_reply_config": replies(settings),
+    grpc = [_fallback_route({"prefix": "/", "grpc": {}}, "model_grpc")] if settings.model_grpc_port else []
+    virtual_hosts = [
+        {"name": "fallback", "domains": ["*"], "routes": [*grpc, _fallback_route({"prefix": "/"}, "model")]}
+    ]
+    manager = _http_connection_manager("fallback", []) | {
+        "route_config": {"name": "fallback", "virtual_hosts": virtual_hosts},
+        "local_reply_config": local_reply_config(settings),
         "generate_request_id": False,
-        **_GUARDED,
+        **_HARDENING,
     }
-    return _listener("instead", INSTEAD, settings.admin_port, manager)
+    return _listener("fallback", FALLBACK, settings.admin_port, manager)
 
 
-def _passed(match: Json, cluster: str) -> Json:
-    """Without a deadline of its own, and tried again only if it certainly did not reach the model. What told the
-    candidate's proxy who passes a request on is nothing for the model.
+def _fallback_route(match: Json, cluster: str) -> Json:
+    """Build a route to the model without a timeout, since `ingress` enforces the deadline.
+
+    A request is retried only if it certainly did not reach the model. The header meant for the candidate's proxy is
+    removed.
     """
     route = {"cluster": cluster, "timeout": "0s", "retry_policy": RETRY_POLICY}
     return {"match": match, "route": route, "request_headers_to_remove": [FORWARDED_HEADER]}
 
 
-def _watched(path: str) -> Json:
-    """A file of a ConfigMap: the kubelet never writes to it, but replaces a link in its directory."""
+def _watched_file(path: str) -> Json:
+    """Build the source of a file from a ConfigMap.
+
+    The kubelet replaces a link in its directory, never the file itself.
+    """
     directory = str(PurePosixPath(path).parent)
     return {
         "resource_api_version": "V3",
@@ -108,21 +123,23 @@ def _stats(settings: Settings) -> Json:
     routes = [
         _page("/metrics", "admin", "/stats/prometheus"),
         _page("/monitor/metrics", "monitor", "/metrics"),
-        _exact(_page("/monitor/report", "monitor", "/report")),
-        _answers(),
+        _without_query(_page("/monitor/report", "monitor", "/report")),
+        _predictions_page(),
         _page("/ready", "admin", "/ready"),
-        _exact(_page("/figures", "admin", FIGURES)),
-        _exact(_page("/routes", "admin", ROUTES)),
+        _without_query(_page("/figures", "admin", ANALYSIS_STATS_PATH)),
+        _without_query(_page("/routes", "admin", ROUTES_PATH)),
         {"match": {"prefix": "/"}, "direct_response": {"status": 404}},
     ]
     virtual_hosts = [{"name": "stats", "domains": ["*"], "routes": routes}]
-    manager = _connection_manager("stats", []) | {"route_config": {"name": "stats", "virtual_hosts": virtual_hosts}}
+    manager = _http_connection_manager("stats", []) | {
+        "route_config": {"name": "stats", "virtual_hosts": virtual_hosts}
+    }
     listener = _listener("stats", settings.listen_address, settings.stats_port, manager)
-    return listener | {"bypass_overload_manager": True}  # figures matter most when there is too much to do
+    return listener | {"bypass_overload_manager": True}  # statistics matter most under overload
 
 
 def _page(path: str, cluster: str, upstream_path: str) -> Json:
-    """One exact path, GET only: nothing else of what lies behind it can be reached from the network."""
+    """Build a route for GET of one exact path: nothing else of the upstream can be reached from the network."""
     get = {"name": ":method", "string_match": {"exact": "GET"}}
     return {
         "match": {"path": path, "headers": [get]},
@@ -130,26 +147,29 @@ def _page(path: str, cluster: str, upstream_path: str) -> Json:
     }
 
 
-def _answers() -> Json:
-    """Kept answers, for the monitors of a candidate's Pods: by names that only who has the same requests can know."""
+def _predictions_page() -> Json:
+    """Build the route to stored predictions, for the monitors of a candidate's Pods.
+
+    Only a Pod with the same request knows its key.
+    """
     page = _page("/monitor/answers", "monitor", "/answers/")
-    match = {"safe_regex": {"regex": f"/monitor/answers/{ANSWERS}"}, "headers": page["match"]["headers"]}
+    match = {"safe_regex": {"regex": f"/monitor/answers/{PREDICTION_KEYS}"}, "headers": page["match"]["headers"]}
     rewrite = {"pattern": {"regex": "^/monitor/answers/"}, "substitution": "/answers/"}
     return {"match": match, "route": {"cluster": "monitor", "regex_rewrite": rewrite, "timeout": "10s"}}
 
 
-def _exact(page: Json) -> Json:
-    """A page whose query is fixed: a client's own would be added to it, and could ask for more."""
+def _without_query(page: Json) -> Json:
+    """Return the page for requests without a query: a client's own would be appended to the upstream path."""
     match = page["match"]
     whole = {"name": ":path", "string_match": {"exact": match["path"]}}
     return {**page, "match": {**match, "headers": [*match["headers"], whole]}}
 
 
-def _connection_manager(stat_prefix: str, filters: list[Json]) -> Json:
+def _http_connection_manager(stat_prefix: str, filters: list[Json]) -> Json:
     router = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
-    kind = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+    type_ = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
     return {
-        "@type": kind,
+        "@type": type_,
         "stat_prefix": stat_prefix,
         "http_filters": [
             *filters,
@@ -174,12 +194,12 @@ def _listener(name: str, address: str, port: int, manager: Json) -> Json:
 
 
 def _overload(heap_bytes: int) -> Json:
-    """Refuse some requests rather than lose all of them to the kernel's memory killer."""
+    """Build the overload manager. Rejecting some requests is better than losing all to the kernel's OOM killer."""
     heap = "envoy.resource_monitors.fixed_heap"
     connections = "envoy.resource_monitors.global_downstream_max_connections"
 
-    def above(share: float) -> list[Json]:
-        return [{"name": heap, "threshold": {"value": share}}]
+    def above(fraction: float) -> list[Json]:
+        return [{"name": heap, "threshold": {"value": fraction}}]
 
     return {
         "refresh_interval": "0.25s",
@@ -196,7 +216,7 @@ def _overload(heap_bytes: int) -> Json:
                 "typed_config": {
                     "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3"
                     ".DownstreamConnectionsConfig",
-                    "max_active_downstream_connections": MOST_AT_ONCE,
+                    "max_active_downstream_connections": MAX_REQUESTS,
                 },
             },
         ],

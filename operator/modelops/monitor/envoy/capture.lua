@@ -1,37 +1,37 @@
--- Copies the bodies of a request and of its answer beside it, for the access log to carry to the monitor. It runs only
--- on routes that say so. Bodies pass on as they come, in pieces: nothing here holds them, changes them or waits.
+-- Copies the bodies of a request and its response into the request's metadata, for the access log to send to the
+-- monitor. Runs only on routes that enable it. Bodies are streamed: they are not buffered, changed or delayed here.
 
-local SPACE = "modelops.capture"
-local MOST_BYTES = 65536
+local NAMESPACE = "modelops.capture"
+local MAX_BYTES = 65536
 
 local function header(headers, name)
   return headers:get(name) or ""
 end
 
--- Of a known and small length, and as they were written: no stream, nothing compressed.
-local function can_be_copied(headers)
+-- A body is captured if its length is known and small, and if it is neither an event stream nor compressed.
+local function can_be_captured(headers)
   local length = tonumber(header(headers, "content-length"))
-  return length ~= nil and length > 0 and length <= MOST_BYTES
+  return length ~= nil and length > 0 and length <= MAX_BYTES
     and header(headers, "content-encoding") == ""
     and not header(headers, "content-type"):find("text/event-stream", 1, true)
 end
 
-local function copy(handle, name)
-  local pieces, bytes = {}, 0
-  for piece in handle:bodyChunks() do
-    local length = piece:length()
+local function capture(handle, name)
+  local chunks, bytes = {}, 0
+  for chunk in handle:bodyChunks() do
+    local length = chunk:length()
     bytes = bytes + length
-    if length > 0 and bytes <= MOST_BYTES then
-      pieces[#pieces + 1] = piece:getBytes(0, length)
+    if length > 0 and bytes <= MAX_BYTES then
+      chunks[#chunks + 1] = chunk:getBytes(0, length)
     end
   end
-  if bytes <= MOST_BYTES then
-    local body = table.concat(pieces)
+  if bytes <= MAX_BYTES then
+    local body = table.concat(chunks)
     local metadata = handle:streamInfo():dynamicMetadata()
     if body:find("[%z\128-\255]") then
-      metadata:set(SPACE, name .. "_base64", handle:base64Escape(body))
+      metadata:set(NAMESPACE, name .. "_base64", handle:base64Escape(body))
     else
-      metadata:set(SPACE, name, body)
+      metadata:set(NAMESPACE, name, body)
     end
   end
 end
@@ -42,20 +42,20 @@ function envoy_on_request(handle)
     return
   end
   local metadata = handle:streamInfo():dynamicMetadata()
-  metadata:set(SPACE, "kept", true)
+  metadata:set(NAMESPACE, "kept", true)
   local tolerance = handle:filterContext():get("tolerance")
   if tolerance then
-    metadata:set(SPACE, "tolerance", tolerance)
+    metadata:set(NAMESPACE, "tolerance", tolerance)
   end
-  if can_be_copied(headers) then
-    copy(handle, "request")
+  if can_be_captured(headers) then
+    capture(handle, "request")
   end
 end
 
 function envoy_on_response(handle)
   local headers = handle:headers()
-  local kept = handle:streamInfo():dynamicMetadata():get(SPACE)
-  if kept and header(headers, ":status"):sub(1, 1) == "2" and can_be_copied(headers) then
-    copy(handle, "response")
+  local kept = handle:streamInfo():dynamicMetadata():get(NAMESPACE)
+  if kept and header(headers, ":status"):sub(1, 1) == "2" and can_be_captured(headers) then
+    capture(handle, "response")
   end
 end

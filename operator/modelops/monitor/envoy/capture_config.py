@@ -1,8 +1,8 @@
-"""How Envoy carries requests and their answers to the monitor, where the routes say so. Pure.
+"""Envoy configuration that sends captured requests and responses to the monitor. Pure.
 
-A Lua filter, off but on routes that turn it on, copies bodies into the request's metadata; an access log sends what has
-such metadata over a Unix socket, in batches. Neither ever waits for the monitor: what it does not take is dropped, and
-counted.
+A Lua filter, disabled except on routes that enable it, copies bodies into the request's metadata. An access log sends
+requests with such metadata over a Unix socket, in batches. Neither waits for the monitor: if the monitor does not keep
+up, records are dropped and counted.
 """
 
 from pathlib import Path
@@ -15,16 +15,16 @@ CLUSTER = "capture"
 REQUEST_HEADERS = ("content-type", "inference-header-content-length", MIRRORED_HEADER)
 RESPONSE_HEADERS = ("content-type", "inference-header-content-length")
 BATCH_BYTES = 256 * 1024
-"""How much each of Envoy's workers collects before it sends a batch, and how much more once it cannot."""
-HELD_BYTES = 4 * 2**20
-"""How much of what is sent each of them holds while the monitor takes none."""
-_EVERY = "1s"
+"""Bytes that each Envoy worker collects before it sends a batch, and collects further while it cannot send."""
+BUFFER_BYTES_PER_STREAM = 4 * 2**20
+"""Bytes sent that each worker buffers while the monitor does not read."""
+_FLUSH_INTERVAL = "1s"
 
 Json = dict[str, Any]
 
 
 def capture_filter() -> Json:
-    """The filter, off. It comes after the one that limits bodies: what that refuses is not copied."""
+    """Build the capture filter, disabled. It must follow the body limit, so that rejected bodies are not captured."""
     lua = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
     script = Path(__file__).with_name("capture.lua").read_text(encoding="ascii")
     return {
@@ -35,19 +35,19 @@ def capture_filter() -> Json:
 
 
 def capture_log() -> Json:
-    """The access log of what the filter has kept."""
-    kind = "type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"
-    kept = {"filter": CAPTURE_FILTER, "path": [{"key": "kept"}], "value": {"bool_match": True}}
+    """Build the access log of requests with captured metadata."""
+    type_ = "type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"
+    captured = {"filter": CAPTURE_FILTER, "path": [{"key": "kept"}], "value": {"bool_match": True}}
     return {
         "name": "envoy.access_loggers.http_grpc",
-        "filter": {"metadata_filter": {"matcher": kept, "match_if_key_not_found": False}},
+        "filter": {"metadata_filter": {"matcher": captured, "match_if_key_not_found": False}},
         "typed_config": {
-            "@type": kind,
+            "@type": type_,
             "common_config": {
                 "log_name": CAPTURE_FILTER,
                 "transport_api_version": "V3",
                 "grpc_service": {"envoy_grpc": {"cluster_name": CLUSTER}},
-                "buffer_flush_interval": _EVERY,
+                "buffer_flush_interval": _FLUSH_INTERVAL,
                 "buffer_size_bytes": BATCH_BYTES,
             },
             "additional_request_headers_to_log": list(REQUEST_HEADERS),
@@ -57,10 +57,13 @@ def capture_log() -> Json:
 
 
 def capture_cluster(settings: Settings) -> Json:
-    """The monitor's socket."""
+    """Build the cluster of the monitor's Unix socket."""
     options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    # Envoy holds as much for a stream that does not move as this window is wide: 16 MiB, unless told otherwise.
-    window = {"initial_stream_window_size": HELD_BYTES, "initial_connection_window_size": HELD_BYTES}
+    # Envoy buffers as much for a stalled stream as this window is wide. Its default is 16 MiB.
+    window = {
+        "initial_stream_window_size": BUFFER_BYTES_PER_STREAM,
+        "initial_connection_window_size": BUFFER_BYTES_PER_STREAM,
+    }
     http2 = {
         "@type": f"type.googleapis.com/{options}",
         "explicit_http_config": {"http2_protocol_options": window},
@@ -70,7 +73,7 @@ def capture_cluster(settings: Settings) -> Json:
         "name": CLUSTER,
         "type": "STATIC",
         "connect_timeout": "1s",
-        "per_connection_buffer_limit_bytes": HELD_BYTES,
+        "per_connection_buffer_limit_bytes": BUFFER_BYTES_PER_STREAM,
         "typed_extension_protocol_options": {options: http2},
         "load_assignment": {
             "cluster_name": CLUSTER,

@@ -1,6 +1,6 @@
-"""Envoy's clusters: where requests can go. Pure.
+"""Envoy's clusters: the destinations of requests. Pure.
 
-Everything but the candidate is on loopback: the model, this proxy's own admin interface and the monitor.
+All but the candidate are on loopback: the model, this proxy's admin interface and the monitor.
 """
 
 import ipaddress
@@ -10,84 +10,89 @@ from modelops.api.contract.proxy import ENDPOINT_METADATA
 from modelops.monitor.settings import Settings
 
 LOOPBACK = "127.0.0.1"
-INSTEAD = "127.0.0.2"
-"""Where this proxy answers with its own model instead of a candidate: loopback as well, and on the port of the admin
-interface, which no model may have."""
+FALLBACK = "127.0.0.2"
+"""Address of the fallback listener, which answers with this Pod's model for a candidate that cannot be reached. The
+address is on loopback, and its port is the admin interface's, which no model can use."""
 BUFFER_BYTES = 2**20
-MOST_AT_ONCE = 10_000
+MAX_REQUESTS = 10_000
 UPSTREAM_IDLE = "4s"
-"""Shorter than uvicorn's default keep-alive of 5 s, and so than any usual server's: Envoy, never the model, closes an
-idle connection. Otherwise a request could be written to one that the model is just closing, and would be lost."""
+"""Idle timeout of connections to models, shorter than uvicorn's default keep-alive of 5 s and so than any common
+server's. Envoy must be the one to close idle connections: a request written to a connection that the model is closing
+is lost."""
 REQUESTS_PER_CONNECTION = 100
-"""How many requests a connection to the candidate's Service serves: it leads to one Pod, and the next one may lead to
-another, such as one that is new."""
+"""Requests per connection to the candidate's Service: a connection leads to one Pod, and only new connections reach
+Pods that started later."""
 
 Json = dict[str, Any]
 
 
 def clusters(settings: Settings) -> list[Json]:
-    """All of them. Probes have one of their own, so that they neither count as requests nor wait behind them."""
-    most = settings.max_concurrency or MOST_AT_ONCE
-    found = [
-        _local("model", settings.model_port, http1=True, most=most),
-        _local("model_probe", settings.model_port, http1=True),
-        _local("admin", settings.admin_port, http1=True),
-        _local("monitor", settings.monitor_port, http1=True),
+    """Build all clusters but the capture cluster.
+
+    Probes have a separate cluster, so that they are not counted as requests and do not wait behind them.
+    """
+    max_requests = settings.max_concurrency or MAX_REQUESTS
+    result = [
+        _loopback_cluster("model", settings.model_port, http1=True, max_requests=max_requests),
+        _loopback_cluster("model_probe", settings.model_port, http1=True),
+        _loopback_cluster("admin", settings.admin_port, http1=True),
+        _loopback_cluster("monitor", settings.monitor_port, http1=True),
     ]
     if settings.model_grpc_port:
-        found.append(_local("model_grpc", settings.model_grpc_port, http1=False, most=most))
+        result.append(_loopback_cluster("model_grpc", settings.model_grpc_port, http1=False, max_requests=max_requests))
     if settings.candidate_host:
-        found.append(_candidate("candidate", settings, http1=True))
+        result.append(_candidate_cluster("candidate", settings, http1=True))
     if settings.candidate_host and settings.model_grpc_port:
-        found.append(_candidate("candidate_grpc", settings, http1=False))
-    return found
+        result.append(_candidate_cluster("candidate_grpc", settings, http1=False))
+    return result
 
 
 def socket_address(address: str, port: int) -> Json:
-    """An address as Envoy has it."""
-    both_families = {"ipv4_compat": True} if address == "::" else {}
-    return {"socket_address": {"address": address, "port_value": port, **both_families}}
+    """Build Envoy's socket address. `::` listens on IPv4 as well."""
+    ipv4 = {"ipv4_compat": True} if address == "::" else {}
+    return {"socket_address": {"address": address, "port_value": port, **ipv4}}
 
 
-def _local(name: str, port: int, *, http1: bool, most: int = MOST_AT_ONCE) -> Json:
-    return {"type": "STATIC", **_cluster(name, LOOPBACK, port, {}, http1=http1, most=most)}
+def _loopback_cluster(name: str, port: int, *, http1: bool, max_requests: int = MAX_REQUESTS) -> Json:
+    return {"type": "STATIC", **_cluster(name, LOOPBACK, port, {}, http1=http1, max_requests=max_requests)}
 
 
-def _candidate(name: str, settings: Settings, *, http1: bool) -> Json:
-    """The candidate's Service, by name: it is there before there is a candidate, and may have another address later.
+def _candidate_cluster(name: str, settings: Settings, *, http1: bool) -> Json:
+    """Build the cluster of the candidate's Service, by name: the Service may not exist yet, or change its address.
 
-    Where nobody answers there, as when its only Pod is replaced, this Pod's own model does, within its limits. What
-    says so in the answer is the endpoint's metadata. What the candidate itself answered Envoy tells apart: it counts
-    the requests of an endpoint that is marked as a canary once more.
+    If the Service cannot be reached, for example while its only Pod is replaced, this Pod's own model answers through
+    the fallback listener, within its limits. That endpoint's metadata carries the answering version. The candidate's
+    endpoint is marked as canary, because Envoy keeps separate statistics for such endpoints: these count only what the
+    candidate itself answered.
     """
     options = {"max_requests_per_connection": REQUESTS_PER_CONNECTION}
-    host = _absolute(settings.candidate_host)
-    cluster = _cluster(name, host, settings.candidate_port, options, http1=http1, most=MOST_AT_ONCE)
-    marks = {"version": settings.model_version, "revision": settings.revision}
-    own = {
+    host = _fully_qualified(settings.candidate_host)
+    cluster = _cluster(name, host, settings.candidate_port, options, http1=http1, max_requests=MAX_REQUESTS)
+    version = {"version": settings.model_version, "revision": settings.revision}
+    fallback = {
         "priority": 1,
         "lb_endpoints": [
             {
-                "endpoint": {"address": socket_address(INSTEAD, settings.admin_port)},
-                "metadata": {"filter_metadata": {ENDPOINT_METADATA: marks}},
+                "endpoint": {"address": socket_address(FALLBACK, settings.admin_port)},
+                "metadata": {"filter_metadata": {ENDPOINT_METADATA: version}},
             }
         ],
     }
-    (theirs,) = cluster["load_assignment"]["endpoints"]
-    theirs["lb_endpoints"][0]["metadata"] = {"filter_metadata": {"envoy.lb": {"canary": True}}}
-    cluster["load_assignment"]["endpoints"] = [theirs, own]
+    (candidate,) = cluster["load_assignment"]["endpoints"]
+    candidate["lb_endpoints"][0]["metadata"] = {"filter_metadata": {"envoy.lb": {"canary": True}}}
+    cluster["load_assignment"]["endpoints"] = [candidate, fallback]
     return {
         "type": "STRICT_DNS",
-        # An address of either family will do; where there are both, IPv4 works on every node.
+        # Either family works. If a name has both, IPv4 works on every node.
         "dns_lookup_family": "V4_PREFERRED",
-        # The stable version must start, and serve, where nobody knows the candidate's name.
+        # The stable version must start and serve even if the candidate's name does not resolve.
         "wait_for_warm_on_init": False,
         **cluster,
     }
 
 
-def _absolute(host: str) -> str:
-    """With a dot at its end a name is looked up once, not in each of the Pod's search domains first."""
+def _fully_qualified(host: str) -> str:
+    """Return a host name with a trailing dot, so that it is not looked up in each search domain of the Pod first."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -95,14 +100,14 @@ def _absolute(host: str) -> str:
     return host
 
 
-def _cluster(name: str, host: str, port: int, options: Json, *, http1: bool, most: int) -> Json:
+def _cluster(name: str, host: str, port: int, options: Json, *, http1: bool, max_requests: int) -> Json:
     protocol: Json = {"http_protocol_options": {}} if http1 else {"http2_protocol_options": {}}
     limits = ("max_connections", "max_pending_requests", "max_retries")
     return {
         "name": name,
         "connect_timeout": "1s",
         "per_connection_buffer_limit_bytes": BUFFER_BYTES,
-        "circuit_breakers": {"thresholds": [{**dict.fromkeys(limits, MOST_AT_ONCE), "max_requests": most}]},
+        "circuit_breakers": {"thresholds": [{**dict.fromkeys(limits, MAX_REQUESTS), "max_requests": max_requests}]},
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",

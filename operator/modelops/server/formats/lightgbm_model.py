@@ -1,4 +1,4 @@
-"""LightGBM: `model.txt`, as `save_model` writes it."""
+"""LightGBM: `model.txt`, as `Booster.save_model` writes it."""
 
 import re
 from pathlib import Path
@@ -7,27 +7,30 @@ from typing import Any
 import lightgbm
 import numpy as np
 
-from modelops.server.files import find
-from modelops.server.predictor import PREDICT, PREDICT_PROBA, InvalidRequestError, Signature, Tensor, takes
+from modelops.server.files import find_file
+from modelops.server.predictor import PREDICT, PREDICT_PROBA, InvalidRequestError, Signature, Tensor, input_tensors
 
 _UNNAMED = re.compile(r"Column_\d+")
 
 
 class LightgbmModel:
-    """A booster, with classes where its objective has them."""
+    """Booster. With a classification objective, outputs are the class and its probabilities."""
 
     def __init__(self, booster: lightgbm.Booster) -> None:
         self._booster = booster
         self._objective, *_ = str(booster.dump_model(num_iteration=1).get("objective", "")).split() or [""]
         names = tuple(booster.feature_name())
-        # The names that LightGBM gives to columns which had none.
+        # LightGBM gives such names to columns without names.
         columns = () if all(_UNNAMED.fullmatch(name) for name in names) else names
         width = booster.num_feature()
         self._categories = booster.pandas_categorical or []
-        self.signature = Signature(takes(columns, width), self._outputs(), columns, width)
+        self.signature = Signature(input_tensors(columns, width), self._outputs(), columns, width)
 
     def predict(self, table: Any) -> dict[str, Any]:
-        """Values; with a classifying objective the class and the probabilities."""
+        """Return values, or for a classification objective the class and the probabilities.
+
+        Raises InvalidRequestError.
+        """
         if self._categories:
             text = [name for name in table.columns if table[name].dtype == object]
             table = table.astype(dict.fromkeys(text, "category"))
@@ -53,4 +56,4 @@ class LightgbmModel:
 
 def load(model_dir: Path) -> LightgbmModel:
     """Load the model. Raises ModelLoadError."""
-    return LightgbmModel(lightgbm.Booster(model_file=str(find(model_dir, "model.txt"))))
+    return LightgbmModel(lightgbm.Booster(model_file=str(find_file(model_dir, "model.txt"))))

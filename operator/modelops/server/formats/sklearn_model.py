@@ -1,4 +1,7 @@
-"""scikit-learn: `model.joblib` or `model.pkl`, any object with `predict`. A pickle: see the package's warning."""
+"""scikit-learn: `model.joblib` or `model.pkl`, any object with `predict`.
+
+Both files are pickles, which run as code: see the docstring of `modelops.server`.
+"""
 
 import pickle
 import struct
@@ -11,21 +14,21 @@ from sklearn.compose import ColumnTransformer  # type: ignore[import-untyped]
 from sklearn.exceptions import NotFittedError  # type: ignore[import-untyped]
 from sklearn.pipeline import Pipeline  # type: ignore[import-untyped]
 
-from modelops.server.files import ModelLoadError, find
-from modelops.server.predictor import PREDICT, PREDICT_PROBA, InvalidRequestError, Signature, Tensor, takes
+from modelops.server.files import ModelLoadError, find_file
+from modelops.server.predictor import PREDICT, PREDICT_PROBA, InvalidRequestError, Signature, Tensor, input_tensors
 from modelops.server.tensors import datatype_of
 
-_NO_PICKLE = (pickle.UnpicklingError, EOFError, IndexError, KeyError, struct.error)
-"""What bytes that are no pickle, or only its beginning, raise: `KeyError: 60` alone tells nobody anything."""
+_NOT_A_PICKLE = (pickle.UnpicklingError, EOFError, IndexError, KeyError, struct.error)
+"""Errors of unpickling bytes that are not a pickle, or are truncated. Alone, `KeyError: 60` explains nothing."""
 
 
 class SklearnModel:
-    """An estimator, or a pipeline of them."""
+    """Estimator, or pipeline of them."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
         classes = getattr(model, "classes_", None)
-        # With several outputs each has classes of its own, and no one matrix holds their probabilities.
+        # With several outputs, each has its own classes, and no single matrix holds their probabilities.
         self._has_probabilities = hasattr(model, "predict_proba") and not isinstance(classes, list)
         columns = tuple(str(name) for name in getattr(model, "feature_names_in_", ()))
         width = getattr(model, "n_features_in_", None)
@@ -33,43 +36,43 @@ class SklearnModel:
         if self._has_probabilities:
             outputs.append(Tensor(PREDICT_PROBA, "FP64", (-1, -1 if classes is None else len(classes))))
         text = frozenset(_text_columns(model))
-        self.signature = Signature(takes(columns, width, text), tuple(outputs), columns, width)
+        self.signature = Signature(input_tensors(columns, width, text), tuple(outputs), columns, width)
 
     def predict(self, table: Any) -> dict[str, Any]:
-        """Labels or values, and probabilities where the model has them."""
+        """Return labels or values, and probabilities if the model has them. Raises InvalidRequestError."""
         try:
             if not self._has_probabilities:
                 return {PREDICT: self._model.predict(table)}
-            model, prepared = self._prepared(table)
-            answer = {PREDICT: model.predict(prepared), PREDICT_PROBA: model.predict_proba(prepared)}
+            model, transformed = self._transformed(table)
+            outputs = {PREDICT: model.predict(transformed), PREDICT_PROBA: model.predict_proba(transformed)}
         except NotFittedError:
             raise
         except (ValueError, TypeError) as error:
             raise InvalidRequestError(str(error)) from error
-        return answer
+        return outputs
 
-    def _prepared(self, table: Any) -> tuple[Any, Any]:
-        """A pipeline's last step, and what the others make of the table: once for both questions, not once for each."""
+    def _transformed(self, table: Any) -> tuple[Any, Any]:
+        """Return a pipeline's last step, and the table transformed by the others once for both outputs."""
         if isinstance(self._model, Pipeline) and len(self._model) > 1:
             return self._model[-1], self._model[:-1].transform(table)
         return self._model, table
 
 
 def load(model_dir: Path) -> SklearnModel:
-    """Load the model. Raises ModelLoadError, UnpicklingError, and whatever else a pickle raises when it runs."""
-    file = find(model_dir, "model.joblib", "model.pkl")
+    """Load the model. Raises ModelLoadError, UnpicklingError, and any error that the pickle raises when it runs."""
+    file = find_file(model_dir, "model.joblib", "model.pkl")
     try:
         model = joblib.load(file)
-    except _NO_PICKLE as error:
-        what = f"{type(error).__name__}: {error}".removesuffix(": ")
-        raise pickle.UnpicklingError(f"{file.name} is no pickle, or not the whole of one ({what})") from error
+    except _NOT_A_PICKLE as error:
+        cause = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise pickle.UnpicklingError(f"{file.name} is not a pickle, or is truncated ({cause})") from error
     if not callable(getattr(model, "predict", None)):
         raise ModelLoadError(f"{file} holds a {type(model).__name__}, which has no predict")
     return SklearnModel(model)
 
 
 def _text_columns(model: Any) -> Iterator[str]:
-    """Columns that the first step of a pipeline encodes from text."""
+    """Yield the columns that the first step of a pipeline encodes from text."""
     first = model.steps[0][1] if isinstance(model, Pipeline) and model.steps else model
     if not isinstance(first, ColumnTransformer):
         return

@@ -1,4 +1,4 @@
-"""XGBoost: `model.json` or `model.ubj`, as `save_model` writes them."""
+"""XGBoost: `model.json` or `model.ubj`, as `Booster.save_model` writes them."""
 
 import json
 import re
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import xgboost
 
-from modelops.server.files import find
-from modelops.server.predictor import PREDICT, PREDICT_PROBA, InvalidRequestError, Signature, Tensor, takes
+from modelops.server.files import find_file
+from modelops.server.predictor import PREDICT, PREDICT_PROBA, InvalidRequestError, Signature, Tensor, input_tensors
 
-_AT = re.compile(r"^\[[\d:]+\] \S+:\d+: ")
-"""The time and the line of C++ with which XGBoost begins what it says."""
+_LOG_PREFIX = re.compile(r"^\[[\d:]+\] \S+:\d+: ")
+"""Time and C++ source line with which XGBoost's messages begin."""
 
 
 class XgboostModel:
-    """A booster, with classes where its objective has them."""
+    """Booster. With a classification objective, outputs are the class and its probabilities."""
 
     def __init__(self, booster: xgboost.Booster) -> None:
         self._booster = booster
@@ -27,18 +27,21 @@ class XgboostModel:
         types = booster.feature_types or []
         self._categorical = frozenset(name for name, kind in zip(columns, types, strict=False) if kind == "c")
         width = booster.num_features()
-        inputs = takes(columns, width, self._categorical)
+        inputs = input_tensors(columns, width, self._categorical)
         self.signature = Signature(inputs, self._outputs(), columns, width)
 
     def predict(self, table: Any) -> dict[str, Any]:
-        """Values; with a classifying objective the class, and the probabilities where the objective gives them."""
+        """Return values, or for a classification objective the class.
+
+        Probabilities are added if the objective gives them. Raises InvalidRequestError.
+        """
         if self._categorical:
             table = table.astype(dict.fromkeys(self._categorical, "category"))
         try:
             data = xgboost.DMatrix(table, enable_categorical=bool(self._categorical))
             values = self._booster.predict(data)
         except xgboost.core.XGBoostError as error:
-            raise InvalidRequestError(_said(error)) from error
+            raise InvalidRequestError(_one_line(error)) from error
         except (ValueError, TypeError) as error:
             raise InvalidRequestError(str(error)) from error
         match self._objective:
@@ -63,16 +66,16 @@ class XgboostModel:
 
 
 def load(model_dir: Path) -> XgboostModel:
-    """Load the model. Raises ModelLoadError, and XGBoostError for a file that is no model."""
-    file = find(model_dir, "model.json", "model.ubj")
+    """Load the model. Raises ModelLoadError, and XGBoostError for a file that is not a model."""
+    file = find_file(model_dir, "model.json", "model.ubj")
     try:
         booster = xgboost.Booster(model_file=file)
     except xgboost.core.XGBoostError as error:
-        raise xgboost.core.XGBoostError(_said(error)) from error
+        raise xgboost.core.XGBoostError(_one_line(error)) from error
     return XgboostModel(booster)
 
 
-def _said(error: xgboost.core.XGBoostError) -> str:
-    """In one line, without time and addresses: they differ each time, and a status would change with every restart."""
-    said, _, _ = str(error).partition("Stack trace:")
-    return _AT.sub("", " ".join(said.split()))
+def _one_line(error: xgboost.core.XGBoostError) -> str:
+    """Return the error in one line, without time and addresses, which would change the status at each restart."""
+    message, _, _ = str(error).partition("Stack trace:")
+    return _LOG_PREFIX.sub("", " ".join(message.split()))

@@ -1,4 +1,4 @@
-"""Keep checkpoints in the background while the trainer runs, and once more at its end."""
+"""Save checkpoints in a background thread while the trainer runs, and a last time when the trainer has ended."""
 
 import logging
 import threading
@@ -6,82 +6,78 @@ from collections.abc import Callable
 from types import TracebackType
 
 from modelops.store.errors import S3Error
-from modelops.worker.checkpoints.sync import Keeper, SyncAbandonedError, Trainer
+from modelops.worker.checkpoints.sync import CheckpointSync, SyncAbandonedError, TrainerState
 
-LOOK_EVERY_SECONDS = 15.0
-_AGAIN_SECONDS = 2.0
+SYNC_INTERVAL_SECONDS = 15.0
+_RETRY_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _log = logging.getLogger(__name__)
 
 
-class Keeping:
-    """While it is entered, checkpoints are looked at and kept. Nothing that goes wrong here reaches the training."""
+class BackgroundSync:
+    """Context manager that saves checkpoints while its body runs. No failure here reaches the training."""
 
-    def __init__(self, keeper: Keeper, every_seconds: float = LOOK_EVERY_SECONDS) -> None:
-        self._keeper = keeper
+    def __init__(self, sync: CheckpointSync, every_seconds: float = SYNC_INTERVAL_SECONDS) -> None:
+        self._sync = sync
         self._every_seconds = every_seconds
-        self._trainer = Trainer.RUNS
+        self._trainer = TrainerState.RUNS
         self._wake = threading.Event()
-        self._said = ""
-        self._thread = threading.Thread(target=self._run, name="keeping", daemon=True)
+        self._last_warning = ""
+        self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
 
-    def __enter__(self) -> "Keeping":
+    def __enter__(self) -> "BackgroundSync":
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.abandon()
 
-    def once_more(self, trainer: Trainer, left: Callable[[], float]) -> None:
-        """Keep what there is now, trying again for as long as seconds are `left`."""
+    def flush(self, trainer: TrainerState, left: Callable[[], float]) -> None:
+        """Save the current checkpoints, with retries while `left()` (seconds) is positive."""
         self._trainer = trainer
         self._wake.set()
-        self._join(left)
-        if self._thread.is_alive():
-            _log.warning("the last checkpoints could not be kept in time; those before them are")
+        if not self.join(left):
+            _log.warning("the last checkpoints were not saved in time; the ones before are safe")
 
     def abandon(self) -> None:
-        """Keep no more."""
-        self._keeper.abandoned = True
+        """Save nothing more. Returns at once; a request under way may still end."""
+        self._sync.abandoned = True
         self._wake.set()
 
-    def has_ended(self, left: Callable[[], float]) -> bool:
-        """Whether nothing of it is written any more, waited for while seconds are `left`."""
-        self._join(left)
-        return not self._thread.is_alive()
-
-    def _join(self, left: Callable[[], float]) -> None:
+    def join(self, left: Callable[[], float]) -> bool:
+        """Wait for the thread while `left()` (seconds) is positive. Return True if nothing is written any more."""
         while self._thread.is_alive() and left() > 0:
             self._thread.join(_POLL_SECONDS)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while not self._keeper.abandoned:
+        while not self._sync.abandoned:
             self._wake.wait(self._every_seconds)
             trainer = self._trainer
             try:
-                done = self._sync(trainer)
+                done = self._try_sync(trainer)
             except SyncAbandonedError:
                 return
-            if trainer is Trainer.RUNS:
+            if trainer is TrainerState.RUNS:
                 continue
             if done:
                 return
-            # Not the event, which stays set: to be abandoned can wait for so long.
-            threading.Event().wait(_AGAIN_SECONDS)
+            # A new event: `_wake` stays set from here on. abandon() takes effect after this pause.
+            threading.Event().wait(_RETRY_SECONDS)
 
-    def _sync(self, trainer: Trainer) -> bool:
+    def _try_sync(self, trainer: TrainerState) -> bool:
         try:
-            if self._keeper.sync(trainer):
-                self._said = ""
+            if self._sync.sync(trainer):
+                self._last_warning = ""
             return True
         except S3Error as problem:
-            self._say(f"the checkpoints cannot be kept now, and will be later: {problem.message}")
+            self._warn(f"checkpoints cannot be saved now: {problem.message}; trying again")
         except Exception:
-            _log.exception("the checkpoints cannot be kept now, and will be tried again")
+            _log.exception("checkpoints cannot be saved now; trying again")
         return False
 
-    def _say(self, what: str) -> None:
-        """Once, as long as it lasts."""
-        if what != self._said:
-            self._said = what
-            _log.warning("%s", what)
+    def _warn(self, message: str) -> None:
+        """Log a warning, but only once as long as the same problem lasts."""
+        if message != self._last_warning:
+            self._last_warning = message
+            _log.warning("%s", message)

@@ -1,9 +1,9 @@
-"""Checkpoints as they are kept: where, and what a manifest says. Pure.
+"""Layout of checkpoints in S3, and the content of their manifests. Pure.
 
-Below a run's prefix each rank has a folder of its own, so that no rank can delete what another one needs:
+Each rank has a folder of its own below the run's prefix, so that no rank can delete an object that another rank needs:
 
-    rank-0/objects/sha256-<hex>      a file's content, written once
-    rank-0/0001767225600000.json     what was there at that time (Unix, in milliseconds), written once
+    rank-0/objects/sha256-<hex>      content of a file, written once
+    rank-0/0001767225600000.json     manifest of the rank at that time (Unix, in milliseconds), written once
 """
 
 import re
@@ -21,16 +21,16 @@ _RANK_FOLDER = re.compile(r"rank-(0|[1-9][0-9]{0,5})/")
 _MANIFEST = re.compile(r"[0-9]{16}\.json")
 
 
-def _a_path(text: str) -> str:
+def _valid_path(text: str) -> str:
     relative_path(text, "")
     return text
 
 
-_Path = Annotated[str, AfterValidator(_a_path)]
+_Path = Annotated[str, AfterValidator(_valid_path)]
 
 
-class KeptFile(Model):
-    """One file. `mode` is its permissions, `modified` when it was written (Unix, in nanoseconds)."""
+class CheckpointFile(Model):
+    """Saved file. `mode` is its permissions, `modified` its time of modification (Unix, in nanoseconds)."""
 
     path: _Path
     size: Annotated[int, Field(ge=0)]
@@ -39,21 +39,21 @@ class KeptFile(Model):
     modified: Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class KeptLink(Model):
-    """A symbolic link, such as `last.ckpt`, to something beside or below it."""
+class CheckpointLink(Model):
+    """Saved symbolic link, such as `last.ckpt`, to an entry beside or below it."""
 
     path: _Path
     target: str
 
 
-class Manifest(Model):
-    """All that one rank had at one time."""
+class CheckpointManifest(Model):
+    """Files and links of one rank at one time."""
 
-    files: list[KeptFile] = Field(default_factory=list)
-    links: list[KeptLink] = Field(default_factory=list)
+    files: list[CheckpointFile] = Field(default_factory=list)
+    links: list[CheckpointLink] = Field(default_factory=list)
 
-    def same_as(self, other: "Manifest") -> bool:
-        """The same content: a file that was written again as it was is no change."""
+    def same_content(self, other: "CheckpointManifest") -> bool:
+        """Return True if both have the same files and links. Times of modification do not count."""
         return self._content() == other._content()
 
     def _content(self) -> tuple[object, ...]:
@@ -62,55 +62,55 @@ class Manifest(Model):
 
     @property
     def hashes(self) -> set[str]:
-        """The SHA-256 of every file's content."""
+        """SHA-256 of every file's content, in hex."""
         return {file.sha256 for file in self.files}
 
 
 class Restored(Model):
-    """What a Pod began with, left by fetch for its sidecar."""
+    """Checkpoints that a Pod began with, passed by `fetch` to the sidecar."""
 
-    by_rank: dict[int, Manifest] = Field(default_factory=dict)
-    """Whose manifest what is here came from."""
-    afresh: bool = False
-    """There were checkpoints, and none of them could be used."""
+    by_rank: dict[int, CheckpointManifest] = Field(default_factory=dict)
+    """Restored files and links, by the rank whose manifest named them."""
+    unusable: bool = False
+    """True if there were checkpoints but none could be used, so that the trainer starts from the beginning."""
 
 
-class RankPlace(NamedTuple):
-    """Where one rank's checkpoints are kept."""
+class RankFolder(NamedTuple):
+    """Folder of one rank's checkpoints below the run's prefix."""
 
     run: Location
     rank: int
 
     @property
     def prefix(self) -> str:
-        """The key prefix of all of it."""
+        """Key prefix of the folder, with its slash."""
         return f"{self.run.key}rank-{self.rank}/"
 
     def object_key(self, sha256: str) -> str:
-        """The key of a file's content."""
+        """Return the key of a file's content by its SHA-256 in hex."""
         return f"{self.prefix}objects/sha256-{sha256}"
 
     def manifest_key(self, milliseconds: int) -> str:
-        """The key of the manifest of a time."""
+        """Return the key of the manifest of a time (Unix, in milliseconds)."""
         return f"{self.prefix}{milliseconds:016}.json"
 
     def time_of(self, key: str) -> int | None:
-        """The time of a manifest by its key; None for the key of anything else."""
+        """Return the time of a manifest (Unix, in milliseconds) by its key; None if the key is not a manifest's."""
         name = key.removeprefix(self.prefix)
         return int(name.removesuffix(".json")) if key.startswith(self.prefix) and _MANIFEST.fullmatch(name) else None
 
     def newest_first(self, keys: Iterable[str]) -> list[str]:
-        """This rank's manifests among some keys."""
+        """Return those of `keys` that are manifests of this rank, the newest first."""
         return sorted((key for key in keys if self.time_of(key) is not None), reverse=True)
 
 
-def ranks_of(run: Location, keys: Iterable[str]) -> list[RankPlace]:
-    """The ranks that have anything below a run's prefix, in order."""
+def rank_folders(run: Location, keys: Iterable[str]) -> list[RankFolder]:
+    """Return the folders of the ranks that have at least one of `keys`, by rank."""
     folders = {_RANK_FOLDER.match(key.removeprefix(run.key)) for key in keys}
-    return [RankPlace(run, rank) for rank in sorted({int(folder[1]) for folder in folders if folder})]
+    return [RankFolder(run, rank) for rank in sorted({int(folder[1]) for folder in folders if folder})]
 
 
-def leads_out(target: str) -> bool:
-    """Whether a link to `target` may lead to anything but what is beside or below it."""
+def leads_outside(target: str) -> bool:
+    """Return True if a link to `target` may lead to anything but an entry beside or below the link."""
     path = PurePosixPath(target)
     return not path.parts or path.is_absolute() or ".." in path.parts or "\0" in target

@@ -1,4 +1,4 @@
-"""Bring back the checkpoints of the attempt before, every byte verified, or none where there are no whole ones."""
+"""Restore the checkpoints of the previous attempt: every byte verified, and nothing if no complete ones are left."""
 
 import logging
 import os
@@ -15,156 +15,170 @@ from modelops.store.errors import Reason, S3Error
 from modelops.store.fetching import fetch
 from modelops.store.layout import Location
 from modelops.store.listing import list_current
-from modelops.worker.checkpoints.manifests import KeptFile, Manifest, RankPlace, Restored, leads_out, ranks_of
+from modelops.worker.checkpoints.manifests import (
+    CheckpointFile,
+    CheckpointManifest,
+    RankFolder,
+    Restored,
+    leads_outside,
+    rank_folders,
+)
 from modelops.worker.checkpoints.sync import read_manifest
-from modelops.worker.runtime.parallel import each
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.parallel import map_ordered
+from modelops.worker.runtime.retry import retry
 
-_STAGE = ".modelops-restoring"
+_STAGING_DIRECTORY = ".modelops-restoring"
 _log = logging.getLogger(__name__)
 
 
 class _Choice(NamedTuple):
-    """The manifest of a rank that is to be restored."""
+    """Manifest to restore for one rank."""
 
-    place: RankPlace
+    folder: RankFolder
     key: str
-    manifest: Manifest
+    manifest: CheckpointManifest
 
 
-class _Wanted(NamedTuple):
+class _Item(NamedTuple):
+    """File to restore, and the choice whose manifest names it."""
+
     choice: _Choice
-    file: KeptFile
+    file: CheckpointFile
 
 
 def restore(connect: Callable[[], S3Client], run: Location, root: Path) -> Restored:
-    """Fill `root` with the newest whole checkpoints below a run's prefix, those of all ranks together.
+    """Fill `root` with the newest complete checkpoints below a run's prefix, those of all ranks together.
 
-    Raises S3Error only where the store does not answer: to start afresh then would throw away what is there.
+    Raises S3Error only if it is transient: to start from the beginning then would throw away the checkpoints.
     """
-    stage = root / _STAGE
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir(parents=True)
+    staging = root / _STAGING_DIRECTORY
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
     try:
-        return _restored(connect(), run, root, stage)
+        return _restore(connect(), run, root, staging)
     except S3Error as problem:
         if problem.transient:
             raise
-        _log.warning("checkpoints cannot be looked for, and the trainer starts afresh: %s", problem.message)
+        _log.warning("checkpoints cannot be read: %s; the trainer starts from the beginning", problem.message)
         return Restored()
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
-def _restored(client: S3Client, run: Location, root: Path, stage: Path) -> Restored:
+def _restore(client: S3Client, run: Location, root: Path, staging: Path) -> Restored:
     broken: set[str] = set()
     while True:
-        sizes = {one.key: one.size for one in patiently(lambda: _listed(client, run))}
-        ranks = [rank for rank in ranks_of(run, sizes) if rank.newest_first(sizes)]
-        choices = [_chosen(client, rank, sizes, broken) for rank in ranks]
-        whole = [choice for choice in choices if choice is not None]
-        if len(whole) < len(ranks):
-            # A rank that begins anew beside one that goes on would be worse than to begin anew together.
-            _log.warning("no whole checkpoint is left: the trainer starts afresh")
-            return Restored(afresh=True)
-        wanted = _first_of_each_path(whole)
-        contents = {one.file.sha256: one for one in wanted}.values()
-        found = {key for key in each(contents, partial(_bring, client, stage)) if key is not None}
-        if not found:
+        sizes = {pinned.key: pinned.size for pinned in retry(lambda: _list(client, run))}
+        folders = [folder for folder in rank_folders(run, sizes) if folder.newest_first(sizes)]
+        candidates = [_choose(client, folder, sizes, broken) for folder in folders]
+        choices = [choice for choice in candidates if choice is not None]
+        if len(choices) < len(folders):
+            # A rank that begins again beside one that resumes would be worse than a new start of all.
+            _log.warning("no complete checkpoint is left: the trainer starts from the beginning")
+            return Restored(unusable=True)
+        items = _first_of_each_path(choices)
+        contents = {item.file.sha256: item for item in items}.values()
+        newly_broken = {key for key in map_ordered(contents, partial(_fetch, client, staging)) if key is not None}
+        if not newly_broken:
             break
-        broken |= found
-    if not ranks:
-        _log.info("there are no checkpoints: the trainer starts from the beginning")
+        broken |= newly_broken
+    if not folders:
+        _log.info("no checkpoints yet: the trainer starts from the beginning")
         return Restored()
-    return _placed(whole, wanted, root, stage)
+    return _move_into_place(choices, items, root, staging)
 
 
-def _listed(client: S3Client, run: Location) -> list[PinnedObject]:
+def _list(client: S3Client, run: Location) -> list[PinnedObject]:
     return list(list_current(client, run.bucket, run.key).objects)
 
 
-def _chosen(client: S3Client, rank: RankPlace, sizes: Mapping[str, int], broken: set[str]) -> _Choice | None:
-    """The newest manifest of which all is there."""
-    for key in rank.newest_first(sizes):
+def _choose(client: S3Client, folder: RankFolder, sizes: Mapping[str, int], broken: set[str]) -> _Choice | None:
+    """Return a rank's newest manifest of which every content exists, or None. Add unusable manifests to `broken`."""
+    for key in folder.newest_first(sizes):
         if key in broken:
             continue
-        why = "it is no manifest"
+        why = "not a valid manifest"
         try:
-            manifest = patiently(partial(read_manifest, client, rank.run.bucket, key))
+            manifest = retry(partial(read_manifest, client, folder.run.bucket, key))
             if manifest is not None:
-                lost = [file for file in manifest.files if sizes.get(rank.object_key(file.sha256)) != file.size]
+                lost = [file for file in manifest.files if sizes.get(folder.object_key(file.sha256)) != file.size]
                 if not lost:
-                    return _Choice(rank, key, manifest)
-                why = f"the content of {lost[0].path} is not there"
+                    return _Choice(folder, key, manifest)
+                why = f"the content of {lost[0].path} is missing"
         except S3Error as problem:
             if problem.reason is not Reason.NO_SUCH_KEY:
                 raise
-            why = "it is gone"
+            why = "deleted meanwhile"
         broken.add(key)
-        _log.warning("the checkpoint %s cannot be used, and the one before is taken: %s", key, why)
+        _log.warning("checkpoint %s cannot be used: %s; trying the one before", key, why)
     return None
 
 
-def _first_of_each_path(choices: Sequence[_Choice]) -> list[_Wanted]:
-    """Where two ranks have the same path, the lower rank's is taken."""
-    taken: dict[str, _Wanted] = {}
+def _first_of_each_path(choices: Sequence[_Choice]) -> list[_Item]:
+    """Return one item for each path. Where two ranks have the same path, the lower rank's file wins."""
+    items: dict[str, _Item] = {}
     for choice in choices:
         for file in choice.manifest.files:
-            taken.setdefault(file.path, _Wanted(choice, file))
-    return list(taken.values())
+            items.setdefault(file.path, _Item(choice, file))
+    return list(items.values())
 
 
-def _bring(client: S3Client, stage: Path, wanted: _Wanted) -> str | None:
-    """Fetch a file's content and verify it. The key of its manifest where it is not what that says."""
-    place, sha256 = wanted.choice.place, wanted.file.sha256
-    target = stage / sha256
+def _fetch(client: S3Client, staging: Path, item: _Item) -> str | None:
+    """Download a file's content and verify it. Return the key of its manifest if the content is lost or altered."""
+    folder, sha256 = item.choice.folder, item.file.sha256
+    target = staging / sha256
     if target.exists():
         return None
     try:
-        found = patiently(lambda: fetch(client, place.run.bucket, place.object_key(sha256), target))
+        actual = retry(lambda: fetch(client, folder.run.bucket, folder.object_key(sha256), target))
     except S3Error as problem:
         if problem.reason is not Reason.NO_SUCH_KEY:
             raise
-        found = "gone"
-    if found == sha256:
+        actual = ""
+    if actual == sha256:
         return None
     target.unlink(missing_ok=True)
-    _log.warning(
-        "the checkpoint %s cannot be used: the content of %s is %s", wanted.choice.key, wanted.file.path, found
-    )
-    return wanted.choice.key
+    why = f"altered (its SHA-256 is {actual})" if actual else "deleted"
+    _log.warning("checkpoint %s cannot be used: the content of %s was %s", item.choice.key, item.file.path, why)
+    return item.choice.key
 
 
-def _placed(choices: Sequence[_Choice], wanted: Sequence[_Wanted], root: Path, stage: Path) -> Restored:
-    """Move the contents to where the trainer had them. Links come last, so that nothing is written through one."""
-    by_rank = {choice.place.rank: Manifest() for choice in choices}
-    uses = Counter(one.file.sha256 for one in wanted)
-    for one in wanted:
-        uses[one.file.sha256] -= 1
-        if _put(stage / one.file.sha256, root, one.file, again=uses[one.file.sha256] > 0):
-            by_rank[one.choice.place.rank].files.append(one.file)
-    taken: set[str] = set()
+def _move_into_place(choices: Sequence[_Choice], items: Sequence[_Item], root: Path, staging: Path) -> Restored:
+    """Move contents to the trainer's paths. Links come last, so that no file is written through a link."""
+    by_rank = {choice.folder.rank: CheckpointManifest() for choice in choices}
+    remaining_uses = Counter(item.file.sha256 for item in items)
+    for item in items:
+        remaining_uses[item.file.sha256] -= 1
+        content = staging / item.file.sha256
+        if _place_file(content, root, item.file, copy=remaining_uses[item.file.sha256] > 0):
+            by_rank[item.choice.folder.rank].files.append(item.file)
+    linked: set[str] = set()
     for choice in choices:
         for link in choice.manifest.links:
-            if link.path not in taken and not leads_out(link.target) and _link(root / link.path, link.target):
-                taken.add(link.path)
-                by_rank[choice.place.rank].links.append(link)
+            if (
+                link.path not in linked
+                and not leads_outside(link.target)
+                and _place_link(root / link.path, link.target)
+            ):
+                linked.add(link.path)
+                by_rank[choice.folder.rank].links.append(link)
     for rank, manifest in by_rank.items():
         size = sum(file.size for file in manifest.files)
-        _log.info("checkpoints of rank %d: %d files, %d bytes restored", rank, len(manifest.files), size)
+        _log.info("checkpoints of rank %d: restored %d files, %d bytes", rank, len(manifest.files), size)
     return Restored(by_rank=by_rank)
 
 
-def _put(content: Path, root: Path, file: KeptFile, *, again: bool) -> bool:
+def _place_file(content: Path, root: Path, file: CheckpointFile, *, copy: bool) -> bool:
+    """Move a content to its path, or copy it if another path needs it too. Return False if the path is not free."""
     target = root / file.path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)  # Of a fetch that was begun before.
+        target.unlink(missing_ok=True)  # Left by an earlier try of this fetch.
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
-        # One rank's file is another's directory.
-        _log.warning("the checkpoint %s is left out: its path is taken by another rank's", file.path)
+        # The file of one rank has the path of another rank's directory.
+        _log.warning("checkpoint %s is left out: another rank uses its path", file.path)
         return False
-    if again:
+    if copy:
         shutil.copyfile(content, target)
     else:
         os.replace(content, target)
@@ -173,12 +187,12 @@ def _put(content: Path, root: Path, file: KeptFile, *, again: bool) -> bool:
     return True
 
 
-def _link(path: Path, target: str) -> bool:
+def _place_link(path: Path, target: str) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         path.symlink_to(target)
     except OSError as error:
-        _log.warning("the link %s is left out: %s", path, error)
+        _log.warning("link %s is left out: %s", path, error)
         return False
     return True

@@ -1,4 +1,4 @@
-"""A look at the trainer's checkpoints: which files are there, and which of them hold still."""
+"""Scan the trainer's checkpoint directory: which files exist, and which have not changed since the last scan."""
 
 import os
 import stat
@@ -6,69 +6,71 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from modelops.worker.checkpoints.manifests import leads_out
+from modelops.worker.checkpoints.manifests import leads_outside
+from modelops.worker.runtime.unicode_text import is_utf8
 
 
 class Signature(NamedTuple):
-    """What changes when a file is written to."""
+    """Size, time of modification and permissions of a file: at least one changes when the file is written to."""
 
     size: int
     modified: int
+    """Unix time in nanoseconds."""
     mode: int
 
 
 @dataclass
-class Look:
-    """What was there. Paths are relative to the checkpoints."""
+class Scan:
+    """Content of the directory at one time. Paths are relative to the directory."""
 
     files: dict[str, Signature] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
-    """What cannot be kept: devices, pipes, links that lead elsewhere, names that are no valid text."""
+    """Target of each symbolic link."""
+    skipped: list[str] = field(default_factory=list)
+    """Entries that cannot be saved: devices, pipes, links that lead outside, names that are not valid text."""
 
-    def still(self, before: "Look") -> dict[str, Signature]:
-        """The files that are as they were at the look before."""
+    def unchanged_since(self, before: "Scan") -> dict[str, Signature]:
+        """Return the files that had the same signature in an earlier scan."""
         return {path: seen for path, seen in self.files.items() if before.files.get(path) == seen}
 
 
-def look_at(root: Path) -> Look:
-    """Look at all below `root`; nothing where it is not there. What goes away meanwhile was not there."""
-    look = Look()
-    _walk(root, "", look)
-    return look
+def scan(root: Path) -> Scan:
+    """Return what is below `root`; empty if `root` does not exist.
+
+    An entry that disappears during the scan is left out.
+    """
+    result = Scan()
+    _walk(root, "", result)
+    return result
 
 
-def signature(of: os.stat_result) -> Signature:
-    """Of a file, by what stat says of it."""
-    return Signature(of.st_size, of.st_mtime_ns, stat.S_IMODE(of.st_mode))
+def signature(status: os.stat_result) -> Signature:
+    """Return the signature of a file from its `stat` result."""
+    return Signature(status.st_size, status.st_mtime_ns, stat.S_IMODE(status.st_mode))
 
 
-def _walk(root: Path, below: str, look: Look) -> None:
+def _walk(root: Path, folder: str, result: Scan) -> None:
     try:
-        entries = list(os.scandir(root / below))
+        entries = list(os.scandir(root / folder))
     except OSError:
         return
     for entry in entries:
-        path = f"{below}{entry.name}"
+        path = f"{folder}{entry.name}"
         try:
-            seen = entry.stat(follow_symlinks=False)
-            if stat.S_ISDIR(seen.st_mode):
-                _walk(root, f"{path}/", look)
-            elif not _is_text(path):
-                look.left_out.append(repr(path))
-            elif stat.S_ISREG(seen.st_mode):
-                look.files[path] = signature(seen)
-            elif stat.S_ISLNK(seen.st_mode) and not leads_out(target := os.readlink(root / path)) and _is_text(target):
-                look.links[path] = target
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                _walk(root, f"{path}/", result)
+            elif not is_utf8(path):
+                result.skipped.append(repr(path))
+            elif stat.S_ISREG(status.st_mode):
+                result.files[path] = signature(status)
+            elif (
+                stat.S_ISLNK(status.st_mode)
+                and not leads_outside(target := os.readlink(root / path))
+                and is_utf8(target)
+            ):
+                result.links[path] = target
             else:
-                look.left_out.append(path)
+                result.skipped.append(path)
         except OSError:
             continue
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

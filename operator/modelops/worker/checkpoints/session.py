@@ -1,4 +1,4 @@
-"""What fetch and sidecar share of a run's checkpoints: where they are, and what the trainer began with."""
+"""Checkpoint paths of a run, and the record of restored checkpoints that `fetch` passes to the sidecar of its Pod."""
 
 from functools import partial
 from pathlib import Path
@@ -12,46 +12,46 @@ from modelops.store.removing import remove
 from modelops.worker.checkpoints.manifests import Restored
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.errors import TaskError
-from modelops.worker.runtime.incomplete_uploads import give_up_uploads
-from modelops.worker.runtime.parallel import each
+from modelops.worker.runtime.incomplete_uploads import abort_incomplete_uploads
+from modelops.worker.runtime.parallel import map_ordered
 
 
 def directory() -> Path:
-    """Where the trainer has them."""
+    """Return the trainer's checkpoint directory, /opt/ml/checkpoints."""
     return paths.ml() / "checkpoints"
 
 
-def place_of(uri: str) -> Location:
-    """Where a run's checkpoints are kept. Raises TaskError(InvalidTask) for what is no prefix of their own."""
+def location_of(uri: str) -> Location:
+    """Return the S3 location of a run's checkpoints. Raises TaskError(InvalidTask) unless it is a non-empty prefix."""
     try:
-        place = parse(uri)
+        location = parse(uri)
     except ValueError as error:
         raise TaskError("InvalidTask", f"checkpoints: {error}") from error
-    # All below it is deleted in the end: never a whole bucket, and nothing that only begins with the same letters.
-    if not place.key.strip("/") or not place.key.endswith("/"):
-        raise TaskError("InvalidTask", f"checkpoints: {uri!r} is no prefix with a slash at its end")
-    return place
+    # Everything below is deleted in the end: never a whole bucket, nor keys that only begin with the same letters.
+    if not location.key.strip("/") or not location.key.endswith("/"):
+        raise TaskError("InvalidTask", f"checkpoints: {uri!r} is not a key prefix that ends with a slash")
+    return location
 
 
-def remember(restored: Restored) -> None:
-    """Leave for the sidecar what the trainer begins with."""
-    _memory().write_text(restored.model_dump_json(by_alias=True))
+def save_restored(restored: Restored) -> None:
+    """Write the record of restored checkpoints to the shared volume, for the sidecar."""
+    _restored_file().write_text(restored.model_dump_json(by_alias=True))
 
 
-def remembered() -> Restored | None:
-    """What fetch has left."""
+def load_restored() -> Restored | None:
+    """Return the record that `fetch` wrote; None if there is no record, or if it cannot be read."""
     try:
-        return Restored.model_validate_json(_memory().read_bytes())
+        return Restored.model_validate_json(_restored_file().read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
 
 
 def delete_all(client: S3Client, run: Location) -> int:
-    """Delete everything below a run's prefix. How many objects. Raises S3Error."""
-    give_up_uploads(client, run.bucket, run.key)
+    """Delete everything below a run's prefix and return the number of objects. Raises S3Error."""
+    abort_incomplete_uploads(client, run.bucket, run.key)
     objects = list(list_current(client, run.bucket, run.key).objects)
-    return sum(1 for _ in each(objects, partial(remove, client, run.bucket)))
+    return sum(1 for _ in map_ordered(objects, partial(remove, client, run.bucket)))
 
 
-def _memory() -> Path:
+def _restored_file() -> Path:
     return paths.shared() / "state" / "restored.json"

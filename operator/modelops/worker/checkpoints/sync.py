@@ -1,4 +1,4 @@
-"""Keep one rank's checkpoints in the store: what holds still, and only when something changed."""
+"""Save one rank's checkpoints to S3: files that have not changed between two scans, and only when something differs."""
 
 import hashlib
 import logging
@@ -17,135 +17,146 @@ from modelops.store.fetching import fetch
 from modelops.store.listing import list_current
 from modelops.store.removing import remove
 from modelops.store.writing import ContentChangedError, put_if_absent
-from modelops.worker.checkpoints.manifests import KeptFile, KeptLink, Manifest, RankPlace, Restored
-from modelops.worker.checkpoints.scan import Look, Signature, look_at, signature
+from modelops.worker.checkpoints.manifests import (
+    CheckpointFile,
+    CheckpointLink,
+    CheckpointManifest,
+    RankFolder,
+    Restored,
+)
+from modelops.worker.checkpoints.scan import Scan, Signature, scan, signature
 from modelops.worker.runtime import paths
-from modelops.worker.runtime.incomplete_uploads import give_up_uploads
-from modelops.worker.runtime.parallel import each
+from modelops.worker.runtime.incomplete_uploads import abort_incomplete_uploads
+from modelops.worker.runtime.parallel import map_ordered
 
 PART_BYTES = 16 << 20
-"""Smaller than a model's, since a trainer may write many files at once, and the sidecar's memory is small."""
-_UPLOADS = 4
+"""Part size of multipart uploads. Smaller than a model's: a trainer may write many files, and the sidecar is small."""
+_UPLOAD_THREADS = 4
 _READ_BYTES = 1 << 20
-_PATIENT_LOOKS = 4
+_MAX_DEFERRED_SCANS = 4
 _KEPT_MANIFESTS = 2
 _QUIET_NANOSECONDS = 2_000_000_000
 _log = logging.getLogger(__name__)
 
 
-class Trainer(Enum):
-    """What the trainer does while its checkpoints are looked at."""
+class TrainerState(Enum):
+    """Whether the trainer may still write to its checkpoints while they are scanned."""
 
     RUNS = "runs"
-    """There will be another look."""
+    """It writes, and there will be another scan."""
     MAY_WRITE = "may write"
-    """There will be none, and what moves now may stay half written: also that of a trainer which was killed."""
+    """It may be writing, and this is the last scan. A killed trainer counts too: its last file may be half written."""
     ENDED = "ended"
-    """What is there is complete."""
+    """It has ended by itself, so every file is complete."""
 
 
 class SyncAbandonedError(Exception):
-    """Nobody needs the checkpoints any more."""
+    """The checkpoints are no longer needed."""
 
 
-class Keeper:
-    """The only writer of its rank's folder. `restored`: what the trainer began with."""
+class CheckpointSync:
+    """Only writer of its rank's folder. `restored`: the checkpoints that the trainer began with."""
 
     def __init__(
-        self, root: Path, place: RankPlace, connect: Callable[[], S3Client], restored: Restored | None = None
+        self, root: Path, folder: RankFolder, connect: Callable[[], S3Client], restored: Restored | None = None
     ) -> None:
         self._root = root
-        self._place = place
+        self._folder = folder
         self._connect = connect
         self._client: S3Client | None = None
-        self._before = Look()
-        self._last_look: tuple[Look, dict[str, Signature]] | None = None
-        self._waited = 0
+        self._previous_scan = Scan()
+        self._final_scan: tuple[Scan, dict[str, Signature]] | None = None
+        self._deferred = 0
         self._known: dict[str, tuple[Signature, str]] = {}
-        self._others: dict[str, tuple[Signature | None, str]] = {}
-        self._manifests: dict[str, Manifest] = {}
-        self._written: Manifest | None = Manifest()
-        self._left_out: set[str] = set()
+        self._from_other_ranks: dict[str, tuple[Signature | None, str]] = {}
+        self._manifests: dict[str, CheckpointManifest] = {}
+        self._saved: CheckpointManifest | None = CheckpointManifest()
+        self._reported_skipped: set[str] = set()
         self.abandoned = False
         if restored is not None:
             self._begin_with(restored)
 
-    def sync(self, trainer: Trainer) -> bool:
-        """Bring the store up to date. Whether there was anything to write.
+    def sync(self, trainer: TrainerState) -> bool:
+        """Bring S3 up to date with the directory. Return True if something was written.
 
         Raises S3Error, after which it can be called again, and SyncAbandonedError.
         """
-        now, still = self._last_look or self._look(trainer)
-        if trainer is not Trainer.RUNS:
-            # To try again is not to look again: what is half written does not become whole by holding still.
-            self._last_look = now, still
-        moving = len(still) < len(now.files)
+        now, unchanged = self._final_scan or self._scan(trainer)
+        if trainer is not TrainerState.RUNS:
+            # A retry uses the same scan: a file does not become complete by staying as it is.
+            self._final_scan = now, unchanged
+        changing = len(unchanged) < len(now.files)
         self._known = {path: known for path, known in self._known.items() if path in now.files}
-        # Files that belong together are best taken together; a file that is written all the time must not hold up all.
-        if moving and trainer is Trainer.RUNS and self._waited + 1 < _PATIENT_LOOKS:
-            self._waited += 1
+        # Files of one checkpoint are best saved together, but a file that always changes must not block the rest.
+        if changing and trainer is TrainerState.RUNS and self._deferred + 1 < _MAX_DEFERRED_SCANS:
+            self._deferred += 1
             return False
-        wanted = self._wanted(now, still, keep_gone=moving and trainer is Trainer.MAY_WRITE)
-        if self._written is not None and wanted.same_as(self._written):
-            self._waited = 0
+        desired = self._desired(now, unchanged, keep_missing=changing and trainer is TrainerState.MAY_WRITE)
+        if self._saved is not None and desired.same_content(self._saved):
+            self._deferred = 0
             return False
         try:
-            written = self._write(wanted)
+            written = self._write(desired)
         except S3Error:
-            self._client = None  # The credentials may be others by the next time.
+            self._client = None  # The next try may find other credentials.
             raise
-        self._waited = 0
+        self._deferred = 0
         return written
 
-    def _look(self, trainer: Trainer) -> tuple[Look, dict[str, Signature]]:
-        """What is there, and what of it holds still."""
-        now = look_at(self._root)
-        before, self._before = self._before, now
-        self._tell_left_out(now)
-        if trainer is Trainer.ENDED:
+    def _scan(self, trainer: TrainerState) -> tuple[Scan, dict[str, Signature]]:
+        """Return the directory's content, and the files of it that can be saved because they do not change."""
+        now = scan(self._root)
+        before, self._previous_scan = self._previous_scan, now
+        self._report_skipped(now)
+        if trainer is TrainerState.ENDED:
             return now, now.files
-        still = now.still(before)
-        if trainer is Trainer.MAY_WRITE:
-            # Both looks may have come after a kill, which is learnt of a moment later.
+        unchanged = now.unchanged_since(before)
+        if trainer is TrainerState.MAY_WRITE:
+            # The sidecar learns of a kill a moment late, so both scans may have come after it.
             latest = time.time_ns() - _QUIET_NANOSECONDS
-            still = {path: seen for path, seen in still.items() if seen.modified < latest}
-        return now, still
+            unchanged = {path: seen for path, seen in unchanged.items() if seen.modified < latest}
+        return now, unchanged
 
     def _begin_with(self, restored: Restored) -> None:
-        """What came from other ranks is theirs to keep, until this one writes to it."""
-        if restored.afresh:
-            self._written = None  # So that the store does not go on offering what could not be used.
+        """Remember the restored files. Files of other ranks stay theirs until this rank's trainer writes to them."""
+        if restored.unusable:
+            self._saved = None  # The next manifest then replaces the unusable ones, even if it is empty.
         for rank, manifest in restored.by_rank.items():
-            own = rank == self._place.rank
+            own = rank == self._folder.rank
             for file in manifest.files:
                 seen = Signature(file.size, file.modified, file.mode)
                 self._known[file.path] = (seen, file.sha256)
                 if not own:
-                    self._others[file.path] = (seen, "")
+                    self._from_other_ranks[file.path] = (seen, "")
             for link in manifest.links if not own else ():
-                self._others[link.path] = (None, link.target)
+                self._from_other_ranks[link.path] = (None, link.target)
             if own:
-                self._written = manifest
+                self._saved = manifest
 
-    def _wanted(self, now: Look, still: Mapping[str, Signature], *, keep_gone: bool) -> Manifest:
-        """What moves stays as it was when it last held still, and, at the end, so does what went away meanwhile."""
-        last = {file.path: file for file in self._written.files} if self._written is not None else {}
-        files = {path: file for path, file in last.items() if keep_gone or path in now.files}
-        for path, seen in still.items():
-            if self._others.get(path) == (seen, ""):
+    def _desired(self, now: Scan, unchanged: Mapping[str, Signature], *, keep_missing: bool) -> CheckpointManifest:
+        """Return the manifest to write.
+
+        A file that is changing stays as it was last saved. With `keep_missing`, so does a file that was deleted.
+        """
+        last = {file.path: file for file in self._saved.files} if self._saved is not None else {}
+        files = {path: file for path, file in last.items() if keep_missing or path in now.files}
+        for path, seen in unchanged.items():
+            if self._from_other_ranks.get(path) == (seen, ""):
                 files.pop(path, None)
                 continue
             sha256 = self._sha256(path, seen)
             if sha256 is not None:
-                files[path] = _kept(path, seen, sha256)
-        links = {path: target for path, target in now.links.items() if self._others.get(path) != (None, target)}
-        return Manifest(
+                files[path] = _checkpoint_file(path, seen, sha256)
+        links = {
+            path: target for path, target in now.links.items() if self._from_other_ranks.get(path) != (None, target)
+        }
+        return CheckpointManifest(
             files=[files[path] for path in sorted(files)],
-            links=[KeptLink(path=path, target=links[path]) for path in sorted(links)],
+            links=[CheckpointLink(path=path, target=links[path]) for path in sorted(links)],
         )
 
     def _sha256(self, path: str, seen: Signature) -> str | None:
-        """None where the file changes or goes away while it is read, or must not be read."""
+        """Return a file's SHA-256 in hex; None if it cannot be read, or changed since the scan."""
         known = self._known.get(path)
         if known is not None and known[0] == seen:
             return known[1]
@@ -153,108 +164,120 @@ class Keeper:
         try:
             with (self._root / path).open("rb") as content:
                 while chunk := content.read(_READ_BYTES):
-                    self._unless_abandoned()
+                    self._raise_if_abandoned()
                     digest.update(chunk)
             if signature((self._root / path).stat(follow_symlinks=False)) != seen:
                 return None
         except OSError as error:
-            _log.info("the checkpoint %s cannot be read: %s", path, error)
+            _log.info("checkpoint %s cannot be read: %s", path, error)
             return None
         self._known[path] = (seen, digest.hexdigest())
         return digest.hexdigest()
 
-    def _write(self, wanted: Manifest) -> bool:
-        """First the contents, then the manifest: one that is there is complete."""
+    def _write(self, desired: CheckpointManifest) -> bool:
+        """Write contents, then the manifest, so that a manifest in S3 is always complete."""
         client = self._client
         if client is None:
             client = self._connect()
-            give_up_uploads(client, self._place.run.bucket, self._place.prefix)
+            abort_incomplete_uploads(client, self._folder.run.bucket, self._folder.prefix)
             self._client = client
-        there = {one.key: one for one in list_current(client, self._place.run.bucket, self._place.prefix).objects}
-        missing = {file.sha256: file for file in wanted.files if self._place.object_key(file.sha256) not in there}
-        uploaded = each(missing.values(), partial(self._upload, client), threads=_UPLOADS, ahead=2 * _UPLOADS)
-        new = {sha256 for sha256, done in zip(missing, uploaded, strict=True) if done}
-        kept = self._complete(wanted, lambda sha256: sha256 in new or self._place.object_key(sha256) in there)
-        if self._written is not None and kept.same_as(self._written):
+        bucket = self._folder.run.bucket
+        existing = {pinned.key: pinned for pinned in list_current(client, bucket, self._folder.prefix).objects}
+        missing = {file.sha256: file for file in desired.files if self._folder.object_key(file.sha256) not in existing}
+        results = map_ordered(
+            missing.values(), partial(self._upload, client), threads=_UPLOAD_THREADS, ahead=2 * _UPLOAD_THREADS
+        )
+        uploaded = {sha256 for sha256, done in zip(missing, results, strict=True) if done}
+        manifest = self._with_stored_contents(
+            desired, lambda sha256: sha256 in uploaded or self._folder.object_key(sha256) in existing
+        )
+        if self._saved is not None and manifest.same_content(self._saved):
             return False
-        newest = max((self._place.time_of(key) or 0 for key in there), default=0)
-        # A clock may be behind that of the node before, and the newest manifest is the one with the highest name.
-        key = self._place.manifest_key(max(time.time_ns() // 1_000_000, newest + 1))
-        self._unless_abandoned()
-        if not put_if_absent(client, self._place.run.bucket, key, kept.model_dump_json(by_alias=True).encode()):
-            return False  # Another writer has this very millisecond. The next round has another.
-        self._manifests[key] = self._written = kept
-        _log.info("checkpoints: %d files kept, %d of them new, as %s", len(kept.files), len(new), key)
-        self._collect_garbage(client, there, key)
+        newest = max((self._folder.time_of(key) or 0 for key in existing), default=0)
+        # The newest manifest is the one with the highest key, even if this node's clock is behind the last one's.
+        key = self._folder.manifest_key(max(time.time_ns() // 1_000_000, newest + 1))
+        self._raise_if_abandoned()
+        if not put_if_absent(client, bucket, key, manifest.model_dump_json(by_alias=True).encode()):
+            return False  # Another writer took this millisecond. The next sync takes a later one.
+        self._manifests[key] = self._saved = manifest
+        _log.info("checkpoints: saved %d files, %d of them new, as %s", len(manifest.files), len(uploaded), key)
+        self._collect_garbage(client, existing, key)
         return True
 
-    def _complete(self, wanted: Manifest, is_there: Callable[[str], bool]) -> Manifest:
-        """Without what could not be stored: in its place what was kept before, or nothing."""
-        last = {file.path: file for file in self._written.files} if self._written is not None else {}
-        files = (file if is_there(file.sha256) else last.get(file.path) for file in wanted.files)
-        return Manifest(files=[file for file in files if file and is_there(file.sha256)], links=wanted.links)
+    def _with_stored_contents(
+        self, desired: CheckpointManifest, is_stored: Callable[[str], bool]
+    ) -> CheckpointManifest:
+        """Return the manifest without contents that could not be stored. The last saved ones take their place."""
+        last = {file.path: file for file in self._saved.files} if self._saved is not None else {}
+        files = (file if is_stored(file.sha256) else last.get(file.path) for file in desired.files)
+        return CheckpointManifest(
+            files=[file for file in files if file and is_stored(file.sha256)], links=desired.links
+        )
 
-    def _upload(self, client: S3Client, file: KeptFile) -> bool:
-        """Whether the content is there. A file that is not so any more is for a later round."""
+    def _upload(self, client: S3Client, file: CheckpointFile) -> bool:
+        """Return True if the content is in S3. A file that has changed meanwhile is left for a later sync."""
         try:
             put_if_absent(
                 client,
-                self._place.run.bucket,
-                self._place.object_key(file.sha256),
+                self._folder.run.bucket,
+                self._folder.object_key(file.sha256),
                 self._root / file.path,
                 part_bytes=PART_BYTES,
                 sha256=file.sha256,
-                before_part=self._unless_abandoned,
+                before_part=self._raise_if_abandoned,
             )
             return True
         except (ContentChangedError, OSError):
             self._known.pop(file.path, None)
             return False
 
-    def _collect_garbage(self, client: S3Client, there: Mapping[str, PinnedObject], newest: str) -> None:
-        """Keep the last manifests and what they name. Manifests go first, so that none ever names what is gone."""
+    def _collect_garbage(self, client: S3Client, existing: Mapping[str, PinnedObject], newest: str) -> None:
+        """Delete all but the last manifests and their contents.
+
+        Manifests are deleted first, so that no manifest ever names a deleted content.
+        """
         kept, contents = [newest], set(self._manifests[newest].hashes)
         try:
-            for key in self._place.newest_first(there):
+            for key in self._folder.newest_first(existing):
                 manifest = self._manifest(client, key) if len(kept) < _KEPT_MANIFESTS else None
                 if manifest is not None:
                     kept.append(key)
                     contents |= manifest.hashes
-            named = {*kept, *(self._place.object_key(sha256) for sha256 in contents)}
-            for one in sorted(there.values(), key=lambda one: self._place.time_of(one.key) is None):
-                self._unless_abandoned()
-                if one.key not in named:
-                    remove(client, self._place.run.bucket, one)
+            needed = {*kept, *(self._folder.object_key(sha256) for sha256 in contents)}
+            for pinned in sorted(existing.values(), key=lambda pinned: self._folder.time_of(pinned.key) is None):
+                self._raise_if_abandoned()
+                if pinned.key not in needed:
+                    remove(client, self._folder.run.bucket, pinned)
         except S3Error as problem:
-            _log.info("checkpoints that are not needed any more stay for now: %s", problem.message)
+            _log.info("old checkpoints cannot be deleted now: %s", problem.message)
         self._manifests = {key: manifest for key, manifest in self._manifests.items() if key in kept}
 
-    def _manifest(self, client: S3Client, key: str) -> Manifest | None:
-        """None where it is none: it is not worth keeping."""
+    def _manifest(self, client: S3Client, key: str) -> CheckpointManifest | None:
+        """Return a manifest in S3; None if its content is not valid, so that it need not be kept."""
         if key not in self._manifests:
-            manifest = read_manifest(client, self._place.run.bucket, key)
+            manifest = read_manifest(client, self._folder.run.bucket, key)
             if manifest is None:
                 return None
             self._manifests[key] = manifest
         return self._manifests[key]
 
-    def _tell_left_out(self, look: Look) -> None:
-        for path in look.left_out:
-            if path not in self._left_out:
-                self._left_out.add(path)
-                _log.info("checkpoints: %s is no file that can be kept, and is left out", path)
+    def _report_skipped(self, now: Scan) -> None:
+        for path in now.skipped:
+            if path not in self._reported_skipped:
+                self._reported_skipped.add(path)
+                _log.info("checkpoints: skipping %s: neither a regular file nor a link inside the directory", path)
 
-    def _unless_abandoned(self) -> None:
+    def _raise_if_abandoned(self) -> None:
         if self.abandoned:
             raise SyncAbandonedError
 
 
-def read_manifest(client: S3Client, bucket: str, key: str) -> Manifest | None:
-    """A manifest in the store; None where it is none. Raises S3Error."""
+def read_manifest(client: S3Client, bucket: str, key: str) -> CheckpointManifest | None:
+    """Return a manifest in S3; None if its content is not valid. Raises S3Error."""
     file = paths.scratch() / "manifest"
     try:
         fetch(client, bucket, key, file)
-        return Manifest.model_validate_json(file.read_bytes())
+        return CheckpointManifest.model_validate_json(file.read_bytes())
     except ValidationError:
         return None
     finally:
@@ -262,5 +285,5 @@ def read_manifest(client: S3Client, bucket: str, key: str) -> Manifest | None:
         file.parent.rmdir()
 
 
-def _kept(path: str, seen: Signature, sha256: str) -> KeptFile:
-    return KeptFile(path=path, size=seen.size, sha256=sha256, mode=seen.mode, modified=max(seen.modified, 0))
+def _checkpoint_file(path: str, seen: Signature, sha256: str) -> CheckpointFile:
+    return CheckpointFile(path=path, size=seen.size, sha256=sha256, mode=seen.mode, modified=max(seen.modified, 0))

@@ -1,8 +1,8 @@
-"""Bring many pinned objects to disk: several at once, large ones in several ranges at once, each verified.
+"""Download many pinned objects: several at once, large objects in several ranges at once, each object verified.
 
-The work is cut into pieces, a whole object or a range of one, and the pieces are done by a few threads and come back in
-order. So memory is flat, one object that is huge is brought as fast as many small ones, and what is complete is always
-the beginning of the list, which is what the journal of a fetch rests on.
+The work is a list of ranges, each a whole object or a part of one. A few threads download ranges, and results come back
+in order. So memory is constant, one huge object is downloaded as fast as many small objects, and what is complete is
+always the beginning of the list, which the journal of a download relies on.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,104 +14,109 @@ from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import S3Error
 from modelops.store.fetching import LargeObject, fetch_pinned, preallocate
-from modelops.worker.datasets.download_journal import Journal, fingerprint
-from modelops.worker.runtime.parallel import THREADS, each
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.datasets.download_journal import DownloadJournal, fingerprint
+from modelops.worker.runtime.parallel import THREADS, map_ordered
+from modelops.worker.runtime.retry import retry
 
 LARGE_BYTES = 64 << 20
-"""An object larger than this is brought in ranges."""
+"""A larger object is downloaded in ranges."""
 RANGE_BYTES = 16 << 20
 
 
-class Wanted(NamedTuple):
-    """An object, and the file that it is to be."""
+class Download(NamedTuple):
+    """A pinned object, and the file to write."""
 
     pinned: PinnedObject
     target: Path
 
 
-class _Piece(NamedTuple):
-    wanted: Wanted
+class _Range(NamedTuple):
+    download: Download
     start: int
     length: int
     large: LargeObject | None
-    """None: the object is brought as a whole, or is there already."""
-    there: bool
+    """None if the object is downloaded as a whole, or is complete already."""
+    complete: bool
+    """Whether the range is on disk already."""
 
     @property
     def last(self) -> bool:
-        return self.start + self.length == self.wanted.pinned.size
+        return self.start + self.length == self.download.pinned.size
 
     @property
     def line(self) -> str:
-        """What a journal says of it: of an object's last piece, that the file is complete and verified."""
-        seen = fingerprint(self.wanted.target, finished=self.last)
-        return f"{self.wanted.pinned.key!r} {self.start} {self.length} {seen}"
+        """Line of the journal. The line of an object's last range records that the file is complete and verified."""
+        state = fingerprint(self.download.target, finished=self.last)
+        return f"{self.download.pinned.key!r} {self.start} {self.length} {state}"
 
 
-def bring(
+def download_objects(
     client: S3Client,
     bucket: str,
-    wanted: Iterable[Wanted],
+    downloads: Iterable[Download],
     *,
-    journal: Journal | None = None,
+    journal: DownloadJournal | None = None,
     threads: int = THREADS,
     ahead: int = 4 * THREADS,
     large_bytes: int = LARGE_BYTES,
     range_bytes: int = RANGE_BYTES,
-) -> Iterator[Wanted]:
-    """Each object once it is complete and verified, in order; at most `ahead` pieces are begun before they are due.
+) -> Iterator[Download]:
+    """Yield each download once its file is complete and verified, in order. Ranges in `journal` are not repeated.
 
-    What the journal has, is not brought again. Raises S3Error and OSError; the files of objects that did not come
-    back are not complete.
+    At most `ahead` ranges are started before the iterator needs them. The file of a download that was not yielded is
+    not complete.
+
+    Raises:
+        S3Error: an object cannot be downloaded, or is not the pinned one.
+        OSError: a file cannot be written.
     """
-    pieces = _pieces(client, bucket, wanted, journal, large_bytes, range_bytes)
-    for piece in each(pieces, partial(_bring, client, bucket), threads=threads, ahead=ahead):
-        if piece.large is not None:
-            _verify(piece.large, piece)
-        if journal is not None and not piece.there:
-            journal.append(piece.line)
-        if piece.last:
-            yield piece.wanted
+    ranges = _ranges(client, bucket, downloads, journal, large_bytes, range_bytes)
+    for part in map_ordered(ranges, partial(_fetch, client, bucket), threads=threads, ahead=ahead):
+        if part.large is not None:
+            _verify(part.large, part)
+        if journal is not None and not part.complete:
+            journal.append(part.line)
+        if part.last:
+            yield part.download
 
 
-def _pieces(
+def _ranges(
     client: S3Client,
     bucket: str,
-    wanted: Iterable[Wanted],
-    journal: Journal | None,
+    downloads: Iterable[Download],
+    journal: DownloadJournal | None,
     large_bytes: int,
     range_bytes: int,
-) -> Iterator[_Piece]:
-    for one in wanted:
-        size = one.pinned.size
+) -> Iterator[_Range]:
+    for download in downloads:
+        size = download.pinned.size
         length = range_bytes if size > large_bytes else size
         starts = range(0, size, length) if size else (0,)
-        planned = [_Piece(one, start, min(length, size - start), None, False) for start in starts]
-        there = [journal is not None and journal.has(piece.line) for piece in planned]
+        parts = [_Range(download, start, min(length, size - start), None, False) for start in starts]
+        complete = [journal is not None and journal.confirms(part.line) for part in parts]
         large = None
-        if size > large_bytes and not all(there):
-            large = patiently(partial(LargeObject, client, bucket, one.pinned))
-            if not any(there):
-                preallocate(one.target, size)
-        for piece, is_there in zip(planned, there, strict=True):
-            yield piece._replace(large=large, there=is_there)
+        if size > large_bytes and not all(complete):
+            large = retry(partial(LargeObject, client, bucket, download.pinned))
+            if not any(complete):
+                preallocate(download.target, size)
+        for part, is_complete in zip(parts, complete, strict=True):
+            yield part._replace(large=large, complete=is_complete)
 
 
-def _bring(client: S3Client, bucket: str, piece: _Piece) -> _Piece:
-    pinned, target = piece.wanted
-    if piece.there:
-        return piece
-    if piece.large is None:
-        patiently(lambda: fetch_pinned(client, bucket, pinned, target))
+def _fetch(client: S3Client, bucket: str, part: _Range) -> _Range:
+    pinned, target = part.download
+    if part.complete:
+        return part
+    if part.large is None:
+        retry(lambda: fetch_pinned(client, bucket, pinned, target))
     else:
-        patiently(partial(piece.large.fetch_range, piece.start, piece.length, target))
-    return piece
+        retry(partial(part.large.fetch_range, part.start, part.length, target))
+    return part
 
 
-def _verify(large: LargeObject, piece: _Piece) -> None:
+def _verify(large: LargeObject, part: _Range) -> None:
     try:
-        large.verified(piece.start, piece.length, piece.wanted.target)
+        large.verify_range(part.start, part.length, part.download.target)
     except S3Error:
-        piece.wanted.target.unlink(missing_ok=True)
+        part.download.target.unlink(missing_ok=True)
         raise

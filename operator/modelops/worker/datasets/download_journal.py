@@ -1,9 +1,9 @@
-"""What of a dataset is on disk already, so that an init container that is run again goes on where it was ended.
+"""Journal of a download: what is on disk already, so that a restarted init container resumes the download.
 
-A journal is a file of lines, each appended once what it says is so, in the order in which the work is done. A line
-holds what can be seen of the work: of a finished file its size, inode and time of last change, so that one that was
-written to since is not taken for finished. The first line names the boot of the machine: what was written before a
-crash of the machine may not have reached its disk, so nothing of it is believed.
+A journal is a file of lines. Each line is appended once its range is on disk, in the order of the work, and holds a
+fingerprint of the file: of a finished file its size, inode and modification time, so that a file that was written to
+since does not count as finished. The first line names the boot of the machine: data written before a crash of the
+machine may not have reached the disk, so the journal of an earlier boot is discarded.
 """
 
 import uuid
@@ -14,21 +14,20 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _FORMAT = "modelops-fetch 1"
 
 
-class Journal:
-    """The lines in `file`, believed as long as each is the one that would be written now; for one thread."""
+class DownloadJournal:
+    """Journal in `file`. A line is valid as long as the same line would be written now. For use by one thread."""
 
     def __init__(self, file: Path, digest: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
         self._lines = file.open("r+b")
-        self._believed = 0
-        """Up to where the lines are believed, in bytes."""
+        self._valid_bytes = 0
         self._reading = True
         header = f"{_FORMAT} {_boot()} {digest}"
-        if not self.has(header):
+        if not self.confirms(header):
             self.append(header)
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "DownloadJournal":
         return self
 
     def __exit__(
@@ -36,38 +35,41 @@ class Journal:
     ) -> None:
         self._lines.close()
 
-    def has(self, line: str) -> bool:
-        """Whether the next line is this one. After the first that is not, none is: it and what follows is dropped."""
+    def confirms(self, line: str) -> bool:
+        """Read the next line and return whether it equals `line`.
+
+        After the first line that differs, the answer is always False: that line and the rest of the file are removed.
+        """
         if not self._reading:
             return False
-        encoded = _encoded(line)
+        encoded = _encode(line)
         if self._lines.readline() == encoded:
-            self._believed += len(encoded)
+            self._valid_bytes += len(encoded)
             return True
         self._reading = False
-        self._lines.seek(self._believed)
+        self._lines.seek(self._valid_bytes)
         self._lines.truncate()
         return False
 
     def append(self, line: str) -> None:
-        """Write a line, at once. Every line before it has been asked for."""
-        self._lines.write(_encoded(line))
+        """Write a line at once. Every line before it must have been passed to `confirms`."""
+        self._lines.write(_encode(line))
         self._lines.flush()
 
 
 def fingerprint(file: Path, *, finished: bool) -> str:
-    """What tells a file from one that was put in its place and, once finished, from one that was written to since.
+    """Return text that changes if the file is replaced and, with `finished`, if the file is written to.
 
-    Empty where there is no file.
+    Empty if there is no file.
     """
     try:
-        seen = file.lstat()
+        status = file.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return ""
-    return f"{seen.st_ino} {seen.st_size}" + (f" {seen.st_mtime_ns}" if finished else "")
+    return f"{status.st_ino} {status.st_size}" + (f" {status.st_mtime_ns}" if finished else "")
 
 
-def _encoded(line: str) -> bytes:
+def _encode(line: str) -> bytes:
     return line.encode() + b"\n"
 
 
@@ -75,4 +77,4 @@ def _boot() -> str:
     try:
         return _BOOT.read_text().strip()
     except OSError:
-        return uuid.uuid4().hex  # Unknown is another one every time.
+        return uuid.uuid4().hex  # An unknown boot differs from every other.

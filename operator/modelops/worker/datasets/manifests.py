@@ -1,4 +1,4 @@
-"""A manifest on disk: the pinned objects of a dataset, one line each, in order."""
+"""A dataset's manifest on disk: one line for each pinned object, in byte order."""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from modelops.worker.datasets.sorting import sort_lines
 
 
 class RepeatedKeyError(ValueError):
-    """One key came twice: what was listed changed meanwhile."""
+    """A key was listed twice: the source changed during the listing."""
 
 
-class Manifest(NamedTuple):
-    """A manifest in a file. `sha256sum` of the file is its digest."""
+class DatasetManifest(NamedTuple):
+    """Manifest in a file. The file's SHA-256 is the dataset's digest."""
 
     file: Path
     digest: str
@@ -22,29 +22,23 @@ class Manifest(NamedTuple):
     bytes: int
 
     def entries(self) -> Iterator[PinnedObject]:
-        """The objects, read line by line. Raises NotAManifestError."""
+        """Yield the objects, read line by line. Raises NotAManifestError."""
         with self.file.open("rb") as lines:
             yield from manifest_entries(lines)
 
 
-def finish(file: Path, objects: int, size: int) -> Manifest:
-    """The manifest whose lines are in `file`, which are sorted first where they are not. Raises Repeated."""
+def finish_manifest(file: Path, objects: int, size: int) -> DatasetManifest:
+    """Sort the lines in `file` if they are not in order, and compute their digest. Raises RepeatedKeyError."""
     digest = _digest(file)
     if digest is None:
         sort_lines(file)
         digest = _digest(file)
     assert digest is not None, "sorted lines are in order"
-    return Manifest(file, digest, objects, size)
-
-
-def digest_of_file(file: Path) -> str:
-    """The digest of a file's bytes."""
-    with file.open("rb") as content:
-        return PREFIX + hashlib.file_digest(content, "sha256").hexdigest()
+    return DatasetManifest(file, digest, objects, size)
 
 
 def _digest(file: Path) -> str | None:
-    """The digest of the lines; None where they are not in order."""
+    """Return the digest of the lines; None if they are not in order."""
     digest, last, last_key = hashlib.sha256(), b"", None
     with file.open("rb") as lines:
         for line in lines:

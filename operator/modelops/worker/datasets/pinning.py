@@ -1,4 +1,4 @@
-"""Pin what is in a bucket now: list it, in several ranges at once where that helps, into a manifest."""
+"""Pin the current objects of a bucket: list them into a manifest, in parallel ranges if the listing is large."""
 
 import logging
 import shutil
@@ -12,93 +12,100 @@ from typing import Literal, NamedTuple
 from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import manifest_line
 from modelops.store.client import S3Client
-from modelops.store.pages import Page, Position, Seen, in_seconds, pages
-from modelops.store.ranges import Range, Ranges, Run, UnorderedListingError, contiguous, ranges
-from modelops.worker.datasets.manifests import Manifest, finish
-from modelops.worker.runtime.parallel import THREADS, each
-from modelops.worker.runtime.retry import patiently
+from modelops.store.pages import ListedObject, Page, Position, in_seconds, pages
+from modelops.store.ranges import KeyRange, KeyRanges, Segment, UnorderedListingError, contiguous, key_ranges
+from modelops.worker.datasets.manifests import DatasetManifest, finish_manifest
+from modelops.worker.runtime.parallel import THREADS, map_ordered
+from modelops.worker.runtime.retry import retry
 
 _HEAD_PAGES = 4
-"""What is listed before anything is known: a listing of so many pages is not worth cutting."""
-_RUNS_A_THREAD = 4
+"""Pages that are listed serially at first. A listing of so few pages is not worth dividing."""
+_SEGMENTS_PER_THREAD = 4
 _log = logging.getLogger(__name__)
 
 
-class Pinning(NamedTuple):
-    """What was listed."""
+class PinnedListing(NamedTuple):
+    """Result of listing a source."""
 
-    manifest: Manifest
+    manifest: DatasetManifest
     versioned: bool
-    newest: str | None
-    """When the newest object was written, in whole seconds."""
+    last_modified: str | None
+    """Time at which the newest object was written, in whole seconds."""
 
 
-class _Sum(NamedTuple):
+class _Totals(NamedTuple):
     objects: int
     bytes: int
-    newest: str
+    last_modified: str
 
 
-class _Written(NamedTuple):
-    run: Run
+class _WrittenSegment(NamedTuple):
+    segment: Segment
     file: Path
-    sum: _Sum
+    totals: _Totals
 
 
-def pin(client: S3Client, place: S3Place, file: Path, *, threads: int = THREADS) -> Pinning:
-    """List what is below a place's prefix into the manifest `file`, in flat memory, trying each page patiently.
+def pin(client: S3Client, place: S3Place, file: Path, *, threads: int = THREADS) -> PinnedListing:
+    """List the objects below a place's prefix into the manifest `file`, in constant memory; retry each page.
 
-    Raises S3Error, UnrepresentableNameError and Repeated.
+    Raises:
+        S3Error: the bucket cannot be listed.
+        UnrepresentableNameError: a key has a NUL or a line break.
+        RepeatedKeyError: the bucket changed during the listing.
     """
-    listed = patiently(lambda: pages(client, place.bucket, place.prefix))
+    listing = retry(lambda: pages(client, place.bucket, place.prefix))
 
     def page(at: Position) -> Page:
-        return patiently(lambda: listed.page(at))
+        return retry(lambda: listing.page(at))
 
     head = list(islice(_pages_from(page, {}), _HEAD_PAGES))
-    sums = [_write(_objects(head), file)]
+    parts = [_write(_objects(head), file)]
     rest = head[-1].next
     if rest is not None:
-        at_once = _at_once(page, patiently(lambda: ranges(listed, head)), file, threads)
-        sums += at_once or [_write(_objects(_pages_from(page, rest)), file, "ab")]
-    objects, size = sum(one.objects for one in sums), sum(one.bytes for one in sums)
-    newest = max(one.newest for one in sums)
-    return Pinning(finish(file, objects, size), listed.versioned, in_seconds(newest))
+        in_parallel = _list_in_parallel(page, retry(lambda: key_ranges(listing, head)), file, threads)
+        parts += in_parallel or [_write(_objects(_pages_from(page, rest)), file, "ab")]
+    objects, size = sum(part.objects for part in parts), sum(part.bytes for part in parts)
+    last_modified = max(part.last_modified for part in parts)
+    return PinnedListing(finish_manifest(file, objects, size), listing.versioned, in_seconds(last_modified))
 
 
-def _at_once(page: Callable[[Position], Page], cut: list[Range], file: Path, threads: int) -> list[_Sum]:
-    """Runs of ranges, each into a file of its own, then all to the end of one. Empty: they are not one listing."""
-    if len(cut) < 2:
+def _list_in_parallel(
+    page: Callable[[Position], Page], ranges: list[KeyRange], file: Path, threads: int
+) -> list[_Totals]:
+    """List each segment into a file, then append all files to `file`. Return nothing if they are not one listing."""
+    if len(ranges) < 2:
         return []
-    shared = Ranges(cut)
+    shared = KeyRanges(ranges)
 
-    def write(directory: str, number: int) -> _Written | None:
-        run = shared.begin()
-        if run is None:
+    def write(directory: str, number: int) -> _WrittenSegment | None:
+        segment = shared.begin_segment()
+        if segment is None:
             return None
         part = Path(directory, str(number))
         try:
-            return _Written(run, part, _write(run.objects(page), part))
+            return _WrittenSegment(segment, part, _write(segment.objects(page), part))
         except BaseException:
             shared.close()
             raise
 
-    # Of its own: threads that are still at it when this ends must not meet those of a next listing.
+    # A new directory each time: threads that still write when this function ends must not reach a later listing.
     with TemporaryDirectory(dir=file.parent, ignore_cleanup_errors=True) as directory:
-        most = min(len(cut), _RUNS_A_THREAD * threads)
+        most = min(len(ranges), _SEGMENTS_PER_THREAD * threads)
         try:
-            written = [one for one in each(range(most), partial(write, directory), threads=threads, ahead=most) if one]
-            written.sort(key=lambda one: one.run.index)
-            if not contiguous([one.run for one in written]):
+            results = map_ordered(range(most), partial(write, directory), threads=threads, ahead=most)
+            written = sorted(
+                (result for result in results if result is not None), key=lambda result: result.segment.index
+            )
+            if not contiguous([part.segment for part in written]):
                 raise UnorderedListingError
         except UnorderedListingError:
-            _log.info("the listing's ranges do not meet: it is listed serially")
+            _log.info("the segments are not contiguous; listing serially")
             return []
         with file.open("ab") as output:
-            for one in written:
-                with one.file.open("rb") as lines:
+            for part in written:
+                with part.file.open("rb") as lines:
                     shutil.copyfileobj(lines, output)
-        return [one.sum for one in written]
+        return [part.totals for part in written]
 
 
 def _pages_from(page: Callable[[Position], Page], start: Position) -> Iterator[Page]:
@@ -109,16 +116,16 @@ def _pages_from(page: Callable[[Position], Page], start: Position) -> Iterator[P
         at = listed.next
 
 
-def _objects(listed: Iterable[Page]) -> Iterator[Seen]:
+def _objects(listed: Iterable[Page]) -> Iterator[ListedObject]:
     for page in listed:
         yield from page.objects
 
 
-def _write(objects: Iterable[Seen], file: Path, mode: Literal["wb", "ab"] = "wb") -> _Sum:
-    count, size, newest = 0, 0, ""
+def _write(objects: Iterable[ListedObject], file: Path, mode: Literal["wb", "ab"] = "wb") -> _Totals:
+    count, size, last_modified = 0, 0, ""
     with file.open(mode) as output:
         for pinned, modified in objects:
             output.write(manifest_line(*pinned))
             count, size = count + 1, size + pinned.size
-            newest = max(newest, modified)
-    return _Sum(count, size, newest)
+            last_modified = max(last_modified, modified)
+    return _Totals(count, size, last_modified)

@@ -1,37 +1,42 @@
-"""A survey: look whether there is anything new, and wait until it holds still."""
+"""Probe the source in a Job, where the operator does not list it itself, and wait until the data settles."""
 
 import logging
 import time
 from collections.abc import Callable
 
 from modelops.api.contract.tasks import ProbeTask
-from modelops.worker.datasets.sources import Look
+from modelops.worker.datasets.sources import SourceState
 from modelops.worker.runtime.errors import TaskError
 
-MOST_LOOKS = 100
-"""Then it is told that the data does not hold still: a Job must not wait for that forever."""
+MAX_PROBES = 100
+"""Limit of the wait: a Job that waits forever would hide that the data never settles."""
 _log = logging.getLogger(__name__)
 
 
-def settled(
-    look: Callable[[], Look], survey: ProbeTask, *, sleep: Callable[[float], None] = time.sleep
-) -> tuple[Look, bool]:
-    """What is there once two looks in a row show the same, and whether that is known already.
+def wait_until_stable(
+    probe: Callable[[], SourceState], task: ProbeTask, *, sleep: Callable[[float], None] = time.sleep
+) -> tuple[SourceState, bool]:
+    """Probe until two probes in a row, `settle_seconds` apart, show the same state.
 
-    What is known is not waited for. Raises TaskError(SourceChanged) after MOST_LOOKS, and what `look` raises.
+    Returns the state, and whether the task names it as known. A known state needs no second probe.
+
+    Raises:
+        TaskError: SourceChanged, after MAX_PROBES.
+        Exception: whatever `probe` raises.
     """
-    before = look()
-    for _ in range(MOST_LOOKS):
-        if before.token in survey.known_digests or before.token == survey.known_token:
-            return before, True
-        if survey.settle_seconds <= 0:
-            return before, False
-        _log.info("%d objects, %d bytes: looking again in %g s", before.objects, before.bytes, survey.settle_seconds)
-        sleep(survey.settle_seconds)
-        now = look()
-        if now.token == before.token:
-            return now, False
-        before = now
+    previous = probe()
+    for _ in range(MAX_PROBES):
+        if previous.token in task.known_digests or previous.token == task.known_token:
+            return previous, True
+        if task.settle_seconds <= 0:
+            return previous, False
+        _log.info("%d objects, %d bytes: next probe in %g s", previous.objects, previous.bytes, task.settle_seconds)
+        sleep(task.settle_seconds)
+        state = probe()
+        if state.token == previous.token:
+            return state, False
+        previous = state
     raise TaskError(
-        "SourceChanged", f"the data has not held still for {survey.settle_seconds:g} s since {MOST_LOOKS} looks"
+        "SourceChanged",
+        f"the data does not settle: {MAX_PROBES} probes, {task.settle_seconds:g} s apart, each found a change",
     )

@@ -6,16 +6,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 CHUNK_BYTES = 16 << 20
-"""How much is sorted in memory at a time."""
+"""Size of a chunk that is sorted in memory."""
 
 
 def sort_lines(file: Path, *, chunk_bytes: int = CHUNK_BYTES) -> None:
-    """Sort the lines of `file`, each of which ends in a line feed. Needs its size again beside it."""
+    """Sort the lines of `file` in place. Each line must end in a line feed.
+
+    Needs disk space for a second copy beside `file`.
+    """
     chunks = list(_sorted_chunks(file, chunk_bytes))
     if len(chunks) > 1:
         merged = file.with_name(f"{file.name}.merged")
         with ExitStack() as stack, merged.open("wb") as output:
-            # A file's lines, not splitlines: a key may hold a carriage return, which ends no line here.
+            # Iterate over the file, not splitlines: a key may hold a carriage return, which does not end a line here.
             output.writelines(heapq.merge(*(stack.enter_context(chunk.open("rb")) for chunk in chunks)))
         chunks.append(merged)
     if chunks:

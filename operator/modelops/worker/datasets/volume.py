@@ -1,7 +1,7 @@
-"""The files of a volume: found, told by a token from what they were, and pinned by their content.
+"""Files of a volume: listed with size and modification time for the change token, pinned by content.
 
-A volume keeps no versions: in a manifest line a file has `lineage.digests.BY_CONTENT` for a version, and the SHA-256 of
-its content for an entity tag.
+A volume keeps no versions: in a file's manifest line the version is `lineage.digests.BY_CONTENT`, and the entity tag is
+the SHA-256 of the content.
 """
 
 import hashlib
@@ -13,15 +13,15 @@ from typing import NamedTuple
 from modelops.lineage.digests import join_fields
 
 _NOT_DATA = "lost+found"
-"""What ext4 keeps in a volume's root, for root alone."""
+"""Directory that ext4 keeps in a volume's root, readable by root only."""
 
 
 class PathEscapesVolumeError(ValueError):
-    """A symbolic link to something that is not in the volume, or not there."""
+    """A symbolic link points outside the volume, or to nothing."""
 
 
-class Found(NamedTuple):
-    """One file: its path relative to the volume, its size in bytes, when it was last written to."""
+class VolumeFile(NamedTuple):
+    """One file: path relative to the volume, size in bytes, modification time in nanoseconds."""
 
     path: str
     size: int
@@ -29,58 +29,67 @@ class Found(NamedTuple):
 
     @property
     def line(self) -> bytes:
-        """`path NUL size NUL mtime_ns LF`. Raises UnrepresentableNameError."""
+        """Line of a listing: `path NUL size NUL mtime_ns LF`. Raises UnrepresentableNameError."""
         return join_fields(self.path, str(self.size), str(self.modified_ns))
 
 
-def parse(line: bytes) -> Found:
-    """The file that a line of ours speaks of."""
+def parse_line(line: bytes) -> VolumeFile:
+    """Parse `VolumeFile.line`."""
     path, size, modified = line.removesuffix(b"\n").decode().split("\0")
-    return Found(path, int(size), int(modified))
+    return VolumeFile(path, int(size), int(modified))
 
 
-def walk(root: Path) -> Iterator[Found]:
-    """Every file below `root`, in no order.
+def walk_files(root: Path) -> Iterator[VolumeFile]:
+    """Yield every file below `root`, in no particular order.
 
-    A link to a file counts as one; links to directories are not followed, so that no file counts twice and no loop
-    is endless. Raises PathEscapesVolumeError for a link that leads out of the volume or nowhere, and OSError.
+    A link to a file counts as a file. Links to directories are not followed, so no file counts twice, and a loop of
+    links cannot be endless.
+
+    Raises:
+        PathEscapesVolumeError: a link points outside the volume, or to nothing.
+        OSError: a directory or file cannot be read.
     """
     with os.scandir(root) as entries:
         for entry in entries:
             if entry.name != _NOT_DATA:
-                yield from _of_entry(root, entry)
+                yield from _walk_entry(root, entry)
 
 
-def inside(root: Path, path: str) -> Path:
-    """The file itself, behind all links, that `path` means below `root`. Raises PathEscapesVolumeError."""
+def resolve_inside(root: Path, path: str) -> Path:
+    """Resolve all links of `path` below `root`. Raises PathEscapesVolumeError."""
     real = Path(os.path.realpath(root / path))
     if not real.is_relative_to(os.path.realpath(root)):
-        raise PathEscapesVolumeError(f'"{path}" leads out of the volume; put the file itself there')
+        raise PathEscapesVolumeError(f'"{path}" links to a path outside the volume; replace the link by the file')
     return real
 
 
-def content(root: Path, path: str) -> tuple[Found, str]:
-    """Read a file whole: what it was after that, and its SHA-256 in hex. Raises PathEscapesVolumeError and OSError."""
-    with inside(root, path).open("rb") as file:
+def hash_file(root: Path, path: str) -> tuple[VolumeFile, str]:
+    """Read a whole file. Return the file's state after the reading, and its SHA-256 in hex.
+
+    Raises:
+        PathEscapesVolumeError: a link points outside the volume.
+        OSError: the file cannot be read.
+    """
+    with resolve_inside(root, path).open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return _found(path, os.fstat(file.fileno())), sha256
+        return _volume_file(path, os.fstat(file.fileno())), sha256
 
 
-def _of_entry(root: Path, entry: "os.DirEntry[str]") -> Iterator[Found]:
+def _walk_entry(root: Path, entry: "os.DirEntry[str]") -> Iterator[VolumeFile]:
     path = os.path.relpath(entry.path, root)
     if entry.is_symlink():
-        real = inside(root, path)
+        real = resolve_inside(root, path)
         if not real.exists():
-            raise PathEscapesVolumeError(f'"{path}" is a link that leads nowhere; put the file itself there')
+            raise PathEscapesVolumeError(f'"{path}" is a broken link; replace the link by the file')
         if real.is_file():
-            yield _found(path, real.stat())
+            yield _volume_file(path, real.stat())
     elif entry.is_dir():
         with os.scandir(entry.path) as entries:
             for inner in entries:
-                yield from _of_entry(root, inner)
+                yield from _walk_entry(root, inner)
     elif entry.is_file():
-        yield _found(path, entry.stat())
+        yield _volume_file(path, entry.stat())
 
 
-def _found(path: str, seen: os.stat_result) -> Found:
-    return Found(path, seen.st_size, seen.st_mtime_ns)
+def _volume_file(path: str, status: os.stat_result) -> VolumeFile:
+    return VolumeFile(path, status.st_size, status.st_mtime_ns)

@@ -1,1 +1,1 @@
-"""The model artifact: its digest, its upload, and the records of the run."""
+"""Model artifact: its digest, its upload, and the records of its training run."""

@@ -1,31 +1,28 @@
-"""A model as files: what is in a directory, told by its content."""
+"""Files of a model, and the digest of all of them."""
 
-import hashlib
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelops.lineage.digests import ArtifactFile, UnrepresentableNameError, artifact_digest
+from modelops.lineage.digests import ArtifactFile, UnrepresentableNameError, artifact_digest, hex_digits
 from modelops.worker.runtime.errors import TaskError
+from modelops.worker.runtime.file_digest import digest_of_file
 
 
 def files_of(directory: Path) -> list[ArtifactFile]:
-    """The files below a directory, by path. Raises TaskError(InvalidModel) for what is neither file nor directory."""
-    return [_described(file, directory) for file in sorted(_walk(directory))]
+    """Return the files below a directory, sorted by path.
+
+    Raises TaskError(InvalidModel) for an entry that is neither a regular file nor a directory.
+    """
+    return [_artifact_file(file, directory) for file in sorted(_walk(directory))]
 
 
 def digest_of(files: list[ArtifactFile]) -> str:
-    """Their digest. Raises TaskError(InvalidModel) for a name that no digest can hold."""
+    """Return the digest of a model. Raises TaskError(InvalidModel) for a name that a digest cannot represent."""
     try:
         return artifact_digest(files)
     except UnrepresentableNameError as error:
-        raise TaskError("InvalidModel", f"the model has a file whose name cannot be used: {error}") from error
-
-
-def sha256_of_file(file: Path) -> str:
-    """The SHA-256 of a file in hex."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+        raise TaskError("InvalidModel", f"the model has a file with an invalid name: {error}") from error
 
 
 def _walk(directory: Path) -> Iterator[Path]:
@@ -36,10 +33,14 @@ def _walk(directory: Path) -> Iterator[Path]:
         elif stat.S_ISREG(mode):
             yield path
         else:
-            # A link could lead to what the model's digest does not cover, such as a mounted credential.
-            kind = "a symbolic link" if stat.S_ISLNK(mode) else "no regular file"
-            raise TaskError("InvalidModel", f"{path} is {kind}; write the model as plain files")
+            # A link could lead to a file that the model's digest does not cover, such as a mounted credential.
+            kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a regular file"
+            raise TaskError("InvalidModel", f"{path} is {kind}; write the model as regular files")
 
 
-def _described(file: Path, directory: Path) -> ArtifactFile:
-    return ArtifactFile(file.relative_to(directory).as_posix(), file.stat().st_size, sha256_of_file(file))
+def _artifact_file(file: Path, directory: Path) -> ArtifactFile:
+    return ArtifactFile(
+        path=file.relative_to(directory).as_posix(),
+        size=file.stat().st_size,
+        sha256=hex_digits(digest_of_file(file)),
+    )

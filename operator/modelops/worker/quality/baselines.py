@@ -1,4 +1,4 @@
-"""The profile of the current snapshot, as it was written: what change is measured against."""
+"""Baseline: the profile of the current snapshot, which drift and growth of a new snapshot are measured against."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,61 +12,70 @@ from modelops.store.errors import Reason, S3Error
 from modelops.store.fetching import fetch
 from modelops.store.layout import parse
 from modelops.worker.runtime.errors import TaskError
-from modelops.worker.runtime.retry import patiently
+from modelops.worker.runtime.retry import retry
 
 
-class CountedValue(Model):
-    """A frequent value."""
+class ValueCount(Model):
+    """Count of one frequent value."""
 
     value: str
     count: int
 
 
 class BaselineColumn(Model):
-    """One column: `edges` and `counts` where it is numeric, else `values` and `other`. `count` is their sum."""
+    """One column: `edges` and `counts` if it is numeric, else `values` and `other`. `count` is their sum."""
 
     name: str
     count: int
     nulls: int
     edges: list[float] = Field(default_factory=list)
     counts: list[int] | None = None
-    values: list[CountedValue] = Field(default_factory=list)
+    values: list[ValueCount] = Field(default_factory=list)
     other: int = 0
 
 
 class Baseline(Model):
-    """What of a profile change is measured against."""
+    """The fields of a profile that checks compare with. Other fields are ignored."""
 
     rows: int
     columns: list[BaselineColumn]
 
     def column(self, name: str) -> BaselineColumn | None:
-        """A column, if the snapshot had it."""
+        """Return a column; None if the snapshot did not have it."""
         return next((column for column in self.columns if column.name == name), None)
 
 
-def baseline_of(store: S3Client, uri: str | None, checks: Sequence[DataCheck], scratch: Path) -> Baseline | None:
-    """The profile at `uri`; None where there is none, or no check needs it. Raises TaskError and S3Error."""
+def load_baseline(store: S3Client, uri: str | None, checks: Sequence[DataCheck], scratch: Path) -> Baseline | None:
+    """Fetch and verify the profile at `uri`; return None without a profile, or if no check compares with one.
+
+    Raises:
+        TaskError: BaselineMissing, DigestMismatch or BaselineUnreadable.
+        S3Error: the store does not answer, or refuses.
+    """
     if uri is None or not any(check.drift or check.rows_change for check in checks):
         return None
-    at, file = parse(uri), scratch / "baseline"
+    location, file = parse(uri), scratch / "baseline"
     try:
-        sha256 = patiently(lambda: fetch(store, at.bucket, at.key, file))
-    except S3Error as problem:
-        if problem.reason is not Reason.NO_SUCH_KEY:
+        sha256 = retry(lambda: fetch(store, location.bucket, location.key, file))
+    except S3Error as error:
+        if error.reason is not Reason.NO_SUCH_KEY:
             raise
         raise TaskError(
             "BaselineMissing",
-            f"the profile of the current snapshot is not in the store any more ({uri}); put it back, or take drift"
-            " and rowsChange out of spec.checks for one snapshot",
-        ) from problem
-    if f"sha256-{sha256}" not in at.key:
-        raise TaskError("DigestMismatch", f"{uri} was altered: its SHA-256 is {sha256}; put the profile back as it was")
+            f"{uri}: the profile of the current snapshot is missing; restore the object, or remove drift and rowsChange"
+            " from spec.checks for one snapshot",
+        ) from error
+    if f"sha256-{sha256}" not in location.key:
+        raise TaskError(
+            "DigestMismatch", f"{uri}: the profile was altered, its SHA-256 is {sha256}; restore the original object"
+        )
     try:
         return Baseline.model_validate_json(file.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise TaskError(
-            "BaselineUnreadable", f"{uri} is no profile of this version: {where}: {first['msg']}"
+            "BaselineUnreadable",
+            f"{uri}: not a profile of this version: {where}: {first['msg']}; remove drift and rowsChange from"
+            " spec.checks for one snapshot",
         ) from error

@@ -1,7 +1,7 @@
-"""How far a column has drifted from the current snapshot: both counted over the baseline's own bins, which are frozen.
+"""Drift of a column since the current snapshot: both snapshots are counted over the baseline's bins, which are frozen.
 
-Missing values are a bin of their own, since a column that goes missing has drifted; of a numeric column it takes in
-everything that is no number. Values that the baseline does not list are one bin together.
+Missing values have a bin, so a column that becomes empty has drifted; in a numeric column, that bin also counts values
+that are not numbers. Values that the baseline does not list share one bin.
 """
 
 from collections.abc import Callable
@@ -20,18 +20,18 @@ _DISTANCES: dict[DriftMetric, Callable[[list[int], list[int]], float | None]] = 
 def drift(
     metric: DriftMetric, baseline: BaselineColumn, baseline_rows: int, column: ColumnProfile, rows: int
 ) -> float | None:
-    """The distance of the column of a snapshot of so many rows from the baseline's.
+    """Compute a column's distance from its baseline, each with the number of rows of its snapshot.
 
-    None where it was declared to be of another type, or either side has no rows.
+    Returns None if the column was numeric and is now declared otherwise, or the reverse, or if either side has no rows.
     """
     if baseline.counts is not None:
-        if column.numbers is None:
+        if column.numeric is None:
             return None
         expected = [*baseline.counts, baseline_rows - sum(baseline.counts)]
-        actual = column.numbers.between(baseline.edges)
+        actual = column.numeric.bin_counts(baseline.edges)
         return _DISTANCES[metric](expected, [*actual, rows - sum(actual)])
-    if column.values is None:
+    if column.categorical is None:
         return None
-    expected = [*(one.count for one in baseline.values), baseline.other, baseline.nulls]
-    actual = column.values.of([one.value for one in baseline.values])
+    expected = [*(listed.count for listed in baseline.values), baseline.other, baseline.nulls]
+    actual = column.categorical.counts_of([listed.value for listed in baseline.values])
     return _DISTANCES[metric](expected, [*actual, rows - sum(actual)])

@@ -1,4 +1,4 @@
-"""Does a snapshot as a whole keep what spec.checks promise? Whatever cannot be measured has failed."""
+"""Evaluate `spec.checks` on a snapshot as a whole. A check whose value cannot be measured fails."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from modelops.api.types import ColumnType
 from modelops.worker.quality.baselines import Baseline
 from modelops.worker.quality.drift import drift
 from modelops.worker.quality.profiling import ColumnProfile, Profile
-from modelops.worker.tabular.canonical_text import text
+from modelops.worker.tabular.canonical_text import canonical_text
 
 _FAILED = DataCheckResult(outcome="Failed")
 _SKIPPED = DataCheckResult(outcome="Skipped")
@@ -19,57 +19,57 @@ _SKIPPED = DataCheckResult(outcome="Skipped")
 Bounds = RowBounds | ChangeBounds | ShareBounds | BiasBound
 
 
-class Evidence(NamedTuple):
-    """What checks are judged by."""
+class CheckInputs(NamedTuple):
+    """Everything that checks measure."""
 
     profile: Profile
     baseline: Baseline | None
-    newest: datetime | None
-    """When the newest object was written."""
+    last_modified: datetime | None
+    """Time at which the newest object was written; None if not known."""
     now: datetime
 
 
-def evaluate(checks: Sequence[DataCheck], seen: Evidence) -> list[DataCheckResult]:
-    """The result of each check, in their order."""
-    return [_evaluated(check, seen) for check in checks]
+def evaluate(checks: Sequence[DataCheck], inputs: CheckInputs) -> list[DataCheckResult]:
+    """Evaluate each check; results are in the order of the checks. Pure."""
+    return [_evaluate(check, inputs) for check in checks]
 
 
-def _evaluated(check: DataCheck, seen: Evidence) -> DataCheckResult:
+def _evaluate(check: DataCheck, inputs: CheckInputs) -> DataCheckResult:
     if check.rows is not None:
-        return _within(check.rows, seen.profile.rows)
+        return _within(check.rows, inputs.profile.rows)
     if check.rows_change is not None:
-        return _rows_change(check.rows_change, seen)
+        return _rows_change(check.rows_change, inputs)
     if check.fresh_within is not None:
-        return _fresh_within(check.fresh_within, seen)
+        return _fresh_within(check.fresh_within, inputs)
     name = check.column
-    column = seen.profile.columns.get(name) if name is not None else None
+    column = inputs.profile.columns.get(name) if name is not None else None
     if name is None or column is None:
         return _FAILED
     if check.completeness is not None:
-        return _share(check.completeness, column.there, seen.profile.rows)
+        return _share(check.completeness, column.present, inputs.profile.rows)
     if check.distinct_share is not None:
-        return _share(check.distinct_share, column.told.distinct, column.told.count)
+        return _share(check.distinct_share, column.distribution.distinct, column.distribution.count)
     if check.allowed_values is not None:
-        return _allowed_values(check.allowed_values, column, seen.profile.declared.get(name))
+        return _allowed_values(check.allowed_values, column, inputs.profile.declared.get(name))
     if check.drift is not None:
-        return _drift(check.drift, name, column, seen)
+        return _drift(check.drift, name, column, inputs)
     if check.bias is not None:
-        return _bias(check.bias, name, seen)
+        return _bias(check.bias, name, inputs)
     return _FAILED
 
 
-def _rows_change(bounds: ChangeBounds, seen: Evidence) -> DataCheckResult:
-    if seen.baseline is None or not seen.baseline.rows:
+def _rows_change(bounds: ChangeBounds, inputs: CheckInputs) -> DataCheckResult:
+    if inputs.baseline is None or not inputs.baseline.rows:
         return _SKIPPED
-    return _within(bounds, (seen.profile.rows - seen.baseline.rows) / seen.baseline.rows)
+    return _within(bounds, (inputs.profile.rows - inputs.baseline.rows) / inputs.baseline.rows)
 
 
-def _fresh_within(length: str, seen: Evidence) -> DataCheckResult:
-    if seen.newest is None:
+def _fresh_within(limit: str, inputs: CheckInputs) -> DataCheckResult:
+    if inputs.last_modified is None:
         return _FAILED
     # The clocks of S3 and of the node may differ.
-    age = max((seen.now - seen.newest).total_seconds(), 0.0)
-    return _judged(age, age <= parse_duration(length).total_seconds())
+    age = max((inputs.now - inputs.last_modified).total_seconds(), 0.0)
+    return _result(age, passed=age <= parse_duration(limit).total_seconds())
 
 
 def _share(bounds: ShareBounds, part: int, whole: int) -> DataCheckResult:
@@ -77,46 +77,49 @@ def _share(bounds: ShareBounds, part: int, whole: int) -> DataCheckResult:
 
 
 def _allowed_values(allowed: list[str], column: ColumnProfile, declared: ColumnType | None) -> DataCheckResult:
-    """Exact wherever it can pass: a column of so many values that counts are but bounds has others than these."""
-    if column.values is None:
+    """Count the values that are not allowed.
+
+    The outcome is exact: counts are lower bounds only in a column of very many values, most of which are not allowed.
+    """
+    if column.categorical is None:
         return _FAILED
-    *_, others = column.values.of(list(dict.fromkeys(text(value, declared) for value in allowed)))
-    return _judged(others, others == 0)
+    *_, others = column.categorical.counts_of(list(dict.fromkeys(canonical_text(value, declared) for value in allowed)))
+    return _result(others, passed=others == 0)
 
 
-def _drift(bound: DriftBound, name: str, column: ColumnProfile, seen: Evidence) -> DataCheckResult:
-    before = seen.baseline
-    if before is None or not before.rows or (baseline := before.column(name)) is None:
+def _drift(bound: DriftBound, name: str, column: ColumnProfile, inputs: CheckInputs) -> DataCheckResult:
+    baseline = inputs.baseline
+    if baseline is None or not baseline.rows or (baseline_column := baseline.column(name)) is None:
         return _SKIPPED
-    distance = drift(bound.metric, baseline, before.rows, column, seen.profile.rows)
-    return _FAILED if distance is None else _judged(distance, distance <= bound.max)
+    distance = drift(bound.metric, baseline_column, baseline.rows, column, inputs.profile.rows)
+    return _FAILED if distance is None else _result(distance, passed=distance <= bound.max)
 
 
-def _bias(bound: BiasBound, name: str, seen: Evidence) -> DataCheckResult:
-    if seen.profile.groups is None:
+def _bias(bound: BiasBound, name: str, inputs: CheckInputs) -> DataCheckResult:
+    if inputs.profile.facets is None:
         return _FAILED
-    measured = seen.profile.groups.measured(name, bound.metric)
+    metrics = inputs.profile.facets.metrics(name, bound.metric)
     if bound.group is not None:
-        value = measured.by_group.get(text(bound.group, seen.profile.declared.get(name)))
+        value = metrics.by_group.get(canonical_text(bound.group, inputs.profile.declared.get(name)))
         return _FAILED if value is None else _within(bound, value)
-    values = [value for value in measured.by_group.values() if value is not None]
+    values = [value for value in metrics.by_group.values() if value is not None]
     if not values:
         return _FAILED
     worst = max(values, key=lambda value: _excess(bound, value))
-    whole = measured.whole and len(values) == len(measured.by_group)
-    return _judged(worst, whole and _excess(bound, worst) <= 0)
+    complete = metrics.complete and len(values) == len(metrics.by_group)
+    return _result(worst, passed=complete and _excess(bound, worst) <= 0)
 
 
 def _within(bounds: Bounds, value: float) -> DataCheckResult:
-    return _judged(value, _excess(bounds, value) <= 0)
+    return _result(value, passed=_excess(bounds, value) <= 0)
 
 
-def _judged(value: float, good: bool) -> DataCheckResult:
-    return DataCheckResult(value=value, outcome="Passed" if good else "Failed")
+def _result(value: float, *, passed: bool) -> DataCheckResult:
+    return DataCheckResult(value=value, outcome="Passed" if passed else "Failed")
 
 
 def _excess(bounds: Bounds, value: float) -> float:
-    """How far a value is beyond the bounds; not above 0 where it is within them."""
+    """Return how far a value is outside the bounds; zero or negative if it is within them."""
     below = bounds.min - value if bounds.min is not None else None
     above = value - bounds.max if bounds.max is not None else None
     return max(excess for excess in (below, above) if excess is not None)

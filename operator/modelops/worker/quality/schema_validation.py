@@ -1,8 +1,8 @@
-"""Does a snapshot look like its schema says? Counts every violation, and tells the first of each sort in a sentence."""
+"""Validate rows against `spec.schema`: count every violation, and describe the first of each kind in a sentence."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -10,26 +10,40 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 
 from modelops.api.contract.reports import Violations
 from modelops.api.types import Column, ColumnType
-from modelops.worker.tabular.canonical_text import FALSE, TRUE, text, texts
-from modelops.worker.tabular.column_values import Cells, Kind
+from modelops.worker.tabular.canonical_text import FALSE, TRUE, canonical_text, canonical_texts
+from modelops.worker.tabular.column_values import ColumnValues, ValueKind
 from modelops.worker.tabular.readers import Batch
-from modelops.worker.tabular.row_locations import Positions
+from modelops.worker.tabular.row_locations import RowLocations
 from modelops.worker.tabular.uniqueness import RECORDS_IN_MEMORY, Uniqueness
 
-MOST_EXAMPLES = 10
-LONGEST_EXAMPLE = 200
+MAX_EXAMPLES = 10
+MAX_EXAMPLE_LENGTH = 200
+_MAX_COLUMN_LENGTH = 80
+_MAX_NAME_LENGTH = 60
 _BOOLEANS = pa.array([*TRUE, *FALSE])
+
+
+class _Predicate(NamedTuple):
+    """The kind of a violation, as the end of a sentence about one value or several."""
+
+    singular: str
+    plural: str
+
+
 _NOT_OF_TYPE = {
-    ColumnType.NUMBER: "no number",
-    ColumnType.INTEGER: "no integer",
-    ColumnType.STRING: "no text",
-    ColumnType.BOOLEAN: "neither true nor false",
+    ColumnType.NUMBER: _Predicate("is not a number", "are not numbers"),
+    ColumnType.INTEGER: _Predicate("is not an integer", "are not integers"),
+    ColumnType.STRING: _Predicate("is not a string", "are not strings"),
+    ColumnType.BOOLEAN: _Predicate("is neither true nor false", "are neither true nor false"),
 }
+_MISSING = _Predicate("is missing", "are missing")
+_NOT_IN_ENUM = _Predicate("is not in the enum", "are not in the enum")
+_DUPLICATE = _Predicate("is a duplicate", "are duplicates")
 
 
 @dataclass
-class _Sort:
-    """One sort of violation in one column."""
+class _ValueViolations:
+    """Violations of one kind in one column."""
 
     count: int = 0
     first: str = ""
@@ -39,152 +53,167 @@ class _Sort:
 class _ColumnState:
     column: Column
     allowed: Any = None
-    """An Arrow array of the enum; None where there is none."""
+    """Arrow array of the enum's canonical texts; None if the column has no enum."""
     uniqueness: Uniqueness | None = None
-    values: int = 0
-    sorts: dict[str, _Sort] = field(default_factory=dict)
+    rows: int = 0
+    violations: dict[_Predicate, _ValueViolations] = field(default_factory=dict)
     seen_in_object: bool = False
-    absent: int = 0
-    """Rows of the current object so far in which the column has not been seen at all."""
+    absent_rows: int = 0
+    """Rows of the current object before the first row that has the column."""
 
 
-class SchemaCheck:
-    """Takes in the batches of one object after the other. What must be unique is kept in files in `scratch`."""
+class SchemaValidator:
+    """Validator of batches, one object after the other. Values that must be unique are kept in files in `scratch`."""
 
     def __init__(self, columns: list[Column], scratch: Path) -> None:
         unique = [column.name for column in columns if column.unique]
-        self._positions = Positions(scratch / "objects") if unique else None
+        self._locations = RowLocations(scratch / "objects") if unique else None
         self._states: list[_ColumnState] = []
         for column in columns:
             state = _ColumnState(column)
             if column.enum:
-                state.allowed = pa.array([text(one, column.type) for one in column.enum], pa.string())
+                state.allowed = pa.array([canonical_text(value, column.type) for value in column.enum], pa.string())
             if column.unique:
                 file = scratch / f"values-{len(self._states)}"
                 state.uniqueness = Uniqueness(file, RECORDS_IN_MEMORY // len(unique))
             self._states.append(state)
-        self._structural = 0
-        self._structural_examples: list[str] = []
+        self._file_violations = 0
+        self._file_examples: list[str] = []
 
     def add(self, name: str, batch: Batch) -> None:
-        """Check a batch of the object that people know as `name`."""
-        positions = self._positions.of(batch) if self._positions is not None else np.zeros(0)
+        """Validate a batch of the object that messages call `name`."""
+        locations = self._locations.locate(batch) if self._locations is not None else np.zeros(0)
         for state in self._states:
-            cells = batch.columns.get(state.column.name)
-            if cells is not None:
+            values = batch.columns.get(state.column.name)
+            if values is not None:
                 state.seen_in_object = True
-                state.values += batch.rows
-                _check(state, cells, name, batch, positions)
+                state.rows += batch.rows
+                _validate(state, values, name, batch, locations)
             elif state.seen_in_object:
-                state.values += batch.rows
-                _missing(state, batch.rows, f"{name} row {batch.row_number(0)}")
+                state.rows += batch.rows
+                _count_missing(state, batch.rows, f"{name} row {batch.row_number(0)}")
             else:
-                state.absent += batch.rows
+                state.absent_rows += batch.rows
 
     def end_object(self, name: str) -> None:
-        """All batches of an object were added: a column never seen in it is missing; one seen late lacked values."""
+        """Finish an object after its last batch.
+
+        A column that no row had is missing in the object. A column that appeared late lacks values in earlier rows.
+        """
         for state in self._states:
             if not state.seen_in_object:
-                self.structural(f'column "{_clip(state.column.name, 80)}" is missing in {name}')
-            elif state.absent:
-                state.values += state.absent
-                _missing(state, state.absent, f"{name} row 1")
+                self.add_file_violation(f'column "{_clip(state.column.name, _MAX_COLUMN_LENGTH)}" is missing in {name}')
+            elif state.absent_rows:
+                state.rows += state.absent_rows
+                _count_missing(state, state.absent_rows, f"{name} row 1")
         self._next_object(name)
 
-    def give_up_object(self, name: str) -> None:
-        """The object could not be read to its end: say nothing about columns that might have come."""
+    def abandon_object(self, name: str) -> None:
+        """Finish an object that cannot be read to its end: columns that have not appeared do not count as missing."""
         self._next_object(name)
 
-    def structural(self, sentence: str, count: int = 1) -> None:
-        """Count something that is wrong with a file rather than with a value."""
-        self._structural += count
-        if len(self._structural_examples) < MOST_EXAMPLES:
-            self._structural_examples.append(_clip(sentence, LONGEST_EXAMPLE))
+    def add_file_violation(self, sentence: str, count: int = 1) -> None:
+        """Count violations of a file's structure rather than of a value."""
+        self._file_violations += count
+        if len(self._file_examples) < MAX_EXAMPLES:
+            self._file_examples.append(_clip(sentence, MAX_EXAMPLE_LENGTH))
 
     def result(self) -> Violations | None:
-        """Everything that is wrong; None where nothing is. Nothing can be added any more."""
+        """Return all violations, None if there are none. Nothing can be added afterwards."""
         for state in self._states:
             self._count_duplicates(state)
-        found = [(state, what, sort) for state in self._states for what, sort in state.sorts.items()]
-        total = self._structural + sum(sort.count for _, _, sort in found)
+        kinds = [
+            (state, predicate, violations)
+            for state in self._states
+            for predicate, violations in state.violations.items()
+        ]
+        total = self._file_violations + sum(violations.count for _, _, violations in kinds)
         if not total:
             return None
-        examples = [*self._structural_examples, *(_sentence(state, what, sort) for state, what, sort in found)]
-        return Violations(total=total, examples=examples[:MOST_EXAMPLES])
+        examples = [*self._file_examples, *(_sentence(*kind) for kind in kinds)]
+        return Violations(total=total, examples=examples[:MAX_EXAMPLES])
 
     def _next_object(self, name: str) -> None:
-        if self._positions is not None:
-            self._positions.end_object(name)
+        if self._locations is not None:
+            self._locations.end_object(name)
         for state in self._states:
-            state.seen_in_object, state.absent = False, 0
+            state.seen_in_object, state.absent_rows = False, 0
 
     def _count_duplicates(self, state: _ColumnState) -> None:
-        found = state.uniqueness.finish() if state.uniqueness is not None else None
-        if found is not None and self._positions is not None:
-            first, before = self._positions.told(found.first), self._positions.told(found.before)
-            _count(state, "{are} there already", found.repeated, f"{first}, as in {before}")
+        duplicates = state.uniqueness.finish() if state.uniqueness is not None else None
+        if duplicates is not None and self._locations is not None:
+            first, original = self._locations.describe(duplicates.first), self._locations.describe(duplicates.original)
+            _count(state, _DUPLICATE, duplicates.repeated, f"{first}, as in {original}")
 
 
-def short_name(key: str) -> str:
-    """An object's key as messages show it: its end, where it is long."""
-    return key if len(key) <= 60 else "…" + key[-59:]
+def display_name(key: str) -> str:
+    """Return an object's key as messages show it; of a long key only the end."""
+    return key if len(key) <= _MAX_NAME_LENGTH else "…" + key[-_MAX_NAME_LENGTH + 1 :]
 
 
-def _check(state: _ColumnState, cells: Cells, name: str, batch: Batch, positions: np.ndarray) -> None:
+def _validate(state: _ColumnState, values: ColumnValues, name: str, batch: Batch, locations: np.ndarray) -> None:
     column = state.column
-    null = cells.kinds == Kind.NULL
-    fits = _fits(column.type, cells)
-    found = {f"{{are}} {_NOT_OF_TYPE[column.type]}": ~fits & ~null}
+    null = values.kinds == ValueKind.NULL
+    fits = _has_type(column.type, values)
+    found = {_NOT_OF_TYPE[column.type]: ~fits & ~null}
     if not column.nullable:
-        found["{are} missing"] = null
+        found[_MISSING] = null
     if column.min is not None:
-        found[f"{{are}} below min {column.min:g}"] = fits & (cells.numbers < column.min)
+        found[_beyond(f"below min {column.min:g}")] = fits & (values.numbers < column.min)
     if column.max is not None:
-        found[f"{{are}} above max {column.max:g}"] = fits & (cells.numbers > column.max)
+        found[_beyond(f"above max {column.max:g}")] = fits & (values.numbers > column.max)
     if state.allowed is not None or state.uniqueness is not None:
-        values = texts(cells, column.type)
+        texts = canonical_texts(values, column.type)
         if state.allowed is not None:
-            allowed = pc.is_in(values, value_set=state.allowed).to_numpy(zero_copy_only=False)
-            found["{are} not in the enum"] = fits & ~allowed
+            allowed = pc.is_in(texts, value_set=state.allowed).to_numpy(zero_copy_only=False)
+            found[_NOT_IN_ENUM] = fits & ~allowed
         if state.uniqueness is not None:
-            state.uniqueness.add(values.filter(pa.array(fits)), positions[fits])
-    for what, wrong in found.items():
-        count = int(np.count_nonzero(wrong))
+            state.uniqueness.add(texts.filter(pa.array(fits)), locations[fits])
+    for predicate, violates in found.items():
+        count = int(np.count_nonzero(violates))
         if count:
-            first = int(np.argmax(wrong))
-            value = "" if null[first] else f": {cells.text_at(first)}"
-            _count(state, what, count, f"{name} row {batch.row_number(first)}{value}")
+            first = int(np.argmax(violates))
+            value = "" if null[first] else f": {values.text_at(first)}"
+            _count(state, predicate, count, f"{name} row {batch.row_number(first)}{value}")
 
 
-def _fits(kind: ColumnType, cells: Cells) -> np.ndarray:
-    """Which values are of the type. NULL is of none."""
+def _has_type(kind: ColumnType, values: ColumnValues) -> np.ndarray:
+    """Return which values have the type, as booleans. NULL has none."""
+    result: np.ndarray
     if kind is ColumnType.NUMBER:
-        return cells.kinds == Kind.NUMBER
-    if kind is ColumnType.INTEGER:
-        return (cells.kinds == Kind.NUMBER) & (np.floor(cells.numbers) == cells.numbers)
-    if kind is ColumnType.STRING:
-        return cells.kinds == Kind.TEXT if cells.typed else cells.kinds != Kind.NULL
-    if cells.typed:
-        return cells.kinds == Kind.BOOLEAN
-    spelled = pc.utf8_lower(pc.utf8_trim_whitespace(cells.texts()))
-    return pc.is_in(spelled, value_set=_BOOLEANS).to_numpy(zero_copy_only=False)
+        result = values.kinds == ValueKind.NUMBER
+    elif kind is ColumnType.INTEGER:
+        result = (values.kinds == ValueKind.NUMBER) & (np.floor(values.numbers) == values.numbers)
+    elif kind is ColumnType.STRING:
+        result = values.kinds == ValueKind.TEXT if values.typed else values.kinds != ValueKind.NULL
+    elif values.typed:
+        result = values.kinds == ValueKind.BOOLEAN
+    else:
+        normalized = pc.utf8_lower(pc.utf8_trim_whitespace(values.texts()))
+        result = pc.is_in(normalized, value_set=_BOOLEANS).to_numpy(zero_copy_only=False)
+    return result
 
 
-def _missing(state: _ColumnState, count: int, first: str) -> None:
+def _beyond(bound: str) -> _Predicate:
+    return _Predicate(f"is {bound}", f"are {bound}")
+
+
+def _count_missing(state: _ColumnState, count: int, first: str) -> None:
     if not state.column.nullable:
-        _count(state, "{are} missing", count, first)
+        _count(state, _MISSING, count, first)
 
 
-def _count(state: _ColumnState, what: str, count: int, first: str) -> None:
-    sort = state.sorts.setdefault(what, _Sort(first=first))
-    sort.count += count
+def _count(state: _ColumnState, predicate: _Predicate, count: int, first: str) -> None:
+    violations = state.violations.setdefault(predicate, _ValueViolations(first=first))
+    violations.count += count
 
 
-def _sentence(state: _ColumnState, what: str, sort: _Sort) -> str:
-    found = what.format(are="is" if sort.count == 1 else "are")
-    column = _clip(state.column.name, 80)
+def _sentence(state: _ColumnState, predicate: _Predicate, violations: _ValueViolations) -> str:
+    wording = predicate.singular if violations.count == 1 else predicate.plural
+    column = _clip(state.column.name, _MAX_COLUMN_LENGTH)
     return _clip(
-        f'column "{column}": {sort.count} of {state.values} values {found} (first in {sort.first})', LONGEST_EXAMPLE
+        f'column "{column}": {violations.count} of {state.rows} values {wording} (first in {violations.first})',
+        MAX_EXAMPLE_LENGTH,
     )
 
 

@@ -1,1 +1,1 @@
-"""What every command needs: paths, S3 clients, retries, signals, the termination message."""
+"""Shared by all commands: paths, S3 clients, retries, signals, the termination message."""

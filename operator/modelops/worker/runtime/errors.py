@@ -1,4 +1,4 @@
-"""How a task ends when it does not succeed: told by type, so that the exit code follows."""
+"""Errors that end a task. The error's type decides the container's exit code."""
 
 from modelops.api.base import Model
 from modelops.api.contract.reports import EXIT_FINAL, EXIT_RETRY, Failure
@@ -8,18 +8,18 @@ EXIT_DONE = 0
 
 
 class TaskError(Exception):
-    """The task cannot be done. `retry`: a new attempt can help. `ends_well`: the container still exits with 0."""
+    """The task failed. `retry`: a new attempt may succeed. `exit_zero`: the container still exits with 0."""
 
     def __init__(
-        self, reason: str, message: str, *, retry: bool = False, ends_well: bool = False, report: Model | None = None
+        self, reason: str, message: str, *, retry: bool = False, exit_zero: bool = False, report: Model | None = None
     ) -> None:
         super().__init__(message)
         self.failure = Failure(reason=reason, message=message)
-        self.exit_code = EXIT_DONE if ends_well else EXIT_RETRY if retry else EXIT_FINAL
+        self.exit_code = EXIT_DONE if exit_zero else EXIT_RETRY if retry else EXIT_FINAL
         self.report = report
-        """What is known so far, where it is worth reporting beside the failure."""
+        """Results so far, if they are to be reported together with the failure."""
 
 
-def failed_by(problem: S3Error) -> TaskError:
-    """What an S3 problem means for a task that has waited: only what passes by itself is worth a new attempt."""
+def task_error_of(problem: S3Error) -> TaskError:
+    """Return the TaskError for an S3Error that outlasted all retries. Only a transient one is worth a new attempt."""
     return TaskError(problem.reason, problem.message, retry=problem.transient)

@@ -1,4 +1,4 @@
-"""What killed attempts left in the middle: cleared away where that is allowed, and never in the way of anything."""
+"""Abort the multipart uploads that a killed attempt left incomplete."""
 
 import logging
 
@@ -9,11 +9,14 @@ from modelops.store.removing import abort_uploads
 _log = logging.getLogger(__name__)
 
 
-def give_up_uploads(client: S3Client, bucket: str, prefix: str) -> None:
-    """Give up every upload in parts below `prefix` that was not completed."""
+def abort_incomplete_uploads(client: S3Client, bucket: str, prefix: str) -> None:
+    """Abort every incomplete multipart upload below `prefix`.
+
+    An S3Error is only logged: credentials need not be allowed to list or abort uploads.
+    """
     try:
         count = abort_uploads(client, bucket, prefix)
         if count:
-            _log.info("%d uploads that were left in the middle are given up", count)
+            _log.info("aborted %d incomplete uploads", count)
     except S3Error as problem:
-        _log.info("uploads that were left in the middle stay: %s", problem.message)
+        _log.info("incomplete uploads are not aborted: %s", problem.message)

@@ -1,4 +1,4 @@
-"""Put our static tools and scripts where the user's container can run them."""
+"""Install static tools and scripts where the user's container can run them."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelops.worker.runtime import paths
 
-_RUNNABLE = 0o755
+_EXECUTABLE_MODE = 0o755
 
 
 def install(tools: Iterable[str], scripts: Iterable[str]) -> None:
@@ -17,19 +17,19 @@ def install(tools: Iterable[str], scripts: Iterable[str]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (paths.shared() / "state").mkdir(exist_ok=True)
     for name in tools:
-        shutil.copyfile(paths.tool(name), _put_off(directory, name))
-        _put_in_place(directory, name)
+        shutil.copyfile(paths.tool(name), _temporary(directory, name))
+        _move_into_place(directory, name)
     for name in scripts:
-        _put_off(directory, name).write_bytes(resources.files("modelops.worker.scripts").joinpath(name).read_bytes())
-        _put_in_place(directory, name)
+        _temporary(directory, name).write_bytes(resources.files("modelops.worker.scripts").joinpath(name).read_bytes())
+        _move_into_place(directory, name)
 
 
-def _put_off(directory: Path, name: str) -> Path:
-    """Written under another name first: an init container that is run again must not write to a binary that runs."""
+def _temporary(directory: Path, name: str) -> Path:
+    """Return the path to write to first: an init container that runs again must not write to a running binary."""
     return directory / f".{name}.new"
 
 
-def _put_in_place(directory: Path, name: str) -> None:
-    new = _put_off(directory, name)
-    new.chmod(_RUNNABLE)
+def _move_into_place(directory: Path, name: str) -> None:
+    new = _temporary(directory, name)
+    new.chmod(_EXECUTABLE_MODE)
     os.replace(new, directory / name)

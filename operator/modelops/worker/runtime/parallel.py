@@ -1,4 +1,4 @@
-"""Do the same thing to many objects with a few threads, in bounded memory."""
+"""Ordered map over many items with a few threads, in bounded memory."""
 
 import threading
 from collections import deque
@@ -11,15 +11,15 @@ R = TypeVar("R")
 THREADS = 8
 
 
-def each(
+def map_ordered(
     items: Iterable[T], action: Callable[[T], R], *, threads: int = THREADS, ahead: int = 4 * THREADS
 ) -> Iterator[R]:
-    """The results of `action` in the items' order, at most `ahead` of them begun before they are asked for.
+    """Yield the results of `action` in the items' order, with at most `ahead` of them started or waiting.
 
-    The first exception ends it: what has not begun never does.
+    The first exception ends the iteration, and no further action is started.
     """
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="each")
-    begun: deque[Future[R]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="map-ordered")
+    started: deque[Future[R]] = deque()
     stop = threading.Event()
 
     def unless_stopped(item: T) -> R:
@@ -29,11 +29,11 @@ def each(
 
     try:
         for item in items:
-            begun.append(pool.submit(unless_stopped, item))
-            if len(begun) >= ahead:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
+            started.append(pool.submit(unless_stopped, item))
+            if len(started) >= ahead:
+                yield started.popleft().result()
+        while started:
+            yield started.popleft().result()
     finally:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Where things are in the containers of a Pod. Each place can be moved by an environment variable, for tests."""
+"""Paths in the containers of a Pod. Tests move each of them with an environment variable."""
 
 import os
 import tempfile
@@ -8,30 +8,30 @@ from modelops.api.contract.tasks import VOLUME_DIR
 
 
 def shared() -> Path:
-    """The volume that the worker shares with the user's container: `bin/` and `state/`."""
+    """Return the volume that the worker shares with the user's container. It has `bin/` and `state/`."""
     return Path(os.environ.get("MODELOPS_SHARED", "/modelops"))
 
 
 def ml() -> Path:
-    """The root of SageMaker's container contract."""
+    """Return the root directory of SageMaker's container contract."""
     return Path(os.environ.get("MODELOPS_ML_ROOT", "/opt/ml"))
 
 
 def model() -> Path:
-    """Where a model server finds its model."""
+    """Return the directory in which a model server finds its model."""
     return Path(os.environ.get("MODELOPS_MODEL_DIR", "/mnt/models"))
 
 
 def volume() -> Path:
-    """Where a snapshot Job finds a Dataset's volume."""
+    """Return the directory in which a snapshot Job finds a Dataset's volume."""
     return Path(os.environ.get("MODELOPS_VOLUME_DIR", VOLUME_DIR))
 
 
 def tool(name: str) -> Path:
-    """A static binary of the worker image: `tini` or `busybox`."""
+    """Return a static binary of the worker image, `tini` or `busybox`."""
     return Path(os.environ.get(f"MODELOPS_{name.upper()}", f"/opt/modelops/bin/{name}"))
 
 
 def scratch() -> Path:
-    """A new directory that nobody else uses."""
+    """Make a new temporary directory and return it."""
     return Path(tempfile.mkdtemp(prefix="modelops-"))

@@ -1,4 +1,4 @@
-"""Open what a trainer wrote, if it is a plain file."""
+"""Open a file that a trainer wrote, provided that it is a regular file."""
 
 import os
 import stat
@@ -6,10 +6,11 @@ from io import FileIO
 from pathlib import Path
 
 
-def open_plain(file: Path) -> FileIO | None:
-    """The file for reading; None where there is none, or something else.
+def open_regular_file(file: Path) -> FileIO | None:
+    """Open a file for reading. Return None if it does not exist or is not a regular file.
 
-    Neither followed nor waited for: a link could lead to our credentials, and a pipe may have no writer.
+    Links are not followed, since a link could lead to the worker's credentials. A pipe is not waited for, since it may
+    never have a writer.
     """
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

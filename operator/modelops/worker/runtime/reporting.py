@@ -1,4 +1,4 @@
-"""The report: one JSON document of at most 4,096 bytes, which Kubernetes keeps as the termination message."""
+"""Report of a task: a JSON document of at most 4,096 bytes, which Kubernetes keeps as the termination message."""
 
 import json
 import os
@@ -9,23 +9,23 @@ from modelops.api.contract.reports import MAX_BYTES, Failure, SidecarReport, Sna
 
 REPORT_VARIABLE = "MODELOPS_REPORT"
 _TERMINATION_LOG = "/dev/termination-log"
-_SHORTEST_MESSAGE = 200
+_MIN_MESSAGE_CHARACTERS = 200
 
 
 def write(report: Model) -> None:
-    """Write the report where Kubernetes looks for it."""
-    # Truncated in place: the kubelet mounts this one file, so nothing can be renamed over it.
-    Path(os.environ.get(REPORT_VARIABLE, _TERMINATION_LOG)).write_bytes(fitted(report))
+    """Write the report to the container's termination message."""
+    # Written in place: the kubelet mounts this single file, so no other file can be renamed over it.
+    Path(os.environ.get(REPORT_VARIABLE, _TERMINATION_LOG)).write_bytes(truncate_to_limit(report))
 
 
-def fitted(report: Model, limit: int = MAX_BYTES) -> bytes:
-    """The report in at most `limit` bytes. Pure.
+def truncate_to_limit(report: Model, limit: int = MAX_BYTES) -> bytes:
+    """Encode a report in at most `limit` bytes. Pure.
 
-    All examples but the first go first, then pinned objects, or where records were put, then the end of the failure's
-    message, then the last example; counts, digests, metrics and results of checks never.
+    What is left out, in this order: all examples but the first, pinned objects or URIs of records, the end of the
+    failure's message, the last example. Counts, digests, metrics and results of checks always stay.
     """
     while len(content := _encoded(report)) > limit:
-        shorter = _shortened(report)
+        shorter = _shortened_once(report)
         if shorter is None:
             return content
         report = shorter
@@ -38,7 +38,7 @@ def _encoded(report: Model) -> bytes:
     )
 
 
-def _shortened(report: Model) -> Model | None:
+def _shortened_once(report: Model) -> Model | None:
     if isinstance(report, SnapshotReport):
         if report.violations is not None and len(report.violations.examples) > 1:
             fewer = report.violations.model_copy(update={"examples": report.violations.examples[:-1]})
@@ -50,8 +50,8 @@ def _shortened(report: Model) -> Model | None:
             if getattr(report, field) is not None:
                 return report.model_copy(update={field: None})
     failure: Failure | None = getattr(report, "failure", None)
-    if failure is not None and len(failure.message) > _SHORTEST_MESSAGE:
-        kept = failure.message[: max(_SHORTEST_MESSAGE - 2, len(failure.message) * 3 // 4)]
+    if failure is not None and len(failure.message) > _MIN_MESSAGE_CHARACTERS:
+        kept = failure.message[: max(_MIN_MESSAGE_CHARACTERS - 2, len(failure.message) * 3 // 4)]
         return report.model_copy(update={"failure": failure.model_copy(update={"message": kept + " …"})})
     if isinstance(report, SnapshotReport) and report.violations is not None and report.violations.examples:
         return report.model_copy(update={"violations": report.violations.model_copy(update={"examples": []})})

@@ -1,4 +1,4 @@
-"""How long a worker keeps trying when S3 does not answer."""
+"""Retry of S3 requests with exponential backoff."""
 
 import logging
 import random
@@ -9,28 +9,29 @@ from typing import TypeVar
 from modelops.store.errors import S3Error
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 120.0
+RETRY_SECONDS = 120.0
 _FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 15.0
+_MAX_PAUSE_SECONDS = 15.0
 _log = logging.getLogger(__name__)
 
 
 def is_transient(problem: S3Error) -> bool:
-    """Passes by itself."""
+    """Return True if the same request may succeed later without any change."""
     return problem.transient
 
 
-def patiently(
+def retry(
     action: Callable[[], T],
     *,
-    seconds: float = PATIENCE_SECONDS,
-    worth: Callable[[S3Error], bool] = is_transient,
+    seconds: float = RETRY_SECONDS,
+    retry_if: Callable[[S3Error], bool] = is_transient,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """The result of `action`, tried again with growing pauses while its problems are `worth` it and `seconds` are left.
+    """Return the result of `action`, called again after each S3Error that passes `retry_if`, for up to `seconds`.
 
-    Raises the last S3Error. Pauses vary by half, so that many Pods do not come back at once.
+    Pauses start at half a second and double up to 15 seconds. Each varies by half, so that many Pods do not return at
+    the same moment. Raises the last S3Error.
     """
     deadline = now() + seconds
     pause = _FIRST_PAUSE_SECONDS
@@ -39,8 +40,8 @@ def patiently(
             return action()
         except S3Error as problem:
             left = deadline - now()
-            if not worth(problem) or left <= 0:
+            if not retry_if(problem) or left <= 0:
                 raise
-            _log.info("%s; trying again for %.0f s more", problem.message, left)
+            _log.info("%s; trying again for up to %.0f s", problem.message, left)
         sleep(min(pause * random.uniform(0.5, 1.5), left))
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        pause = min(2 * pause, _MAX_PAUSE_SECONDS)

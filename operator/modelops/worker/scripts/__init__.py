@@ -1,1 +1,1 @@
-"""Shell scripts that run in users' containers, under a static busybox."""
+"""Shell scripts that run in users' containers, with a static busybox."""

@@ -1,35 +1,35 @@
-# The model container's preStop hook: lets the requests in flight end before the model does.
+# preStop hook of the model container: keeps the model running until the requests in flight are answered.
 #
-#     /modelops/bin/busybox sh /modelops/bin/drain.sh [SECONDS TO WAIT FIRST] [MOST SECONDS TO DRAIN] [LEAST SECONDS]
+#     /modelops/bin/busybox sh /modelops/bin/drain.sh [SECONDS BEFORE] [MAX SECONDS OF DRAINING] [MIN SECONDS]
 #
-# First the Pod must be out of the Service's endpoints everywhere; then Envoy asks its clients to go, and answers what is
-# left. For a moment there may be nothing left, and yet more to come: the proxies of another version's Pods keep a
-# connection for up to 4 s after they used it last, and are told to go only when they use it again. So a drain lasts
-# longer than that. Always ends with 0: a hook that fails would only add an Event.
+# First, every node must have removed the Pod from the Service's endpoints. Then Envoy closes its listeners gracefully
+# and answers the remaining requests. Even with no request left, more may come: proxies of another version's Pods keep
+# an idle connection for up to 4 s, and learn only with their next request that it is closing. A drain therefore lasts
+# longer than that. The exit code is always 0: a failed hook would only add an Event.
 set -u
 
 busybox=${0%/*}/busybox
 before=${1:-5}
-most=${2:-30}
-least=${3:-5}
+max_seconds=${2:-30}
+min_seconds=${3:-5}
 host=127.0.0.1
 port=15000
 
-# By hand, since the wget of a static busybox looks up the port of "http", which crashes in images of another C library.
-# The pause keeps our side open: Envoy drops an answer when the asker has hung up.
-ask() {
+# HTTP by hand: the wget of a static busybox looks up the port of "http", which crashes with another C library's files.
+# The pause keeps our side of the connection open: Envoy drops the response once the client has closed its side.
+request() {
     { printf '%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' "$1" "$2" &&
         "$busybox" sleep 0.5; } | "$busybox" nc -w 2 "$host" "$port" 2>/dev/null
 }
 
 "$busybox" sleep "$before"
-ask POST '/drain_listeners?graceful&skip_exit' >/dev/null || exit 0
+request POST '/drain_listeners?graceful&skip_exit' >/dev/null || exit 0
 
 began=$("$busybox" date +%s)
-"$busybox" sleep "$least"
-while [ "$("$busybox" date +%s)" -lt $((began + most)) ]; do
-    answer=$(ask GET '/stats?filter=http.ingress.downstream_rq_active&format=text') || break
-    case $answer in
+"$busybox" sleep "$min_seconds"
+while [ "$("$busybox" date +%s)" -lt $((began + max_seconds)) ]; do
+    response=$(request GET '/stats?filter=http.ingress.downstream_rq_active&format=text') || break
+    case $response in
     "" | *"downstream_rq_active: "[1-9]*) ;;
     *) break ;;
     esac

@@ -1,11 +1,11 @@
-# Runs the user's command, and leaves its exit code where the sidecar finds it:
+# Runs the user's command and leaves its exit code for the sidecar:
 #
 #     /modelops/bin/tini -g -- /modelops/bin/busybox sh /modelops/bin/supervise.sh COMMAND [ARGUMENT ...]
 #
-# The shell holds the pipe `alive` open for as long as it lives. The kernel closes it even when it kills the whole
-# container, so the sidecar always learns of the end: with an exit code, or without one. (A pipe, and no lock: Debian's
-# busybox has no flock.)
-# tini -g sends each signal to the whole process group, and so to the command itself: nothing is forwarded here.
+# The shell holds the pipe `alive` open as long as it runs. The kernel closes the pipe even when it kills the whole
+# container, so the sidecar always notices the end, with or without an exit code. (A pipe and not a lock: the busybox of
+# Debian has no flock.)
+# tini -g sends each signal to the whole process group, and so to the command: nothing is forwarded here.
 set -u
 
 here=${0%/*}
@@ -14,11 +14,12 @@ state=$here/../state
 
 "$busybox" mkdir -p "$state" || exit 125
 [ -p "$state/alive" ] || "$busybox" mkfifo "$state/alive" || exit 125
-# For reading and writing, since to open it for writing alone would wait for the sidecar.
+# Opened for reading and writing: opening for writing alone would wait for the sidecar.
 exec 9<>"$state/alive" || exit 125
 : >"$state/started" || exit 125
 
-# busybox' shell runs its own applets before anything in PATH: "sh", "tar" or "env" must be the image's, so find them here.
+# The shell of busybox runs its own applets before anything in PATH. "sh", "tar" or "env" must be those of the image, so
+# the program is looked up here.
 find_program() {
     case $1 in
     */*)
@@ -39,14 +40,14 @@ find_program() {
 }
 
 finish() {
-    # Signals go to the whole group: one that comes now must not end `mv` and lose the exit code.
+    # A signal goes to the whole group: it must not end `mv` now and lose the exit code.
     trap '' HUP INT QUIT TERM USR1 USR2
     echo "$1" >"$state/exit-code.new" && "$busybox" mv "$state/exit-code.new" "$state/exit-code"
     exit "$1"
 }
 
 if [ "$#" -eq 0 ] || [ -z "$1" ]; then
-    echo "supervise.sh: there is no command to run" >&2
+    echo "supervise.sh: no command given" >&2
     finish 127
 fi
 if ! find_program "$1"; then
@@ -55,7 +56,7 @@ if ! find_program "$1"; then
 fi
 shift
 
-# Caught, not ignored: what a shell ignores, its children ignore too.
+# Caught, not ignored: the children of a shell ignore the signals that it ignores.
 trap : HUP INT QUIT TERM USR1 USR2
 "$program" "$@" 9>&- &
 child=$!

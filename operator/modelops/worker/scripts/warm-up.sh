@@ -1,17 +1,18 @@
-# The model container's startup probe: the model answers some requests before its Pod gets any other.
+# Startup probe of the model container: the model answers some requests before its Pod gets any traffic.
 #
 #     /modelops/bin/busybox sh /modelops/bin/warm-up.sh DIRECTORY PORT READINESS_PATH
 #
-# In DIRECTORY are requests as they go over the wire, NN.request, and how often each is sent, NN.repeat. No text of a user's
-# is ever part of a command. Ends with 1 and a sentence, which becomes an Event, unless all are answered with 2xx.
+# DIRECTORY has each request as bytes of HTTP/1.1, NN.request, and how often to send it, NN.repeat. A user's text is
+# never part of a command. Unless every response is 2xx, the exit code is 1, and the output is one sentence, which the
+# kubelet puts into an Event.
 set -u
 
 busybox=${0%/*}/busybox
-patience=60
+ready_timeout=60
 
-# Below nc, with the connection as standard input and output: it stays open until the answer is there, and servers that
-# drop the answer to a client which hung up do not. Standard error is the script's own.
-if [ "$1" = --talk ]; then
+# Started by nc, with the connection as standard input and output. The connection stays open until the response has
+# arrived, since some servers drop the response to a client that closed its side. Standard error is the script's own.
+if [ "$1" = --exchange ]; then
     "$busybox" cat "$2"
     IFS=' ' read -r _ status _ || exit 1
     "$busybox" cat >/dev/null
@@ -22,16 +23,16 @@ fi
 directory=$1
 port=$2
 path=$3
-question=/tmp/.modelops-readiness.$$
+readiness_request=/tmp/.modelops-readiness.$$
 
-ask() {
-    "$busybox" nc -w 2 127.0.0.1 "$port" -e "$busybox" sh "$0" --talk "$1" 2>&1
+send() {
+    "$busybox" nc -w 2 127.0.0.1 "$port" -e "$busybox" sh "$0" --exchange "$1" 2>&1
 }
 
-printf 'GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' "$path" >"$question" || exit 1
-trap '"$busybox" rm -f "$question"' EXIT
-end=$(($("$busybox" date +%s) + patience))
-until status=$(ask "$question") && [ "$status" = 200 ]; do
+printf 'GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' "$path" >"$readiness_request" || exit 1
+trap '"$busybox" rm -f "$readiness_request"' EXIT
+end=$(($("$busybox" date +%s) + ready_timeout))
+until status=$(send "$readiness_request") && [ "$status" = 200 ]; do
     if [ "$("$busybox" date +%s)" -ge "$end" ]; then
         echo "the model is not ready for its warm-up: ${status:-no answer}"
         exit 1
@@ -40,16 +41,16 @@ until status=$(ask "$question") && [ "$status" = 200 ]; do
 done
 
 for request in "$directory"/*.request; do
-    IFS=' ' read -r method what _ <"$request"
+    IFS=' ' read -r method target _ <"$request"
     read -r times <"${request%.request}.repeat"
     sent=0
     while [ "$sent" -lt "$times" ]; do
         sent=$((sent + 1))
-        status=$(ask "$request")
+        status=$(send "$request")
         case $status in
         2[0-9][0-9]) ;;
         *)
-            printf 'warm-up request %s %s was answered with %s\n' "$method" "$what" "${status:-nothing}"
+            printf 'warm-up request %s %s was answered with %s\n' "$method" "$target" "${status:-nothing}"
             exit 1
             ;;
         esac

@@ -1,4 +1,4 @@
-"""Read a data file of any of the three formats in batches, in memory that does not grow with the file."""
+"""Read a CSV, JSON Lines or Parquet file in batches, in memory that does not grow with the file."""
 
 import codecs
 import json
@@ -13,75 +13,86 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.csv as csv  # type: ignore[import-untyped]
 import pyarrow.parquet as parquet  # type: ignore[import-untyped]
 
-from modelops.worker.tabular.column_values import Cells, from_array, from_text, from_values
+from modelops.worker.runtime.unicode_text import is_utf8
+from modelops.worker.tabular.column_values import ColumnValues, from_csv, from_json, from_parquet
 
 BLOCK_BYTES = 2 << 20
-"""How much of a text file is read at once, and so the longest row of a CSV. Arrow reads up to 32 blocks ahead."""
+"""Size of one read of a text file, and so the longest row of a CSV. Arrow reads up to 32 blocks ahead."""
 _BATCH_ROWS = 8192
-_LONGEST_LINE_BYTES = 16 << 20
-_MOST_SKIPPED_ROWS = 10_000
-_ENGLISH = {"csv": "CSV", "jsonl": "JSON Lines", "parquet": "Parquet"}
+_MAX_LINE_BYTES = 16 << 20
+_MAX_SKIPPED_ROWS = 10_000
+_FORMAT_NAMES = {"csv": "CSV", "jsonl": "JSON Lines", "parquet": "Parquet"}
 
 
 class UnreadableObjectError(Exception):
-    """A file, or the rest of one, that is not in its format."""
+    """A file, or the rest of a file, does not have the declared format."""
 
 
 class Batch(NamedTuple):
-    """Some rows. `row_number` tells an index in them as people count: from 1 on, without a CSV's header."""
+    """Some rows of a file. `row_number` maps an index in the batch to the row in the file: from 1, without a header."""
 
     rows: int
-    columns: dict[str, Cells]
+    columns: dict[str, ColumnValues]
     row_number: Callable[[int], int]
 
 
 @dataclass
-class Faults:
-    """Rows that are not like the rest: how many, and the first one in words."""
+class MalformedRows:
+    """Rows that do not have the file's structure: their number, and a sentence about the first."""
 
     count: int = 0
     first: str = ""
     skipped: list[int] = field(default_factory=list)
-    """The numbers of skipped CSV rows, so that those after them keep their own."""
+    """Numbers of skipped CSV rows in ascending order, so that later rows keep their own numbers."""
 
     def add(self, sentence: str) -> None:
-        """Count one."""
+        """Count one row."""
         self.first = self.first or sentence
         self.count += 1
 
 
-def read(file: Path, name: str, kind: Literal["csv", "jsonl", "parquet"], faults: Faults) -> Iterator[Batch]:
-    """The rows of `file`. `name` is what messages call it, and its end says whether it is compressed (`.gz`).
+def read_batches(
+    file: Path, name: str, kind: Literal["csv", "jsonl", "parquet"], malformed: MalformedRows
+) -> Iterator[Batch]:
+    """Yield the rows of `file`; skip rows that do not fit, and count them in `malformed`.
 
-    Rows that do not fit are skipped and counted in `faults`. Raises UnreadableObjectError.
+    Args:
+        file: file to read.
+        name: object's name in messages. A name that ends in `.gz` marks a compressed file.
+        kind: format of the file.
+        malformed: receives the skipped rows.
+
+    Raises:
+        UnreadableObjectError: the file, or its rest, does not have the format.
+        OSError: the file cannot be read.
     """
     try:
         if kind == "parquet":
             yield from _parquet(file)
             return
         with _open(file, name) as content:
-            yield from _csv(file, content, name, faults) if kind == "csv" else _jsonl(content, name, faults)
+            yield from _csv(file, content, name, malformed) if kind == "csv" else _jsonl(content, name, malformed)
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = " ".join(str(error).split())[:120]
-        raise UnreadableObjectError(f"{name} is no readable {_ENGLISH[kind]} file: {reason}") from error
+        raise UnreadableObjectError(f"{name} is not a readable {_FORMAT_NAMES[kind]} file: {reason}") from error
 
 
-def _csv(file: Path, content: Any, name: str, faults: Faults) -> Iterator[Batch]:
-    _check_text(file, name)
+def _csv(file: Path, content: Any, name: str, malformed: MalformedRows) -> Iterator[Batch]:
+    _require_utf8(file, name)
     names = _header(file, name)
-    yield Batch(0, {column: from_text(pa.array([], pa.string())) for column in names}, _numbers_after(0, []))
+    yield Batch(0, {column: from_csv(pa.array([], pa.string())) for column in names}, _row_numbers(0, []))
     seen: set[str] = set()
     for column in names:
         if column in seen:
-            faults.add(f'{name} has more than one column "{column}"')
+            malformed.add(f'{name} has more than one column "{column}"')
         seen.add(column)
     reader = csv.open_csv(
         content,
-        # One thread: only then does a row that does not fit know its number.
+        # One thread: only then does Arrow know the number of a row that does not fit.
         read_options=csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
-        parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=_ragged(name, faults)),
+        parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=_skip_ragged(name, malformed)),
         # Everything as text: inference per block breaks on a column whose type changes further down.
         convert_options=csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
@@ -89,13 +100,13 @@ def _csv(file: Path, content: Any, name: str, faults: Faults) -> Iterator[Batch]
     )
     before = 0
     for batch in reader:
-        columns = {column: from_text(batch.column(index)) for index, column in reversed(list(enumerate(names)))}
-        yield Batch(batch.num_rows, {name: columns[name] for name in names}, _numbers_after(before, faults.skipped))
+        columns = {column: from_csv(batch.column(index)) for index, column in reversed(list(enumerate(names)))}
+        yield Batch(batch.num_rows, {name: columns[name] for name in names}, _row_numbers(before, malformed.skipped))
         before += batch.num_rows
 
 
-def _check_text(file: Path, name: str) -> None:
-    """Arrow would drop a row that does not fit without a word when it is no UTF-8: look at the whole file first."""
+def _require_utf8(file: Path, name: str) -> None:
+    """Check the whole file first: Arrow drops a row that does not fit without a report if the row is not UTF-8."""
     decoder, before = codecs.getincrementaldecoder("utf-8")(), 0
     with _open(file, name) as content:
         while block := content.read(BLOCK_BYTES):
@@ -103,7 +114,7 @@ def _check_text(file: Path, name: str) -> None:
                 decoder.decode(block)
             except UnicodeDecodeError as error:
                 raise UnreadableObjectError(
-                    f"{name} is no readable CSV file: near byte {before + error.start} it is no UTF-8"
+                    f"{name} is not a readable CSV file: invalid UTF-8 near byte {before + error.start}"
                 ) from error
             before += len(block)
 
@@ -116,21 +127,26 @@ def _header(file: Path, name: str) -> list[str]:
     with _open(file, name) as content:
         options = csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda _: "skip")
         read_options = csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)
-        return csv.open_csv(content, read_options=read_options, parse_options=options).schema.names
+        names: list[str] = csv.open_csv(content, read_options=read_options, parse_options=options).schema.names
+        return names
 
 
-def _ragged(name: str, faults: Faults) -> Callable[[Any], str]:
+def _skip_ragged(name: str, malformed: MalformedRows) -> Callable[[Any], str]:
+    """Build Arrow's handler of rows that have more or fewer fields than the header."""
+
     def skip(row: Any) -> str:
         number = (row.number or 1) - 1
-        faults.add(f"{name} row {number} has {row.actual_columns} fields, its header {row.expected_columns}")
-        if len(faults.skipped) < _MOST_SKIPPED_ROWS:
-            insort(faults.skipped, number)
+        malformed.add(f"{name} row {number} has {row.actual_columns} fields, the header has {row.expected_columns}")
+        if len(malformed.skipped) < _MAX_SKIPPED_ROWS:
+            insort(malformed.skipped, number)
         return "skip"
 
     return skip
 
 
-def _numbers_after(before: int, skipped: list[int]) -> Callable[[int], int]:
+def _row_numbers(before: int, skipped: list[int]) -> Callable[[int], int]:
+    """Build a Batch's `row_number` for a batch that follows `before` rows which were not skipped."""
+
     def number(index: int) -> int:
         row = before + index + 1
         for gap in skipped:
@@ -142,16 +158,16 @@ def _numbers_after(before: int, skipped: list[int]) -> Callable[[int], int]:
     return number
 
 
-def _jsonl(content: BinaryIO, name: str, faults: Faults) -> Iterator[Batch]:
-    rows = _json_rows(content, name, faults)
+def _jsonl(content: BinaryIO, name: str, malformed: MalformedRows) -> Iterator[Batch]:
+    rows = _json_rows(content, name, malformed)
     while batch := list(islice(rows, _BATCH_ROWS)):
         names = dict.fromkeys(key for _, row in batch for key in row)
-        columns = {key: from_values([row.get(key) for _, row in batch]) for key in names}
+        columns = {key: from_json([row.get(key) for _, row in batch]) for key in names}
         lines = [line for line, _ in batch]
         yield Batch(len(batch), columns, lines.__getitem__)
 
 
-def _json_rows(content: BinaryIO, name: str, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_rows(content: BinaryIO, name: str, malformed: MalformedRows) -> Iterator[tuple[int, dict[str, Any]]]:
     line = 0
     for text in _lines(content, name):
         line += 1
@@ -162,36 +178,27 @@ def _json_rows(content: BinaryIO, name: str, faults: Faults) -> Iterator[tuple[i
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
-            faults.add(f"{name} row {line} is no JSON object")
-        elif not all(map(_is_text, row)):
-            faults.add(f"{name} row {line} has a key that is no Unicode text")
+            malformed.add(f"{name} row {line} is not a JSON object")
+        elif not all(map(is_utf8, row)):
+            malformed.add(f"{name} row {line} has a key that is not valid Unicode")
         else:
             yield line, row
 
 
 def _lines(content: BinaryIO, name: str) -> Iterator[bytes]:
-    """Line by line with a bound, which Arrow's streams do not have."""
+    """Yield the lines, none longer than the limit, which Arrow's streams do not have."""
     rest = b""
     while block := content.read(BLOCK_BYTES):
         *lines, rest = (rest + block).split(b"\n")
         yield from lines
-        if len(rest) > _LONGEST_LINE_BYTES:
-            raise UnreadableObjectError(f"{name} has a line longer than {_LONGEST_LINE_BYTES >> 20} MiB")
+        if len(rest) > _MAX_LINE_BYTES:
+            raise UnreadableObjectError(f"{name} has a line longer than {_MAX_LINE_BYTES >> 20} MiB")
     if rest:
         yield rest
 
 
-def _is_text(key: str) -> bool:
-    """JSON can hold half of a surrogate pair, which is no Unicode text and can be written nowhere."""
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _parquet(file: Path) -> Iterator[Batch]:
@@ -200,10 +207,10 @@ def _parquet(file: Path) -> Iterator[Batch]:
         empty = content.schema_arrow.empty_table()
         yield Batch(
             0,
-            {name: from_array(empty.column(name).combine_chunks()) for name in dict.fromkeys(empty.column_names)},
-            _numbers_after(0, []),
+            {name: from_parquet(empty.column(name).combine_chunks()) for name in dict.fromkeys(empty.column_names)},
+            _row_numbers(0, []),
         )
         for batch in content.iter_batches(batch_size=_BATCH_ROWS):
-            columns = {name: from_array(batch.column(index)) for index, name in enumerate(batch.schema.names)}
-            yield Batch(batch.num_rows, columns, _numbers_after(before, []))
+            columns = {name: from_parquet(batch.column(index)) for index, name in enumerate(batch.schema.names)}
+            yield Batch(batch.num_rows, columns, _row_numbers(before, []))
             before += batch.num_rows

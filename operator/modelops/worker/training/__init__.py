@@ -1,1 +1,1 @@
-"""The trainer's side of the contract: its files, exit code, metrics and progress."""
+"""Trainer's side of the container contract: files, exit code, metrics and progress."""

@@ -1,4 +1,4 @@
-"""The trainer's final metrics: /opt/ml/output/metrics.json, a flat JSON object of finite numbers."""
+"""Final metrics of the trainer: /opt/ml/output/metrics.json, a flat JSON object of finite numbers."""
 
 import json
 import math
@@ -7,71 +7,71 @@ from pathlib import Path
 from typing import Any
 
 from modelops.worker.runtime.errors import TaskError
-from modelops.worker.runtime.regular_file import open_plain
+from modelops.worker.runtime.regular_file import open_regular_file
 
-MOST = 50
-LONGEST_NAME = 64
-MOST_BYTES = 2800
-"""What all metrics together may take in the report, beside the artifact and a failure's message."""
-_LARGEST_FILE_BYTES = 1 << 20
+MAX_METRICS = 50
+MAX_NAME_LENGTH = 64
+MAX_TOTAL_BYTES = 2800
+"""Size of all metrics as JSON that fits the report, beside the artifact and a failure's message."""
+_MAX_FILE_BYTES = 1 << 20
 
 
 def read_metrics(file: Path) -> dict[str, float]:
-    """The metrics in `file`, none where there is no file. Raises TaskError(InvalidMetrics) naming the wrong one."""
+    """Return the metrics in `file`; empty if there is no file. Raises TaskError(InvalidMetrics)."""
     if not os.path.lexists(file):
         return {}
-    plain = open_plain(file)
-    if plain is None:
-        raise _invalid("is no plain file; write one flat JSON object")
-    with plain:
-        text = plain.read(_LARGEST_FILE_BYTES + 1)
-    if len(text) > _LARGEST_FILE_BYTES:
-        raise _invalid("is no small file; write one flat JSON object")
+    content = open_regular_file(file)
+    if content is None:
+        raise _invalid("is not a regular file; write one flat JSON object")
+    with content:
+        text = content.read(_MAX_FILE_BYTES + 1)
+    if len(text) > _MAX_FILE_BYTES:
+        raise _invalid("is larger than 1 MiB; write one flat JSON object")
     try:
-        content = json.loads(text, object_pairs_hook=_without_repeats)
+        document = json.loads(text, object_pairs_hook=_without_repeated_names)
     except ValueError as error:
-        raise _invalid(f"is no JSON: {error}") from error
+        raise _invalid(f"is not valid JSON: {error}") from error
     except RecursionError as error:
-        raise _invalid("is nested too deep; write one flat JSON object") from error
-    return checked(content)
+        raise _invalid("is nested too deeply; write one flat JSON object") from error
+    return validate_metrics(document)
 
 
-def checked(content: Any) -> dict[str, float]:
-    """The metrics as floats. Raises TaskError(InvalidMetrics). Pure."""
-    if not isinstance(content, dict):
-        raise _invalid("is no JSON object; write names and numbers")
-    if len(content) > MOST:
-        raise _invalid(f"has {len(content)} metrics; at most {MOST} are kept")
-    for name, value in content.items():
-        if not name or len(name) > LONGEST_NAME:
-            raise _invalid(f'has the name "{name[:80]}"; a name has 1 to {LONGEST_NAME} characters')
+def validate_metrics(document: Any) -> dict[str, float]:
+    """Return the metrics as floats. Raises TaskError(InvalidMetrics) that names the first invalid one. Pure."""
+    if not isinstance(document, dict):
+        raise _invalid("is not a JSON object; write names and numbers")
+    if len(document) > MAX_METRICS:
+        raise _invalid(f"has {len(document)} metrics; write at most {MAX_METRICS}")
+    for name, value in document.items():
+        if not name or len(name) > MAX_NAME_LENGTH:
+            raise _invalid(f'has a metric named "{name[:80]}"; a name has 1 to {MAX_NAME_LENGTH} characters')
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _invalid(f'has no number as "{name}" but {json.dumps(value)[:80]}')
+            raise _invalid(f'has {json.dumps(value)[:80]} as "{name}"; a metric is a number')
         if not _is_finite(value):
             raise _invalid(f'has {str(value)[:20]} as "{name}"; a metric is a finite number')
-    metrics = {name: float(value) for name, value in content.items()}
+    metrics = {name: float(value) for name, value in document.items()}
     try:
         size = len(json.dumps(metrics, ensure_ascii=False).encode())
     except UnicodeEncodeError as error:
-        raise _invalid("has a name that is no valid Unicode text") from error
-    if size > MOST_BYTES:
-        raise _invalid(f"takes {size} bytes, at most {MOST_BYTES} are kept; use fewer metrics or shorter names")
+        raise _invalid("has a name that is not valid Unicode text; rename the metric") from error
+    if size > MAX_TOTAL_BYTES:
+        raise _invalid(f"takes {size} of at most {MAX_TOTAL_BYTES} bytes; use fewer metrics or shorter names")
     return metrics
 
 
 def _is_finite(value: int | float) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # An integer that no float can hold.
+    except OverflowError:  # An integer too large for a float.
         return False
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    seen = dict(pairs)
-    if len(seen) < len(pairs):
+def _without_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
         raise ValueError("a name appears twice")
-    return seen
+    return document
 
 
-def _invalid(what: str) -> TaskError:
-    return TaskError("InvalidMetrics", f"/opt/ml/output/metrics.json {what}")
+def _invalid(problem: str) -> TaskError:
+    return TaskError("InvalidMetrics", f"/opt/ml/output/metrics.json {problem}")

@@ -1,4 +1,4 @@
-"""Tell the trainer's progress on a port: /progress for the operator, /metrics for Prometheus."""
+"""HTTP server for the trainer's progress: /progress for the operator, /metrics for Prometheus."""
 
 import logging
 import os
@@ -19,48 +19,48 @@ from modelops.api.contract.tasks import PROGRESS_PORT
 from modelops.worker.training.tailing import Tail
 
 PORT_VARIABLE = "MODELOPS_PROGRESS_PORT"
-_READ_EVERY_SECONDS = 1.0
-_ASKER_SECONDS = 5.0
-_LOOK_FOR_END_SECONDS = 0.1
+_READ_INTERVAL_SECONDS = 1.0
+_CLIENT_TIMEOUT_SECONDS = 5.0
+_SHUTDOWN_POLL_SECONDS = 0.1
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def telling(tail: Tail) -> Iterator[None]:
-    """Follow the file and answer while this is entered. Whatever goes wrong here costs nobody a training."""
-    over = threading.Event()
-    threading.Thread(target=_follow, args=(tail, over), name="tail", daemon=True).start()
-    server = _listening(tail)
+def serve_progress(tail: Tail) -> Iterator[None]:
+    """Read the file regularly and answer requests, while the context lasts. No failure here reaches the training."""
+    stopping = threading.Event()
+    threading.Thread(target=_follow, args=(tail, stopping), name="tail", daemon=True).start()
+    server = _start_server(tail)
     try:
         yield
     finally:
-        over.set()
+        stopping.set()
         if server is not None:
             server.shutdown()
             server.server_close()
 
 
-def _follow(tail: Tail, over: threading.Event) -> None:
-    while not over.wait(_READ_EVERY_SECONDS):
+def _follow(tail: Tail, stopping: threading.Event) -> None:
+    while not stopping.wait(_READ_INTERVAL_SECONDS):
         try:
             tail.read()
         except Exception:
             _log.exception("metrics.jsonl cannot be read")
 
 
-def _listening(tail: Tail) -> "_Server | None":
+def _start_server(tail: Tail) -> "_Server | None":
     port = int(os.environ.get(PORT_VARIABLE, PROGRESS_PORT))
     try:
         server = _Server(port, tail)
     except OSError as error:
-        _log.warning("the progress cannot be told on port %d: %s", port, error)
+        _log.warning("progress cannot be served on port %d: %s", port, error)
         return None
-    threading.Thread(target=server.serve_forever, args=(_LOOK_FOR_END_SECONDS,), name="telling", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(_SHUTDOWN_POLL_SECONDS,), name="progress", daemon=True).start()
     return server
 
 
 class _Server(ThreadingHTTPServer):
-    """On all addresses of the Pod, of either IP version."""
+    """Listens on all addresses of the Pod, IPv4 and IPv6."""
 
     daemon_threads = True
     address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
@@ -68,7 +68,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, port: int, tail: Tail) -> None:
         self.tail = tail
         self.registry = CollectorRegistry()
-        self.registry.register(_Metrics(tail))
+        self.registry.register(_ProgressCollector(tail))
         super().__init__(("", port), _Handler)
 
     def server_bind(self) -> None:
@@ -77,12 +77,12 @@ class _Server(ThreadingHTTPServer):
         super().server_bind()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """An asker that hangs up is nothing to tell."""
+        """Ignore a client that closes its connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = _ASKER_SECONDS
+    timeout = _CLIENT_TIMEOUT_SECONDS
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
@@ -102,10 +102,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Who asks every few seconds is not worth a line each time."""
+        """Log nothing: the operator's poll would add a line every few seconds."""
 
 
-class _Metrics(Collector):
+class _ProgressCollector(Collector):
     def __init__(self, tail: Tail) -> None:
         self._tail = tail
 
@@ -116,25 +116,27 @@ class _Metrics(Collector):
         report = self._tail.report()
         yield CounterMetricFamily(
             "modelops_training_ignored_lines",
-            "Lines of metrics.jsonl that are no JSON objects.",
+            "Lines of metrics.jsonl that are not JSON objects.",
             value=self._tail.ignored,
         )
         if report.last is None:
             return
-        yield GaugeMetricFamily("modelops_training_step", "The trainer's last step.", value=report.last.step)
+        yield GaugeMetricFamily("modelops_training_step", "Last step of the trainer.", value=report.last.step)
         if report.total_steps is not None:
             yield GaugeMetricFamily(
-                "modelops_training_total_steps", "How many steps there will be.", value=report.total_steps
+                "modelops_training_total_steps", "Number of steps that the trainer plans.", value=report.total_steps
             )
         done = completed_ratio(report)
         if done is not None:
-            yield GaugeMetricFamily("modelops_training_ratio", "How much is done, from 0 to 1.", value=done)
+            yield GaugeMetricFamily("modelops_training_ratio", "Completed part of the training, 0 to 1.", value=done)
         end = estimated_end(report)
         if end is not None:
             left = max((end - datetime.now(UTC)).total_seconds(), 0.0)
-            yield GaugeMetricFamily("modelops_training_eta_seconds", "Until the last step, at this pace.", value=left)
+            yield GaugeMetricFamily(
+                "modelops_training_eta_seconds", "Seconds until the last step at the present pace.", value=left
+            )
         metrics = GaugeMetricFamily(
-            "modelops_training_metric", "The trainer's own metrics at its last step.", labels=["metric"]
+            "modelops_training_metric", "Metrics that the trainer wrote at its last step.", labels=["metric"]
         )
         for name, value in report.last.metrics.items():
             metrics.add_metric([name], value)

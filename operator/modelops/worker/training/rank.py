@@ -1,4 +1,4 @@
-"""Which of the workers that train together this Pod is."""
+"""Rank of this Pod among the workers that train together."""
 
 import os
 
@@ -8,8 +8,8 @@ _VARIABLE = "JOB_COMPLETION_INDEX"
 
 
 def own_rank() -> int:
-    """Counted from 0, as an Indexed Job tells it; 0 where there is only one worker. Raises TaskError(InvalidTask)."""
+    """Return the index of this Pod in its Indexed Job, from 0; 0 in any other Job. Raises TaskError(InvalidTask)."""
     text = os.environ.get(_VARIABLE, "0")
     if not text.isdecimal():
-        raise TaskError("InvalidTask", f"{_VARIABLE} is {text!r}, and no rank")
+        raise TaskError("InvalidTask", f"{_VARIABLE} is {text!r}, not a rank")
     return int(text)

@@ -1,4 +1,7 @@
-"""SageMaker's container contract: what a training image finds below /opt/ml/input/config. Pure, but for `write`."""
+"""SageMaker's container contract: the files below /opt/ml/input/config. Pure, except for `write`.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,9 +18,12 @@ def config_files(
     hosts: Sequence[str],
     rank: int,
 ) -> dict[str, Any]:
-    """The three files by name. All hyperparameters are strings, as SageMaker's are. Raises TaskError(InvalidTask)."""
+    """Return the three files as JSON values by name. Raises TaskError(InvalidTask) if no host has the rank.
+
+    All hyperparameters are strings, as they are on SageMaker.
+    """
     if rank >= len(hosts):
-        raise TaskError("InvalidTask", f"this is worker {rank} of {len(hosts)}, counted from 0: it has no host name")
+        raise TaskError("InvalidTask", f"rank {rank} has no host name: there are {len(hosts)} hosts, counted from 0")
     return {
         "hyperparameters.json": dict(hyperparameters),
         "inputdataconfig.json": {name: _channel(content_type.get(name)) for name in channels},
@@ -30,7 +36,7 @@ def config_files(
 
 
 def write(ml: Path, files: Mapping[str, Any]) -> None:
-    """Write the files, and make the directories that a trainer may expect to find."""
+    """Write the files below `ml`, and make the directories that a trainer may expect."""
     config = ml / "input" / "config"
     for directory in (config, ml / "input" / "data", ml / "model", ml / "output" / "data", ml / "checkpoints"):
         directory.mkdir(parents=True, exist_ok=True)

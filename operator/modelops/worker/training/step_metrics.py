@@ -1,54 +1,59 @@
-"""A line of the trainer's /opt/ml/output/metrics.jsonl: a JSON object with a step and the metrics at it. Pure."""
+"""Lines of the trainer's /opt/ml/output/metrics.jsonl: JSON objects with a step and the metrics at that step. Pure."""
 
 import json
 import math
 from typing import Any, NamedTuple
 
-from modelops.worker.training.metrics import LONGEST_NAME, MOST
+from modelops.worker.runtime.unicode_text import is_utf8
+from modelops.worker.training.metrics import MAX_METRICS, MAX_NAME_LENGTH
 
 _STEP = "step"
 _TOTALS = ("total_steps", "totalSteps", "max_steps")
-_LARGEST = 2**53
+_MAX_STEP = 2**53
+"""Largest integer up to which a JSON number is exact in every language."""
 
 
-class Line(NamedTuple):
-    """What a line says."""
+class MetricsLine(NamedTuple):
+    """Content of one line."""
 
     step: int
     total_steps: int | None
     metrics: dict[str, float]
 
 
-def parsed(text: bytes, number: int) -> Line | None:
-    """The line with this number, counted from 1; None where it is no JSON object.
+def parse_line(text: bytes, number: int) -> MetricsLine | None:
+    """Return the content of line `number`, counted from 1; None if the line is not a JSON object.
 
-    A line without a usable step has its number as its step. What is no finite number is no metric.
+    A line without a valid step has its number as its step. Values that are not finite numbers are left out.
     """
     try:
-        content = json.loads(text.decode())
+        document = json.loads(text.decode())
     except (ValueError, RecursionError):
         return None
-    if not isinstance(content, dict):
+    if not isinstance(document, dict):
         return None
-    step = _count(content.get(_STEP))
-    totals = (_count(content.get(name)) for name in _TOTALS)
-    return Line(number if step is None else step, next((total for total in totals if total), None), _metrics(content))
+    step = _step(document.get(_STEP))
+    totals = (_step(document.get(name)) for name in _TOTALS)
+    return MetricsLine(
+        step=number if step is None else step,
+        total_steps=next((total for total in totals if total), None),
+        metrics=_metrics(document),
+    )
 
 
-def _metrics(content: dict[str, Any]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for name, value in content.items():
+def _metrics(document: dict[str, Any]) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for name, value in document.items():
         if name == _STEP or name in _TOTALS or not _is_name(name):
             continue
         number = _number(value)
-        if number is not None and len(found) < MOST:
-            found[name] = number
-    return found
+        if number is not None and len(metrics) < MAX_METRICS:
+            metrics[name] = number
+    return metrics
 
 
 def _is_name(name: str) -> bool:
-    # A lone surrogate, which JSON can hold and UTF-8 cannot, would spoil the whole report.
-    return 0 < len(name) <= LONGEST_NAME and not any("\ud800" <= one <= "\udfff" for one in name)
+    return 0 < len(name) <= MAX_NAME_LENGTH and is_utf8(name)
 
 
 def _number(value: Any) -> float | None:
@@ -61,7 +66,7 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _count(value: Any) -> int | None:
-    """A whole number, also one that was written as 10.0."""
+def _step(value: Any) -> int | None:
+    """Return a number of steps, also one that was written as 10.0; None for any other value."""
     number = _number(value)
-    return int(number) if number is not None and number.is_integer() and 0 <= number <= _LARGEST else None
+    return int(number) if number is not None and number.is_integer() and 0 <= number <= _MAX_STEP else None

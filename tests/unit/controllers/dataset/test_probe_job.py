@@ -6,7 +6,7 @@ import pytest
 
 from modelops.controllers.dataset.plan import plan
 from modelops.controllers.dataset.probe_result import SourceProblem
-from modelops.store.listing import TooMany
+from modelops.store.listing import TooManyObjects
 from support.builders.common import ago
 from support.builders.datasets import CLAIM
 from support.builders.jobs import job, waiting
@@ -82,7 +82,7 @@ DUE = [
     ),
     Case(
         "a prefix of too many objects is probed by a Job",
-        observe(seen=probe_result(TooMany(3)), probe=FEW, due="Job"),
+        observe(seen=probe_result(TooManyObjects(3)), probe=FEW, due="Job"),
         ready="False Probing",
         reconciling="Probing",
         applies=[f"Job {probe_job_name()}"],
@@ -180,7 +180,7 @@ BETWEEN = [
     Case(
         "the result of the last probe Job stays while the operator counts the objects again",
         observe(
-            seen=probe_result(TooMany(3), seconds_ago=600),
+            seen=probe_result(TooManyObjects(3), seconds_ago=600),
             due="InProcess",
             status={**PROBED, "candidate": {**LOST_ACCESS, "objects": 0}},
             probe=FEW,
@@ -193,7 +193,7 @@ BETWEEN = [
     Case(
         "a settling candidate of a source that now has too many objects is dropped with its Job",
         observe(
-            seen=probe_result(TooMany(3)),
+            seen=probe_result(TooManyObjects(3)),
             status={"candidate": candidate("b", "Settling")},
             jobs=(ended_probe(report("c"), name=probe_job_name()), job(snapshot_job_name("c"))),
             probe=FEW,

@@ -11,12 +11,12 @@ from modelops.controllers.dataset.probing import Prober
 from modelops.machinery.resources import Key
 from modelops.store.credentials import Credentials
 from modelops.store.errors import Reason, S3Error
-from modelops.store.listing import Probe, TooMany
+from modelops.store.listing import ListingSummary, TooManyObjects
 from support.builders.common import NOW, digest
 
 KEY = Key("Dataset", "team-a", "mortgage")
 PLACE = S3Place(bucket="data")
-FOUND = Probe(digest("a"), 1, 1, True)
+FOUND = ListingSummary(digest("a"), 1, 1, True)
 
 
 async def probe_all(prober: Prober, keys: list[Key]) -> None:
@@ -49,7 +49,7 @@ async def test_a_hanging_source_occupies_only_its_own_slot() -> None:
     """At most eight sources are probed at the same time, and the event loop never waits for a source."""
     release, lock, most, now = threading.Event(), threading.Lock(), 0, 0
 
-    def look(place: S3Place, keys: Credentials | None, most_objects: int) -> Probe:
+    def look(place: S3Place, keys: Credentials | None, most_objects: int) -> ListingSummary:
         nonlocal most, now
         with lock:
             now += 1
@@ -81,7 +81,7 @@ async def test_a_hanging_source_occupies_only_its_own_slot() -> None:
 async def test_an_error_is_a_problem_with_a_reason(error: Exception, kind: str, reason: str) -> None:
     """A probe that fails, also by a bug, ends in a reason to show and a retry."""
 
-    def look(place: S3Place, keys: Credentials | None, most_objects: int) -> Probe:
+    def look(place: S3Place, keys: Credentials | None, most_objects: int) -> ListingSummary:
         raise error
 
     prober = Prober(look)
@@ -112,8 +112,8 @@ def test_a_probe_before_a_refresh_does_not_count() -> None:
 
 async def test_a_probe_stops_at_the_greatest_number_of_objects() -> None:
     """The operator must not list a source of millions of objects beyond spec.probe.maxObjects."""
-    prober = Prober(lambda place, keys, most: TooMany(most + 1))
+    prober = Prober(lambda place, keys, most: TooManyObjects(most + 1))
     await probe_all(prober, [KEY])
     last = prober.last(KEY, "uid", 1)
     assert last is not None
-    assert last.outcome == TooMany(11)
+    assert last.outcome == TooManyObjects(11)

@@ -10,11 +10,11 @@ from modelops.api.annotations import REFRESH
 from modelops.api.dataset import Dataset
 from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
 from modelops.controllers.dataset.schedule import needs_probe_job, next_probe_at, refresh_requested
-from modelops.store.listing import Probe, TooMany
+from modelops.store.listing import ListingSummary, TooManyObjects
 from support.builders.common import NOW, ago, digest
 from support.builders.datasets import CLAIM, S3, dataset, snapshot
 
-FOUND = Probe(digest("a"), 1, 1, True)
+FOUND = ListingSummary(digest("a"), 1, 1, True)
 CANDIDATE = {"digest": digest("a"), "objects": 1, "bytes": 1, "since": ago(), "state": "Settling"}
 SETTLING = {"candidate": CANDIDATE}
 PROBED = {"probedAt": ago(minutes=1), "probedGeneration": 1}
@@ -25,7 +25,7 @@ ALWAYS_BY_JOB: dict[str, Any] = {"probe": {"maxObjects": 0}}
 ASKED = {REFRESH: "now"}
 
 
-def result(outcome: Probe | TooMany | SourceProblem = FOUND, minutes_ago: float = 0) -> ProbeResult:
+def result(outcome: ListingSummary | TooManyObjects | SourceProblem = FOUND, minutes_ago: float = 0) -> ProbeResult:
     return ProbeResult(NOW - timedelta(minutes=minutes_ago), "uid", 1, outcome)
 
 
@@ -100,7 +100,7 @@ class Case:
         Case(
             "the operator counts too many objects again an interval after the Job",
             dataset(status=PROBED, **FEW),
-            result(TooMany(3), minutes_ago=2),
+            result(TooManyObjects(3), minutes_ago=2),
             seconds=240,
         ),
     ],
@@ -118,7 +118,7 @@ def test_next_probe(case: Case) -> None:
         Case("after a start, or a change of the spec, of a source that the operator lists"),
         Case("before the first probe of a claim", dataset(source=CLAIM)),
         Case("after a change of the spec of a claim", dataset(status=PROBED, generation=2, source=CLAIM)),
-        Case("after the operator has found too many objects", dataset(status=PROBED, **FEW), result(TooMany(3))),
+        Case("after the operator has found too many objects", dataset(status=PROBED, **FEW), result(TooManyObjects(3))),
         Case("after a requested refresh", dataset(annotations=ASKED), result()),
         Case("after a requested refresh of a claim", dataset(status=PROBED, source=CLAIM, annotations=ASKED)),
     ],
@@ -148,11 +148,11 @@ def test_a_probe_is_due_at_once(case: Case) -> None:
             dataset(status=LARGE_ELSEWHERE, **FEW),
             by_job=False,
         ),
-        Case("too many objects need a Job", dataset(**FEW), result(TooMany(3)), by_job=True),
+        Case("too many objects need a Job", dataset(**FEW), result(TooManyObjects(3)), by_job=True),
         Case(
             "after that Job the operator counts again",
             dataset(status=PROBED, **FEW),
-            result(TooMany(3), minutes_ago=2),
+            result(TooManyObjects(3), minutes_ago=2),
             by_job=False,
         ),
     ],

@@ -11,7 +11,7 @@ from modelops.api.modelversion import ModelVersion, OriginDataset
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import Inputs, RunArtifact, TrainingRunStatus
 from modelops.controllers.trainingrun import children
-from modelops.controllers.trainingrun.inputs.resolution import Taken
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from support.builders.common import NAMESPACE, digest, settings
 from support.builders.datasets import snapshot
 from support.builders.trainingruns import PINNED, training_run
@@ -19,17 +19,17 @@ from support.builders.trainingruns import PINNED, training_run
 KEY = digest("1")
 
 
-def taken(secret: str | None = None) -> Taken:
+def resolved(secret: str | None = None) -> ResolvedInputs:
     source = {"s3": snapshot()["source"]["s3"] | ({"secretRef": {"name": secret}} if secret else {})}
     pinned = OriginDataset.model_validate(
         {**snapshot(), "name": "train", "dataset": "mortgage", "source": source, "versioned": True}
     )
-    return Taken(Inputs(generation=1, datasets=[pinned]), KEY)
+    return ResolvedInputs(Inputs(generation=1, datasets=[pinned]), KEY)
 
 
 def job(run: TrainingRun | None = None, secret: str | None = None) -> dict[str, Any]:
     run = run or training_run()
-    return children.job(run, taken(secret), settings(), children.job_name(run, KEY))
+    return children.job(run, resolved(secret), settings(), children.job_name(run, KEY))
 
 
 def pod_spec(made: dict[str, Any]) -> dict[str, Any]:
@@ -231,7 +231,7 @@ def test_names_fit() -> None:
 def version(run: TrainingRun | None = None, artifact: str = "d", **status: Any) -> dict[str, Any]:
     published = RunArtifact(uri="s3://store/models/d/", digest=digest(artifact), bytes=10, image="x@" + digest("e"))
     return children.model_version(
-        run or training_run(), taken(), TrainingRunStatus(artifact=published, metrics={"accuracy": 0.9}, **status)
+        run or training_run(), resolved(), TrainingRunStatus(artifact=published, metrics={"accuracy": 0.9}, **status)
     )
 
 

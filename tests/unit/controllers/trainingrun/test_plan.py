@@ -69,7 +69,7 @@ CASES = [
         observe(),
         "False JobCreated",
         applies=[f"Job {job_of()}"],
-        cache="Miss: nothing in this namespace was made of these inputs",
+        cache="Miss: no result for these inputs in this namespace",
     ),
     Case(
         "a running Job is told of, and never applied again: a newer operator's template would be refused",
@@ -82,7 +82,7 @@ CASES = [
         "a Job whose status could not be written is taken up",
         observe(jobs=(running(job_of()),)),
         "False Training",
-        cache="Miss: nothing in this namespace was made of these inputs",
+        cache="Miss: no result for these inputs in this namespace",
         requeue_after=15,
     ),
     Case(
@@ -131,7 +131,7 @@ CASES = [
         observe(status=pinned(outcome="Failed"), generation=2, trainer=ROOMY),
         "False JobCreated",
         applies=[f"Job {job_of(trainer=ROOMY)}"],
-        cache="Miss: nothing in this namespace was made of these inputs",
+        cache="Miss: no result for these inputs in this namespace",
     ),
     Case(
         "a report that was lost with its Pod means training again",
@@ -160,7 +160,7 @@ CASES = [
         observe(versions=(version_of(training_run("another"), trainer=TAG),), trainer=TAG),
         "False JobCreated",
         applies=[f"Job {job_of(trainer=TAG)}"],
-        cache="Miss: the image is a mutable tag, so no other run's result is taken",
+        cache="Miss: the image is a mutable tag, so no other result is reused; pin it by digest",
     ),
     Case(
         "a new snapshot alone changes nothing",
@@ -235,14 +235,14 @@ CASES = [
         observe(seen={"siblings": (sibling(reason="CacheHit"),)}),
         "False JobCreated",
         applies=[f"Job {job_of()}"],
-        cache="Miss: nothing in this namespace was made of these inputs",
+        cache="Miss: no result for these inputs in this namespace",
     ),
     Case(
         "a result that is older than cache.ttl is not taken",
         observe(seen={"siblings": (sibling(),)}, cache={"ttl": "5m"}),
         "False JobCreated",
         applies=[f"Job {job_of(cache={'ttl': '5m'})}"],
-        cache="Miss: what was made of these inputs is older than cache.ttl (5m)",
+        cache="Miss: the results for these inputs are older than cache.ttl (5m)",
     ),
     Case(
         "once it is gone the next one starts, and the reason names the change",
@@ -300,7 +300,7 @@ def test_the_timeout_tells_what_took_so_long() -> None:
     ready = condition_of(done, "Ready")
     assert ready is not None
     assert ready.reason == "DeadlineExceeded"
-    assert ready.message == "the run did not end within its timeout (1h); at last: ImagePullFailed: no such image"
+    assert ready.message == "the attempt exceeded its timeout (1h); last condition: ImagePullFailed: no such image"
 
 
 def test_a_trainer_that_never_began_ends_the_run_in_two_steps() -> None:

@@ -1,20 +1,21 @@
-"""The files of a volume: each of them once, none that is not in it, and every change seen."""
+"""Files of a volume: each file once, no file from outside, and every change noticed."""
 
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 
 from modelops.api.contract.tasks import CREDENTIALS_DIR
 from modelops.lineage.digests import PinnedObject
-from modelops.worker.datasets.sources import Volume
-from modelops.worker.datasets.volume import PathEscapesVolumeError, content, walk
+from modelops.worker.datasets.sources import VolumeSource
+from modelops.worker.datasets.volume import PathEscapesVolumeError, hash_file, walk_files
 from modelops.worker.runtime.errors import TaskError
 
 
 @pytest.fixture
-def volume(tmp_path):
-    """A volume with two files, one of them empty and deep."""
+def volume(tmp_path: Path) -> Path:
+    """Volume with two files, one of them empty and in a directory."""
     root = tmp_path / "volume"
     (root / "deep/er").mkdir(parents=True)
     (root / "a.csv").write_bytes(b"x\n1\n")
@@ -23,56 +24,59 @@ def volume(tmp_path):
 
 
 @pytest.fixture
-def source(volume, tmp_path):
+def source(volume: Path, tmp_path: Path) -> VolumeSource:
+    """Source that reads the volume."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return Volume(volume, scratch)
+    return VolumeSource(volume, scratch)
 
 
-def names(root) -> list[str]:
-    return sorted(one.path for one in walk(root))
+def paths(root: Path) -> list[str]:
+    return sorted(file.path for file in walk_files(root))
 
 
-def test_a_walk(volume):
-    """Files count wherever they are, links to files as well; directories behind links and lost+found do not."""
+def test_files_and_links_to_files_are_walked(volume: Path) -> None:
+    """Files count in every directory, except in lost+found and behind links to directories."""
     (volume / "lost+found").mkdir()
     (volume / "lost+found/x").touch()
     (volume / "link.csv").symlink_to("a.csv")
     (volume / "loop").symlink_to("deep")
     os.mkfifo(volume / "pipe")
-    assert names(volume) == ["a.csv", "deep/er/b-c", "link.csv"]
+    assert paths(volume) == ["a.csv", "deep/er/b-c", "link.csv"]
 
 
-@pytest.mark.parametrize("target", ["/etc/hostname", "../beside", "/etc", "nowhere", CREDENTIALS_DIR])
-def test_a_link_that_leads_out(volume, source, target):
-    """Nothing of the Pod's own files becomes data, and nothing that a trainer would not find is pinned."""
+@pytest.mark.parametrize("target", ["/etc/hostname", "../beside", "/etc", "missing", CREDENTIALS_DIR])
+def test_a_link_that_points_outside_the_volume_or_to_nothing_is_refused(
+    volume: Path, source: VolumeSource, target: str
+) -> None:
+    """The Pod's own files never become data, and a file that a trainer would not find is never pinned."""
     (volume.parent / "beside").touch()
     (volume / "link").symlink_to(target)
     with pytest.raises(PathEscapesVolumeError, match='"link"'):
-        names(volume)
+        paths(volume)
     with pytest.raises(TaskError) as caught:
-        source.look()
+        source.probe()
     assert caught.value.failure.reason == "UnusableKey"
 
 
-def test_a_path_that_leads_out_is_not_read(volume):
+def test_a_path_outside_the_volume_is_not_read(volume: Path) -> None:
     """A manifest cannot make a fetch read outside of the volume."""
     (volume.parent / "beside").touch()
     with pytest.raises(PathEscapesVolumeError):
-        content(volume, "../beside")
+        hash_file(volume, "../beside")
 
 
-def test_a_name_that_a_manifest_cannot_hold(volume, source):
-    """A line break in a name would read as two files."""
+def test_a_file_name_with_a_line_break_is_refused(volume: Path, source: VolumeSource) -> None:
+    """In a manifest, a line break in a name would read as two files."""
     (volume / "a\nb").touch()
     with pytest.raises(TaskError) as caught:
-        source.look()
+        source.probe()
     assert caught.value.failure.reason == "UnusableKey"
 
 
-def test_the_manifest(source, volume):
-    """A file is pinned by its content, so that a copy of the volume has the same digest."""
-    look = source.look()
+def test_files_are_pinned_by_their_content(source: VolumeSource, volume: Path) -> None:
+    """A copy of the volume has the same digest."""
+    state = source.probe()
     manifest = source.pin()
     sums = [hashlib.sha256(text).hexdigest() for text in (b"x\n1\n", b"")]
     assert list(manifest.entries()) == [
@@ -80,24 +84,24 @@ def test_the_manifest(source, volume):
         PinnedObject("deep/er/b-c", "sha256", 0, sums[1]),
     ]
     assert manifest.digest == "sha256:" + hashlib.sha256(manifest.file.read_bytes()).hexdigest()
-    assert (look.objects, look.bytes) == (manifest.objects, manifest.bytes) == (2, 4)
+    assert (state.objects, state.bytes) == (manifest.objects, manifest.bytes) == (2, 4)
     assert [file for _, file in source.files(manifest)] == [volume / "a.csv", volume / "deep/er/b-c"]
 
 
-def test_the_token(source, volume):
-    """The token is a hash of the sorted lines of path, size and time of last change, so that anyone can compute it."""
+def test_the_change_token_is_a_hash_of_paths_sizes_and_modification_times(source: VolumeSource, volume: Path) -> None:
+    """Anyone can compute the token: SHA-256 of the sorted lines of path, size and modification time."""
     os.utime(volume / "a.csv", ns=(5, 2 * 10**18))
     os.utime(volume / "deep/er/b-c", ns=(5, 10**18))
-    look = source.look()
+    state = source.probe()
     lines = b"a.csv\0%d\0%d\ndeep/er/b-c\0%d\0%d\n" % (4, 2 * 10**18, 0, 10**18)
-    assert look.token == source.change_token == hashlib.sha256(lines).hexdigest()
-    assert look.newest == "2033-05-18T03:33:20Z"
+    assert state.token == source.change_token == hashlib.sha256(lines).hexdigest()
+    assert state.last_modified == "2033-05-18T03:33:20Z"
 
 
 @pytest.mark.parametrize("change", ["written", "touched", "added", "removed", "renamed"])
-def test_every_change_has_another_token(source, volume, change):
-    """A change that a look does not see is one that never becomes a snapshot."""
-    before = source.look().token
+def test_every_change_of_a_file_changes_the_token(source: VolumeSource, volume: Path, change: str) -> None:
+    """A change that no probe notices never becomes a snapshot."""
+    before = source.probe().token
     file = volume / "a.csv"
     if change == "written":
         file.write_bytes(b"x\n2\n")
@@ -109,13 +113,13 @@ def test_every_change_has_another_token(source, volume, change):
         file.unlink()
     else:
         file.rename(volume / "b.csv")
-    assert source.look().token != before
+    assert source.probe().token != before
 
 
 @pytest.mark.parametrize("change", ["written", "removed"])
-def test_a_change_while_it_is_hashed(source, volume, change):
-    """Half of one state and half of another is never a snapshot."""
-    source.look()
+def test_a_change_between_probe_and_hashing_is_noticed(source: VolumeSource, volume: Path, change: str) -> None:
+    """A mixture of two states never becomes a snapshot."""
+    source.probe()
     if change == "written":
         (volume / "a.csv").write_bytes(b"x\n2\n")
     else:
@@ -126,9 +130,9 @@ def test_a_change_while_it_is_hashed(source, volume, change):
     assert "a.csv" in caught.value.failure.message
 
 
-def test_a_change_while_it_is_read(source, volume):
-    """Files are read where they are: what was read must still be what was pinned when the reading ends."""
-    source.look()
+def test_a_change_during_reading_is_noticed(source: VolumeSource, volume: Path) -> None:
+    """Files are read in place, so at the end of the reading they must still be the pinned files."""
+    source.probe()
     files = source.files(source.pin())
     next(files)
     (volume / "a.csv").write_bytes(b"x\n2\n")

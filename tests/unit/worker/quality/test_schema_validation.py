@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelops.api.types import Column
-from modelops.worker.quality.schema_validation import SchemaCheck
+from modelops.worker.quality.schema_validation import SchemaValidator
 from modelops.worker.tabular import readers
-from modelops.worker.tabular.readers import Faults, UnreadableObjectError, read
+from modelops.worker.tabular.readers import MalformedRows, UnreadableObjectError, read_batches
 
 SCRATCHES = itertools.count()
 
@@ -22,20 +22,20 @@ SCRATCHES = itertools.count()
 def checked(tmp_path: Path, columns: list[dict], *files: tuple[str, bytes], kind: str = "csv"):
     scratch = tmp_path / f"scratch-{next(SCRATCHES)}"
     scratch.mkdir()
-    check = SchemaCheck([Column.model_validate(column) for column in columns], scratch)
+    check = SchemaValidator([Column.model_validate(column) for column in columns], scratch)
     for name, content in files:
         file = tmp_path / "object"
         file.write_bytes(content)
-        faults = Faults()
+        faults = MalformedRows()
         try:
-            for batch in read(file, name, kind, faults):
+            for batch in read_batches(file, name, kind, faults):
                 check.add(name, batch)
             check.end_object(name)
         except UnreadableObjectError as error:
-            check.give_up_object(name)
-            check.structural(str(error))
+            check.abandon_object(name)
+            check.add_file_violation(str(error))
         if faults.count:
-            check.structural(faults.first, faults.count)
+            check.add_file_violation(faults.first, faults.count)
     return check.result()
 
 
@@ -46,11 +46,11 @@ LVR = {"name": "lvr", "type": "number", "max": 2}
     ("columns", "text", "total", "sentence"),
     [
         ([LVR], "lvr\n1\n3.41\n5\n", 2, 'column "lvr": 2 of 3 values are above max 2 (first in a.csv row 2: 3.41)'),
-        ([LVR], "lvr\n1\nhigh\n", 1, 'column "lvr": 1 of 2 values is no number (first in a.csv row 2: "high")'),
-        ([LVR], "lvr\nNaN\n", 1, 'column "lvr": 1 of 1 values is no number (first in a.csv row 1: "NaN")'),
-        ([LVR], "lvr\n0x1F\n1e999\n1,5\n", 3, "no number"),
+        ([LVR], "lvr\n1\nhigh\n", 1, 'column "lvr": 1 of 2 values is not a number (first in a.csv row 2: "high")'),
+        ([LVR], "lvr\nNaN\n", 1, 'column "lvr": 1 of 1 values is not a number (first in a.csv row 1: "NaN")'),
+        ([LVR], "lvr\n0x1F\n1e999\n1,5\n", 3, "are not numbers"),
         ([{"name": "a", "type": "number", "min": 0}], "a\n-1\n", 1, "is below min 0 (first in a.csv row 1: -1)"),
-        ([{"name": "a", "type": "integer"}], "a\n1\n1.0\n1.5\n", 1, "is no integer (first in a.csv row 3: 1.5)"),
+        ([{"name": "a", "type": "integer"}], "a\n1\n1.0\n1.5\n", 1, "is not an integer (first in a.csv row 3: 1.5)"),
         (
             [{"name": "a", "type": "boolean"}],
             "a\nTrue\n0\nyes\n",
@@ -65,11 +65,11 @@ LVR = {"name": "lvr", "type": "number", "max": 2}
         ),
         ([LVR], "ltv\n1\n", 1, 'column "lvr" is missing in a.csv'),
         ([LVR], "lvr,lvr\n1,1\n", 1, 'a.csv has more than one column "lvr"'),
-        ([LVR], "lvr,b\n1,2\n1,2,3\n5,2\n", 2, "a.csv row 2 has 3 fields, its header 2"),
+        ([LVR], "lvr,b\n1,2\n1,2,3\n5,2\n", 2, "a.csv row 2 has 3 fields, the header has 2"),
         ([LVR], "lvr,b\n1,2\n1,2,3\n5,2\n", 2, "above max 2 (first in a.csv row 3: 5)"),
-        ([LVR], "", 1, "a.csv is no readable CSV file"),
-        ([LVR], "lvr,b\n1,2\n\udcff,2,3\n", 1, "a.csv is no readable CSV file: near byte 10 it is no UTF-8"),
-        ([LVR], "\x89PNG\r\n\x1a\n\0\udcff\udcfe,\0\n\udcff\n", 1, "a.csv is no readable CSV file"),
+        ([LVR], "", 1, "a.csv is not a readable CSV file"),
+        ([LVR], "lvr,b\n1,2\n\udcff,2,3\n", 1, "a.csv is not a readable CSV file: invalid UTF-8 near byte 10"),
+        ([LVR], "\x89PNG\r\n\x1a\n\0\udcff\udcfe,\0\n\udcff\n", 1, "a.csv is not a readable CSV file"),
     ],
 )
 def test_csv_violations(tmp_path, columns, text, total, sentence):
@@ -111,7 +111,7 @@ def test_types_may_change_far_down(tmp_path, monkeypatch):
     monkeypatch.setattr(readers, "BLOCK_BYTES", 4096)
     rows = "".join(f"{number % 2},x\n" for number in range(20_000))
     found = checked(tmp_path, [LVR], ("a.csv", f"lvr,b\n{rows}oops,x\n".encode()))
-    assert found.examples == ['column "lvr": 1 of 20001 values is no number (first in a.csv row 20001: "oops")']
+    assert found.examples == ['column "lvr": 1 of 20001 values is not a number (first in a.csv row 20001: "oops")']
 
 
 def test_a_million_violations_stay_small(tmp_path):
@@ -134,20 +134,20 @@ def test_examples_are_bounded(tmp_path):
     ("columns", "text", "expected"),
     [
         ([LVR], '{"lvr": 1}\n\n{"lvr": null}\n{}\n', None),
-        ([LVR], '{"lvr": "1"}\n', 'is no number (first in a row 1: "1")'),
-        ([LVR], '{"lvr": true}\n', "is no number"),
-        ([LVR], '{"lvr": NaN}\n', "a row 1 is no JSON object"),
+        ([LVR], '{"lvr": "1"}\n', 'is not a number (first in a row 1: "1")'),
+        ([LVR], '{"lvr": true}\n', "is not a number"),
+        ([LVR], '{"lvr": NaN}\n', "a row 1 is not a JSON object"),
         ([LVR], '{"lvr": 1}\n[1]\n{"lvr": 3}\n', "is above max 2 (first in a row 3: 3"),
         ([LVR], '{"x": 1}\n', 'column "lvr" is missing in a'),
-        ([{"name": "n", "type": "integer"}], '{"n": 1.0}\n{"n": 2.5}\n', "is no integer (first in a row 2: 2.5)"),
+        ([{"name": "n", "type": "integer"}], '{"n": 1.0}\n{"n": 2.5}\n', "is not an integer (first in a row 2: 2.5)"),
         ([{"name": "t", "type": "string"}], '{"t": "half \\ud800"}\n', None),
         (
             [{"name": "t", "type": "string"}],
             '{"t": "x"}\n{"\\ud800": 1}\n',
-            "a row 2 has a key that is no Unicode text",
+            "a row 2 has a key that is not valid Unicode",
         ),
-        ([{"name": "t", "type": "string"}], '{"t": 1}\n', "is no text (first in a row 1: 1)"),
-        ([{"name": "t", "type": "string"}], '{"t": {"a": [1]}}\n', "is no text"),
+        ([{"name": "t", "type": "string"}], '{"t": 1}\n', "is not a string (first in a row 1: 1)"),
+        ([{"name": "t", "type": "string"}], '{"t": {"a": [1]}}\n', "is not a string"),
         (
             [{"name": "t", "type": "string", "nullable": False}],
             '{"a": 1}\n{"t": "x"}\n',
@@ -157,7 +157,7 @@ def test_examples_are_bounded(tmp_path):
     ],
 )
 def test_json_lines(tmp_path, columns, text, expected):
-    """JSON tells its types itself: a number in quotes is no number."""
+    """JSON tells its types itself: a number in quotes is not a number."""
     found = checked(tmp_path, columns, ("a", text.encode()), kind="jsonl")
     if expected is None:
         assert found is None
@@ -191,7 +191,7 @@ def test_parquet(tmp_path):
     assert (
         checked(tmp_path, columns, ("a", b"PAR1 not"), kind="parquet")
         .examples[0]
-        .startswith("a is no readable Parquet")
+        .startswith("a is not a readable Parquet")
     )
 
 
@@ -199,7 +199,7 @@ def test_gzip(tmp_path):
     """A compressed CSV is read as what it holds; one that is cut off is a violation."""
     content = gzip.compress(b"lvr\n3\n" * 1000)
     assert checked(tmp_path, [LVR], ("a.csv.gz", gzip.compress(b"lvr\n3\n"))).total == 1
-    assert "no readable CSV" in checked(tmp_path, [LVR], ("a.csv.gz", content[:-10])).examples[0]
+    assert "not a readable CSV" in checked(tmp_path, [LVR], ("a.csv.gz", content[:-10])).examples[0]
 
 
 CELL = (
@@ -285,14 +285,14 @@ FORMATS = pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
             {"type": "string", "unique": True},
             ["x", "y", None, "x", None, "x"],
             2,
-            'column "v": 2 of 6 values are there already (first in a row 4, as in a row 1)',
+            'column "v": 2 of 6 values are duplicates (first in a row 4, as in a row 1)',
             id="values that come again, missing ones aside",
         ),
         pytest.param(
             {"type": "number", "unique": True},
             [0.5, 7.0, 3.0, 7, -0.0, 0.0],
             2,
-            'column "v": 2 of 6 values are there already (first in a row 4, as in a row 2)',
+            'column "v": 2 of 6 values are duplicates (first in a row 4, as in a row 2)',
             id="numbers that are the same",
         ),
         pytest.param(
@@ -321,7 +321,7 @@ def test_enum_and_unique(tmp_path, kind, column, values, total, sentence):
 
 
 def test_a_value_of_the_wrong_type_is_one_violation(tmp_path):
-    """What is no number is neither told as missing in the enum, nor as a duplicate."""
+    """What is not a number is neither told as missing in the enum, nor as a duplicate."""
     column = {"name": "v", "type": "number", "enum": ["1"], "unique": True}
     assert checked(tmp_path, [column], ("a", b"v\nx\nx\n1\n")).total == 2
 
@@ -330,9 +330,9 @@ def test_a_duplicate_names_both_places(tmp_path):
     """Over objects, skipped rows and blank lines, rows are counted as people count them."""
     unique = {"name": "v", "type": "string", "unique": True}
     found = checked(tmp_path, [unique], ("a.csv", b"v,w\n1,0\n2,0,0\n3,0\n"), ("b.csv", b"v,w\n4,0\n3,0\n1,0\n"))
-    assert 'column "v": 2 of 5 values are there already (first in b.csv row 2, as in a.csv row 3)' in found.examples
+    assert 'column "v": 2 of 5 values are duplicates (first in b.csv row 2, as in a.csv row 3)' in found.examples
     found = checked(tmp_path, [unique], ("a", b'{"v": "x"}\n\n\n{"v": "x"}\n'), kind="jsonl")
-    assert found.examples == ['column "v": 1 of 2 values is there already (first in a row 4, as in a row 1)']
+    assert found.examples == ['column "v": 1 of 2 values is a duplicate (first in a row 4, as in a row 1)']
 
 
 @FORMATS

@@ -1,6 +1,7 @@
-"""The termination message is the only thing that leaves a Pod: it must always fit and always be JSON."""
+"""The termination message is all that the operator gets from a Pod: it must always fit, and always be JSON."""
 
 import json
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,12 +10,10 @@ from modelops.api.checks import DataCheckResult
 from modelops.api.contract.reports import Failure, PublishedArtifact, SidecarReport, SnapshotReport, Violations
 from modelops.api.types import ObjectVersion
 from modelops.worker.runtime.errors import TaskError
-from modelops.worker.runtime.reporting import fitted
-from modelops.worker.training.metrics import checked
+from modelops.worker.runtime.reporting import truncate_to_limit
+from modelops.worker.training.metrics import validate_metrics
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=1000)
-
-
 RESULT = st.builds(
     DataCheckResult,
     value=st.none() | st.floats(allow_nan=False, allow_infinity=False),
@@ -23,8 +22,10 @@ RESULT = st.builds(
 
 
 @given(st.lists(TEXT, max_size=10), st.integers(0, 10), TEXT, st.lists(RESULT, max_size=32))
-def test_snapshot_reports_fit(examples, objects, message, results):
-    """However long keys and examples are, the operator can parse what it gets, with the true total and every check."""
+def test_a_snapshot_report_fits_the_termination_message(
+    examples: list[str], objects: int, message: str, results: list[DataCheckResult]
+) -> None:
+    """However long keys and examples are, the operator gets valid JSON, with the true total and every check."""
     version = ObjectVersion(key="k" * 1024, version_id="v" * 100, size=1, etag="e" * 34)
     report = SnapshotReport(
         digest="sha256:" + "0" * 64,
@@ -35,29 +36,30 @@ def test_snapshot_reports_fit(examples, objects, message, results):
         checks=results,
         failure=Failure(reason="SourceChanged", message=message),
     )
-    content = fitted(report)
+    content = truncate_to_limit(report)
     assert len(content) <= 4096
     read = SnapshotReport.model_validate_json(content)
+    assert read.violations is not None
     assert read.violations.total == 12345
     assert read.checks == results
 
 
 @given(st.dictionaries(TEXT, st.floats(), max_size=60), TEXT, st.none() | st.just("s3://" + "b" * 700))
-def test_metrics_are_kept_whole_or_refused(metrics, message, record):
-    """A gate never sees a part of the metrics: either all of them fit the report or the run says InvalidMetrics."""
+def test_metrics_are_reported_in_full_or_refused(metrics: dict[str, Any], message: str, record: str | None) -> None:
+    """A gate never gets some of the metrics: either all of them fit the report, or the run fails as InvalidMetrics."""
     try:
-        kept = checked(metrics)
+        kept = validate_metrics(metrics)
     except TaskError:
         return
     artifact = PublishedArtifact(uri="s3://" + "b" * 600 + "/", digest="sha256:" + "0" * 64, bytes=1, files=1)
     failure = Failure(reason="R", message=message)
     report = SidecarReport(artifact=artifact, metrics=kept, packages=record, history=record, failure=failure)
-    content = fitted(report)
+    content = truncate_to_limit(report)
     assert len(content) <= 4096
     assert json.loads(content).get("metrics", {}) == kept
 
 
-def test_a_name_that_is_no_text_does_not_cost_the_report():
-    """A trainer can write any bytes and escapes; the operator must hear of it all the same."""
+def test_a_message_that_utf8_cannot_hold_is_still_reported() -> None:
+    """A trainer can write any bytes and escapes; the operator gets the report all the same."""
     report = SidecarReport(failure=Failure(reason="InvalidMetrics", message="has no number as \ud800", retry=False))
-    assert "has no number as ?" in json.loads(fitted(report))["failure"]["message"]
+    assert "has no number as ?" in json.loads(truncate_to_limit(report))["failure"]["message"]

@@ -1,4 +1,4 @@
-"""The preStop hook: requests in flight end before the model does, and nothing ever holds a Pod back for good."""
+"""The preStop hook waits for requests in flight before the model stops, and never blocks a Pod for good."""
 
 import re
 import subprocess
@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,8 +18,8 @@ class Admin(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[str] = []
-        self.active = 0
+        self.requests: list[str] = []
+        self.active_requests = 0
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -28,10 +29,10 @@ class Handler(BaseHTTPRequestHandler):
         self._answer("OK\n")
 
     def do_GET(self) -> None:
-        self._answer(f"http.ingress.downstream_rq_active: {self.server.active}\n")
+        self._answer(f"http.ingress.downstream_rq_active: {self.server.active_requests}\n")
 
     def _answer(self, text: str) -> None:
-        self.server.asked.append(f"{self.command} {self.path}")
+        self.server.requests.append(f"{self.command} {self.path}")
         self.send_response(200)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
@@ -50,44 +51,47 @@ def admin() -> Iterator[Admin]:
     server.server_close()
 
 
-def drain(pod, port: int, most: int = 10, least: int = 0) -> subprocess.Popen:
+def drain(pod: SimpleNamespace, port: int, *, max_seconds: int = 10, min_seconds: int = 0) -> "subprocess.Popen[bytes]":
     install(("busybox",), ("drain.sh",))
     script = pod.shared / "bin/drain.sh"
     text, changes = re.subn("port=15000", f"port={port}", script.read_text())
     assert changes
     script.write_text(text)
-    return subprocess.Popen([str(pod.shared / "bin/busybox"), "sh", str(script), "0", str(most), str(least)])
+    seconds_before = "0"
+    return subprocess.Popen(
+        [str(pod.shared / "bin/busybox"), "sh", str(script), seconds_before, str(max_seconds), str(min_seconds)]
+    )
 
 
-def test_it_waits_for_requests_in_flight(pod, admin):
-    """The hook asks Envoy to drain, and ends when the last request has been answered, not before."""
-    admin.active = 2
+def test_the_hook_waits_for_requests_in_flight(pod: SimpleNamespace, admin: Admin) -> None:
+    """The hook starts Envoy's drain, and ends when the last request is answered, not before."""
+    admin.active_requests = 2
     hook = drain(pod, admin.server_port)
     with pytest.raises(subprocess.TimeoutExpired):
         hook.wait(0.8)
-    admin.active = 0
+    admin.active_requests = 0
     assert hook.wait(3) == 0
-    assert admin.asked[0] == "POST /drain_listeners?graceful&skip_exit"
-    assert admin.asked[1] == "GET /stats?filter=http.ingress.downstream_rq_active&format=text"
+    assert admin.requests[0] == "POST /drain_listeners?graceful&skip_exit"
+    assert admin.requests[1] == "GET /stats?filter=http.ingress.downstream_rq_active&format=text"
 
 
-def test_it_lasts_as_long_as_others_may_keep_a_connection(pod, admin):
-    """Another Pod's proxy may use an idle connection once more, which must not meet a model that has ended."""
-    hook = drain(pod, admin.server_port, least=2)
+def test_the_hook_lasts_as_long_as_other_proxies_keep_a_connection(pod: SimpleNamespace, admin: Admin) -> None:
+    """The proxy of another Pod may use an idle connection once more; that request must not find the model stopped."""
+    hook = drain(pod, admin.server_port, min_seconds=2)
     with pytest.raises(subprocess.TimeoutExpired):
         hook.wait(1.6)
-    assert admin.asked == ["POST /drain_listeners?graceful&skip_exit"]
+    assert admin.requests == ["POST /drain_listeners?graceful&skip_exit"]
     assert hook.wait(3) == 0
 
 
-def test_it_gives_up_in_time(pod, admin):
-    """A request that never ends holds the Pod back for so long and no longer."""
-    admin.active = 1
+def test_the_hook_ends_after_its_maximum_time(pod: SimpleNamespace, admin: Admin) -> None:
+    """A request that never ends delays the Pod's termination only for a limited time."""
+    admin.active_requests = 1
     began = time.monotonic()
-    assert drain(pod, admin.server_port, most=1).wait(6) == 0
+    assert drain(pod, admin.server_port, max_seconds=1).wait(6) == 0
     assert time.monotonic() - began < 4
 
 
-def test_without_envoy_it_ends_at_once(pod):
-    """A proxy that is gone already is no reason to wait, or to fail."""
-    assert drain(pod, 9).wait(3) == 0
+def test_the_hook_ends_at_once_without_envoy(pod: SimpleNamespace) -> None:
+    """A proxy that has already ended is no reason to wait, or to fail."""
+    assert drain(pod, port=9).wait(3) == 0

@@ -1,4 +1,4 @@
-"""The supervisor and the sidecar beside it, for real: each way a trainer can end is told apart."""
+"""A real supervisor and a real sidecar beside it: each way in which a trainer can end has its own reason."""
 
 import json
 import os
@@ -6,31 +6,37 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from modelops.api.contract.reports import EXIT_FINAL, EXIT_RETRY, SidecarReport
+from modelops.api.contract.reports import EXIT_FINAL, EXIT_RETRY, Failure, SidecarReport
 from modelops.worker.runtime.installing import install
 from support.checkout import OPERATOR
 
 PYTHON = sys.executable
 
 
-def supervise(pod, *command: str, tini: bool = False, **options) -> subprocess.Popen:
+def supervise(pod: SimpleNamespace, *command: str, tini: bool = False, **options: Any) -> "subprocess.Popen[str]":
+    """Start a command under the supervisor, in a process group of its own."""
     install(("tini", "busybox"), ("supervise.sh",))
     shared = pod.shared
     supervisor = [str(shared / "bin/busybox"), "sh", str(shared / "bin/supervise.sh"), *command]
     if tini:
         supervisor = [str(shared / "bin/tini"), "-s", "-g", "--", *supervisor]
-    pod.processes.append(subprocess.Popen(supervisor, start_new_session=True, **options))
-    return pod.processes[-1]
+    process = subprocess.Popen(supervisor, start_new_session=True, text=True, **options)
+    pod.processes.append(process)
+    return process
 
 
-def sidecar(pod, **more) -> subprocess.Popen:
+def sidecar(pod: SimpleNamespace, **more: Any) -> "subprocess.Popen[str]":
+    """Start a sidecar whose store cannot be reached."""
     place = {"bucket": "none", "endpoint": "http://127.0.0.1:9"}
     task = json.dumps({"store": place, "publishTimeoutSeconds": 0, "checkpoints": "s3://none/runs/one/", **more})
-    # The credentials are made up: nothing is ever sent.
+    # The credentials are invented: no request is ever sent.
     environment = os.environ | {
         "MODELOPS_TASK": task,
         "PYTHONPATH": str(OPERATOR),
@@ -38,15 +44,23 @@ def sidecar(pod, **more) -> subprocess.Popen:
         "AWS_SECRET_ACCESS_KEY": "none",
     }
     command = [PYTHON, "-m", "modelops.worker", "sidecar"]
-    pod.processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
-    return pod.processes[-1]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    pod.processes.append(process)
+    return process
 
 
-def report(pod) -> SidecarReport:
-    return SidecarReport.model_validate_json(pod.report.read_bytes())
+def reported_failure(pod: SimpleNamespace) -> Failure:
+    failure = SidecarReport.model_validate_json(pod.report.read_bytes()).failure
+    assert failure is not None
+    return failure
 
 
-def until(condition, seconds: float = 10.0) -> None:
+def read_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -56,25 +70,31 @@ def until(condition, seconds: float = 10.0) -> None:
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        (["/bin/true"], 0),
-        (["false"], 1),
-        (["sh", "-c", "exit 42"], 42),
-        (["sh", "-c", "kill -9 $$"], 137),
-        (["sh", "-c", "kill -TERM $$"], 143),
-        (["no-such-program"], 127),
-        ([""], 127),
-        (["/etc/passwd"], 126),
-        (["sh", "-c", 'test "$1" = "a  b" && test "$2" = "$(printf "*\\n;\\"")"', "sh", "a  b", '*\n;"'], 0),
+        pytest.param(["/bin/true"], 0, id="a program by its path"),
+        pytest.param(["false"], 1, id="a program that fails"),
+        pytest.param(["sh", "-c", "exit 42"], 42, id="a program with an exit code of its own"),
+        pytest.param(["sh", "-c", "kill -9 $$"], 137, id="a program that is killed"),
+        pytest.param(["sh", "-c", "kill -TERM $$"], 143, id="a program that SIGTERM ends"),
+        pytest.param(["no-such-program"], 127, id="a program that does not exist"),
+        pytest.param([""], 127, id="an empty command"),
+        pytest.param(["/etc/passwd"], 126, id="a file that is not executable"),
+        pytest.param(
+            ["sh", "-c", 'test "$1" = "a  b" && test "$2" = "$(printf "*\\n;\\"")"', "sh", "a  b", '*\n;"'],
+            0,
+            id="arguments with spaces, quotes and line breaks",
+        ),
     ],
 )
-def test_the_exit_code_is_the_commands(pod, command, expected):
-    """What the user's command exits with is what Kubernetes and the sidecar see, whatever its arguments contain."""
+def test_the_supervisor_exits_with_the_code_of_the_command(
+    pod: SimpleNamespace, command: list[str], expected: int
+) -> None:
+    """Kubernetes and the sidecar see the exit code of the user's command, whatever its arguments contain."""
     assert supervise(pod, *command).wait() == expected
     assert (pod.shared / "state/exit-code").read_text() == f"{expected}\n"
 
 
-def test_the_images_own_programs_run(pod, tmp_path):
-    """Busybox never stands in for a program of the user's image, not even for `sh`."""
+def test_programs_of_the_image_run_and_not_those_of_busybox(pod: SimpleNamespace, tmp_path: Path) -> None:
+    """Busybox never replaces a program of the user's image, not even `sh`."""
     program = tmp_path / "bin" / "tar"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\nexit 7\n")
@@ -82,177 +102,188 @@ def test_the_images_own_programs_run(pod, tmp_path):
     assert supervise(pod, "tar", env=os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}"}).wait() == 7
 
 
-def test_the_pipe_is_the_shells_alone(pod):
-    """A command's child that outlives it does not hold the pipe, which would let the sidecar wait for ever."""
+def test_a_child_that_outlives_the_command_does_not_hold_the_pipe(pod: SimpleNamespace) -> None:
+    """The sidecar notices the end of the command, and does not wait for a child that the command left behind."""
     trainer = supervise(pod, "sh", "-c", "sleep 30 & exit 0")
     assert trainer.wait() == 0
     assert sidecar(pod).wait(10) == EXIT_FINAL
-    assert report(pod).failure.reason == "NoModelWritten"
+    assert reported_failure(pod).reason == "NoModelWritten"
     os.killpg(trainer.pid, signal.SIGKILL)
 
 
-def test_sigterm_reaches_the_command_and_its_answer_counts(pod):
+def test_sigterm_reaches_the_command_and_its_exit_code_counts(pod: SimpleNamespace) -> None:
     """A trainer that saves its work at SIGTERM and exits with a code of its own is reported with that code."""
     code = (
         "import signal,sys,time; signal.signal(15, lambda *_: sys.exit(9)); print('ready', flush=True); time.sleep(30)"
     )
     trainer = supervise(pod, PYTHON, "-c", code, stdout=subprocess.PIPE)
-    assert trainer.stdout.readline() == b"ready\n"
+    assert read_line(trainer) == "ready\n"
     os.killpg(trainer.pid, signal.SIGTERM)
     assert trainer.wait(5) == 9
 
 
-def test_many_signals_do_not_blur_the_exit_code(pod):
-    """Signals that come while the command ends never replace its exit code by the shell's."""
+def test_many_signals_do_not_change_the_exit_code(pod: SimpleNamespace) -> None:
+    """Signals that arrive while the command ends never replace its exit code by the shell's."""
     code = (
         "import os,signal,time\n"
         "count = 0\n"
-        "def one(*_):\n"
+        "def handle(*_):\n"
         "    global count\n"
         "    count += 1\n"
         "    if count == 3: os._exit(5)\n"
-        "signal.signal(15, one); print('ready', flush=True)\n"
+        "signal.signal(15, handle); print('ready', flush=True)\n"
         "while True: time.sleep(1)\n"
     )
     for _ in range(5):
         trainer = supervise(pod, PYTHON, "-c", code, stdout=subprocess.PIPE)
-        trainer.stdout.readline()
+        read_line(trainer)
         while trainer.poll() is None:
             os.killpg(trainer.pid, signal.SIGTERM)
             time.sleep(0.002)
         assert trainer.returncode == 5
 
 
-def test_under_tini(pod):
-    """As it runs in a Pod: tini passes SIGTERM on to the command, and the command's exit code through."""
+def test_tini_forwards_sigterm_and_the_exit_code(pod: SimpleNamespace) -> None:
+    """In a Pod the supervisor runs under tini: SIGTERM must reach the command, and its exit code must come back."""
     if pod.tini is None:
         pytest.skip("no tini: install tini or set MODELOPS_TEST_TINI")
     code = (
         "import signal,sys,time; signal.signal(15, lambda *_: sys.exit(9)); print('ready', flush=True); time.sleep(30)"
     )
     trainer = supervise(pod, PYTHON, "-c", code, tini=True, stdout=subprocess.PIPE)
-    assert trainer.stdout.readline() == b"ready\n"
+    assert read_line(trainer) == "ready\n"
     trainer.terminate()
     assert trainer.wait(5) == 9
 
 
-def test_a_killed_supervisor_is_noticed(pod):
-    """When the kernel kills everything, no exit code is written, and the sidecar still learns of it."""
+def test_the_sidecar_notices_a_killed_supervisor(pod: SimpleNamespace) -> None:
+    """When the kernel kills every process of the trainer, no exit code is written, and the run still gets a reason."""
     trainer = supervise(pod, "sleep", "30")
-    until((pod.shared / "state/started").exists)
-    waits = sidecar(pod)
+    wait_for((pod.shared / "state/started").exists)
+    waiting = sidecar(pod)
     os.killpg(trainer.pid, signal.SIGKILL)
     trainer.wait()
-    assert waits.wait(10) == 0
-    assert report(pod).failure.reason == "TrainerKilled"
-    assert "memory" in report(pod).failure.message
+    assert waiting.wait(10) == 0
+    assert reported_failure(pod).reason == "TrainerKilled"
+    assert "memory" in reported_failure(pod).message
 
 
-def test_the_sidecar_waits_for_a_trainer_that_is_late(pod):
-    """A sidecar that is there first does not take a trainer that has not started for one that has ended."""
+def test_the_sidecar_waits_for_a_trainer_that_starts_late(pod: SimpleNamespace) -> None:
+    """A sidecar that starts first does not mistake a trainer that has not started for a trainer that has ended."""
     install(("busybox",), ("supervise.sh",))
-    waits = sidecar(pod)
+    waiting = sidecar(pod)
     with pytest.raises(subprocess.TimeoutExpired):
-        waits.wait(1)
+        waiting.wait(1)
     supervise(pod, "sh", "-c", "exit 3").wait()
-    assert waits.wait(10) == 0
-    assert report(pod).failure.message == "the trainer exited with code 3"
+    assert waiting.wait(10) == 0
+    assert reported_failure(pod).message == "the trainer exited with code 3"
 
 
 @pytest.mark.parametrize(
-    ("left", "expected"),
+    ("content", "expected"),
     [
-        (b"the label column is empty\n", "the label column is empty"),
-        (b"\xff\x00bad" + b"x" * 5000, "\ufffd bad" + "x" * 995),
-        (b"", "the trainer exited with code 1"),
+        pytest.param(b"the label column is empty\n", "the label column is empty", id="a sentence"),
+        pytest.param(b"\xff\x00bad" + b"x" * 5000, "\ufffd bad" + "x" * 995, id="long text that is not UTF-8"),
+        pytest.param(b"", "the trainer exited with code 1", id="an empty file"),
     ],
 )
-def test_the_failure_file_is_the_reason(pod, left, expected):
-    """SageMaker's contract: a trainer's own words are what people read, shortened and made valid text."""
-    (pod.ml / "output/failure").write_bytes(left)
+def test_the_failure_file_is_the_message(pod: SimpleNamespace, content: bytes, expected: str) -> None:
+    """As in SageMaker's contract, a person reads the trainer's own text, shortened and made valid."""
+    (pod.ml / "output/failure").write_bytes(content)
     supervise(pod, "false").wait()
     assert sidecar(pod).wait(10) == 0
-    assert report(pod).failure.reason == "TrainerFailed"
-    assert report(pod).failure.message == expected
+    assert reported_failure(pod).reason == "TrainerFailed"
+    assert reported_failure(pod).message == expected
 
 
-def test_models_that_cannot_be_published(pod, tmp_path):
-    """No model, a link out of the model, and metrics that are none: each has its reason, and no attempt repeats it."""
+def write_invalid_metrics(ml: Path) -> None:
+    (ml / "model/a").touch()
+    (ml / "output/metrics.json").write_text("[]")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "reason"),
+    [
+        pytest.param(lambda ml: (ml / "model/empty").mkdir(), "NoModelWritten", id="no file at all"),
+        pytest.param(lambda ml: (ml / "model/link").symlink_to("/etc/passwd"), "InvalidModel", id="a link"),
+        pytest.param(lambda ml: os.mkfifo(ml / "model/fifo"), "InvalidModel", id="a pipe"),
+        pytest.param(lambda ml: (ml / "model/a\nb").touch(), "InvalidModel", id="a name with a line break"),
+        pytest.param(write_invalid_metrics, "InvalidMetrics", id="metrics that are not an object"),
+    ],
+)
+def test_a_model_that_cannot_be_published_has_its_reason(
+    pod: SimpleNamespace, prepare: Callable[[Path], object], reason: str
+) -> None:
+    """A mistake in the training script fails the run with its reason, and is not retried."""
     supervise(pod, "true").wait()
-    for reason, prepare in (
-        ("NoModelWritten", lambda: (pod.ml / "model/empty").mkdir()),
-        ("InvalidModel", lambda: (pod.ml / "model/link").symlink_to("/etc/passwd")),
-        ("InvalidModel", lambda: ((pod.ml / "model/link").unlink(), os.mkfifo(pod.ml / "model/fifo"))),
-        ("InvalidModel", lambda: ((pod.ml / "model/fifo").unlink(), (pod.ml / "model/a\nb").touch())),
-        (
-            "InvalidMetrics",
-            lambda: (
-                (pod.ml / "model/a\nb").rename(pod.ml / "model/a"),
-                (pod.ml / "output/metrics.json").write_text("[]"),
-            ),
-        ),
-    ):
-        prepare()
-        assert sidecar(pod).wait(10) == EXIT_FINAL
-        assert report(pod).failure.reason == reason
+    prepare(pod.ml)
+    assert sidecar(pod).wait(10) == EXIT_FINAL
+    assert reported_failure(pod).reason == reason
 
 
-def test_an_unreachable_store_is_worth_another_try(pod):
-    """A store that stays away past the timeout fails the attempt, and says which store."""
+def test_an_unreachable_store_is_worth_a_retry(pod: SimpleNamespace) -> None:
+    """A store that stays unreachable past the timeout fails the attempt, and the message names the store."""
     (pod.ml / "model/model.bin").write_bytes(b"model")
     supervise(pod, "true").wait()
     assert sidecar(pod).wait(20) == EXIT_RETRY
-    assert report(pod).failure.reason == "PublishFailed"
-    assert "http://127.0.0.1:9" in report(pod).failure.message
+    assert reported_failure(pod).reason == "PublishFailed"
+    assert "http://127.0.0.1:9" in reported_failure(pod).message
 
 
-def test_sigterm_ends_the_sidecar_at_once(pod):
-    """A deleted Pod does not linger for its grace period."""
+def test_sigterm_ends_a_waiting_sidecar_at_once(pod: SimpleNamespace) -> None:
+    """A deleted Pod does not last for its whole grace period."""
     install(("busybox",), ("supervise.sh",))
-    waits = sidecar(pod)
-    assert "waiting" in waits.stdout.readline()
-    waits.terminate()
-    assert waits.wait(3) == EXIT_RETRY
-    assert report(pod).failure.reason == "Terminated"
+    waiting = sidecar(pod)
+    assert "waiting" in read_line(waiting)
+    waiting.terminate()
+    assert waiting.wait(3) == EXIT_RETRY
+    assert reported_failure(pod).reason == "Terminated"
 
 
-def test_a_stop_that_comes_while_the_sidecar_starts_is_not_lost(pod):
-    """A Pod may be evicted in its first second: what the trainer wrote by then is kept all the same."""
+def test_sigterm_while_the_sidecar_starts_is_not_lost(pod: SimpleNamespace) -> None:
+    """A Pod may be evicted in its first second: files that the trainer wrote by then are saved all the same."""
     install(("busybox",), ("supervise.sh",))
-    starts = sidecar(pod)
-    until(lambda: _holds_back(starts.pid, signal.SIGTERM))
-    starts.terminate()
-    assert starts.wait(10) == EXIT_RETRY
-    assert "waiting for the trainer" in starts.stdout.read()
-    assert report(pod).failure.reason == "Terminated"
+    starting = sidecar(pod)
+    wait_for(lambda: blocks_signal(starting.pid, signal.SIGTERM))
+    starting.terminate()
+    assert starting.wait(10) == EXIT_RETRY
+    assert starting.stdout is not None
+    assert "waiting for the trainer" in starting.stdout.read()
+    assert reported_failure(pod).reason == "Terminated"
 
 
-def _holds_back(pid: int, which: signal.Signals) -> bool:
-    told = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return bool(int(told["SigBlk"], 16) >> (which - 1) & 1)
+def blocks_signal(pid: int, number: signal.Signals) -> bool:
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(status["SigBlk"], 16) >> (number - 1) & 1)
 
 
-def test_the_failure_file_is_not_followed(pod, tmp_path):
-    """The sidecar sees credentials that the trainer does not: a link must not bring them into the status."""
+def test_a_failure_file_that_is_a_link_is_not_followed(pod: SimpleNamespace, tmp_path: Path) -> None:
+    """The sidecar can read credentials that the trainer cannot: a link must not copy them into the status."""
     (tmp_path / "key").write_text("secret")
     (pod.ml / "output/failure").symlink_to(tmp_path / "key")
     supervise(pod, "false").wait()
     assert sidecar(pod).wait(10) == 0
-    assert report(pod).failure.message == "the trainer exited with code 1"
+    assert reported_failure(pod).message == "the trainer exited with code 1"
 
 
-def test_bugs_and_bad_tasks_are_reported(pod, monkeypatch):
-    """Whatever happens, the operator gets a report."""
-    environment = os.environ | {"PYTHONPATH": str(OPERATOR), "MODELOPS_TASK": '{"store": {}}'}
-    run = subprocess.run([PYTHON, "-m", "modelops.worker", "sidecar"], env=environment, capture_output=True)
-    assert run.returncode == EXIT_FINAL
-    assert report(pod).failure.message == "MODELOPS_TASK: store.bucket: Field required"
-    # A supervisor that left no pipe is nothing that the worker foresees.
+def run_sidecar_to_its_end(task: str) -> "subprocess.CompletedProcess[bytes]":
+    environment = os.environ | {"PYTHONPATH": str(OPERATOR), "MODELOPS_TASK": task}
+    return subprocess.run([PYTHON, "-m", "modelops.worker", "sidecar"], env=environment, capture_output=True)
+
+
+def test_an_invalid_task_is_reported(pod: SimpleNamespace) -> None:
+    """A mistake of the operator shows in the status, and is not retried."""
+    assert run_sidecar_to_its_end('{"store": {}}').returncode == EXIT_FINAL
+    assert reported_failure(pod).message == "MODELOPS_TASK: store.bucket: Field required"
+
+
+def test_a_bug_of_the_worker_is_reported(pod: SimpleNamespace) -> None:
+    """The operator gets a report whatever goes wrong, and the log has the stack."""
+    # A supervisor that left no pipe is a case that the worker does not foresee.
     (pod.shared / "state/started").mkdir(parents=True)
-    environment["MODELOPS_TASK"] = (
+    ended = run_sidecar_to_its_end(
         '{"store": {"bucket": "ml"}, "publishTimeoutSeconds": 1, "checkpoints": "s3://ml/runs/one/"}'
     )
-    run = subprocess.run([PYTHON, "-m", "modelops.worker", "sidecar"], env=environment, capture_output=True)
-    assert run.returncode == EXIT_RETRY
-    assert report(pod).failure.reason == "WorkerError"
-    assert b"Traceback" in run.stderr
+    assert ended.returncode == EXIT_RETRY
+    assert reported_failure(pod).reason == "WorkerError"
+    assert b"Traceback" in ended.stderr

@@ -1,4 +1,4 @@
-"""The startup probe with warm-up requests: the model has answered them, or the Pod stays out and says why."""
+"""The startup probe sends warm-up requests: until the model has answered them, the Pod gets no traffic."""
 
 import re
 import subprocess
@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,13 +17,13 @@ from modelops.worker.runtime.installing import install
 
 
 class Model(ThreadingHTTPServer):
-    """A model that answers what it is told to."""
+    """Model server whose readiness and statuses a test sets."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[tuple[str, str, str, str]] = []
-        self.looked = 0
-        self.ready_after = 0
+        self.requests: list[tuple[str, str, str, str]] = []
+        self.readiness_checks = 0
+        self.ready_after_checks = 0
         self.statuses: dict[str, int] = {}
 
 
@@ -31,28 +33,29 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/v2/health/ready":
-            self.server.looked += 1
-            self._answer(200 if self.server.looked > self.server.ready_after else 503)
+            self.server.readiness_checks += 1
+            self._answer(200 if self.server.readiness_checks > self.server.ready_after_checks else 503)
         else:
-            self._take("")
+            self._record("")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         time.sleep(0.1)
-        assert self._asker_listens(), "a server may drop the answer to a client that has hung up"
-        self._take(body)
+        assert self._client_listens(), "a server may drop the response to a client that has closed its side"
+        self._record(body)
 
-    def _asker_listens(self) -> bool:
+    def _client_listens(self) -> bool:
         self.connection.setblocking(False)
         try:
-            return self.connection.recv(1) != b""
+            received: bytes = self.connection.recv(1)
+            return received != b""
         except BlockingIOError:
             return True
         finally:
             self.connection.setblocking(True)
 
-    def _take(self, body: str) -> None:
-        self.server.asked.append((self.command, self.path, self.headers.get("Content-Type", ""), body))
+    def _record(self, body: str) -> None:
+        self.server.requests.append((self.command, self.path, self.headers.get("Content-Type", ""), body))
         self._answer(self.server.statuses.get(self.path, 200))
 
     def _answer(self, status: int) -> None:
@@ -74,34 +77,36 @@ def model() -> Iterator[Model]:
     server.server_close()
 
 
-def warm_up(pod, port: int, *wanted: dict, patience: int = 5) -> subprocess.CompletedProcess:
-    """Run the probe with these requests, as the kubelet does."""
+def warm_up(
+    pod: SimpleNamespace, port: int, *warm_up_requests: dict[str, Any], ready_timeout: int = 5
+) -> subprocess.CompletedProcess[str]:
+    """Run the probe with some requests, as the kubelet does."""
     install(("busybox",), ("warm-up.sh",))
     script = pod.shared / "bin/warm-up.sh"
-    text, changes = re.subn("patience=60", f"patience={patience}", script.read_text())
+    text, changes = re.subn("ready_timeout=60", f"ready_timeout={ready_timeout}", script.read_text())
     assert changes
     script.write_text(text)
     directory = pod.shared / "requests"
     directory.mkdir()
-    for name, content in requests([WarmUpRequest.model_validate(one) for one in wanted]).items():
+    for name, content in requests([WarmUpRequest.model_validate(request) for request in warm_up_requests]).items():
         (directory / name).write_bytes(content.encode())
     command = [str(pod.shared / "bin/busybox"), "sh", str(script), str(directory), str(port), "/v2/health/ready"]
     return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env={})
 
 
-def test_the_model_gets_every_request_as_it_was_written(pod, model):
-    """Method, path, type and body; in order; as often as asked for."""
+def test_the_model_gets_every_request_exactly_as_written(pod: SimpleNamespace, model: Model) -> None:
+    """Method, path, content type and body arrive unchanged, in order, and as often as `repeat` says."""
     body = '{"text": "grüße $(touch pwned) `id` $HOME \\"%s\\" \'"}\n\n'
-    done = warm_up(
+    probe = warm_up(
         pod,
         model.server_port,
         {"path": "/v2/models/mortgage/infer?x=$(id)", "body": body, "repeat": 3},
         {"path": "/v2/models/mortgage"},
         {"path": "/csv", "body": "1,2", "contentType": "text/csv"},
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (probe.returncode, probe.stdout, probe.stderr) == (0, "", "")
     first = ("POST", "/v2/models/mortgage/infer?x=$(id)", "application/json", body)
-    assert model.asked == [
+    assert model.requests == [
         first,
         first,
         first,
@@ -110,40 +115,42 @@ def test_the_model_gets_every_request_as_it_was_written(pod, model):
     ]
 
 
-def test_a_large_body(pod, model):
-    """The longest that admission lets through."""
+def test_a_body_of_the_largest_size_arrives(pod: SimpleNamespace, model: Model) -> None:
+    """The largest body that admission accepts can be sent."""
     body = "x" * 65536
     assert warm_up(pod, model.server_port, {"path": "/p", "body": body}).returncode == 0
-    assert model.asked[0][3] == body
+    assert model.requests[0][3] == body
 
 
-def test_it_waits_until_the_model_is_ready(pod, model):
+def test_requests_are_sent_once_the_model_is_ready(pod: SimpleNamespace, model: Model) -> None:
     """A model that is still loading would answer the first request with an error."""
-    model.ready_after = 2
+    model.ready_after_checks = 2
     assert warm_up(pod, model.server_port, {"path": "/p"}).returncode == 0
-    assert (model.looked, len(model.asked)) == (3, 1)
+    assert (model.readiness_checks, len(model.requests)) == (3, 1)
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
-def test_what_is_not_answered_with_2xx_is_told_and_ends_it(pod, model, status):
-    """The kubelet makes an Event of it, and probes again."""
+def test_a_response_other_than_2xx_ends_the_probe_with_a_message(
+    pod: SimpleNamespace, model: Model, status: int
+) -> None:
+    """The kubelet shows the message in an Event, and probes again."""
     model.statuses["/bad"] = status
-    done = warm_up(pod, model.server_port, {"path": "/good"}, {"path": "/bad", "body": "1"}, {"path": "/never"})
-    assert done.returncode == 1
-    assert done.stdout == f"warm-up request POST /bad was answered with {status}\n"
-    assert [path for _, path, _, _ in model.asked] == ["/good", "/bad"]
+    probe = warm_up(pod, model.server_port, {"path": "/good"}, {"path": "/bad", "body": "1"}, {"path": "/never"})
+    assert probe.returncode == 1
+    assert probe.stdout == f"warm-up request POST /bad was answered with {status}\n"
+    assert [path for _, path, _, _ in model.requests] == ["/good", "/bad"]
 
 
-def test_a_model_that_does_not_get_ready_is_told(pod, model):
-    """Rather than a probe that only timed out."""
-    model.ready_after = 1000
-    done = warm_up(pod, model.server_port, {"path": "/p"}, patience=1)
-    assert (done.returncode, done.stdout) == (1, "the model is not ready for its warm-up: 503\n")
-    assert model.asked == []
+def test_a_model_that_does_not_become_ready_is_reported(pod: SimpleNamespace, model: Model) -> None:
+    """The Event says more than that the probe has timed out."""
+    model.ready_after_checks = 1000
+    probe = warm_up(pod, model.server_port, {"path": "/p"}, ready_timeout=1)
+    assert (probe.returncode, probe.stdout) == (1, "the model is not ready for its warm-up: 503\n")
+    assert model.requests == []
 
 
-def test_a_model_that_does_not_listen_is_told(pod):
-    """The same before it has opened its port."""
-    done = warm_up(pod, 9, {"path": "/p"}, patience=1)
-    assert done.returncode == 1
-    assert done.stdout.startswith("the model is not ready for its warm-up: ")
+def test_a_model_that_does_not_listen_is_reported(pod: SimpleNamespace) -> None:
+    """A model that has not opened its port is reported like a model that is not ready."""
+    probe = warm_up(pod, 9, {"path": "/p"}, ready_timeout=1)
+    assert probe.returncode == 1
+    assert probe.stdout.startswith("the model is not ready for its warm-up: ")

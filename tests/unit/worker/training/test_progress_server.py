@@ -1,4 +1,4 @@
-"""Who asks a sidecar how far the trainer is: the operator, Prometheus, and others that must do no harm."""
+"""The sidecar serves progress to the operator and to Prometheus; no client can harm the training."""
 
 import http.client
 import json
@@ -11,60 +11,60 @@ from pathlib import Path
 import pytest
 
 from modelops.api.contract.reports import ProgressReport
-from modelops.worker.training import progress_server as module
-from modelops.worker.training.progress_server import telling
+from modelops.worker.training import progress_server
+from modelops.worker.training.progress_server import serve_progress
 from modelops.worker.training.tailing import Tail
 
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        free = one.getsockname()[1]
-    monkeypatch.setenv(module.PORT_VARIABLE, str(free))
-    monkeypatch.setattr(module, "_READ_EVERY_SECONDS", 0.02)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        free: int = listener.getsockname()[1]
+    monkeypatch.setenv(progress_server.PORT_VARIABLE, str(free))
+    monkeypatch.setattr(progress_server, "_READ_INTERVAL_SECONDS", 0.02)
     return free
 
 
 @pytest.fixture
 def file(tmp_path: Path, port: int) -> Iterator[Path]:
-    """The file that is told of, while it is told of."""
-    with telling(Tail(tmp_path / "metrics.jsonl")):
+    """Return a metrics.jsonl whose progress is served during the test."""
+    with serve_progress(Tail(tmp_path / "metrics.jsonl")):
         yield tmp_path / "metrics.jsonl"
 
 
-def ask(port: int, path: str) -> tuple[int, str, str]:
+def get(port: int, path: str) -> tuple[int, str, str]:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
         connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.headers["Content-Type"], answer.read().decode()
+        response = connection.getresponse()
+        return response.status, response.headers["Content-Type"], response.read().decode()
 
 
-def until(port: int, path: str, text: str) -> str:
+def wait_for(port: int, path: str, text: str) -> str:
     deadline = time.monotonic() + 5
-    while text not in (answer := ask(port, path)[2]):
+    while text not in (answer := get(port, path)[2]):
         assert time.monotonic() < deadline, answer
         time.sleep(0.02)
     return answer
 
 
-def test_progress_as_the_operator_reads_it(file: Path, port: int) -> None:
-    """Without a line there is a report without a step; a line shows soon after it was written."""
-    assert ask(port, "/progress") == (200, "application/json", '{"points":[]}')
+def test_the_operator_reads_progress_as_a_report(file: Path, port: int) -> None:
+    """Before the first line the report has no step; each line shows soon after it was written."""
+    assert get(port, "/progress") == (200, "application/json", '{"points":[]}')
     file.write_text('{"step": 4, "total_steps": 8, "loss": 0.5}\n')
-    report = ProgressReport.model_validate_json(until(port, "/progress", "totalSteps"))
+    report = ProgressReport.model_validate_json(wait_for(port, "/progress", "totalSteps"))
     assert report.last is not None
     assert (report.last.step, report.last.metrics, report.total_steps) == (4, {"loss": 0.5}, 8)
 
 
-def test_metrics_as_prometheus_reads_them(file: Path, port: int) -> None:
-    """Every metric of the last step is a gauge, whatever its name."""
-    assert "modelops_training_step" not in ask(port, "/metrics")[2]
+def test_prometheus_reads_every_metric_of_the_last_step(file: Path, port: int) -> None:
+    """Every metric of the last step becomes a gauge, whatever its name."""
+    assert "modelops_training_step" not in get(port, "/metrics")[2]
     file.write_text('{"step": 2, "total_steps": 8}\n')
-    until(port, "/metrics", "modelops_training_step 2.0")
+    wait_for(port, "/metrics", "modelops_training_step 2.0")
     with file.open("a") as more:
         more.write('none\n{"step": 4, "loss": 0.5, "a \\"b\\"\\n": 1}\n')
-    text = until(port, "/metrics", "modelops_training_step 4.0")
+    text = wait_for(port, "/metrics", "modelops_training_step 4.0")
     for line in (
         "modelops_training_total_steps 8.0",
         "modelops_training_ratio 0.5",
@@ -74,25 +74,25 @@ def test_metrics_as_prometheus_reads_them(file: Path, port: int) -> None:
         "modelops_training_eta_seconds ",
     ):
         assert line in text
-    assert json.loads(ask(port, "/progress")[2])["last"]["step"] == 4
+    assert json.loads(get(port, "/progress")[2])["last"]["step"] == 4
 
 
-def test_other_paths(file: Path, port: int) -> None:
-    """There is nothing else to be had."""
-    assert ask(port, "/etc/passwd")[0] == 404
+def test_any_other_path_is_not_found(file: Path, port: int) -> None:
+    """The server serves no files of the Pod."""
+    assert get(port, "/etc/passwd")[0] == 404
 
 
-def test_askers_that_hang_hold_up_nobody(tmp_path: Path, port: int) -> None:
-    """Neither another asker nor the sidecar's end waits for one that says nothing."""
+def test_a_client_that_hangs_blocks_nothing(tmp_path: Path, port: int) -> None:
+    """Neither another client nor the end of the sidecar waits for a client that never completes its request."""
     before = time.monotonic()
-    with closing(socket.socket()) as silent, telling(Tail(tmp_path / "metrics.jsonl")):
+    with closing(socket.socket()) as silent, serve_progress(Tail(tmp_path / "metrics.jsonl")):
         silent.connect(("127.0.0.1", port))
         silent.sendall(b"GET /prog")
-        assert ask(port, "/progress")[0] == 200
+        assert get(port, "/progress")[0] == 200
     assert time.monotonic() - before < 3
 
 
-def test_a_port_that_is_taken(tmp_path: Path, port: int) -> None:
-    """A trainer that uses the port itself is trained all the same: only nobody is told."""
-    with socket.create_server(("", port)), telling(Tail(tmp_path / "metrics.jsonl")):
+def test_a_port_in_use_does_not_stop_the_training(tmp_path: Path, port: int) -> None:
+    """A trainer that uses the port itself still trains; only its progress is not served."""
+    with socket.create_server(("", port)), serve_progress(Tail(tmp_path / "metrics.jsonl")):
         pass

@@ -1,73 +1,92 @@
-"""metrics.jsonl is written by users' code while we read it: nothing in it may be taken for what it is not."""
-
-from typing import NamedTuple
+"""Users' code writes metrics.jsonl while the sidecar reads it: no content of a line does harm."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.api.contract.reports import ProgressPoint
-from modelops.worker.training.step_metrics import Line, parsed
+from modelops.worker.training.step_metrics import MetricsLine, parse_line
+
+NUMBER = 7
+"""Number of the line in its file."""
 
 
-class Case(NamedTuple):
-    """A line, as line 7 of its file, and what it says."""
-
-    name: str
-    text: str | bytes
-    line: Line | None
+def line(*, step: int = NUMBER, total_steps: int | None = None, **metrics: float) -> MetricsLine:
+    return MetricsLine(step=step, total_steps=total_steps, metrics=metrics)
 
 
 @pytest.mark.parametrize(
-    "case",
+    ("text", "expected"),
     [
-        Case("a step and its metrics", '{"step": 3, "loss": 0.5, "n": 2}', Line(3, None, {"loss": 0.5, "n": 2.0})),
-        Case("a line without a step has its number", '{"loss": 1}', Line(7, None, {"loss": 1.0})),
-        Case("a step of 0", '{"step": 0}', Line(0, None, {})),
-        Case("a step that a library wrote as a float", '{"step": 10.0}', Line(10, None, {})),
-        Case("half a step is none", '{"step": 1.5}', Line(7, None, {})),
-        Case("a negative step is none", '{"step": -1}', Line(7, None, {})),
-        Case("a step as text is none", '{"step": "3"}', Line(7, None, {})),
-        Case("a step of true is none", '{"step": true}', Line(7, None, {})),
-        Case("a step that no counter holds is none", '{"step": 1' + "0" * 400 + "}", Line(7, None, {})),
-        Case("the total, as we call it", '{"total_steps": 9}', Line(7, 9, {})),
-        Case("the total in camelCase", '{"totalSteps": 9}', Line(7, 9, {})),
-        Case("the total of Hugging Face's trainer", '{"max_steps": 9}', Line(7, 9, {})),
-        Case("a total of -1 means that nobody knows", '{"max_steps": -1}', Line(7, None, {})),
-        Case(
-            "what is no number is no metric",
-            '{"a": "x", "b": null, "c": [1], "d": true, "e": 1}',
-            Line(7, None, {"e": 1}),
-        ),
-        Case(
-            "what is not finite is no metric", '{"a": NaN, "b": Infinity, "c": 1e999, "d": 1}', Line(7, None, {"d": 1})
-        ),
-        Case("a name that UTF-8 cannot hold is none", '{"\\ud800": 1, "é": 2}', Line(7, None, {"é": 2})),
-        Case("a name without end is none", '{"' + "x" * 65 + '": 1, "": 2}', Line(7, None, {})),
-        Case("no JSON", "epoch 1: loss 0.5", None),
-        Case("half a line", '{"step": 1', None),
-        Case("no object", "[1]", None),
-        Case("nested without end", "[" * 100_000, None),
-        Case("no text", b'{"a": "\xff"}', None),
+        pytest.param('{"step": 3, "loss": 0.5, "n": 2}', line(step=3, loss=0.5, n=2.0), id="a step and its metrics"),
+        pytest.param('{"step": 0}', line(step=0), id="a step of 0"),
+        pytest.param('{"step": 10.0}', line(step=10), id="a step that a library wrote as a float"),
+        pytest.param('{"total_steps": 9}', line(total_steps=9), id="total steps in snake case"),
+        pytest.param('{"totalSteps": 9}', line(total_steps=9), id="total steps in camel case"),
+        pytest.param('{"max_steps": 9}', line(total_steps=9), id="total steps as Hugging Face's Trainer writes them"),
+        pytest.param('{"max_steps": -1}', line(), id="total steps of -1 are unknown"),
     ],
-    ids=lambda case: case.name,
 )
-def test_a_line(case: Case) -> None:
-    """Each line stands for itself: what is wrong with one costs nothing but that one."""
-    text = case.text if isinstance(case.text, bytes) else case.text.encode()
-    assert parsed(text, 7) == case.line
+def test_a_line_has_a_step_total_steps_and_metrics(text: str, expected: MetricsLine) -> None:
+    """Lines as common libraries write them need no change to show progress."""
+    assert parse_line(text.encode(), NUMBER) == expected
 
 
-def test_metrics_without_end_are_cut() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('{"loss": 1}', id="no step"),
+        pytest.param('{"loss": 1, "step": 1.5}', id="a step that is not a whole number"),
+        pytest.param('{"loss": 1, "step": -1}', id="a negative step"),
+        pytest.param('{"loss": 1, "step": "3"}', id="a step as text"),
+        pytest.param('{"loss": 1, "step": true}', id="a step that is a boolean"),
+        pytest.param('{"loss": 1, "step": 1' + "0" * 400 + "}", id="a step too large for a float"),
+    ],
+)
+def test_a_line_without_a_valid_step_has_its_number_as_its_step(text: str) -> None:
+    """Progress shows even if a trainer writes no usable step."""
+    assert parse_line(text.encode(), NUMBER) == line(step=NUMBER, loss=1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param('{"a": "x", "b": null, "c": [1], "d": true, "e": 1}', {"e": 1}, id="values that are not numbers"),
+        pytest.param('{"a": NaN, "b": Infinity, "c": 1e999, "d": 1}', {"d": 1}, id="numbers that are not finite"),
+        pytest.param('{"\\ud800": 1, "é": 2}', {"é": 2}, id="a name that UTF-8 cannot hold"),
+        pytest.param('{"' + "x" * 65 + '": 1, "": 2}', {}, id="names that are too long or empty"),
+    ],
+)
+def test_an_invalid_metric_is_left_out(text: str, expected: dict[str, float]) -> None:
+    """One bad value costs only itself, not the rest of the line."""
+    assert parse_line(text.encode(), NUMBER) == MetricsLine(step=NUMBER, total_steps=None, metrics=expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b"epoch 1: loss 0.5", id="plain text"),
+        pytest.param(b'{"step": 1', id="an incomplete line"),
+        pytest.param(b"[1]", id="an array"),
+        pytest.param(b"[" * 100_000, id="a document that is nested too deeply"),
+        pytest.param(b'{"a": "\xff"}', id="bytes that are not UTF-8"),
+    ],
+)
+def test_a_line_that_is_not_a_json_object_is_ignored(text: bytes) -> None:
+    """A line of another kind costs only itself, not the progress."""
+    assert parse_line(text, NUMBER) is None
+
+
+def test_a_line_has_at_most_fifty_metrics() -> None:
     """A trainer that logs a number for each of its layers does not fill the sidecar's memory."""
-    line = parsed(b"{" + b",".join(b'"m%d": 1' % number for number in range(200)) + b"}", 1)
-    assert line is not None
-    assert len(line.metrics) == 50
+    parsed = parse_line(b"{" + b",".join(b'"m%d": 1' % number for number in range(200)) + b"}", NUMBER)
+    assert parsed is not None
+    assert len(parsed.metrics) == 50
 
 
 @given(st.binary() | st.text().map(str.encode), st.integers(1, 10**6))
-def test_whatever_is_read_can_be_told(text: bytes, number: int) -> None:
-    """No bytes raise, and no line gives a report that cannot be written as JSON."""
-    line = parsed(text, number)
-    if line is not None:
-        ProgressPoint(step=line.step, metrics=line.metrics).model_dump_json()
+def test_any_line_makes_a_report_that_is_valid_json(text: bytes, number: int) -> None:
+    """No bytes raise an error, and no line makes a report that cannot be written as JSON."""
+    parsed = parse_line(text, number)
+    if parsed is not None:
+        ProgressPoint(step=parsed.step, metrics=parsed.metrics).model_dump_json()

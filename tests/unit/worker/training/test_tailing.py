@@ -1,6 +1,7 @@
-"""metrics.jsonl is read while it is written, rotated and truncated: no line is taken twice or before it is whole."""
+"""metrics.jsonl is read while it is written, rotated and truncated: no line counts twice, or before it is complete."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,95 +18,103 @@ def lines(*steps: int) -> bytes:
     return b"".join(b'{"step": %d, "loss": %d}\n' % (step, step) for step in steps)
 
 
-def seen(tail: Tail) -> list[int]:
+def read_steps(tail: Tail) -> list[int]:
     tail.read()
     return [point.step for point in tail.report().points]
 
 
-def test_a_file_that_comes_later_and_grows(file: Path) -> None:
-    """A trainer may need its time before it writes the first line."""
+def test_a_file_is_read_as_it_grows(file: Path) -> None:
+    """A trainer may take its time before it writes the first line."""
     tail = Tail(file)
-    assert seen(tail) == []
+    assert read_steps(tail) == []
     file.write_bytes(lines(1, 2))
-    assert seen(tail) == [1, 2]
-    assert seen(tail) == [1, 2]
-    with file.open("ab") as more:
-        more.write(lines(3))
-    assert seen(tail) == [1, 2, 3]
+    assert read_steps(tail) == [1, 2]
+    assert read_steps(tail) == [1, 2]
+    with file.open("ab") as output:
+        output.write(lines(3))
+    assert read_steps(tail) == [1, 2, 3]
 
 
-def test_half_a_line_waits_for_its_end(file: Path) -> None:
-    """A line that is being written is no bad line, even where a character is cut in two."""
+def test_an_incomplete_line_counts_once_it_is_complete(file: Path) -> None:
+    """A line that is being written is not a bad line, even if a character is cut in two."""
     tail, text = Tail(file), '{"step": 1, "é": 2}\n'.encode()
     for end in range(len(text)):
         file.write_bytes(text[:end])
-        assert seen(tail) == []
+        assert read_steps(tail) == []
     file.write_bytes(text)
-    assert seen(tail) == [1]
+    assert read_steps(tail) == [1]
     assert tail.ignored == 0
-    assert tail.report().last.metrics == {"é": 2}
+    last = tail.report().last
+    assert last is not None
+    assert last.metrics == {"é": 2}
 
 
-def test_bad_lines_are_counted_and_nothing_more(file: Path) -> None:
-    """Between good lines may be anything; blank lines are not even bad. Each counts as a line of the file."""
+def test_bad_lines_are_counted_and_ignored(file: Path) -> None:
+    """Anything may stand between good lines. Blank lines are not counted as bad. Every line has its number."""
     file.write_bytes(b"hello\n\n[1]\n" + lines(1) + b'\r\n{"loss": 1}\n\xff\n')
     tail = Tail(file)
-    assert seen(tail) == [1, 6]
+    assert read_steps(tail) == [1, 6]
     assert tail.ignored == 3
 
 
 def test_a_line_without_end_is_one_bad_line(file: Path) -> None:
-    """Binary data does not fill the sidecar's memory, and what comes after it is read."""
+    """Binary data does not fill the sidecar's memory, and the lines after it are read."""
     file.write_bytes(lines(1) + b"x" * (5 << 20))
     tail = Tail(file)
-    assert seen(tail) == [1]
-    assert len(tail._rest) <= 1 << 20
-    with file.open("ab") as more:
-        more.write(b"y\n" + lines(2))
-    assert seen(tail) == [1, 2]
+    assert read_steps(tail) == [1]
+    assert len(tail._incomplete) <= 1 << 20
+    with file.open("ab") as output:
+        output.write(b"y\n" + lines(2))
+    assert read_steps(tail) == [1, 2]
     assert tail.ignored == 1
 
 
+def replace_file(file: Path) -> None:
+    file.rename(file.with_suffix(".1"))
+    file.write_bytes(lines(7))
+
+
 @pytest.mark.parametrize(
-    ("name", "again"),
+    "restart",
     [
-        ("truncated and shorter", lambda file: file.write_bytes(lines(7))),
-        ("truncated, and longer by the time it is looked at", lambda file: file.write_bytes(lines(7, 8, 9, 10))),
-        (
-            "moved away, and another begun",
-            lambda file: (file.rename(file.with_suffix(".1")), file.write_bytes(lines(7))),
+        pytest.param(lambda file: file.write_bytes(lines(7)), id="the file was truncated and is shorter"),
+        pytest.param(
+            lambda file: file.write_bytes(lines(7, 8, 9, 10)), id="the file was truncated and is longer when read again"
         ),
+        pytest.param(replace_file, id="the file was moved away and another file written"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_file_that_is_begun_anew(file: Path, name: str, again) -> None:
-    """What another attempt of the trainer writes is told as its own, and not after the old one's end."""
+def test_a_file_that_starts_again_is_read_from_its_beginning(file: Path, restart: Callable[[Path], object]) -> None:
+    """Progress of another attempt of the trainer is not mixed with that of the attempt before."""
     file.write_bytes(lines(1, 2, 3))
     tail = Tail(file)
-    assert seen(tail) == [1, 2, 3]
-    began = tail.report().started_at
-    again(file)
-    assert seen(tail)[0] == 7, name
-    assert tail.report().started_at >= began
+    assert read_steps(tail) == [1, 2, 3]
+    before = tail.report().started_at
+    restart(file)
+    assert read_steps(tail)[0] == 7
+    after = tail.report().started_at
+    assert before is not None
+    assert after is not None
+    assert after >= before
 
 
-def test_a_file_that_goes_away_stays_told(file: Path) -> None:
+def test_progress_stays_when_the_file_is_deleted(file: Path) -> None:
     """A trainer that cleans up at its end does not take its progress with it."""
     file.write_bytes(lines(1))
     tail = Tail(file)
-    assert seen(tail) == [1]
+    assert read_steps(tail) == [1]
     file.unlink()
-    assert seen(tail) == [1]
+    assert read_steps(tail) == [1]
 
 
 @pytest.mark.parametrize("kind", ["a link", "a pipe", "a directory"])
-def test_what_is_no_file_is_not_read(file: Path, kind: str) -> None:
-    """A link may lead to the sidecar's credentials, and to open a pipe would hang it."""
+def test_anything_but_a_regular_file_is_not_read(file: Path, kind: str) -> None:
+    """A link may lead to the sidecar's credentials, and opening a pipe would hang the sidecar."""
     file.with_name("secret").write_bytes(lines(1))
-    make = {
+    make: dict[str, Callable[[], object]] = {
         "a link": lambda: file.symlink_to("secret"),
         "a pipe": lambda: os.mkfifo(file),
-        "a directory": lambda: file.mkdir(),
+        "a directory": file.mkdir,
     }
     make[kind]()
-    assert seen(Tail(file)) == []
+    assert read_steps(Tail(file)) == []

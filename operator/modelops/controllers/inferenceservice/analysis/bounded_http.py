@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import aiohttp
 from yarl import URL
 
-from modelops.api.addresses import LocalAddress, local_address
+from modelops.api.addresses import LocalAddress, local_address_kind
 
 T = TypeVar("T")
 _CHUNK_BYTES = 1 << 16
@@ -99,7 +99,7 @@ def _sockets(unasked: frozenset[LocalAddress]) -> Callable[[aiohttp.AddrInfoType
 
     def made(found: aiohttp.AddrInfoType) -> socket.socket:
         family, type_, protocol, _, address = found
-        if local_address(ipaddress.ip_address(address[0])) in unasked:
+        if local_address_kind(ipaddress.ip_address(address[0])) in unasked:
             # The same words for each address: a name may have several.
             raise RequestNotSentError("the operator asks no loopback, link-local, multicast or unspecified address")
         return socket.socket(family, type_, protocol)

@@ -13,6 +13,7 @@ from modelops.controllers.inferenceservice.analysis.arguments import Subject
 from modelops.controllers.inferenceservice.analysis.hooks import ask_hook
 from modelops.controllers.inferenceservice.analysis.prometheus import ask_prometheus
 from modelops.controllers.inferenceservice.analysis.windows import Attempt
+from modelops.machinery.background import Background
 from modelops.machinery.resources import Key
 
 _AT_ONCE = 8
@@ -31,52 +32,35 @@ class Answers:
     """By the check's name."""
 
 
-class Asker:
+class Asker(Background[Attempt, Answers]):
     """The last answers for each attempt, and the questions under way: one round of them for each InferenceService."""
 
     def __init__(self, unasked: frozenset[LocalAddress] = frozenset(LocalAddress)) -> None:
+        super().__init__(_AT_ONCE)
         self._unasked = unasked
-        self._last: dict[Attempt, Answers] = {}
-        self._running: dict[Key, asyncio.Task[None]] = {}
-        self._places = asyncio.Semaphore(_AT_ONCE)
 
     def last(self, attempt: Attempt) -> Answers | None:
         """The last answers for this very attempt."""
-        return self._last.get(attempt)
-
-    def running(self, key: Key) -> bool:
-        """Whether an InferenceService's checks are being asked."""
-        return key in self._running
+        return self._results.get(attempt)
 
     def start(
         self, key: Key, attempt: Attempt, checks: Iterable[Check], subject: Subject, enqueue: Callable[[Key], None]
     ) -> None:
         """Ask those of the checks that can be asked, and have the InferenceService woken once all have answered."""
         asked = [check for check in checks if check.hook is not None or check.prometheus is not None]
-        if key in self._running or not asked:
+        if not asked:
             return
 
-        async def run() -> None:
-            try:
-                asked_at = datetime.now(UTC)
-                results = await asyncio.gather(*(self._ask(check, subject) for check in asked))
-                self._last[attempt] = Answers(asked_at, subject, {one.name: one for one in results})
-            finally:
-                del self._running[key]
-                enqueue(key)
+        async def ask() -> Answers:
+            asked_at = datetime.now(UTC)
+            results = await asyncio.gather(*(self._ask(check, subject) for check in asked))
+            return Answers(asked_at, subject, {one.name: one for one in results})
 
-        self._running[key] = asyncio.create_task(run(), name=f"checks of {key}")
-
-    def keep_only(self, under_way: Callable[[Attempt], bool]) -> None:
-        """Forget attempts that are over."""
-        self._last = {attempt: answers for attempt, answers in self._last.items() if under_way(attempt)}
-
-    def __len__(self) -> int:
-        return len(self._last)
+        self._start(key, attempt, ask, enqueue)
 
     async def _ask(self, check: Check, subject: Subject) -> CheckResult:
         try:
-            async with self._places:
+            async with self._slots:
                 if check.hook is not None:
                     return await ask_hook(check.name, check.hook, subject, self._unasked)
                 assert check.prometheus is not None, "it is one of the two"

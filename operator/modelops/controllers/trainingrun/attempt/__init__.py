@@ -1,1 +1,1 @@
-"""One attempt of a run: its Job, how the Job ended, and whether to retry."""
+"""Attempts of a run: the Job of each, how it ended, and whether to retry."""

@@ -1,4 +1,7 @@
-"""The variables that a trainer finds: SageMaker's, those of its workers, then the user's, which win. Pure."""
+"""Build a trainer's environment: SageMaker's variables, those of its gang, then the user's, which win. Pure.
+
+SageMaker's variables are those of the SageMaker Training Toolkit (ENVIRONMENT_VARIABLES.md).
+"""
 
 import json
 import re
@@ -6,23 +9,22 @@ from typing import Any
 
 from modelops.api.pods import Resources
 from modelops.api.trainingrun import TrainingRun
-from modelops.controllers.containers import environment, literal
+from modelops.controllers.containers import environment, literal, override_variables
 from modelops.controllers.trainingrun.attempt import gang
 from modelops.machinery.resources import Body
 
 ML = "/opt/ml"
+"""Root of the directories of SageMaker's container contract."""
 
 
 def trainer_environment(run: TrainingRun, job_name: str) -> list[Body]:
-    """All variables of the trainer's container."""
-    users = environment(run.spec.trainer.env)
-    taken = {variable["name"] for variable in users}
-    ours: list[Body] = [
+    """Return all variables of the trainer's container."""
+    defaults: list[Body] = [
         *({"name": name, "value": literal(value)} for name, value in _sagemaker(run, job_name).items()),
         {"name": "SM_NUM_CPUS", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
         *gang.variables(run, job_name),
     ]
-    return [*(variable for variable in ours if variable["name"] not in taken), *users]
+    return override_variables(defaults, environment(run.spec.trainer.env))
 
 
 def _sagemaker(run: TrainingRun, job_name: str) -> dict[str, str]:
@@ -50,11 +52,11 @@ def _text(value: Any) -> str:
 
 
 def _variable(parameter: str) -> str:
-    """A parameter's name as the part of a variable's name. SageMaker keeps dashes, and so does Kubernetes."""
+    """Return a parameter's name as part of a variable's name. Dashes stay, as SageMaker and Kubernetes allow them."""
     return re.sub(r"[^A-Za-z0-9_.-]", "_", parameter).upper()
 
 
-def _gpus(wanted: Resources | None) -> int:
-    limits = (wanted.limits if wanted else None) or {}
+def _gpus(resources: Resources | None) -> int:
+    limits = (resources.limits if resources else None) or {}
     counts = [str(count) for name, count in limits.items() if name.endswith("/gpu")]
     return sum(int(count) for count in counts if count.isdigit())

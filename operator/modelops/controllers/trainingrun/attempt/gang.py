@@ -1,4 +1,4 @@
-"""Workers that train together: their names, how they find each other, and what makes them one attempt. Pure."""
+"""Name the workers of a gang, and let them find each other. Pure."""
 
 import json
 
@@ -7,32 +7,32 @@ from modelops.controllers.metadata import labels
 from modelops.controllers.pods import INDEX_ANNOTATION, JOB_NAME_LABEL
 from modelops.machinery.resources import Body
 
-ALONE = "algo-1"
-"""What SageMaker calls the one host of a training on one machine."""
+SINGLE_HOST = "algo-1"
+"""Host name that SageMaker gives a training on one machine."""
 _PORT = 29500
-"""torchrun's default."""
+"""Default of torchrun."""
 
 
 def is_gang(run: TrainingRun) -> bool:
-    """Whether there is more than one worker."""
+    """Return whether the run has more than one worker."""
     return run.spec.workers.count > 1
 
 
 def service_name(job_name: str) -> str:
-    """The headless Service of a Job's workers. A run's name may begin with a digit, a Service's may not."""
+    """Return the name of a Job's headless Service. It never begins with a digit, as a run's name may."""
     return f"workers-{job_name.rpartition('-')[2]}"
 
 
 def hosts(run: TrainingRun, job_name: str) -> list[str]:
-    """The workers by rank, as names that resolve in their namespace."""
+    """Return the workers' host names by rank. They resolve in the run's namespace."""
     if not is_gang(run):
-        return [ALONE]
+        return [SINGLE_HOST]
     service = service_name(job_name)
     return [f"{job_name}-{rank}.{service}" for rank in range(run.spec.workers.count)]
 
 
 def service(run: TrainingRun, job_name: str, job_uid: str) -> Body:
-    """The headless Service that gives each worker a name. It ends with its Job."""
+    """Return the headless Service that gives each worker a host name. Its Job owns it."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -46,7 +46,7 @@ def service(run: TrainingRun, job_name: str, job_uid: str) -> Body:
         },
         "spec": {
             "clusterIP": "None",
-            # Workers look for each other before they are ready.
+            # Workers resolve each other before they are ready.
             "publishNotReadyAddresses": True,
             "selector": {JOB_NAME_LABEL: job_name},
             "ports": [{"name": "rendezvous", "port": _PORT, "targetPort": _PORT, "protocol": "TCP"}],
@@ -55,7 +55,7 @@ def service(run: TrainingRun, job_name: str, job_uid: str) -> Body:
 
 
 def job_fields(run: TrainingRun) -> Body:
-    """What makes a Job one of several ranks."""
+    """Return the fields of a Job that give its Pods ranks; none for a single worker."""
     if not is_gang(run):
         return {}
     count = run.spec.workers.count
@@ -63,14 +63,17 @@ def job_fields(run: TrainingRun) -> Body:
 
 
 def variables(run: TrainingRun, job_name: str) -> list[Body]:
-    """What a trainer finds the others by. Kubernetes replaces `$(RANK)` by what stands before."""
+    """Return the variables by which workers find each other.
+
+    Kubernetes expands `$(RANK)` only in variables that follow RANK.
+    """
     workers = run.spec.workers
     names = hosts(run, job_name)
     if not is_gang(run):
         rank: Body = {"name": "RANK", "value": "0"}
-        current, first = ALONE, "localhost"
+        current, first = SINGLE_HOST, "localhost"
     else:
-        # The Job controller adds JOB_COMPLETION_INDEX last of all, too late to be referred to.
+        # The Job controller appends JOB_COMPLETION_INDEX last, where no other variable can refer to it.
         rank = {"name": "RANK", "valueFrom": {"fieldRef": {"fieldPath": f"metadata.annotations['{INDEX_ANNOTATION}']"}}}
         current, first = f"{job_name}-$(RANK).{service_name(job_name)}", names[0]
     values = {

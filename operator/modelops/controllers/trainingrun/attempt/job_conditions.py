@@ -1,4 +1,4 @@
-"""How far a Job that has not ended is, and what holds it up. Pure."""
+"""Show the state of an active Job, and what holds it up, as conditions of its run. Pure."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,62 +6,66 @@ from datetime import timedelta
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import PodState
-from modelops.controllers.trainingrun.attempt.outcome import TRAINER, why_failed
+from modelops.controllers.trainingrun.attempt.outcome import TRAINER, pod_failure
 from modelops.controllers.trainingrun.attempt.progress_polling import POLL_EVERY
 from modelops.machinery.conditions import DesiredCondition, condition, in_progress, stalled
 
-_LOOK_AGAIN = timedelta(seconds=30)
-"""At what is not watched: Kueue's Workloads, and the Events of a Job without Pods."""
-_WORDLESS_AGAIN = timedelta(seconds=5)
-"""While nobody has said yet why it waits, or nothing waits at all."""
+_REASON_KNOWN_AGAIN = timedelta(seconds=30)
+"""Requeue of a Job without Pods: neither Kueue's Workloads nor the Job's Events are watched."""
+_REASON_UNKNOWN_AGAIN = timedelta(seconds=5)
+"""Requeue while neither Kueue nor the Job controller has given a reason."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """The conditions of a run whose Job has not ended, and when what they say may be other."""
+class JobConditions:
+    """Conditions of a run whose Job is active, and when to update them if nothing wakes the run."""
 
     conditions: tuple[DesiredCondition, ...]
     requeue_after: timedelta | None = None
 
 
-def created(run: TrainingRun, job_name: str) -> tuple[DesiredCondition, ...]:
-    """Conditions of a run whose Job has just been made: also until its Pod has a node, which is not worth a write."""
+def created_conditions(run: TrainingRun, job_name: str) -> tuple[DesiredCondition, ...]:
+    """Return the conditions from a Job's creation until its Pod has a node: one write of the status for all of it."""
     if run.spec.queue_name is not None:
         return _queued(run, "")
-    return _not_running("JobCreated", f"Job {job_name} is created, and its Pod waits for a node")
+    return _not_running("JobCreated", f"Job {job_name} created: waiting for a node")
 
 
-def progress(run: TrainingRun, job: JobState, held_up: str) -> Shown:
-    """Conditions of a run whose Job is not finished. `held_up`: why it has no Pods, where somebody says so."""
+def job_conditions(run: TrainingRun, job: JobState, held_up: str) -> JobConditions:
+    """Return the conditions of a run whose Job is active.
+
+    `held_up` is why the Job has no Pods, in the words of Kueue or of the Job controller; empty if neither says.
+    """
     if job.suspended:
-        return Shown(_queued(run, held_up), _LOOK_AGAIN if held_up else _WORDLESS_AGAIN)
+        return JobConditions(_queued(run, held_up), _REASON_KNOWN_AGAIN if held_up else _REASON_UNKNOWN_AGAIN)
     pod = job.pod
     if pod is None:
         return _without_pods(run, job, held_up)
-    return Shown(_with_pod(run, job, pod), POLL_EVERY if pod.running(TRAINER) else None)
+    return JobConditions(_with_pod(run, job, pod), POLL_EVERY if pod.running(TRAINER) else None)
 
 
 def _queued(run: TrainingRun, words: str) -> tuple[DesiredCondition, ...]:
-    """Waiting is no failure, and nobody's clock runs."""
-    message = words or f"Kueue has not admitted the Job to LocalQueue {run.spec.queue_name} yet"
+    """Show a Job in a queue. That is not a failure, and the time does not count for `timeout`."""
+    message = words or f"waiting for Kueue to admit the Job to LocalQueue {run.spec.queue_name}"
     return *_not_running("Queued", message), condition("Queued", True, "Queued", message)
 
 
-def _without_pods(run: TrainingRun, job: JobState, held_up: str) -> Shown:
+def _without_pods(run: TrainingRun, job: JobState, held_up: str) -> JobConditions:
     if "exceeded quota" in held_up:
-        return Shown(_not_running("QuotaExceeded", held_up), _LOOK_AGAIN)
+        return JobConditions(_not_running("QuotaExceeded", held_up), _REASON_KNOWN_AGAIN)
     if held_up:
-        return Shown(_not_running("PodsRefused", held_up), _LOOK_AGAIN)
-    return Shown(created(run, job.key.name) if run.spec.queue_name is None else _admitted(job), _WORDLESS_AGAIN)
+        return JobConditions(_not_running("PodsRefused", held_up), _REASON_KNOWN_AGAIN)
+    conditions = created_conditions(run, job.key.name) if run.spec.queue_name is None else _admitted(job)
+    return JobConditions(conditions, _REASON_UNKNOWN_AGAIN)
 
 
 def _admitted(job: JobState) -> tuple[DesiredCondition, ...]:
-    return _not_running("JobCreated", f"Kueue has admitted Job {job.key.name}, and its Pods are to come")
+    return _not_running("JobCreated", f"Job {job.key.name} admitted by Kueue: waiting for its Pods")
 
 
 def _with_pod(run: TrainingRun, job: JobState, pod: PodState) -> tuple[DesiredCondition, ...]:
     if _new(pod):
-        return _admitted(job) if run.spec.queue_name is not None else created(run, job.key.name)
+        return _admitted(job) if run.spec.queue_name is not None else created_conditions(run, job.key.name)
     if pod.pull_problem is not None:
         problem = pod.pull_problem
         return _stuck(
@@ -73,22 +77,19 @@ def _with_pod(run: TrainingRun, job: JobState, pod: PodState) -> tuple[DesiredCo
     if pod.unschedulable:
         return _not_running("Unschedulable", pod.unschedulable)
     if pod.phase == "Failed":
-        failure = why_failed(pod)
+        failure = pod_failure(pod)
         return _not_running("AttemptFailed", failure.message if failure else f"Pod {pod.name} failed")
     trainer = pod.containers.get(TRAINER)
     if trainer is None or not trainer.started:
-        # The kubelet says nothing in a Pod's status of a volume that it cannot mount.
-        first = "once its images and the Secrets of data and store are there"
-        return _not_running("Preparing", f"Pod {pod.name} fetches the data, {first}")
+        # A Pod's status does not show a volume that the kubelet cannot mount.
+        message = f"Pod {pod.name} is fetching the data, or is waiting for images and the Secrets of data and store"
+        return _not_running("Preparing", message)
     if trainer.running:
-        workers = (
-            f"{len(job.pods)} of {run.spec.workers.count} workers are there, the first"
-            if job.indexed
-            else "the trainer runs"
-        )
-        message = f"{workers} in Pod {pod.name} on {pod.node}"
+        place = f"Pod {pod.name} on node {pod.node}"
+        workers = f"{len(job.pods)}/{run.spec.workers.count} workers created, the first in {place}"
+        message = workers if job.indexed else f"trainer running in {place}"
         return *in_progress("Training", message), condition("Running", True, "Training", message)
-    return _not_running("Publishing", f"the trainer has ended; Pod {pod.name} stores the model")
+    return _not_running("Publishing", f"trainer ended: Pod {pod.name} is storing the model")
 
 
 def _new(pod: PodState) -> bool:

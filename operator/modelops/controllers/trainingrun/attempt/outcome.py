@@ -1,19 +1,24 @@
-"""How a training Job ended, told apart by what really happened. Pure."""
+"""Tell how a training Job ended, from the states of its containers and their reports. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from modelops.api.contract.reports import FetchReport, SidecarReport
+from modelops.api.contract.reports import FetchReport, PublishedArtifact, SidecarReport
+from modelops.api.trainingrun_status import RunArtifact
+from modelops.api.types import Metrics
 from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import Container, PodState
 
 FETCH, TRAINER, SIDECAR = "fetch", "trainer", "sidecar"
-_SIDECAR_LEARNS_IN = timedelta(minutes=1)
-_SHOWN_OF_LOG = 500
+_SIDECAR_GRACE = timedelta(minutes=1)
+"""Time that the sidecar has to notice the end of its trainer."""
+_LOG_CHARACTERS = 500
+_EXIT_CODE_ONLY = "the trainer e"
+"""Beginning of a message that says no more than the exit code: "the trainer exited with", "the trainer ended with"."""
 
 
 @dataclass(frozen=True)
-class Failure:
+class JobFailure:
     """Why a Job failed."""
 
     reason: str
@@ -21,86 +26,103 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Success:
-    """What a Job published."""
+class JobSuccess:
+    """The model that a Job published."""
 
-    report: SidecarReport
-    image_id: str
+    artifact: RunArtifact
+    metrics: Metrics
 
 
 @dataclass(frozen=True)
-class Lost:
-    """The Job ended, and what it left cannot be read any more."""
+class ReportLost:
+    """The Job is complete, but its report cannot be read any more."""
 
     message: str
 
 
-def outcome(job: JobState) -> Success | Failure | Lost:
-    """How a finished Job ended."""
+def job_outcome(job: JobState) -> JobSuccess | JobFailure | ReportLost:
+    """Return how a finished Job ended."""
     pod = job.deciding_pod
     if job.state == "Complete":
         report = pod.report(SIDECAR, SidecarReport) if pod else None
         if pod is None or report is None or report.artifact is None:
-            return Lost(f"Job {job.key.name} is complete, but its Pod was deleted before its report was read")
-        return Success(report, pod.containers[TRAINER].image_id)
+            return ReportLost(f"Job {job.key.name} is complete, but its Pod was deleted before its report was read")
+        return JobSuccess(_artifact(report, report.artifact, pod.containers[TRAINER].image_id), report.metrics)
     if job.finished_reason == "DeadlineExceeded":
-        return Failure(job.finished_reason, "the run did not end within its timeout")
+        return JobFailure(job.finished_reason, "the attempt exceeded its timeout")
     if pod is None:
-        return Failure(job.finished_reason or "JobFailed", job.message or "the Job failed and its Pods are gone")
-    return why_failed(pod) or Failure(job.finished_reason or "JobFailed", job.message)
+        return JobFailure(job.finished_reason or "JobFailed", job.message or "the Job failed and its Pods are deleted")
+    return pod_failure(pod) or JobFailure(job.finished_reason or "JobFailed", job.message)
 
 
-def why_failed(pod: PodState) -> Failure | None:
-    """Why a Pod failed: the node's word first, then the kernel's, then the trainer's own."""
+def _artifact(report: SidecarReport, published: PublishedArtifact, image_id: str) -> RunArtifact:
+    return RunArtifact(
+        uri=published.uri,
+        digest=published.digest,
+        bytes=published.bytes,
+        image=image_id,
+        packages=report.packages,
+        history=report.history,
+    )
+
+
+def pod_failure(pod: PodState) -> JobFailure | None:
+    """Return why a Pod failed; None if nothing in its status says so.
+
+    The first of these decides: the kubelet's reason, the report of fetch, an OOM kill of the trainer, the sidecar's
+    report, the trainer's exit code, the exit code of another container.
+    """
     if pod.reason:
-        return Failure(pod.reason, pod.message or f"Pod {pod.name} failed: {pod.reason}")
+        return JobFailure(pod.reason, pod.message or f"Pod {pod.name} failed: {pod.reason}")
     fetched = pod.report(FETCH, FetchReport)
     if fetched is not None and fetched.failure is not None:
-        return Failure(fetched.failure.reason, fetched.failure.message)
+        return JobFailure(fetched.failure.reason, fetched.failure.message)
     trainer = pod.containers.get(TRAINER)
     if trainer is not None and trainer.terminated_reason == "OOMKilled":
-        return Failure(
+        return JobFailure(
             "OutOfMemory",
-            "the trainer used more memory than its limit and was killed; raise trainer.resources.limits.memory",
+            "the trainer exceeded its memory limit and was killed; raise trainer.resources.limits.memory",
         )
     report = pod.report(SIDECAR, SidecarReport)
     if report is not None and report.failure is not None:
-        return Failure(report.failure.reason, report.failure.message + _last_words(trainer, report.failure.message))
+        return JobFailure(report.failure.reason, _with_log(report.failure.message, trainer))
     if trainer is not None and trainer.exit_code:
-        said = f"the trainer exited with code {trainer.exit_code}"
-        return Failure("TrainerFailed", said + _last_words(trainer, said))
+        return JobFailure("TrainerFailed", _with_log(f"the trainer exited with code {trainer.exit_code}", trainer))
     return next(
         (
-            Failure("PodFailed", f"container {one.name} exited with code {one.exit_code} ({one.terminated_reason})")
-            for one in pod.containers.values()
-            if one.exit_code
+            JobFailure(
+                "PodFailed",
+                f"container {container.name} exited with code {container.exit_code} ({container.terminated_reason})",
+            )
+            for container in pod.containers.values()
+            if container.exit_code
         ),
         None,
     )
 
 
-def never_started(pod: PodState, now: datetime) -> Failure | timedelta | None:
-    """A trainer that ended before its supervisor began: the sidecar beside it would wait for ever.
+def trainer_not_started(pod: PodState, now: datetime) -> JobFailure | timedelta | None:
+    """Detect a trainer that ended before its supervisor started: the sidecar would wait for its exit code for ever.
 
-    How long the sidecar may still need to learn of a trainer's failure; the failure once that time is over.
+    Returns None if no trainer has failed beside a sidecar that runs, else the time that the sidecar still has to notice
+    the end, and the failure once that time is over.
     """
     trainer, sidecar = pod.containers.get(TRAINER), pod.containers.get(SIDECAR)
     if trainer is None or sidecar is None or not trainer.exit_code or trainer.running or not sidecar.running:
         return None
     if not trainer.ended_at:
-        return _SIDECAR_LEARNS_IN
-    left = datetime.fromisoformat(trainer.ended_at) + _SIDECAR_LEARNS_IN - now
+        return _SIDECAR_GRACE
+    left = datetime.fromisoformat(trainer.ended_at) + _SIDECAR_GRACE - now
     if left > timedelta():
         return left
     if trainer.terminated_reason == "OOMKilled":
-        return why_failed(pod)
+        return pod_failure(pod)
     end = f"{trainer.terminated_reason} (exit code {trainer.exit_code})"
-    said = f"the trainer ended with {end} before its command could run"
-    return Failure("TrainerNotStarted", said + _last_words(trainer, said))
+    return JobFailure("TrainerNotStarted", _with_log(f"the trainer ended with {end} before its command ran", trainer))
 
 
-def _last_words(trainer: Container | None, said: str) -> str:
-    """The end of a failed trainer's log, where nothing else tells why: the failure file was not written."""
-    if trainer is None or not trainer.exit_code or not trainer.message or not said.startswith("the trainer e"):
-        return ""
-    return f": {trainer.message.strip()[-_SHOWN_OF_LOG:]}"
+def _with_log(message: str, trainer: Container | None) -> str:
+    """Append the end of a failed trainer's log to a message without a reason: the trainer wrote no failure file."""
+    if trainer is None or not trainer.exit_code or not trainer.message or not message.startswith(_EXIT_CODE_ONLY):
+        return message
+    return f"{message}: {trainer.message.strip()[-_LOG_CHARACTERS:]}"

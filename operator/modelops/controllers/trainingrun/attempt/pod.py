@@ -1,11 +1,11 @@
-"""The Pod that trains: `fetch` before the trainer, `sidecar` beside it. Pure."""
+"""Build the Pod that trains: `fetch` before the trainer, `sidecar` beside it. Pure."""
 
 import hashlib
 
 from modelops.api.contract.tasks import PROGRESS_PORT, FetchDataset, FetchTask, SidecarTask
 from modelops.api.durations import parse_duration
+from modelops.api.modelversion import OriginDataset
 from modelops.api.trainingrun import TrainingRun
-from modelops.api.types import DataSource
 from modelops.controllers.containers import (
     SHARED,
     SHARED_DIR,
@@ -21,7 +21,7 @@ from modelops.controllers.sources import claim_mount, claim_volume, place_of
 from modelops.controllers.trainingrun.attempt import gang
 from modelops.controllers.trainingrun.attempt.environment import ML, trainer_environment
 from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER
-from modelops.controllers.trainingrun.inputs.resolution import Taken
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.lineage.digests import hex_digits
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
@@ -38,21 +38,22 @@ _SUPERVISED = [
     f"{SHARED_DIR}/bin/supervise.sh",
 ]
 _DEFAULT_RESOURCES = {"requests": {"cpu": "250m", "memory": "256Mi"}}
-"""No limits: how much a training needs is not ours to guess. The requests keep it from being evicted first."""
+"""Without limits: the needs of a training are not known. The requests keep it from being evicted first."""
 _GRACE_SECONDS = 60
-"""For the trainer to end after SIGTERM, and for its last checkpoint to be stored."""
+"""Time for the trainer to end after SIGTERM, and for its last checkpoint to be stored."""
 
 
-def pod_spec(run: TrainingRun, taken: Taken, settings: Settings, job_name: str) -> Body:
-    """The Pod of one worker."""
+def pod_spec(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job_name: str) -> Body:
+    """Return the spec of one worker's Pod."""
     store = settings.store.place
     store_secrets = [store.secret_name] if store.secret_name else []
-    datasets = [_fetched(one.name, one.digest, one.manifest, one.source) for one in taken.inputs.datasets]
-    secrets = [*store_secrets, *(one.source.secret_name for one in datasets if one.source and one.source.secret_name)]
-    checkpoints = checkpoints_of(store, run.metadata.namespace, run.metadata.name, hex_digits(taken.key)).uri
+    datasets = [_fetch_dataset(dataset) for dataset in resolved.inputs.datasets]
+    source_secrets = [dataset.source.secret_name for dataset in datasets if dataset.source is not None]
+    secrets = [*store_secrets, *(secret for secret in source_secrets if secret)]
+    checkpoints = checkpoints_of(store, run.metadata.namespace, run.metadata.name, hex_digits(resolved.key)).uri
     claims = {
         dataset.name: dataset.source.pvc
-        for dataset in taken.inputs.datasets
+        for dataset in resolved.inputs.datasets
         if dataset.source is not None and dataset.source.pvc is not None
     }
     # The trainer reads a claim's files where they are: nothing is copied.
@@ -134,11 +135,12 @@ def _scratch(container: str) -> str:
     return f"scratch-{container}"
 
 
-def _fetched(name: str, digest: str, manifest: str, source: DataSource | None) -> FetchDataset:
+def _fetch_dataset(dataset: OriginDataset) -> FetchDataset:
+    source = dataset.source
     place = place_of(source.s3) if source is not None and source.s3 is not None else None
-    return FetchDataset(name=name, digest=digest, manifest=manifest, source=place)
+    return FetchDataset(name=dataset.name, digest=dataset.digest, manifest=dataset.manifest, source=place)
 
 
 def _volume_of(channel: str) -> str:
-    """Channels may have capitals and underscores, volumes may not."""
+    """Return a volume's name for a channel, whose own name may have capitals and underscores."""
     return f"data-{hashlib.sha256(channel.encode()).hexdigest()[:8]}"

@@ -1,9 +1,10 @@
-"""Asking sidecars how far their trainers are: in the background, a few at a time, and never in a worker's time."""
+"""Poll sidecars for their trainers' progress: in the background, a few at a time."""
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import NamedTuple
 
 import aiohttp
 from yarl import URL
@@ -11,78 +12,77 @@ from yarl import URL
 from modelops.api.contract.reports import ProgressReport
 from modelops.api.contract.tasks import PROGRESS_PORT
 from modelops.machinery import metrics
+from modelops.machinery.background import Background
 from modelops.machinery.resources import Key
 
 POLL_EVERY = timedelta(seconds=15)
-"""How often a run's sidecar is asked at most, and so how often its status gets other progress: every write goes to etcd
-and to all who watch. A run whose trainer runs is looked at again after so long."""
+"""Shortest time between two polls of a run, and so between two writes of its progress: every write goes to etcd and to
+all watches. A run whose trainer runs is requeued after this time."""
 _AT_ONCE = 16
 _TIMEOUT_SECONDS = 2.0
 _MOST_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 16
 
 
-@dataclass
-class _Run:
-    """What is remembered of one run. `asked_at` is by the event loop's clock."""
+class _Run(NamedTuple):
+    """A TrainingRun: a second one of the same name has another UID."""
 
     key: Key
-    asked_at: float = float("-inf")
-    asking: asyncio.Task[None] | None = None
+    uid: str
+
+
+@dataclass(frozen=True)
+class _Poll:
+    """Last report of a run's sidecar."""
+
     pod_uid: str = ""
+    """Pod that the report is of."""
     report: ProgressReport | None = None
-    """That of the Pod."""
+    ended_at: float = field(default=float("-inf"), compare=False)
+    """End of the last poll, by the event loop's clock; also of one without an answer."""
 
 
-class ProgressPoller:
-    """The last report of each run's sidecar, and the questions under way.
+class ProgressPoller(Background[_Run, _Poll]):
+    """The last report of each run's sidecar, and the polls under way.
 
-    Monitoring fails open: a sidecar that does not answer is asked again later, and counted, and that is all.
+    Progress fails open: a sidecar that does not answer is counted in a metric, and polled again later.
     """
 
     def __init__(self, port: int = PROGRESS_PORT) -> None:
+        super().__init__(_AT_ONCE)
         self._port = port
-        self._runs: dict[str, _Run] = {}
-        self._places = asyncio.Semaphore(_AT_ONCE)
 
-    def last(self, run_uid: str, pod_uid: str) -> ProgressReport | None:
-        """The last report of this very Pod of this very run."""
-        run = self._runs.get(run_uid)
-        return run.report if run is not None and run.pod_uid == pod_uid else None
+    def last(self, key: Key, run_uid: str, pod_uid: str) -> ProgressReport | None:
+        """Return the last report of this very Pod of this very run."""
+        poll = self._results.get(_Run(key, run_uid))
+        return poll.report if poll is not None and poll.pod_uid == pod_uid else None
 
     def start(self, key: Key, run_uid: str, pod_uid: str, address: str, enqueue: Callable[[Key], None]) -> None:
-        """Ask the sidecar at a Pod's IP address, unless that was done lately, and wake the run for a new report."""
-        run = self._runs.setdefault(run_uid, _Run(key))
-        now = asyncio.get_running_loop().time()
-        if run.asking is not None or not address or now - run.asked_at < POLL_EVERY.total_seconds():
+        """Poll the sidecar at a Pod's IP address, unless that was done lately. Wake the run for a new report."""
+        run = _Run(key, run_uid)
+        clock = asyncio.get_running_loop().time
+        last = self._results.setdefault(run, _Poll())
+        if not address or clock() - last.ended_at < POLL_EVERY.total_seconds():
             return
 
-        async def ask() -> None:
-            report = None
+        async def poll() -> _Poll:
             try:
-                async with self._places:
-                    report = await _answer(address, self._port)
+                async with self._slots:
+                    answered = _Poll(pod_uid, await _answer(address, self._port))
                 metrics.PROGRESS_POLLS.labels(result="success").inc()
             except (aiohttp.ClientError, OSError, ValueError):
                 metrics.PROGRESS_POLLS.labels(result="failure").inc()
-            finally:
-                run.asking, run.asked_at = None, asyncio.get_running_loop().time()
-            if report is not None and (pod_uid, report) != (run.pod_uid, run.report):
-                run.pod_uid, run.report = pod_uid, report
-                enqueue(key)
+                answered = last
+            return replace(answered, ended_at=clock())
 
-        run.asking = asyncio.create_task(ask(), name=f"progress of {key}")
-
-    def keep_only(self, exists: Callable[[Key], bool]) -> None:
-        """Forget runs that are gone."""
-        self._runs = {uid: run for uid, run in self._runs.items() if exists(run.key)}
-
-    def __len__(self) -> int:
-        return len(self._runs)
+        self._start(key, run, poll, enqueue)
 
 
 async def _answer(address: str, port: int) -> ProgressReport:
-    """A sidecar's report. Raises ClientError, OSError (a timeout too) and ValueError: who answers may be anybody."""
+    """Return a sidecar's report. Anything may answer there.
+
+    Raises ClientError, OSError (a timeout too) and ValueError.
+    """
     url = URL.build(scheme="http", host=address, port=port, path="/progress")
     async with (
         aiohttp.ClientSession(
@@ -90,7 +90,7 @@ async def _answer(address: str, port: int) -> ProgressReport:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         ) as session,
-        # A redirect would have the operator ask where it was told to.
+        # A redirect would send the operator to an address of the answer's choice.
         session.get(url, allow_redirects=False) as response,
     ):
         if response.status != 200:

@@ -1,4 +1,4 @@
-"""What a sidecar's report of the trainer's progress means for the status. Pure."""
+"""Turn a sidecar's report of the trainer's progress into the run's status. Pure."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,15 +7,15 @@ from modelops.api.contract.reports import ProgressReport
 from modelops.api.trainingrun_status import Progress, TracePoint
 from modelops.machinery.conditions import format_timestamp
 
-_MOST_METRICS = 20
-_LONGEST_NAME = 64
+_MAX_METRICS = 20
+_MAX_NAME_CHARACTERS = 64
 _MINUTE = timedelta(minutes=1)
 
 
 def progress_status(report: ProgressReport, now: datetime, objective: str | None = None) -> Progress | None:
-    """How far the trainer is; None where it has not said anything yet. `objective`: the metric whose trace is kept.
+    """Return the progress of a trainer; None before its first line of metrics.
 
-    Whatever a report says, what comes of it can be written.
+    `objective` is the metric whose trace is kept. The result is valid for any report: a user's code may have sent it.
     """
     if report.last is None:
         return None
@@ -36,22 +36,22 @@ def progress_status(report: ProgressReport, now: datetime, objective: str | None
     )
 
 
-def newer(shown: Progress | None, told: Progress | None) -> Progress | None:
-    """What the status shall have: what is shown, unless the trainer has told something else since.
+def latest_progress(written: Progress | None, reported: Progress | None) -> Progress | None:
+    """Return the progress for the status: the reported one, if it differs from the written one in more than `endsAt`.
 
-    A guess of the end that moved is no news as long as the trainer has not. How often there is any is up to the poller.
+    A trainer that has not moved causes no write of the status, though the estimate of its end moves.
     """
-    if told is None or (shown is not None and _news(shown) == _news(told)):
-        return shown
-    return told
+    if reported is None or (written is not None and _without_estimate(written) == _without_estimate(reported)):
+        return written
+    return reported
 
 
-def _news(progress: Progress) -> Progress:
+def _without_estimate(progress: Progress) -> Progress:
     return progress.model_copy(update={"ends_at": None})
 
 
 def _end(report: ProgressReport, now: datetime) -> str | None:
-    """Up to the minute, so that it stays the same from one report to the next; none where it has passed already."""
+    """Return the estimated end in whole minutes, so that reports agree on it; None if it has passed."""
     end = estimated_end(report)
     if end is None or end < now:
         return None
@@ -63,6 +63,7 @@ def _end(report: ProgressReport, now: datetime) -> str | None:
 
 
 def _metrics(metrics: dict[str, float], objective: str | None) -> dict[str, float]:
-    """The objective first, then as the trainer has them."""
-    names = sorted((name for name in metrics if 0 < len(name) <= _LONGEST_NAME), key=lambda name: name != objective)
-    return {name: metrics[name] for name in names[:_MOST_METRICS]}
+    """Return the first metrics in the trainer's order, but the objective before all others."""
+    valid = (name for name in metrics if 0 < len(name) <= _MAX_NAME_CHARACTERS)
+    names = sorted(valid, key=lambda name: name != objective)
+    return {name: metrics[name] for name in names[:_MAX_METRICS]}

@@ -1,1 +1,1 @@
-"""Which inputs a run uses, and when it needs new ones."""
+"""Inputs of a run: the data and settings that decide its model, and when new ones are needed."""

@@ -1,4 +1,4 @@
-"""The data that a sweep has pinned for all of its trials, as an annotation of each. Pure."""
+"""Write a sweep's pinned data to an annotation of each trial, and read it back. Pure."""
 
 import json
 
@@ -11,18 +11,19 @@ from modelops.controllers.trainingrun.sweep.metadata import PINNED_INPUTS
 _PINNED = TypeAdapter(list[OriginDataset])
 
 
-def pinned_for_trials(datasets: list[OriginDataset]) -> str:
-    """The annotation's value. Single objects are left out: the manifest has them all, and an annotation is short."""
-    return json.dumps([one.model_copy(update={"object_versions": []}).wire() for one in datasets], sort_keys=True)
+def pinned_inputs_annotation(datasets: list[OriginDataset]) -> str:
+    """Return the annotation's value. It leaves out single objects, which the manifest has, to stay short."""
+    short = [dataset.model_copy(update={"object_versions": []}) for dataset in datasets]
+    return json.dumps([dataset.wire() for dataset in short], sort_keys=True)
 
 
 def pinned_by_parent(run: TrainingRun) -> list[OriginDataset] | None:
-    """What a trial must train on, whatever its Datasets are now. None for a run that is no trial."""
+    """Return the data that a trial must train on, whatever its Datasets are now. None for any other run."""
     text = run.metadata.annotations.get(PINNED_INPUTS)
     if text is None:
         return None
     try:
         return _PINNED.validate_json(text)
     except ValidationError:
-        # Nothing that we have written: a person's annotation pins nothing.
+        # The operator writes no such value: an annotation that a person wrote pins nothing.
         return None

@@ -1,4 +1,4 @@
-"""The ConfigMaps and Secrets that a trainer's environment refers to. Their content is part of the inputs."""
+"""Read the ConfigMaps and Secrets that a trainer's environment refers to: their content is part of the inputs."""
 
 from dataclasses import dataclass, field
 
@@ -10,17 +10,19 @@ from modelops.machinery.resources import CONFIG_MAPS, SECRETS, Resource
 
 @dataclass(frozen=True)
 class References:
-    """`ConfigMap name` or `Secret name` → a digest of the keys that are used; and what is not there."""
+    """Content of the objects that an environment refers to."""
 
     digests: dict[str, str] = field(default_factory=dict)
+    """`ConfigMap name` or `Secret name` → digest of the keys in use."""
     missing: tuple[str, ...] = ()
+    """Objects and keys that do not exist, as `Secret name` or `key k of Secret name`."""
 
 
 async def read_references(run: TrainingRun, context: ReconcileContext) -> References:
-    """Read each object that is referred to, once. Raises ApiError."""
+    """Read each object that the environment refers to, once. Raises ApiError."""
     digests: dict[str, str] = {}
     missing: list[str] = []
-    for (resource, name), keys in sorted(_wanted(run).items(), key=lambda item: (item[0][0].kind, item[0][1])):
+    for (resource, name), keys in sorted(_keys_in_use(run).items(), key=lambda item: (item[0][0].kind, item[0][1])):
         label = f"{resource.kind} {name}"
         body = await context.kube.get(resource, run.metadata.namespace, name)
         if body is None:
@@ -32,14 +34,14 @@ async def read_references(run: TrainingRun, context: ReconcileContext) -> Refere
     return References(digests, tuple(missing))
 
 
-def _wanted(run: TrainingRun) -> dict[tuple[Resource, str], set[str]]:
-    wanted: dict[tuple[Resource, str], set[str]] = {}
+def _keys_in_use(run: TrainingRun) -> dict[tuple[Resource, str], set[str]]:
+    used: dict[tuple[Resource, str], set[str]] = {}
     for variable in run.spec.trainer.env:
         source = variable.value_from
         if source is None:
             continue
         if source.config_map_key_ref is not None:
-            wanted.setdefault((CONFIG_MAPS, source.config_map_key_ref.name), set()).add(source.config_map_key_ref.key)
+            used.setdefault((CONFIG_MAPS, source.config_map_key_ref.name), set()).add(source.config_map_key_ref.key)
         if source.secret_key_ref is not None:
-            wanted.setdefault((SECRETS, source.secret_key_ref.name), set()).add(source.secret_key_ref.key)
-    return wanted
+            used.setdefault((SECRETS, source.secret_key_ref.name), set()).add(source.secret_key_ref.key)
+    return used

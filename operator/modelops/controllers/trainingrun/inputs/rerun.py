@@ -1,86 +1,89 @@
-"""When a run takes its inputs anew: its data changed, or its schedule says so. Pure."""
+"""Decide when a run that has inputs needs new ones: its data changed, or a time of its schedule has come. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from modelops.api.dataset import Snapshot
+from modelops.api.dataset import Dataset, Snapshot
 from modelops.api.durations import parse_duration
 from modelops.api.trainingrun import CacheMode, TrainingRun
 from modelops.api.trainingrun_status import Inputs
+from modelops.controllers.requeue import earliest
 from modelops.controllers.trainingrun.inputs.schedule import last_due, next_due
-from modelops.controllers.trainingrun.observe import Observation
 from modelops.machinery.conditions import format_timestamp, parse_timestamp
+
+Datasets = Mapping[str, Dataset | None]
+"""Name of a Dataset → the Dataset, None where it does not exist."""
 
 
 @dataclass(frozen=True)
-class Renewal:
-    """Whether inputs are due to be taken anew, and when to ask again."""
+class RerunDecision:
+    """Whether a run needs new inputs, and when to decide again."""
 
     due: bool = False
     scheduled_at: str | None = None
-    """The time of the schedule that this answers, where there is a new one."""
+    """Time of the schedule that is due, if any."""
     requeue_after: timedelta | None = None
 
 
 def follows_datasets(run: TrainingRun) -> bool:
-    """Whether a new snapshot means a new run."""
+    """Return whether the run trains again when a Dataset has a new snapshot."""
     return "DatasetChange" in run.spec.rerun_on
 
 
 def trains_each_time(run: TrainingRun) -> bool:
-    """Whether every time of the schedule is a run of its own, with the same inputs too."""
+    """Return whether the run trains at every time of its schedule, also if its inputs are the same."""
     return run.spec.rerun.schedule is not None and run.spec.cache.mode is CacheMode.IGNORE
 
 
-def renewal(seen: Observation, pinned: Inputs) -> Renewal:
-    """Whether a run that has inputs takes them anew now. Raises StalledError for a schedule that is none.
+def decide_rerun(run: TrainingRun, datasets: Datasets, pinned: Inputs, now: datetime) -> RerunDecision:
+    """Decide whether a run with pinned inputs needs new ones now.
 
-    One that is under way ends first, unless `rerun.inFlight` is Replace.
+    A run under way ends first, unless `rerun.inFlight` is Replace. Raises StalledError for an invalid schedule.
     """
-    scheduled = _by_schedule(seen)
-    if seen.run.status.outcome is None and seen.run.spec.rerun.in_flight == "Finish":
-        # Its end wakes the run. What fell due meanwhile still is then.
-        return Renewal()
+    scheduled = _by_schedule(run, now)
+    if run.status.outcome is None and run.spec.rerun.in_flight == "Finish":
+        # The end of the run wakes it, and what fell due meanwhile is due then.
+        return RerunDecision()
     if scheduled.due:
         return scheduled
-    changed = _by_change(seen, pinned)
-    times = [one for one in (scheduled.requeue_after, changed.requeue_after) if one is not None]
-    return Renewal(due=changed.due, requeue_after=min(times, default=None))
+    changed = _by_change(run, datasets, pinned, now)
+    return RerunDecision(due=changed.due, requeue_after=earliest(scheduled.requeue_after, changed.requeue_after))
 
 
-def _by_schedule(seen: Observation) -> Renewal:
-    rerun, status = seen.run.spec.rerun, seen.run.status
+def _by_schedule(run: TrainingRun, now: datetime) -> RerunDecision:
+    rerun, status = run.spec.rerun, run.status
     if rerun.schedule is None:
-        return Renewal()
-    since = parse_timestamp(status.scheduled_at or status.started_at or format_timestamp(seen.now))
-    due = last_due(rerun.schedule, rerun.time_zone, since, seen.now)
+        return RerunDecision()
+    since = parse_timestamp(status.scheduled_at or status.started_at or format_timestamp(now))
+    due = last_due(rerun.schedule, rerun.time_zone, since, now)
     if due is not None:
-        return Renewal(due=True, scheduled_at=format_timestamp(due))
-    following = next_due(rerun.schedule, rerun.time_zone, seen.now)
-    return Renewal(requeue_after=following - seen.now if following is not None else None)
+        return RerunDecision(due=True, scheduled_at=format_timestamp(due))
+    following = next_due(rerun.schedule, rerun.time_zone, now)
+    return RerunDecision(requeue_after=following - now if following is not None else None)
 
 
-def _by_change(seen: Observation, pinned: Inputs) -> Renewal:
-    """New data counts once it has been current for `debounce`, and `minInterval` after the last start."""
-    if not follows_datasets(seen.run):
-        return Renewal()
-    moved = list(_moved(seen, pinned))
-    if not moved:
-        return Renewal()
-    rerun = seen.run.spec.rerun
-    due = max(parse_timestamp(snapshot.created_at) for snapshot in moved)
+def _by_change(run: TrainingRun, datasets: Datasets, pinned: Inputs, now: datetime) -> RerunDecision:
+    """Decide by the Datasets. New snapshots count `debounce` after the last one, and `minInterval` after a start."""
+    if not follows_datasets(run):
+        return RerunDecision()
+    changed = _changed_snapshots(run, datasets, pinned)
+    if not changed:
+        return RerunDecision()
+    rerun = run.spec.rerun
+    due = max(parse_timestamp(snapshot.created_at) for snapshot in changed)
     due += parse_duration(rerun.debounce) if rerun.debounce else timedelta()
-    if rerun.min_interval and seen.run.status.started_at:
-        due = max(due, parse_timestamp(seen.run.status.started_at) + parse_duration(rerun.min_interval))
-    return Renewal(due=True) if due <= seen.now else Renewal(requeue_after=due - seen.now)
+    if rerun.min_interval and run.status.started_at:
+        due = max(due, parse_timestamp(run.status.started_at) + parse_duration(rerun.min_interval))
+    return RerunDecision(due=True) if due <= now else RerunDecision(requeue_after=due - now)
 
 
-def _moved(seen: Observation, pinned: Inputs) -> list[Snapshot]:
-    digests = {one.name: one.digest for one in pinned.datasets}
-    found = []
-    for used in seen.run.spec.datasets:
-        dataset = seen.datasets.get(used.ref.name)
+def _changed_snapshots(run: TrainingRun, datasets: Datasets, pinned: Inputs) -> list[Snapshot]:
+    digests = {dataset.name: dataset.digest for dataset in pinned.datasets}
+    changed = []
+    for used in run.spec.datasets:
+        dataset = datasets.get(used.ref.name)
         snapshot = dataset.status.snapshot if dataset is not None else None
         if snapshot is not None and snapshot.digest != digests.get(used.name):
-            found.append(snapshot)
-    return found
+            changed.append(snapshot)
+    return changed

@@ -1,130 +1,130 @@
-"""Which inputs a run uses: those it has pinned, or new ones. Pure."""
+"""Resolve a run's inputs: the pinned ones, or new ones from its Datasets and its environment's references. Pure."""
 
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from modelops.api.dataset import Snapshot
 from modelops.api.modelversion import OriginDataset
 from modelops.api.trainingrun import DatasetInput, TrainingRun
 from modelops.api.trainingrun_status import Inputs
 from modelops.controllers.trainingrun.inputs.pinning import pinned_by_parent
-from modelops.controllers.trainingrun.inputs.rerun import renewal, trains_each_time
+from modelops.controllers.trainingrun.inputs.references import References
+from modelops.controllers.trainingrun.inputs.rerun import Datasets, decide_rerun, trains_each_time
 from modelops.controllers.trainingrun.inputs.schedule import next_due
-from modelops.controllers.trainingrun.inputs.sweep_fields import decides
-from modelops.controllers.trainingrun.observe import Observation
+from modelops.controllers.trainingrun.inputs.sweep_fields import result_fields
 from modelops.lineage.input_key import Components
 
 
 @dataclass(frozen=True)
-class Missing:
-    """An input that is not there yet."""
+class ResolvedInputs:
+    """Inputs to have a model for, and their key."""
+
+    inputs: Inputs
+    key: str
+    scheduled_at: str | None = None
+    """Time of the schedule that the inputs were resolved for."""
+    requeue_after: timedelta | None = None
+    """Time until newer inputs may be due."""
+
+
+@dataclass(frozen=True)
+class MissingInput:
+    """An input that does not exist yet."""
 
     reason: str
     message: str
 
 
 @dataclass(frozen=True)
-class Taken:
-    """Inputs and their key."""
+class NewInputsNeeded:
+    """The run has no inputs for its spec, or newer ones are due."""
 
-    inputs: Inputs
-    key: str
-    scheduled_at: str | None = None
-    """The time of the schedule that they were taken for."""
-    requeue_after: timedelta | None = None
-    """When to ask again whether newer ones are due."""
+    scheduled_at: str | None
+    """Time of the schedule that the new inputs are for."""
 
 
-def wanted(seen: Observation) -> Taken | Missing:
-    """The inputs to have a model for.
+def current_inputs(run: TrainingRun, datasets: Datasets, now: datetime) -> ResolvedInputs | NewInputsNeeded:
+    """Return the inputs that a run has pinned, unless its spec has changed since or newer ones are due.
 
-    Pinned ones stay: until the spec changes, or until newer ones are due. Raises StalledError, for a schedule that is none
-    before anything is trained.
+    Raises StalledError for an invalid schedule.
     """
-    status, rerun = seen.run.status, seen.run.spec.rerun
-    if rerun.schedule is not None:
-        next_due(rerun.schedule, rerun.time_zone, seen.now)
-    pinned = pinned_inputs(seen.run)
-    if pinned is None:
-        return taken_anew(seen, status.scheduled_at)
-    due = renewal(seen, pinned.inputs)
-    if due.due:
-        return taken_anew(seen, due.scheduled_at or status.scheduled_at)
-    return replace(pinned, requeue_after=due.requeue_after)
-
-
-def pinned_inputs(run: TrainingRun) -> Taken | None:
-    """The inputs that a run has for the spec as it is."""
     status = run.status
     if status.inputs is None or status.input_key is None or status.inputs.generation != run.metadata.generation:
-        return None
-    return Taken(status.inputs, status.input_key, status.scheduled_at)
+        return NewInputsNeeded(status.scheduled_at)
+    rerun = decide_rerun(run, datasets, status.inputs, now)
+    if rerun.due:
+        return NewInputsNeeded(rerun.scheduled_at or status.scheduled_at)
+    return ResolvedInputs(status.inputs, status.input_key, status.scheduled_at, rerun.requeue_after)
 
 
-def takes_anew(seen: Observation) -> bool:
-    """Whether `wanted` will look at what the environment refers to. Raises StalledError as it does."""
-    pinned = pinned_inputs(seen.run)
-    return pinned is None or renewal(seen, pinned.inputs).due
+def resolve_inputs(
+    run: TrainingRun, datasets: Datasets, references: References, scheduled_at: str | None, now: datetime
+) -> ResolvedInputs | MissingInput:
+    """Return the inputs of a run as they are now.
 
-
-def taken_anew(seen: Observation, scheduled_at: str | None = None) -> Taken | Missing:
-    """The inputs as they are now."""
-    pinned = _pinned(seen)
-    if isinstance(pinned, Missing):
+    Raises StalledError for an invalid schedule, before anything is trained.
+    """
+    rerun = run.spec.rerun
+    if rerun.schedule is not None:
+        next_due(rerun.schedule, rerun.time_zone, now)
+    pinned = _pin_datasets(run, datasets)
+    if isinstance(pinned, MissingInput):
         return pinned
-    if seen.references.missing:
-        missing = ", ".join(seen.references.missing)
-        return Missing("ReferenceNotFound", f"the environment refers to what is not there: {missing}")
-    occurrence = scheduled_at if trains_each_time(seen.run) else None
-    components = components_of(seen.run, pinned, seen.references.digests, occurrence)
+    if references.missing:
+        missing = ", ".join(references.missing)
+        return MissingInput("ReferenceNotFound", f"not found: {missing}; trainer.env needs it")
+    occurrence = scheduled_at if trains_each_time(run) else None
+    components = _components(run, pinned, references.digests, occurrence)
     inputs = Inputs(
-        generation=seen.run.metadata.generation,
+        generation=run.metadata.generation,
         datasets=pinned,
         occurrence=occurrence,
         components=components.describe(),
     )
-    return Taken(inputs, components.key, scheduled_at)
+    return ResolvedInputs(inputs, components.key, scheduled_at)
 
 
-def components_of(
-    run: TrainingRun, pinned: list[OriginDataset], references: dict[str, str], occurrence: str | None = None
+def _components(
+    run: TrainingRun, pinned: list[OriginDataset], references: dict[str, str], occurrence: str | None
 ) -> Components:
-    """What the key is made of."""
     trainer = run.spec.trainer
     return Components(
-        datasets={one.name: one.digest for one in pinned},
+        datasets={dataset.name: dataset.digest for dataset in pinned},
         image=trainer.image,
         command=list(trainer.command),
         args=list(trainer.args),
         env=[variable.wire() for variable in trainer.env],
         parameters=dict(run.spec.parameters),
         workers=run.spec.workers.wire(),
-        sweep=decides(run.spec.sweep),
+        sweep=result_fields(run.spec.sweep),
         nonce=run.spec.cache.nonce,
         occurrence=occurrence or "",
         references=references,
     )
 
 
-def _pinned(seen: Observation) -> list[OriginDataset] | Missing:
-    given = pinned_by_parent(seen.run)
+def _pin_datasets(run: TrainingRun, datasets: Datasets) -> list[OriginDataset] | MissingInput:
+    given = pinned_by_parent(run)
     if given is not None:
         return given
     pinned: list[OriginDataset] = []
-    for used in seen.run.spec.datasets:
-        snapshot = _snapshot(used, seen)
-        if isinstance(snapshot, Missing):
+    for used in run.spec.datasets:
+        snapshot = _snapshot(used, datasets)
+        if isinstance(snapshot, MissingInput):
             return snapshot
         pinned.append(_pin(used, snapshot))
     return pinned
 
 
-def _snapshot(used: DatasetInput, seen: Observation) -> Snapshot | Missing:
-    dataset = seen.datasets.get(used.ref.name)
+def _snapshot(used: DatasetInput, datasets: Datasets) -> Snapshot | MissingInput:
+    dataset = datasets.get(used.ref.name)
     if dataset is None:
-        return Missing("DatasetNotFound", f'there is no Dataset "{used.ref.name}" in this namespace')
+        return MissingInput(
+            "DatasetNotFound",
+            f'Dataset "{used.ref.name}" not found in this namespace; create it, or correct spec.datasets',
+        )
     if dataset.status.snapshot is None:
-        return Missing("DatasetNotReady", f'Dataset "{used.ref.name}" has no snapshot yet')
+        return MissingInput("DatasetNotReady", f'waiting for the first snapshot of Dataset "{used.ref.name}"')
     return dataset.status.snapshot
 
 

@@ -1,4 +1,4 @@
-"""Times of a cron schedule. Pure."""
+"""Find the times of a cron schedule. Pure."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -11,17 +11,17 @@ _FIELDS = 5
 
 
 def last_due(expression: str, zone: str, after: datetime, now: datetime) -> datetime | None:
-    """The last of the schedule's times in (after, now], None where there is none. Raises StalledError.
+    """Return the last time of the schedule in (after, now], None if there is none. Raises StalledError.
 
-    Of several that were missed, as while no operator ran, only the last counts.
+    Only the last of several missed times counts, for instance while no operator ran.
     """
-    # Backwards from the first moment after `now`, since cronsim leaves out the time that it starts from.
+    # Backwards from the next second, since cronsim excludes the time at which it starts.
     latest = next(_times(expression, zone, _next_second(now), reverse=True), None)
     return latest if latest is not None and latest > after else None
 
 
 def next_due(expression: str, zone: str, after: datetime) -> datetime | None:
-    """The schedule's first time after a moment; None for one that never comes, such as 30 February. Raises StalledError."""
+    """Return the first time of the schedule after a moment, None if it has none (30 February). Raises StalledError."""
     return next(_times(expression, zone, after), None)
 
 
@@ -30,16 +30,16 @@ def _times(expression: str, zone: str, start: datetime, *, reverse: bool = False
         local = start.astimezone(ZoneInfo(zone))
     except (KeyError, ValueError, OSError) as error:
         raise StalledError(
-            "InvalidSchedule", f'spec.rerun.timeZone: "{zone}" is no time zone; write it like Europe/Berlin'
+            "InvalidSchedule", f'spec.rerun.timeZone: "{zone}" is not a time zone; write one such as Europe/Berlin'
         ) from error
     try:
         if len(expression.split()) != _FIELDS:
-            raise CronSimError("it must have five fields")
+            raise CronSimError("it needs five fields")
         return CronSim(expression, local, reverse=reverse)
     except CronSimError as error:
         raise StalledError(
             "InvalidSchedule",
-            f'spec.rerun.schedule: "{expression}" is no cron expression ({error}); write it like "0 3 * * 1"',
+            f'spec.rerun.schedule: "{expression}" is not a cron expression ({error}); write one such as "0 3 * * 1"',
         ) from error
 
 

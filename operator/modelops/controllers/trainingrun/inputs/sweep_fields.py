@@ -1,25 +1,24 @@
-"""What of a sweep decides what: which model comes out, and which trials are made. Pure."""
+"""Tell which fields of a sweep change its result, and which only its trials. Pure."""
 
 from typing import Any
 
 from modelops.api.sweep import Algorithm, Sweep
 
 
-def decides(sweep: Sweep | None) -> dict[str, Any]:
-    """What of a sweep decides which model comes out, its part of the input key; empty where there is none.
+def result_fields(sweep: Sweep | None) -> dict[str, Any]:
+    """Return the fields that decide the model: the sweep's part of the input key. Empty without a sweep.
 
-    How many trials run at once does so for tpe alone, which learns from those that have ended. How many may fail never
-    does.
+    `maxFailedTrials` never does. `parallelism` does for tpe alone, which learns from the trials that have ended.
     """
     if sweep is None:
         return {}
     learns = sweep.algorithm is Algorithm.TPE
-    unimportant = {"maxFailedTrials"} if learns else {"maxFailedTrials", "parallelism"}
-    return {name: value for name, value in sweep.wire().items() if name not in unimportant}
+    excluded = {"maxFailedTrials"} if learns else {"maxFailedTrials", "parallelism"}
+    return {name: value for name, value in sweep.wire().items() if name not in excluded}
 
 
-def suggests(sweep: Sweep) -> dict[str, Any]:
-    """What of a sweep decides what its trials are: not how many there are, nor which result is good enough."""
-    when_it_ends = {"maxTrials", "objective"}
-    rest = {name: value for name, value in decides(sweep).items() if name not in when_it_ends}
-    return rest | {"objective": {"metric": sweep.objective.metric, "goal": sweep.objective.goal}}
+def search_fields(sweep: Sweep) -> dict[str, Any]:
+    """Return the fields that decide what each trial is, but neither the number of trials nor the target."""
+    ending = {"maxTrials", "objective"}
+    fields = {name: value for name, value in result_fields(sweep).items() if name not in ending}
+    return fields | {"objective": {"metric": sweep.objective.metric, "goal": sweep.objective.goal}}

@@ -1,1 +1,1 @@
-"""Sweeps: a TrainingRun that trains by child runs, one a trial, and keeps the best one's model."""
+"""Sweeps: TrainingRuns that create a child run for each trial, and keep the model of the best one."""

@@ -1,4 +1,4 @@
-"""A run that a sweep has made, and what became of it. Pure."""
+"""Read the run of a trial, and its result. Pure."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,77 +14,79 @@ from modelops.machinery.resources import Body, key_of
 
 @dataclass(frozen=True)
 class Child:
-    """One run, and its body as it was read."""
+    """A run that a sweep has created, and its body as it was read."""
 
     body: Body
     run: TrainingRun
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the run."""
         return self.run.metadata.name
 
     @property
     def ended(self) -> bool:
-        """Whether it has an outcome. One from before its spec changed does not count."""
+        """Whether the run has an outcome for its spec. An outcome from before the spec changed does not count."""
         status = self.run.status
         if status.outcome is None or status.inputs is None:
             return False
-        # Not the observed generation: that moves also where the API server refused what the new spec needs.
+        # Not the observed generation, which moves also if the API server refused an object that the new spec needs.
         return status.inputs.generation == self.run.metadata.generation
 
     @property
     def finished_at(self) -> str:
-        """When it ended; empty before."""
+        """Timestamp of the run's end; empty before."""
         outcome = self.run.status.outcome
         return outcome.finished_at if outcome is not None else ""
 
     @property
     def trace(self) -> tuple[TracePoint, ...]:
-        """The objective over the steps."""
+        """Objective over the steps."""
         progress = self.run.status.progress
         return tuple(progress.trace) if progress is not None else ()
 
     @property
-    def leaving(self) -> bool:
-        """Whether it is being deleted."""
+    def terminating(self) -> bool:
+        """Whether the run is being deleted."""
         return self.run.metadata.deletion_timestamp is not None
 
     @property
     def delete(self) -> Delete:
-        """Its deletion."""
+        """Deletion of this very run."""
         return Delete(key_of(self.body), self.run.metadata.uid)
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What became of a trial."""
+class TrialResult:
+    """State of a trial, and the value of its objective."""
 
     state: Literal["Running", "Succeeded", "Failed", "Stopped"]
     objective: float | None = None
     reason: str = ""
-    """Of a failure, or of what a person must mend for the trial to go on."""
+    """Reason of a failure, or of a stalled run."""
     message: str = ""
 
 
 def child_of(body: Body) -> Child:
-    """A child from its body."""
+    """Return the child with this body."""
     return Child(body, TrainingRun.model_validate(body))
 
 
-def fate(child: Child, objective: Objective) -> Fate:
-    """What became of a trial. One that did not write its objective has failed: nothing says how good it is."""
+def trial_result(child: Child, objective: Objective) -> TrialResult:
+    """Return the result of a trial. A trial that has not written its objective has failed: it cannot be compared."""
     status = child.run.status
     outcome = status.outcome
     if outcome is None or not child.ended:
         problem = find(status.conditions, STALLED)
-        return Fate("Running") if problem is None else Fate("Running", None, problem.reason, problem.message)
+        return (
+            TrialResult("Running") if problem is None else TrialResult("Running", None, problem.reason, problem.message)
+        )
     if outcome.state == "Stopped":
-        return Fate("Stopped", best_of(child.trace, objective) if child.trace else None)
+        return TrialResult("Stopped", best_of(child.trace, objective) if child.trace else None)
     if outcome.state == "Failed":
-        return Fate("Failed", None, outcome.reason, outcome.message)
+        return TrialResult("Failed", None, outcome.reason, outcome.message)
     value = status.metrics.get(objective.metric)
     if value is None:
         message = f'the trainer wrote no "{objective.metric}" to /opt/ml/output/metrics.json'
-        return Fate("Failed", None, "ObjectiveMissing", message)
-    return Fate("Succeeded", value)
+        return TrialResult("Failed", None, "ObjectiveMissing", message)
+    return TrialResult("Succeeded", value)

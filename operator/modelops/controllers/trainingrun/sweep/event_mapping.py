@@ -1,4 +1,4 @@
-"""Which sweep a change of a run concerns."""
+"""Map a changed trial to its sweep. Pure."""
 
 from collections.abc import Iterable
 
@@ -8,8 +8,8 @@ from modelops.machinery.cache import Cache
 from modelops.machinery.resources import Body, Key
 
 
-def sweep_of(body: Body, cache: Cache) -> Iterable[Key]:
-    """The run that a trial names in its label."""
+def sweep_of_trial(body: Body, cache: Cache) -> Iterable[Key]:
+    """Return the run that a trial's label names; nothing for any other run."""
     metadata = body["metadata"]
     name = (metadata.get("labels") or {}).get(SWEEP)
     return [Key(TrainingRun.__name__, metadata["namespace"], name)] if name else []

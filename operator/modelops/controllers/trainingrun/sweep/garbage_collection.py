@@ -1,4 +1,4 @@
-"""What becomes of trials that are of no use any more. Pure."""
+"""Delete trials that are not needed any more. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,66 +7,74 @@ from datetime import timedelta
 from modelops.api.durations import parse_duration
 from modelops.api.sweep import Trial
 from modelops.api.trainingrun_status import TrainingRunStatus
+from modelops.controllers.requeue import earliest
 from modelops.controllers.trainingrun.sweep.child import Child
-from modelops.controllers.trainingrun.sweep.plan import Sweeping
-from modelops.controllers.trainingrun.sweep.trials import Attempted, table_of
+from modelops.controllers.trainingrun.sweep.observe import SweepObservation
+from modelops.controllers.trainingrun.sweep.trials import TrialRun, trial_table
 from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.plan import Plan
 
-_ONCE_WRITTEN = timedelta(seconds=1)
+_OUTCOME_WRITTEN_IN = timedelta(seconds=1)
 
 
-def tidied(plan: Plan, seen: Sweeping) -> Plan:
-    """A run's plan, and with it the end of trials that are of no use any more, whether it is a sweep or was one.
+def collect_garbage(plan: Plan, seen: SweepObservation) -> Plan:
+    """Add the deletion of unneeded trials to a run's plan, whether the run has a sweep or had one.
 
-    Runs of another sweep end at once where they have not, and go with the outcome of this one. Once that is there, no
-    trial runs on, and the others are kept as long as its Pods would be. The table stays.
+    Active trials of another sweep are deleted at once, and those that have ended once this sweep has an outcome. With
+    the outcome, active trials of this sweep are deleted too; the others are kept for `ttlAfterFinished`, like Pods. The
+    table of trials stays in the status.
     """
     status = plan.status
     if not isinstance(status, TrainingRunStatus) or not (seen.children or status.sweep):
         return plan
-    current = {one.child.name: one for one in seen.trials}
-    left = _kept_for(seen, status)
-    goes = [one for one in seen.children if not one.leaving and _useless(one, current.get(one.name), status, left)]
-    waits = left if seen.children and left else None
+    current = {trial.child.name: trial for trial in seen.trials}
+    kept_for = _kept_for(seen, status)
+    unneeded = [
+        child
+        for child in seen.children
+        if not child.terminating and _unneeded(child, current.get(child.name), status, kept_for)
+    ]
     return replace(
         plan,
-        delete=(*plan.delete, *(child.delete for child in goes)),
-        status=_none_runs(status, seen, current),
-        requeue_after=min((one for one in (plan.requeue_after, waits) if one is not None), default=None),
+        delete=(*plan.delete, *(child.delete for child in unneeded)),
+        status=_with_final_table(status, seen, current),
+        requeue_after=earliest(plan.requeue_after, kept_for if seen.children and kept_for else None),
     )
 
 
-def _useless(child: Child, trial: Attempted | None, status: TrainingRunStatus, left: timedelta | None) -> bool:
+def _unneeded(child: Child, trial: TrialRun | None, status: TrainingRunStatus, kept_for: timedelta | None) -> bool:
     if trial is None:
         return status.outcome is not None or not child.ended
     if status.outcome is None:
         return trial.outdated
-    return not child.ended or left == timedelta()
+    return not child.ended or kept_for == timedelta()
 
 
-def _kept_for(seen: Sweeping, status: TrainingRunStatus) -> timedelta | None:
-    """How long trials that have ended are still kept; None as long as there is no outcome. They are the evidence until
-    the outcome is written.
+def _kept_for(seen: SweepObservation, status: TrainingRunStatus) -> timedelta | None:
+    """Return how long trials that have ended are still kept; None while the sweep has no outcome.
+
+    They are kept until the outcome is written, whatever `ttlAfterFinished` is: without them a crash would lose it.
     """
     if status.outcome is None:
         return None
     left = parse_timestamp(status.outcome.finished_at) + parse_duration(seen.run.spec.ttl_after_finished) - seen.now
     if seen.run.status.outcome != status.outcome:
-        return max(left, _ONCE_WRITTEN)
+        return max(left, _OUTCOME_WRITTEN_IN)
     return max(left, timedelta())
 
 
-def _none_runs(status: TrainingRunStatus, seen: Sweeping, current: Mapping[str, Attempted]) -> TrainingRunStatus:
-    """The table of a sweep that has ended: what has not ended with it was stopped."""
+def _with_final_table(
+    status: TrainingRunStatus, seen: SweepObservation, current: Mapping[str, TrialRun]
+) -> TrainingRunStatus:
+    """Return the status of a sweep with an outcome: trials that still ran at its end are shown as stopped."""
     sweep = seen.run.spec.sweep
     if status.outcome is None or status.sweep is None or sweep is None:
         return status
-    rows = [_last_of(row, current.get(row.run)) if row.state == "Running" else row for row in status.sweep.trials]
-    return status.model_copy(update={"sweep": table_of(sweep.objective, rows)})
+    rows = [_final_row(row, current.get(row.run)) if row.state == "Running" else row for row in status.sweep.trials]
+    return status.model_copy(update={"sweep": trial_table(sweep.objective, rows)})
 
 
-def _last_of(row: Trial, trial: Attempted | None) -> Trial:
+def _final_row(row: Trial, trial: TrialRun | None) -> Trial:
     if trial is not None and not trial.running:
         return trial.row
     return row.model_copy(update={"state": "Stopped"})

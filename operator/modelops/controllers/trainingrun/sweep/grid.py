@@ -1,4 +1,4 @@
-"""Every combination of a sweep's parameters, each once, in an order that the seed decides. Pure."""
+"""Enumerate every combination of a sweep's parameters once, in an order that the seed decides. Pure."""
 
 import random
 from collections.abc import Iterator
@@ -10,16 +10,16 @@ from modelops.api.types import StringMap
 from modelops.controllers.trainingrun.sweep.space import count, nth
 
 _BITS = 53
-"""So many random bits has what `random.random` draws."""
+"""Random bits that one `random.random()` has."""
 
 
 def size(sweep: Sweep) -> int:
-    """How many combinations there are."""
+    """Return the number of combinations."""
     return prod(count(parameter) for parameter in sweep.parameters)
 
 
 def point(sweep: Sweep, number: int) -> StringMap:
-    """The parameters of a trial. No two trials have the same."""
+    """Return the parameters of a trial. No two trials have the same parameters."""
     place = next(islice(_shuffled(size(sweep), sweep.seed), number, None))
     chosen: StringMap = {}
     for parameter in sweep.parameters:
@@ -29,8 +29,9 @@ def point(sweep: Sweep, number: int) -> StringMap:
 
 
 def _shuffled(length: int, seed: int) -> Iterator[int]:
-    """The numbers below `length` in random order, as many as are asked for: Fisher and Yates' shuffle, of which only
-    the places that were touched are kept. It draws by `random.random` alone, which every version of Python repeats.
+    """Yield the numbers below `length` in random order: Fisher and Yates' shuffle, which stores only swapped places.
+
+    The shuffle draws by `random.random()` alone, whose sequence for a seed is the same in every version of Python.
     """
     draw = random.Random(seed)
     moved: dict[int, int] = {}

@@ -1,14 +1,14 @@
-"""What a trial's TrainingRun is marked with."""
+"""Labels and annotations of a trial's TrainingRun."""
 
 from modelops.api.kinds import GROUP
 
 SWEEP = f"{GROUP}/sweep"
-"""Label: the TrainingRun whose trial it is."""
+"""Label: TrainingRun whose trial this is."""
 TRIAL = f"{GROUP}/trial"
-"""Annotation: its number."""
+"""Annotation: number of the trial, from 0."""
 OBJECTIVE = f"{GROUP}/objective"
-"""Annotation: the metric that its progress is traced by."""
+"""Annotation: metric whose trace the progress keeps."""
 PINNED_INPUTS = f"{GROUP}/pinned-inputs"
-"""Annotation: the data that every trial of the sweep trains on, as JSON."""
+"""Annotation: data that all trials of the sweep train on, as JSON."""
 SWEEP_RETRY = f"{GROUP}/sweep-retry"
-"""Annotation: which value of the sweep's own `modelops.dev/retry` it was made for."""
+"""Annotation: value of the sweep's own `modelops.dev/retry` that the trial was created for."""

@@ -1,38 +1,64 @@
-"""What a sweep's decisions rest on, beside what every run's do."""
+"""Read what a sweep's plan rests on, beside what the plan of every run does."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from datetime import datetime
+from functools import cached_property, lru_cache
 
+from modelops.api.sweep import Sweep
 from modelops.api.trainingrun import TrainingRun
-from modelops.controllers.trainingrun.inputs.resolution import Taken
+from modelops.api.types import StringMap
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.sweep.child import Child, child_of
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
-from modelops.controllers.trainingrun.sweep.plan import Sweeping
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
-from modelops.controllers.trainingrun.sweep.trials import due
+from modelops.controllers.trainingrun.sweep.trials import TrialRun, trial_runs, trials_due
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.resources import Body
 
 
-async def observe(run: TrainingRun, taken: Taken, context: ReconcileContext) -> Sweeping:
-    """A run's trials, and parameters for those that are to begin. Suggesting them takes a thread's time."""
+@dataclass(frozen=True)
+class SweepObservation:
+    """A run with resolved inputs, and every run that it has created for trials, of this sweep and of earlier ones."""
+
+    run: TrainingRun
+    resolved: ResolvedInputs
+    now: datetime
+    children: tuple[Child, ...] = ()
+    suggested: Mapping[int, StringMap] = field(default_factory=dict)
+    """Number of a trial that is due → its parameters."""
+
+    @property
+    def sweep(self) -> Sweep:
+        """The run's sweep. A run without one is observed too, since it may have had one."""
+        assert self.run.spec.sweep is not None, "only a sweep is planned as one"
+        return self.run.spec.sweep
+
+    @cached_property
+    def trials(self) -> list[TrialRun]:
+        """The trials that have a run."""
+        return trial_runs(self.run, self.resolved, self.children)
+
+
+async def observe(run: TrainingRun, resolved: ResolvedInputs, context: ReconcileContext) -> SweepObservation:
+    """Read a run's trials, and have parameters suggested for those that are due. A suggestion takes a thread's time."""
     bodies = context.cache.bodies("owner", run.metadata.uid, kind=TrainingRun.__name__)
-    seen = Sweeping(run, taken, context.now, tuple(_child(_Version.of(body)) for body in bodies))
+    seen = SweepObservation(run, resolved, context.now, tuple(_child(_Version.of(body)) for body in bodies))
     sweep = run.spec.sweep
-    if sweep is None or outcome_holds(run, taken):
+    if sweep is None or outcome_holds(run, resolved):
         return seen
     trials = seen.trials
-    numbers = due(sweep, trials)
+    numbers = trials_due(sweep, trials)
     if not numbers:
         return seen
-    tried = {one.number: one.tried for one in trials}
-    return replace(seen, suggested=await asyncio.to_thread(suggest, sweep, numbers, tried))
+    earlier = {trial.number: trial.as_earlier_trial for trial in trials}
+    return replace(seen, suggested=await asyncio.to_thread(suggest, sweep, numbers, earlier))
 
 
 @dataclass(frozen=True)
 class _Version:
-    """A run as it was written once: the same version is the same run."""
+    """A version of a run, identified by its UID and resourceVersion."""
 
     uid: str
     version: str
@@ -45,5 +71,5 @@ class _Version:
 
 @lru_cache(maxsize=512)
 def _child(version: _Version) -> Child:
-    """Of the hundreds of runs of a large sweep few have changed since it was looked at last."""
+    """Parse a run, unless this version was parsed lately: few of a large sweep's runs change between two reconciles."""
     return child_of(version.body)

@@ -1,4 +1,4 @@
-"""What came out of a sweep, beyond what comes out of every run: which parameters were the best. Pure."""
+"""Tell which parameters the model of a run was made with, of a sweep those of the best trial. Pure."""
 
 from modelops.api.sweep import Sweep, SweepStatus, Trial
 from modelops.api.trainingrun import TrainingRun
@@ -6,20 +6,20 @@ from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.api.types import Metrics, StringMap
 
 
-def parameters_of(run: TrainingRun, status: TrainingRunStatus) -> StringMap:
-    """All parameters of the model that a run has made: its own, and of a sweep those of the best trial."""
+def model_parameters(run: TrainingRun, status: TrainingRunStatus) -> StringMap:
+    """Return all parameters of a run's model: the run's own, and those of a sweep's best trial."""
     if run.spec.sweep is None or status.sweep is None:
         return run.spec.parameters
     chosen = next((row.parameters for row in status.sweep.trials if row.number == status.sweep.best), {})
     return run.spec.parameters | chosen
 
 
-def taken_over(sweep: Sweep, made_by: str, parameters: StringMap, metrics: Metrics) -> SweepStatus:
-    """The table of a sweep that takes the result of another one with the same inputs: one row, the other's best."""
+def reused_table(sweep: Sweep, made_by: str, parameters: StringMap, metrics: Metrics) -> SweepStatus:
+    """Return the table of a sweep that reuses the result of another one: a single row, the other sweep's best trial."""
     row = Trial(
         number=0,
         run=made_by,
-        parameters={one.name: parameters[one.name] for one in sweep.parameters if one.name in parameters},
+        parameters={swept.name: parameters[swept.name] for swept in sweep.parameters if swept.name in parameters},
         state="Succeeded",
         objective=metrics.get(sweep.objective.metric),
     )

@@ -1,4 +1,4 @@
-"""What values a swept parameter can have: as numbers, as the text that a trainer gets, and counted. Pure."""
+"""Count and convert the values of a swept parameter: numbers, and the text that a trainer gets. Pure."""
 
 import math
 from fractions import Fraction
@@ -9,7 +9,7 @@ Value = float | int | str
 
 
 def text_of(parameter: SweptParameter, value: Value) -> str:
-    """A value as a trainer gets it: an int without a point, a double so that reading it gives the same double."""
+    """Return a value as a trainer gets it: an int without a point, a double in digits that read as the same double."""
     if parameter.type is ParameterType.INT:
         return str(int(value))
     if parameter.type is ParameterType.DOUBLE:
@@ -18,14 +18,14 @@ def text_of(parameter: SweptParameter, value: Value) -> str:
 
 
 def value_of(parameter: SweptParameter, text: str) -> Value:
-    """The value that a text stands for. Raises ValueError."""
+    """Return the value of a text. Raises ValueError."""
     if parameter.type is ParameterType.INT:
         return int(text)
     return float(text) if parameter.type is ParameterType.DOUBLE else text
 
 
 def bounds(parameter: SweptParameter) -> tuple[float, float]:
-    """The least and the greatest value of a double or int that can be had, in whole steps from the least one."""
+    """Return the least and the greatest value of a double or int, a whole number of steps apart."""
     low, high = _limits(parameter)
     if step_of(parameter) is None:
         return low, high
@@ -33,20 +33,20 @@ def bounds(parameter: SweptParameter) -> tuple[float, float]:
 
 
 def step_of(parameter: SweptParameter) -> float | None:
-    """The distance between two values; None for a double without."""
+    """Return the distance between two values; None for a double without a step."""
     return 1 if parameter.step is None and parameter.type is ParameterType.INT else parameter.step
 
 
 def count(parameter: SweptParameter) -> int:
-    """How many values there are. Only for what can be counted: a double needs a step."""
+    """Return the number of values. The parameter must be countable: a double needs a step."""
     if parameter.values is not None:
         return len(parameter.values)
     low, high = _limits(parameter)
-    return int((_exact(high) - _exact(low)) // _exact(_needed(step_of(parameter)))) + 1
+    return int((_exact(high) - _exact(low)) // _exact(_required(step_of(parameter)))) + 1
 
 
 def nth(parameter: SweptParameter, index: int) -> str:
-    """The text of the value at a place, from 0."""
+    """Return the text of the value at an index from 0."""
     if parameter.values is not None:
         return parameter.values[index]
     value = _at(parameter, index)
@@ -55,11 +55,11 @@ def nth(parameter: SweptParameter, index: int) -> str:
 
 def _at(parameter: SweptParameter, index: int) -> Fraction:
     low, _ = _limits(parameter)
-    return _exact(low) + index * _exact(_needed(step_of(parameter)))
+    return _exact(low) + index * _exact(_required(step_of(parameter)))
 
 
 def _on_step(parameter: SweptParameter, value: float) -> float:
-    """Three steps of 0.1 are 0.3, and not what binary fractions make of it."""
+    """Round a value to whole steps in exact fractions: three steps of 0.1 are 0.3."""
     if parameter.step is None:
         return value
     low, _ = _limits(parameter)
@@ -67,15 +67,15 @@ def _on_step(parameter: SweptParameter, value: float) -> float:
 
 
 def _limits(parameter: SweptParameter) -> tuple[float, float]:
-    low, high = _needed(parameter.min), _needed(parameter.max)
+    low, high = _required(parameter.min), _required(parameter.max)
     return (math.ceil(low), math.floor(high)) if parameter.type is ParameterType.INT else (low, high)
 
 
 def _exact(value: float) -> Fraction:
-    """The number as it is written."""
+    """Return the decimal number that a float is written as."""
     return Fraction(repr(value))
 
 
-def _needed(value: float | None) -> float:
-    assert value is not None, "admission has seen to it"
+def _required(value: float | None) -> float:
+    assert value is not None, "admission requires it"
     return value

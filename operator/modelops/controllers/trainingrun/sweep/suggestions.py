@@ -1,8 +1,8 @@
-"""Which parameters a trial gets: asked of Optuna, which is told of the trials before.
+"""Suggest the parameters of a trial, by Optuna, from the results of earlier trials. Pure.
 
-Nothing is kept between two questions. A study is made anew for each one, of the earlier trials and of a sampler whose
-seed is the sweep's and the trial's number, so that an answer depends on nothing else and is the same after any
-restart. Optuna and what it brings are loaded when a sweep first asks.
+No state is kept between two suggestions. Each has a study of its own, of the earlier trials and of a sampler that is
+seeded by the sweep's seed and the trial's number. A suggestion depends on nothing else: a restart does not change it.
+Optuna is imported with the first suggestion: an operator without sweeps does not load it.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _RANDOM_FIRST = 5
-"""So many trials must have ended before tpe learns from them: Optuna's ten would leave nothing of a sweep of ten."""
+"""Trials that tpe draws at random before it learns: Optuna's default, ten, would use up a default sweep."""
 _NARROW = 1.000001
-"""Over a range narrower than that logarithms are a straight line, and too close together to reckon with."""
+"""Ratio of max to min below which `log` is ignored: logarithms are linear there, and too close for a float."""
 
 
 @dataclass(frozen=True)
-class Tried:
-    """What is known of an earlier trial."""
+class EarlierTrial:
+    """An earlier trial, as far as it is known."""
 
     parameters: StringMap
     state: Literal["Running", "Succeeded", "Failed", "Stopped"]
@@ -37,23 +37,23 @@ class Tried:
     trace: tuple[TracePoint, ...] = ()
 
 
-def suggest(sweep: Sweep, numbers: Sequence[int], tried: Mapping[int, Tried]) -> dict[int, StringMap]:
-    """The parameters of each of these trials, from what is known of the trials by their numbers.
+def suggest(sweep: Sweep, numbers: Sequence[int], earlier: Mapping[int, EarlierTrial]) -> dict[int, StringMap]:
+    """Return the parameters of each of these trials, from the earlier trials by number.
 
-    tpe looks at the results of the trials up to `parallelism` before alone: which of the others have ended is a matter
-    of time. They count as running, and draws keep away from them.
+    tpe learns only from trials that are at least `parallelism` before the one suggested. The others count as running,
+    whether they have ended or not, so that a suggestion does not depend on time; draws avoid their parameters.
     """
     if sweep.algorithm is Algorithm.GRID:
         return {number: grid.point(sweep, number) for number in numbers}
-    known = dict(tried)
+    known = dict(earlier)
     suggested = {}
     for number in sorted(numbers):
-        suggested[number] = _ask(sweep, number, known)
-        known[number] = Tried(suggested[number], "Running")
+        suggested[number] = _suggest_one(sweep, number, known)
+        known[number] = EarlierTrial(suggested[number], "Running")
     return suggested
 
 
-def _ask(sweep: Sweep, number: int, known: Mapping[int, Tried]) -> StringMap:
+def _suggest_one(sweep: Sweep, number: int, known: Mapping[int, EarlierTrial]) -> StringMap:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -62,9 +62,9 @@ def _ask(sweep: Sweep, number: int, known: Mapping[int, Tried]) -> StringMap:
     study = optuna.create_study(direction=direction, sampler=_sampler(sweep, number))
     if sweep.algorithm is Algorithm.TPE:
         for earlier in sorted(known.keys() & set(range(number))):
-            told = _told(sweep, known[earlier], space, ended=earlier <= number - sweep.parallelism)
-            if told is not None:
-                study.add_trial(told)
+            trial = _frozen_trial(sweep, known[earlier], space, ended=earlier <= number - sweep.parallelism)
+            if trial is not None:
+                study.add_trial(trial)
     chosen = study.ask(space).params
     return {parameter.name: text_of(parameter, chosen[parameter.name]) for parameter in sweep.parameters}
 
@@ -92,19 +92,21 @@ def _distribution(parameter: SweptParameter) -> "BaseDistribution":
     return FloatDistribution(low, high, log=log, step=step)
 
 
-def _told(sweep: Sweep, tried: Tried, space: dict[str, "BaseDistribution"], *, ended: bool) -> "FrozenTrial | None":
-    """An earlier trial in Optuna's words. None for one whose parameters a person has changed to what cannot be."""
+def _frozen_trial(
+    sweep: Sweep, earlier: EarlierTrial, space: dict[str, "BaseDistribution"], *, ended: bool
+) -> "FrozenTrial | None":
+    """Return an earlier trial as Optuna's. None if its parameters are invalid, as after an edit by hand."""
     from optuna.trial import TrialState, create_trial
 
     states = {"Succeeded": TrialState.COMPLETE, "Failed": TrialState.FAIL, "Stopped": TrialState.PRUNED}
-    state = states.get(tried.state, TrialState.RUNNING) if ended else TrialState.RUNNING
+    state = states.get(earlier.state, TrialState.RUNNING) if ended else TrialState.RUNNING
     try:
         return create_trial(
             state=state,
-            value=tried.objective if state is TrialState.COMPLETE else None,
-            params={one.name: value_of(one, tried.parameters[one.name]) for one in sweep.parameters},
+            value=earlier.objective if state is TrialState.COMPLETE else None,
+            params={swept.name: value_of(swept, earlier.parameters[swept.name]) for swept in sweep.parameters},
             distributions=space,
-            intermediate_values={point.step: point.value for point in tried.trace} if ended else None,
+            intermediate_values={point.step: point.value for point in earlier.trace} if ended else None,
         )
     except (KeyError, ValueError):
         return None

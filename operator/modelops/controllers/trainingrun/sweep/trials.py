@@ -1,4 +1,4 @@
-"""The trials of a sweep as their runs tell of them, and which are to begin. Pure."""
+"""Read the trials of a sweep from their runs, and choose those that are due. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,124 +6,126 @@ from dataclasses import dataclass
 from modelops.api.sweep import Algorithm, Objective, Sweep, SweepStatus, Trial
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.types import StringMap
-from modelops.controllers.trainingrun.inputs.resolution import Taken
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.sweep import grid
-from modelops.controllers.trainingrun.sweep.child import Child, Fate, fate
-from modelops.controllers.trainingrun.sweep.children import kept
+from modelops.controllers.trainingrun.sweep.child import Child, TrialResult, trial_result
+from modelops.controllers.trainingrun.sweep.children import kept_trial_body
 from modelops.controllers.trainingrun.sweep.identity import retry_of, trial_name
 from modelops.controllers.trainingrun.sweep.metadata import SWEEP_RETRY, TRIAL
 from modelops.controllers.trainingrun.sweep.stopping import is_better
-from modelops.controllers.trainingrun.sweep.suggestions import Tried
+from modelops.controllers.trainingrun.sweep.suggestions import EarlierTrial
 from modelops.machinery.matching import already_applied
 
 
 @dataclass(frozen=True)
-class Attempted:
+class TrialRun:
     """A trial that has a run."""
 
     number: int
     child: Child
     parameters: StringMap
-    """Those that the sweep varies."""
-    fate: Fate
+    """Swept parameters alone."""
+    result: TrialResult
     outdated: bool = False
-    """It failed and has another chance: its run goes, and is made again once it is gone."""
+    """Whether the run is from before a retry: it is deleted, and created again once it no longer exists."""
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
-        return self.fate.state == "Running"
+        """Whether the trial has not ended."""
+        return self.result.state == "Running"
 
     @property
-    def tried(self) -> Tried:
-        """As suggestions learn of it."""
-        return Tried(self.parameters, self.fate.state, self.fate.objective, self.child.trace)
+    def as_earlier_trial(self) -> EarlierTrial:
+        """The trial as suggestions learn from it."""
+        return EarlierTrial(self.parameters, self.result.state, self.result.objective, self.child.trace)
 
     @property
     def row(self) -> Trial:
-        """As the status shows it."""
+        """The trial as a row of the status' table."""
         return Trial(
             number=self.number,
             run=self.child.name,
             parameters=self.parameters,
-            state=self.fate.state,
-            objective=self.fate.objective,
+            state=self.result.state,
+            objective=self.result.objective,
         )
 
 
-def attempted(run: TrainingRun, taken: Taken, children: Iterable[Child]) -> list[Attempted]:
-    """The trials of the sweep as it is now, by number. Runs that were made for another one are not among them."""
+def trial_runs(run: TrainingRun, resolved: ResolvedInputs, children: Iterable[Child]) -> list[TrialRun]:
+    """Return the trials of the sweep as it is now, by number. Runs of another sweep are left out."""
     sweep = run.spec.sweep
     if sweep is None:
         return []
-    found = []
+    trials = []
     for child in children:
-        mark = child.run.metadata.annotations.get(TRIAL, "")
-        number = int(mark) if mark.isdecimal() else -1
-        if 0 <= number < total(sweep) and child.name == trial_name(run, taken, number):
-            found.append(_attempted(run, sweep, taken, number, child))
-    return sorted(found, key=lambda one: one.number)
+        text = child.run.metadata.annotations.get(TRIAL, "")
+        number = int(text) if text.isdecimal() else -1
+        if 0 <= number < trial_count(sweep) and child.name == trial_name(run, resolved, number):
+            trials.append(_trial_run(run, sweep, resolved, number, child))
+    return sorted(trials, key=lambda trial: trial.number)
 
 
-def total(sweep: Sweep) -> int:
-    """How many trials there will be."""
+def trial_count(sweep: Sweep) -> int:
+    """Return the number of trials if the sweep is not ended early."""
     if sweep.algorithm is Algorithm.GRID:
         return min(sweep.max_trials, grid.size(sweep))
     return sweep.max_trials
 
 
-def due(sweep: Sweep, trials: Sequence[Attempted]) -> list[int]:
-    """The numbers of the trials to begin now.
+def trials_due(sweep: Sweep, trials: Sequence[TrialRun]) -> list[int]:
+    """Return the numbers of the trials to create now.
 
-    For tpe, none begins before all those up to `parallelism` before it have ended: it is suggested from their results.
+    For tpe, a trial is due once all trials up to `parallelism` before it have ended: their results suggest it.
     """
-    if sum(one.fate.state == "Failed" for one in trials) > sweep.max_failed_trials:
+    if sum(trial.result.state == "Failed" for trial in trials) > sweep.max_failed_trials:
         return []
-    if reached(sweep.objective, (one.row for one in trials)):
+    if target_reached(sweep.objective, (trial.row for trial in trials)):
         return []
-    there = {one.number for one in trials}
-    missing = [number for number in range(total(sweep)) if number not in there]
+    existing = {trial.number for trial in trials}
+    missing = [number for number in range(trial_count(sweep)) if number not in existing]
     if sweep.algorithm is Algorithm.TPE:
-        ended = {one.number for one in trials if not one.running}
-        first_open = next(number for number in range(total(sweep) + 1) if number not in ended)
+        ended = {trial.number for trial in trials if not trial.running}
+        first_open = next(number for number in range(trial_count(sweep) + 1) if number not in ended)
         missing = [number for number in missing if number < first_open + sweep.parallelism]
-    free = sweep.parallelism - sum(one.running and not one.outdated for one in trials)
+    free = sweep.parallelism - sum(trial.running and not trial.outdated for trial in trials)
     return missing[: max(free, 0)]
 
 
-def best(objective: Objective, rows: Iterable[Trial]) -> Trial | None:
-    """The best trial of a table; of equal ones the first."""
+def best_trial(objective: Objective, rows: Iterable[Trial]) -> Trial | None:
+    """Return the best trial of a table, the first of equal ones; None if none has succeeded."""
     sign = 1 if objective.goal == "Maximize" else -1
-    reached = [(row.objective, row) for row in rows if row.state == "Succeeded" and row.objective is not None]
-    _, row = max(reached, key=lambda one: (sign * one[0], -one[1].number), default=(None, None))
-    return row
+    scored = [(row.objective, row) for row in rows if row.state == "Succeeded" and row.objective is not None]
+    _, best = max(scored, key=lambda pair: (sign * pair[0], -pair[1].number), default=(None, None))
+    return best
 
 
-def reached(objective: Objective, rows: Iterable[Trial]) -> bool:
-    """Whether the best trial is as good as was asked for."""
-    winner = best(objective, rows)
-    if objective.target is None or winner is None or winner.objective is None:
+def target_reached(objective: Objective, rows: Iterable[Trial]) -> bool:
+    """Return whether the best trial is at least as good as the target."""
+    best = best_trial(objective, rows)
+    if objective.target is None or best is None or best.objective is None:
         return False
-    return not is_better(objective.target, winner.objective, objective)
+    return not is_better(objective.target, best.objective, objective)
 
 
-def table_of(objective: Objective, rows: Iterable[Trial]) -> SweepStatus:
-    """The table as the status shows it."""
+def trial_table(objective: Objective, rows: Iterable[Trial]) -> SweepStatus:
+    """Return the table of trials for the status, by number."""
     ordered = sorted(rows, key=lambda row: row.number)
-    winner = best(objective, ordered)
-    return SweepStatus(trials=ordered, best=winner.number if winner is not None else None)
+    best = best_trial(objective, ordered)
+    return SweepStatus(trials=ordered, best=best.number if best is not None else None)
 
 
-def _attempted(run: TrainingRun, sweep: Sweep, taken: Taken, number: int, child: Child) -> Attempted:
+def _trial_run(run: TrainingRun, sweep: Sweep, resolved: ResolvedInputs, number: int, child: Child) -> TrialRun:
     given = child.run.spec.parameters
-    parameters = {one.name: given[one.name] for one in sweep.parameters if one.name in given}
-    became = fate(child, sweep.objective)
-    if became.state != "Failed":
-        return Attempted(number, child, parameters, became)
+    parameters = {swept.name: given[swept.name] for swept in sweep.parameters if swept.name in given}
+    result = trial_result(child, sweep.objective)
+    if result.state != "Failed":
+        return TrialRun(number, child, parameters, result)
     if child.run.metadata.annotations.get(SWEEP_RETRY, "") != retry_of(run):
-        return Attempted(number, child, parameters, Fate("Running"), outdated=True)
-    if not child.leaving and not already_applied(kept(run, taken, number, parameters, child), child.body):
-        # The sweep's spec has changed, such as to more memory. Whether that is worth another try is for the trial's own
-        # plan to say; until it has, it has not failed.
-        became = Fate("Running")
-    return Attempted(number, child, parameters, became)
+        return TrialRun(number, child, parameters, TrialResult("Running"), outdated=True)
+    if not child.terminating and not already_applied(
+        kept_trial_body(run, resolved, number, parameters, child), child.body
+    ):
+        # The sweep's spec has changed, for instance to more memory. The trial's own plan decides whether the change is
+        # worth another attempt; until then the trial has not failed.
+        result = TrialResult("Running")
+    return TrialRun(number, child, parameters, result)

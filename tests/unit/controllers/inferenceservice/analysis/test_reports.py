@@ -18,7 +18,7 @@ from modelops.controllers.inferenceservice.analysis.reports import (
     report,
 )
 from modelops.controllers.inferenceservice.analysis.windows import Attempt, Ledger
-from modelops.monitor.capture.aggregates import Capture
+from modelops.monitor.capture.aggregates import Aggregates
 from modelops.monitor.capture.pairing import Pairing
 
 
@@ -49,7 +49,7 @@ def test_a_report_is_read():
 
 def test_what_a_monitor_writes_is_read():
     """Both ends of the contract."""
-    assert report(json.dumps(Capture(Pairing(lambda *_: {})).told()).encode()) == PodReport()
+    assert report(json.dumps(Aggregates(Pairing(lambda *_: {})).to_json()).encode()) == PodReport()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from modelops.api.trainingrun import Retries
 from modelops.api.trainingrun_status import Attempt, TrainingRunStatus
 from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun.attempt.progress_polling import POLL_EVERY
-from modelops.controllers.trainingrun.attempt.retrying import Verdict, next_start, verdict
+from modelops.controllers.trainingrun.attempt.retrying import RetryDecision, decide_retry, next_start
 from modelops.controllers.trainingrun.plan import plan
 from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.plan import Plan
@@ -33,40 +33,48 @@ def ended(*pods: Body, because: str = "PodFailurePolicy", message: str = "", **m
 @pytest.mark.parametrize(
     ("name", "ending", "expected"),
     [
-        ("a trainer's own failure counts", ended(pod("Failed", trainer=terminated(1))), Verdict.COUNTED),
+        ("a trainer's own failure counts", ended(pod("Failed", trainer=terminated(1))), RetryDecision.COUNTED),
         (
             "so does running out of memory",
             ended(pod("Failed", trainer=terminated(137, reason="OOMKilled"))),
-            Verdict.COUNTED,
+            RetryDecision.COUNTED,
         ),
-        ("a listed exit code is final", ended(pod("Failed", trainer=terminated(42))), Verdict.FINAL),
-        ("what the worker cannot do is final", ended(pod("Failed", init=terminated(EXIT_FINAL))), Verdict.FINAL),
-        ("a model that cannot be taken is final", ended(pod("Failed", sidecar=terminated(EXIT_FINAL))), Verdict.FINAL),
-        ("an outage of the store may pass", ended(pod("Failed", sidecar=terminated(1))), Verdict.COUNTED),
-        ("the deadline is final", ended(because="DeadlineExceeded"), Verdict.FINAL),
+        ("a listed exit code is final", ended(pod("Failed", trainer=terminated(42))), RetryDecision.FINAL),
+        ("what the worker cannot do is final", ended(pod("Failed", init=terminated(EXIT_FINAL))), RetryDecision.FINAL),
+        (
+            "a model that cannot be taken is final",
+            ended(pod("Failed", sidecar=terminated(EXIT_FINAL))),
+            RetryDecision.FINAL,
+        ),
+        ("an outage of the store may pass", ended(pod("Failed", sidecar=terminated(1))), RetryDecision.COUNTED),
+        ("the deadline is final", ended(because="DeadlineExceeded"), RetryDecision.FINAL),
         (
             "a preemption does not count",
             ended(pod("Failed", disruption="PreemptionByScheduler", trainer=terminated(143))),
-            Verdict.FREE,
+            RetryDecision.NOT_COUNTED,
         ),
         (
             "an eviction by the node does not count",
             ended(pod("Failed", reason="Evicted", message="The node was low on resource: memory.")),
-            Verdict.FREE,
+            RetryDecision.NOT_COUNTED,
         ),
         (
             "one for the Pod's own limit of disk does",
             ended(pod("Failed", reason="Evicted", message="Pod ephemeral local storage usage exceeds the total limit")),
-            Verdict.COUNTED,
+            RetryDecision.COUNTED,
         ),
-        ("nor does one whose Pod is gone", ended(message="Pod a/b has condition DisruptionTarget"), Verdict.FREE),
-        ("nor a Pod that somebody deleted", ended(because="BackoffLimitExceeded"), Verdict.FREE),
+        (
+            "nor does one whose Pod is gone",
+            ended(message="Pod a/b has condition DisruptionTarget"),
+            RetryDecision.NOT_COUNTED,
+        ),
+        ("nor a Pod that somebody deleted", ended(because="BackoffLimitExceeded"), RetryDecision.NOT_COUNTED),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_whose_fault_it_was(name: str, ending: JobState, expected: Verdict) -> None:
+def test_whose_fault_it_was(name: str, ending: JobState, expected: RetryDecision) -> None:
     """Each case's name is the promise it protects."""
-    assert verdict(ending, ending.deciding_pod, Retries(limit=3, non_retryable_exit_codes=[42])) is expected, name
+    assert decide_retry(ending, ending.deciding_pod, Retries(limit=3, non_retryable_exit_codes=[42])) is expected, name
 
 
 def status_of(done: Plan) -> TrainingRunStatus:
@@ -173,7 +181,7 @@ def test_a_retry_that_is_asked_for_starts_anew() -> None:
     asked = {"modelops.dev/retry": "1"}
     done = plan(observe(status=pinned(outcome="Failed"), annotations=asked))
     assert names(done.apply) == [f"Job {job_of(attempt=2)}"]
-    assert (status_of(done).retry, status_of(done).failures, status_of(done).attempts) == ("1", 0, 2)
+    assert (status_of(done).last_handled_retry, status_of(done).failures, status_of(done).attempts) == ("1", 0, 2)
     over = plan(observe(status=status_of(done).wire(), jobs=(failed(job_of(attempt=2)),), annotations=asked))
     assert reason(over) == "False TrainerFailed"
     again = plan(observe(status=status_of(over).wire(), annotations=asked))
@@ -184,7 +192,7 @@ def test_a_retry_asked_for_too_early_is_no_promise() -> None:
     """A value set while all is well is spent: an annotation forgotten in Git must not hide a later failure."""
     done = plan(observe(status=pinned(), jobs=(running(job_of()),), annotations={"modelops.dev/retry": "1"}))
     assert reason(done) == "False Training"
-    assert status_of(done).retry == "1"
+    assert status_of(done).last_handled_retry == "1"
 
 
 def test_a_run_that_is_asked_to_stop_is_stopped() -> None:

@@ -21,8 +21,8 @@ TWO: Body = {"workers": {"count": 2}}
 
 def trainer(run: TrainingRun) -> tuple[Body, dict[str, Body]]:
     """The Job of a run, and its trainer's variables by name."""
-    taken = key_of(workers=run.spec.workers.wire())
-    made = children.job(run, taken, settings(), children.job_name(run, taken.key))
+    resolved = key_of(workers=run.spec.workers.wire())
+    made = children.job(run, resolved, settings(), children.job_name(run, resolved.key))
     (container,) = (one for one in made["spec"]["template"]["spec"]["containers"] if one["name"] == "trainer")
     return made, {one["name"]: one for one in container["env"]}
 

@@ -6,10 +6,11 @@ import pytest
 
 from modelops.api.base import Model
 from modelops.api.contract.reports import Failure, FetchReport, PublishedArtifact, SidecarReport
+from modelops.api.trainingrun_status import RunArtifact
 from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import pod_state
-from modelops.controllers.trainingrun.attempt.job_conditions import progress
-from modelops.controllers.trainingrun.attempt.outcome import Lost, Success, never_started, outcome
+from modelops.controllers.trainingrun.attempt.job_conditions import job_conditions
+from modelops.controllers.trainingrun.attempt.outcome import JobSuccess, ReportLost, job_outcome, trainer_not_started
 from support.builders.common import NOW, ago, digest
 from support.builders.jobs import RUNNING, job, pod, terminated, waiting
 from support.builders.trainingruns import training_run
@@ -31,22 +32,23 @@ def failed(*, because: str = "BackoffLimitExceeded", **containers: dict) -> JobS
 def test_success_carries_the_model_and_the_image_that_ran() -> None:
     """The ModelVersion is made from this: the artifact, the metrics, and the image by digest, not by tag."""
     ended = job("train-1", pod("Succeeded", init=DONE, trainer=DONE, sidecar=terminated(0, MODEL)), ended="Complete")
-    result = outcome(ended)
-    assert isinstance(result, Success)
-    assert (result.report, result.image_id) == (MODEL, f"example/trainer@{digest('e')}")
+    result = job_outcome(ended)
+    assert isinstance(result, JobSuccess)
+    published = RunArtifact(uri="s3://store/m/", digest=digest("d"), bytes=1, image=f"example/trainer@{digest('e')}")
+    assert (result.artifact, result.metrics) == (published, {"a": 0.5})
 
 
 def test_the_pod_that_succeeded_speaks_for_a_complete_job() -> None:
     """A Pod of an earlier attempt must not hide the model of the last one."""
     good = pod("Succeeded", name="a", trainer=DONE, sidecar=terminated(0, MODEL))
     bad = pod("Failed", name="b", trainer=terminated(1), sidecar=DONE)
-    assert isinstance(outcome(job("train-1", good, bad, ended="Complete")), Success)
+    assert isinstance(job_outcome(job("train-1", good, bad, ended="Complete")), JobSuccess)
 
 
 @pytest.mark.parametrize("pods", [(), (pod("Succeeded", trainer=DONE, sidecar=terminated(0, "no json")),)])
 def test_a_report_that_is_gone_is_no_failure(pods: tuple[dict, ...]) -> None:
     """A Pod deleted before its report was read says nothing of the run: it is made again, not failed."""
-    assert isinstance(outcome(job("train-1", *pods, ended="Complete")), Lost)
+    assert isinstance(job_outcome(job("train-1", *pods, ended="Complete")), ReportLost)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +116,8 @@ def test_a_report_that_is_gone_is_no_failure(pods: tuple[dict, ...]) -> None:
 )
 def test_failures(name: str, ended: JobState, reason: str, words: str) -> None:
     """Each case's name is the promise it protects."""
-    result = outcome(ended)
-    assert not isinstance(result, Success | Lost), name
+    result = job_outcome(ended)
+    assert not isinstance(result, JobSuccess | ReportLost), name
     assert result.reason == reason
     assert words in result.message
 
@@ -124,8 +126,8 @@ def test_a_trainer_that_never_began_does_not_keep_its_sidecar_for_ever() -> None
     """The sidecar waits for a supervisor that will never be: after a minute the run ends, with the runtime's reason."""
     early = pod(trainer=terminated(128, "exec format error", "StartError", ago(seconds=20)), sidecar=RUNNING)
     late = pod(trainer=terminated(128, "exec format error", "StartError", ago(minutes=2)), sidecar=RUNNING)
-    assert never_started(pod_state(early), NOW) == timedelta(seconds=40)
-    result = never_started(pod_state(late), NOW)
+    assert trainer_not_started(pod_state(early), NOW) == timedelta(seconds=40)
+    result = trainer_not_started(pod_state(late), NOW)
     assert result is not None
     assert not isinstance(result, timedelta)
     assert result.reason == "TrainerNotStarted"
@@ -135,7 +137,7 @@ def test_a_trainer_that_never_began_does_not_keep_its_sidecar_for_ever() -> None
 
 def test_a_sidecar_that_publishes_is_left_alone() -> None:
     """A trainer that succeeded hours ago may still have its model uploaded: that is never cut short here."""
-    assert never_started(pod_state(pod(trainer=terminated(0, at=ago(hours=5)), sidecar=RUNNING)), NOW) is None
+    assert trainer_not_started(pod_state(pod(trainer=terminated(0, at=ago(hours=5)), sidecar=RUNNING)), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -157,7 +159,7 @@ def test_a_sidecar_that_publishes_is_left_alone() -> None:
 )
 def test_progress(running: JobState, ready: str) -> None:
     """A person sees what a run is busy with, or what holds it up, without describing its Pod."""
-    summary = next(one for one in progress(training_run(), running, "").conditions if one.type == "Ready")
+    summary = next(one for one in job_conditions(training_run(), running, "").conditions if one.type == "Ready")
     assert f"{summary.status} {summary.reason}" == ready
 
 
@@ -171,7 +173,7 @@ def test_progress(running: JobState, ready: str) -> None:
 )
 def test_what_holds_a_job_up_is_told(running: JobState, held_up: str, reason: str, words: str) -> None:
     """A Job without Pods says nothing of itself: a person reads why in the run, and it is no failure."""
-    shown = progress(training_run(queueName="team-a"), running, held_up)
+    shown = job_conditions(training_run(queueName="team-a"), running, held_up)
     assert {one.reason for one in shown.conditions if one.type in ("Ready", "Reconciling")} == {reason}
     assert not [one for one in shown.conditions if one.type == "Stalled"]
     assert all(words in one.message for one in shown.conditions)
@@ -183,8 +185,8 @@ def test_the_first_rank_to_fail_tells_for_all() -> None:
     victim = pod("Failed", name="p-0", rank=0, trainer=terminated(143, at=ago(seconds=5)), sidecar=DONE)
     culprit = pod("Failed", name="p-1", rank=1, trainer=terminated(7, at=ago(seconds=30)), sidecar=DONE)
     ended = job("j", victim, culprit, ended="Failed", because="PodFailurePolicy", spec={"completionMode": "Indexed"})
-    told = outcome(ended)
-    assert not isinstance(told, Success | Lost)
+    told = job_outcome(ended)
+    assert not isinstance(told, JobSuccess | ReportLost)
     assert "code 7" in told.message
 
 
@@ -193,6 +195,6 @@ def test_the_first_rank_publishes_for_all() -> None:
     report = SidecarReport(artifact=PublishedArtifact(uri="s3://m/", digest=digest("d"), bytes=1, files=1))
     first = pod("Succeeded", name="p-0", rank=0, trainer=DONE, sidecar=terminated(0, report))
     second = pod("Succeeded", name="p-1", rank=1, trainer=DONE, sidecar=terminated(0, SidecarReport()))
-    told = outcome(job("j", second, first, ended="Complete", spec={"completionMode": "Indexed"}))
-    assert isinstance(told, Success)
-    assert told.report == report
+    told = job_outcome(job("j", second, first, ended="Complete", spec={"completionMode": "Indexed"}))
+    assert isinstance(told, JobSuccess)
+    assert told.artifact.uri == "s3://m/"

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from modelops.controllers.trainingrun.attempt import progress_polling
 from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
 from modelops.machinery.resources import Key
-from modelops.worker.training.progress_server import PORT_VARIABLE, telling
+from modelops.worker.training.progress_server import PORT_VARIABLE, serve_progress
 from modelops.worker.training.tailing import Tail
 
 KEY = Key("TrainingRun", "team-a", "mortgage")
@@ -48,14 +48,13 @@ def answering(text: str | bytes, status: int = 200, **headers: str) -> Answer:
     return answer
 
 
-async def asked(poller: ProgressPoller, pod_uid: str = "pod", run_uid: str = "run", address: str = "127.0.0.1") -> bool:
+async def asked(poller: ProgressPoller, pod_uid: str = "pod", key: Key = KEY, address: str = "127.0.0.1") -> bool:
     """Ask once. Whether the run was woken."""
     woken: list[Key] = []
-    poller.start(KEY, run_uid, pod_uid, address, woken.append)
-    asking = poller._runs[run_uid].asking
-    if asking is not None:
-        await asyncio.wait_for(asking, 5)
-    return woken == [KEY]
+    poller.start(key, "run", pod_uid, address, woken.append)
+    if poller.running(key):
+        await asyncio.wait_for(poller._running[key], 5)
+    return woken == [key]
 
 
 def count(result: str) -> float:
@@ -66,12 +65,12 @@ async def test_a_report_wakes_and_is_remembered_for_this_very_pod(serve: Serve) 
     """The progress of an attempt before, or of another run, is never shown as this one's."""
     poller = ProgressPoller(await serve(answering(REPORT)))
     assert await asked(poller)
-    last = poller.last("run", "pod")
+    last = poller.last(KEY, "run", "pod")
     assert last is not None
     assert last.last is not None
     assert (last.last.step, last.total_steps) == (3, 9)
-    assert poller.last("run", "another") is None
-    assert poller.last("another", "pod") is None
+    assert poller.last(KEY, "run", "another") is None
+    assert poller.last(KEY, "another", "pod") is None
 
 
 async def test_the_real_sidecar_is_understood(tmp_path, monkeypatch, unused_tcp_port: int) -> None:
@@ -80,10 +79,10 @@ async def test_the_real_sidecar_is_understood(tmp_path, monkeypatch, unused_tcp_
     (tmp_path / "metrics.jsonl").write_text('{"step": 7, "loss": 1}\n')
     tail = Tail(tmp_path / "metrics.jsonl")
     tail.read()
-    with telling(tail):
+    with serve_progress(tail):
         poller = ProgressPoller(unused_tcp_port)
         assert await asked(poller)
-    assert poller.last("run", "pod") == tail.report()
+    assert poller.last(KEY, "run", "pod") == tail.report()
 
 
 async def test_not_too_often(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +124,7 @@ async def test_what_is_no_report(serve: Serve, name: str, answer: Answer) -> Non
     before = count("failure")
     poller = ProgressPoller(await serve(answer))
     assert not await asked(poller)
-    assert poller.last("run", "pod") is None
+    assert poller.last(KEY, "run", "pod") is None
     assert count("failure") == before + 1
 
 
@@ -169,7 +168,7 @@ async def test_a_few_at_a_time(serve: Serve) -> None:
         return web.Response(text=REPORT)
 
     poller = ProgressPoller(await serve(answer))
-    tasks = [asyncio.create_task(asked(poller, run_uid=f"run-{number}")) for number in range(50)]
+    tasks = [asyncio.create_task(asked(poller, key=KEY._replace(name=f"run-{number}"))) for number in range(50)]
     await asyncio.wait_for(full.wait(), 5)
     await asyncio.sleep(0.05)
     release.set()
@@ -181,9 +180,8 @@ async def test_what_is_gone_is_forgotten(serve: Serve) -> None:
     """Runs that come and go do not fill the operator's memory, also where one goes while it is asked."""
     poller = ProgressPoller(await serve(answering(REPORT)))
     poller.start(KEY, "run", "pod", "127.0.0.1", lambda key: None)
-    asking = poller._runs["run"].asking
+    asking = poller._running[KEY]
     assert len(poller) == 1
-    poller.keep_only(lambda key: False)
-    assert asking is not None
+    poller.keep_only(lambda run: False)
     await asking
-    assert (len(poller), poller.last("run", "pod")) == (0, None)
+    assert (len(poller), poller.last(KEY, "run", "pod")) == (0, None)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from modelops.api.contract.reports import ProgressPoint, ProgressReport
 from modelops.api.trainingrun_status import Progress, TracePoint
-from modelops.controllers.trainingrun.attempt.trainer_progress import newer, progress_status
+from modelops.controllers.trainingrun.attempt.trainer_progress import latest_progress, progress_status
 from support.builders.common import NOW, ago
 
 
@@ -120,4 +120,4 @@ OTHER_METRIC = PROGRESS.model_copy(update={"metrics": {"loss": 2.0}})
 )
 def test_what_is_news(name: str, shown: Progress | None, told: Progress | None, expected: Progress) -> None:
     """A thousand runs that train must not keep etcd busy with guesses."""
-    assert newer(shown, told) is expected, name
+    assert latest_progress(shown, told) is expected, name

@@ -1,6 +1,6 @@
 """When a run takes newer inputs: at new data, with patience; at its schedule; and what becomes of a run in flight."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,8 +28,7 @@ def changed(since: str, **rerun: Any) -> Observation:
     """A run that has succeeded, whose Dataset has had a new snapshot since then."""
     spec = {**FOLLOWS, "rerun": rerun}
     data = dataset(status={"snapshot": snapshot("b", createdAt=since)})
-    seen = observe(letter="b", status=pinned("a", "Succeeded", **spec), **spec)
-    return replace(seen, datasets={"mortgage": data})
+    return observe(data=data, status=pinned("a", "Succeeded", **spec), **spec)
 
 
 def in_flight(how: str) -> Observation:

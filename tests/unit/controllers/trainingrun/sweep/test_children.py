@@ -8,10 +8,10 @@ import pytest
 from modelops.api.modelversion import OriginDataset
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.trainingrun.inputs.pinning import pinned_by_parent
-from modelops.controllers.trainingrun.inputs.sweep_fields import decides
+from modelops.controllers.trainingrun.inputs.sweep_fields import result_fields
 from modelops.controllers.trainingrun.sweep.child import child_of
-from modelops.controllers.trainingrun.sweep.children import kept, trial
-from modelops.controllers.trainingrun.sweep.event_mapping import sweep_of
+from modelops.controllers.trainingrun.sweep.children import kept_trial_body, trial_body
+from modelops.controllers.trainingrun.sweep.event_mapping import sweep_of_trial
 from modelops.controllers.trainingrun.sweep.identity import trial_name
 from modelops.controllers.trainingrun.sweep.metadata import PINNED_INPUTS
 from modelops.machinery.cache import Cache
@@ -19,7 +19,7 @@ from modelops.machinery.matching import already_applied
 from modelops.machinery.resources import Body, Key
 from support.builders.common import NAMESPACE
 from support.builders.trainingruns import training_run
-from support.sweeps import DATA, sweep_run, taken
+from support.sweeps import DATA, resolved, sweep_run
 
 WHOLE: Body = {
     "rerunOn": ["DatasetChange"],
@@ -42,7 +42,7 @@ WHOLE: Body = {
 
 def made(**changes: Any) -> Body:
     run = sweep_run(**changes)
-    return trial(run, taken(run), 3, {"rate": "0.1"})
+    return trial_body(run, resolved(run), 3, {"rate": "0.1"})
 
 
 def test_a_trial_is_the_sweeps_run_with_its_parameters() -> None:
@@ -79,8 +79,8 @@ def test_a_change_of_a_trial_wakes_its_sweep_and_nothing_else() -> None:
     """A label that names a TrainingRun would make of a trial what a Job is."""
     metadata = made()["metadata"]
     assert "modelops.dev/trainingrun" not in metadata["labels"]
-    assert list(sweep_of(made(), Cache({}))) == [Key("TrainingRun", NAMESPACE, "search")]
-    assert list(sweep_of({"metadata": {"name": "a", "namespace": NAMESPACE}}, Cache({}))) == []
+    assert list(sweep_of_trial(made(), Cache({}))) == [Key("TrainingRun", NAMESPACE, "search")]
+    assert list(sweep_of_trial({"metadata": {"name": "a", "namespace": NAMESPACE}}, Cache({}))) == []
 
 
 def test_every_trial_trains_on_the_data_that_the_sweep_has_pinned() -> None:
@@ -101,16 +101,16 @@ def test_an_annotation_that_nobody_of_ours_has_written_pins_nothing(text: str) -
 def test_a_trial_has_one_name_whatever_its_parameters_are() -> None:
     """Two operators that look at other results must not make two runs of one trial."""
     run = sweep_run()
-    one, other = (trial(run, taken(run), 3, {"rate": rate})["metadata"]["name"] for rate in ("0.1", "0.2"))
+    one, other = (trial_body(run, resolved(run), 3, {"rate": rate})["metadata"]["name"] for rate in ("0.1", "0.2"))
     assert one == other
-    assert one != trial(run, taken(run), 4, {"rate": "0.1"})["metadata"]["name"]
-    assert one != trial(run, taken(run, "b"), 3, {"rate": "0.1"})["metadata"]["name"]
+    assert one != trial_body(run, resolved(run), 4, {"rate": "0.1"})["metadata"]["name"]
+    assert one != trial_body(run, resolved(run, "b"), 3, {"rate": "0.1"})["metadata"]["name"]
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 52, "a" * 40 + "-" + "b" * 11, "a-b-c"])
 def test_a_trials_name_is_one_that_admission_takes(name: str) -> None:
     run = sweep_run(name)
-    made_name = trial_name(run, taken(run), 499)
+    made_name = trial_name(run, resolved(run), 499)
     assert len(made_name) <= TrainingRun.name_limit
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", made_name)
 
@@ -125,17 +125,19 @@ def stored(body: Body, **annotations: str) -> Body:
 def test_a_trial_that_is_as_it_shall_be_is_not_written_again() -> None:
     run = sweep_run(spec=WHOLE)
     child = child_of(stored(made(spec=WHOLE)))
-    assert already_applied(kept(run, taken(run), 3, {"rate": "0.1"}, child), child.body)
+    assert already_applied(kept_trial_body(run, resolved(run), 3, {"rate": "0.1"}, child), child.body)
 
 
 def test_a_word_to_stop_and_which_retry_it_was_made_for_stay() -> None:
     """A trial that was told to stop must not go on since its sweep's spec has changed, nor one seem made anew."""
     run = sweep_run(annotations={"modelops.dev/retry": "2"})
     body = stored(made(), **{"modelops.dev/stop": "too slow", "modelops.dev/sweep-retry": "1"})
-    annotations = kept(run, taken(run), 3, {"rate": "0.1"}, child_of(body), "another reason")["metadata"]["annotations"]
+    annotations = kept_trial_body(run, resolved(run), 3, {"rate": "0.1"}, child_of(body), "another reason")["metadata"][
+        "annotations"
+    ]
     assert annotations["modelops.dev/stop"] == "too slow"
     assert annotations["modelops.dev/sweep-retry"] == "1"
-    fresh = kept(run, taken(run), 3, {"rate": "0.1"}, child_of(stored(made())))["metadata"]["annotations"]
+    fresh = kept_trial_body(run, resolved(run), 3, {"rate": "0.1"}, child_of(stored(made())))["metadata"]["annotations"]
     assert not {"modelops.dev/stop", "modelops.dev/sweep-retry"} & set(fresh)
 
 
@@ -158,5 +160,5 @@ def test_what_decides_the_model_is_in_the_key_and_nothing_else(
 ) -> None:
     """How many trials run at once is no reason to train all of them again, but where tpe learns from it."""
     before, after = (sweep_run(algorithm=algorithm, **more).spec.sweep for more in ({}, change))
-    assert (decides(before) != decides(after)) is matters
-    assert decides(None) == {}
+    assert (result_fields(before) != result_fields(after)) is matters
+    assert result_fields(None) == {}

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from modelops.api.sweep import Trial
 from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.controllers.jobs import by_owner
-from modelops.controllers.trainingrun.sweep.garbage_collection import tidied
+from modelops.controllers.trainingrun.sweep.garbage_collection import collect_garbage
 from modelops.controllers.trainingrun.sweep.observe import observe
-from modelops.controllers.trainingrun.sweep.result import parameters_of, taken_over
-from modelops.controllers.trainingrun.sweep.trials import best
+from modelops.controllers.trainingrun.sweep.result import model_parameters, reused_table
+from modelops.controllers.trainingrun.sweep.trials import best_trial
 from modelops.machinery.cache import Cache
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.kube import Kube
@@ -62,7 +62,7 @@ def test_as_many_trials_begin_as_may_run_at_once() -> None:
     assert len(decided.apply) == 3
     assert made.table() == {0: "Running", 1: "Running", 2: "Running"}
     assert reason(decided) == "False Sweeping"
-    assert message(decided) == "0 of 6 trials done"
+    assert message(decided) == "0/6 trials ended"
     assert made.status.started_at is not None
 
 
@@ -71,7 +71,7 @@ def test_a_trial_that_ends_makes_room_for_the_next() -> None:
     made.ends(1, 0.8)
     decided = made.step()
     assert made.table() == {0: "Running", 1: "Succeeded", 2: "Running"}
-    assert message(decided) == "1 of 6 trials done, best auc 0.8 (trial 1)"
+    assert message(decided) == "1/6 trials ended; best: trial 1, auc 0.8"
 
 
 def test_nothing_is_written_while_the_table_stays_as_it_is() -> None:
@@ -82,7 +82,7 @@ def test_nothing_is_written_while_the_table_stays_as_it_is() -> None:
     decided = made.step()
     assert made.status == before
     assert made.written == written
-    assert message(decided) == "0 of 6 trials done"
+    assert message(decided) == "0/6 trials ended"
 
 
 def test_the_best_trials_model_is_the_sweeps() -> None:
@@ -90,13 +90,13 @@ def test_the_best_trials_model_is_the_sweeps() -> None:
     status = made.status
     assert status.outcome is not None
     assert (status.outcome.state, status.outcome.reason) == ("Succeeded", "Trained")
-    assert status.outcome.message == "trial 1 is the best of 3: auc 0.9"
+    assert status.outcome.message == "best of 3 trials: trial 1, auc 0.9"
     assert status.artifact is not None
     assert status.artifact.uri == "s3://store/m/1/"
     assert status.metrics == {"other": 1.0, "auc": 0.9}
     assert status.sweep is not None
     assert status.sweep.best == 1
-    assert parameters_of(made.run, status) == {"max_depth": "4", **parameters(made)[1]}
+    assert model_parameters(made.run, status) == {"max_depth": "4", **parameters(made)[1]}
 
 
 def test_for_a_loss_the_least_is_the_best() -> None:
@@ -111,7 +111,7 @@ def test_of_equal_trials_the_first_is_the_best() -> None:
     assert made.status.sweep is not None
     assert made.status.sweep.best == 1
     rows = [Trial(number=n, run="r", state="Succeeded", objective=value) for n, value in ((0, -2.0), (1, 0.0))]
-    assert best(made.seen().sweep.objective, rows) == rows[1]
+    assert best_trial(made.seen().sweep.objective, rows) == rows[1]
 
 
 def test_a_grid_ends_when_its_points_are_tried() -> None:
@@ -139,7 +139,7 @@ def test_a_few_failures_are_borne() -> None:
     for number in range(2):
         made.ends(number, state="Failed", reason="OutOfMemory")
         told = made.step()
-    assert message(told) == "2 of 3 trials done, 2 failed"
+    assert message(told) == "2/3 trials ended, 2 failed"
     made.ends(2, 0.5)
     made.step()
     assert made.status.outcome is not None
@@ -160,8 +160,7 @@ def test_too_many_failures_end_the_sweep_and_what_still_runs() -> None:
     assert (outcome.state, outcome.reason) == ("Failed", "SweepFailed")
     name = made.body(0)["metadata"]["name"]
     assert outcome.message == (
-        "2 of 6 trials failed, more than maxFailedTrials 1;"
-        f" the last, trial 0 (TrainingRun {name}): OutOfMemory: so it ended: 0"
+        f"2/6 trials failed, maxFailedTrials is 1; the last, trial 0 (TrainingRun {name}): OutOfMemory: so it ended: 0"
     )
     assert running in deleted(decided)
     assert made.table() == {0: "Failed", 1: "Stopped", 2: "Failed", 3: "Stopped"}
@@ -173,9 +172,7 @@ def test_a_sweep_without_a_success_has_failed() -> None:
     made.ends(1, state="Stopped", reason="Stopped")
     made.step()
     assert made.status.outcome is not None
-    assert made.status.outcome.message.startswith(
-        "none of 2 trials succeeded: 1 failed, 1 were stopped; the last, trial 0"
-    )
+    assert made.status.outcome.message.startswith("0/2 trials succeeded: 1 failed, 1 stopped; the last, trial 0")
 
 
 def test_a_trial_that_waits_for_a_person_is_told_of() -> None:
@@ -201,7 +198,7 @@ def test_a_trial_that_will_not_be_the_best_is_stopped_once() -> None:
         made.ends(number, 0.8)
     made.tells(2, 0.1, 0.2)
     made.step()
-    why = "auc is 0.2 at best up to step 2, and the median of 2 trials up to there is 0.75"
+    why = "step 2: best auc 0.2 is worse than the median 0.75 of 2 trials"
     assert made.body(2)["metadata"]["annotations"]["modelops.dev/stop"] == why
     assert made.table()[2] == "Running"
     written = made.written
@@ -212,7 +209,7 @@ def test_a_trial_that_will_not_be_the_best_is_stopped_once() -> None:
     made.ends(2, state="Stopped", reason="Stopped")
     decided = made.step()
     assert made.table()[2] == "Stopped"
-    assert message(decided) == "3 of 6 trials done, best auc 0.8 (trial 0)"
+    assert message(decided) == "3/6 trials ended; best: trial 0, auc 0.8"
 
 
 def test_without_early_stopping_no_trial_is_stopped() -> None:
@@ -332,7 +329,7 @@ def test_a_retry_makes_those_again_that_failed() -> None:
     made.run = sweep_run(maxTrials=3, parallelism=3, maxFailedTrials=1, annotations={"modelops.dev/retry": "1"})
     made.step()
     # What the run's own plan writes once it has acted on the annotation.
-    made.status = made.status.model_copy(update={"retry": "1"})
+    made.status = made.status.model_copy(update={"last_handled_retry": "1"})
     made.step()
     assert made.table() == {0: "Succeeded", 1: "Running", 2: "Running"}
     assert parameters(made) == before
@@ -392,15 +389,15 @@ def test_a_run_that_is_no_sweep_any_more_loses_its_trials() -> None:
     made = begun(parallelism=2)
     seen = made.seen()
     plain = seen.run.model_copy(update={"spec": seen.run.spec.model_copy(update={"sweep": None})})
-    seen = type(seen)(plain, seen.taken, seen.now, seen.children)
-    assert len(deleted(tidied(Plan(status=TrainingRunStatus()), seen))) == 2
+    seen = type(seen)(plain, seen.resolved, seen.now, seen.children)
+    assert len(deleted(collect_garbage(Plan(status=TrainingRunStatus()), seen))) == 2
 
 
 def test_a_run_that_never_was_a_sweep_is_left_alone() -> None:
     seen = begun().seen()
     plain = seen.run.model_copy(update={"spec": seen.run.spec.model_copy(update={"sweep": None})})
     plan = Plan(status=TrainingRunStatus(), requeue_after=timedelta(minutes=1))
-    assert tidied(plan, type(seen)(plain, seen.taken, NOW)) is plan
+    assert collect_garbage(plan, type(seen)(plain, seen.resolved, NOW)) is plan
 
 
 @settings(max_examples=25, deadline=None)
@@ -445,12 +442,12 @@ def test_a_result_that_is_taken_over_keeps_its_parameters() -> None:
     """The model's origin must say what it was made with, though this sweep has tried nothing."""
     made = finished(0.7, 0.9)
     status = made.status
-    whole = parameters_of(made.run, status)
-    other = taken_over(made.seen().sweep, "another", whole, status.metrics)
+    whole = model_parameters(made.run, status)
+    other = reused_table(made.seen().sweep, "another", whole, status.metrics)
     assert other.trials == [
         Trial(number=0, run="another", parameters=parameters(made)[1], state="Succeeded", objective=0.9)
     ]
-    assert parameters_of(made.run, TrainingRunStatus(sweep=other)) == whole
+    assert model_parameters(made.run, TrainingRunStatus(sweep=other)) == whole
 
 
 async def test_a_sweep_sees_its_own_trials_as_they_are_now() -> None:
@@ -464,14 +461,14 @@ async def test_a_sweep_sees_its_own_trials_as_they_are_now() -> None:
     cache.put(stranger)
     context = ReconcileContext(cache, cast(Kube, None), operator_settings(), NOW)
     run = made.run.model_copy(update={"status": made.status})
-    first = await observe(run, made.taken, context)
+    first = await observe(run, made.resolved, context)
     assert [one.number for one in first.trials] == [0, 1]
     assert first.suggested == {}
     made.ends(0, 0.5)
     made.body(0)["metadata"]["resourceVersion"] = "2"
     cache.put(made.body(0))
-    then = await observe(run, made.taken, context)
-    assert [one.fate.state for one in then.trials] == ["Succeeded", "Running"]
+    then = await observe(run, made.resolved, context)
+    assert [one.result.state for one in then.trials] == ["Succeeded", "Running"]
     assert then.suggested == made.seen().suggested
     assert list(then.suggested) == [2]
 
@@ -480,7 +477,7 @@ async def test_a_sweep_that_has_ended_asks_for_no_suggestions() -> None:
     """Its trials are gone some day, and none is made again for that."""
     made = finished(0.7)
     context = ReconcileContext(Cache({"TrainingRun": by_owner}), cast(Kube, None), operator_settings(), NOW)
-    seen = await observe(made.run.model_copy(update={"status": made.status}), made.taken, context)
+    seen = await observe(made.run.model_copy(update={"status": made.status}), made.resolved, context)
     assert (seen.children, seen.suggested) == ((), {})
 
 
@@ -514,7 +511,7 @@ def test_a_trial_that_is_good_enough_ends_the_sweep(goal: str, target: float, va
     if enough:
         assert made.status.outcome is not None
         assert made.status.outcome.message == (
-            f"trial 1 is the best of 2: auc {value:.4g}, and the target is {target:.4g}"
+            f"best of 2 trials: trial 1, auc {value:.4g}, target {target:.4g} reached"
         )
         assert made.table() == {0: "Stopped", 1: "Succeeded"}
         assert deleted(decided) == [made.status.sweep.trials[0].run] if made.status.sweep else False

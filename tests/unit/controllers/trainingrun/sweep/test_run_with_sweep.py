@@ -7,20 +7,21 @@ from typing import Any
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import TrainingRunStatus
-from modelops.controllers.trainingrun.inputs.resolution import Taken, wanted
+from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.plan import plan
 from modelops.controllers.trainingrun.sweep.child import child_of
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
-from modelops.controllers.trainingrun.sweep.plan import Sweeping
+from modelops.controllers.trainingrun.sweep.observe import SweepObservation
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
-from modelops.controllers.trainingrun.sweep.trials import due
+from modelops.controllers.trainingrun.sweep.trials import trials_due
 from modelops.machinery.conditions import merge
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
-from support.builders.common import NOW, digest, settings
+from support.builders.common import digest, settings
 from support.builders.datasets import dataset, snapshot
 from support.builders.plans import condition_of, deleted, names, reason
+from support.run_observations import inputs_of
 from support.sweeps import Simulation, sweep_run
 
 
@@ -31,35 +32,28 @@ class Whole(Simulation):
         super().__init__(sweep_run(**{"maxTrials": 2, "parallelism": 2, **changes}))
         self.versions: tuple[ModelVersion, ...] = ()
 
-    def observed(self) -> Observation:
-        """The run, and its Dataset."""
-        run = self.run.model_copy(update={"status": self.status})
-        data = dataset(status={"snapshot": snapshot(self.letter)})
-        return Observation(run, settings(), self.now, datasets={"mortgage": data}, versions=self.versions)
-
     def plan(self) -> Plan:
-        """As reconcile.decide does."""
-        seen = self.observed()
-        inputs = wanted(seen)
-        assert isinstance(inputs, Taken)
-        sweeping = Sweeping(seen.run, inputs, self.now, tuple(child_of(body) for body in self.bodies.values()))
-        if seen.run.spec.sweep is not None and not outcome_holds(seen.run, inputs):
-            trials = sweeping.trials
-            tried = {one.number: one.tried for one in trials}
-            numbers = due(seen.run.spec.sweep, trials)
-            sweeping = replace(sweeping, suggested=suggest(seen.run.spec.sweep, numbers, tried))
-        return plan(seen, sweeping)
+        """Decide as the controller does, on the run and its Dataset."""
+        run = self.run.model_copy(update={"status": self.status})
+        inputs = inputs_of(run, {"mortgage": dataset(status={"snapshot": snapshot(self.letter)})}, now=self.now)
+        assert isinstance(inputs, ResolvedInputs)
+        sweep = SweepObservation(run, inputs, self.now, tuple(child_of(body) for body in self.bodies.values()))
+        if run.spec.sweep is not None and not outcome_holds(run, inputs):
+            earlier = {trial.number: trial.as_earlier_trial for trial in sweep.trials}
+            numbers = trials_due(run.spec.sweep, sweep.trials)
+            sweep = replace(sweep, suggested=suggest(run.spec.sweep, numbers, earlier))
+        return plan(Observation(run, settings(), self.now, inputs, versions=self.versions, sweep=sweep))
 
-    def apply(self, wanted_: Body) -> None:
+    def apply(self, body: Body) -> None:
         """ModelVersions are kept beside the trials."""
-        if wanted_["kind"] == "ModelVersion":
+        if body["kind"] == "ModelVersion":
             body = {
-                **wanted_,
-                "metadata": {**wanted_["metadata"], "uid": "v", "creationTimestamp": "2026-11-05T12:00:00Z"},
+                **body,
+                "metadata": {**body["metadata"], "uid": "v", "creationTimestamp": "2026-11-05T12:00:00Z"},
             }
             self.versions = (*self.versions, ModelVersion.model_validate(body))
         else:
-            super().apply(wanted_)
+            super().apply(body)
 
     def step(self, **how: Any) -> Plan:
         """With the conditions, as the machinery writes them."""
@@ -95,9 +89,8 @@ def test_trials_train_on_what_the_sweep_has_pinned() -> None:
     made = Whole()
     made.step()
     child = TrainingRun.model_validate(made.body(0))
-    data = dataset(status={"snapshot": snapshot("b")})
-    inputs = wanted(Observation(child, settings(), NOW, datasets={"mortgage": data}))
-    assert isinstance(inputs, Taken)
+    inputs = inputs_of(child, {"mortgage": dataset(status={"snapshot": snapshot("b")})})
+    assert isinstance(inputs, ResolvedInputs)
     assert [one.digest for one in inputs.inputs.datasets] == [digest("a")]
 
 
@@ -163,7 +156,7 @@ def test_a_retry_of_a_failed_sweep_tries_again_what_failed() -> None:
     made.run = sweep_run(maxTrials=2, parallelism=2, maxFailedTrials=0, annotations={"modelops.dev/retry": "1"})
     made.step()
     made.step()
-    assert made.status.retry == "1"
+    assert made.status.last_handled_retry == "1"
     assert made.table() == {0: "Succeeded", 1: "Running"}
     made.ends(1, 0.6)
     made.step()

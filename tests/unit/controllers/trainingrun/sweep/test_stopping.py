@@ -61,4 +61,4 @@ def test_the_rule(case: Case) -> None:
 def test_the_reason_has_the_numbers() -> None:
     """Whoever asks why a trial was stopped can reckon it again."""
     why = why_stopped(trace(0.3, 0.54), GOOD, MedianStopping(start_step=1, min_trials=1), Objective(metric="auc"))
-    assert why == "auc is 0.54 at best up to step 2, and the median of 3 trials up to there is 0.55"
+    assert why == "step 2: best auc 0.54 is worse than the median 0.55 of 3 trials"

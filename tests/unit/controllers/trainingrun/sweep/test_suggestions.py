@@ -13,7 +13,7 @@ from modelops.api.sweep import Sweep, SweptParameter
 from modelops.api.types import StringMap
 from modelops.controllers.trainingrun.sweep import grid
 from modelops.controllers.trainingrun.sweep.space import count, nth, text_of, value_of
-from modelops.controllers.trainingrun.sweep.suggestions import Tried, suggest
+from modelops.controllers.trainingrun.sweep.suggestions import EarlierTrial, suggest
 
 X = {"name": "x", "type": "double", "min": -10, "max": 10}
 Y = {"name": "y", "type": "double", "min": -10, "max": 10}
@@ -32,16 +32,16 @@ def quadratic(parameters: StringMap) -> float:
     return (float(parameters["x"]) - 3) ** 2 + (float(parameters["y"]) + 2) ** 2
 
 
-def run(what: Sweep, value: Callable[[StringMap], float]) -> dict[int, Tried]:
+def run(what: Sweep, value: Callable[[StringMap], float]) -> dict[int, EarlierTrial]:
     """All trials, one after the other."""
-    table: dict[int, Tried] = {}
+    table: dict[int, EarlierTrial] = {}
     for number in range(what.max_trials):
         chosen = suggest(what, [number], table)[number]
-        table[number] = Tried(chosen, "Succeeded", value(chosen))
+        table[number] = EarlierTrial(chosen, "Succeeded", value(chosen))
     return table
 
 
-def chosen(table: dict[int, Tried]) -> list[StringMap]:
+def chosen(table: dict[int, EarlierTrial]) -> list[StringMap]:
     return [table[number].parameters for number in sorted(table)]
 
 
@@ -60,15 +60,17 @@ def test_a_table_that_is_read_again_gives_the_same_suggestion(algorithm: str) ->
     """An operator that starts anew knows a trial only as its run tells of it, in any order, and goes on as before."""
     depth = {**X, "step": 0.5} if algorithm == "grid" else X
     what = sweep(depth, DEPTH, KERNEL, algorithm=algorithm, maxTrials=15)
-    table: dict[int, Tried] = {}
+    table: dict[int, EarlierTrial] = {}
     for number in range(what.max_trials):
         at_once = suggest(what, [number], table)
         entries = list(table.items())
         random.Random(number).shuffle(entries)
-        reread = {one: Tried(dict(tried.parameters), tried.state, tried.objective) for one, tried in entries}
+        reread = {one: EarlierTrial(dict(tried.parameters), tried.state, tried.objective) for one, tried in entries}
         assert suggest(what, [number], reread) == at_once
         value = float(at_once[number]["x"]) ** 2 + int(at_once[number]["depth"])
-        table[number] = Tried(at_once[number], "Failed" if number == 4 else "Succeeded", None if number == 4 else value)
+        table[number] = EarlierTrial(
+            at_once[number], "Failed" if number == 4 else "Succeeded", None if number == 4 else value
+        )
 
 
 def test_several_at_once_are_those_that_one_by_one_would_be() -> None:
@@ -79,16 +81,16 @@ def test_several_at_once_are_those_that_one_by_one_would_be() -> None:
     for number in (8, 9, 10, 11):
         alone = suggest(what, [number], table)
         assert alone[number] == together[number]
-        table[number] = Tried(alone[number], "Running")
+        table[number] = EarlierTrial(alone[number], "Running")
 
 
 def test_tpe_does_not_depend_on_which_of_the_trials_beside_it_have_ended() -> None:
     """With 3 at once, trial 9 learns from the trials up to 6: when 7 and 8 end is a matter of time."""
     what = sweep(X, Y, algorithm="tpe", parallelism=3)
     ended = {number: tried for number, tried in run(what, quadratic).items() if number < 9}
-    running = ended | {number: Tried(ended[number].parameters, "Running") for number in (7, 8)}
+    running = ended | {number: EarlierTrial(ended[number].parameters, "Running") for number in (7, 8)}
     assert suggest(what, [9], ended) == suggest(what, [9], running)
-    other = ended | {6: Tried(ended[6].parameters, "Succeeded", 0.0)}
+    other = ended | {6: EarlierTrial(ended[6].parameters, "Succeeded", 0.0)}
     assert suggest(what, [9], other) != suggest(what, [9], ended)
 
 
@@ -111,7 +113,9 @@ def test_tpe_learns_from_trials_that_were_stopped() -> None:
     """A trial that was stopped early is a bad one, not an unknown one."""
     what = sweep(X, Y, algorithm="tpe")
     table = {number: tried for number, tried in run(what, quadratic).items() if number < 12}
-    stopped = {number: Tried(one.parameters, "Stopped", one.objective) for number, one in table.items() if number > 5}
+    stopped = {
+        number: EarlierTrial(one.parameters, "Stopped", one.objective) for number, one in table.items() if number > 5
+    }
     assert suggest(what, [12], table | stopped) != suggest(what, [12], table)
 
 
@@ -121,7 +125,7 @@ def test_a_trial_that_was_changed_by_hand_to_what_cannot_be_teaches_nothing() ->
     table = {number: tried for number, tried in run(what, quadratic).items() if number < 8}
     without = suggest(what, [8], {number: one for number, one in table.items() if number != 3})
     for parameters in ({"x": "99", "y": "0"}, {"x": "none", "y": "0"}, {"y": "0"}):
-        assert suggest(what, [8], table | {3: Tried(parameters, "Succeeded", 0.0)}) == without
+        assert suggest(what, [8], table | {3: EarlierTrial(parameters, "Succeeded", 0.0)}) == without
 
 
 @pytest.mark.parametrize(
@@ -194,7 +198,7 @@ def test_every_suggestion_is_one_of_the_values(
     what = sweep(parameter, algorithm=algorithm, seed=seed)
     (one,) = what.parameters
     table = {
-        earlier: Tried(suggest(what, [earlier], {})[earlier], "Succeeded", float(earlier))
+        earlier: EarlierTrial(suggest(what, [earlier], {})[earlier], "Succeeded", float(earlier))
         for earlier in range(min(number, 7))
     }
     text = suggest(what, [number], table)[number]["p"]

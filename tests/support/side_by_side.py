@@ -1,0 +1,122 @@
+"""How tests run beside each other in the processes of pytest-xdist.
+
+Tests of the cluster wait most of the time, the others compute. They alternate, so that neither the processor nor the
+cluster idles. A test that ends the operator's Pods would disturb others' clocks: such tests run after all other tests
+of the cluster, beside each other. A test that is `alone` runs after those.
+"""
+
+import hashlib
+import os
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+
+import pytest
+
+_RUN_VARIABLE = "MODELOPS_TEST_RUN"
+_LONGEST_TURN_SECONDS = 30 * 60.0
+_expected: dict["Phase", int] = {}
+
+
+class Phase(IntEnum):
+    """When a test may run. A phase begins once all tests of the phases before it have ended."""
+
+    CALM = 0
+    ENDS_THE_OPERATOR = 1
+    ALONE = 2
+
+
+def begin(config: pytest.Config) -> None:
+    """Make the directory in which the processes of one run note what has ended. Called in each of the processes."""
+    if not hasattr(config, "workerinput"):
+        directory = tempfile.TemporaryDirectory(prefix="modelops-tests-")
+        config.add_cleanup(directory.cleanup)
+        os.environ[_RUN_VARIABLE] = directory.name
+
+
+def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Order the tests by phase, and let those of the cluster alternate with those that compute.
+
+    Tests of one group are kept together and run in one process: those of a module where they share a fixture of the
+    module, or where they are quick; else each test is a group of its own.
+    """
+    of_cluster: dict[Phase, dict[str, list[pytest.Item]]] = {phase: defaultdict(list) for phase in Phase}
+    computing: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        name = group_of(item)
+        item.add_marker(pytest.mark.xdist_group(name))
+        (of_cluster[phase_of(item)] if _needs_cluster(item) else computing)[name].append(item)
+    _expected.update({phase: sum(map(len, groups.values())) for phase, groups in of_cluster.items()})
+    calm = list(of_cluster[Phase.CALM].values())
+    last = [group for phase in (Phase.ENDS_THE_OPERATOR, Phase.ALONE) for group in of_cluster[phase].values()]
+    return [item for group in (*_alternating(calm, list(computing.values())), *last) for item in group]
+
+
+@contextmanager
+def turn(item: pytest.Item) -> Iterator[None]:
+    """Wait for the phase of a test before the block, and note after it that the test has ended."""
+    if os.environ.get("PYTEST_XDIST_WORKER") is None or not _needs_cluster(item):
+        yield
+        return
+    phase = phase_of(item)
+    _wait_for_phases_before(phase)
+    try:
+        yield
+    finally:
+        (_ended(phase) / hashlib.sha256(item.nodeid.encode()).hexdigest()).touch()
+
+
+def phase_of(item: pytest.Item) -> Phase:
+    """Phase of a test of the cluster, by its markers."""
+    if item.get_closest_marker("alone") is not None:
+        return Phase.ALONE
+    return Phase.ENDS_THE_OPERATOR if item.get_closest_marker("ends_the_operator") is not None else Phase.CALM
+
+
+def group_of(item: pytest.Item) -> str:
+    """Name of the group whose tests run in one process, one after the other."""
+    marker = item.get_closest_marker("xdist_group")
+    if marker is not None:
+        return str(marker.args[0])
+    if not _needs_cluster(item) or _shares_a_fixture(item):
+        return str(item.path)
+    return item.nodeid
+
+
+def _needs_cluster(item: pytest.Item) -> bool:
+    return "cluster" in getattr(item, "fixturenames", ())
+
+
+def _shares_a_fixture(item: pytest.Item) -> bool:
+    info = getattr(item, "_fixtureinfo", None)
+    definitions = info.name2fixturedefs.items() if info is not None else ()
+    return any(found[-1].scope == "module" or name == "api" for name, found in definitions)
+
+
+def _alternating(calm: list[list[pytest.Item]], computing: list[list[pytest.Item]]) -> Iterator[list[pytest.Item]]:
+    """Spread the groups that compute evenly among those of the cluster, of which each begins with one."""
+    each, more = divmod(len(computing), max(len(calm), 1))
+    rest = iter(computing)
+    for number, group in enumerate(calm):
+        yield group
+        for _ in range(each + (number < more)):
+            yield next(rest)
+    yield from rest
+
+
+def _wait_for_phases_before(phase: Phase) -> None:
+    deadline = time.monotonic() + _LONGEST_TURN_SECONDS
+    for before in Phase:
+        while before < phase and len(list(_ended(before).iterdir())) < _expected[before]:
+            assert time.monotonic() < deadline, f"tests of phase {before.name} have not ended"
+            time.sleep(0.2)
+
+
+def _ended(phase: Phase) -> Path:
+    directory = Path(os.environ[_RUN_VARIABLE]) / phase.name
+    directory.mkdir(exist_ok=True)
+    return directory
