@@ -162,7 +162,7 @@ class Kube:
         return await self._call("POST", resource.path(body["metadata"]["namespace"]), resource, body=body)
 
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str | None) -> None:
-        """Delete an object, and in the background what it owns. An object that does not exist is no error.
+        """Delete an object, and in the background what it owns. An object that does not exist is not an error.
 
         With a UID only the object with this UID is deleted: another one of its name raises ApiError, a conflict.
         """

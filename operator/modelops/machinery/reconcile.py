@@ -85,18 +85,18 @@ class Reconciler:
         if body is None or body["metadata"].get("deletionTimestamp"):
             return
         written = body.get("status", {}).get("conditions", [])
-        before = [Condition.model_validate(condition) for condition in written]
+        previous = [Condition.model_validate(condition) for condition in written]
         desired = conditions.in_progress("ReconcileError", f"{error}; retrying with exponential backoff")
         generation = body["metadata"].get("generation", 0)
-        merged = conditions.merge(before, desired, generation, datetime.now(UTC))
+        merged = conditions.merge(previous, desired, generation, datetime.now(UTC))
         new = [condition.wire() for condition in merged]
         if new != written:
             patch = {"metadata": {"uid": body["metadata"]["uid"]}, "status": {"conditions": new}}
             metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, patch)
-            seen = controller.kind.parse(body).metadata
-            self._cache_status(controller.resource, key, seen, metadata, {**body.get("status", {}), "conditions": new})
+            known = controller.kind.parse(body).metadata
+            self._cache_status(controller.resource, key, known, metadata, {**body.get("status", {}), "conditions": new})
 
-    def _cache_status(self, resource: Resource, key: Key, seen: Metadata, metadata: Body, status: Body) -> None:
+    def _cache_status(self, resource: Resource, key: Key, before: Metadata, metadata: Body, status: Body) -> None:
         """Put the object with its new status into the cache at once.
 
         An object whose spec changed meanwhile is left to the watch. Other changes, such as a request by annotation,
@@ -106,7 +106,7 @@ class Reconciler:
         body = self._cache.body(key)
         if body is not None and body["metadata"].get("generation") == metadata.get("generation"):
             self._dispatcher.on_write(resource, {**body, "metadata": metadata, "status": status}, key)
-        if changed_beside_spec(seen, Metadata.model_validate(metadata)):
+        if changed_beside_spec(before, Metadata.model_validate(metadata)):
             self._dispatcher.enqueue(key)
 
     def _context(self) -> ReconcileContext:

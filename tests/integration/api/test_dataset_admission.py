@@ -44,12 +44,12 @@ MISTAKES = [
     Mistake(
         "a check of a column must name the column",
         {"checks": [{"completeness": {"min": 0.9}}]},
-        says=["spec.checks[0]", "column goes"],
+        says=["spec.checks[0]", "column must be set with"],
     ),
     Mistake(
         "a check of the whole snapshot must not name a column",
         {"checks": [{"column": "a", "rows": {"min": 1}}]},
-        says=["spec.checks[0]", "column goes"],
+        says=["spec.checks[0]", "column must be set with"],
     ),
     Mistake("a check must set a bound", {"checks": [{"rows": {}}]}, says=["spec.checks[0].rows", "needs a bound"]),
     Mistake(

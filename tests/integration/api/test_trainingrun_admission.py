@@ -267,7 +267,7 @@ MISTAKES = [
     Mistake(
         "a grid must not have a logarithmic parameter",
         {"sweep": sweep({**DEPTH, "log": True}, algorithm="grid")},
-        says=["it has no log"],
+        says=["a grid runs every value once: log has no effect, leave it out"],
     ),
     Mistake(
         "a sweep must have at most 500 trials",

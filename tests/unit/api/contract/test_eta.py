@@ -44,7 +44,7 @@ class Case(NamedTuple):
         Case("a report without a step has neither ratio nor end", ProgressReport(), ratio=None, end=None),
         Case("a time that cannot be parsed gives no end", report(updated_at="soon"), ratio=0.5, end=None),
         Case("a time without a zone gives no end", report(updated_at="2026-03-01T12:10:00"), ratio=0.5, end=None),
-        Case("an end beyond the year 9999 is no end", report(last=1, total=2**53), ratio=2**-53, end=None),
+        Case("an end beyond the year 9999 is not estimated", report(last=1, total=2**53), ratio=2**-53, end=None),
     ],
     ids=lambda case: case.name,
 )
