@@ -1,4 +1,4 @@
-"""`python -m modelops`: the operator."""
+"""Entry point of the operator: `python -m modelops`."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""The API server asked without kubectl: one connection for hundreds of questions, and as whoever is named."""
+"""Client of a cluster's API server: one connection for hundreds of requests, with impersonation of users."""
 
 import base64
 import ssl
@@ -18,7 +18,7 @@ _PLURALS = {kind.__name__: kind.plural for kind in KINDS}
 
 
 class ApiServer:
-    """A cluster's API server, asked by its administrator or by somebody who is impersonated."""
+    """API server of a cluster. Requests are the administrator's, or those of an impersonated user."""
 
     def __init__(self, kubeconfig: Path) -> None:
         config = yaml.safe_load(kubeconfig.read_text())
@@ -28,51 +28,53 @@ class ApiServer:
     def create(
         self, body: Body, namespace: str, user: str | None = None, *, dry_run: bool = True, unknown: str = "Strict"
     ) -> httpx.Response:
-        """What it answers to a new object. `dry_run`: it is checked like any other, and not kept."""
-        asked = {"fieldValidation": unknown, **({"dryRun": "All"} if dry_run else {})}
-        who = {"Impersonate-User": user} if user is not None else {}
-        return self._http.post(_path(body["kind"], namespace), params=asked, json=body, headers=who)
+        """Create an object. With `dry_run` the object is validated and not kept."""
+        parameters = {"fieldValidation": unknown, **({"dryRun": "All"} if dry_run else {})}
+        headers = {"Impersonate-User": user} if user is not None else {}
+        return self._http.post(_path(body["kind"], namespace), params=parameters, json=body, headers=headers)
 
     def change(
         self, kind: str, namespace: str, name: str, change: Body, user: str | None = None, *groups: str
     ) -> httpx.Response:
-        """What it answers to a change (a JSON merge patch) by its administrator, or by somebody else."""
-        who = [("Impersonate-User", user)] if user is not None else []
+        """Change an object by a JSON merge patch."""
+        impersonated = [("Impersonate-User", user)] if user is not None else []
         return self._http.patch(
             _path(kind, namespace, name),
             json=change,
             headers=[
                 ("Content-Type", "application/merge-patch+json"),
-                *who,
+                *impersonated,
                 *(("Impersonate-Group", group) for group in groups),
             ],
         )
 
     def definition(self, plural: str) -> Body:
-        """A CustomResourceDefinition as it is installed."""
+        """Return an installed CustomResourceDefinition."""
         answer = self._http.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}")
         assert answer.status_code == 200, answer.text
-        found: Body = answer.json()
-        return found
+        definition: Body = answer.json()
+        return definition
 
     def close(self) -> None:
-        """Nothing more is asked."""
+        """Close the connection."""
         self._http.close()
 
 
 def causes(answer: httpx.Response) -> list[str]:
-    """What is wrong with an object, as `field: message`, without what Kubernetes adds: that the same value cannot be
-    checked further, and that more may be wrong.
+    """Return the violations in a rejected object, as `field: message`.
+
+    Leaves out what Kubernetes adds: that the value could not be checked further, and that there may be more violations.
     """
     assert answer.status_code == 422, f"{answer.status_code}: {answer.text[:2000]}"
-    found = answer.json()["details"].get("causes", [])
     return [
-        f"{one['field']}: {one['message']}" for one in found if not any(words in one["message"] for words in _ADDED)
+        f"{cause['field']}: {cause['message']}"
+        for cause in answer.json()["details"].get("causes", [])
+        if not any(words in cause["message"] for words in _ADDED)
     ]
 
 
-def said(answer: httpx.Response) -> str:
-    """The sentence that kubectl shows."""
+def message(answer: httpx.Response) -> str:
+    """Return the message that kubectl shows."""
     return str(answer.json().get("message", ""))
 
 
@@ -84,7 +86,7 @@ def _context(cluster: Body, user: Body) -> ssl.SSLContext:
     authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
     context = ssl.create_default_context(cadata=authority)
     with TemporaryDirectory() as directory:
-        # Only from files can a context load what proves who asks.
+        # A context loads client certificates only from files.
         parts = {name: Path(directory) / name for name in ("client-certificate", "client-key")}
         for name, file in parts.items():
             file.touch(mode=0o600)

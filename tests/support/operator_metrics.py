@@ -1,4 +1,4 @@
-"""What the replica of the operator that acts tells Prometheus."""
+"""Metrics of the operator's leader."""
 
 import time
 import urllib.request
@@ -13,7 +13,7 @@ from support.real_cluster import RealCluster
 
 
 def samples(cluster: RealCluster) -> list[Any]:
-    """Its samples; nothing where it cannot be asked."""
+    """Return the samples of the leader; none if it is unreachable."""
     address = cluster.operator_pod()["status"].get("podIP")
     try:
         with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=5) as answer:
@@ -24,24 +24,22 @@ def samples(cluster: RealCluster) -> list[Any]:
 
 
 def wait_until_all_reconciled(cluster: RealCluster, kinds: Sequence[type[Kind]], within: float = 60.0) -> None:
-    """Wait until a replica that has just taken over has been through every object of the kinds."""
+    """Wait until a new leader has reconciled every object of the kinds. `within` is in seconds."""
     deadline = time.monotonic() + within
     while True:
-        figures = _figures(cluster)
-        if figures and all(
-            figures["reconciled", kind.__name__] >= figures["cached", kind.plural] > 0 for kind in kinds
-        ):
+        counts = _counts(cluster)
+        if counts and all(counts["reconciled", kind.__name__] >= counts["cached", kind.plural] > 0 for kind in kinds):
             return
-        assert time.monotonic() < deadline, f"not all objects were looked at after {within:.0f} s: {figures}"
+        assert time.monotonic() < deadline, f"not all objects were reconciled after {within:.0f} s: {counts}"
         time.sleep(0.2)
 
 
-def _figures(cluster: RealCluster) -> dict[tuple[str, str], float]:
-    """How many objects of a kind the replica knows, and how many it has reconciled."""
-    found: dict[tuple[str, str], float] = defaultdict(float)
+def _counts(cluster: RealCluster) -> dict[tuple[str, str], float]:
+    """Return the numbers of reconciles of each kind, and of objects in the cache of each resource."""
+    counts: dict[tuple[str, str], float] = defaultdict(float)
     for sample in samples(cluster):
         if sample.name == "modelops_reconciles_total":
-            found["reconciled", sample.labels["kind"]] += sample.value
+            counts["reconciled", sample.labels["kind"]] += sample.value
         if sample.name == "modelops_cached_objects":
-            found["cached", sample.labels["resource"]] += sample.value
-    return found
+            counts["cached", sample.labels["resource"]] += sample.value
+    return counts

@@ -1,4 +1,4 @@
-"""The operator as processes of this machine: found by their Pod, and killed as the kernel kills."""
+"""Processes of the operator on this machine: finds them by their Pod, kills and restarts them."""
 
 import contextlib
 import fcntl
@@ -13,11 +13,14 @@ from support.real_cluster import RealCluster
 
 
 def kill_leader(cluster: RealCluster) -> None:
-    """Kill -9 the leader, and delete its Pod: the kubelet would delay the restart of a container killed often."""
+    """Kill the leader by SIGKILL, and delete its Pod.
+
+    The kubelet would delay the restart of a container that was killed several times.
+    """
     with _one_at_a_time(cluster):
         pod = cluster.operator_pod()
         running = pids(pod["metadata"]["uid"])
-        assert running, f"no process of Pod {pod['metadata']['name']} is on this machine"
+        assert running, f"Pod {pod['metadata']['name']} has no process on this machine"
         for pid in running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -32,7 +35,7 @@ def restart(cluster: RealCluster) -> None:
         cluster.kubectl("rollout", "status", f"deployment/{RELEASE}", "-n", NAMESPACE, "--timeout=90s")
         deadline = time.monotonic() + 60
         while cluster.leader() in before:
-            assert time.monotonic() < deadline, "no new replica has taken over"
+            assert time.monotonic() < deadline, "no new replica became the leader"
             time.sleep(0.2)
 
 
@@ -45,13 +48,13 @@ def _one_at_a_time(cluster: RealCluster) -> Iterator[None]:
 
 
 def pids(pod_uid: str) -> list[int]:
-    """The operator's processes in a Pod, by this machine's numbers."""
-    found = []
+    """Return the process IDs, on this machine, of the operator in a Pod."""
+    ids = []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():
             continue
         with contextlib.suppress(OSError):
             in_pod = pod_uid.replace("-", "_") in (text := (process / "cgroup").read_text()) or pod_uid in text
             if in_pod and b"modelops" in (process / "cmdline").read_bytes():
-                found.append(int(process.name))
-    return found
+                ids.append(int(process.name))
+    return ids

@@ -7,7 +7,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The name of what has no namespace: releases that watch some namespaces each may stand side by side. */}}
+{{/* Name of cluster-scoped objects: several releases that each watch some namespaces may be installed. */}}
 {{- define "modelops.clusterName" -}}
 {{- $name := include "modelops.fullname" . -}}
 {{- ternary (printf "%s-%s" $name .Release.Namespace) $name (not (empty .Values.watchNamespaces)) -}}
@@ -19,7 +19,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
-{{/* managed-by is Helm, never modelops: the operator takes objects with that value for its own children. */}}
+{{/* managed-by must never be modelops: the operator treats objects with this value as its children. */}}
 {{- define "modelops.labels" -}}
 {{ include "modelops.selector" . }}
 app.kubernetes.io/part-of: modelops
@@ -36,7 +36,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- end -}}
 
-{{/* One of the project's images: (list $ "worker") */}}
+{{/* Reference to one of the project's images. Takes (list $ "worker"). */}}
 {{- define "modelops.image" -}}
 {{- $root := index . 0 -}}
 {{- $image := index $root.Values.images (index . 1) -}}
@@ -46,13 +46,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default $root.Chart.AppVersion $image.tag }}{{ end -}}
 {{- end -}}
 
-{{/* The operator's settings: the fields of machinery/settings.py, and no others. */}}
+{{/* Settings of the operator: the fields in machinery/settings.py. */}}
 {{- define "modelops.settings" -}}
 images:
   worker: {{ include "modelops.image" (list . "worker") | quote }}
   monitor: {{ include "modelops.image" (list . "monitor") | quote }}
 store:
-  url: {{ required "store.url is missing: set it to the S3 prefix where manifests, profiles and models go, such as --set store.url=s3://bucket/prefix" .Values.store.url | quote }}
+  url: {{ required "store.url is missing; set it to the S3 prefix for manifests, profiles and models, such as --set store.url=s3://bucket/prefix" .Values.store.url | quote }}
   {{- range $field := list "endpoint" "region" "secretName" }}
   {{- with index $.Values.store $field }}
   {{ $field }}: {{ . | quote }}
@@ -94,7 +94,7 @@ httpPort: {{ .Values.httpPort | int }}
 logLevel: {{ .Values.logLevel }}
 {{- end -}}
 
-{{/* The server image's entrypoint is `python -m modelops.server`. It serves gRPC only where it is told to. */}}
+{{/* Arguments of `python -m modelops.server`, the entrypoint of the server image. It serves gRPC only with --grpc-port. */}}
 {{- define "modelops.serverArgs" -}}
 ["--model-dir", "{model_dir}", "--model-name", "{model_name}", "--model-version", "{model_version}", "--format", "{format}", "--http-port", "{http_port}"
 {{- if .grpcPort }}, "--grpc-port", "{grpc_port}"{{ end }}]

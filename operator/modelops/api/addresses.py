@@ -1,22 +1,25 @@
-"""Addresses that lead no farther than to who asks, or to its node: nobody else may have them asked. Pure."""
+"""IP addresses that never leave the node: a user must not make the operator send requests to them. Pure."""
 
 from enum import Enum, auto
 from ipaddress import IPv4Address, IPv6Address
 
 
 class LocalAddress(Enum):
-    """Why an address is none of another machine in the network."""
+    """Why an address does not belong to another machine."""
 
     LOOPBACK = auto()
     LINK_LOCAL = auto()
-    """The node's own, such as a cloud's metadata at 169.254.169.254."""
+    """Addresses of the node's link, such as a cloud's metadata service at 169.254.169.254."""
     UNSPECIFIED = auto()
-    """Of which Linux makes loopback."""
+    """0.0.0.0 and ::, which Linux connects to the loopback interface."""
     MULTICAST = auto()
 
 
 def local_address_kind(address: IPv4Address | IPv6Address) -> LocalAddress | None:
-    """What an address is if it is none of another machine. An IPv4 address in IPv6's clothes is what it is without."""
+    """Return why an address does not belong to another machine, or None if it does.
+
+    An IPv4-mapped IPv6 address is classified as its IPv4 address.
+    """
     plain = address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
     if plain.is_loopback:
         return LocalAddress.LOOPBACK

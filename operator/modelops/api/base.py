@@ -1,4 +1,4 @@
-"""What every model of the API has in common: camelCase on the wire, frozen in Python, documented field by field."""
+"""Base of all models of the API: camelCase in JSON, frozen in Python, every field documented."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Model(BaseModel):
-    """A frozen value with camelCase on the wire. A docstring below a field is what `kubectl explain` shows."""
+    """Frozen value, in camelCase as JSON. `kubectl explain` shows the docstring below a field."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -18,5 +18,5 @@ class Model(BaseModel):
     )
 
     def wire(self) -> dict[str, Any]:
-        """The JSON object to write: camelCase, without what is absent."""
+        """Return the JSON object: keys in camelCase, without fields that are None."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)

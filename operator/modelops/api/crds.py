@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions from the models: `python -m modelops.api.crds DIRECTORY`."""
+"""Generator of the CustomResourceDefinitions: `python -m modelops.api.crds DIRECTORY`."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ _NOT_STRUCTURAL = ("title", "$defs", "propertyNames", "discriminator")
 
 
 def crd(kind: type[Kind]) -> dict[str, Any]:
-    """The definition of one kind."""
+    """Return the CustomResourceDefinition of a kind."""
     singular = kind.__name__.lower()
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -49,14 +49,14 @@ def crd(kind: type[Kind]) -> dict[str, Any]:
 
 
 def _printer_column(column: Any) -> dict[str, Any]:
-    written = {"name": column.name, "type": column.type, "jsonPath": column.path}
-    return written | ({"priority": column.priority} if column.priority else {})
+    shown = {"name": column.name, "type": column.type, "jsonPath": column.path}
+    return shown | ({"priority": column.priority} if column.priority else {})
 
 
 def _root_schema(kind: type[Kind]) -> dict[str, Any]:
     whole = kind.model_json_schema(by_alias=True)
     properties = {name: structural(whole["properties"][name], whole["$defs"]) for name in ("spec", "status")}
-    # An absent status must stay absent: a default there would be a write of ours into the user's object.
+    # An absent status must stay absent: a default would be written into the user's object.
     properties["status"].pop("default", None)
     return {
         "description": whole["description"],
@@ -82,7 +82,10 @@ def _root_schema(kind: type[Kind]) -> dict[str, Any]:
 
 
 def structural(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A structural schema: references inlined, `or null` dropped (absent is the only null), no titles."""
+    """Return a structural schema, as Kubernetes requires it.
+
+    References are inlined, titles are dropped, and so is `or null`: a field without a value is absent.
+    """
     if "$ref" in schema:
         referenced = definitions[schema["$ref"].rsplit("/", 1)[1]]
         schema = {**referenced, **{key: value for key, value in schema.items() if key != "$ref"}}
@@ -96,7 +99,7 @@ def structural(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str,
         result.setdefault("type", "string")
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if exclusive in result:
-            # Kubernetes' schemas are of an older draft, where this is a boolean beside the bound.
+            # Kubernetes uses an older draft of JSON Schema, where this is a boolean beside the bound.
             result |= {bound: result[exclusive], exclusive: True}
     if result.get("default", "") is None:
         del result["default"]
@@ -119,7 +122,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def main(directory: Path) -> None:
-    """Write every definition to `directory`."""
+    """Write every definition to `directory`, one file per kind."""
     directory.mkdir(exist_ok=True)
     for kind in KINDS:
         text = yaml.dump(crd(kind), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)

@@ -1,4 +1,4 @@
-"""Go durations, the way Kubernetes writes them."""
+"""Go durations, as Kubernetes writes them. Pure."""
 
 import re
 from datetime import timedelta
@@ -8,15 +8,15 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def parse_duration(text: str) -> timedelta:
-    """The length that a Go duration such as `1h30m` stands for. Raises ValueError for anything else."""
+    """Parse a Go duration such as `1h30m`. Raises ValueError for any other text."""
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r} is no duration; write it like 30s, 5m or 1h30m")
+        raise ValueError(f"{text!r} is not a duration; write 30s, 5m or 1h30m, for example")
     return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
 
 
 def format_duration(length: timedelta) -> str:
-    """The shortest Go duration of whole seconds, such as `1h30m`; `0s` for nothing."""
+    """Format a length, rounded to seconds, as the shortest Go duration, such as `1h30m` or `0s`."""
     seconds = round(length.total_seconds())
     hours, rest = divmod(seconds, 3600)
     minutes, seconds = divmod(rest, 60)

@@ -1,4 +1,4 @@
-"""What makes a model a kind of the API: its names, its printer columns, its metadata."""
+"""Base of the kinds: names, printer columns and metadata."""
 
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -12,7 +12,7 @@ API_VERSION = f"{GROUP}/{VERSION}"
 
 
 class PrinterColumn(NamedTuple):
-    """A column that `kubectl get` prints. Priority 1 shows only with `-o wide`."""
+    """Column of `kubectl get`. A column of priority 1 is shown only with `-o wide`."""
 
     name: str
     type: str
@@ -21,7 +21,7 @@ class PrinterColumn(NamedTuple):
 
 
 class Metadata(Model):
-    """The parts of an object's metadata that decisions read."""
+    """Parts of an object's metadata that decisions read."""
 
     name: str
     namespace: str = ""
@@ -35,17 +35,17 @@ class Metadata(Model):
 
 
 class Kind(Model):
-    """One object of a kind. The subclass's name is the kind."""
+    """Object of a kind. The name of the subclass is the kind."""
 
     plural: ClassVar[str]
     short_names: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[PrinterColumn, ...]] = ()
     name_limit: ClassVar[int] = 52
-    """The longest name, in characters: children add a hash to it and must stay within 63."""
+    """Longest name in characters: children append a hash, and their names must stay within 63."""
 
     metadata: Annotated[Metadata, Field(exclude=True)]
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> "Kind":
-        """An object as the API server sent it."""
+        """Build the object from the JSON of the API server. Raises ValidationError."""
         return cls.model_validate(body)

@@ -1,4 +1,4 @@
-"""The parts of a Pod that a user sets: environment, resources, and where and as whom it runs."""
+"""Parts of a Pod that a user sets: environment, resources, scheduling and identity."""
 
 from typing import Annotated, Literal
 
@@ -15,38 +15,38 @@ Arguments = Annotated[list[Argument], Field(max_length=64), list_atomic()]
 
 
 class KeyRef(Model):
-    """One key of a ConfigMap or Secret of the same namespace."""
+    """Key of a ConfigMap or Secret in the same namespace."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
-    """The object's name."""
+    """Name of the ConfigMap or Secret."""
     key: Annotated[str, StringConstraints(min_length=1, max_length=253)]
-    """The key in it."""
+    """Key in its data."""
 
 
 class EnvValueFrom(Model):
-    """Where an environment variable's value comes from."""
+    """Source of an environment variable's value."""
 
     model_config = rules(
         ("has(self.configMapKeyRef) != has(self.secretKeyRef)", "set exactly one of configMapKeyRef and secretKeyRef")
     )
 
     config_map_key_ref: KeyRef | None = None
-    """A key of a ConfigMap."""
+    """Key of a ConfigMap."""
     secret_key_ref: KeyRef | None = None
-    """A key of a Secret."""
+    """Key of a Secret."""
 
 
 class EnvVar(Model):
-    """One environment variable."""
+    """Environment variable."""
 
     model_config = rules(("!has(self.value) || !has(self.valueFrom)", "set value or valueFrom, not both"))
 
     name: EnvName
-    """The variable's name."""
+    """Name of the variable."""
     value: Annotated[str, StringConstraints(max_length=32768)] | None = None
-    """Its value, as it is."""
+    """Value of the variable, passed on literally."""
     value_from: EnvValueFrom | None = None
-    """Where its value comes from."""
+    """Source of the value, instead of `value`."""
 
 
 Environment = Annotated[list[EnvVar], Field(max_length=64), list_map("name")]
@@ -54,77 +54,77 @@ Quantities = Annotated[dict[str, Quantity], Field(max_length=16)]
 
 
 class Resources(Model):
-    """What a container asks for and may use, as in a Pod."""
+    """Compute resources of a container, as in a Pod."""
 
     requests: Quantities | None = None
-    """What the scheduler sets aside, such as `cpu: 500m`."""
+    """Resources that the scheduler reserves, such as `cpu: 500m`."""
     limits: Quantities | None = None
-    """What the container may use at most, such as `memory: 1Gi` or `nvidia.com/gpu: 1`."""
+    """Most that the container may use, such as `memory: 1Gi` or `nvidia.com/gpu: 1`."""
 
 
 class Toleration(Model):
-    """A taint that does not keep the Pod away, as in a Pod."""
+    """Toleration of a taint, as in a Pod."""
 
     key: Annotated[str, StringConstraints(max_length=316)] | None = None
-    """The taint's key. Absent with `operator: Exists`: every taint."""
+    """Key of the taint. Absent with `operator: Exists`: every taint."""
     operator: Literal["Equal", "Exists"] = "Equal"
-    """Equal compares the value, Exists does not."""
+    """Equal: the value must be equal. Exists: any value."""
     value: Annotated[str, StringConstraints(max_length=63)] | None = None
-    """The taint's value."""
+    """Value of the taint."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """The taint's effect. Absent: every effect."""
+    """Effect of the taint. Absent: every effect."""
     toleration_seconds: int | None = None
-    """How long a NoExecute taint is tolerated, in seconds."""
+    """Seconds that a NoExecute taint is tolerated. Absent: for ever."""
 
 
 class PodOptions(Model):
-    """Where and as whom Pods run."""
+    """Scheduling and identity of Pods."""
 
     service_account_name: Annotated[str, StringConstraints(max_length=253)] | None = None
-    """The ServiceAccount, for workload identity. Its token is not mounted."""
+    """ServiceAccount of the Pods, for workload identity. Its token is not mounted."""
     node_selector: Annotated[
         dict[str, Annotated[str, StringConstraints(max_length=63)]],
         Field(max_length=32),
     ] = Field(default_factory=dict)
-    """Labels that a node must have."""
+    """Labels that a node must have to run the Pods."""
     tolerations: Annotated[list[Toleration], Field(max_length=32), list_atomic()] = Field(default_factory=list)
-    """Taints that do not keep the Pod away."""
+    """Taints of nodes that the Pods tolerate."""
     affinity: Annotated[Opaque, opaque_object()] | None = None
-    """Affinity and anti-affinity, as in a Pod."""
+    """Node affinity, Pod affinity and anti-affinity, as in a Pod."""
     priority_class_name: Annotated[str, StringConstraints(max_length=253)] | None = None
-    """The PriorityClass."""
+    """PriorityClass of the Pods."""
     image_pull_secrets: Annotated[list[LocalRef], Field(max_length=16), list_map("name")] = Field(default_factory=list)
-    """Secrets to pull images with."""
+    """Secrets with credentials for pulling images."""
     run_as_user: Annotated[int, Field(ge=1)] = 65532
-    """The user and group ID of every container. Never 0: Pods meet the restricted Pod Security Standard."""
+    """User and group ID of all containers. Never 0: the Pods meet the restricted Pod Security Standard."""
 
 
 class VolumeMount(Model):
-    """Where a volume is in the container."""
+    """Mount of a volume in the container."""
 
     model_config = rules(
         (
             "!self.mountPath.matches('^/((mnt/models|modelops|etc/modelops)(/.*)?|tmp/?)$')",
-            "mountPath must not be /tmp, nor /mnt/models, /modelops, /etc/modelops or below one of them: those are the"
-            " operator's",
+            "mountPath must not be /tmp, nor be or be below /mnt/models, /modelops or /etc/modelops; the operator uses"
+            " these paths",
         ),
     )
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=63)]
-    """The volume's name."""
+    """Name of the volume, from `volumes`."""
     mount_path: Annotated[str, StringConstraints(pattern=r"^/[^:]*$", max_length=512)]
-    """The path in the container."""
+    """Path in the container."""
     sub_path: Annotated[str, StringConstraints(max_length=512)] | None = None
-    """Only this path of the volume. Absent: all of it."""
+    """Path in the volume to mount. Absent: the whole volume."""
     read_only: bool = True
-    """Whether the container may only read it."""
+    """Whether the volume is mounted read-only."""
 
 
 VolumeMounts = Annotated[list[VolumeMount], Field(max_length=16), list_map("mountPath")]
 
 
 class Volume(Model):
-    """A volume, as in a Pod: one that the restricted Pod Security Standard allows."""
+    """Volume of a type that the restricted Pod Security Standard allows, as in a Pod."""
 
     model_config = rules(
         (
@@ -135,25 +135,25 @@ class Volume(Model):
         (
             "!(self.name in ['models', 'modelops', 'routes', 'credentials']) && !self.name.startsWith('scratch-')"
             " && !self.name.startsWith('modelops-')",
-            "models, modelops, routes, credentials and what begins with scratch- or modelops- are the operator's names:"
-            " give the volume another one",
+            "volume names models, modelops, routes, credentials, scratch-... and modelops-... are reserved for the"
+            " operator; use another name",
         ),
     )
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
-    """Its name, for volumeMounts."""
+    """Name of the volume, for `volumeMounts`."""
     persistent_volume_claim: Annotated[Opaque, opaque_object()] | None = None
-    """A claim: `claimName`, and `readOnly`."""
+    """PersistentVolumeClaim: `claimName` and `readOnly`, as in a Pod."""
     config_map: Annotated[Opaque, opaque_object()] | None = None
-    """A ConfigMap: `name`, and `items`."""
+    """ConfigMap: `name` and `items`, as in a Pod."""
     secret: Annotated[Opaque, opaque_object()] | None = None
-    """A Secret: `secretName`, and `items`."""
+    """Secret: `secretName` and `items`, as in a Pod."""
     empty_dir: Annotated[Opaque, opaque_object()] | None = None
-    """Room for as long as the Pod lives: `medium: Memory` and `sizeLimit` make a larger /dev/shm."""
+    """Directory that is deleted with the Pod. `medium: Memory` with `sizeLimit` makes a larger /dev/shm."""
 
 
 class ServingPodOptions(PodOptions):
-    """Where and as whom Pods run, and what volumes they have."""
+    """Scheduling, identity and volumes of Pods."""
 
     volumes: Annotated[list[Volume], Field(max_length=16), list_map("name")] = Field(default_factory=list)
-    """Volumes for the server, mounted by `volumeMounts`."""
+    """Volumes of the Pods, which the server mounts by `volumeMounts`."""

@@ -1,6 +1,5 @@
-"""Types that several kinds share: names, durations, places in S3, data formats, columns, conditions."""
+"""Types shared by several kinds: names, durations, places in S3, data formats, columns, conditions."""
 
-from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -31,14 +30,17 @@ Quantity = Annotated[
 
 
 DURATION_PATTERN = "^([0-9]{1,5}([.][0-9]{1,3})?(ms|s|m|h))+$"
-"""Of at most five digits a part: what is longer overflows what CEL and Python can count."""
+"""Go duration of at most five digits a part: more would overflow in CEL and in Python."""
 
 
 def minimum_duration(field: str, shortest: str, advice: str = "") -> Rule:
-    """A rule for a duration, silent where the pattern has already refused it: one mistake is told once."""
+    """Return a CEL rule that a duration is at least `shortest`.
+
+    The rule is true for a text that violates the pattern of durations: one mistake gives one message.
+    """
     value = f"self.{field}"
-    fine = f"!has({value}) || !{value}.matches('{DURATION_PATTERN}') || duration({value}) >= duration('{shortest}')"
-    return fine, f"{field} must be at least {shortest}{advice}"
+    rule = f"!has({value}) || !{value}.matches('{DURATION_PATTERN}') || duration({value}) >= duration('{shortest}')"
+    return rule, f"{field} must be at least {shortest}{advice}"
 
 
 def _is_duration(text: str) -> str:
@@ -51,69 +53,64 @@ DurationText = Annotated[
     StringConstraints(pattern=DURATION_PATTERN, max_length=32),
     AfterValidator(_is_duration),
 ]
-"""A Go duration such as 90s, 5m or 1h30m."""
-
-
-def parse_duration(duration: str) -> timedelta:
-    """The length of a duration that admission has accepted."""
-    return parse_duration(duration)
+"""Go duration such as 90s, 5m or 1h30m."""
 
 
 class LocalRef(Model):
-    """A reference by name to an object of the same namespace."""
+    """Reference by name to an object in the same namespace."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
-    """The object's name."""
+    """Name of the object."""
 
 
 class S3Source(Model):
-    """Objects below a prefix of an S3 bucket."""
+    """Objects under a prefix of an S3 bucket."""
 
     bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", max_length=63)]
-    """The bucket's name."""
+    """Name of the bucket."""
     prefix: Annotated[str, StringConstraints(max_length=512)] = ""
-    """Only objects whose key begins with this belong to the Dataset, such as `mortgage/`. Empty: the whole bucket."""
+    """Prefix of the keys of the objects, such as `mortgage/`. Empty: all objects in the bucket."""
     endpoint: Annotated[str, StringConstraints(pattern=r"^https?://[^/]+/?$", max_length=512)] | None = None
-    """The URL of an S3-compatible service, such as `http://s3:8333`. Absent: AWS."""
+    """URL of an S3-compatible service, such as `http://s3:8333`. Absent: AWS."""
     region: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
-    """The bucket's region."""
+    """Region of the bucket."""
     secret_ref: LocalRef | None = None
-    """A Secret of this namespace with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN where
-    there is one. Absent: the workload identity of the ServiceAccount."""
+    """Secret in this namespace with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and optionally
+    AWS_SESSION_TOKEN. Absent: the workload identity of the ServiceAccount."""
 
 
 class VolumeSource(Model):
-    """A directory of a PersistentVolumeClaim of the same namespace."""
+    """Directory in a PersistentVolumeClaim in the same namespace."""
 
     model_config = rules(
         (
             "!has(self.path) || !self.path.split('/').exists(part, part in ['', '.', '..'])",
-            "path must be a directory in the claim, such as data/mortgage: no slash at its ends, no . and no ..",
+            "path must be a relative path in the claim, such as data/mortgage: no slash at either end, no . and no ..",
         )
     )
 
     claim_name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
-    """The claim. Its access mode must let snapshot Jobs and training Pods mount it at once."""
+    """Name of the claim. Its access mode must let snapshot Jobs and training Pods mount the claim at the same time."""
     path: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
-    """The directory in it, such as `data/mortgage`. Absent: all of it."""
+    """Directory in the claim, such as `data/mortgage`. Absent: the whole claim."""
 
 
 class DataSource(Model):
-    """Where data lives."""
+    """Location of data: an S3 bucket or a PersistentVolumeClaim."""
 
     model_config = rules(("has(self.s3) != has(self.pvc)", "set exactly one of s3 and pvc"))
 
     s3: S3Source | None = None
-    """An S3 bucket. With versioning on, every snapshot can be fetched again, byte for byte."""
+    """S3 bucket. With versioning enabled, every snapshot can be fetched again, byte for byte."""
     pvc: VolumeSource | None = None
-    """A directory of a PersistentVolumeClaim. Training Pods mount it read-only instead of copying it."""
+    """Directory in a PersistentVolumeClaim. Training Pods mount the claim read-only instead of copying the data."""
 
 
 class Format(Model):
-    """How the objects of a Dataset are written."""
+    """Format of the objects."""
 
     type: Literal["csv", "jsonl", "parquet"] = "csv"
-    """csv: comma-separated with a header line. jsonl: one JSON object a line. parquet: Apache Parquet."""
+    """csv: comma-separated values with a header line. jsonl: one JSON object per line. parquet: Apache Parquet."""
 
 
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
@@ -122,7 +119,7 @@ OnViolation = Literal["Reject", "Warn"]
 
 
 class ColumnType(StrEnum):
-    """What a column holds."""
+    """Type of a column's values."""
 
     NUMBER = "number"
     INTEGER = "integer"
@@ -131,7 +128,7 @@ class ColumnType(StrEnum):
 
 
 class Column(Model):
-    """What one column must look like."""
+    """Requirements on one column."""
 
     model_config = rules(
         ("!has(self.min) || !has(self.max) || self.min <= self.max", "min must not be greater than max"),
@@ -142,74 +139,74 @@ class Column(Model):
     )
 
     name: ColumnName
-    """The column's name: in CSV its header, in JSON Lines its key."""
+    """Name of the column: the header in CSV, the key in JSON Lines."""
     type: ColumnType
-    """number, integer, string or boolean. A value of another type is a violation."""
+    """Type of the values: number, integer, string or boolean. A value of another type is a violation."""
     min: float | None = None
-    """The least value allowed, for numbers and integers."""
+    """Least allowed value, for numbers and integers."""
     max: float | None = None
-    """The greatest value allowed, for numbers and integers."""
+    """Greatest allowed value, for numbers and integers."""
     nullable: bool = True
-    """Whether a value may be missing. An empty CSV field is missing."""
+    """Whether values may be missing. An empty CSV field is a missing value."""
     enum: Annotated[list[CellText], Field(max_length=100), list_set()] = Field(default_factory=list)
-    """The only values allowed, as text: numbers are compared as numbers. Absent: any."""
+    """Allowed values, as text. Numbers are compared as numbers. Absent: any value."""
     unique: bool = False
-    """Whether no value may come twice in the whole snapshot. Missing values do not count."""
+    """Whether each value may occur only once in the whole snapshot. Missing values do not count."""
 
 
 class Label(Model):
-    """What the model shall predict."""
+    """Column that the model predicts."""
 
     column: ColumnName
-    """The label's column."""
+    """Name of the column."""
     positive: Annotated[list[CellText], Field(max_length=20), list_set()] = Field(default_factory=list)
-    """The values that are the favourable outcome, such as `no` for a column `deny`. Bias by proportions of labels needs
-    them."""
+    """Values that are the favourable outcome, such as `no` for a column `deny`. The bias metric DPL needs these
+    values."""
 
 
 class Schema(Model):
-    """What data must look like to become the current snapshot. Columns not listed are allowed, and profiled as well."""
+    """Requirements that data must meet to become the current snapshot. Columns not listed are allowed and profiled."""
 
     columns: Annotated[list[Column], Field(max_length=256), list_map("name")] = Field(default_factory=list)
-    """The columns that must be there, and what they must hold."""
+    """Required columns, and the requirements on their values."""
     label: Label | None = None
-    """What the model shall predict: its bias is measured against the protected columns."""
+    """Column that the model predicts. Its bias is measured for the protected columns."""
     protected: Annotated[list[ColumnName], Field(max_length=8), list_set()] = Field(default_factory=list)
-    """Columns of attributes that must not decide, such as race or sex. The profile has the bias of each of their groups
-    against all others."""
+    """Columns of protected attributes, such as race or sex. The profile has the bias of each of their groups compared
+    to all other rows."""
     on_violation: OnViolation = "Reject"
-    """Reject: data that is not so does not become current, and the last good snapshot stays. Warn: it does, if it can
-    be read at all, and the condition Valid says what is wrong with it."""
+    """Reject: data that violates the schema does not become current, and the last good snapshot stays. Warn: data that
+    can be read becomes current, and the condition Valid names the violations."""
 
 
 class ObjectVersion(Model):
-    """One object of a snapshot, pinned."""
+    """Object of a snapshot, pinned to a version."""
 
     key: Annotated[str, StringConstraints(max_length=1024)]
-    """The object's key in its bucket."""
+    """Key of the object in its bucket."""
     version_id: Annotated[str, StringConstraints(max_length=1024)]
-    """The object's version in S3; `null` in a bucket without versioning."""
+    """Version ID of the object in S3; `null` in a bucket without versioning."""
     size: Annotated[int, Field(ge=0)]
-    """Its size in bytes."""
+    """Size of the object in bytes."""
     etag: Annotated[str, StringConstraints(max_length=256)]
-    """Its entity tag: an opaque token that changes with the content."""
+    """Entity tag of the object: an opaque token that changes with the content."""
 
 
 class Condition(Model):
-    """One aspect of an object's state, as Kubernetes' API conventions have it."""
+    """Condition, as in the API conventions of Kubernetes."""
 
     type: Annotated[str, StringConstraints(max_length=316)]
-    """Which aspect."""
+    """Type of the condition, such as Ready."""
     status: Literal["True", "False", "Unknown"]
-    """Whether it holds."""
+    """Status of the condition."""
     reason: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=1024)]
-    """Why, in one CamelCase word for programs."""
+    """Reason for the status, as one CamelCase word for programs."""
     message: LongText
-    """Why, in a sentence for people."""
+    """Reason for the status, as a sentence for people."""
     last_transition_time: Timestamp
-    """When `status` last changed."""
+    """Time at which `status` last changed."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The generation of the spec that this speaks of."""
+    """Generation of the spec that the condition was derived from."""
 
 
 Conditions = Annotated[list[Condition], Field(max_length=16), list_map("type")]

@@ -1,0 +1,1 @@
+"""Identity of data, artifacts and training inputs by their content. Pure."""

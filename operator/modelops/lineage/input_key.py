@@ -1,4 +1,4 @@
-"""The input key: one digest of everything that decides what a training run makes. Pure."""
+"""Input key: one digest of everything that determines the result of a training run. Pure."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,34 +6,34 @@ from typing import Any
 from modelops.lineage.digests import canonical_json, json_digest, short
 
 KEY_SCHEMA = 2
-"""Part of every key: raised when the key's make-up changes, since keys of different make-up must not be compared."""
-_SHOWN = 120
+"""Part of every key. Raise it when the composition of the key changes: older keys then never match."""
+_TEXT_LIMIT = 120
 
 
 @dataclass(frozen=True)
 class Components:
-    """What is in a key."""
+    """Components of an input key."""
 
     datasets: dict[str, str]
-    """Channel → snapshot digest."""
+    """Channel → digest of the snapshot."""
     image: str
     command: list[str]
     args: list[str]
     env: list[dict[str, Any]]
     parameters: dict[str, str]
     workers: dict[str, Any] = field(default_factory=dict)
-    """How many train together, and how they find each other."""
+    """Number of workers, and how they find each other; empty for a single one."""
     sweep: dict[str, Any] = field(default_factory=dict)
-    """How the best of several trainings is looked for; empty where there is one."""
+    """Fields of the sweep that change its result; empty without a sweep."""
     nonce: str = ""
     occurrence: str = ""
-    """The time of a schedule whose every time is a training of its own."""
+    """Time of the schedule, if each of its times is a training of its own."""
     references: dict[str, str] = field(default_factory=dict)
-    """`ConfigMap name` or `Secret name` → a digest of its content."""
+    """`ConfigMap name` or `Secret name` → digest of its content."""
 
     @property
     def key(self) -> str:
-        """The key: SHA-256 of the canonical JSON."""
+        """Input key: SHA-256 of the canonical JSON of all components."""
         return json_digest(
             {
                 "schema": KEY_SCHEMA,
@@ -51,8 +51,11 @@ class Components:
             }
         )
 
-    def described(self) -> dict[str, str]:
-        """Each component in a short text, so that a later run can say which one changed from what to what."""
+    def describe(self) -> dict[str, str]:
+        """Return each component that is set as a short text, by name.
+
+        A later run compares these texts to name the components that changed.
+        """
         texts = {
             "image": self.image,
             "command": _shown(self.command),
@@ -70,7 +73,7 @@ class Components:
 
 
 def difference(before: dict[str, str], after: dict[str, str]) -> str:
-    """Which components changed from what to what, as `nonce: none → a`; empty where none did."""
+    """Return the changed components, such as `nonce: none → a; workers: …`, or an empty text."""
     changed = [
         f"{name}: {_abridged(before.get(name))} → {_abridged(after.get(name))}"
         for name in sorted(before.keys() | after.keys())
@@ -81,7 +84,7 @@ def difference(before: dict[str, str], after: dict[str, str]) -> str:
 
 def _shown(value: Any) -> str:
     text = canonical_json(value).decode()
-    return text if len(text) <= _SHOWN else short(json_digest(value), 12)
+    return text if len(text) <= _TEXT_LIMIT else short(json_digest(value), 12)
 
 
 def _abridged(text: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Work beside the reconciles, such as requests over HTTP: a queue worker never waits for it."""
+"""Background work, such as requests over HTTP, for which no reconcile waits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
@@ -11,27 +11,27 @@ ResultT = TypeVar("ResultT")
 
 
 class Background(Generic[SubjectT, ResultT]):
-    """The last result of the work on each subject, and the work under way: one task at a time for each object.
+    """Last result of the work on each subject, and the running work: at most one task per object.
 
-    A subclass offers `start` and `last`. Its work runs `async with self._slots`, which bounds the work of all objects.
+    A subclass has `start` and `last`. Its work runs `async with self._slots`, which limits the work of all objects.
     """
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, slots: int) -> None:
         self._results: dict[SubjectT, ResultT] = {}
         self._running: dict[Key, asyncio.Task[None]] = {}
         self._subjects: dict[Key, SubjectT] = {}
-        self._slots = asyncio.Semaphore(at_once)
+        self._slots = asyncio.Semaphore(slots)
 
     def running(self, key: Key) -> bool:
-        """Return whether work for an object is under way."""
+        """Return whether work for an object is running."""
         return key in self._running
 
     def forget(self, subject: SubjectT) -> None:
-        """Drop the last result of a subject. A result of work under way is kept."""
+        """Drop the last result of a subject. The result of running work is still kept."""
         self._results.pop(subject, None)
 
     def keep_only(self, exists: Callable[[SubjectT], bool]) -> None:
-        """Drop the results of all other subjects, also of work under way: memory is bounded by what exists."""
+        """Drop the results of subjects that do not exist, including results of running work: this bounds the memory."""
         self._results = {subject: result for subject, result in self._results.items() if exists(subject)}
         self._subjects = {key: subject for key, subject in self._subjects.items() if exists(subject)}
 
@@ -45,7 +45,7 @@ class Background(Generic[SubjectT, ResultT]):
         work: Callable[[], Awaitable[ResultT]],
         enqueue: Callable[[Key], None],
     ) -> None:
-        """Begin `work` unless some for the object is under way. Wake the object once there is another result."""
+        """Start `work` unless work for the object is running. Enqueue the object when its result has changed."""
         if key in self._running:
             return
 

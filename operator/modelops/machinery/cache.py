@@ -1,4 +1,4 @@
-"""What the watches have told, kept small: one JSON text an object, and indexes over them."""
+"""Local copy of the watched objects: one JSON text per object, and indexes over them."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -19,13 +19,13 @@ class _Entry(NamedTuple):
     uid: str
     version: int
     text: bytes
-    indexed: tuple[IndexKey, ...]
+    index_keys: tuple[IndexKey, ...]
 
 
 class Cache:
-    """Objects by key, the newest version of each. An older version never replaces a newer one.
+    """Newest version of each object, by key. An older version never replaces a newer one.
 
-    Parsed objects cost ten times the memory of their text and are read a few times in their lives, so text is kept.
+    A parsed object takes ten times the memory of its text and is read only a few times, so the text is kept.
     """
 
     def __init__(self, indexers: dict[str, Indexer]) -> None:
@@ -34,88 +34,91 @@ class Cache:
         self._index: dict[IndexKey, set[Key]] = {}
 
     def put(self, body: Body) -> bool:
-        """Take an object in. False where it is nothing new."""
+        """Store an object. Return False when this version, or a newer one, is already stored."""
         key = key_of(body)
-        known = self._entries[key.kind].get(key)
+        cached = self._entries[key.kind].get(key)
         uid, version = body["metadata"]["uid"], int(body["metadata"]["resourceVersion"])
-        if known is not None and known.version >= version:
+        if cached is not None and cached.version >= version:
             return False
         indexer = self._indexers.get(key.kind)
-        indexed = tuple(indexer(body)) if indexer else ()
-        if known is not None:
-            self._unindex(key, known)
-        for index_key in indexed:
+        index_keys = tuple(indexer(body)) if indexer else ()
+        if cached is not None:
+            self._unindex(key, cached)
+        for index_key in index_keys:
             self._index.setdefault(index_key, set()).add(key)
-        self._entries[key.kind][key] = _Entry(uid, version, to_json(BY_KIND[key.kind].trim(body)), indexed)
+        self._entries[key.kind][key] = _Entry(uid, version, to_json(BY_KIND[key.kind].trim(body)), index_keys)
         return True
 
     def drop(self, body: Body) -> bool:
-        """Forget an object that is gone. False where a newer one of that name is known."""
+        """Remove a deleted object. Return False when it is not stored, or a newer object of its name is."""
         key = key_of(body)
-        known = self._entries[key.kind].get(key)
-        if known is None or known.version > int(body["metadata"]["resourceVersion"]):
+        cached = self._entries[key.kind].get(key)
+        if cached is None or cached.version > int(body["metadata"]["resourceVersion"]):
             return False
-        self._forget(key, known)
+        self._remove(key, cached)
         return True
 
     def keep_only(self, kind: str, namespace: str | None, present: set[Key], as_of: int) -> list[Body]:
-        """After a full LIST: forget what it did not have, unless newer than `as_of`. Returns what was forgotten."""
-        gone = [
+        """Remove the objects that a full LIST did not contain, unless newer than `as_of`. Return the removed objects.
+
+        `as_of` is the resourceVersion of the LIST. A namespace of None stands for all namespaces.
+        """
+        removed = [
             (key, entry)
             for key, entry in self._entries[kind].items()
             if key not in present and entry.version <= as_of and namespace in (None, key.namespace)
         ]
-        for key, entry in gone:
-            self._forget(key, entry)
-        return [from_json(entry.text) for _, entry in gone]
+        for key, entry in removed:
+            self._remove(key, entry)
+        return [from_json(entry.text) for _, entry in removed]
 
     def body(self, key: Key) -> Body | None:
-        """The object, trimmed."""
+        """Return the object as its resource trims it, or None."""
         entry = self._entries[key.kind].get(key)
         return from_json(entry.text) if entry else None
 
     def parsed(self, key: Key, kind: type[K]) -> K | None:
-        """The object as its model."""
+        """Return the object as its model, or None. Raises ValidationError where the model does not admit it."""
         entry = self._entries[key.kind].get(key)
         return kind.model_validate_json(entry.text) if entry else None
 
     def find(self, *index_key: str, kind: str) -> list[Key]:
-        """The objects of a kind below an index key, by name."""
+        """Return the keys of the objects of `kind` under an index key, sorted."""
         return sorted(key for key in self._index.get(index_key, ()) if key.kind == kind)
 
     def bodies(self, *index_key: str, kind: str) -> Iterator[Body]:
-        """The same, as objects."""
+        """Yield the objects of `kind` under an index key, sorted by key."""
         for key in self.find(*index_key, kind=kind):
             body = self.body(key)
             if body is not None:
                 yield body
 
     def all(self, kind: str) -> Iterator[Body]:
-        """Every object of a kind."""
+        """Yield every object of a kind."""
         for entry in self._entries[kind].values():
             yield from_json(entry.text)
 
     def size(self, kind: str) -> int:
-        """How many objects of a kind there are."""
+        """Return the number of objects of a kind."""
         return len(self._entries[kind])
 
     def publish(self) -> None:
-        """Tell Prometheus."""
+        """Set the gauge of cached objects of each watched resource."""
         for resource in WATCHED:
             metrics.CACHED_OBJECTS.labels(resource=resource.plural).set(self.size(resource.kind))
 
     def total(self) -> int:
-        """How many objects there are."""
+        """Return the number of objects of all kinds."""
         return sum(len(entries) for entries in self._entries.values())
 
-    def _forget(self, key: Key, entry: _Entry) -> None:
+    def _remove(self, key: Key, entry: _Entry) -> None:
         del self._entries[key.kind][key]
         self._unindex(key, entry)
 
     def _unindex(self, key: Key, entry: _Entry) -> None:
-        for index_key in entry.indexed:
-            members = self._index.get(index_key)
-            if members is not None:
-                members.discard(key)
-                if not members:
+        for index_key in entry.index_keys:
+            keys = self._index.get(index_key)
+            if keys is not None:
+                keys.discard(key)
+                if not keys:
                     del self._index[index_key]

@@ -1,4 +1,4 @@
-"""What a reconcile may read. Pure modules do not import this: they decide on what `observe` has read."""
+"""Everything a reconcile may read. Plans do not import this module: they decide on what `observe` has read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from modelops.machinery.settings import Settings
 
 @dataclass(frozen=True)
 class ReconcileContext:
-    """All that a controller may look at: the cache, the API where the cache has nothing, the settings, the time."""
+    """Inputs of a reconcile: the cache, the API for what the cache does not hold, the settings, the time."""
 
     cache: Cache
     kube: Kube
     settings: Settings
     now: datetime
     enqueue: Callable[[Key], None] = lambda key: None
-    """Have an object looked at again: for what a controller has started in the background."""
+    """Reconcile an object again: a controller's background task calls this when it is done."""

@@ -1,4 +1,4 @@
-"""What a controller is to the machinery: a kind, how it decides, and what wakes it."""
+"""Interface between a controller and the machinery."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ EventMapping = Callable[[Body, Cache], Iterable[Key]]
 
 @dataclass(frozen=True)
 class Controller:
-    """One kind's controller."""
+    """Controller of one kind."""
 
     resource: Resource
     kind: type[Kind]
     decide: Callable[[Any, ReconcileContext], Awaitable[Plan]]
-    """Observe and plan for one object of the kind. Reads only."""
+    """Observes one object of the kind and returns its plan. Writes nothing."""
     event_mappings: Mapping[str, EventMapping]
-    """Kind of a changed object → the objects of this kind to look at again."""
+    """Kind of a changed object → the objects of this kind to enqueue."""
     indexers: Mapping[str, Indexer]
-    """Kind of an object → the index keys it is found by."""
+    """Kind of an object → the index keys under which the cache finds the object."""
     collect: Callable[[Cache], Iterable[Metric]] | None = None
-    """What Prometheus is told about the objects of the kind whenever it asks. Quick: nothing else happens meanwhile."""
+    """Metrics of the kind's objects, built at each scrape. Must be quick: the event loop waits meanwhile."""
 
 
 class StalledError(Exception):
-    """A person must change something. Carries the reason and the sentence that says what."""
+    """Only a change by a person helps. Carries the condition's reason and message."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)

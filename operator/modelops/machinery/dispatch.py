@@ -1,4 +1,4 @@
-"""From an event to the objects it concerns."""
+"""Maps a change of one object to the objects to reconcile."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,23 +15,23 @@ _PARENT_KINDS = {resource.kind for resource in PARENTS}
 
 
 def indexers(controllers: Iterable[Controller]) -> dict[str, Indexer]:
-    """For each kind, all that the controllers want to find it by."""
-    wanted: dict[str, list[Indexer]] = defaultdict(list)
+    """Join the indexers of all controllers, by kind."""
+    by_kind: dict[str, list[Indexer]] = defaultdict(list)
     for controller in controllers:
         for kind, indexer in controller.indexers.items():
-            wanted[kind].append(indexer)
-    return {kind: _joined(several) for kind, several in wanted.items()}
+            by_kind[kind].append(indexer)
+    return {kind: _join(of_kind) for kind, of_kind in by_kind.items()}
 
 
-def _joined(several: list[Indexer]) -> Indexer:
-    def all_of(body: Body) -> Iterable[IndexKey]:
-        return {index_key for one in several for index_key in one(body)}
+def _join(of_kind: list[Indexer]) -> Indexer:
+    def index(body: Body) -> Iterable[IndexKey]:
+        return {index_key for indexer in of_kind for index_key in indexer(body)}
 
-    return all_of
+    return index
 
 
 class Dispatcher:
-    """Keeps the cache and wakes whom a change concerns."""
+    """Updates the cache and enqueues the objects that a change affects."""
 
     def __init__(self, cache: Cache, queue: Queue, controllers: Iterable[Controller], freshness: Freshness) -> None:
         self._cache = cache
@@ -40,49 +40,52 @@ class Dispatcher:
         self._freshness = freshness
 
     def on_event(self, resource: Resource, event_type: str | None, body: Body) -> None:
-        """A watch brought this. `event_type` is None for what was there when the watch began."""
+        """Handle a watch event. `event_type` is None for an object that existed when the watch began."""
         metrics.WATCH_EVENTS.labels(resource=resource.plural).inc()
         self._freshness.delivered(resource.plural, int(body["metadata"]["resourceVersion"]))
         if event_type == "DELETED":
             if self._cache.drop(body):
-                self.changed(body)
+                self.enqueue_affected(body)
         elif self._cache.put(body):
-            self.changed(body)
+            self.enqueue_affected(body)
 
     def on_write(self, resource: Resource, body: Body, by: Key) -> None:
-        """The operator itself wrote this while it looked at `by`: whom else it concerns need not wait for the watch."""
+        """Handle an object that the operator wrote while reconciling `by`, without waiting for its watch event.
+
+        Enqueues the other objects that the write affects, but not `by`.
+        """
         if resource in WATCHED:
             self._freshness.expect(resource.plural, int(body["metadata"]["resourceVersion"]))
         if self._cache.put(body):
-            self._wake(body, but=by)
+            self._enqueue(body, but=by)
 
-    def changed(self, body: Body) -> None:
-        """This object is new, other, or gone: look at it and at whom it concerns."""
-        self._wake(body, but=None)
+    def enqueue_affected(self, body: Body) -> None:
+        """Enqueue a new, changed or deleted object, if of one of our kinds, and every object it affects."""
+        self._enqueue(body, but=None)
 
     def enqueue(self, key: Key) -> None:
-        """Look at this object again."""
+        """Enqueue one object."""
         self._queue.add(key)
 
-    def _wake(self, body: Body, but: Key | None) -> None:
+    def _enqueue(self, body: Body, but: Key | None) -> None:
         key = key_of(body)
         if key.kind in _PARENT_KINDS and key != but:
             self._queue.add(key)
         for controller in self._controllers:
-            enqueue = controller.event_mappings.get(key.kind)
-            if enqueue is not None:
-                for woken in enqueue(body, self._cache):
-                    if woken != but:
-                        self._queue.add(woken)
+            mapping = controller.event_mappings.get(key.kind)
+            if mapping is not None:
+                for affected in mapping(body, self._cache):
+                    if affected != but:
+                        self._queue.add(affected)
 
 
 def by_label(kind: str) -> EventMapping:
-    """Wakes the object of `kind` that a child names in its label."""
+    """Map a child to the object of `kind` that its label `modelops.dev/<kind>` names."""
     label = kind_label(kind)
 
-    def enqueue(body: Body, cache: Cache) -> Iterable[Key]:
+    def mapping(body: Body, cache: Cache) -> Iterable[Key]:
         metadata = body["metadata"]
         name = (metadata.get("labels") or {}).get(label)
         return [Key(kind, metadata.get("namespace", ""), name)] if name else []
 
-    return enqueue
+    return mapping

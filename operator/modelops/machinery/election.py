@@ -1,4 +1,4 @@
-"""Which replica acts: a Lease, held by one. Losing it ends the process, so that two never act at once."""
+"""Leader election by a Lease. A leader that loses the Lease exits, so that two replicas never act at once."""
 
 import asyncio
 import logging
@@ -21,11 +21,11 @@ _UNREACHABLE = (aiohttp.ClientError, TimeoutError)
 
 
 class LeadershipLostError(Exception):
-    """Another replica acts now, or may: stop at once."""
+    """Another replica is, or may be, the leader: stop at once."""
 
 
 class _Lease(LeaseLock):
-    """The library's lock, to which an API server that does not answer is one failed try and not the end."""
+    """LeaseLock of the library, except that an unreachable API server is a failed attempt and not an exception."""
 
     async def get(self, name: str, namespace: str) -> Any:
         try:
@@ -34,13 +34,13 @@ class _Lease(LeaseLock):
             return False, ApiException(status=0, reason=str(error))
 
     async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
-        return await self._tried(self._create(name, namespace, election_record))
+        return await self._attempt(self._create(name, namespace, election_record))
 
     async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
-        return await self._tried(super().update(name, namespace, updated_record))
+        return await self._attempt(super().update(name, namespace, updated_record))
 
     async def release(self) -> None:
-        """Let another replica take over at once."""
+        """Clear the holder, so that a standby replica takes over without waiting for the Lease to expire."""
         await self.get(self.name, self.namespace)
         lease = self.lease_reference
         if lease is None or lease.spec is None or lease.spec.holder_identity != self.identity:
@@ -49,22 +49,22 @@ class _Lease(LeaseLock):
         try:
             await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
         except (ApiException, *_UNREACHABLE) as error:
-            _log.info("the lease could not be released and will expire: %s", error)
+            _log.info("releasing the Lease failed, it will expire: %s", error)
 
     async def _create(self, name: str, namespace: str, record: LeaderElectionRecord) -> bool:
-        # kubernetes 37.0 asks for `pretty=True`, which its own client refuses.
+        # LeaseLock of kubernetes 37.0 passes `pretty=True`, which its own client rejects.
         lease = client.V1Lease(metadata=client.V1ObjectMeta(name=name), spec=self.update_lease(record))
         try:
             await self.api_instance.create_namespaced_lease(namespace, lease)
         except ApiException as error:
-            _log.info("the lease could not be created: %s", error.reason)
+            _log.info("creating the Lease failed: %s", error.reason)
             return False
         return True
 
     @staticmethod
-    async def _tried(attempt: Awaitable[bool]) -> bool:
+    async def _attempt(call: Awaitable[bool]) -> bool:
         try:
-            return await attempt
+            return await call
         except _UNREACHABLE:
             return False
 
@@ -75,7 +75,7 @@ async def lead(
     identity: str,
     act: Callable[[], Coroutine[Any, Any, None]],
 ) -> None:
-    """Run `act` while this replica holds the Lease. Raises LeadershipLostError when it no longer does."""
+    """Run `act` while this replica holds the Lease. Raises LeadershipLostError once the Lease is lost."""
     if not election.enabled:
         metrics.LEADER.set(1)
         await act()
@@ -111,11 +111,11 @@ async def lead(
         holding.cancel()
         await asyncio.gather(holding, return_exceptions=True)
         await lease.release()
-    raise LeadershipLostError(f"{identity} no longer holds the lease {election.namespace}/{election.name}")
+    raise LeadershipLostError(f"{identity} lost the Lease {election.namespace}/{election.name}")
 
 
 async def _act_once(elected: asyncio.Event, act: Callable[[], Coroutine[Any, Any, None]], identity: str) -> None:
     await elected.wait()
-    _log.info("%s leads", identity)
+    _log.info("%s is the leader", identity)
     metrics.LEADER.set(1)
     await act()

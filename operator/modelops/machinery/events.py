@@ -1,4 +1,4 @@
-"""Kubernetes Events: told once, late rather than in the way, and dropped rather than piled up."""
+"""Kubernetes Events: written once, in the background, and dropped when too many wait."""
 
 import asyncio
 import hashlib
@@ -11,23 +11,23 @@ from modelops.machinery.kube import ApiError, Kube
 from modelops.machinery.plan import Event
 from modelops.machinery.resources import EVENTS, Body, Key, Resource
 
-_WAITING_AT_MOST = 1000
+_QUEUE_LIMIT = 1000
 _PAUSE_SECONDS = 0.02
-"""Between two Events: a thousand changes at once must not slow the work they tell of."""
+"""Pause between two Events: Events of a thousand changes at once must not slow down the reconciles."""
 _NOTE_LIMIT = 1024
 _log = logging.getLogger(__name__)
 
 
 class EventRecorder:
-    """Writes Events in the background, one after the other."""
+    """Writes Events in the background, one at a time."""
 
     def __init__(self, kube: Kube, identity: str) -> None:
         self._kube = kube
         self._identity = identity
-        self._waiting: asyncio.Queue[Body] = asyncio.Queue(_WAITING_AT_MOST)
+        self._waiting: asyncio.Queue[Body] = asyncio.Queue(_QUEUE_LIMIT)
 
     def record(self, key: Key, about: Kind, resource: Resource, event: Event) -> None:
-        """Have an Event about an object written."""
+        """Queue an Event about an object. When the queue is full the Event is dropped and counted."""
         metrics.EVENTS.labels(kind=key.kind, reason=event.reason).inc()
         now = datetime.now(UTC)
         body = {
@@ -56,14 +56,14 @@ class EventRecorder:
             metrics.EVENTS_DROPPED.inc()
 
     async def run(self) -> None:
-        """Write what is recorded, for ever."""
+        """Write queued Events, for ever."""
         while True:
             body = await self._waiting.get()
             try:
                 await self._kube.create(EVENTS, body)
             except ApiError as error:
                 metrics.EVENTS_DROPPED.inc()
-                _log.debug("an Event was not written: %s", error)
+                _log.debug("writing an Event failed: %s", error)
             await asyncio.sleep(_PAUSE_SECONDS)
 
 

@@ -1,14 +1,14 @@
-"""Whether the watches can be trusted: what was written or listed must come back through them before long."""
+"""Detects watches that fell behind: every object written or listed must arrive through its watch within a minute."""
 
 import time
 
 from modelops.machinery import metrics
 
-PATIENCE_SECONDS = 60.0
+STALE_AFTER_SECONDS = 60.0
 
 
 class Freshness:
-    """For each resource: when its watch last delivered, and what it still owes."""
+    """Last delivery of each resource's watch, and the oldest resourceVersion that the watch has yet to deliver."""
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
@@ -16,7 +16,7 @@ class Freshness:
         self._owed: dict[str, tuple[int, float]] = {}
 
     def delivered(self, plural: str, version: int) -> None:
-        """The watch brought an object of this resourceVersion."""
+        """Note that the watch delivered an object of this resourceVersion."""
         self._last[plural] = time.monotonic()
         self._seen[plural] = max(version, self._seen.get(plural, 0))
         owed = self._owed.get(plural)
@@ -24,17 +24,17 @@ class Freshness:
             del self._owed[plural]
 
     def expect(self, plural: str, version: int) -> None:
-        """An object of this resourceVersion exists: the watch must bring it, or a later one."""
+        """Expect the watch to deliver this resourceVersion or a later one."""
         if version > self._seen.get(plural, 0) and plural not in self._owed:
             self._owed[plural] = (version, time.monotonic())
 
     def stale(self) -> list[str]:
-        """The resources whose watch has owed something for too long."""
-        late = time.monotonic() - PATIENCE_SECONDS
+        """Return the plural names of the resources whose watch is behind."""
+        late = time.monotonic() - STALE_AFTER_SECONDS
         return sorted(plural for plural, (_, since) in self._owed.items() if since < late)
 
     def publish(self) -> None:
-        """Tell Prometheus."""
+        """Set the gauge of the seconds since each watch last delivered."""
         now = time.monotonic()
         for plural, last in self._last.items():
             metrics.WATCH_AGE_SECONDS.labels(resource=plural).set(now - last)

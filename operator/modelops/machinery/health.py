@@ -1,4 +1,4 @@
-"""Health and metrics over HTTP. What they say is measured, never assumed."""
+"""Health and metrics over HTTP, all of them measured."""
 
 from collections.abc import Callable
 
@@ -14,11 +14,11 @@ _STUCK_SECONDS = 900.0
 
 
 def problems(freshness: Freshness, queue: Queue, leading: bool) -> list[str]:
-    """What a restart would mend; nothing where all is well."""
-    found = [f"the watch of {plural} is behind" for plural in freshness.stale()]
+    """Return the problems that a restart would mend, one sentence each."""
+    sentences = [f"the watch of {plural} is behind" for plural in freshness.stale()]
     if leading and queue.oldest_seconds() > _STUCK_SECONDS:
-        found.append(f"a key has been in work for {queue.oldest_seconds():.0f} s")
-    return found
+        sentences.append(f"a key has been in the queue for {queue.oldest_seconds():.0f} s")
+    return sentences
 
 
 async def serve(
@@ -29,14 +29,14 @@ async def serve(
     leading: Callable[[], bool],
     synced: Callable[[], bool],
 ) -> web.AppRunner:
-    """Serve /healthz, /readyz and /metrics. Clean up the runner to stop."""
+    """Serve /healthz, /readyz and /metrics on all interfaces. Call `cleanup` of the returned runner to stop."""
 
     async def healthz(_: web.Request) -> web.Response:
-        found = problems(freshness, queue, leading())
-        return web.Response(text="; ".join(found) or "ok", status=500 if found else 200)
+        sentences = problems(freshness, queue, leading())
+        return web.Response(text="; ".join(sentences) or "ok", status=500 if sentences else 200)
 
     async def readyz(_: web.Request) -> web.Response:
-        return web.Response(text="ok") if synced() else web.Response(text="the first LIST is not done", status=503)
+        return web.Response(text="ok") if synced() else web.Response(text="initial LIST not finished", status=503)
 
     async def show_metrics(_: web.Request) -> web.Response:
         freshness.publish()

@@ -1,4 +1,7 @@
-"""Storages for kopf that store nothing: by default it copies every object of every event, for handlers we have not."""
+"""Storages for kopf that store nothing.
+
+By default kopf copies every object of every event, for kinds of handlers that this operator does not have.
+"""
 
 from typing import Any
 
@@ -6,36 +9,36 @@ import kopf
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
-    """No last-seen state of an object is built, kept or compared."""
+    """Storage of last-seen states that builds, keeps and compares nothing."""
 
     def build(self, **_: Any) -> Any:
-        """Nothing of the object."""
+        """Return an empty state."""
         return {}
 
     def fetch(self, **_: Any) -> Any:
-        """Nothing was kept."""
+        """Return None."""
         return None
 
     def store(self, **_: Any) -> None:
-        """Nothing is kept."""
+        """Store nothing."""
 
 
 class NoProgress(kopf.ProgressStorage):
-    """No handler has progress."""
+    """Storage of the progress of handlers that keeps nothing."""
 
     def fetch(self, **_: Any) -> Any:
-        """Nothing was kept."""
+        """Return None."""
         return None
 
     def store(self, **_: Any) -> None:
-        """Nothing is kept."""
+        """Store nothing."""
 
     def purge(self, **_: Any) -> None:
-        """There is nothing to remove."""
+        """Remove nothing."""
 
     def touch(self, **_: Any) -> None:
-        """There is nothing to mark."""
+        """Mark nothing."""
 
     def clear(self, *, essence: Any) -> Any:
-        """There is nothing to take out."""
+        """Return the object's essence unchanged."""
         return essence

@@ -1,4 +1,4 @@
-"""The Kubernetes API as the operator uses it: JSON in, JSON out, errors by type, every call counted."""
+"""Client of the Kubernetes API: JSON in, JSON out, one exception type, every request counted."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,11 +15,11 @@ _TIMEOUT_SECONDS = 30
 _PAGE = 500
 _CONNECTIONS = 64
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
-"""An answer without spec and status, which we have sent ourselves: a Job's is ten times as long with them."""
+"""Asks for a response without spec and status, which we have just sent: with them a Job's is ten times as long."""
 
 
 class ApiError(Exception):
-    """The API server said no, or could not be reached (status 0)."""
+    """The API server rejected a request, or was unreachable (status 0)."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -29,22 +29,22 @@ class ApiError(Exception):
 
     @property
     def conflict(self) -> bool:
-        """Somebody else was faster: look again."""
+        """Whether another writer was faster. Reconciling again helps."""
         return self.status == 409
 
     @property
-    def refused(self) -> bool:
-        """Asking again will not help until a person changes something: 400, 403, 404 of a namespace, 413, 422."""
+    def permanent(self) -> bool:
+        """Whether retrying cannot help until a person changes something: 400, 403, 404 of a namespace, 413, 422."""
         return 400 <= self.status < 500 and self.status not in (401, 408, 409, 410, 429)
 
     @property
     def out_of_quota(self) -> bool:
-        """A ResourceQuota has no room. Only the words tell it from a lack of rights: both are 403 Forbidden."""
+        """Whether a ResourceQuota is exhausted. Missing rights are 403 Forbidden too: only the message differs."""
         return self.status == 403 and "exceeded quota" in self.message
 
 
 class Kube:
-    """The API server. Close it after use."""
+    """Connection to the API server. Call `close` after use."""
 
     def __init__(self, api_client: client.ApiClient) -> None:
         self.client = api_client
@@ -56,21 +56,21 @@ class Kube:
 
     @classmethod
     async def connect(cls) -> "Kube":
-        """With the ServiceAccount's token inside a cluster, else with the kubeconfig."""
+        """Connect with the ServiceAccount's token inside a cluster, else with the kubeconfig."""
         configuration = client.Configuration()
         try:
-            config.load_incluster_config(client_configuration=configuration)
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except config.ConfigException:
-            await config.load_kube_config(client_configuration=configuration)
+            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         return cls(client.ApiClient(configuration))
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         await self._session.close()
-        await self.client.close()
+        await self.client.close()  # type: ignore[no-untyped-call]
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Body | None:
-        """One object, or None where there is none."""
+        """Return an object, or None if there is none. Raises ApiError, as every method here does."""
         try:
             return await self._call("GET", resource.path(namespace, name), resource)
         except ApiError as error:
@@ -79,7 +79,7 @@ class Kube:
             raise
 
     async def pages(self, resource: Resource, namespace: str | None) -> AsyncIterator[tuple[int, list[Body]]]:
-        """Every object, with the kind filled in, page by page, each with the list's resourceVersion."""
+        """Yield every object, page by page, as (resourceVersion of the list, objects with their kind filled in)."""
         query = {"limit": str(_PAGE)}
         if resource.label_selector:
             query["labelSelector"] = resource.label_selector
@@ -94,7 +94,10 @@ class Kube:
             query["continue"] = token
 
     async def find(self, resource: Resource, namespace: str, selector: str = "", *, fields: str = "") -> list[Body]:
-        """The objects of a namespace that a label selector and a field selector match; none of an unknown resource."""
+        """Return the objects of a namespace that match a label selector and a field selector.
+
+        Returns no objects where the resource is not installed.
+        """
         query = {"labelSelector": selector} if selector else {}
         if fields:
             query["fieldSelector"] = fields
@@ -104,10 +107,11 @@ class Kube:
             if error.status == 404:
                 return []
             raise
-        return page["items"]
+        items: list[Body] = page["items"]
+        return items
 
     async def apply(self, resource: Resource, body: Body) -> Body:
-        """Server-side apply: what `body` names becomes ours and so."""
+        """Apply an object on the server: the fields in `body` get these values, and belong to the operator."""
         metadata = body["metadata"]
         return await self._call(
             "PATCH",
@@ -120,7 +124,7 @@ class Kube:
         )
 
     async def patch_status(self, resource: Resource, namespace: str, name: str, patch: Body) -> Body:
-        """Merge-patch the status subresource. Returns the object's metadata: the rest is known."""
+        """Merge-patch the status subresource. Return the object's metadata: the caller knows the rest."""
         answer = await self._call(
             "PATCH",
             resource.path(namespace, name, "status"),
@@ -131,12 +135,13 @@ class Kube:
             verb="PATCH",
             accept=_METADATA_ONLY,
         )
-        return answer["metadata"]
+        metadata: Body = answer["metadata"]
+        return metadata
 
     async def create_if_absent(self, resource: Resource, body: Body) -> Body:
-        """Create an object that cannot change afterwards, unless it is there. Returns it as it is there.
+        """Create an object that cannot change afterwards, unless it exists. Return the object as it is in the cluster.
 
-        For what is made by the thousand and never again: server-side apply would cost the API server twice the time.
+        For Jobs, which are created by the thousand: server-side apply takes the API server twice the time.
         """
         path = resource.path(body["metadata"]["namespace"])
         try:
@@ -146,19 +151,20 @@ class Kube:
         except ApiError as error:
             if not error.conflict:
                 raise
-            there = await self.get(resource, body["metadata"]["namespace"], body["metadata"]["name"])
-            if there is None:
+            existing = await self.get(resource, body["metadata"]["namespace"], body["metadata"]["name"])
+            if existing is None:
                 raise
-            return {**there, "kind": resource.kind}
+            return {**existing, "kind": resource.kind}
         return {**body, "metadata": answer["metadata"]}
 
     async def create(self, resource: Resource, body: Body) -> Body:
-        """Create an object."""
+        """Create an object and return it."""
         return await self._call("POST", resource.path(body["metadata"]["namespace"]), resource, body=body)
 
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str | None) -> None:
-        """Delete an object, with a UID this very one, and what it owns in the background. One that is gone already is
-        fine.
+        """Delete an object, and in the background what it owns. An object that does not exist is not an error.
+
+        With a UID only the object with this UID is deleted: another one of its name raises ApiError, a conflict.
         """
         options: Body = {"propagationPolicy": "Background"}
         if uid is not None:
@@ -192,14 +198,13 @@ class Kube:
                 code = str(response.status)
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiError(
-                0, "Unreachable", f"the API server does not answer: {error or type(error).__name__}"
-            ) from error
+            raise ApiError(0, "Unreachable", f"API server unreachable: {error or type(error).__name__}") from error
         finally:
             metrics.API_CALLS.labels(verb=verb or method, resource=resource.plural, code=code).inc()
         if response.status >= 400:
             raise _error(response.status, content)
-        return from_json(content)
+        answer: Body = from_json(content)
+        return answer
 
 
 def _error(status: int, content: bytes) -> ApiError:

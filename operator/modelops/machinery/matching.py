@@ -1,29 +1,30 @@
-"""Whether an object already is what it shall be, so that nothing is written."""
+"""Comparison of desired and existing objects, so that nothing is written without need."""
 
 from typing import Any
 
 
-def already_applied(wanted: Any, found: Any) -> bool:
-    """Every field of `wanted` is so in `found`. What the server added is no difference; list items are told by place.
+def already_applied(desired: Any, existing: Any) -> bool:
+    """Return whether every field of `desired` has the same value in `existing`.
 
-    A quantity written in another way counts as different: that costs one apply that changes nothing, never correctness.
+    Fields that only `existing` has are ignored: the API server fills in defaults. Lists are compared item by item, by
+    position. A quantity in another notation counts as different, which costs one apply that changes nothing.
     """
-    if isinstance(wanted, dict):
-        return isinstance(found, dict) and all(
-            already_applied(value, found.get(key)) or (value in ({}, []) and not found.get(key))
-            for key, value in wanted.items()
+    if isinstance(desired, dict):
+        return isinstance(existing, dict) and all(
+            already_applied(value, existing.get(key)) or (value in ({}, []) and not existing.get(key))
+            for key, value in desired.items()
         )
-    if isinstance(wanted, list):
+    if isinstance(desired, list):
         return (
-            isinstance(found, list)
-            and len(wanted) == len(found)
-            and all(already_applied(one, other) for one, other in zip(wanted, found, strict=True))
+            isinstance(existing, list)
+            and len(desired) == len(existing)
+            and all(already_applied(item, other) for item, other in zip(desired, existing, strict=True))
         )
-    return wanted == found
+    return bool(desired == existing)
 
 
 def merge_patch(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """The JSON merge patch (RFC 7386) that makes `new` of `old`; empty where they are equal."""
+    """Return the JSON merge patch (RFC 7386) that turns `old` into `new`; empty when they are equal."""
     patch: dict[str, Any] = {key: None for key in old if key not in new}
     for key, value in new.items():
         before = old.get(key)

@@ -1,4 +1,4 @@
-"""What controllers tell Prometheus of their objects: read when it is asked for, so that nothing outlives its object."""
+"""Metrics of the controllers' objects, built at each scrape, so that no series outlives its object."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -10,19 +10,19 @@ from modelops.machinery.controller import Controller
 
 
 class ObjectMetrics(Collector):
-    """The metrics of all controllers' objects, of the replica that acts: two would count each object twice."""
+    """Metrics of all controllers' objects. Only the leader has them: two replicas would count each object twice."""
 
     def __init__(self, cache: Cache, controllers: Iterable[Controller], leading: Callable[[], bool]) -> None:
         self._cache = cache
-        self._collects = [one.collect for one in controllers if one.collect is not None]
+        self._collects = [controller.collect for controller in controllers if controller.collect is not None]
         self._leading = leading
 
     def collect(self) -> Iterator[Metric]:
-        """One family after the other."""
+        """Yield the metric families of all controllers; none on a standby replica."""
         if self._leading():
             for collect in self._collects:
                 yield from collect(self._cache)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing before there are objects."""
+        """Return no families: registering must not scrape."""
         return ()

@@ -1,4 +1,4 @@
-"""Which objects belong to a parent. Pure."""
+"""Ownership of objects: by owner reference, or by label."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from modelops.machinery.resources import MANAGED_BY, MANAGER, Body
 
 
 def kind_label(kind: str) -> str:
-    """Return the label that names a child's parent of a kind, such as `modelops.dev/dataset`."""
+    """Return the key of the label whose value is the name of a parent of `kind`, such as `modelops.dev/dataset`."""
     return f"{GROUP}/{kind.lower()}"
 
 

@@ -1,4 +1,4 @@
-"""What a controller decides and the machinery carries out: the one result of every reconcile."""
+"""Plan: the one result of every reconcile, decided by a controller and carried out by the machinery."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from modelops.machinery.resources import Body, Key
 
 @dataclass(frozen=True)
 class Delete:
-    """A child that goes."""
+    """Child to delete."""
 
     key: Key
     uid: str | None = None
-    """This very object. None: whichever has the name, where nothing else can have it."""
+    """Precondition of the deletion. None where nothing but this child can have the name."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something worth telling beside a change of Ready, which is told by itself."""
+    """Kubernetes Event to record. A change of Ready needs none: the machinery records it."""
 
     reason: str
     message: str
@@ -30,20 +30,20 @@ class Event:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one object needs now. Carried out in the order of the fields."""
+    """What one object needs now, carried out in the order of the fields."""
 
     apply: tuple[Body, ...] = ()
-    """Children that shall be so."""
+    """Children to apply, where the existing object differs."""
     delete: tuple[Delete, ...] = ()
-    """Children that shall not be."""
+    """Children to delete."""
     status: Model | None = None
-    """The status, whose conditions are left to the next field. None: as it is."""
+    """New status, apart from its conditions. None: unchanged."""
     conditions: tuple[DesiredCondition, ...] = ()
-    """All of the object's conditions."""
+    """All conditions of the new status."""
     events: tuple[Event, ...] = ()
-    """What to tell once the status is written."""
+    """Events to record once the status is written."""
     requeue_after: timedelta | None = None
-    """When to look again if nothing wakes the object before."""
+    """When to reconcile again, if no event enqueues the object before. None: only on an event."""
 
 
 S = TypeVar("S")
@@ -51,9 +51,9 @@ Step = Callable[[S], Plan | None]
 
 
 def first_plan(seen: S, steps: Sequence[Step[S]]) -> Plan:
-    """Ask each step in order. The first that answers decides; the last must."""
+    """Run the steps in order and return the plan of the first that returns one. The last step must."""
     for step in steps:
         plan = step(seen)
         if plan is not None:
             return plan
-    raise AssertionError(f"{steps[-1].__name__} is the last step and must answer")
+    raise AssertionError(f"{steps[-1].__name__} is the last step and must return a plan")

@@ -1,4 +1,4 @@
-"""How many reconciles talk to the API server at once, and which go first."""
+"""Limit of concurrent reconciles, and which of them gets a slot first."""
 
 import asyncio
 import heapq
@@ -9,61 +9,61 @@ from enum import IntEnum
 from itertools import count
 
 _BURST = 8
-"""So many children made within _BURST_SECONDS are a burst."""
+"""Children created within _BURST_SECONDS that make a burst."""
 _BURST_SECONDS = 0.25
-_PATIENCE = 12
-"""So many times as long telling waits for the end of a burst."""
+_BURSTS_AT_MOST = 12
+"""Multiples of _BURST_SECONDS that a status write waits at most for the end of a burst."""
 
 
 class Priority(IntEnum):
-    """What a reconcile is about to do. The lesser one goes first."""
+    """What a reconcile is about to do. The lower value gets a slot first."""
 
     CHILDREN = 0
-    """Decide, and make what is to be: when a thousand objects come at once, work starts before it is told of."""
+    """Plan and write children: when a thousand objects appear at once, work starts before statuses are written."""
     STATUS = 1
-    """Tell of it."""
+    """Write the status."""
 
 
 class PrioritySlots:
-    """So many places, given to those who wait in the order of their lane, and within it of their coming."""
+    """Priority semaphore: first in, first out within a priority."""
 
-    def __init__(self, places: int) -> None:
-        self._free = places
+    def __init__(self, slots: int) -> None:
+        self._free = slots
         self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
-        self._numbers = count()
-        self._made: deque[float] = deque(maxlen=_BURST)
+        self._arrivals = count()
+        self._created: deque[float] = deque(maxlen=_BURST)
 
     @asynccontextmanager
-    async def place(self, lane: Priority) -> AsyncIterator[None]:
-        """One place, for as long as the block lasts."""
-        await self.enter(lane)
+    async def hold(self, priority: Priority) -> AsyncIterator[None]:
+        """Hold a slot for the duration of the block."""
+        await self.acquire(priority)
         try:
             yield
         finally:
-            self.leave()
+            self.release()
 
-    def made(self) -> None:
-        """A child was made: while that goes on at a great rate, telling of it waits a little."""
-        self._made.append(asyncio.get_running_loop().time())
+    def child_created(self) -> None:
+        """Note that a child was created: during a burst of them status writes wait a little."""
+        self._created.append(asyncio.get_running_loop().time())
 
-    async def enter(self, lane: Priority) -> None:
-        """Wait for a place. Call `leave` afterwards."""
-        if lane is Priority.STATUS:
-            await self._burst_over()
+    async def acquire(self, priority: Priority) -> None:
+        """Wait for a slot. Call `release` afterwards."""
+        if priority is Priority.STATUS:
+            await self._wait_for_end_of_burst()
         if self._free:
             self._free -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (lane, next(self._numbers), turn))
+        heapq.heappush(self._waiting, (priority, next(self._arrivals), turn))
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.leave()
+                self.release()
             raise
 
-    def leave(self) -> None:
-        """Give the place to who is next."""
+    def release(self) -> None:
+        """Pass the slot to the next waiter."""
         while self._waiting:
             _, _, turn = heapq.heappop(self._waiting)
             if not turn.done():
@@ -71,9 +71,9 @@ class PrioritySlots:
                 return
         self._free += 1
 
-    async def _burst_over(self) -> None:
+    async def _wait_for_end_of_burst(self) -> None:
         now = asyncio.get_running_loop().time
-        for _ in range(_PATIENCE):
-            if len(self._made) < _BURST or now() - self._made[0] >= _BURST_SECONDS:
+        for _ in range(_BURSTS_AT_MOST):
+            if len(self._created) < _BURST or now() - self._created[0] >= _BURST_SECONDS:
                 return
             await asyncio.sleep(_BURST_SECONDS)

@@ -1,4 +1,4 @@
-"""Carrying a plan out: children, then the status once and only if it differs, then Events."""
+"""Carries out a plan: children, then the status once and only if it differs, then Events."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -20,13 +20,13 @@ from modelops.machinery.priority_slots import Priority, PrioritySlots
 from modelops.machinery.resources import BY_KIND, JOBS, WATCHED, Body, Key, Resource, key_of
 from modelops.machinery.settings import Settings
 
-_STALLED_AGAIN = timedelta(minutes=5)
-_QUOTA_AGAIN = timedelta(minutes=1)
+_STALLED_REQUEUE = timedelta(minutes=5)
+_QUOTA_REQUEUE = timedelta(minutes=1)
 _log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Reconciles one object at a time: decide, carry out."""
+    """Reconciles objects: has the controller decide, then carries out the plan."""
 
     def __init__(
         self,
@@ -45,9 +45,10 @@ class Reconciler:
         self._slots = slots
 
     async def reconcile(self, controller: Controller, key: Key) -> timedelta | None:
-        """Bring one object to where it shall be. Returns when to look again. Raises ApiError where that may help.
+        """Reconcile one object and return when to reconcile again. Raises ApiError when retrying may help.
 
-        Called with a place among the lanes, which it leaves once the children are as they shall be.
+        The caller has acquired a slot, which is released once the children are written: a reconcile that waits to
+        write its status holds none.
         """
         try:
             parent = self._cache.parsed(key, controller.kind)
@@ -55,12 +56,15 @@ class Reconciler:
                 return None
             plan = await self._execute(controller, key, parent)
         finally:
-            self._slots.leave()
+            self._slots.release()
         await self._write_status(controller, key, parent, plan)
         return plan.requeue_after
 
     async def _execute(self, controller: Controller, key: Key, parent: Kind) -> Plan:
-        """The plan, with its children as they shall be; or what keeps it from that, as a plan. Raises ApiError."""
+        """Decide, and write the children. Return the plan, or the plan that shows why that is impossible.
+
+        Raises ApiError when retrying may help.
+        """
         try:
             plan = await controller.decide(parent, self._context())
             for child in plan.apply:
@@ -70,39 +74,39 @@ class Reconciler:
         except StalledError as problem:
             plan = _stalled(problem.reason, problem.message)
         except ApiError as error:
-            if not error.refused:
+            if not error.permanent:
                 raise
             plan = _out_of_quota(error) if error.out_of_quota else _stalled(error.reason, error.message)
         return plan
 
     async def show_error(self, controller: Controller, key: Key, error: Exception) -> None:
-        """Show in the status that reconciling goes on failing. The spec is not read: it may be what cannot be read."""
+        """Write into the status that reconciling keeps failing. The spec may be invalid, so this does not read it."""
         body = self._cache.body(key)
         if body is None or body["metadata"].get("deletionTimestamp"):
             return
-        told = body.get("status", {}).get("conditions", [])
-        before = [Condition.model_validate(one) for one in told]
-        wanted = conditions.in_progress("ReconcileError", f"{error} (retried with growing pauses)")
+        written = body.get("status", {}).get("conditions", [])
+        previous = [Condition.model_validate(condition) for condition in written]
+        desired = conditions.in_progress("ReconcileError", f"{error}; retrying with exponential backoff")
         generation = body["metadata"].get("generation", 0)
-        shown = [one.wire() for one in conditions.merge(before, wanted, generation, datetime.now(UTC))]
-        if shown != told:
-            patch = {"metadata": {"uid": body["metadata"]["uid"]}, "status": {"conditions": shown}}
+        merged = conditions.merge(previous, desired, generation, datetime.now(UTC))
+        new = [condition.wire() for condition in merged]
+        if new != written:
+            patch = {"metadata": {"uid": body["metadata"]["uid"]}, "status": {"conditions": new}}
             metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, patch)
-            seen = controller.kind.parse(body).metadata
-            self._cache_status(
-                controller.resource, key, seen, metadata, {**body.get("status", {}), "conditions": shown}
-            )
+            known = controller.kind.parse(body).metadata
+            self._cache_status(controller.resource, key, known, metadata, {**body.get("status", {}), "conditions": new})
 
-    def _cache_status(self, resource: Resource, key: Key, seen: Metadata, metadata: Body, status: Body) -> None:
-        """Have the object with its new status at once. One whose spec changed meanwhile comes by the watch.
+    def _cache_status(self, resource: Resource, key: Key, before: Metadata, metadata: Body, status: Body) -> None:
+        """Put the object with its new status into the cache at once.
 
-        What else of it changed meanwhile comes with the answer, and then the watch has nothing new to tell: a request
-        by annotation would be lost if the object were not looked at again.
+        An object whose spec changed meanwhile is left to the watch. Other changes, such as a request by annotation,
+        are in the response already, and the watch event then is not newer than the cache: enqueue the object, or the
+        request would be lost.
         """
         body = self._cache.body(key)
         if body is not None and body["metadata"].get("generation") == metadata.get("generation"):
             self._dispatcher.on_write(resource, {**body, "metadata": metadata, "status": status}, key)
-        if changed_beside_spec(seen, Metadata.model_validate(metadata)):
+        if changed_beside_spec(before, Metadata.model_validate(metadata)):
             self._dispatcher.enqueue(key)
 
     def _context(self) -> ReconcileContext:
@@ -112,21 +116,21 @@ class Reconciler:
         key = key_of(child)
         resource = BY_KIND[key.kind]
         watched = resource in WATCHED
-        found = self._cache.body(key) if watched else None
-        if found is not None and already_applied(_comparable(child), found):
+        existing = self._cache.body(key) if watched else None
+        if existing is not None and already_applied(_comparable(child), existing):
             return
-        if resource is JOBS and found is None:
+        if resource is JOBS and existing is None:
             self._dispatcher.on_write(resource, await self._kube.create_if_absent(resource, child), by)
-            self._slots.made()
+            self._slots.child_created()
             return
-        if found is None:
-            found = await self._kube.get(resource, key.namespace, key.name)
-            if found is not None and not is_owned_by(found, parent, by_label="IfManaged"):
+        if existing is None:
+            existing = await self._kube.get(resource, key.namespace, key.name)
+            if existing is not None and not is_owned_by(existing, parent, by_label="IfManaged"):
                 raise StalledError(
                     "NameTaken",
-                    f"{key} exists and does not belong to this object: rename one of the two, or delete the other",
+                    f"{key} exists and is not owned by this object; rename one of the two, or delete {key.name}",
                 )
-            if not watched and found is not None and already_applied(child, found):
+            if not watched and existing is not None and already_applied(child, existing):
                 return
         try:
             applied = await self._kube.apply(resource, child)
@@ -154,7 +158,7 @@ class Reconciler:
         if patch:
             body = {"metadata": {"uid": parent.metadata.uid}, "status": patch}
             try:
-                async with self._slots.place(Priority.STATUS):
+                async with self._slots.hold(Priority.STATUS):
                     metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, body)
             except ApiError as error:
                 if error.status == 404:
@@ -166,7 +170,7 @@ class Reconciler:
 
 
 def changed_beside_spec(before: Metadata, after: Metadata) -> bool:
-    """Whether something but spec and status has changed. Pure."""
+    """Return whether annotations, labels or the deletion timestamp changed."""
     return (before.annotations, before.labels, before.deletion_timestamp) != (
         after.annotations,
         after.labels,
@@ -175,26 +179,27 @@ def changed_beside_spec(before: Metadata, after: Metadata) -> bool:
 
 
 def kind_not_installed(resource: Resource, error: ApiError) -> StalledError | None:
-    """An API server that does not know a kind says only that there is no such page."""
+    """Return the error to show where a 404 means that the resource's API is not installed, else None."""
     if not resource.provided_by or error.status != 404:
         return None
     return StalledError(
         "KindNotInstalled",
-        f"this cluster has no {resource.kind}: install {resource.provided_by}, or change the spec so that it needs none",
+        f"kind {resource.kind} is not installed in this cluster; install {resource.provided_by}, or change the spec so"
+        f" that no {resource.kind} is needed",
     )
 
 
 def _stalled(reason: str, message: str) -> Plan:
-    return Plan(conditions=conditions.stalled(reason, message), requeue_after=_STALLED_AGAIN)
+    return Plan(conditions=conditions.stalled(reason, message), requeue_after=_STALLED_REQUEUE)
 
 
 def _out_of_quota(error: ApiError) -> Plan:
-    """Room comes by itself when others end, and nothing tells of it: asked for slowly, as it may take long."""
-    return Plan(conditions=conditions.waiting("QuotaExceeded", error.message), requeue_after=_QUOTA_AGAIN)
+    """Poll slowly: other Pods free the quota sooner or later, and no event reports it."""
+    return Plan(conditions=conditions.waiting("QuotaExceeded", error.message), requeue_after=_QUOTA_REQUEUE)
 
 
 def _comparable(child: Body) -> Body:
-    """A Job's template, and the data of an immutable ConfigMap, are neither kept in the cache nor can they change."""
+    """Leave out a Job's template and an immutable ConfigMap's data: immutable, and not kept in the cache."""
     if child["kind"] == "Job":
         return {**child, "spec": {key: value for key, value in child["spec"].items() if key != "template"}}
     if child.get("immutable"):
@@ -203,7 +208,7 @@ def _comparable(child: Body) -> Body:
 
 
 def _transition(before: list[Condition], after: list[Condition]) -> tuple[Event, ...]:
-    """A change of Ready is what people want to hear of."""
+    """Return the Event of a change of Ready, if there was one."""
     old, new = conditions.find(before, conditions.READY), conditions.find(after, conditions.READY)
     if new is None or (old is not None and (old.status, old.reason) == (new.status, new.reason)):
         return ()

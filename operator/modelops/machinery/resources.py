@@ -1,4 +1,4 @@
-"""The resources that the operator watches and writes: where they are in the API, and what of them is worth keeping."""
+"""Resources that the operator watches and writes: their place in the API, and what of them the cache keeps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from modelops.api.kinds import GROUP, VERSION
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "modelops"
 CHILD_SELECTOR = f"{MANAGED_BY}={MANAGER}"
-"""The labels of what the operator makes, as in a query."""
+"""Label selector of everything that the operator creates."""
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 Body = dict[str, Any]
 
 
 class Key(NamedTuple):
-    """One object: its kind, namespace and name."""
+    """Identity of one object."""
 
     kind: str
     namespace: str
@@ -28,25 +28,26 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource of the API. `label_selector` narrows what is watched, and is empty where every object is; `trim`
-    drops what no decision reads; `comes_with` is what must be installed for it, where Kubernetes has not got it.
-    """
+    """One resource of the API."""
 
     group: str
     version: str
     plural: str
     kind: str
     label_selector: str = ""
+    """Selector of the objects to watch. Empty: every object."""
     trim: Callable[[Body], Body] = lambda body: body
+    """Drops the parts of an object that no decision reads."""
     provided_by: str = ""
+    """What must be installed for the resource, such as `the Gateway API`. Empty: part of Kubernetes."""
 
     @property
     def api_version(self) -> str:
-        """As in a manifest."""
+        """Value of `apiVersion` in a manifest."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
-        """The URL's path."""
+        """Return the path of the URL: of the resource, of one object, or of a subresource."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         parts = [root]
         if namespace:
@@ -68,18 +69,18 @@ def _trim_metadata(body: Body) -> Body:
 
 
 def _trim_job(body: Body) -> Body:
-    """A Job's Pod template cannot change, and is the greater part of it."""
+    """Drop the Pod template: immutable, and the larger part of a Job."""
     spec = {key: value for key, value in body.get("spec", {}).items() if key != "template"}
     return _trim_metadata({**body, "spec": spec})
 
 
 def _trim_pod(body: Body) -> Body:
-    """Of a Pod's spec only its node matters: the rest was ours."""
+    """Keep only the node of a Pod's spec: the operator set the rest."""
     return _trim_metadata({**body, "spec": {"nodeName": body.get("spec", {}).get("nodeName")}})
 
 
 def _trim_config_map(body: Body) -> Body:
-    """What cannot change need not be compared."""
+    """Drop the data of an immutable ConfigMap: it need not be compared."""
     return _trim_metadata({**body, "data": {}} if body.get("immutable") else body)
 
 
@@ -103,10 +104,10 @@ DISRUPTION_BUDGETS = Resource(
 )
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", CHILD_SELECTOR, _trim_config_map)
 CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
-"""Never watched: they cannot change, and are asked for only where a Deployment is not there to ask."""
+"""Never watched: immutable, and read only where the Deployment itself does not exist."""
 SECRETS = Resource("", "v1", "secrets", "Secret")
 WORKLOADS = Resource("kueue.x-k8s.io", "v1beta1", "workloads", "Workload")
-"""Kueue's. Asked for by name of a Job, never watched: Kueue need not be there."""
+"""Kueue's. Never watched, since Kueue need not be installed: selected by the label that has the Job's UID."""
 HTTP_ROUTES = Resource(
     "gateway.networking.k8s.io",
     "v1",
@@ -116,7 +117,7 @@ HTTP_ROUTES = Resource(
     _trim_metadata,
     provided_by="the Gateway API",
 )
-"""Never watched: the Gateway API need not be there."""
+"""Never watched: the Gateway API need not be installed."""
 PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
 
@@ -126,6 +127,6 @@ BY_KIND = {resource.kind: resource for resource in (*WATCHED, CONTROLLER_REVISIO
 
 
 def key_of(body: Body) -> Key:
-    """Which object this is."""
+    """Return the key of an object."""
     metadata = body["metadata"]
     return Key(body["kind"], metadata.get("namespace", ""), metadata["name"])

@@ -1,4 +1,4 @@
-"""A full LIST: fills the cache at the start, and heals what a watch missed afterwards."""
+"""Full LIST of all watched resources: fills the cache at the start, and later repairs what a watch missed."""
 
 import logging
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 async def resync(
     kube: Kube, cache: Cache, dispatcher: Dispatcher, freshness: Freshness, namespaces: list[str], *, first: bool
 ) -> None:
-    """List every watched resource and wake what differs from the cache. Raises ApiError."""
+    """List every watched resource and enqueue what differs from the cache. Raises ApiError."""
     for resource in WATCHED:
         missed = 0
         everywhere: list[str | None] = [None]
@@ -23,7 +23,7 @@ async def resync(
             missed += await _resync_one(kube, cache, dispatcher, freshness, resource, namespace, first=first)
         if missed and not first:
             metrics.MISSED_EVENTS.labels(resource=resource.plural).inc(missed)
-            _log.warning("the watch of %s had missed %d changes", resource.plural, missed)
+            _log.warning("watch of %s missed %d changes", resource.plural, missed)
 
 
 async def _resync_one(
@@ -44,12 +44,12 @@ async def _resync_one(
         for body in items:
             present.add(key_of(body))
             if not first:
-                # Of the first LIST nothing is expected back: what is deleted before the watch begins never comes.
+                # Not after the first LIST: an object deleted before the watch begins is never delivered.
                 freshness.expect(resource.plural, int(body["metadata"]["resourceVersion"]))
             if cache.put(body):
                 missed += 1
-                dispatcher.changed(body)
+                dispatcher.enqueue_affected(body)
     for body in cache.keep_only(resource.kind, namespace, present, as_of):
         missed += 1
-        dispatcher.changed(body)
+        dispatcher.enqueue_affected(body)
     return missed

@@ -1,4 +1,4 @@
-"""The operator as a process: watches always, and, while it leads, workers and resyncs."""
+"""Operator process: watches always; reconciles and resyncs while it is the leader."""
 
 import asyncio
 import logging
@@ -29,11 +29,12 @@ from modelops.machinery.resync import resync
 from modelops.machinery.settings import Settings
 
 _SHOW_ERROR_AFTER = 4
+"""Failures in a row after which an object's status shows the error."""
 _log = logging.getLogger(__name__)
 
 
 class Runtime:
-    """Everything that lives as long as the process."""
+    """Owner of everything that lives as long as the process."""
 
     def __init__(self, settings: Settings, kube: Kube, controllers: Sequence[Controller]) -> None:
         self._settings = settings
@@ -52,8 +53,8 @@ class Runtime:
         self._reconciler = Reconciler(kube, self._cache, settings, self._recorder, self._dispatcher, self._slots)
 
     async def run(self) -> None:
-        """Until a signal comes or the Lease is lost. Raises election.LeadershipLost."""
-        self._take_signals()
+        """Run until a signal arrives. Raises LeadershipLostError when the Lease is lost."""
+        self._handle_signals()
         REGISTRY.register(ObjectMetrics(self._cache, self._controllers.values(), lambda: self._leading))
         web = await health.serve(
             self._settings.http_port,
@@ -79,10 +80,10 @@ class Runtime:
             await web.cleanup()
 
     async def _watch(self) -> None:
-        await self._first_sync()
+        await self._initial_sync()
         namespaces = self._settings.watch_namespaces
         running = asyncio.Event()
-        signals = asyncio.create_task(self._take_signals_back(running), name="signals")
+        signals = asyncio.create_task(self._handle_signals_again(running), name="signals")
         await kopf.operator(
             registry=watching.registry(self._dispatcher.on_event),
             identity=cast(Any, self._identity),
@@ -93,25 +94,25 @@ class Runtime:
             stop_flag=asyncio.Event(),
         )
         signals.cancel()
-        raise RuntimeError("kopf ended by itself")
+        raise RuntimeError("kopf ended without a signal")
 
-    async def _take_signals_back(self, running: asyncio.Event) -> None:
-        """Kopf takes them for itself, and would end the watches long before the Lease is given up."""
+    async def _handle_signals_again(self, running: asyncio.Event) -> None:
+        """Replace kopf's signal handlers, which would end the watches long before the Lease is released."""
         await running.wait()
-        self._take_signals()
+        self._handle_signals()
 
-    def _take_signals(self) -> None:
+    def _handle_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
 
-    async def _first_sync(self) -> None:
+    async def _initial_sync(self) -> None:
         started = time.monotonic()
         while not self._synced.is_set():
             try:
                 await self._resync(first=True)
                 self._synced.set()
             except ApiError as error:
-                _log.warning("the first LIST failed and is tried again: %s", error)
+                _log.warning("initial LIST failed, retrying: %s", error)
                 await asyncio.sleep(2)
         _log.info("synced %d objects in %.1f s", self._cache.total(), time.monotonic() - started)
 
@@ -121,34 +122,34 @@ class Runtime:
         )
 
     async def _lead(self) -> None:
-        await election.lead(self._kube.client, self._settings.election, self._identity, self._act)
+        await election.lead(self._kube.client, self._settings.election, self._identity, self._reconcile_while_leading)
 
-    async def _act(self) -> None:
+    async def _reconcile_while_leading(self) -> None:
         await self._synced.wait()
-        self._queue.begin()
+        self._queue.reset_ages()
         self._leading = True
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._work(group))
+            group.create_task(self._process_queue(group))
             group.create_task(self._recorder.run())
-            group.create_task(self._resync_for_ever())
+            group.create_task(self._resync_periodically())
 
-    async def _resync_for_ever(self) -> None:
+    async def _resync_periodically(self) -> None:
         while True:
             await asyncio.sleep(parse_duration(self._settings.resync).total_seconds())
             try:
                 await self._resync(first=False)
             except ApiError as error:
-                _log.warning("a full LIST failed: %s", error)
+                _log.warning("resync failed: %s", error)
 
-    async def _work(self, group: asyncio.TaskGroup) -> None:
-        """A task a key, begun when there is a place for it: what waits to tell of its work keeps no place."""
+    async def _process_queue(self, group: asyncio.TaskGroup) -> None:
+        """Start one task per key once a slot is free. A reconcile that waits to write its status holds no slot."""
         while True:
-            # The key first: a place that waits for one would be missed by those who have something to tell.
+            # First the key, then the slot: an idle loop must not keep a slot from reconciles that write a status.
             key = await self._queue.get()
-            await self._slots.enter(Priority.CHILDREN)
-            group.create_task(self._work_on(key))
+            await self._slots.acquire(Priority.CHILDREN)
+            group.create_task(self._process(key))
 
-    async def _work_on(self, key: Key) -> None:
+    async def _process(self, key: Key) -> None:
         try:
             await self._reconcile(key)
         finally:
@@ -168,26 +169,26 @@ class Runtime:
             failures = self._queue.failed(key)
             _log.log(
                 logging.WARNING if failures >= _SHOW_ERROR_AFTER else logging.INFO,
-                "%s: %s (try %d)",
+                "%s: %s (attempt %d)",
                 key,
                 error,
                 failures,
             )
             if not error.conflict:
-                await self._show_lasting(controller, key, error, failures)
+                await self._show_error(controller, key, error, failures)
         except Exception as error:
             result = "bug"
             failures = self._queue.failed(key)
-            _log.exception("%s: reconciling failed (try %d)", key, failures)
-            await self._show_lasting(controller, key, error, failures)
+            _log.exception("%s: reconcile failed (attempt %d)", key, failures)
+            await self._show_error(controller, key, error, failures)
         metrics.RECONCILES.labels(kind=key.kind, result=result).inc()
         metrics.RECONCILE_SECONDS.labels(kind=key.kind).observe(time.monotonic() - started)
 
-    async def _show_lasting(self, controller: Controller, key: Key, error: Exception, failures: int) -> None:
-        """An error that lasts is shown to whoever looks at the object. Showing it must never end the operator."""
+    async def _show_error(self, controller: Controller, key: Key, error: Exception, failures: int) -> None:
+        """Write an error that persists into the object's status. A failure to do so must never end the operator."""
         if failures < _SHOW_ERROR_AFTER:
             return
         try:
             await self._reconciler.show_error(controller, key, error)
-        except Exception as another:
-            _log.warning("%s: the error could not be shown: %s", key, another)
+        except Exception as write_error:
+            _log.warning("%s: writing the error into the status failed: %s", key, write_error)

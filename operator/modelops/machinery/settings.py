@@ -1,4 +1,4 @@
-"""The operator's own settings: one YAML file, written by the chart."""
+"""Settings of the operator: one YAML file, written by the chart."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,14 +13,14 @@ from modelops.api.types import DurationText
 
 
 class Images(Model):
-    """The project's own images that the operator starts."""
+    """Images of this project that the operator starts in Pods."""
 
     worker: str
     monitor: str
 
 
 class Store(Model):
-    """Where manifests, profiles and models go."""
+    """Bucket for manifests, profiles, checkpoints and models."""
 
     url: str
     endpoint: str | None = None
@@ -29,7 +29,7 @@ class Store(Model):
 
     @property
     def place(self) -> S3Place:
-        """The store as a task names it."""
+        """The store, as a task of the worker names it."""
         bucket, _, prefix = self.url.removeprefix("s3://").partition("/")
         prefix = prefix.strip("/")
         return S3Place(
@@ -42,8 +42,10 @@ class Store(Model):
 
 
 class ServingRuntime(Model):
-    """A preset of a server. `{model_name}`, `{model_dir}`, `{model_version}`, `{format}`, `{http_port}` and
-    `{grpc_port}` in command, args and the values of env are filled in.
+    """Preset of a model server.
+
+    The placeholders `{model_name}`, `{model_dir}`, `{model_version}`, `{format}`, `{http_port}` and `{grpc_port}` in
+    `command`, `args` and the values of `env` are filled in.
     """
 
     image: str
@@ -58,7 +60,7 @@ class ServingRuntime(Model):
 
 
 class Election(Model):
-    """The Lease that decides which replica acts."""
+    """Lease of the leader election."""
 
     enabled: bool = True
     namespace: str = "default"
@@ -69,7 +71,7 @@ class Election(Model):
 
 
 class Settings(Model):
-    """Everything that the chart decides."""
+    """All settings. `helm/modelops/values.yaml` documents each of them."""
 
     images: Images
     store: Store
@@ -85,19 +87,19 @@ class Settings(Model):
 
 
 class SettingsError(Exception):
-    """The file cannot be used. Says which field is wrong."""
+    """The settings file is missing or invalid. The message names the field."""
 
 
 def load(path: Path) -> Settings:
-    """The settings in `path`. Raises SettingsError."""
+    """Load the settings from a YAML file. Raises SettingsError."""
     try:
         content: Any = yaml.safe_load(path.read_text())
         return Settings.model_validate(content)
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is no YAML: {error}") from error
+        raise SettingsError(f"{path} is not YAML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{path}: {where or 'the file'}: {first['msg']}") from error
+        raise SettingsError(f"{path}: {where or 'file'}: {first['msg']}") from error

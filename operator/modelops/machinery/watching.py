@@ -1,4 +1,4 @@
-"""kopf's part: watch streams that reconnect. Every event is handed on, and nothing is decided here."""
+"""Watch streams, by kopf: they reconnect, and every event is passed to the handler unchanged."""
 
 import dataclasses
 import os
@@ -16,7 +16,7 @@ _STREAM_SECONDS = 300
 
 
 def registry(handle: EventHandler) -> kopf.OperatorRegistry:
-    """Kopf's handlers: one `on.event` a resource, which kopf neither retries nor keeps state for."""
+    """Build kopf's handlers: one `on.event` per resource, without retries or state of kopf's."""
     handlers = kopf.OperatorRegistry()
     for resource in WATCHED:
         _watch(handlers, resource, handle)
@@ -34,15 +34,15 @@ def registry(handle: EventHandler) -> kopf.OperatorRegistry:
         settings.watching.connect_timeout = 10
         for resource in WATCHED:
             if resource.label_selector:
-                where = (resource.group, resource.version, resource.plural)
-                settings.watching.label_selectors[where] = resource.label_selector
+                selected = (resource.group, resource.version, resource.plural)
+                settings.watching.label_selectors[selected] = resource.label_selector
 
     @kopf.on.login(registry=handlers)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
         in_cluster = kopf.login_with_service_account(**kwargs)
         if in_cluster is None:
             return kopf.login_with_kubeconfig(**kwargs)
-        # kopf would ask for the API server's name, and so depend on the cluster's DNS.
+        # kopf would connect to the API server by name, and so depend on the cluster's DNS.
         return dataclasses.replace(in_cluster, server=_api_server())
 
     return handlers

@@ -1,1 +1,1 @@
-"""Statistics from counts: how far two distributions are from each other, and how biased data is. Pure."""
+"""Statistics from counts: distances between two distributions, and bias metrics. Pure."""

@@ -1,8 +1,8 @@
-"""Bias in data before training: one group (Clarify's facet d) against all others (facet a), from counts. Pure.
+"""Pre-training bias metrics of one group (Clarify's facet d) against all others (facet a), from counts. Pure.
 
-The definitions are those of "Pre-training Bias Metrics" in the documentation of Amazon SageMaker Clarify; see also
-M. Hardt et al., "Amazon SageMaker Clarify: Machine Learning Bias Detection and Explainability in the Cloud", KDD 2021.
-Where either side has no observation there is nothing to compare: the answer is None. No answer is ever infinite.
+Definitions: "Pre-training Bias Metrics" in the documentation of Amazon SageMaker Clarify, and M. Hardt et al., "Amazon
+SageMaker Clarify: Machine Learning Bias Detection and Explainability in the Cloud", KDD 2021. Every metric is None
+where one side has no observations, and is never infinite.
 """
 
 import math
@@ -12,8 +12,9 @@ from modelops.stats.distances import EMPTY_BIN, jensen_shannon_divergence
 
 
 def class_imbalance(others: int, group: int) -> float | None:
-    """CI = (n_a - n_d) / (n_a + n_d), from the numbers of rows: near 1 where the group is rare, near -1 where it is
-    nearly everybody.
+    """Return CI = (n_a - n_d) / (n_a + n_d) from numbers of rows.
+
+    Near 1 the group is rare, near -1 nearly all rows are of the group.
     """
     return (others - group) / (others + group) if others and group else None
 
@@ -21,16 +22,16 @@ def class_imbalance(others: int, group: int) -> float | None:
 def difference_in_proportions_of_labels(
     others_positive: int, others: int, group_positive: int, group: int
 ) -> float | None:
-    """DPL = q_a - q_d, the share of positive labels among the others less that in the group: from -1 to 1."""
+    """Return DPL = q_a - q_d, the proportion of positive labels in the others minus that in the group: -1 to 1."""
     return others_positive / others - group_positive / group if others and group else None
 
 
 def kl_divergence(others: Sequence[int], group: Sequence[int]) -> float | None:
-    """KL(P_a || P_d) = sum of P_a(y) ln(P_a(y) / P_d(y)) in nats, from the counts of each label y; at least 0.
+    """Return KL(P_a || P_d) = sum of P_a(y) ln(P_a(y) / P_d(y)) in nats, from the counts of each label y; at least 0.
 
-    Where the group lacks a label that the others have, the divergence would be infinite. Then half an observation is
-    added to every label of the group that either side has, so that its shares still add up to 1. (Clarify's library
-    leaves such labels out instead, and so the greatest differences.)
+    The divergence is infinite if the group lacks a label that the others have. Then half an observation is added to
+    every label of the group that either side has, so that its probabilities still add up to 1. Clarify's library
+    omits such labels instead, and with them the greatest differences.
     """
     all_others = sum(others)
     if not all_others or not sum(group):
@@ -43,7 +44,8 @@ def kl_divergence(others: Sequence[int], group: Sequence[int]) -> float | None:
 
 
 def js_divergence(others: Sequence[int], group: Sequence[int]) -> float | None:
-    """JS = (KL(P_a || P) + KL(P_d || P)) / 2 in nats, with P the mean of both: from 0 to ln 2. Labels that one side
-    lacks need no smoothing.
+    """Return JS = (KL(P_a || P) + KL(P_d || P)) / 2 in nats, with P the mean of both: from 0 to ln 2.
+
+    Labels that one side lacks need no smoothing.
     """
     return jensen_shannon_divergence(others, group)

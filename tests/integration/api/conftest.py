@@ -1,4 +1,4 @@
-"""The API server of the tests' cluster, asked directly."""
+"""Fixtures of the tests that send requests to the API server directly."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from support.real_cluster import RealCluster
 
 @pytest.fixture(scope="session")
 def api(cluster: RealCluster) -> Iterator[ApiServer]:
-    """The API server, with our definitions and the approval policy."""
+    """API server with the operator's definitions and the approval policy."""
     server = ApiServer(cluster.place.kubeconfig)
     yield server
     server.close()

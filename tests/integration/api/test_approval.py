@@ -1,4 +1,4 @@
-"""Who may approve: held by the API server itself, whatever the operator does."""
+"""The API server itself protects the approval of a ModelVersion, without the operator."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ import yaml
 from hack import kubectl
 from modelops.api.annotations import APPROVE, APPROVED_BY
 from support import real_cluster
-from support.api_server import ApiServer, Body, said
+from support.api_server import ApiServer, Body, message
 from support.real_cluster import RealCluster, Space, condition, has
 
 _DIGEST = "sha256:" + "a" * 64
@@ -23,7 +23,7 @@ _APPROVERS = "risk-team"
 
 @pytest.fixture(scope="module")
 def people(cluster: RealCluster) -> Iterator[Space]:
-    """A namespace where some may edit, some may approve as well, and somebody may approve one version only."""
+    """Namespace with users who may edit, users who may approve too, and one who may approve a single version."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     space = real_cluster.make_space(cluster, name)
     space.apply(
@@ -87,72 +87,74 @@ def _annotations(**values: str | None) -> Body:
     return {"metadata": {"annotations": {names[key]: value for key, value in values.items()}}}
 
 
-class Asking:
-    """A ModelVersion of one test, and what the API server answers to those who would change its annotations."""
+class PendingVersion:
+    """ModelVersion that waits for approval, and the API server's responses to changes of its annotations."""
 
     def __init__(self, api: ApiServer, space: Space, name: str) -> None:
         self._api, self._space, self.name = api, space, name
 
-    def refused(self, user: str, *groups: str, **annotations: str | None) -> str:
-        """The sentence with which somebody is refused."""
+    def assert_rejected(self, user: str, *groups: str, **annotations: str | None) -> str:
+        """Assert that the policy rejects a change of a user, and return the message."""
         answer = self._api.change(
             "ModelVersion", self._space.name, self.name, _annotations(**annotations), user, *groups
         )
-        assert answer.status_code == 403, f"{answer.status_code}: {said(answer)}"
-        assert "ValidatingAdmissionPolicy" in said(answer), said(answer)
-        return said(answer)
+        assert answer.status_code == 403, f"{answer.status_code}: {message(answer)}"
+        assert "ValidatingAdmissionPolicy" in message(answer), message(answer)
+        return message(answer)
 
-    def taken(self, user: str, *groups: str, **annotations: str | None) -> None:
-        """Somebody is let."""
+    def assert_admitted(self, user: str, *groups: str, **annotations: str | None) -> None:
+        """Assert that a change of a user is admitted."""
         answer = self._api.change(
             "ModelVersion", self._space.name, self.name, _annotations(**annotations), user, *groups
         )
-        assert answer.status_code == 200, said(answer)
+        assert answer.status_code == 200, message(answer)
 
 
 @pytest.fixture
-def version(api: ApiServer, people: Space, request: pytest.FixtureRequest) -> Iterator[Asking]:
-    """A ModelVersion that waits for its approval."""
+def version(api: ApiServer, people: Space, request: pytest.FixtureRequest) -> Iterator[PendingVersion]:
+    """ModelVersion that waits for approval."""
     name = getattr(request, "param", f"v-{uuid.uuid4().hex[:8]}")
     people.apply(_version(people, name))
-    yield Asking(api, people, name)
+    yield PendingVersion(api, people, name)
     people.cluster.kubectl("delete", "modelversion", name, "-n", people.name)
 
 
-def test_who_may_only_edit_may_not_approve(people: Space, version: Asking) -> None:
-    """Whoever trains a model does not let it serve: edit is not approve. The refusal says which verb and which role."""
-    sentence = version.refused(_EDITOR, approve=_DIGEST, by=_EDITOR)
-    assert f"{_EDITOR} may not approve ModelVersion {version.name}" in sentence
-    assert f'the verb "approve" on modelversions.modelops.dev in namespace {people.name}' in sentence
-    assert "modelops-approver" in sentence
-    version.refused(_EDITOR, approve=_DIGEST)
-    version.refused(_EDITOR, by=_EDITOR)
+def test_an_editor_may_not_approve(people: Space, version: PendingVersion) -> None:
+    """A person who trains a model cannot approve it. The message names the required verb and role."""
+    rejection = version.assert_rejected(_EDITOR, approve=_DIGEST, by=_EDITOR)
+    assert f"{_EDITOR} may not approve ModelVersion {version.name}" in rejection
+    assert f'the verb "approve" on modelversions.modelops.dev in namespace {people.name} is required' in rejection
+    assert "modelops-approver" in rejection
+    version.assert_rejected(_EDITOR, approve=_DIGEST)
+    version.assert_rejected(_EDITOR, by=_EDITOR)
     assert people.wait("modelversion", version.name, has("Ready", "False", "AwaitingApproval"))
 
 
-def test_who_may_only_edit_may_write_everything_else(version: Asking) -> None:
-    """The policy is about the approval alone: other notes are everybody's who may edit."""
-    version.taken(_EDITOR, note="looks good")
+def test_an_editor_may_change_other_annotations(version: PendingVersion) -> None:
+    """The policy protects only the approval: editors may change all other annotations."""
+    version.assert_admitted(_EDITOR, note="looks good")
 
 
-def test_who_may_not_even_edit_is_refused_by_rbac(api: ApiServer, people: Space, version: Asking) -> None:
-    """The policy gives nobody a right."""
+def test_a_user_without_rights_is_rejected_by_rbac(api: ApiServer, people: Space, version: PendingVersion) -> None:
+    """The policy grants no rights."""
     answer = api.change(
         "ModelVersion", people.name, version.name, _annotations(approve=_DIGEST, by=_ELSEWHERE), _ELSEWHERE
     )
     assert answer.status_code == 403
-    assert "cannot patch resource" in said(answer)
+    assert "cannot patch resource" in message(answer)
 
 
-def test_an_approver_approves_in_the_own_name_only(people: Space, version: Asking) -> None:
-    """The name in the status is proven: nobody approves in another's, nor without one."""
+def test_an_approver_approves_only_in_their_own_name(people: Space, version: PendingVersion) -> None:
+    """The name in the status is verified: an approval in another name, or without one, is rejected."""
     for name in (_SECOND, None):
-        sentence = version.refused(_APPROVER, approve=_DIGEST, by=name)
-        assert f"{APPROVED_BY}={_APPROVER}" in sentence
-        assert f"{APPROVE}={_DIGEST}" in sentence
-    assert "without modelops.dev/approve there is no approval" in version.refused(_APPROVER, by=_APPROVER)
+        rejection = version.assert_rejected(_APPROVER, approve=_DIGEST, by=name)
+        assert f"{APPROVED_BY}={_APPROVER}" in rejection
+        assert f"{APPROVE}={_DIGEST}" in rejection
+    assert "modelops.dev/approved-by without modelops.dev/approve is not an approval" in version.assert_rejected(
+        _APPROVER, by=_APPROVER
+    )
 
-    version.taken(_APPROVER, approve=_DIGEST, by=_APPROVER)
+    version.assert_admitted(_APPROVER, approve=_DIGEST, by=_APPROVER)
     status = people.wait("modelversion", version.name, has("Ready", "True", "MayServe"))["status"]
     assert status["approval"] == {
         "state": "Approved",
@@ -162,82 +164,85 @@ def test_an_approver_approves_in_the_own_name_only(people: Space, version: Askin
     }
 
 
-def test_a_group_may_be_let_approve(people: Space, version: Asking) -> None:
-    """The verb is RBAC's like any other: a group has it as well as a user, and the name is still the user's own."""
-    version.refused(_ELSEWHERE, _APPROVERS, approve=_DIGEST, by=_APPROVERS)
-    version.taken(_ELSEWHERE, _APPROVERS, approve=_DIGEST, by=_ELSEWHERE)
+def test_a_group_may_be_allowed_to_approve(people: Space, version: PendingVersion) -> None:
+    """RBAC grants the verb to groups as well as to users. The name in the approval is still the user's own."""
+    version.assert_rejected(_ELSEWHERE, _APPROVERS, approve=_DIGEST, by=_APPROVERS)
+    version.assert_admitted(_ELSEWHERE, _APPROVERS, approve=_DIGEST, by=_ELSEWHERE)
     people.wait("modelversion", version.name, has("Ready"))
 
 
 @pytest.mark.parametrize("version", ["may", "may-not"], indirect=True)
-def test_the_verb_can_be_given_for_one_version(version: Asking) -> None:
-    """`resourceNames` holds: who may approve one version may approve no other."""
+def test_the_verb_can_be_granted_for_a_single_version(version: PendingVersion) -> None:
+    """The policy respects `resourceNames`: the user may approve the named version and no other."""
     if version.name == "may":
-        version.taken(_SECOND, approve=_DIGEST, by=_SECOND)
+        version.assert_admitted(_SECOND, approve=_DIGEST, by=_SECOND)
     else:
-        version.refused(_SECOND, approve=_DIGEST, by=_SECOND)
+        version.assert_rejected(_SECOND, approve=_DIGEST, by=_SECOND)
 
 
-def test_an_approval_is_withdrawn_by_approvers_only(people: Space, version: Asking) -> None:
-    """An approval holds against those who may only edit, and ends as soon as an approver takes it away: wholly."""
-    version.taken(_APPROVER, approve=_DIGEST, by=_APPROVER)
+def test_only_approvers_may_withdraw_an_approval(people: Space, version: PendingVersion) -> None:
+    """Editors cannot remove an approval. An approver can, by removing both annotations."""
+    version.assert_admitted(_APPROVER, approve=_DIGEST, by=_APPROVER)
     people.wait("modelversion", version.name, has("Ready"))
-    version.refused(_EDITOR, approve=None, by=None)
-    version.refused(_EDITOR, by=_EDITOR)
-    assert "remove modelops.dev/approved-by too" in version.refused(_APPROVER, approve=None)
-    version.taken(_EDITOR, note="an edit that leaves the approval alone")
+    version.assert_rejected(_EDITOR, approve=None, by=None)
+    version.assert_rejected(_EDITOR, by=_EDITOR)
+    assert "remove modelops.dev/approved-by too" in version.assert_rejected(_APPROVER, approve=None)
+    version.assert_admitted(_EDITOR, note="an edit that leaves the approval alone")
 
-    version.taken(_APPROVER, approve=None, by=None)
+    version.assert_admitted(_APPROVER, approve=None, by=None)
     status = people.wait("modelversion", version.name, has("Ready", "False", "AwaitingApproval"))["status"]
     assert status["approval"] == {"state": "Pending"}
 
 
-def test_another_approver_takes_the_approval_over(people: Space, version: Asking) -> None:
-    """Who approves anew does so in the own name, and the status says so."""
-    version.taken(_APPROVER, approve=_DIGEST, by=_APPROVER)
+def test_another_approver_may_replace_the_approval(people: Space, version: PendingVersion) -> None:
+    """The status shows the latest approver."""
+    version.assert_admitted(_APPROVER, approve=_DIGEST, by=_APPROVER)
     people.wait(
         "modelversion", version.name, lambda body: body.get("status", {}).get("approval", {}).get("by") == _APPROVER
     )
-    version.taken(_ELSEWHERE, _APPROVERS, by=_ELSEWHERE)
+    version.assert_admitted(_ELSEWHERE, _APPROVERS, by=_ELSEWHERE)
     people.wait("modelversion", version.name, lambda body: body["status"]["approval"].get("by") == _ELSEWHERE)
 
 
-def test_an_approval_of_another_digest_lets_nothing_serve(people: Space, version: Asking) -> None:
-    """A person approves bytes, not a name: another digest is told as a mistake, and mended by the right one."""
-    version.taken(_APPROVER, approve=_OTHER_DIGEST, by=_APPROVER)
-    told = people.wait("modelversion", version.name, has("Stalled", "True", "ApprovalMismatch"))
-    assert condition(told, "Ready")["status"] == "False"  # type: ignore[index]
-    assert told["status"]["approval"] == {"state": "Refused"}
-    message = condition(told, "Ready")["message"]  # type: ignore[index]
-    assert _OTHER_DIGEST in message
-    assert _DIGEST in message
+def test_an_approval_of_another_digest_is_refused(people: Space, version: PendingVersion) -> None:
+    """A person approves bytes, not a name: another digest stalls the version until the right digest is approved."""
+    version.assert_admitted(_APPROVER, approve=_OTHER_DIGEST, by=_APPROVER)
+    stalled = people.wait("modelversion", version.name, has("Stalled", "True", "ApprovalMismatch"))
+    ready = condition(stalled, "Ready")
+    assert ready is not None
+    assert ready["status"] == "False"
+    assert stalled["status"]["approval"] == {"state": "Refused"}
+    assert _OTHER_DIGEST in ready["message"]
+    assert _DIGEST in ready["message"]
 
-    version.taken(_APPROVER, approve=_DIGEST, by=_APPROVER)
-    mended = people.wait("modelversion", version.name, has("Ready"))
-    assert condition(mended, "Stalled") is None
+    version.assert_admitted(_APPROVER, approve=_DIGEST, by=_APPROVER)
+    approved = people.wait("modelversion", version.name, has("Ready"))
+    assert condition(approved, "Stalled") is None
 
 
-def test_nobody_is_born_approved_by_an_editor(api: ApiServer, people: Space) -> None:
-    """A version that is created with its approval in it is refused to whom may not approve, and taken from whom may."""
+def test_an_editor_may_not_create_an_approved_version(api: ApiServer, people: Space) -> None:
+    """Creating a version with an approval requires the same rights as approving an existing version."""
     for user, by, status in ((_EDITOR, _EDITOR, 403), (_APPROVER, _SECOND, 403), (_APPROVER, _APPROVER, 201)):
         body = _version(people, "born-approved", {APPROVE: _DIGEST, APPROVED_BY: by})
         answer = api.create(body, people.name, user)
-        assert answer.status_code == status, f"{user} by {by}: {said(answer)}"
+        assert answer.status_code == status, f"{user} by {by}: {message(answer)}"
 
 
-def test_an_automatic_version_is_under_the_policy_too(api: ApiServer, people: Space) -> None:
-    """The annotations are evidence in every ModelVersion, whether they are asked for or not."""
+def test_the_policy_applies_to_automatic_versions_too(api: ApiServer, people: Space) -> None:
+    """The annotations are evidence in every ModelVersion, even if its approval is automatic."""
     body = _version(people, "automatic", {APPROVE: _DIGEST, APPROVED_BY: _EDITOR})
     body["spec"]["approval"] = "Automatic"
     assert api.create(body, people.name, _EDITOR).status_code == 403
 
 
-def test_the_command_in_the_status_approves(people: Space, version: Asking, tmp_path: Path) -> None:
-    """The message of a version that waits is the command to paste into a shell, whoever one is; and the documentation's
-    command takes the approval back.
-    """
-    told = people.wait("modelversion", version.name, has("Ready", "False", "AwaitingApproval"))
-    _, command = condition(told, "Ready")["message"].split("with: ", 1)  # type: ignore[index]
+def test_the_command_in_the_message_approves_the_version(
+    people: Space, version: PendingVersion, tmp_path: Path
+) -> None:
+    """A person approves by pasting the command of the message, and withdraws the approval by the documented command."""
+    pending = people.wait("modelversion", version.name, has("Ready", "False", "AwaitingApproval"))
+    ready = condition(pending, "Ready")
+    assert ready is not None
+    _, command = ready["message"].split("with: ", 1)
     _in_a_shell(people.cluster, command, _APPROVER, tmp_path)
     approved = people.wait("modelversion", version.name, has("Ready", "True", "MayServe"))
     assert approved["status"]["approval"]["by"] == _APPROVER
@@ -248,7 +253,7 @@ def test_the_command_in_the_status_approves(people: Space, version: Asking, tmp_
 
 
 def _in_a_shell(cluster: RealCluster, command: str, user: str, directory: Path) -> None:
-    """Run a command as it stands, in a shell of somebody whose kubectl is set up for the cluster."""
+    """Run a command unchanged in a shell, with a kubeconfig that impersonates a user."""
     config = yaml.safe_load(cluster.place.kubeconfig.read_text())
     config["users"][0]["user"]["as"] = user
     own = directory / "kubeconfig"
@@ -259,9 +264,9 @@ def _in_a_shell(cluster: RealCluster, command: str, user: str, directory: Path) 
     assert done.returncode == 0, done.stderr
 
 
-def test_nobody_but_the_operator_writes_a_status(api: ApiServer, people: Space, version: Asking) -> None:
-    """Status is evidence: who may edit or approve cannot say that a version is Ready."""
+def test_only_the_operator_may_write_the_status(api: ApiServer, people: Space, version: PendingVersion) -> None:
+    """The status is evidence: editors and approvers cannot make a version Ready."""
     for user in (_EDITOR, _APPROVER):
         answer = api.change("ModelVersion", people.name, f"{version.name}/status", {"status": {}}, user)
         assert answer.status_code == 403
-        assert "modelversions/status" in said(answer)
+        assert "modelversions/status" in message(answer)

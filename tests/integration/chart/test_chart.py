@@ -1,4 +1,4 @@
-"""The chart as Helm renders it: what a user installs, checked without a cluster."""
+"""Manifests that the chart renders, without a cluster."""
 
 import os
 import re
@@ -29,7 +29,7 @@ Render = Callable[..., list[Manifest]]
 
 
 class KubernetesYaml(yaml.SafeLoader):
-    """Numbers as Kubernetes reads them, and as Helm writes them: 1e-06 is one."""
+    """Loader that reads numbers as Kubernetes does and Helm writes them, such as 1e-06."""
 
 
 KubernetesYaml.add_implicit_resolver(
@@ -39,7 +39,7 @@ KubernetesYaml.add_implicit_resolver(
 
 @pytest.fixture(scope="session")
 def helm() -> str:
-    """Helm's binary: $MODELOPS_HELM, else the one that hack/cluster keeps."""
+    """Return the path of Helm: $MODELOPS_HELM, else the binary that hack/cluster installs."""
     named = os.environ.get("MODELOPS_HELM")
     binary = Path(named) if named else ROOT / ".cluster" / "bin" / "helm"
     if not os.access(binary, os.X_OK):
@@ -49,13 +49,13 @@ def helm() -> str:
 
 @pytest.fixture
 def template(helm: str, tmp_path: Path) -> Template:
-    """`helm template` with values, and its answer whatever it is."""
+    """Return a function that runs `helm template` with values, and returns the process whatever its exit code."""
 
     def run(*sets: str, **values: Any) -> subprocess.CompletedProcess[str]:
         file = tmp_path / "values.yaml"
         file.write_text(yaml.safe_dump(values))
         command = [helm, "template", "modelops", str(CHART), "--namespace=modelops-system", "--kube-version=1.33.0"]
-        command += [f"--values={file}", *(f"--set={one}" for one in sets)]
+        command += [f"--values={file}", *(f"--set={value}" for value in sets)]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     return run
@@ -63,29 +63,29 @@ def template(helm: str, tmp_path: Path) -> Template:
 
 @pytest.fixture
 def render(template: Template) -> Render:
-    """The manifests that the chart renders with a store and these values."""
+    """Return a function that renders the manifests with a store and further values."""
 
     def manifests(*sets: str, **values: Any) -> list[Manifest]:
         done = template(STORE, *sets, **values)
         assert done.returncode == 0, done.stderr
-        return [one for one in yaml.load_all(done.stdout, KubernetesYaml) if one]
+        return [manifest for manifest in yaml.load_all(done.stdout, KubernetesYaml) if manifest]
 
     return manifests
 
 
 def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
-    return [one for one in manifests if one["kind"] in kinds]
+    return [manifest for manifest in manifests if manifest["kind"] in kinds]
 
 
 def rules(manifests: list[Manifest]) -> Iterator[tuple[str, dict[str, list[str]]]]:
-    """Every rule, with its role's name."""
+    """Yield every rule of every role, as (name of the role, rule)."""
     for role in of_kind(manifests, *ROLES):
         for rule in role["rules"]:
             yield role["metadata"]["name"], rule
 
 
 def allowed(manifests: list[Manifest], role: str, group: str, resource: str) -> set[str]:
-    """The verbs that a role gives on a resource."""
+    """Return the verbs that a role grants on a resource."""
     return {
         verb
         for name, rule in rules(manifests)
@@ -96,7 +96,8 @@ def allowed(manifests: list[Manifest], role: str, group: str, resource: str) -> 
 
 def settings_of(manifests: list[Manifest]) -> str:
     (settings,) = of_kind(manifests, "ConfigMap")
-    return settings["data"]["settings.yaml"]
+    text: str = settings["data"]["settings.yaml"]
+    return text
 
 
 EVERY_SETTING: dict[str, Any] = {
@@ -128,16 +129,16 @@ EVERY_SETTING: dict[str, Any] = {
 def test_the_operator_reads_every_setting_that_the_chart_writes(
     render: Render, tmp_path: Path, values: dict[str, Any]
 ) -> None:
-    """Unknown fields are ignored by the operator: one misspelt in the chart would go unnoticed and have no effect."""
+    """The operator ignores unknown fields: a field misspelt in the chart would silently have no effect."""
     text = settings_of(render(**values))
     file = tmp_path / "settings.yaml"
     file.write_text(text)
-    read = load(file).model_dump(mode="json", by_alias=True, exclude_none=True)
-    assert already_applied(yaml.safe_load(text), read)
+    settings = load(file).model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert already_applied(yaml.safe_load(text), settings)
 
 
-def test_the_presets_run_the_server_image_until_they_name_their_own(render: Render) -> None:
-    """`runtime: sklearn` must work as installed, and a platform team's own runtime must come beside it."""
+def test_presets_without_an_image_run_the_server_image(render: Render) -> None:
+    """`runtime: sklearn` works without configuration, and a platform team can add its own runtimes."""
     runtimes = yaml.safe_load(settings_of(render(**EVERY_SETTING)))["runtimes"]
     assert {"sklearn", "xgboost", "lightgbm", "onnx", "triton"} <= runtimes.keys()
     assert runtimes["sklearn"]["image"] == "images.example/ml/modelops/server:0.1.0"
@@ -148,16 +149,16 @@ def test_the_presets_run_the_server_image_until_they_name_their_own(render: Rend
     assert "triton" not in yaml.safe_load(settings_of(render(runtimes={"triton": None})))["runtimes"]
 
 
-def test_a_preset_with_a_port_for_grpc_serves_it(render: Render) -> None:
-    """A port that only the Service and the proxy know of leads nowhere."""
+def test_a_preset_with_a_grpc_port_serves_grpc(render: Render) -> None:
+    """Requests to a port that only the Service and the proxy know would fail."""
     runtimes = yaml.safe_load(settings_of(render("runtimes.onnx.grpcPort=8082")))["runtimes"]
     assert runtimes["onnx"]["grpcPort"] == 8082
     assert runtimes["onnx"]["args"][-2:] == ["--grpc-port", "{grpc_port}"]
     assert "--grpc-port" not in runtimes["sklearn"]["args"]
 
 
-def test_a_digest_wins_over_a_tag(render: Render) -> None:
-    """Who pins an image by digest runs that image and no other."""
+def test_a_digest_overrides_a_tag(render: Render) -> None:
+    """An image that is pinned by its digest is the one that runs."""
     digest = "sha256:" + "b" * 64
     worker = {"registry": "own.example", "tag": "1.2.3", "digest": digest}
     settings = yaml.safe_load(settings_of(render(images={"registry": "images.example", "worker": worker})))
@@ -165,8 +166,8 @@ def test_a_digest_wins_over_a_tag(render: Render) -> None:
     assert settings["images"]["monitor"] == "images.example/modelops/monitor:0.1.0"
 
 
-def test_a_change_of_settings_rolls_the_operator(render: Render) -> None:
-    """The operator reads its settings once, at the start."""
+def test_a_change_of_settings_restarts_the_operator(render: Render) -> None:
+    """The operator reads its settings only at its start."""
 
     def annotations(*sets: str) -> Any:
         (deployment,) = of_kind(render(*sets), "Deployment")
@@ -177,7 +178,7 @@ def test_a_change_of_settings_rolls_the_operator(render: Render) -> None:
 
 
 def test_with_watch_namespaces_nothing_is_granted_cluster_wide(render: Render) -> None:
-    """Two teams in one cluster: an operator of one must not be able to read the other's Secrets."""
+    """With two teams in a cluster, the operator of one team must not be able to read the Secrets of the other."""
     manifests = render(watchNamespaces=["team-a", "team-b"])
     assert of_kind(manifests, "ClusterRole", "ClusterRoleBinding") == []
     operators = [
@@ -187,12 +188,12 @@ def test_with_watch_namespaces_nothing_is_granted_cluster_wide(render: Render) -
     ]
     assert operators == ["team-a", "team-b"]
     (policy,) = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
-    (where,) = policy["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
-    assert where["values"] == ["team-a", "team-b"]
+    (requirement,) = policy["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
+    assert requirement["values"] == ["team-a", "team-b"]
 
 
-def test_without_watch_namespaces_the_operator_may_watch_all_it_watches(render: Render) -> None:
-    """A right that is missing shows only in a cluster, as a watch that never starts."""
+def test_without_watch_namespaces_the_operator_has_all_rights_that_it_uses(render: Render) -> None:
+    """A missing right shows only in a cluster, as a watch that never starts."""
     manifests = render()
     for resource in resources.WATCHED:
         verbs = allowed(manifests, "modelops", resource.group, resource.plural)
@@ -210,14 +211,14 @@ def test_without_watch_namespaces_the_operator_may_watch_all_it_watches(render: 
         verbs = allowed(manifests, "modelops", resource.group, resource.plural)
         assert {"get", "create", "patch", "delete"} <= verbs, resource.plural
     assert allowed(manifests, "modelops", "apps", "controllerrevisions") == {"get", "create", "patch", "delete"}
-    assert "patch" in allowed(manifests, "modelops", "", "pods"), "to have the kubelet look at new routes"
+    assert "patch" in allowed(manifests, "modelops", "", "pods"), "to make the kubelet update new routes"
     (binding,) = of_kind(manifests, "ClusterRoleBinding")
     (subject,) = binding["subjects"]
     assert (subject["name"], subject["namespace"]) == ("modelops", "modelops-system")
 
 
-def test_what_is_not_watched_is_not_listed_either(render: Render) -> None:
-    """A right that nothing uses is one that only a thief of the token has."""
+def test_the_operator_may_not_list_what_it_does_not_watch(render: Render) -> None:
+    """A right that the operator does not use helps only a thief of its token."""
     manifests = render()
     routes = (resources.HTTP_ROUTES.group, resources.HTTP_ROUTES.plural)
     for group, plural in (("", "persistentvolumeclaims"), ("apps", "controllerrevisions"), routes):
@@ -228,48 +229,50 @@ def test_what_is_not_watched_is_not_listed_either(render: Render) -> None:
 
 @pytest.mark.parametrize("values", [{}, {"watchNamespaces": ["team-a"]}], ids=["cluster-wide", "one namespace"])
 def test_no_role_lists_or_watches_secrets(render: Render, values: dict[str, Any]) -> None:
-    """Secrets are read one by one, by the name that a spec gives: never all of a namespace."""
+    """The operator reads single Secrets, by the name in a spec: never all Secrets of a namespace."""
     for name, rule in rules(render(**values)):
         assert not {"*"} & {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}, name
         if "secrets" in rule["resources"]:
             assert rule["verbs"] == ["get"], name
 
 
-def test_the_lease_is_the_only_one_that_the_operator_may_change(render: Render) -> None:
-    """Leases of other programs live in the same namespace."""
+def test_the_operator_may_change_only_its_own_lease(render: Render) -> None:
+    """Leases of other programs may be in the same namespace."""
     manifests = render()
     lease = yaml.safe_load(settings_of(manifests))["election"]
     leases = [rule for _, rule in rules(manifests) if "leases" in rule["resources"]]
     assert leases
     assert all(rule["verbs"] == ["create"] or rule["resourceNames"] == [lease["name"]] for rule in leases)
-    (role,) = [one for one in of_kind(manifests, "Role") if one["metadata"]["name"].endswith("-election")]
+    (role,) = [role for role in of_kind(manifests, "Role") if role["metadata"]["name"].endswith("-election")]
     assert role["metadata"]["namespace"] == lease["namespace"] == "modelops-system"
 
 
-def test_only_approvers_may_approve_and_nobody_writes_status(render: Render) -> None:
-    """Who edits models must not let them serve; and a status is evidence only while people cannot write it."""
+def test_only_approvers_may_approve_and_only_the_operator_writes_status(render: Render) -> None:
+    """Editors must not approve models, and a status is evidence only while people cannot write it."""
     manifests = render()
     assert "approve" in allowed(manifests, "modelops-approver", PROJECT, "modelversions")
     for role in ("modelops", "modelops-view", "modelops-edit"):
         assert "approve" not in allowed(manifests, role, PROJECT, "modelversions")
     for name, rule in rules(manifests):
         if name != "modelops":
-            assert not [one for one in rule["resources"] if one.endswith("/status")], name
-    (approver,) = [one for one in of_kind(manifests, "ClusterRole") if one["metadata"]["name"] == "modelops-approver"]
+            assert not [resource for resource in rule["resources"] if resource.endswith("/status")], name
+    (approver,) = [
+        role for role in of_kind(manifests, "ClusterRole") if role["metadata"]["name"] == "modelops-approver"
+    ]
     assert not [label for label in approver["metadata"]["labels"] if "aggregate-to" in label]
 
 
-def test_the_policy_watches_the_annotations_that_the_operator_reads(render: Render) -> None:
-    """Other names in the policy than in the operator would let everybody approve."""
+def test_the_policy_checks_the_annotations_that_the_operator_reads(render: Render) -> None:
+    """With other names in the policy than in the operator every editor could approve."""
     (policy,) = of_kind(render(), "ValidatingAdmissionPolicy")
-    expressions = " ".join(one["expression"] for one in policy["spec"]["variables"])
+    expressions = " ".join(variable["expression"] for variable in policy["spec"]["variables"])
     assert {*re.findall(r"annotations\[\?'([^']+)'\]", expressions)} == {APPROVE, APPROVED_BY}
     assert policy["spec"]["failurePolicy"] == "Fail"
     assert of_kind(render("approval.policy.enabled=false"), "ValidatingAdmissionPolicy") == []
 
 
-def test_pods_meet_the_restricted_standard(render: Render) -> None:
-    """A namespace that enforces the restricted Pod Security Standard must take the operator."""
+def test_pods_meet_the_restricted_pod_security_standard(render: Render) -> None:
+    """The operator must run in a namespace that enforces the restricted Pod Security Standard."""
     (deployment,) = of_kind(render(), "Deployment")
     pod = deployment["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -284,73 +287,78 @@ def test_pods_meet_the_restricted_standard(render: Render) -> None:
         assert container["resources"]["limits"]["memory"]
 
 
-def test_the_operator_does_not_take_its_own_parts_for_children(render: Render) -> None:
-    """Children are found by app.kubernetes.io/managed-by=modelops: the chart's own Deployment must not be one."""
+def test_objects_of_the_chart_do_not_have_the_label_of_children(render: Render) -> None:
+    """The operator selects children by app.kubernetes.io/managed-by=modelops: the chart's objects must not have it."""
     for manifest in render():
         labels = manifest["metadata"].get("labels", {})
         assert labels.get(resources.MANAGED_BY) != resources.MANAGER, manifest["metadata"]["name"]
 
 
-def test_definitions_stay_when_the_chart_goes(render: Render) -> None:
-    """Without the policy, `helm uninstall` deletes every Dataset and every ModelVersion of the cluster."""
+def test_definitions_are_kept_when_the_chart_is_uninstalled(render: Render) -> None:
+    """Without the policy, `helm uninstall` deletes every Dataset and every ModelVersion in the cluster."""
     definitions = of_kind(render(), "CustomResourceDefinition")
-    assert sorted(one["metadata"]["name"] for one in definitions) == sorted(f"{plural}.{PROJECT}" for plural in CUSTOM)
-    for one in definitions:
-        assert one["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
-    for one in of_kind(render("crds.keep=false"), "CustomResourceDefinition"):
-        assert "annotations" not in one["metadata"]
+    assert sorted(definition["metadata"]["name"] for definition in definitions) == sorted(
+        f"{plural}.{PROJECT}" for plural in CUSTOM
+    )
+    for definition in definitions:
+        assert definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    for definition in of_kind(render("crds.keep=false"), "CustomResourceDefinition"):
+        assert "annotations" not in definition["metadata"]
     assert of_kind(render("crds.install=false"), "CustomResourceDefinition") == []
 
 
-def test_definitions_are_those_of_the_api(render: Render) -> None:
-    """`make crds` writes them twice. A chart with old ones would refuse, or drop, what the operator knows."""
+def test_definitions_of_the_chart_match_the_api(render: Render) -> None:
+    """`make crds` writes two copies. A chart with an old copy would reject or drop fields that the operator uses."""
     checked_in = [yaml.safe_load(file.read_text()) for file in CRDS]
-    generated = {one["metadata"]["name"]: one["spec"] for one in checked_in}
-    rendered = {one["metadata"]["name"]: one["spec"] for one in of_kind(render(), "CustomResourceDefinition")}
+    generated = {definition["metadata"]["name"]: definition["spec"] for definition in checked_in}
+    definitions = of_kind(render(), "CustomResourceDefinition")
+    rendered = {definition["metadata"]["name"]: definition["spec"] for definition in definitions}
     assert rendered == generated
     for file in CRDS:
         assert (CHART / "files" / "crds" / file.name).read_bytes() == file.read_bytes(), "run `make crds`"
 
 
-def test_a_missing_store_is_refused_with_what_to_set(template: Template) -> None:
-    """The one value without a default: who forgets it must read its name, not a template's stack."""
+def test_a_missing_store_is_rejected_by_name(template: Template) -> None:
+    """The message for the only required value has its name and an example, not only a template's stack."""
     done = template()
     assert done.returncode != 0
-    assert "store.url is missing: set it to" in done.stderr
+    assert "store.url is missing; set it to" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("bad", "field"),
     [
-        ("store.url=http://bucket", "url"),
-        ("workers=0", "workers"),
-        ("resync=often", "resync"),
-        ("logLevel=chatty", "logLevel"),
-        ("images.pullPolicy=Sometimes", "pullPolicy"),
-        ("images.worker.digest=sha256:abc", "digest"),
-        ("watchNamespaces={Team A}", "watchNamespaces"),
-        ("runtimes.mine.formats={pickle}", "formats"),
-        ("replcas=3", "replcas"),
-        ("election.renewSeconds=15", "election.renewSeconds"),
+        pytest.param("store.url=http://bucket", "url", id="the store must be an S3 URL"),
+        pytest.param("workers=0", "workers", id="there must be at least one worker"),
+        pytest.param("resync=often", "resync", id="resync must be a duration"),
+        pytest.param("logLevel=chatty", "logLevel", id="the log level must be known"),
+        pytest.param("images.pullPolicy=Sometimes", "pullPolicy", id="the pull policy must be known"),
+        pytest.param("images.worker.digest=sha256:abc", "digest", id="a digest must have 64 hex digits"),
+        pytest.param("watchNamespaces={Team A}", "watchNamespaces", id="a namespace must be a DNS label"),
+        pytest.param("runtimes.mine.formats={pickle}", "formats", id="a format must be known"),
+        pytest.param("replcas=3", "replcas", id="an unknown value is rejected"),
+        pytest.param(
+            "election.renewSeconds=15", "election.renewSeconds", id="the leader must stop before the Lease ends"
+        ),
     ],
 )
-def test_a_value_that_cannot_be_right_is_refused_by_name(template: Template, bad: str, field: str) -> None:
-    """A typo must end the install, and say where it is."""
+def test_an_invalid_value_is_rejected_by_name(template: Template, bad: str, field: str) -> None:
+    """A typo must fail the installation, with a message that names the value."""
     done = template(STORE, bad)
     assert done.returncode != 0
     assert field in done.stderr
 
 
-def test_a_service_monitor_comes_only_when_asked_for(render: Render) -> None:
-    """Its kind is not in every cluster: rendered unasked, it would fail the install."""
+def test_a_service_monitor_is_rendered_only_when_enabled(render: Render) -> None:
+    """The kind ServiceMonitor is not installed in every cluster: by default it would fail the installation."""
     assert of_kind(render(), "ServiceMonitor") == []
     (monitor,) = of_kind(render("metrics.serviceMonitor.enabled=true"), "ServiceMonitor")
     (service,) = of_kind(render(), "Service")
     assert already_applied(monitor["spec"]["selector"]["matchLabels"], service["metadata"]["labels"])
 
 
-def test_lint_finds_nothing(helm: str) -> None:
-    """What `helm lint --strict` warns of, users meet."""
+def test_helm_lint_passes(helm: str) -> None:
+    """Warnings of `helm lint --strict` are problems that users would have."""
     done = subprocess.run(
         [helm, "lint", "--strict", str(CHART), "--set", STORE], capture_output=True, text=True, timeout=60, check=False
     )

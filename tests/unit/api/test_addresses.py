@@ -1,4 +1,4 @@
-"""Which addresses are none of another machine."""
+"""Addresses that do not belong to another machine."""
 
 from ipaddress import ip_address
 
@@ -32,6 +32,6 @@ from modelops.api.addresses import LocalAddress, local_address_kind
         ("ff02::1", LocalAddress.MULTICAST),
     ],
 )
-def test_near(address: str, expected: LocalAddress | None) -> None:
-    """Services and Pods of a cluster, whatever their range, are others. What only the asker or its node has is not."""
+def test_local_addresses_are_recognized(address: str, expected: LocalAddress | None) -> None:
+    """Pods and Services of a cluster are other machines, whatever their range. Addresses of the node itself are not."""
     assert local_address_kind(ip_address(address)) is expected

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinitions that are checked in are those of the models, and the API server will take them."""
+"""The CustomResourceDefinitions in the repository match the models, and the API server accepts them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ CRDS = ROOT / "crds"
 
 
 def test_the_files_are_up_to_date(tmp_path: Path) -> None:
-    """Whoever installs from the repository gets the API that the operator speaks; mend with `make crds`."""
+    """An installation from the repository gets the API that the operator uses. If this fails, run `make crds`."""
     main(tmp_path)
     generated = {file.name: file.read_text() for file in tmp_path.iterdir()}
     assert {file.name: file.read_text() for file in CRDS.glob("*.yaml")} == generated
@@ -41,7 +41,7 @@ FIELDS = [
 
 @pytest.mark.parametrize(("path", "schema"), FIELDS)
 def test_every_field_is_bounded(path: str, schema: dict[str, Any]) -> None:
-    """Without bounds CEL rules are refused as too costly, and one object could fill etcd."""
+    """Without bounds the API server rejects CEL rules as too costly, and a single object could fill etcd."""
     if schema.get("type") == "array":
         assert "maxItems" in schema
         assert "x-kubernetes-list-type" in schema
@@ -52,8 +52,8 @@ def test_every_field_is_bounded(path: str, schema: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("path", "schema"), FIELDS)
-def test_an_exclusive_bound_is_said_as_kubernetes_reads_it(path: str, schema: dict[str, Any]) -> None:
-    """The API server cannot read a definition that has a number there, and the chart would not install."""
+def test_an_exclusive_bound_is_a_boolean_beside_its_bound(path: str, schema: dict[str, Any]) -> None:
+    """The API server rejects a definition with a number there, and the chart could not be installed."""
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if exclusive in schema:
             assert schema[exclusive] is True
@@ -61,14 +61,14 @@ def test_an_exclusive_bound_is_said_as_kubernetes_reads_it(path: str, schema: di
 
 
 @pytest.mark.parametrize(("path", "schema"), FIELDS)
-def test_every_field_is_explained(path: str, schema: dict[str, Any]) -> None:
-    """`kubectl explain` answers for every field."""
+def test_every_field_has_a_description(path: str, schema: dict[str, Any]) -> None:
+    """`kubectl explain` documents every field."""
     if not path.endswith(("[]", "{}")):
         assert schema.get("description")
 
 
-def test_the_files_are_yaml() -> None:
-    """Each file is one definition, of the kind that its name says."""
+def test_each_file_is_the_definition_of_the_kind_in_its_name() -> None:
+    """A misnamed file would install another kind than a reader expects."""
     for kind in KINDS:
-        (made,) = yaml.safe_load_all((CRDS / f"{kind.plural}.yaml").read_text())
-        assert made["spec"]["names"]["kind"] == kind.__name__
+        (definition,) = yaml.safe_load_all((CRDS / f"{kind.plural}.yaml").read_text())
+        assert definition["spec"]["names"]["kind"] == kind.__name__

@@ -1,6 +1,8 @@
-"""Digests are promises that outlive every release: these tests say what they rest on."""
+"""Digests must stay the same in every release: these tests state what they are computed from."""
 
 import hashlib
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,34 +34,34 @@ JSON = st.recursive(
 )
 
 
-def test_digest_is_what_sha256sum_says():
-    """Anyone can prove a dataset's digest with sha256sum and the manifest file, now and in ten years."""
+def test_a_datasets_digest_is_the_sha256_of_its_manifest() -> None:
+    """Anyone can verify a dataset's digest with sha256sum and the manifest file, now and in ten years."""
     manifest = b"a.csv\x00v1\x0010\x00aa\nb.csv\x00v2\x0020\x00bb\n"
     lines = [manifest_line("b.csv", "v2", 20, "bb"), manifest_line("a.csv", "v1", 10, "aa")]
     assert dataset_digest(lines) == "sha256:" + hashlib.sha256(manifest).hexdigest()
 
 
 @given(OBJECTS, st.randoms())
-def test_order_does_not_matter(objects, random):
-    """The order in which a service lists objects never makes new data of the same data."""
+def test_the_order_of_objects_does_not_change_the_digest(objects: list[PinnedObject], random: Random) -> None:
+    """Another order in a service's listing is not new data."""
     shuffled = random.sample(objects, len(objects))
-    assert dataset_digest(manifest_line(*one) for one in objects) == dataset_digest(
-        manifest_line(*one) for one in shuffled
+    assert dataset_digest(manifest_line(*pinned) for pinned in objects) == dataset_digest(
+        manifest_line(*pinned) for pinned in shuffled
     )
 
 
 @given(OBJECTS)
-def test_built_up_digest_is_the_same(objects):
-    """The probe's constant-memory digest and the one of a whole manifest agree, or a Dataset would never settle."""
-    lines = sorted(manifest_line(*one) for one in objects)
+def test_the_incremental_digest_equals_that_of_the_whole_manifest(objects: list[PinnedObject]) -> None:
+    """A probe computes the one, a snapshot the other: if they differed, a Dataset would never settle."""
+    lines = sorted(manifest_line(*pinned) for pinned in objects)
     digest = DatasetDigest()
     for line in lines:
         digest.add(line)
     assert digest.value == dataset_digest(lines)
 
 
-def test_built_up_digest_refuses_disorder():
-    """Lines out of order are noticed, not hashed to something else."""
+def test_the_incremental_digest_rejects_unsorted_lines() -> None:
+    """Unsorted lines raise an error instead of giving another digest."""
     digest = DatasetDigest()
     digest.add(b"b\n")
     with pytest.raises(OutOfOrderError):
@@ -67,21 +69,22 @@ def test_built_up_digest_refuses_disorder():
 
 
 @given(OBJECTS, OBJECTS)
-def test_different_objects_have_different_manifests(one, other):
-    """No two listings share a manifest, whatever separators their keys contain."""
-    text = b"".join(sorted(manifest_line(*each) for each in one))
-    assert (text == b"".join(sorted(manifest_line(*each) for each in other))) == (sorted(one) == sorted(other))
+def test_different_objects_have_different_manifests(objects: list[PinnedObject], others: list[PinnedObject]) -> None:
+    """Two different listings never have the same manifest, whatever separators their keys contain."""
+    manifest = b"".join(sorted(manifest_line(*pinned) for pinned in objects))
+    other_manifest = b"".join(sorted(manifest_line(*pinned) for pinned in others))
+    assert (manifest == other_manifest) == (sorted(objects) == sorted(others))
 
 
 @given(OBJECTS)
-def test_manifest_reads_back(objects):
-    """What a fetch reads from a manifest is exactly what the snapshot wrote."""
-    assert list(manifest_entries(manifest_line(*one) for one in objects)) == objects
+def test_a_manifest_reads_back_as_it_was_written(objects: list[PinnedObject]) -> None:
+    """A fetch reads exactly the objects that the snapshot wrote."""
+    assert list(manifest_entries(manifest_line(*pinned) for pinned in objects)) == objects
 
 
 @pytest.mark.parametrize("key", ["a\0b", "a\nb", "\n", "half \ud800"])
-def test_ambiguous_keys_are_refused(key):
-    """A key that could pose as another line never gets into a manifest or an artifact's digest."""
+def test_ambiguous_keys_are_rejected(key: str) -> None:
+    """A key that reads as another line is never part of a manifest or of an artifact's digest."""
     with pytest.raises(UnrepresentableNameError):
         manifest_line(key, "v", 1, "e")
     with pytest.raises(UnrepresentableNameError):
@@ -91,8 +94,8 @@ def test_ambiguous_keys_are_refused(key):
 @pytest.mark.parametrize(
     "line", [b"", b"a\0v\n", b"a\0v\0x\0e\n", b"a\0v\0 1\0e\n", b"a\0v\x001\0e", b"\xff\0v\x001\0e\n"]
 )
-def test_damaged_manifests_are_refused(line):
-    """A line that we cannot have written is never guessed at."""
+def test_damaged_manifests_are_rejected(line: bytes) -> None:
+    """A line in another form than the operator writes raises an error."""
     with pytest.raises(NotAManifestError):
         list(manifest_entries([line]))
 
@@ -101,26 +104,28 @@ FILES = st.lists(st.builds(ArtifactFile, TEXT, st.integers(0, 99), TEXT), max_si
 
 
 @given(FILES, FILES)
-def test_artifact_digest_tells_artifacts_apart(one, other):
-    """Two models share a digest exactly when they have the same files."""
-    assert (artifact_digest(one) == artifact_digest(other)) == (sorted(one) == sorted(other))
+def test_artifacts_have_the_same_digest_only_with_the_same_files(
+    files: list[ArtifactFile], others: list[ArtifactFile]
+) -> None:
+    """Two models have the same digest exactly when they have the same files."""
+    assert (artifact_digest(files) == artifact_digest(others)) == (sorted(files) == sorted(others))
 
 
 @given(st.dictionaries(TEXT, JSON, max_size=5))
-def test_canonical_ignores_the_order_of_keys(value):
-    """YAML written in another order is the same input: no run is repeated for it."""
+def test_canonical_json_ignores_the_order_of_keys(value: dict[str, Any]) -> None:
+    """YAML in another order is the same input, for which no training is repeated."""
     assert canonical_json(value) == canonical_json(dict(reversed(value.items())))
 
 
-def test_canonical_text():
-    """The exact bytes that keys are made of. A change here changes every key there is."""
+def test_canonical_json_has_exactly_these_bytes() -> None:
+    """Input keys are digests of these bytes: a change here changes every existing key."""
     assert canonical_json({"b": [1, 2.5, None, True], "a": "é"}) == '{"a":"é","b":[1,2.5,null,true]}'.encode()
     assert json_digest({}) == "sha256:" + hashlib.sha256(b"{}").hexdigest()
     assert short(json_digest({})) == hashlib.sha256(b"{}").hexdigest()[:8]
 
 
 @pytest.mark.parametrize("value", [float("nan"), {"a": [float("inf")]}, {1: "a"}, [{None: 1}], {"a": {1, 2}}, "\ud800"])
-def test_what_json_would_bend_is_refused(value):
-    """No two different values get one text."""
+def test_values_that_json_cannot_represent_are_rejected(value: Any) -> None:
+    """Two different values never have the same text."""
     with pytest.raises(NotCanonicalError):
         canonical_json(value)

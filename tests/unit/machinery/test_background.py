@@ -1,4 +1,4 @@
-"""Work beside the reconciles: bounded, one task for each object, and its end is never missed."""
+"""Background work is bounded, has one task per object, and its end always enqueues the object."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -36,27 +36,27 @@ def returning(number: int) -> Work:
     return work
 
 
-async def test_another_result_wakes_its_object_once_nothing_runs_any_more() -> None:
+async def test_a_new_result_enqueues_its_object_after_the_work_ended() -> None:
     counter = Counter(8)
-    woken: list[tuple[Key, bool, int | None]] = []
+    enqueued: list[tuple[Key, bool, int | None]] = []
 
     def enqueue(key: Key) -> None:
-        woken.append((key, counter.running(key), counter.last()))
+        enqueued.append((key, counter.running(key), counter.last()))
 
     for number in (1, 1, 2):
         counter.start(returning(number), enqueue)
         assert counter.running(KEY)
         await counter.ended()
-    assert woken == [(KEY, False, 1), (KEY, False, 2)]
+    assert enqueued == [(KEY, False, 1), (KEY, False, 2)]
 
 
 async def test_a_second_task_for_an_object_is_not_started() -> None:
     counter = Counter(8)
-    woken: list[Key] = []
-    counter.start(returning(1), woken.append)
-    counter.start(returning(2), woken.append, "another subject")
+    enqueued: list[Key] = []
+    counter.start(returning(1), enqueued.append)
+    counter.start(returning(2), enqueued.append, "another subject")
     await counter.ended()
-    assert (counter.last(), counter.last("another subject"), woken) == (1, None, [KEY])
+    assert (counter.last(), counter.last("another subject"), enqueued) == (1, None, [KEY])
 
 
 async def test_no_more_tasks_than_slots_work_at_the_same_time() -> None:
@@ -78,21 +78,21 @@ async def test_no_more_tasks_than_slots_work_at_the_same_time() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_work_that_raises_wakes_its_object_and_can_be_started_again() -> None:
+async def test_work_that_raises_enqueues_its_object_and_can_be_started_again() -> None:
     async def broken() -> int:
         raise RuntimeError("a bug")
 
     counter = Counter(8)
-    woken: list[Key] = []
-    counter.start(broken, woken.append)
+    enqueued: list[Key] = []
+    counter.start(broken, enqueued.append)
     await counter.ended()
-    assert (woken, counter.running(KEY), len(counter)) == ([KEY], False, 0)
-    counter.start(returning(1), woken.append)
+    assert (enqueued, counter.running(KEY), len(counter)) == ([KEY], False, 0)
+    counter.start(returning(1), enqueued.append)
     await counter.ended()
     assert counter.last() == 1
 
 
-async def test_the_result_of_a_subject_that_is_gone_is_not_kept() -> None:
+async def test_the_result_of_a_deleted_subject_is_not_kept() -> None:
     counter = Counter(8)
     counter.start(returning(1), lambda key: None)
     counter.keep_only(lambda subject: False)
@@ -100,7 +100,7 @@ async def test_the_result_of_a_subject_that_is_gone_is_not_kept() -> None:
     assert len(counter) == 0
 
 
-async def test_a_forgotten_result_is_replaced_by_that_of_work_under_way() -> None:
+async def test_a_forgotten_result_is_replaced_by_that_of_running_work() -> None:
     counter = Counter(8)
     counter.start(returning(1), lambda key: None)
     counter.forget("uid")

@@ -1,4 +1,4 @@
-"""The cache: the newest version of each object, found by what it is about, and nothing that is gone."""
+"""The cache holds the newest version of each existing object, and finds objects by their index keys."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -33,48 +33,44 @@ def cache(*bodies: Body) -> Cache:
     return filled
 
 
-def found(cache: Cache, owner: str) -> list[str]:
+def names(cache: Cache, owner: str) -> list[str]:
     return [key.name for key in cache.find("owner", owner, kind="Job")]
 
 
 def test_an_older_version_never_replaces_a_newer_one() -> None:
-    """Watch, LIST and the operator's own writes race: what is older is no news."""
+    """Watch, LIST and the operator's own writes race: an older version is not a change."""
     filled = cache(job(version=5, owner="new"))
     assert not filled.put(job(version=4, owner="old"))
     assert not filled.put(job(version=5, owner="old"))
-    assert (found(filled, "new"), found(filled, "old")) == (["j"], [])
+    assert (names(filled, "new"), names(filled, "old")) == (["j"], [])
 
 
-def test_the_index_follows_the_object() -> None:
-    """An object that changes what it is about is found by the new, and no longer by the old."""
+def test_the_index_follows_a_changed_object() -> None:
+    """An object with another index key is found by the new key only."""
     filled = cache(job(owner="a"))
     assert filled.put(job(version=2, owner="b"))
-    assert (found(filled, "a"), found(filled, "b")) == ([], ["j"])
+    assert (names(filled, "a"), names(filled, "b")) == ([], ["j"])
 
 
-def test_what_is_gone_is_gone() -> None:
-    """A deleted child is not counted on, but the late news of a deletion does not take its successor along."""
+def test_a_deleted_object_is_removed_but_not_its_successor() -> None:
+    """A deleted child is not relied on, and a late deletion event does not remove a newer object of the same name."""
     filled = cache(job(version=7))
     assert not filled.drop(job(version=6))
     assert filled.drop(job(version=8))
     assert not filled.drop(job(version=9))
-    assert (found(filled, "o"), filled.total()) == ([], 0)
+    assert (names(filled, "o"), filled.total()) == ([], 0)
 
 
-def test_a_full_list_heals() -> None:
-    """What a LIST did not have is forgotten, but for what was made after it and for other namespaces."""
+def test_a_full_list_removes_missing_objects() -> None:
+    """A LIST removes what it does not contain, except newer objects and those in other namespaces."""
     filled = cache(job("gone"), job("kept"), job("newer", version=12), job("elsewhere", namespace="m"))
-    forgotten = filled.keep_only("Job", "n", {Key("Job", "n", "kept")}, as_of=10)
-    assert [body["metadata"]["name"] for body in forgotten] == ["gone"]
-    assert found(filled, "o") == ["elsewhere", "kept", "newer"] or set(found(filled, "o")) == {
-        "elsewhere",
-        "kept",
-        "newer",
-    }
+    removed = filled.keep_only("Job", "n", {Key("Job", "n", "kept")}, as_of=10)
+    assert [body["metadata"]["name"] for body in removed] == ["gone"]
+    assert set(names(filled, "o")) == {"elsewhere", "kept", "newer"}
 
 
-def test_what_no_decision_reads_is_not_kept() -> None:
-    """Five thousand Jobs' templates would be most of the operator's memory."""
+def test_fields_that_no_decision_reads_are_dropped() -> None:
+    """The templates of five thousand Jobs would be most of the operator's memory."""
     body: Any = cache(job()).body(Key("Job", "n", "j"))
     assert body["spec"] == {"backoffLimit": 1}
     assert "managedFields" not in body["metadata"]

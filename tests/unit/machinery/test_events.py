@@ -1,4 +1,4 @@
-"""Events: what is told of an object is counted as well, since Kubernetes forgets it after an hour."""
+"""Events are counted in a metric, since Kubernetes deletes them after an hour."""
 
 from typing import Any, cast
 
@@ -11,11 +11,11 @@ from support.builders.datasets import dataset
 
 
 async def test_every_event_is_counted_by_its_reason() -> None:
-    """How often data was rejected in the last month is a question for Prometheus."""
+    """Prometheus must know how often data was rejected in the last month."""
 
     def counted(reason: str) -> float:
-        found = REGISTRY.get_sample_value("modelops_events_total", {"kind": "Dataset", "reason": reason})
-        return found or 0.0
+        value = REGISTRY.get_sample_value("modelops_events_total", {"kind": "Dataset", "reason": reason})
+        return value or 0.0
 
     before, other = counted("CandidateRejected"), counted("SnapshotTaken")
     recorder = EventRecorder(cast(Any, None), "test")

@@ -1,4 +1,4 @@
-"""Nothing is written that is so already, and what is written is as little as can be."""
+"""Nothing is written that is already applied, and a patch has only the changes."""
 
 from typing import Any
 
@@ -17,35 +17,42 @@ OBJECT = st.dictionaries(st.text(max_size=2), JSON, max_size=4)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found", "expected"),
+    ("desired", "existing", "expected"),
     [
-        ({"a": 1}, {"a": 1, "defaulted": True}, True),
-        ({"a": {"b": 1}}, {"a": {"b": 1, "defaulted": True}}, True),
-        ({"a": 1}, {}, False),
-        ({"a": 1}, {"a": 2}, False),
-        ({"a": [{"b": 1}]}, {"a": [{"b": 1, "defaulted": True}]}, True),
-        ({"a": [1]}, {"a": [1, 2]}, False),
-        ({"a": []}, {}, True),
-        ({"a": {}}, {}, True),
-        ({"a": []}, {"a": [1]}, False),
-        ({"a": {}}, {"a": {"added": 1}}, True),
-        ({"a": ""}, {}, False),
-        ({"a": 0}, {}, False),
+        pytest.param({"a": 1}, {"a": 1, "defaulted": True}, True, id="an added field is not a difference"),
+        pytest.param(
+            {"a": {"b": 1}}, {"a": {"b": 1, "defaulted": True}}, True, id="an added nested field is not a difference"
+        ),
+        pytest.param({"a": 1}, {}, False, id="a missing field is a difference"),
+        pytest.param({"a": 1}, {"a": 2}, False, id="another value is a difference"),
+        pytest.param(
+            {"a": [{"b": 1}]},
+            {"a": [{"b": 1, "defaulted": True}]},
+            True,
+            id="a field added to a list item is not a difference",
+        ),
+        pytest.param({"a": [1]}, {"a": [1, 2]}, False, id="an added list item is a difference"),
+        pytest.param({"a": []}, {}, True, id="an empty list may be absent"),
+        pytest.param({"a": {}}, {}, True, id="an empty object may be absent"),
+        pytest.param({"a": []}, {"a": [1]}, False, id="an empty list is not a list with an item"),
+        pytest.param({"a": {}}, {"a": {"added": 1}}, True, id="fields may be added to an empty object"),
+        pytest.param({"a": ""}, {}, False, id="an empty text must be present"),
+        pytest.param({"a": 0}, {}, False, id="a zero must be present"),
     ],
 )
-def test_satisfied(wanted: Any, found: Any, expected: bool) -> None:
-    """The server's defaults are no difference, a user's edit of what we set is."""
-    assert already_applied(wanted, found) is expected
+def test_already_applied(desired: Any, existing: Any, expected: bool) -> None:
+    """Defaults of the API server are not a difference. A user's edit of a field that the operator sets is one."""
+    assert already_applied(desired, existing) is expected
 
 
 @given(OBJECT)
-def test_what_was_applied_is_satisfied(body: dict[str, Any]) -> None:
-    """Whatever comes back as it was sent is not sent again."""
+def test_an_unchanged_object_is_already_applied(body: dict[str, Any]) -> None:
+    """An object that the API server returns as it was sent is not sent again."""
     assert already_applied(body, body)
 
 
 def applied(old: Any, patch: Any) -> Any:
-    """RFC 7386, as the API server does it."""
+    """Apply a merge patch as the API server does, by RFC 7386."""
     if not isinstance(patch, dict):
         return patch
     result = dict(old) if isinstance(old, dict) else {}
@@ -58,12 +65,12 @@ def applied(old: Any, patch: Any) -> Any:
 
 
 @given(OBJECT, OBJECT)
-def test_a_patch_makes_the_new_of_the_old(old: dict[str, Any], new: dict[str, Any]) -> None:
-    """After the patch the status is what the plan wants, fields that went included."""
+def test_a_merge_patch_turns_the_old_object_into_the_new(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """After the patch the status is as the plan has it: removed fields are absent."""
     assert applied(old, merge_patch(old, new)) == new
 
 
 @given(OBJECT)
-def test_no_change_is_no_patch(body: dict[str, Any]) -> None:
+def test_the_merge_patch_of_equal_objects_is_empty(body: dict[str, Any]) -> None:
     """A settled object costs no write."""
     assert merge_patch(body, body) == {}

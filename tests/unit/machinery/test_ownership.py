@@ -1,4 +1,4 @@
-"""Whose an object is: a namesake's Service must not be taken over, and an own one not be left behind."""
+"""Ownership: a Service of the same name is not taken over, and an own Service is not left behind."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def body(owners: list[Body] | None = None, labels: dict[str, str] | None = None)
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_is_owned_by(name: str, given: Body | None, never: bool, without_owner: bool, if_managed: bool) -> None:
-    """Each rule for the label is as strict as what its caller does with the answer."""
+    """Each caller has a rule for the label that is as strict as what the caller does with the object."""
     parent = dataset()
     assert is_owned_by(given, parent) == never, name
     assert is_owned_by(given, parent, by_label="WithoutOwner") == without_owner, name

@@ -1,4 +1,4 @@
-"""The lanes: never more at once than there are places, work before telling, and no place lost."""
+"""Slots limit concurrent reconciles, children come before statuses, and no slot is lost."""
 
 import asyncio
 
@@ -7,77 +7,77 @@ import pytest
 from modelops.machinery.priority_slots import Priority, PrioritySlots
 
 
-async def test_no_more_at_once_than_places() -> None:
-    """The API server is not asked for more at a time than the setting says, however much there is to do."""
-    slots, at_once, most = PrioritySlots(3), 0, 0
+async def test_no_more_reconciles_run_than_there_are_slots() -> None:
+    """The API server gets no more concurrent requests than the setting allows, however many objects there are."""
+    slots, running, most = PrioritySlots(3), 0, 0
 
     async def work() -> None:
-        nonlocal at_once, most
-        async with slots.place(Priority.CHILDREN):
-            at_once += 1
-            most = max(most, at_once)
+        nonlocal running, most
+        async with slots.hold(Priority.CHILDREN):
+            running += 1
+            most = max(most, running)
             await asyncio.sleep(0)
-            at_once -= 1
+            running -= 1
 
     await asyncio.gather(*(work() for _ in range(20)))
     assert most == 3
 
 
-async def test_children_go_before_statuses() -> None:
-    """With many objects at once, Jobs are made before it is told that they are; within a lane the first is first."""
-    slots, done = PrioritySlots(1), []
+async def test_children_are_written_before_statuses() -> None:
+    """With many objects at once, Jobs are created before statuses are written, in the order of arrival each."""
+    slots, done = PrioritySlots(1), list[int]()
 
-    async def work(lane: Priority, number: int) -> None:
-        async with slots.place(lane):
-            done.append((lane, number))
+    async def work(priority: Priority, number: int) -> None:
+        async with slots.hold(priority):
+            done.append(number)
 
-    await slots.enter(Priority.CHILDREN)
-    lane_of = {0: Priority.STATUS, 1: Priority.STATUS, 2: Priority.CHILDREN, 3: Priority.CHILDREN}
-    tasks = [asyncio.create_task(work(lane, number)) for number, lane in lane_of.items()]
+    await slots.acquire(Priority.CHILDREN)
+    arrivals = [Priority.STATUS, Priority.STATUS, Priority.CHILDREN, Priority.CHILDREN]
+    tasks = [asyncio.create_task(work(priority, number)) for number, priority in enumerate(arrivals)]
     await asyncio.sleep(0)
-    slots.leave()
+    slots.release()
     await asyncio.gather(*tasks)
-    assert [number for _, number in done] == [2, 3, 0, 1]
+    assert done == [2, 3, 0, 1]
 
 
-async def test_who_gives_up_leaves_no_gap() -> None:
-    """A reconcile that is cancelled while it waits, or when its turn has just come, takes no place with it."""
+async def test_a_cancelled_waiter_loses_no_slot() -> None:
+    """A reconcile that is cancelled while it waits, or just when it gets its slot, does not keep the slot."""
     slots = PrioritySlots(1)
-    await slots.enter(Priority.CHILDREN)
-    waiting = [asyncio.create_task(slots.enter(Priority.STATUS)) for _ in range(2)]
+    await slots.acquire(Priority.CHILDREN)
+    waiting = [asyncio.create_task(slots.acquire(Priority.STATUS)) for _ in range(2)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     await asyncio.sleep(0)
-    slots.leave()
+    slots.release()
     waiting[1].cancel()
     for task in waiting:
         with pytest.raises(asyncio.CancelledError):
             await task
-    await asyncio.wait_for(slots.enter(Priority.CHILDREN), 1)
+    await asyncio.wait_for(slots.acquire(Priority.CHILDREN), 1)
 
 
-async def test_a_burst_of_work_is_told_of_once_it_is_over() -> None:
-    """Five hundred runs applied at once have their Jobs before the API server is busy with five hundred statuses."""
-    slots, order = PrioritySlots(4), []
+async def test_statuses_wait_for_the_end_of_a_burst_of_children() -> None:
+    """Five hundred runs applied at once have their Jobs before the API server gets five hundred statuses."""
+    slots, order = PrioritySlots(4), list[str]()
 
-    async def tell() -> None:
-        async with slots.place(Priority.STATUS):
-            order.append("told")
+    async def write_status() -> None:
+        async with slots.hold(Priority.STATUS):
+            order.append("status")
 
     for _ in range(8):
-        slots.made()
-    telling = asyncio.create_task(tell())
+        slots.child_created()
+    writing = asyncio.create_task(write_status())
     for _ in range(4):
         await asyncio.sleep(0.05)
-        slots.made()
-    order.append("made")
-    await asyncio.wait_for(telling, 2)
-    assert order == ["made", "told"]
+        slots.child_created()
+    order.append("last child")
+    await asyncio.wait_for(writing, 2)
+    assert order == ["last child", "status"]
 
 
-async def test_one_child_is_told_of_at_once() -> None:
-    """Who applies one object waits for nobody."""
+async def test_the_status_of_a_single_child_is_written_at_once() -> None:
+    """A person who applies one object does not wait."""
     slots = PrioritySlots(4)
-    slots.made()
-    async with asyncio.timeout(0.1), slots.place(Priority.STATUS):
+    slots.child_created()
+    async with asyncio.timeout(0.1), slots.hold(Priority.STATUS):
         pass

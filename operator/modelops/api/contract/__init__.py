@@ -1,1 +1,1 @@
-"""What the operator, the worker and the proxies must agree on: tasks, reports, headers and names."""
+"""Contract between the processes: tasks and reports of the worker, headers and names of the proxies."""

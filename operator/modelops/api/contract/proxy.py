@@ -1,14 +1,16 @@
-"""What the operator, which writes the routes, and the Pods' proxies, which have the rest, must agree on."""
+"""Names in Envoy's configuration, of which the operator writes the routes and the monitor the rest."""
 
 MIRRORED_HEADER = "x-modelops-mirrored"
-"""A request header that only copies have: their answers go nowhere. Its value is the address of the Pod that keeps its
-own answer for comparison, or `true` where none does."""
+"""Header of mirrored requests, whose responses are discarded.
+
+Its value is the address of the Pod that keeps its own response for comparison, or `true` without a comparison."""
 FORWARDED_HEADER = "x-modelops-forwarded"
-"""A request header that the candidate's Pods get with what the stable version's pass on to them. Its value is `true`,
-and no model sees it."""
+"""Header of requests that a proxy of the stable version forwards to the candidate. Its value is `true`.
+
+The candidate's proxy removes the header before the model gets the request."""
 CAPTURE_FILTER = "modelops.capture"
-"""The filter that captures: routes turn it on by this name, and what it copies is there in a request's metadata."""
+"""Name of Envoy's capture filter: routes enable the filter by it, and captured bodies are request metadata under it."""
 ENDPOINT_METADATA = "modelops"
-"""Where an endpoint says which version and revision answer there, where it is not the one that the route is for."""
+"""Namespace of an endpoint's metadata: its version and revision, if not the route's."""
 RETRY_POLICY = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 1}
-"""Only what certainly never reached the model is tried again, once: a POST must not be carried out twice."""
+"""Retry once, and only requests that certainly never reached the model: a POST must not be processed twice."""

@@ -1,7 +1,7 @@
-"""What the worker tells the operator: one JSON document as the container's termination message, at most 4,096 bytes.
+"""Reports of the worker to the operator: JSON of at most 4,096 bytes, as the container's termination message.
 
-A report holds digests, counts and verdicts, never data beyond the first ten violations. `failure` is set exactly when
-the work did not succeed; the exit code then says whether trying again can help.
+A report has digests, counts and outcomes, and no data beyond the first ten violations. `failure` is set exactly when
+the task failed; the exit code then says whether a retry can help.
 """
 
 from typing import Annotated
@@ -14,31 +14,31 @@ from modelops.api.types import ObjectVersion
 
 MAX_BYTES = 4096
 EXIT_RETRY = 1
-"""Something outside failed for longer than the worker waits: a new attempt can help."""
+"""Exit code when something outside failed for longer than the worker retries: another attempt can help."""
 EXIT_FINAL = 42
-"""The input itself is wrong: no attempt can help."""
+"""Exit code when the input itself is invalid: no attempt can help."""
 
 
 class Failure(Model):
-    """Why it failed: a CamelCase reason and one sentence a person can act on."""
+    """Failure of a task: a CamelCase reason, and one sentence that a person can act on."""
 
     reason: str
     message: str
 
 
 class Violations(Model):
-    """What is wrong with a snapshot's content."""
+    """Violations of the format or the schema in a snapshot."""
 
     total: int
     examples: list[str]
-    """The first ten, one sentence each: `column "lvr": 12 of 2381 values are above max 2 (first at row 88: 3.41)`."""
+    """First ten, one sentence each: `column "lvr": 12 of 2381 values are above max 2 (first at row 88: 3.41)`."""
 
 
 class SnapshotReport(Model):
-    """The snapshot taken, or why not.
+    """Snapshot, or the failure to take one.
 
-    `violations` decides whether the content is good, not the absence of a place: the manifest is written whenever all
-    objects could be fetched, the profile whenever all of them could be read, so that `onViolation: Warn` has both.
+    The content is valid when `violations` is None. The manifest is written whenever all objects could be fetched, the
+    profile whenever all of them could be read: `onViolation: Warn` needs both for invalid data too.
     """
 
     digest: str | None = None
@@ -49,22 +49,22 @@ class SnapshotReport(Model):
     manifest: str | None = None
     profile: str | None = None
     object_versions: list[ObjectVersion] = Field(default_factory=list)
-    """The first ten of the manifest."""
+    """First ten objects of the manifest."""
     violations: Violations | None = None
-    """Of the format and the schema."""
+    """Violations of the format or the schema; None if there are none."""
     checks: list[DataCheckResult] = Field(default_factory=list)
-    """At the place of each of the task's checks what it found. Empty where the data could not be read."""
+    """Result of each of the task's checks, in the same order. Empty where the data could not be read."""
     newest: str | None = None
-    """When the newest object was written."""
+    """Time at which the newest object was written, in ISO 8601."""
     change_token: str | None = None
-    """Of a volume."""
+    """Change token of a volume's files; None for S3."""
     unchanged: bool = False
-    """A survey found what is known already: `digest` says which, and nothing was read."""
+    """Whether a probe found data that is known already: `digest` says which. Nothing was read then."""
     failure: Failure | None = None
 
 
 class PublishedArtifact(Model):
-    """A published model: content-addressed, so that the same bytes are the same artifact."""
+    """Published model, stored under its digest: the same bytes are the same artifact."""
 
     uri: str
     digest: str
@@ -73,19 +73,19 @@ class PublishedArtifact(Model):
 
 
 class SidecarReport(Model):
-    """The model and its final metrics, or why there is none."""
+    """Published model and its final metrics, or the failure to publish one."""
 
     artifact: PublishedArtifact | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
     packages: str | None = None
-    """Where /opt/ml/output/packages.txt was put, an s3:// URI."""
+    """URI (s3://) of the uploaded /opt/ml/output/packages.txt."""
     history: str | None = None
-    """Where /opt/ml/output/metrics.jsonl was put."""
+    """URI (s3://) of the uploaded /opt/ml/output/metrics.jsonl."""
     failure: Failure | None = None
 
 
 class FetchReport(Model):
-    """What a fetch brought, or why it brought nothing."""
+    """Totals of a fetch, or its failure."""
 
     objects: int = 0
     bytes: int = 0
@@ -93,26 +93,26 @@ class FetchReport(Model):
 
 
 Step = Annotated[int, Field(ge=0, le=2**53)]
-"""Of at most what a float holds exactly: JSON's numbers are floats elsewhere."""
+"""Step number, at most 2**53: other JSON parsers read numbers as floats."""
 
 
 class ProgressPoint(Model):
-    """One step of the trainer: the lines of its metrics.jsonl that have this step, taken together."""
+    """Step of the trainer: all lines of its metrics.jsonl with this step, merged."""
 
     step: Step
     metrics: dict[str, FiniteFloat] = Field(default_factory=dict)
 
 
 class ProgressReport(Model):
-    """How far the trainer is: what a sidecar answers to GET /progress."""
+    """Progress of the trainer: the sidecar's response to GET /progress."""
 
     last: ProgressPoint | None = None
-    """None: nothing was written yet."""
+    """Last step. None: the trainer has written no metrics yet."""
     total_steps: Annotated[int, Field(ge=1, le=2**53)] | None = None
     started_at: str | None = None
-    """When the first line was seen, in ISO 8601."""
+    """Time at which the sidecar read the first line, in ISO 8601."""
     updated_at: str | None = None
-    """When the last line was seen."""
+    """Time at which the sidecar read the last line, in ISO 8601."""
     points: Annotated[list[ProgressPoint], Field(max_length=32)] = Field(default_factory=list)
-    """At most 32 of all steps, evenly spread, the first and the last among them. A metric that not every step has is
-    shown at the point that follows it."""
+    """At most 32 steps, evenly spaced, including the first and the last. A metric that only some steps have appears at
+    the next of these points."""

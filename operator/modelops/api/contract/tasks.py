@@ -1,8 +1,8 @@
-"""What the operator tells the worker: one JSON document in the environment variable `MODELOPS_TASK`.
+"""Tasks of the operator to the worker: one JSON document in the environment variable `MODELOPS_TASK`.
 
-It names places and expectations, never credentials: those are mounted files, one directory a Secret, below
-`CREDENTIALS_DIR` (`<dir>/<secret name>/AWS_ACCESS_KEY_ID` …). A place without a Secret uses the SDK's own chain,
-that is, the ServiceAccount's workload identity.
+A task has no credentials. Each Secret is mounted as a directory under `CREDENTIALS_DIR`, such as
+`<dir>/<secret name>/AWS_ACCESS_KEY_ID`. A place without a Secret uses the credential chain of the AWS SDK, that is,
+the workload identity of the ServiceAccount.
 """
 
 from typing import Literal
@@ -16,13 +16,13 @@ from modelops.api.types import Format, Schema
 TASK_VARIABLE = "MODELOPS_TASK"
 CREDENTIALS_DIR = "/var/run/modelops/credentials"
 VOLUME_DIR = "/var/run/modelops/volume"
-"""Where a snapshot Job finds a Dataset's PersistentVolumeClaim."""
+"""Mount path of a Dataset's PersistentVolumeClaim in a snapshot Job."""
 PROGRESS_PORT = 9102
-"""Where a sidecar tells the trainer's progress, as JSON (/progress) and to Prometheus (/metrics)."""
+"""Port at which a sidecar serves the trainer's progress: /progress as JSON, /metrics for Prometheus."""
 
 
 class S3Place(Model):
-    """A bucket and a key prefix, and how to reach them. `secret_name` names a directory in CREDENTIALS_DIR."""
+    """Bucket and key prefix, with the endpoint and credentials. `secret_name` is a directory in CREDENTIALS_DIR."""
 
     bucket: str
     prefix: str = ""
@@ -32,72 +32,72 @@ class S3Place(Model):
 
 
 class ProbeTask(Model):
-    """Look whether there is anything new, where the operator did not look itself."""
+    """Probe of the source, for sources that the operator does not list itself."""
 
     settle_seconds: float
-    """A change must hold still this long before it is read."""
+    """Seconds without further change after which a change is read."""
     known_digests: list[str] = Field(default_factory=list)
-    """Data with one of these digests has been decided on: report `unchanged`, and read nothing. That of the current
-    snapshot comes first."""
+    """Digests of data that needs no snapshot: report `unchanged`, and read nothing. The digest of the current snapshot
+    comes first."""
     known_token: str | None = None
-    """Of a volume: the change token of the current snapshot. The same token is the same data, unread: what is reported
-    is the first of `known_digests`."""
+    """Change token of the current snapshot of a volume. With the same token the data counts as unchanged without being
+    read, and the first of `known_digests` is reported."""
 
 
 class SnapshotTask(Model):
-    """Take, check and profile a snapshot of `source` or of the volume; write manifest and profile below `store`."""
+    """Take, check and profile a snapshot of `source` or of the volume; write its manifest and profile to `store`."""
 
     source: S3Place | None = None
-    """Absent: the data is in the volume mounted at VOLUME_DIR."""
+    """S3 source. Absent: the data is in the volume mounted at VOLUME_DIR."""
     store: S3Place
     expect_digest: str | None = None
-    """What the operator's probe saw. A different listing now means the data still moves: `SourceChanged`."""
+    """Digest that the operator's probe found. Another digest fails the task with the reason `SourceChanged`."""
     probe: ProbeTask | None = None
-    """Set exactly where `expect_digest` is not."""
+    """Probe to run first. Set exactly when `expect_digest` is None."""
     format: Format
     schema_: Schema | None = Field(default=None, alias="schema")
     checks: list[DataCheck] = Field(default_factory=list)
     baseline: str | None = None
-    """The profile of the current snapshot, as an s3:// URI in the store: what drift and growth are measured against."""
+    """Baseline profile, an s3:// URI in the store: that of the current snapshot, for checks of drift and growth."""
 
 
 class FetchDataset(Model):
-    """One dataset of a training run: the objects of `manifest` (an s3:// URI in the store), read from `source`."""
+    """Dataset of a training run: the objects in `manifest` (an s3:// URI in the store), read from `source`."""
 
     name: str
     digest: str
     manifest: str
     source: S3Place | None = None
-    """Absent: the files are mounted where the trainer finds them, and only verified."""
+    """S3 source. Absent: the files are in a mounted volume, and are only verified."""
 
 
 class FetchTask(Model):
-    """Fill `/opt/ml/input`, restore checkpoints and install the supervisor, before the trainer starts."""
+    """Before the trainer starts, fill `/opt/ml/input`, restore checkpoints and install the supervisor."""
 
     store: S3Place
     datasets: list[FetchDataset]
     hyperparameters: dict[str, str]
     content_type: dict[str, str] = Field(default_factory=dict)
-    """Content type a dataset, for SageMaker's inputdataconfig.json."""
+    """Content type of each dataset, for SageMaker's inputdataconfig.json."""
     hosts: list[str] = Field(default_factory=lambda: ["algo-1"])
-    """The workers by rank, for SageMaker's resourceconfig.json. Which one this is, JOB_COMPLETION_INDEX says."""
+    """Workers by rank, for SageMaker's resourceconfig.json. JOB_COMPLETION_INDEX is the rank of the reader."""
     checkpoints: str
-    """The prefix (an s3:// URI in the store, with its slash) that checkpoints of this run are kept below."""
+    """Prefix of the checkpoints of the run: an s3:// URI in the store, with a trailing slash."""
 
 
 class SidecarTask(Model):
-    """Watch over the trainer: keep its checkpoints, tell its progress, publish `/opt/ml/model`; report."""
+    """Accompany the trainer: upload its checkpoints, serve its progress, publish `/opt/ml/model`, report."""
 
     store: S3Place
     publish_timeout_seconds: float
     checkpoints: str
-    """As in FetchTask."""
+    """Prefix of the checkpoints, as in FetchTask."""
     stop_seconds: float = 30.0
-    """How long after SIGTERM everything must have ended: what the Pod's grace period is."""
+    """Seconds from SIGTERM to the end of the container: the grace period of the Pod."""
 
 
 class FetchModelTask(Model):
-    """Fetch a model by digest to `/mnt/models`, and refuse any other bytes."""
+    """Fetch a model to `/mnt/models`, and verify its digest."""
 
     artifact_uri: str
     digest: str
