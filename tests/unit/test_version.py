@@ -1,13 +1,12 @@
-"""Versions: every program prints its own, and the chart has the same."""
+"""Every program prints its version."""
 
 import subprocess
 import sys
 
 import pytest
-import yaml
 
 from modelops import __version__
-from support.checkout import OPERATOR, ROOT
+from support.checkout import OPERATOR
 
 
 @pytest.mark.parametrize(
@@ -30,9 +29,3 @@ def test_a_program_prints_its_version(module: str, program: str) -> None:
         check=True,
     )
     assert printed.stdout == f"{program} {__version__}\n"
-
-
-def test_the_chart_has_the_version_of_the_package() -> None:
-    """The chart's images are tagged with its version."""
-    chart = yaml.safe_load((ROOT / "helm/modelops/Chart.yaml").read_text())
-    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
