@@ -29,7 +29,7 @@ from modelops.controllers.inferenceservice.revisions.version_selection import se
 from modelops.controllers.inferenceservice.traffic.routes import name_of
 from modelops.controllers.jobs import job_state
 from modelops.machinery import conditions
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.plan import Delete, Plan
 from modelops.machinery.resources import Key, key_of
 from support.builders.common import NAMESPACE, NOW, settings
@@ -119,7 +119,7 @@ class Cluster:
                 pod["metadata"]["annotations"] |= write["metadata"]["annotations"]
         else:
             body, key = copy.deepcopy(write), key_of(write)
-            new = {"uid": f"uid-of-{key.name}", "generation": 0, "creationTimestamp": timestamp(self.now)}
+            new = {"uid": f"uid-of-{key.name}", "generation": 0, "creationTimestamp": format_timestamp(self.now)}
             known = self.objects.get(key, {"metadata": new})
             changed = known.get("spec") != body.get("spec")
             generation = known["metadata"].get("generation", 0) + changed
@@ -133,7 +133,7 @@ class Cluster:
         if decided.status is None:
             return
         assert isinstance(decided.status, InferenceServiceStatus)
-        merged = conditions.merged(self.service.status.conditions, decided.conditions, 1, self.now)
+        merged = conditions.merge(self.service.status.conditions, decided.conditions, 1, self.now)
         status = decided.status.model_copy(update={"conditions": merged, "observed_generation": 1})
         self.service = self.service.model_copy(update={"status": status})
 
@@ -299,7 +299,7 @@ class Cluster:
                 if self.lingering is None:
                     del self.pods[name]
                 else:
-                    self.pods[name]["metadata"]["deletionTimestamp"] = timestamp(self.now + self.lingering)
+                    self.pods[name]["metadata"]["deletionTimestamp"] = format_timestamp(self.now + self.lingering)
                     self.pods[name]["status"]["conditions"][0]["status"] = "False"
 
     def _scale_down(self, body: Json) -> None:

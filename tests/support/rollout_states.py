@@ -9,7 +9,7 @@ from modelops.controllers.inferenceservice.rollout.annotations import Requests
 from modelops.controllers.inferenceservice.rollout.state import RolloutState
 from modelops.controllers.inferenceservice.rollout.state_machine import Transition, transition
 from modelops.controllers.inferenceservice.traffic.steps import steps
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from support.builders.common import NOW, digest
 from support.builders.inferenceservices import Json
 
@@ -27,7 +27,7 @@ def shadow(then: str) -> Json:
 
 def seconds_ago(seconds: float | None) -> str | None:
     """Return the timestamp of a time before NOW; None for None."""
-    return None if seconds is None else timestamp(NOW - timedelta(seconds=seconds))
+    return None if seconds is None else format_timestamp(NOW - timedelta(seconds=seconds))
 
 
 def analysis(*, outcome: str = "Passed", failures: int = 0, passes: int = 0) -> AnalysisResult:

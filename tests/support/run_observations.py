@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from modelops.api.contract.reports import Artifact, SidecarReport
+from modelops.api.contract.reports import PublishedArtifact, SidecarReport
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import TrainingRunStatus
@@ -39,7 +39,9 @@ POLLED_EVERY = timedelta(seconds=15)
 DEFAULT_TTL = timedelta(hours=1)
 """Default of `ttlAfterFinished`."""
 
-MODEL = SidecarReport(artifact=Artifact(uri="s3://store/m/", digest=digest("d"), bytes=9, files=1), metrics={"a": 0.5})
+MODEL = SidecarReport(
+    artifact=PublishedArtifact(uri="s3://store/m/", digest=digest("d"), bytes=9, files=1), metrics={"a": 0.5}
+)
 ROOMY = {**training_run().spec.trainer.wire(), "resources": {"limits": {"memory": "4Gi"}}}
 """Trainer with a memory limit, which the default trainer does not have."""
 TAG = {"image": "example/train:latest", "command": ["x"]}

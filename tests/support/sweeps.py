@@ -16,8 +16,8 @@ from modelops.controllers.trainingrun.sweep.observe import SweepObservation
 from modelops.controllers.trainingrun.sweep.plan import plan
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
 from modelops.controllers.trainingrun.sweep.trials import trials_due
-from modelops.lineage.digests import sha256_of
-from modelops.machinery.conditions import timestamp
+from modelops.lineage.digests import json_digest
+from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
 from support.builders.common import NOW, digest
@@ -55,7 +55,7 @@ def resolved(run: TrainingRun, data: str = "a") -> ResolvedInputs:
             "components": components,
         }
     )
-    return ResolvedInputs(inputs, sha256_of(components))
+    return ResolvedInputs(inputs, json_digest(components))
 
 
 @dataclass
@@ -158,7 +158,7 @@ class Simulation:
             "state": state,
             "reason": reason,
             "message": f"so it ended: {number}",
-            "finishedAt": timestamp(self.now),
+            "finishedAt": format_timestamp(self.now),
         }
         more: Body = {"outcome": outcome}
         if state == "Succeeded":

@@ -21,7 +21,7 @@ from modelops.api.types import (
     Text,
     Timestamp,
     Uri,
-    at_least,
+    minimum_duration,
 )
 
 
@@ -37,7 +37,7 @@ class DatasetSpec(Model):
     """Source of the data, how often to probe it, and what a snapshot must pass."""
 
     model_config = rules(
-        at_least("interval", "1s"),
+        minimum_duration("interval", "1s"),
         (
             "!has(self.checks) || self.checks.all(c, !has(c.bias) || (has(self.schema) && has(self.schema.protected)"
             " && has(c.column) && c.column in self.schema.protected))",

@@ -10,7 +10,7 @@ from modelops.api.kinds import Kind, PrinterColumn
 from modelops.api.markers import list_atomic, list_set, rules
 from modelops.api.pods import Arguments, Environment, Image, Resources, ServingPodOptions, VolumeMounts
 from modelops.api.rollout import Analysis, Rollout
-from modelops.api.types import DurationText, Name, Quantity, at_least
+from modelops.api.types import DurationText, Name, Quantity, minimum_duration
 
 
 class ServedModel(Model):
@@ -110,7 +110,7 @@ class Limits(Model):
     """Limits of a Pod. The proxy refuses a request beyond them at once, with a status that says why."""
 
     model_config = rules(
-        at_least("timeout", "1ms"),
+        minimum_duration("timeout", "1ms"),
         (
             "!has(self.maxBody) || !isQuantity(string(self.maxBody))"
             " || (quantity(string(self.maxBody)).isGreaterThan(quantity('0'))"

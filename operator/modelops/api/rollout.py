@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from modelops.api.base import Model
 from modelops.api.markers import list_atomic, list_map, rules
 from modelops.api.pods import Arguments, Environment, Image, Resources
-from modelops.api.types import DurationText, Name, at_least
+from modelops.api.types import DurationText, Name, minimum_duration
 
 Percent = Annotated[int, Field(ge=1, le=100)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
@@ -27,7 +27,7 @@ class Strategy(StrEnum):
 class CanaryStep(Model):
     """A weight, and how long the rollout holds it."""
 
-    model_config = rules(at_least("hold", "1s", "; leave it out to wait for a person"))
+    model_config = rules(minimum_duration("hold", "1s", "; leave it out to wait for a person"))
 
     weight: Percent
     """Percent of the traffic that the candidate gets."""
@@ -38,7 +38,7 @@ class CanaryStep(Model):
 class BlueGreen(Model):
     """All traffic at once, with a hold before and a watch after."""
 
-    model_config = rules(at_least("watch", "1s"))
+    model_config = rules(minimum_duration("watch", "1s"))
 
     hold: DurationText = "0s"
     """Shortest time that the candidate is ready, with no traffic but mirrored requests, before it gets all traffic."""
@@ -51,7 +51,7 @@ class BlueGreen(Model):
 class Shadow(Model):
     """No traffic but mirrored requests, whose responses are dropped, and then a decision."""
 
-    model_config = rules(at_least("duration", "1s"))
+    model_config = rules(minimum_duration("duration", "1s"))
 
     duration: DurationText = "1h"
     """Shortest time that requests are mirrored. Ignored with `then: Wait`."""
@@ -93,7 +93,7 @@ class Latency(Model):
 
     model_config = rules(
         ("has(self.max) || has(self.maxRatioToStable)", "set max, maxRatioToStable or both"),
-        at_least("max", "1ms"),
+        minimum_duration("max", "1ms"),
     )
 
     quantile: Annotated[float, Field(gt=0, lt=1)]
@@ -129,7 +129,7 @@ class Hook(Model):
     candidateURL.
     """
 
-    model_config = rules(at_least("timeout", "1s"))
+    model_config = rules(minimum_duration("timeout", "1s"))
 
     url: HttpUrl
     """The URL. A response of 2xx passes, 4xx fails; any other response, or none, is an error. A 2xx response may carry
@@ -160,7 +160,7 @@ class CheckJob(Model):
     Exit code 0 passes, 1 fails, any other is an error. The end of the container's log becomes the message.
     """
 
-    model_config = rules(at_least("timeout", "1s"))
+    model_config = rules(minimum_duration("timeout", "1s"))
 
     image: Image
     """Image of the container."""
@@ -201,7 +201,7 @@ class Analysis(Model):
     """Checks that the candidate must pass. The Pods' own proxies count the requests: no Prometheus is needed."""
 
     model_config = rules(
-        at_least("interval", "1s"),
+        minimum_duration("interval", "1s"),
         (
             "has(self.errorRate) || (has(self.latency) && self.latency.size() > 0) || has(self.inputDistance)"
             " || has(self.predictionDistance) || has(self.agreement) || (has(self.checks) && self.checks.size() > 0)",
@@ -258,7 +258,7 @@ class Rollout(Model):
             "!has(self.analysis) || !has(self.analysis.agreement) || has(self.mirror) || self.strategy == 'Shadow'",
             "analysis.agreement needs mirror, or strategy Shadow",
         ),
-        at_least("deadline", "10s"),
+        minimum_duration("deadline", "10s"),
     )
 
     strategy: Strategy = Strategy.CANARY

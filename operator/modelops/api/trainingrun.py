@@ -12,7 +12,7 @@ from modelops.api.modelversion import ArtifactFormat, VersionTemplate
 from modelops.api.pods import Arguments, Environment, Image, PodOptions, Resources
 from modelops.api.sweep import Sweep
 from modelops.api.trainingrun_status import TrainingRunStatus
-from modelops.api.types import DurationText, LocalRef, Name, StringMap, at_least
+from modelops.api.types import DurationText, LocalRef, Name, StringMap, minimum_duration
 
 QueueName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=63)]
 
@@ -163,7 +163,7 @@ class TrainingRunSpec(Model):
     """Model that the run produces."""
 
     model_config = rules(
-        at_least("timeout", "1s", "; leave it out for no limit"),
+        minimum_duration("timeout", "1s", "; leave it out for no limit"),
         (
             "!has(self.rerunOn) || self.rerunOn.size() == 0 || (has(self.datasets) && self.datasets.size() > 0)",
             "rerunOn DatasetChange needs at least one entry in datasets",

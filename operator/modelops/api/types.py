@@ -34,7 +34,7 @@ DURATION_PATTERN = "^([0-9]{1,5}([.][0-9]{1,3})?(ms|s|m|h))+$"
 """Of at most five digits a part: what is longer overflows what CEL and Python can count."""
 
 
-def at_least(field: str, shortest: str, advice: str = "") -> Rule:
+def minimum_duration(field: str, shortest: str, advice: str = "") -> Rule:
     """A rule for a duration, silent where the pattern has already refused it: one mistake is told once."""
     value = f"self.{field}"
     fine = f"!has({value}) || !{value}.matches('{DURATION_PATTERN}') || duration({value}) >= duration('{shortest}')"
@@ -54,7 +54,7 @@ DurationText = Annotated[
 """A Go duration such as 90s, 5m or 1h30m."""
 
 
-def length_of(duration: str) -> timedelta:
+def parse_duration(duration: str) -> timedelta:
     """The length of a duration that admission has accepted."""
     return parse_duration(duration)
 

@@ -5,9 +5,10 @@ from datetime import datetime
 from enum import IntEnum
 
 from modelops.api.annotations import PAUSE
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.rollout import BlueGreen, Rollout, Shadow, Strategy
-from modelops.api.types import Condition, length_of
+from modelops.api.types import Condition
 
 
 class RolloutState(IntEnum):
@@ -74,7 +75,7 @@ def hold(service: InferenceService) -> Hold | None:
     length, person = known
     if length is None or candidate.step_since is None:
         return Hold(None, person)
-    return Hold(datetime.fromisoformat(candidate.step_since) + length_of(length), person)
+    return Hold(datetime.fromisoformat(candidate.step_since) + parse_duration(length), person)
 
 
 def _length(rollout: Rollout, step: int) -> tuple[str | None, bool] | None:

@@ -7,7 +7,7 @@ from modelops.api.annotations import ARTIFACT_DIGEST as ARTIFACT_DIGEST
 from modelops.api.annotations import LINEAGE
 from modelops.api.kinds import API_VERSION, GROUP, Kind
 from modelops.api.modelversion import OriginDataset
-from modelops.machinery.ownership import label_of as label_of
+from modelops.machinery.ownership import kind_label as kind_label
 from modelops.machinery.resources import MANAGED_BY, MANAGER
 
 INPUT_KEY = f"{GROUP}/input-key"
@@ -23,8 +23,8 @@ def labels(parent: Kind, component: str, **more: str) -> dict[str, str]:
         "app.kubernetes.io/component": component,
         "app.kubernetes.io/part-of": "modelops",
         MANAGED_BY: MANAGER,
-        label_of(type(parent).__name__): parent.metadata.name,
-        **{label_of(kind): name for kind, name in more.items()},
+        kind_label(type(parent).__name__): parent.metadata.name,
+        **{kind_label(kind): name for kind, name in more.items()},
     }
 
 

@@ -32,7 +32,7 @@ class OutOfOrderError(ValueError):
     """A manifest line that sorts before the one ahead of it."""
 
 
-class Pinned(NamedTuple):
+class PinnedObject(NamedTuple):
     """One object, pinned. `version_id` is `null` where the bucket keeps no versions, `size` is in bytes."""
 
     key: str
@@ -69,7 +69,7 @@ class DatasetDigest:
         return PREFIX + self._hash.hexdigest()
 
 
-def line_of(*fields: str) -> bytes:
+def join_fields(*fields: str) -> bytes:
     """Fields as one line, a NUL between them. Raises UnrepresentableNameError where one of them would make it read otherwise."""
     for field in fields:
         if any(mark in field for mark in _FORBIDDEN):
@@ -82,7 +82,7 @@ def line_of(*fields: str) -> bytes:
 
 def manifest_line(key: str, version_id: str, size: int, etag: str) -> bytes:
     """One object's line, `key NUL versionId NUL size NUL etag LF`. Raises UnrepresentableNameError where that would be ambiguous."""
-    return line_of(key, version_id, str(size), etag)
+    return join_fields(key, version_id, str(size), etag)
 
 
 def dataset_digest(lines: Iterable[bytes]) -> str:
@@ -93,12 +93,12 @@ def dataset_digest(lines: Iterable[bytes]) -> str:
     return digest.value
 
 
-def manifest_entries(lines: Iterable[bytes]) -> Iterator[Pinned]:
+def manifest_entries(lines: Iterable[bytes]) -> Iterator[PinnedObject]:
     """The objects that a manifest's lines (each with its LF) name. Raises NotAManifestError."""
     for line in lines:
         try:
             key, version_id, size, etag = line.removesuffix(b"\n").decode().split("\0")
-            entry = Pinned(key, version_id, int(size), etag)
+            entry = PinnedObject(key, version_id, int(size), etag)
         except ValueError as error:
             raise NotAManifestError(f"{line[:80]!r} is no line of a manifest") from error
         if manifest_line(*entry) != line:
@@ -108,10 +108,10 @@ def manifest_entries(lines: Iterable[bytes]) -> Iterator[Pinned]:
 
 def artifact_digest(files: Iterable[ArtifactFile]) -> str:
     """The digest of a set of files, in any order. Raises UnrepresentableNameError for a path with a NUL or a line break."""
-    return _sha256(b"".join(sorted(line_of(file.path, str(file.size), file.sha256) for file in files)))
+    return _sha256(b"".join(sorted(join_fields(file.path, str(file.size), file.sha256) for file in files)))
 
 
-def canonical(value: Any) -> bytes:
+def canonical_json(value: Any) -> bytes:
     """The one JSON text of `value`: keys sorted, no spaces, UTF-8. Raises NotCanonicalError, as for NaN."""
     _refuse_other_keys(value)
     try:
@@ -120,17 +120,17 @@ def canonical(value: Any) -> bytes:
         raise NotCanonicalError(str(error)) from error
 
 
-def sha256_of(value: Any) -> str:
+def json_digest(value: Any) -> str:
     """The digest of a value's canonical JSON."""
-    return _sha256(canonical(value))
+    return _sha256(canonical_json(value))
 
 
 def short(digest: str, n: int = 8) -> str:
     """The first `n` hex digits, for names and messages."""
-    return hex_of(digest)[:n]
+    return hex_digits(digest)[:n]
 
 
-def hex_of(digest: str) -> str:
+def hex_digits(digest: str) -> str:
     """The hex digits of a digest."""
     return digest.removeprefix(PREFIX)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelops.lineage.digests import canonical, sha256_of, short
+from modelops.lineage.digests import canonical_json, json_digest, short
 
 KEY_SCHEMA = 2
 """Part of every key: raised when the key's make-up changes, since keys of different make-up must not be compared."""
@@ -34,7 +34,7 @@ class Components:
     @property
     def key(self) -> str:
         """The key: SHA-256 of the canonical JSON."""
-        return sha256_of(
+        return json_digest(
             {
                 "schema": KEY_SCHEMA,
                 "datasets": self.datasets,
@@ -80,8 +80,8 @@ def difference(before: dict[str, str], after: dict[str, str]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = canonical(value).decode()
-    return text if len(text) <= _SHOWN else short(sha256_of(value), 12)
+    text = canonical_json(value).decode()
+    return text if len(text) <= _SHOWN else short(json_digest(value), 12)
 
 
 def _abridged(text: str | None) -> str:

@@ -43,7 +43,7 @@ class Background(Generic[SubjectT, ResultT]):
         key: Key,
         subject: SubjectT,
         work: Callable[[], Awaitable[ResultT]],
-        wake: Callable[[Key], None],
+        enqueue: Callable[[Key], None],
     ) -> None:
         """Begin `work` unless some for the object is under way. Wake the object once there is another result."""
         if key in self._running:
@@ -60,7 +60,7 @@ class Background(Generic[SubjectT, ResultT]):
                 del self._running[key]
                 self._subjects.pop(key, None)
                 if changed:
-                    wake(key)
+                    enqueue(key)
 
         self._subjects[key] = subject
         self._running[key] = asyncio.create_task(run(), name=f"{type(self).__name__} of {key}")

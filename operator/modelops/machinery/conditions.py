@@ -48,7 +48,7 @@ def stalled(reason: str, message: str) -> tuple[DesiredCondition, ...]:
     return condition(READY, False, reason, message), condition(STALLED, True, reason, message)
 
 
-def merged(
+def merge(
     old: Iterable[Condition], wanted: Iterable[DesiredCondition], generation: int, now: datetime
 ) -> list[Condition]:
     """The wanted conditions, each with the time its status last changed."""
@@ -71,12 +71,12 @@ def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
     return next((one for one in conditions if one.type == type_), None)
 
 
-def timestamp(moment: datetime) -> str:
+def format_timestamp(parse_timestamp: datetime) -> str:
     """As Kubernetes writes a time: UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return parse_timestamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def moment(text: str) -> datetime:
+def parse_timestamp(text: str) -> datetime:
     """The time that a timestamp stands for."""
     return datetime.fromisoformat(text)
 
@@ -84,4 +84,4 @@ def moment(text: str) -> datetime:
 def _since(before: Condition | None, wanted: DesiredCondition, now: datetime) -> str:
     if before is not None and before.status == wanted.status:
         return before.last_transition_time
-    return timestamp(now)
+    return format_timestamp(now)

@@ -18,5 +18,5 @@ class ReconcileContext:
     kube: Kube
     settings: Settings
     now: datetime
-    wake: Callable[[Key], None] = lambda key: None
+    enqueue: Callable[[Key], None] = lambda key: None
     """Have an object looked at again: for what a controller has started in the background."""

@@ -12,7 +12,7 @@ from modelops.machinery.context import ReconcileContext
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body, Key, Resource
 
-Wake = Callable[[Body, Cache], Iterable[Key]]
+EventMapping = Callable[[Body, Cache], Iterable[Key]]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Controller:
     kind: type[Kind]
     decide: Callable[[Any, ReconcileContext], Awaitable[Plan]]
     """Observe and plan for one object of the kind. Reads only."""
-    wakes: Mapping[str, Wake]
+    event_mappings: Mapping[str, EventMapping]
     """Kind of a changed object → the objects of this kind to look at again."""
     indexers: Mapping[str, Indexer]
     """Kind of an object → the index keys it is found by."""

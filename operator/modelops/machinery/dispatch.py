@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from modelops.machinery import metrics
 from modelops.machinery.cache import Cache, Indexer, IndexKey
-from modelops.machinery.controller import Controller, Wake
+from modelops.machinery.controller import Controller, EventMapping
 from modelops.machinery.freshness import Freshness
-from modelops.machinery.ownership import label_of
+from modelops.machinery.ownership import kind_label
 from modelops.machinery.queue import Queue
 from modelops.machinery.resources import PARENTS, WATCHED, Body, Key, Resource, key_of
 
@@ -60,7 +60,7 @@ class Dispatcher:
         """This object is new, other, or gone: look at it and at whom it concerns."""
         self._wake(body, but=None)
 
-    def wake(self, key: Key) -> None:
+    def enqueue(self, key: Key) -> None:
         """Look at this object again."""
         self._queue.add(key)
 
@@ -69,20 +69,20 @@ class Dispatcher:
         if key.kind in _PARENT_KINDS and key != but:
             self._queue.add(key)
         for controller in self._controllers:
-            wake = controller.wakes.get(key.kind)
-            if wake is not None:
-                for woken in wake(body, self._cache):
+            enqueue = controller.event_mappings.get(key.kind)
+            if enqueue is not None:
+                for woken in enqueue(body, self._cache):
                     if woken != but:
                         self._queue.add(woken)
 
 
-def by_label(kind: str) -> Wake:
+def by_label(kind: str) -> EventMapping:
     """Wakes the object of `kind` that a child names in its label."""
-    label = label_of(kind)
+    label = kind_label(kind)
 
-    def wake(body: Body, cache: Cache) -> Iterable[Key]:
+    def enqueue(body: Body, cache: Cache) -> Iterable[Key]:
         metadata = body["metadata"]
         name = (metadata.get("labels") or {}).get(label)
         return [Key(kind, metadata.get("namespace", ""), name)] if name else []
 
-    return wake
+    return enqueue

@@ -18,7 +18,7 @@ _NOTE_LIMIT = 1024
 _log = logging.getLogger(__name__)
 
 
-class Recorder:
+class EventRecorder:
     """Writes Events in the background, one after the other."""
 
     def __init__(self, kube: Kube, identity: str) -> None:

@@ -133,7 +133,7 @@ class Kube:
         )
         return answer["metadata"]
 
-    async def create_once(self, resource: Resource, body: Body) -> Body:
+    async def create_if_absent(self, resource: Resource, body: Body) -> Body:
         """Create an object that cannot change afterwards, unless it is there. Returns it as it is there.
 
         For what is made by the thousand and never again: server-side apply would cost the API server twice the time.

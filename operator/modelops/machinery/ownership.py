@@ -6,7 +6,7 @@ from modelops.api.kinds import GROUP, Kind
 from modelops.machinery.resources import MANAGED_BY, MANAGER, Body
 
 
-def label_of(kind: str) -> str:
+def kind_label(kind: str) -> str:
     """Return the label that names a child's parent of a kind, such as `modelops.dev/dataset`."""
     return f"{GROUP}/{kind.lower()}"
 
@@ -28,7 +28,7 @@ def is_owned_by(
     labels = body["metadata"].get("labels") or {}
     if any(owner["uid"] == parent.metadata.uid for owner in owners):
         return True
-    if labels.get(label_of(type(parent).__name__)) != parent.metadata.name:
+    if labels.get(kind_label(type(parent).__name__)) != parent.metadata.name:
         return False
     match by_label:
         case "Never":

@@ -50,7 +50,7 @@ S = TypeVar("S")
 Step = Callable[[S], Plan | None]
 
 
-def first_answer(seen: S, steps: Sequence[Step[S]]) -> Plan:
+def first_plan(seen: S, steps: Sequence[Step[S]]) -> Plan:
     """Ask each step in order. The first that answers decides; the last must."""
     for step in steps:
         plan = step(seen)

@@ -11,7 +11,7 @@ from modelops.machinery.cache import Cache
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.controller import Controller, StalledError
 from modelops.machinery.dispatch import Dispatcher
-from modelops.machinery.events import Recorder
+from modelops.machinery.events import EventRecorder
 from modelops.machinery.kube import ApiError, Kube
 from modelops.machinery.matching import already_applied, merge_patch
 from modelops.machinery.ownership import is_owned_by
@@ -33,7 +33,7 @@ class Reconciler:
         kube: Kube,
         cache: Cache,
         settings: Settings,
-        recorder: Recorder,
+        recorder: EventRecorder,
         dispatcher: Dispatcher,
         slots: PrioritySlots,
     ) -> None:
@@ -84,7 +84,7 @@ class Reconciler:
         before = [Condition.model_validate(one) for one in told]
         wanted = conditions.in_progress("ReconcileError", f"{error} (retried with growing pauses)")
         generation = body["metadata"].get("generation", 0)
-        shown = [one.wire() for one in conditions.merged(before, wanted, generation, datetime.now(UTC))]
+        shown = [one.wire() for one in conditions.merge(before, wanted, generation, datetime.now(UTC))]
         if shown != told:
             patch = {"metadata": {"uid": body["metadata"]["uid"]}, "status": {"conditions": shown}}
             metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, patch)
@@ -102,11 +102,11 @@ class Reconciler:
         body = self._cache.body(key)
         if body is not None and body["metadata"].get("generation") == metadata.get("generation"):
             self._dispatcher.on_write(resource, {**body, "metadata": metadata, "status": status}, key)
-        if asks_for_more(seen, Metadata.model_validate(metadata)):
-            self._dispatcher.wake(key)
+        if changed_beside_spec(seen, Metadata.model_validate(metadata)):
+            self._dispatcher.enqueue(key)
 
     def _context(self) -> ReconcileContext:
-        return ReconcileContext(self._cache, self._kube, self._settings, datetime.now(UTC), self._dispatcher.wake)
+        return ReconcileContext(self._cache, self._kube, self._settings, datetime.now(UTC), self._dispatcher.enqueue)
 
     async def _apply(self, child: Body, parent: Kind, by: Key) -> None:
         key = key_of(child)
@@ -116,7 +116,7 @@ class Reconciler:
         if found is not None and already_applied(_comparable(child), found):
             return
         if resource is JOBS and found is None:
-            self._dispatcher.on_write(resource, await self._kube.create_once(resource, child), by)
+            self._dispatcher.on_write(resource, await self._kube.create_if_absent(resource, child), by)
             self._slots.made()
             return
         if found is None:
@@ -131,7 +131,7 @@ class Reconciler:
         try:
             applied = await self._kube.apply(resource, child)
         except ApiError as error:
-            if problem := not_installed(resource, error):
+            if problem := kind_not_installed(resource, error):
                 raise problem from error
             raise
         if watched:
@@ -144,7 +144,7 @@ class Reconciler:
     async def _write_status(self, controller: Controller, key: Key, parent: Kind, plan: Plan) -> None:
         old: dict[str, Any] = parent.status.wire()  # type: ignore[attr-defined]
         before: list[Condition] = parent.status.conditions  # type: ignore[attr-defined]
-        merged = conditions.merged(before, plan.conditions, parent.metadata.generation, datetime.now(UTC))
+        merged = conditions.merge(before, plan.conditions, parent.metadata.generation, datetime.now(UTC))
         kept = plan.status.wire() if plan.status is not None else dict(old)
         new = kept | {
             "observedGeneration": parent.metadata.generation,
@@ -165,7 +165,7 @@ class Reconciler:
             self._recorder.record(key, parent, controller.resource, event)
 
 
-def asks_for_more(before: Metadata, after: Metadata) -> bool:
+def changed_beside_spec(before: Metadata, after: Metadata) -> bool:
     """Whether something but spec and status has changed. Pure."""
     return (before.annotations, before.labels, before.deletion_timestamp) != (
         after.annotations,
@@ -174,13 +174,13 @@ def asks_for_more(before: Metadata, after: Metadata) -> bool:
     )
 
 
-def not_installed(resource: Resource, error: ApiError) -> StalledError | None:
+def kind_not_installed(resource: Resource, error: ApiError) -> StalledError | None:
     """An API server that does not know a kind says only that there is no such page."""
-    if not resource.comes_with or error.status != 404:
+    if not resource.provided_by or error.status != 404:
         return None
     return StalledError(
         "KindNotInstalled",
-        f"this cluster has no {resource.kind}: install {resource.comes_with}, or change the spec so that it needs none",
+        f"this cluster has no {resource.kind}: install {resource.provided_by}, or change the spec so that it needs none",
     )
 
 

@@ -8,7 +8,7 @@ from modelops.api.kinds import GROUP, VERSION
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "modelops"
-CHILDREN = f"{MANAGED_BY}={MANAGER}"
+CHILD_SELECTOR = f"{MANAGED_BY}={MANAGER}"
 """The labels of what the operator makes, as in a query."""
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -38,7 +38,7 @@ class Resource:
     kind: str
     label_selector: str = ""
     trim: Callable[[Body], Body] = lambda body: body
-    comes_with: str = ""
+    provided_by: str = ""
 
     @property
     def api_version(self) -> str:
@@ -91,15 +91,17 @@ DATASETS = _own("datasets", "Dataset")
 TRAINING_RUNS = _own("trainingruns", "TrainingRun")
 MODEL_VERSIONS = _own("modelversions", "ModelVersion")
 INFERENCE_SERVICES = _own("inferenceservices", "InferenceService")
-JOBS = Resource("batch", "v1", "jobs", "Job", CHILDREN, _trim_job)
-PODS = Resource("", "v1", "pods", "Pod", CHILDREN, _trim_pod)
-DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", CHILDREN, _trim_metadata)
-SERVICES = Resource("", "v1", "services", "Service", CHILDREN, _trim_metadata)
+JOBS = Resource("batch", "v1", "jobs", "Job", CHILD_SELECTOR, _trim_job)
+PODS = Resource("", "v1", "pods", "Pod", CHILD_SELECTOR, _trim_pod)
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", CHILD_SELECTOR, _trim_metadata)
+SERVICES = Resource("", "v1", "services", "Service", CHILD_SELECTOR, _trim_metadata)
 AUTOSCALERS = Resource(
-    "autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", CHILDREN, _trim_metadata
+    "autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", CHILD_SELECTOR, _trim_metadata
 )
-DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", CHILDREN, _trim_metadata)
-CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", CHILDREN, _trim_config_map)
+DISRUPTION_BUDGETS = Resource(
+    "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", CHILD_SELECTOR, _trim_metadata
+)
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", CHILD_SELECTOR, _trim_config_map)
 CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 """Never watched: they cannot change, and are asked for only where a Deployment is not there to ask."""
 SECRETS = Resource("", "v1", "secrets", "Secret")
@@ -110,9 +112,9 @@ HTTP_ROUTES = Resource(
     "v1",
     "httproutes",
     "HTTPRoute",
-    CHILDREN,
+    CHILD_SELECTOR,
     _trim_metadata,
-    comes_with="the Gateway API",
+    provided_by="the Gateway API",
 )
 """Never watched: the Gateway API need not be there."""
 PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")

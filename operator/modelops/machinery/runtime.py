@@ -12,12 +12,12 @@ from typing import Any, cast
 import kopf
 from prometheus_client import REGISTRY
 
-from modelops.api.types import length_of
+from modelops.api.durations import parse_duration
 from modelops.machinery import election, health, metrics, watching
 from modelops.machinery.cache import Cache
 from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import Dispatcher, indexers
-from modelops.machinery.events import Recorder
+from modelops.machinery.events import EventRecorder
 from modelops.machinery.freshness import Freshness
 from modelops.machinery.kube import ApiError, Kube
 from modelops.machinery.object_metrics import ObjectMetrics
@@ -47,7 +47,7 @@ class Runtime:
         self._synced = asyncio.Event()
         self._cache = Cache(indexers(controllers))
         self._dispatcher = Dispatcher(self._cache, self._queue, controllers, self._freshness)
-        self._recorder = Recorder(kube, self._identity)
+        self._recorder = EventRecorder(kube, self._identity)
         self._slots = PrioritySlots(settings.workers)
         self._reconciler = Reconciler(kube, self._cache, settings, self._recorder, self._dispatcher, self._slots)
 
@@ -134,7 +134,7 @@ class Runtime:
 
     async def _resync_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(length_of(self._settings.resync).total_seconds())
+            await asyncio.sleep(parse_duration(self._settings.resync).total_seconds())
             try:
                 await self._resync(first=False)
             except ApiError as error:

@@ -41,7 +41,7 @@ class Store(Model):
         )
 
 
-class Runtime(Model):
+class ServingRuntime(Model):
     """A preset of a server. `{model_name}`, `{model_dir}`, `{model_version}`, `{format}`, `{http_port}` and
     `{grpc_port}` in command, args and the values of env are filled in.
     """
@@ -73,7 +73,7 @@ class Settings(Model):
 
     images: Images
     store: Store
-    runtimes: dict[str, Runtime] = Field(default_factory=dict)
+    runtimes: dict[str, ServingRuntime] = Field(default_factory=dict)
     watch_namespaces: list[str] = Field(default_factory=list)
     election: Election = Field(default_factory=Election)
     image_pull_policy: str = "IfNotPresent"

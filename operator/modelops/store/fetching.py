@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
-from modelops.lineage.digests import Pinned
+from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error, translate_errors
 from modelops.store.integrity import (
@@ -47,7 +47,7 @@ def fetch(client: S3Client, bucket: str, key: str, target: Path) -> str:
     return sha256.hexdigest()
 
 
-def fetch_pinned(client: S3Client, bucket: str, pinned: Pinned, target: Path) -> None:
+def fetch_pinned(client: S3Client, bucket: str, pinned: PinnedObject, target: Path) -> None:
     """Download the pinned version to `target` and verify it.
 
     Raises S3Error: PinnedVersionMissing if the version was deleted or, in a bucket without versions, overwritten;
@@ -78,7 +78,7 @@ def fetch_pinned(client: S3Client, bucket: str, pinned: Pinned, target: Path) ->
 class LargeObject:
     """Pinned object that is downloaded in ranges, in any order and several at once, into a file of its full size."""
 
-    def __init__(self, client: S3Client, bucket: str, pinned: Pinned) -> None:
+    def __init__(self, client: S3Client, bucket: str, pinned: PinnedObject) -> None:
         """Request the object's metadata. Raises S3Error as `fetch_pinned` does."""
         self._client, self._bucket, self._pinned = client, bucket, pinned
         with translate_errors(client, bucket, pinned.key, pinned=True):
@@ -121,7 +121,7 @@ class LargeObject:
 
 
 def _request(
-    call: Callable[..., dict[str, Any]], bucket: str, pinned: Pinned, **more: str
+    call: Callable[..., dict[str, Any]], bucket: str, pinned: PinnedObject, **more: str
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the answer, and the arguments that name the object in further requests.
 
@@ -146,7 +146,9 @@ def _request(
     return call(**version, **more), version
 
 
-def _verifier(client: S3Client, name: Mapping[str, str], pinned: Pinned, answer: Mapping[str, Any]) -> Verifier | None:
+def _verifier(
+    client: S3Client, name: Mapping[str, str], pinned: PinnedObject, answer: Mapping[str, Any]
+) -> Verifier | None:
     count = part_count(pinned.etag, answer)
     if not count:
         return etag_verifier(pinned.etag, answer) or checksum_verifier(answer)
@@ -167,7 +169,7 @@ def _part_sizes(client: S3Client, name: Mapping[str, str], count: int) -> list[i
 
 
 def _check_state(
-    client: S3Client, bucket: str, pinned: Pinned, answer: Mapping[str, Any], verifier: Verifier | None
+    client: S3Client, bucket: str, pinned: PinnedObject, answer: Mapping[str, Any], verifier: Verifier | None
 ) -> None:
     """Raise S3Error if the object may have been overwritten since it was pinned. A version cannot change."""
     versioned = pinned.version_id != NO_VERSION
@@ -190,13 +192,15 @@ def _check_state(
     )
 
 
-def _check_size(client: S3Client, bucket: str, pinned: Pinned, size: int) -> None:
+def _check_size(client: S3Client, bucket: str, pinned: PinnedObject, size: int) -> None:
     if size != pinned.size:
         where = _where(client, bucket, pinned)
         raise S3Error(Reason.OBJECT_MISMATCH, f"{where}: {size} bytes, not the pinned {pinned.size}", transient=False)
 
 
-def _check_bytes(client: S3Client, name: Mapping[str, str], pinned: Pinned, verifier: Verifier, target: Path) -> None:
+def _check_bytes(
+    client: S3Client, name: Mapping[str, str], pinned: PinnedObject, verifier: Verifier, target: Path
+) -> None:
     mismatch = verifier.mismatch()
     count = part_count(pinned.etag, {})
     if mismatch is not None and isinstance(verifier, MultipartVerifier) and count > 2:
@@ -218,7 +222,7 @@ def _chunks(file: Path, start: int, length: int) -> Iterator[bytes]:
             yield chunk
 
 
-def _where(client: S3Client, bucket: str, pinned: Pinned) -> str:
+def _where(client: S3Client, bucket: str, pinned: PinnedObject) -> str:
     return f'bucket "{bucket}" at {client.meta.endpoint_url}, object "{pinned.key}"'
 
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from modelops.api.contract.tasks import S3Place
-from modelops.lineage.digests import hex_of
+from modelops.lineage.digests import hex_digits
 
 _SCHEME = "s3://"
 
@@ -36,17 +36,17 @@ def location_below(place: S3Place, path: str) -> Location:
 
 def manifest_of(store: S3Place, digest: str) -> Location:
     """Return the location of a dataset's manifest."""
-    return location_below(store, f"datasets/manifests/sha256-{hex_of(digest)}")
+    return location_below(store, f"datasets/manifests/sha256-{hex_digits(digest)}")
 
 
 def profile_of(store: S3Place, digest: str) -> Location:
     """Return the location of the profile with a digest."""
-    return location_below(store, f"datasets/profiles/sha256-{hex_of(digest)}.json")
+    return location_below(store, f"datasets/profiles/sha256-{hex_digits(digest)}.json")
 
 
 def model_of(store: S3Place, digest: str) -> Location:
     """Return the prefix, with its slash, of a model's files."""
-    return location_below(store, f"models/sha256-{hex_of(digest)}/")
+    return location_below(store, f"models/sha256-{hex_digits(digest)}/")
 
 
 def checkpoints_of(store: S3Place, namespace: str, run: str, key: str) -> Location:
@@ -56,9 +56,9 @@ def checkpoints_of(store: S3Place, namespace: str, run: str, key: str) -> Locati
 
 def history_of(store: S3Place, digest: str) -> Location:
     """Return the location of a stored metrics.jsonl. It is not below the model, whose listing makes its digest."""
-    return location_below(store, f"runs/history/sha256-{hex_of(digest)}.jsonl")
+    return location_below(store, f"runs/history/sha256-{hex_digits(digest)}.jsonl")
 
 
 def packages_of(store: S3Place, digest: str) -> Location:
     """Return the location of the list of packages that a trainer ran with."""
-    return location_below(store, f"runs/packages/sha256-{hex_of(digest)}.txt")
+    return location_below(store, f"runs/packages/sha256-{hex_digits(digest)}.txt")

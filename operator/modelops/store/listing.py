@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from modelops.api.contract.tasks import S3Place
-from modelops.lineage.digests import DatasetDigest, OutOfOrderError, Pinned, dataset_digest, manifest_line
+from modelops.lineage.digests import DatasetDigest, OutOfOrderError, PinnedObject, dataset_digest, manifest_line
 from modelops.store.client import S3Client
 from modelops.store.pages import ListedObject, Pages, in_seconds, pages
 
@@ -14,7 +14,7 @@ class Listing(NamedTuple):
 
     versioned: bool
     """True if every state of the data stays readable: versioning is on, not off or suspended."""
-    objects: Iterator[Pinned]
+    objects: Iterator[PinnedObject]
 
 
 class ListingSummary(NamedTuple):
@@ -74,7 +74,7 @@ class _Tally:
         self.newest = ""
         self.too_many = False
 
-    def counted(self, listed: Pages, max_entries: int) -> Iterator[Pinned]:
+    def counted(self, listed: Pages, max_entries: int) -> Iterator[PinnedObject]:
         """Yield the objects and count them, up to the page on which there are too many entries."""
         entries = 0
         for page in listed.all():
@@ -85,7 +85,7 @@ class _Tally:
                 self.too_many = True
                 return
 
-    def _count(self, item: ListedObject) -> Pinned:
+    def _count(self, item: ListedObject) -> PinnedObject:
         self.objects += 1
         self.bytes += item.pinned.size
         self.newest = max(self.newest, item.modified)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from modelops.lineage.digests import Pinned
+from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error, translate_errors
 
@@ -19,7 +19,7 @@ Position = Mapping[str, str]
 class ListedObject(NamedTuple):
     """One object of a listing."""
 
-    pinned: Pinned
+    pinned: PinnedObject
     modified: str
     """Time of the last write, as S3 writes it: ISO 8601, in UTC."""
 
@@ -143,5 +143,7 @@ def _is_directory(entry: Mapping[str, Any]) -> bool:
 
 
 def _listed_object(entry: Mapping[str, Any], version_id: str) -> ListedObject:
-    pinned = Pinned(key=entry["Key"], version_id=version_id, size=entry["Size"], etag=entry.get("ETag", "").strip('"'))
+    pinned = PinnedObject(
+        key=entry["Key"], version_id=version_id, size=entry["Size"], etag=entry.get("ETag", "").strip('"')
+    )
     return ListedObject(pinned, modified=entry.get("LastModified", ""))

@@ -1,12 +1,12 @@
 """Delete objects, and abort multipart uploads that were never completed."""
 
-from modelops.lineage.digests import Pinned
+from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error, translate_errors
 from modelops.store.pages import NO_VERSION
 
 
-def remove(client: S3Client, bucket: str, pinned: Pinned) -> None:
+def remove(client: S3Client, bucket: str, pinned: PinnedObject) -> None:
     """Delete an object as it was listed, so that its bytes are gone in a bucket with versions too. Raises S3Error."""
     version = {} if pinned.version_id == NO_VERSION else {"VersionId": pinned.version_id}
     with translate_errors(client, bucket, pinned.key):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelops.api.contract.reports import FetchReport
 from modelops.api.contract.tasks import FetchModelTask
-from modelops.lineage.digests import ArtifactFile, Pinned
+from modelops.lineage.digests import ArtifactFile, PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.fetching import fetch
 from modelops.store.layout import Location, parse
@@ -51,7 +51,7 @@ def _download(client: S3Client, artifact: Location, root: Path) -> list[Artifact
     return list(map_ordered(objects, partial(_download_file, client, artifact, root)))
 
 
-def _download_file(client: S3Client, artifact: Location, root: Path, pinned: Pinned) -> ArtifactFile:
+def _download_file(client: S3Client, artifact: Location, root: Path, pinned: PinnedObject) -> ArtifactFile:
     try:
         path = relative_path(pinned.key, artifact.key)
         target = root / path

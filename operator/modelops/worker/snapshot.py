@@ -10,7 +10,7 @@ from typing import NamedTuple
 from modelops.api.contract.reports import SnapshotReport, Violations
 from modelops.api.contract.tasks import SnapshotTask
 from modelops.api.types import ObjectVersion
-from modelops.lineage.digests import canonical, sha256_of
+from modelops.lineage.digests import canonical_json, json_digest
 from modelops.store.client import S3Client
 from modelops.store.layout import Location, manifest_of, profile_of
 from modelops.store.writing import put_if_absent
@@ -91,8 +91,8 @@ def _snapshot(task: SnapshotTask, scratch: Path) -> SnapshotReport:
     if not content.readable:
         return report
     document = content.profile.document(manifest.digest, task.format.type)
-    profile_location = profile_of(task.store, sha256_of(document))
-    _write(store, profile_location, canonical(document))
+    profile_location = profile_of(task.store, json_digest(document))
+    _write(store, profile_location, canonical_json(document))
     last_modified = datetime.fromisoformat(report.newest) if report.newest else None
     results = evaluate(task.checks, CheckInputs(content.profile, baseline, last_modified, datetime.now(UTC)))
     return report.model_copy(update={"profile": profile_location.uri, "checks": results})

@@ -224,7 +224,7 @@ def test_requests_sent_to_the_candidates_own_service_are_not_captured(peers: Pai
     assert dict(report["live"]["inputs"]["columns"]["instances[0]"]["numbers"]) == {2: 1}
     assert dict(report["mirrored"]["inputs"]["columns"]["instances[0]"]["numbers"]) == {3: 1}
     assert [path for path, _ in candidate.model.requests].count(PATH) == 4
-    assert not any("x-modelops-shared" in headers for _, headers in candidate.model.requests + stable.model.requests)
+    assert not any("x-modelops-forwarded" in headers for _, headers in candidate.model.requests + stable.model.requests)
 
 
 async def test_the_operator_reads_the_reports_of_both_versions(peers: Pair) -> None:

@@ -160,7 +160,7 @@ def test_the_stable_version_answers_for_a_terminated_candidate(pair: Pair) -> No
     candidate, stable = counted(pair.stable), counted(pair.stable, "model")
     assert (candidate.requests, candidate.errors, candidate.timed) == (by_candidate, 0, by_candidate)
     assert (stable.requests, stable.errors) == (220 - by_candidate, 0)
-    assert not any("x-modelops-shared" in headers for _, headers in pair.stable.model.requests)
+    assert not any("x-modelops-forwarded" in headers for _, headers in pair.stable.model.requests)
 
 
 def test_the_stable_version_answers_grpc_for_a_terminated_candidate(pair: Pair) -> None:

@@ -1,4 +1,4 @@
-"""Listing and fetching much at once against a real S3: the same as one after the other, whatever ends it on the way."""
+"""Parallel listing and download against a real S3: the result is that of serial work, also after a kill."""
 
 import hashlib
 import json
@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 
 from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import dataset_digest, manifest_line
+from modelops.store.client import S3Client
 from modelops.store.errors import S3Error
 from modelops.store.fetching import LargeObject, fetch_pinned, preallocate
 from modelops.store.listing import list_current
@@ -23,72 +26,79 @@ from modelops.worker.datasets import pinning
 from modelops.worker.datasets.download import Download, download_objects
 from modelops.worker.datasets.download_journal import DownloadJournal
 from modelops.worker.datasets.pinning import pin
+from support.worker_pod import Json, WorkerPod
 
 MIB = 1 << 20
 
 
-def put_all(client, bucket: str, keys: list[str]) -> None:
+def put_all(client: S3Client, bucket: str, keys: list[str]) -> None:
+    """Write an object for each key, with the key as content."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda key: client.put_object(Bucket=bucket, Key=key, Body=key.encode()), keys))
 
 
-def requests_of(client) -> list[dict]:
-    """Every request from now on: its name and parameters."""
-    asked: list[dict] = []
+def record_requests(client: S3Client) -> list[Json]:
+    """Return a list that receives the name and parameters of every request from now on."""
+    requests: list[Json] = []
     client.meta.events.register(
-        "provide-client-params.s3", lambda params, model, **_: asked.append({"name": model.name, **params})
+        "provide-client-params.s3", lambda params, model, **_: requests.append({"name": model.name, **params})
     )
-    return asked
+    return requests
 
 
 @pytest.fixture
-def eager(monkeypatch):
-    """Ranges are begun at once, and so in tests with few objects."""
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """List in parallel from the second page on, so that few objects suffice."""
     monkeypatch.setattr(pinning, "_HEAD_PAGES", 1)
     monkeypatch.setattr(pinning, "KeyRanges", partial(KeyRanges, pages_per_segment=0))
 
 
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("versioned", [True, False])
-def test_ranges_are_the_whole_listing(client, new_bucket, tmp_path, versioned):
-    """A large prefix is listed in ranges at once, and its digest is that of the serial listing."""
+def test_a_parallel_listing_equals_the_serial_listing(
+    client: S3Client, new_bucket: Callable[..., str], tmp_path: Path, versioned: bool
+) -> None:
+    """A large prefix is listed in parallel ranges, and its digest is that of the serial listing."""
     bucket = new_bucket(versioned=versioned)
     put_all(client, bucket, [f"p/{number % 9}/{number:05}" for number in range(2300)] + ["p/0/ü +&%", "q/x"])
     if versioned:
         put_all(client, bucket, ["p/3/00003", "p/8/00008"])
         client.delete_object(Bucket=bucket, Key="p/4/00004")
     serial = list(list_current(client, bucket, "p/").objects)
-    asked = requests_of(client)
+    requests = record_requests(client)
     listed = pin(client, S3Place(bucket=bucket, prefix="p/"), tmp_path / "manifest")
     assert list(listed.manifest.entries()) == serial
-    assert listed.manifest.digest == dataset_digest(manifest_line(*one) for one in serial)
-    assert listed.manifest.bytes == sum(one.size for one in serial)
-    cuts = {one.get("StartAfter", one.get("KeyMarker", "")) for one in asked}
-    assert len([cut for cut in cuts if cut.endswith("/")]) > 2
+    assert listed.manifest.digest == dataset_digest(manifest_line(*pinned) for pinned in serial)
+    assert listed.manifest.bytes == sum(pinned.size for pinned in serial)
+    starts = {str(request.get("StartAfter") or request.get("KeyMarker")) for request in requests}
+    assert len([start for start in starts if start.endswith("/")]) > 2
     assert [file.name for file in tmp_path.iterdir()] == ["manifest"]
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_service_with_another_order(client, new_bucket, tmp_path, caplog):
-    """SeaweedFS lists an unversioned bucket by directories, `d/` before `d-x`: nothing is lost or comes twice."""
+def test_a_service_with_an_order_of_its_own_is_listed_serially(
+    client: S3Client, new_bucket: Callable[..., str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SeaweedFS lists an unversioned bucket by directories, `d/` before `d-x`. No key is lost or repeated."""
     bucket = new_bucket(versioned=False)
     keys = [f"{name}/{number:04}" for name in ("a", "b", "c", "d", "d-x", "e") for number in range(300)]
     put_all(client, bucket, keys)
     caplog.set_level("INFO")
     listed = pin(client, S3Place(bucket=bucket), tmp_path / "manifest")
-    assert [one.key for one in listed.manifest.entries()] == sorted(keys)
-    assert "listed serially" in caplog.text
+    assert [pinned.key for pinned in listed.manifest.entries()] == sorted(keys)
+    assert "listing serially" in caplog.text
 
 
-def multipart(client, bucket: str, key: str, sizes: list[int], **more) -> bytes:
+def upload_parts(client: S3Client, bucket: str, key: str, sizes: list[int], **more: str) -> bytes:
+    """Upload an object in parts of these sizes, and return its content."""
     parts = [os.urandom(size) for size in sizes]
     upload = client.create_multipart_upload(Bucket=bucket, Key=key, **more)["UploadId"]
     name = {"Bucket": bucket, "Key": key, "UploadId": upload}
-    done = [
+    uploaded = [
         {"PartNumber": number, "ETag": client.upload_part(**name, PartNumber=number, Body=part)["ETag"]}
         for number, part in enumerate(parts, 1)
     ]
-    client.complete_multipart_upload(**name, MultipartUpload={"Parts": done})
+    client.complete_multipart_upload(**name, MultipartUpload={"Parts": uploaded})
     return b"".join(parts)
 
 
@@ -99,23 +109,29 @@ SSE = {"ServerSideEncryption": "AES256"}
 @pytest.mark.parametrize(
     ("sizes", "more"),
     [
-        ([5 * MIB, 5 * MIB, 11], {}),
-        ([5 * MIB, 7 * MIB, 6 * MIB, 1], {}),
-        ([12 * MIB], {}),
-        ([5 * MIB, 9], SSE),
+        pytest.param([5 * MIB, 5 * MIB, 11], {}, id="an object in parts of one size"),
+        pytest.param([5 * MIB, 7 * MIB, 6 * MIB, 1], {}, id="an object in parts of different sizes"),
+        pytest.param([12 * MIB], {}, id="an object in a single part"),
+        pytest.param([5 * MIB, 9], SSE, id="an encrypted object in parts"),
     ],
-    ids=["even parts", "uneven parts", "one part", "encrypted"],
 )
-def test_parts_are_verified(client, new_bucket, tmp_path, versioned, sizes, more):
-    """What was uploaded in parts is verified by its parts' ETag, whole and in ranges; other bytes are refused."""
+def test_an_object_that_was_uploaded_in_parts_is_verified_by_its_etag(
+    client: S3Client,
+    new_bucket: Callable[..., str],
+    tmp_path: Path,
+    versioned: bool,
+    sizes: list[int],
+    more: dict[str, str],
+) -> None:
+    """Whether downloaded as a whole or in ranges. Other bytes are refused."""
     bucket = new_bucket(versioned=versioned)
-    content = multipart(client, bucket, "k", sizes, **more)
+    content = upload_parts(client, bucket, "k", sizes, **more)
     (pinned,) = list_current(client, bucket, "").objects
     assert pinned.etag.endswith(f"-{len(sizes)}")
     fetch_pinned(client, bucket, pinned, tmp_path / "whole")
     assert (tmp_path / "whole").read_bytes() == content
-    wanted = [Download(pinned, tmp_path / "ranges")]
-    assert list(download_objects(client, bucket, wanted, large_bytes=MIB, range_bytes=3 * MIB)) == wanted
+    downloads = [Download(pinned, tmp_path / "ranges")]
+    assert list(download_objects(client, bucket, downloads, large_bytes=MIB, range_bytes=3 * MIB)) == downloads
     assert (tmp_path / "ranges").read_bytes() == content
 
     large = LargeObject(client, bucket, pinned)
@@ -126,8 +142,10 @@ def test_parts_are_verified(client, new_bucket, tmp_path, versioned, sizes, more
     assert caught.value.reason == "ObjectMismatch"
 
 
-def test_encrypted_objects(client, new_bucket, tmp_path):
-    """SSE-S3 is transparent. An object under a customer's key cannot be read, and the service's words say why."""
+def test_encryption_by_the_service_is_transparent_and_by_a_customer_key_an_error(
+    client: S3Client, new_bucket: Callable[..., str], tmp_path: Path
+) -> None:
+    """An object with a customer's key (SSE-C) cannot be read, and the message has the service's reason."""
     bucket = new_bucket()
     client.put_object(Bucket=bucket, Key="ours", Body=b"1234", **SSE)
     client.put_object(
@@ -142,8 +160,10 @@ def test_encrypted_objects(client, new_bucket, tmp_path):
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])
-def test_checksums(client, new_bucket, tmp_path, algorithm):
-    """An object with a checksum is verified by it, also where its ETag proves nothing."""
+def test_an_object_with_a_checksum_is_verified_by_the_checksum(
+    client: S3Client, new_bucket: Callable[..., str], tmp_path: Path, algorithm: str
+) -> None:
+    """Also if its ETag proves nothing."""
     bucket = new_bucket()
     client.put_object(Bucket=bucket, Key="k", Body=b"12345678", ChecksumAlgorithm=algorithm)
     (pinned,) = list_current(client, bucket, "").objects
@@ -156,8 +176,10 @@ def test_checksums(client, new_bucket, tmp_path, algorithm):
     assert caught.value.reason == "ObjectMismatch"
 
 
-def test_another_etag_without_a_proof(client, new_bucket, tmp_path):
-    """Where nothing proves the bytes, the version and the ETag of the answer must be the pinned ones."""
+def test_an_object_without_a_proof_must_have_the_pinned_etag(
+    client: S3Client, new_bucket: Callable[..., str], tmp_path: Path
+) -> None:
+    """If neither ETag nor checksum proves the bytes, version and ETag of the response must be the pinned ones."""
     bucket = new_bucket()
     client.put_object(Bucket=bucket, Key="k", Body=b"12345678")
     (pinned,) = list_current(client, bucket, "").objects
@@ -167,8 +189,10 @@ def test_another_etag_without_a_proof(client, new_bucket, tmp_path):
 
 
 @pytest.mark.parametrize("versioned", [True, False])
-def test_ranges_are_of_one_object(client, new_bucket, tmp_path, versioned):
-    """An object that is overwritten or deleted while its ranges are fetched is never put together from two."""
+def test_ranges_of_two_states_of_an_object_are_never_combined(
+    client: S3Client, new_bucket: Callable[..., str], tmp_path: Path, versioned: bool
+) -> None:
+    """An object may be overwritten or deleted while its ranges are downloaded."""
     bucket = new_bucket(versioned=versioned)
     client.put_object(Bucket=bucket, Key="k", Body=b"1" * MIB)
     (pinned,) = list_current(client, bucket, "").objects
@@ -185,86 +209,114 @@ def test_ranges_are_of_one_object(client, new_bucket, tmp_path, versioned):
     assert caught.value.reason == "PinnedVersionMissing"
 
 
+@dataclass
+class Dataset:
+    """Objects of a bucket, and the files to which they are downloaded."""
+
+    client: S3Client
+    bucket: str
+    downloads: list[Download]
+    contents: dict[Path, bytes]
+    """Expected content of each file."""
+    journal: Path
+
+    def download(self, *, stop_after: int | None = None) -> list[Download]:
+        """Download with the journal, and return what was completed. With `stop_after`, stop after so many objects."""
+        completed = []
+        with DownloadJournal(self.journal, "digest") as journal:
+            for download in download_objects(
+                self.client, self.bucket, self.downloads, journal=journal, large_bytes=MIB, range_bytes=MIB // 2
+            ):
+                completed.append(download)
+                if len(completed) == stop_after:
+                    break
+        return completed
+
+    def files(self) -> dict[Path, bytes]:
+        """Read all files."""
+        return {file: file.read_bytes() for file in self.contents}
+
+
 @pytest.fixture
-def mixed(client, new_bucket, tmp_path) -> tuple[str, list[Download], dict[Path, bytes]]:
-    """Small objects, an empty one, and two that are fetched in ranges."""
+def dataset(client: S3Client, new_bucket: Callable[..., str], tmp_path: Path) -> Dataset:
+    """Small objects, an empty object, and two objects that are downloaded in ranges."""
     bucket = new_bucket()
     contents = {f"{number:02}": os.urandom(1000) for number in range(20)} | {"10-empty": b""}
     contents |= {"05-large": os.urandom(3 * MIB), "15-large": os.urandom(2 * MIB + 1)}
     for key, content in contents.items():
         client.put_object(Bucket=bucket, Key=key, Body=content)
-    (tmp_path / "data").mkdir()
-    wanted = [Download(one, tmp_path / "data" / one.key) for one in list_current(client, bucket, "").objects]
-    return bucket, wanted, {tmp_path / "data" / key: content for key, content in contents.items()}
-
-
-def brought(client, bucket, wanted, file, *, stop_after=None) -> list[Download]:
-    done = []
-    with DownloadJournal(file, "digest") as journal:
-        for one in download_objects(client, bucket, wanted, journal=journal, large_bytes=MIB, range_bytes=MIB // 2):
-            done.append(one)
-            if len(done) == stop_after:
-                break
-    return done
+    data = tmp_path / "data"
+    data.mkdir()
+    downloads = [Download(pinned, data / pinned.key) for pinned in list_current(client, bucket, "").objects]
+    files = {data / key: content for key, content in contents.items()}
+    return Dataset(client, bucket, downloads, files, tmp_path / "journal")
 
 
 @pytest.mark.parametrize("stop_after", [1, 6, 7, 17, 23])
-def test_a_fetch_goes_on(client, mixed, tmp_path, stop_after):
-    """A fetch that is run again brings what is missing, nothing else, and everything is there and right in the end."""
-    bucket, wanted, contents = mixed
-    brought(client, bucket, wanted, tmp_path / "journal", stop_after=stop_after)
-    asked = requests_of(client)
-    assert brought(client, bucket, wanted, tmp_path / "journal") == wanted
-    assert {file: file.read_bytes() for file in contents} == contents
-    assert not {one["Key"] for one in asked} & {one.pinned.key for one in wanted[:stop_after]}
-    asked.clear()
-    assert brought(client, bucket, wanted, tmp_path / "journal") == wanted
-    assert not asked
+def test_a_download_that_was_stopped_resumes(client: S3Client, dataset: Dataset, stop_after: int) -> None:
+    """The second run downloads only what is missing, and the third run nothing."""
+    dataset.download(stop_after=stop_after)
+    requests = record_requests(client)
+    assert dataset.download() == dataset.downloads
+    assert dataset.files() == dataset.contents
+    completed = {download.pinned.key for download in dataset.downloads[:stop_after]}
+    assert not {request["Key"] for request in requests} & completed
+    requests.clear()
+    assert dataset.download() == dataset.downloads
+    assert not requests
 
 
-def test_a_large_object_goes_on_in_its_middle(client, mixed, tmp_path):
-    """Of a large object only the ranges that are missing are brought, and the whole is verified with those before."""
-    bucket, wanted, contents = mixed
-    brought(client, bucket, wanted, tmp_path / "journal")
-    lines = (tmp_path / "journal").read_bytes().splitlines(keepends=True)
+def test_a_large_object_resumes_in_its_middle(client: S3Client, dataset: Dataset) -> None:
+    """Only the missing ranges are downloaded, and the object is verified together with the earlier ranges."""
+    dataset.download()
+    lines = dataset.journal.read_bytes().splitlines(keepends=True)
     first = next(number for number, line in enumerate(lines) if b"05-large" in line)
-    (tmp_path / "journal").write_bytes(b"".join(lines[: first + 2]))
-    asked = requests_of(client)
-    brought(client, bucket, wanted, tmp_path / "journal")
-    ranges = [one["Range"] for one in asked if one["Key"] == "05-large" and "Range" in one]
+    dataset.journal.write_bytes(b"".join(lines[: first + 2]))
+    requests = record_requests(client)
+    dataset.download()
+    ranges = [request["Range"] for request in requests if request["Key"] == "05-large" and "Range" in request]
     assert sorted(ranges) == sorted(f"bytes={n * MIB // 2}-{(n + 1) * MIB // 2 - 1}" for n in range(2, 6))
-    assert {file: file.read_bytes() for file in contents} == contents
+    assert dataset.files() == dataset.contents
 
-    (tmp_path / "journal").write_bytes(b"".join(lines[: first + 2]))
-    with (tmp_path / "data/05-large").open("r+b") as file:
+    dataset.journal.write_bytes(b"".join(lines[: first + 2]))
+    (large,) = (file for file in dataset.contents if file.name == "05-large")
+    with large.open("r+b") as file:
         file.write(b"torn")
     with pytest.raises(S3Error) as caught:
-        brought(client, bucket, wanted, tmp_path / "journal")
+        dataset.download()
     assert caught.value.reason == "ObjectMismatch"
-    brought(client, bucket, wanted, tmp_path / "journal")
-    assert {file: file.read_bytes() for file in contents} == contents
+    dataset.download()
+    assert dataset.files() == dataset.contents
 
 
-@pytest.mark.parametrize("harm", ["removed", "truncated", "written"])
-def test_harm_between_two_runs(client, mixed, tmp_path, harm):
-    """A file that is not as it was left is brought again, whatever the journal says."""
-    bucket, wanted, contents = mixed
-    brought(client, bucket, wanted, tmp_path / "journal")
-    file = tmp_path / "data" / ("05-large" if harm == "truncated" else "03")
-    if harm == "removed":
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param("03", None, id="a deleted file is downloaded again"),
+        pytest.param("05-large", b"xxxxx", id="a truncated file is downloaded again"),
+        pytest.param("03", b"x" * 1000, id="an overwritten file is downloaded again"),
+    ],
+)
+def test_a_file_that_was_changed_between_two_runs(dataset: Dataset, name: str, content: bytes | None) -> None:
+    """Whatever the journal says."""
+    dataset.download()
+    (file,) = (file for file in dataset.contents if file.name == name)
+    if content is None:
         file.unlink()
     else:
-        file.write_bytes(b"x" * (1000 if harm == "written" else 5))
-    brought(client, bucket, wanted, tmp_path / "journal")
-    assert {file: file.read_bytes() for file in contents} == contents
+        file.write_bytes(content)
+    dataset.download()
+    assert dataset.files() == dataset.contents
 
 
-def test_a_worker_that_is_killed(pod, s3, client, new_bucket):
-    """An init container that is killed in the midst of it and run again ends with the right data in place."""
+def test_a_fetch_that_was_killed_twice_ends_with_the_right_data(
+    pod: WorkerPod, client: S3Client, new_bucket: Callable[..., str]
+) -> None:
+    """The kubelet restarts an init container that was killed."""
     source, store = new_bucket(), new_bucket(versioned=False)
     contents = {f"{number:03}.csv": b"x\n%d\n" % number for number in range(400)} | {"large.csv": b"x\n" * (40 * MIB)}
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda one: client.put_object(Bucket=source, Key=f"in/{one[0]}", Body=one[1]), contents.items()))
+        list(pool.map(lambda name: client.put_object(Bucket=source, Key=f"in/{name}", Body=contents[name]), contents))
     listed = pin(client, S3Place(bucket=source, prefix="in/"), pod.root / "manifest")
     client.put_object(Bucket=store, Key="manifest", Body=(pod.root / "manifest").read_bytes())
     dataset = {"name": "train", "digest": listed.manifest.digest, "manifest": f"s3://{store}/manifest"}
@@ -283,21 +335,23 @@ def test_a_worker_that_is_killed(pod, s3, client, new_bucket):
         deadline = time.monotonic() + 60
         while not journal.exists() or journal.read_bytes().count(b"\n") < lines:
             assert time.monotonic() < deadline
-            assert process.poll() is None, "it was done before it could be killed"
+            assert process.poll() is None, "the fetch ended before the kill"
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    done = pod.run("fetch", task)
-    assert (done.exit_code, done.report["objects"]) == (0, len(contents)), done.output
+    outcome = pod.run("fetch", task)
+    assert (outcome.exit_code, outcome.report["objects"]) == (0, len(contents)), outcome.output
     data = pod.root / "ml/input/data/train"
     sums = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in data.iterdir()}
     assert sums == {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
 
 
-def test_cuts_need_few_requests(client, new_bucket, tmp_path):
-    """What fits one page is listed with one request: cutting is for what is large."""
+def test_a_listing_of_a_single_page_needs_a_single_request(
+    client: S3Client, new_bucket: Callable[..., str], tmp_path: Path
+) -> None:
+    """A small listing is not divided into ranges."""
     bucket = new_bucket(versioned=False)
     put_all(client, bucket, [f"{number}/x" for number in range(40)])
-    asked = requests_of(client)
+    requests = record_requests(client)
     pin(client, S3Place(bucket=bucket), tmp_path / "manifest")
-    assert [one["name"] for one in asked] == ["GetBucketVersioning", "ListObjectsV2"]
+    assert [request["name"] for request in requests] == ["GetBucketVersioning", "ListObjectsV2"]

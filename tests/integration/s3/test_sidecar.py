@@ -17,7 +17,7 @@ import pytest
 
 from modelops.api.contract.reports import EXIT_RETRY
 from modelops.api.contract.tasks import S3Place
-from modelops.lineage.digests import ArtifactFile, Pinned
+from modelops.lineage.digests import ArtifactFile, PinnedObject
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.store.layout import Location
@@ -362,7 +362,7 @@ def test_removal_ends_when_another_publisher_completes_the_model(
     files = files_of(model)
     (model / "c").write_text("x")  # As if the file had changed after its digest was taken.
 
-    def slowly(store: Any, bucket: str, pinned: Pinned) -> None:
+    def slowly(store: Any, bucket: str, pinned: PinnedObject) -> None:
         remove(store, bucket, pinned)
         for name in "abc":
             client.put_object(Bucket=bucket, Key=PREFIX + name, Body=name.encode())

@@ -1,60 +1,71 @@
-"""The worker against a real S3: from data to a model and back."""
+"""The worker's commands against a real S3: from data to a model, and from a model to its server."""
 
 import hashlib
 import json
 import os
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from modelops.api.contract.tasks import S3Place
-from modelops.store.listing import probe
+from modelops.store.client import S3Client
+from modelops.store.listing import ListingSummary, probe
 from support import s3_server
 from support.checkout import ROOT
+from support.worker_pod import Json, WorkerPod
 
 HMDA = ROOT / "examples" / "mortgage" / "data" / "applications.csv"
 DATA = HMDA.read_bytes() if HMDA.exists() else b'"","dir","black","deny"\n"1",0.2,"no","no"\n'
 
 
-def snapshot_task(pod, client, bucket: str, store: str, **more) -> dict:
-    seen = probe(client, S3Place(bucket=bucket, prefix="in/"), 10_000)
+def snapshot_task(pod: WorkerPod, client: S3Client, buckets: tuple[str, str], **more: Any) -> Json:
+    """Build a snapshot task that expects what is in the source now."""
+    source, store = buckets
+    listed = probe(client, S3Place(bucket=source, prefix="in/"), 10_000)
+    assert isinstance(listed, ListingSummary)
     return {
-        "source": pod.place(bucket, "in/"),
+        "source": pod.place(source, "in/"),
         "store": pod.place(store, "ops"),
-        "expectDigest": seen.digest,
+        "expectDigest": listed.digest,
         "format": {"type": "csv"},
         **more,
     }
 
 
-def columns(*wanted: dict) -> dict:
-    return {"schema": {"columns": list(wanted)}}
+def schema(*columns: Json) -> Json:
+    return {"schema": {"columns": list(columns)}}
 
 
-def body(client, uri: str) -> bytes:
+def body(client: S3Client, uri: str) -> bytes:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    content = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    assert isinstance(content, bytes)
+    return content
 
 
 @pytest.fixture
-def buckets(client, new_bucket) -> tuple[str, str]:
-    """A source with the mortgage data, and a store."""
+def buckets(client: S3Client, new_bucket: Callable[..., str]) -> tuple[str, str]:
+    """Source with the mortgage data, and store."""
     source, store = new_bucket(), new_bucket(versioned=False)
     client.put_object(Bucket=source, Key="in/hmda.csv", Body=DATA)
     return source, store
 
 
-def test_a_snapshot_of_the_real_data(pod, client, buckets):
-    """A snapshot's digest is its manifest's sha256sum, its profile is named by its own; again changes nothing."""
+def test_a_snapshot_is_named_by_its_content_and_repeatable(
+    pod: WorkerPod, client: S3Client, buckets: tuple[str, str]
+) -> None:
+    """The digest is the manifest's sha256sum, the profile is named by its own, and a second run changes nothing."""
     source, store = buckets
     client.put_object(Bucket=source, Key="in/old.csv", Body=DATA)
     client.delete_object(Bucket=source, Key="in/old.csv")
-    wanted = columns({"name": "dir", "type": "number", "min": 0, "max": 3}, {"name": "black", "type": "string"})
-    task = snapshot_task(pod, client, source, store, **wanted)
-    done = pod.run("snapshot", task)
-    assert (done.exit_code, done.report.get("failure"), done.report.get("violations")) == (0, None, None), done.output
-    report = done.report
+    columns = schema({"name": "dir", "type": "number", "min": 0, "max": 3}, {"name": "black", "type": "string"})
+    task = snapshot_task(pod, client, buckets, **columns)
+    outcome = pod.run("snapshot", task)
+    report = outcome.report
+    assert (outcome.exit_code, report.get("failure"), report.get("violations")) == (0, None, None), outcome.output
     assert (report["rows"], report["objects"], report["bytes"]) == (DATA.count(b"\n") - 1, 1, len(DATA))
     assert report["versioned"]
     assert report["digest"] == task["expectDigest"]
@@ -66,15 +77,17 @@ def test_a_snapshot_of_the_real_data(pod, client, buckets):
     assert not list(pod.root.glob("modelops-*")), "scratch is left behind"
 
 
-def test_violations_keep_their_evidence(pod, client, buckets):
-    """Bad content is no failure of the worker: it reports counts, and the operator decides by onViolation."""
-    source, store = buckets
+def test_violations_are_reported_and_are_not_a_failure(
+    pod: WorkerPod, client: S3Client, buckets: tuple[str, str]
+) -> None:
+    """The worker counts violations, and the operator decides by onViolation."""
+    source, _ = buckets
     client.put_object(Bucket=source, Key="in/z.csv", Body=b"dir,black\n9,no\nx,yes\n")
     client.put_object(Bucket=source, Key="in/zz.csv", Body=b"\xff\xfe\x00")
-    wanted = columns({"name": "dir", "type": "number", "max": 3})
-    report = pod.run("snapshot", snapshot_task(pod, client, source, store, **wanted)).report
+    columns = schema({"name": "dir", "type": "number", "max": 3})
+    report = pod.run("snapshot", snapshot_task(pod, client, buckets, **columns)).report
     assert report["violations"]["total"] == 3
-    assert "in/zz.csv is no readable CSV file" in report["violations"]["examples"][0]
+    assert "in/zz.csv is not a readable CSV file" in report["violations"]["examples"][0]
     assert "1 of " in report["violations"]["examples"][1]
     assert "profile" not in report
     assert "failure" not in report
@@ -88,68 +101,79 @@ CHECKS = [
 ]
 
 
-def test_checks_against_the_current_snapshot(pod, client, buckets):
-    """The first snapshot has nothing to be compared with; the next one is measured against the first one's profile."""
-    source, store = buckets
-    more = {"schema": {"protected": ["black"]}, "checks": CHECKS}
-    first = pod.run("snapshot", snapshot_task(pod, client, source, store, **more)).report
-    assert [one["outcome"] for one in first["checks"]] == ["Passed", "Skipped", "Skipped", "Passed"]
+def test_checks_compare_with_the_profile_of_the_current_snapshot(
+    pod: WorkerPod, client: S3Client, buckets: tuple[str, str]
+) -> None:
+    """The first snapshot has nothing to compare with. The next snapshot is compared with the first one's profile."""
+    source, _ = buckets
+    more: Json = {"schema": {"protected": ["black"]}, "checks": CHECKS}
+    first = pod.run("snapshot", snapshot_task(pod, client, buckets, **more)).report
+    assert [check["outcome"] for check in first["checks"]] == ["Passed", "Skipped", "Skipped", "Passed"]
     assert json.loads(body(client, first["profile"]))["bias"]["columns"][0]["name"] == "black"
-    again = pod.run("snapshot", snapshot_task(pod, client, source, store, baseline=first["profile"], **more)).report
-    assert [one.get("value") for one in again["checks"][1:3]] == [0, 0]
+    more["baseline"] = first["profile"]
+    same = pod.run("snapshot", snapshot_task(pod, client, buckets, **more)).report
+    assert [check.get("value") for check in same["checks"][1:3]] == [0, 0]
     client.put_object(Bucket=source, Key="in/hmda.csv", Body=b"dir,black\n2.5,yes\n2.6,no\n")
-    worse = pod.run("snapshot", snapshot_task(pod, client, source, store, baseline=first["profile"], **more)).report
-    assert [one["outcome"] for one in worse["checks"]] == ["Passed", "Failed", "Failed", "Passed"]
+    worse = pod.run("snapshot", snapshot_task(pod, client, buckets, **more)).report
+    assert [check["outcome"] for check in worse["checks"]] == ["Passed", "Failed", "Failed", "Passed"]
     assert "failure" not in worse
 
 
-def test_a_baseline_that_is_not_what_it_was(pod, client, buckets):
-    """Drift is never measured against a profile that is gone or altered; without such a check it is not looked at."""
-    source, store = buckets
-    profile = pod.run("snapshot", snapshot_task(pod, client, source, store)).report["profile"]
+def test_an_altered_or_missing_baseline_is_refused(pod: WorkerPod, client: S3Client, buckets: tuple[str, str]) -> None:
+    """Drift is never measured against a wrong profile. Without a check that compares, the profile is not read."""
+    _, store = buckets
+    profile = pod.run("snapshot", snapshot_task(pod, client, buckets)).report["profile"]
     key = profile.removeprefix(f"s3://{store}/")
-    task = snapshot_task(pod, client, source, store, baseline=profile, checks=CHECKS[:3])
+    task = snapshot_task(pod, client, buckets, baseline=profile, checks=CHECKS[:3])
     client.put_object(Bucket=store, Key=key, Body=b"{}")
-    done = pod.run("snapshot", task)
-    assert (done.exit_code, done.report["failure"]["reason"]) == (42, "DigestMismatch")
+    assert pod.run("snapshot", task).failure == (42, "DigestMismatch")
     client.delete_object(Bucket=store, Key=key)
-    done = pod.run("snapshot", task)
-    assert (done.exit_code, done.report["failure"]["reason"]) == (42, "BaselineMissing")
+    assert pod.run("snapshot", task).failure == (42, "BaselineMissing")
     assert "failure" not in pod.run("snapshot", {**task, "checks": CHECKS[:1]}).report
 
 
-def test_data_that_still_moves(pod, client, buckets):
-    """A listing that is not the one the operator saw is never taken for it."""
-    source, store = buckets
-    task = snapshot_task(pod, client, source, store)
+def test_data_that_changed_after_the_operators_probe_is_refused(
+    pod: WorkerPod, client: S3Client, buckets: tuple[str, str]
+) -> None:
+    """Another listing is never taken for the listing that the operator has seen."""
+    source, _ = buckets
+    task = snapshot_task(pod, client, buckets)
     client.put_object(Bucket=source, Key="in/b.csv", Body=DATA)
-    done = pod.run("snapshot", task)
-    assert done.exit_code == 42
-    assert done.report["failure"]["reason"] == "SourceChanged"
-    assert done.report["digest"] != task["expectDigest"]
+    outcome = pod.run("snapshot", task)
+    assert outcome.failure == (42, "SourceChanged")
+    assert outcome.report["digest"] != task["expectDigest"]
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda pod, task: task["source"].update(prefix="nothing/"), "EmptyPrefix"),
-        (lambda pod, task: task["source"].update(bucket="no-such-bucket"), "NoSuchBucket"),
-        (lambda pod, task: task["source"].update(secretName="reader"), "AccessDenied"),
-        (lambda pod, task: task["source"].update(secretName="none"), "InvalidCredentials"),
-        (lambda pod, task: pod.secret("s3", "nobody", "x"), "InvalidCredentials"),
+        pytest.param({"prefix": "nothing/"}, "EmptyPrefix", id="a prefix without objects"),
+        pytest.param({"bucket": "no-such-bucket"}, "NoSuchBucket", id="a bucket that does not exist"),
+        pytest.param({"secretName": "reader"}, "AccessDenied", id="a Secret without the right to read"),
+        pytest.param({"secretName": "none"}, "InvalidCredentials", id="a Secret that is not mounted"),
     ],
 )
-def test_what_a_person_must_mend(pod, client, buckets, change, reason):
-    """Mistakes in a spec or a Secret end the Job at once, with the reason."""
-    task = snapshot_task(pod, client, *buckets)
-    change(pod, task)
-    done = pod.run("snapshot", task)
-    assert (done.exit_code, done.report["failure"]["reason"]) == (42, reason)
+def test_a_mistake_in_the_source_ends_the_job_with_its_reason(
+    pod: WorkerPod, client: S3Client, buckets: tuple[str, str], change: Json, reason: str
+) -> None:
+    """A person must correct the spec or a Secret, so the Job does not try again."""
+    task = snapshot_task(pod, client, buckets)
+    task["source"].update(change)
+    assert pod.run("snapshot", task).failure == (42, reason)
 
 
-def fetch_task(pod, client, buckets, **more) -> dict:
+def test_wrong_keys_in_a_secret_end_the_job_with_their_reason(
+    pod: WorkerPod, client: S3Client, buckets: tuple[str, str]
+) -> None:
+    task = snapshot_task(pod, client, buckets)
+    pod.secret("s3", "nobody", "x")
+    assert pod.run("snapshot", task).failure == (42, "InvalidCredentials")
+
+
+def fetch_task(pod: WorkerPod, client: S3Client, buckets: tuple[str, str], **more: Any) -> Json:
+    """Take a snapshot, and build the task that fetches it for a training."""
     source, store = buckets
-    report = pod.run("snapshot", snapshot_task(pod, client, source, store)).report
+    report = pod.run("snapshot", snapshot_task(pod, client, buckets)).report
     dataset = {
         "name": "train",
         "digest": report["digest"],
@@ -165,16 +189,19 @@ def fetch_task(pod, client, buckets, **more) -> dict:
     }
 
 
-def test_fetch_brings_the_pinned_data(pod, client, buckets):
-    """The trainer finds the snapshot's bytes where SageMaker puts them, however the source has changed since."""
+def test_fetch_downloads_the_pinned_data_though_the_source_has_changed(
+    pod: WorkerPod, client: S3Client, buckets: tuple[str, str]
+) -> None:
+    """The trainer finds the snapshot's bytes where SageMaker has them."""
     source, _ = buckets
     for number in range(30):
         client.put_object(Bucket=source, Key=f"in/deep/{number}.csv", Body=b"dir\n%d\n" % number)
     task = fetch_task(pod, client, buckets, contentType={"train": "text/csv"})
     client.put_object(Bucket=source, Key="in/hmda.csv", Body=b"other")
     client.delete_object(Bucket=source, Key="in/deep/7.csv")
-    done = pod.run("fetch", task)
-    assert (done.exit_code, done.report) == (0, {"objects": 31, "bytes": done.report["bytes"]}), done.output
+    outcome = pod.run("fetch", task)
+    assert (outcome.exit_code, outcome.report["objects"]) == (0, 31), outcome.output
+    assert set(outcome.report) == {"objects", "bytes"}
     data, config = pod.root / "ml/input/data/train", pod.root / "ml/input/config"
     assert (data / "hmda.csv").read_bytes() == DATA
     assert (data / "deep/7.csv").read_bytes() == b"dir\n7\n"
@@ -184,24 +211,27 @@ def test_fetch_brings_the_pinned_data(pod, client, buckets):
     assert all(os.access(pod.root / "shared/bin" / name, os.X_OK) for name in ("tini", "busybox", "supervise.sh"))
 
 
-def test_fetch_refuses_what_is_not_the_snapshot(pod, client, buckets):
-    """A version that is gone, a manifest that was altered, one that is missing: each has its reason."""
+def test_fetch_refuses_data_that_is_not_the_snapshot(
+    pod: WorkerPod, client: S3Client, buckets: tuple[str, str]
+) -> None:
+    """A missing version, an altered manifest and a missing manifest each have a reason."""
     source, store = buckets
     task = fetch_task(pod, client, buckets)
     manifest = task["datasets"][0]["manifest"].removeprefix(f"s3://{store}/")
-    (version,) = (one["VersionId"] for one in client.list_object_versions(Bucket=source)["Versions"])
+    (version,) = (version["VersionId"] for version in client.list_object_versions(Bucket=source)["Versions"])
     client.delete_object(Bucket=source, Key="in/hmda.csv", VersionId=version)
-    done = pod.run("fetch", task)
-    assert (done.exit_code, done.report["failure"]["reason"]) == (42, "PinnedVersionMissing")
+    assert pod.run("fetch", task).failure == (42, "PinnedVersionMissing")
     client.put_object(Bucket=store, Key=manifest, Body=b"in/hmda.csv\0v\x001\0e\n")
-    assert pod.run("fetch", task).report["failure"]["reason"] == "DigestMismatch"
+    assert pod.run("fetch", task).failure == (42, "DigestMismatch")
     client.delete_object(Bucket=store, Key=manifest)
-    done = pod.run("fetch", task)
-    assert (done.exit_code, done.report["failure"]["reason"]) == (42, "ManifestMissing")
+    assert pod.run("fetch", task).failure == (42, "ManifestMissing")
 
 
-def trained(pod, files: dict[str, bytes], metrics: str = "{}") -> None:
-    """What a trainer that succeeded leaves."""
+MODEL = {"model.bin": b"weights" * 1000, "tokens/vocab.txt": b"a\nb\n", "empty": b""}
+
+
+def write_model(pod: WorkerPod, metrics: str = "{}") -> None:
+    """Leave the files that a trainer which succeeded leaves."""
     state = pod.root / "shared/state"
     (pod.root / "ml/output").mkdir(parents=True, exist_ok=True)
     state.mkdir(parents=True, exist_ok=True)
@@ -210,108 +240,111 @@ def trained(pod, files: dict[str, bytes], metrics: str = "{}") -> None:
     (state / "started").touch()
     (state / "exit-code").write_text("0\n")
     (pod.root / "ml/output/metrics.json").write_text(metrics)
-    for name, content in files.items():
+    for name, content in MODEL.items():
         file = pod.root / "ml/model" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
 
 
-MODEL = {"model.bin": b"weights" * 1000, "tokens/vocab.txt": b"a\nb\n", "empty": b""}
+def sidecar_task(pod: WorkerPod, store: str, *, publish_timeout_seconds: float = 30) -> Json:
+    return {
+        "store": pod.place(store, "ops"),
+        "publishTimeoutSeconds": publish_timeout_seconds,
+        "checkpoints": f"s3://{store}/ops/runs/one/",
+    }
 
 
-def sidecar_task(pod, store: str, seconds: float = 30, **more) -> dict:
-    place = pod.place(store, "ops")
-    return {"store": place, "publishTimeoutSeconds": seconds, "checkpoints": f"s3://{store}/ops/runs/one/", **more}
+def publish_model(pod: WorkerPod, store: str) -> Json:
+    """Publish the model, and return the sidecar's report."""
+    write_model(pod, '{"accuracy": 0.9}')
+    outcome = pod.run("sidecar", sidecar_task(pod, store))
+    assert outcome.exit_code == 0, outcome.output
+    return outcome.report
 
 
-def published(pod, store: str) -> dict:
-    trained(pod, MODEL, '{"accuracy": 0.9}')
-    done = pod.run("sidecar", sidecar_task(pod, store))
-    assert done.exit_code == 0, done.output
-    return done.report
+def fetch_model_task(pod: WorkerPod, store: str, artifact: Json) -> Json:
+    return {"artifactUri": artifact["uri"], "digest": artifact["digest"], "store": pod.place(store)}
 
 
-def test_a_model_comes_back_as_it_was(pod, client, new_bucket):
-    """From trainer to server: the same files, proven by one digest; publishing the same model again changes nothing."""
+def test_a_published_model_is_fetched_as_it_was(
+    pod: WorkerPod, client: S3Client, new_bucket: Callable[..., str]
+) -> None:
+    """From trainer to server: the same files, with one digest. Publishing the same model again changes nothing."""
     store = new_bucket()
-    report = published(pod, store)
+    report = publish_model(pod, store)
     assert report["metrics"] == {"accuracy": 0.9}
     artifact = report["artifact"]
     assert artifact["uri"] == f"s3://{store}/ops/models/sha256-{artifact['digest'].removeprefix('sha256:')}/"
     assert (artifact["files"], artifact["bytes"]) == (3, sum(map(len, MODEL.values())))
-    assert published(pod, store) == report
+    assert publish_model(pod, store) == report
     assert len(client.list_object_versions(Bucket=store)["Versions"]) == 3
 
-    task = {"artifactUri": artifact["uri"], "digest": artifact["digest"], "store": pod.place(store)}
-    done = pod.run("fetch-model", task)
-    assert (done.exit_code, done.report) == (0, {"objects": 3, "bytes": artifact["bytes"]}), done.output
+    outcome = pod.run("fetch-model", fetch_model_task(pod, store, artifact))
+    assert (outcome.exit_code, outcome.report) == (0, {"objects": 3, "bytes": artifact["bytes"]}), outcome.output
     models = pod.root / "models"
-    assert {
-        file.relative_to(models).as_posix(): file.read_bytes() for file in models.rglob("*") if file.is_file()
-    } == MODEL
+    files = {file.relative_to(models).as_posix(): file.read_bytes() for file in models.rglob("*") if file.is_file()}
+    assert files == MODEL
     assert os.access(pod.root / "shared/bin/drain.sh", os.X_OK)
     assert os.access(pod.root / "shared/bin/warm-up.sh", os.X_OK)
 
 
-@pytest.mark.parametrize("wrong", ["changed", "added", "removed"])
-def test_a_corrupted_model_is_never_served(pod, client, new_bucket, wrong):
+@pytest.mark.parametrize("change", ["a file is overwritten", "a file is added", "a file is deleted"])
+def test_an_altered_model_is_never_served(
+    pod: WorkerPod, client: S3Client, new_bucket: Callable[..., str], change: str
+) -> None:
     """Whatever was done to the artifact, the server finds no file of it."""
     store = new_bucket(versioned=False)
-    artifact = published(pod, store)["artifact"]
+    artifact = publish_model(pod, store)["artifact"]
     root = artifact["uri"].removeprefix(f"s3://{store}/")
-    if wrong == "changed":
+    if change == "a file is overwritten":
         client.put_object(Bucket=store, Key=root + "model.bin", Body=b"w3ights" * 1000)
-    elif wrong == "removed":
+    elif change == "a file is deleted":
         client.delete_object(Bucket=store, Key=root + "model.bin")
     else:
         client.put_object(Bucket=store, Key=root + "added", Body=b"x")
-    done = pod.run(
-        "fetch-model", {"artifactUri": artifact["uri"], "digest": artifact["digest"], "store": pod.place(store)}
-    )
-    assert (done.exit_code, done.report["failure"]["reason"]) == (42, "DigestMismatch")
+    assert pod.run("fetch-model", fetch_model_task(pod, store, artifact)).failure == (42, "DigestMismatch")
     assert not list((pod.root / "models").iterdir())
 
 
-def test_a_model_that_is_gone(pod, new_bucket):
-    """An artifact that was deleted is told apart from one that was altered."""
+def test_a_model_that_was_deleted_has_its_own_reason(pod: WorkerPod, new_bucket: Callable[..., str]) -> None:
+    """A person can distinguish a deleted artifact from an altered one."""
     store = new_bucket()
-    task = {"artifactUri": f"s3://{store}/none/", "digest": "sha256:" + "0" * 64, "store": pod.place(store)}
-    done = pod.run("fetch-model", task)
-    assert (done.exit_code, done.report["failure"]["reason"]) == (42, "ArtifactNotFound")
+    artifact = {"uri": f"s3://{store}/none/", "digest": "sha256:" + "0" * 64}
+    assert pod.run("fetch-model", fetch_model_task(pod, store, artifact)).failure == (42, "ArtifactNotFound")
 
 
-def test_publishing_waits_for_a_person(pod, client):
-    """A store whose bucket is made while the sidecar waits gets the model: training is not lost to a missing bucket."""
-    trained(pod, MODEL)
+def test_a_bucket_that_is_created_during_publishing_gets_the_model(pod: WorkerPod, client: S3Client) -> None:
+    """A trained model is not lost to a missing bucket."""
+    write_model(pod)
     bucket = "made-late"
     timer = threading.Timer(1.0, lambda: client.create_bucket(Bucket=bucket))
     timer.start()
-    done = pod.run("sidecar", sidecar_task(pod, bucket))
-    assert done.exit_code == 0, done.output
-    assert "not found; create the bucket or correct the name" in done.output
+    outcome = pod.run("sidecar", sidecar_task(pod, bucket))
+    assert outcome.exit_code == 0, outcome.output
+    assert "not found; create the bucket or correct the name" in outcome.output
 
 
 @pytest.mark.parametrize("mounted", ["wrong keys", "no keys"])
-def test_publishing_takes_a_secret_that_was_mended(pod, client, new_bucket, mounted):
-    """The kubelet mounts a Secret anew while the Pod runs: a wrong key need not cost a model that is trained."""
-    trained(pod, MODEL)
-    bucket = new_bucket()
-    task = sidecar_task(pod, bucket)
+def test_a_secret_that_is_corrected_during_publishing_is_used(
+    pod: WorkerPod, new_bucket: Callable[..., str], mounted: str
+) -> None:
+    """The kubelet updates a mounted Secret while the Pod runs: a wrong key does not cost a trained model."""
+    write_model(pod)
+    task = sidecar_task(pod, new_bucket())
     task["store"]["secretName"] = "late"
     if mounted == "wrong keys":
         pod.secret("late", "nobody", "nothing")
     timer = threading.Timer(1.5, lambda: pod.secret("late", s3_server.ACCESS_KEY, s3_server.SECRET_KEY))
     timer.start()
-    done = pod.run("sidecar", task)
-    assert done.exit_code == 0, done.output
-    assert done.report["artifact"]["files"] == len(MODEL)
+    outcome = pod.run("sidecar", task)
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.report["artifact"]["files"] == len(MODEL)
 
 
-def test_publishing_gives_up(pod):
-    """After its timeout the sidecar says what kept it."""
-    trained(pod, MODEL)
+def test_publishing_that_times_out_reports_the_cause(pod: WorkerPod) -> None:
+    write_model(pod)
     began = time.monotonic()
-    done = pod.run("sidecar", sidecar_task(pod, "never-made", 1))
-    assert (done.exit_code, done.report["failure"]["reason"]) == (1, "PublishFailed")
-    assert "not found; create the bucket or correct the name" in done.report["failure"]["message"]
+    outcome = pod.run("sidecar", sidecar_task(pod, "never-made", publish_timeout_seconds=1))
+    assert outcome.failure == (1, "PublishFailed")
+    assert "not found; create the bucket or correct the name" in outcome.report["failure"]["message"]
     assert time.monotonic() - began < 15

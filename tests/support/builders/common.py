@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
 
@@ -18,7 +18,7 @@ def digest(letter: str) -> str:
 
 def ago(**length: float) -> str:
     """Return the timestamp of a moment before NOW; the arguments are those of timedelta."""
-    return timestamp(NOW - timedelta(**length))
+    return format_timestamp(NOW - timedelta(**length))
 
 
 def settings(**changes: Any) -> Settings:

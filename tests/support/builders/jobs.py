@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from modelops.api.base import Model
 from modelops.controllers.jobs import JobState, job_state
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.resources import Body
 from support.builders.common import NAMESPACE, NOW, ago, digest, metadata
 
@@ -82,7 +82,7 @@ def job(
                 "status": "True",
                 "reason": because,
                 "message": message,
-                "lastTransitionTime": timestamp(NOW - ended_ago),
+                "lastTransitionTime": format_timestamp(NOW - ended_ago),
             }
         ]
     about = metadata(name, creationTimestamp=ago(minutes=2))

@@ -10,7 +10,7 @@ import yaml
 from modelops.api.dataset import Dataset
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.trainingrun import TrainingRun
-from modelops.controllers.dataset.check_messages import rejecting, warning
+from modelops.controllers.dataset.check_messages import rejections, warnings
 from modelops.worker.quality.baselines import Baseline
 from modelops.worker.quality.profiling import Profile
 from modelops.worker.quality.quality_checks import CheckInputs, evaluate
@@ -86,7 +86,7 @@ def looked_at(tmp_path, rows):
             [
                 "rows: 900, must be at least 1000",
                 "rows: -62.2% against the current snapshot, must be at least -20%",
-                'column "black": DifferenceInProportionsOfLabels 0.24 of group "yes", must be at most 0.2',
+                'column "black": DifferenceInProportionsOfLabels 0.24 for group "yes", must be at most 0.2',
             ],
             id="most of it gone",
         ),
@@ -101,10 +101,10 @@ def test_the_data_keeps_the_schema_and_the_checks(tmp_path, rows, failed):
     violations, profile = looked_at(tmp_path, rows)
     results = evaluate(checks, CheckInputs(profile, baseline, None, datetime.now(UTC)))
     assert violations is None
-    assert rejecting(checks, results) == failed
-    assert warning(checks, results) == []
+    assert rejections(checks, results) == failed
+    assert warnings(checks, results) == []
     if rows == 2381:
-        assert [round(one.value, 3) for one in results] == [2381, 0, 1, 0, 0, 0.191, 0.715]
+        assert [round(result.value, 3) for result in results] == [2381, 0, 1, 0, 0, 0.191, 0.715]
 
 
 def test_they_refer_to_each_other():

@@ -12,19 +12,19 @@ from modelops.lineage.digests import (
     NotAManifestError,
     NotCanonicalError,
     OutOfOrderError,
-    Pinned,
+    PinnedObject,
     UnrepresentableNameError,
     artifact_digest,
-    canonical,
+    canonical_json,
     dataset_digest,
+    json_digest,
     manifest_entries,
     manifest_line,
-    sha256_of,
     short,
 )
 
 TEXT = st.text(st.characters(exclude_characters="\0\n", exclude_categories=["Cs"]), max_size=12)
-OBJECTS = st.lists(st.builds(Pinned, TEXT, TEXT, st.integers(0, 2**50), TEXT), max_size=8, unique=True)
+OBJECTS = st.lists(st.builds(PinnedObject, TEXT, TEXT, st.integers(0, 2**50), TEXT), max_size=8, unique=True)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
@@ -109,18 +109,18 @@ def test_artifact_digest_tells_artifacts_apart(one, other):
 @given(st.dictionaries(TEXT, JSON, max_size=5))
 def test_canonical_ignores_the_order_of_keys(value):
     """YAML written in another order is the same input: no run is repeated for it."""
-    assert canonical(value) == canonical(dict(reversed(value.items())))
+    assert canonical_json(value) == canonical_json(dict(reversed(value.items())))
 
 
 def test_canonical_text():
     """The exact bytes that keys are made of. A change here changes every key there is."""
-    assert canonical({"b": [1, 2.5, None, True], "a": "é"}) == '{"a":"é","b":[1,2.5,null,true]}'.encode()
-    assert sha256_of({}) == "sha256:" + hashlib.sha256(b"{}").hexdigest()
-    assert short(sha256_of({})) == hashlib.sha256(b"{}").hexdigest()[:8]
+    assert canonical_json({"b": [1, 2.5, None, True], "a": "é"}) == '{"a":"é","b":[1,2.5,null,true]}'.encode()
+    assert json_digest({}) == "sha256:" + hashlib.sha256(b"{}").hexdigest()
+    assert short(json_digest({})) == hashlib.sha256(b"{}").hexdigest()[:8]
 
 
 @pytest.mark.parametrize("value", [float("nan"), {"a": [float("inf")]}, {1: "a"}, [{None: 1}], {"a": {1, 2}}, "\ud800"])
 def test_what_json_would_bend_is_refused(value):
     """No two different values get one text."""
     with pytest.raises(NotCanonicalError):
-        canonical(value)
+        canonical_json(value)

@@ -69,7 +69,7 @@ def test_words_do_not_run_together(command: list[str], args: list[str]) -> None:
 def test_a_miss_names_what_changed() -> None:
     """A person reads why it was trained again: which component, from what, to what."""
     other = replace(BASE, parameters={"depth": "5"}, datasets={"train": digest("f")}, nonce="n")
-    told = difference(BASE.described(), other.described())
+    told = difference(BASE.describe(), other.describe())
     assert f"dataset train: sha256:{'a' * 12}… → sha256:{'f' * 12}…" in told
     assert 'parameters: {"depth":"4"} → {"depth":"5"}' in told
     assert "nonce: none → n" in told

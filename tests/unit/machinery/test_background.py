@@ -15,12 +15,12 @@ Work = Callable[[], Awaitable[int]]
 class Counter(Background[str, int]):
     """Work whose result is a number."""
 
-    def start(self, work: Work, wake: Callable[[Key], None], subject: str = "uid", key: Key = KEY) -> None:
+    def start(self, work: Work, enqueue: Callable[[Key], None], subject: str = "uid", key: Key = KEY) -> None:
         async def in_slot() -> int:
             async with self._slots:
                 return await work()
 
-        self._start(key, subject, in_slot, wake)
+        self._start(key, subject, in_slot, enqueue)
 
     def last(self, subject: str = "uid") -> int | None:
         return self._results.get(subject)
@@ -40,11 +40,11 @@ async def test_another_result_wakes_its_object_once_nothing_runs_any_more() -> N
     counter = Counter(8)
     woken: list[tuple[Key, bool, int | None]] = []
 
-    def wake(key: Key) -> None:
+    def enqueue(key: Key) -> None:
         woken.append((key, counter.running(key), counter.last()))
 
     for number in (1, 1, 2):
-        counter.start(returning(number), wake)
+        counter.start(returning(number), enqueue)
         assert counter.running(KEY)
         await counter.ended()
     assert woken == [(KEY, False, 1), (KEY, False, 2)]

@@ -10,9 +10,9 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 def test_the_time_is_that_of_the_change() -> None:
     """A reason or a message that changes is no transition: only the status is."""
-    before = conditions.merged([], conditions.ready("One", "1"), 1, THEN)
-    same = conditions.merged(before, conditions.ready("Two", "2"), 2, NOW)
-    other = conditions.merged(before, conditions.stalled("Three", "3"), 2, NOW)
+    before = conditions.merge([], conditions.ready("One", "1"), 1, THEN)
+    same = conditions.merge(before, conditions.ready("Two", "2"), 2, NOW)
+    other = conditions.merge(before, conditions.stalled("Three", "3"), 2, NOW)
     assert same[0].last_transition_time == "2026-03-01T00:00:00Z"
     assert (same[0].reason, same[0].observed_generation) == ("Two", 2)
     assert other[0].last_transition_time == "2026-03-02T00:00:00Z"
@@ -20,8 +20,8 @@ def test_the_time_is_that_of_the_change() -> None:
 
 def test_abnormal_conditions_go_when_they_are_over() -> None:
     """Kstatus takes a Stalled or Reconciling that is left standing for a failure."""
-    before = conditions.merged([], conditions.stalled("Bad", "x"), 1, THEN)
-    after = conditions.merged(before, conditions.ready("Good", "y"), 1, NOW)
+    before = conditions.merge([], conditions.stalled("Bad", "x"), 1, THEN)
+    after = conditions.merge(before, conditions.ready("Good", "y"), 1, NOW)
     assert [one.type for one in after] == ["Ready"]
 
 
@@ -33,10 +33,10 @@ def test_ready_is_always_there() -> None:
 
 def test_a_message_without_end_is_cut() -> None:
     """A status that is too large to be written would show nothing at all."""
-    (made,) = conditions.merged([], conditions.ready("R", "x" * 100_000), 1, NOW)
+    (made,) = conditions.merge([], conditions.ready("R", "x" * 100_000), 1, NOW)
     assert len(made.message) == 8192
 
 
 def test_times_can_be_read_back() -> None:
     """What the plan compares with the clock is what it wrote."""
-    assert conditions.moment(conditions.timestamp(NOW)) == NOW
+    assert conditions.parse_timestamp(conditions.format_timestamp(NOW)) == NOW

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from prometheus_client import REGISTRY
 
-from modelops.machinery.events import Recorder
+from modelops.machinery.events import EventRecorder
 from modelops.machinery.plan import Event
 from modelops.machinery.resources import DATASETS, Key
 from support.builders.datasets import dataset
@@ -18,6 +18,6 @@ async def test_every_event_is_counted_by_its_reason() -> None:
         return found or 0.0
 
     before, other = counted("CandidateRejected"), counted("SnapshotTaken")
-    recorder = Recorder(cast(Any, None), "test")
+    recorder = EventRecorder(cast(Any, None), "test")
     recorder.record(Key("Dataset", "team-a", "mortgage"), dataset(), DATASETS, Event("CandidateRejected", "it is bad"))
     assert (counted("CandidateRejected"), counted("SnapshotTaken")) == (before + 1, other)

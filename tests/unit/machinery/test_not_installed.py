@@ -3,7 +3,7 @@
 import pytest
 
 from modelops.machinery.kube import ApiError
-from modelops.machinery.reconcile import not_installed
+from modelops.machinery.reconcile import kind_not_installed
 from modelops.machinery.resources import CONFIG_MAPS, HTTP_ROUTES, Resource
 
 
@@ -18,7 +18,7 @@ from modelops.machinery.resources import CONFIG_MAPS, HTTP_ROUTES, Resource
 )
 def test_who_must_install_what(resource: Resource, status: int, told: bool) -> None:
     """The answer is `404 page not found`; the status must say what is missing."""
-    problem = not_installed(resource, ApiError(status, "Error", "404 page not found"))
+    problem = kind_not_installed(resource, ApiError(status, "Error", "404 page not found"))
     assert (problem is not None) is told
     if problem is not None:
         assert problem.reason == "KindNotInstalled"

@@ -2,13 +2,13 @@
 
 import pytest
 
-from modelops.machinery.ownership import is_owned_by, label_of
+from modelops.machinery.ownership import is_owned_by, kind_label
 from modelops.machinery.resources import MANAGED_BY, MANAGER, Body
 from support.builders.datasets import dataset
 
 OWN = [{"uid": "uid-of-mortgage"}]
 OTHER = [{"uid": "uid-of-another"}]
-NAMED = {label_of("Dataset"): "mortgage"}
+NAMED = {kind_label("Dataset"): "mortgage"}
 MANAGED = {**NAMED, MANAGED_BY: MANAGER}
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from modelops.api.kinds import Metadata
-from modelops.machinery.reconcile import asks_for_more
+from modelops.machinery.reconcile import changed_beside_spec
 
 SEEN = {"name": "a", "annotations": {"modelops.dev/retry": "1"}, "labels": {"team": "a"}, "resourceVersion": "1"}
 
@@ -20,4 +20,4 @@ SEEN = {"name": "a", "annotations": {"modelops.dev/retry": "1"}, "labels": {"tea
 )
 def test_a_request_beside_the_status_has_the_object_looked_at_again(change: dict, expected: bool) -> None:
     """The answer to the status write brings it into the cache, and the watch then has nothing new to tell."""
-    assert asks_for_more(Metadata.model_validate(SEEN), Metadata.model_validate(SEEN | change)) is expected
+    assert changed_beside_spec(Metadata.model_validate(SEEN), Metadata.model_validate(SEEN | change)) is expected

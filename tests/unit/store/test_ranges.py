@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.lineage.digests import Pinned
+from modelops.lineage.digests import PinnedObject
 from modelops.store.pages import ListedObject, Page, Pages, Position
 from modelops.store.ranges import KeyRange, KeyRanges, Segment, UnorderedListingError, contiguous, key_ranges
 
@@ -34,7 +34,7 @@ class Service:
         keys = self.keys[start : start + self.size]
         more = start + self.size < len(self.keys)
         objects = [
-            ListedObject(Pinned(key=key, version_id="v", size=1, etag="e"), modified="")
+            ListedObject(PinnedObject(key=key, version_id="v", size=1, etag="e"), modified="")
             for key in keys
             if not key.endswith("/")
         ]

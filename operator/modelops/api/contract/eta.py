@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from modelops.api.contract.reports import ProgressReport
 
 
-def ratio(report: ProgressReport) -> float | None:
+def completed_ratio(report: ProgressReport) -> float | None:
     """How much is done, from 0 to 1; None where the trainer does not say how many steps there will be."""
     if report.last is None or not report.total_steps or report.total_steps < 0:
         return None
     return min(max(report.last.step, 0) / report.total_steps, 1.0)
 
 
-def ends_at(report: ProgressReport) -> datetime | None:
+def estimated_end(report: ProgressReport) -> datetime | None:
     """When the last step will be done, by the steps since the first line; None where that cannot be told.
 
     The steps before the first line, of a trainer that went on from a checkpoint, say nothing about this one's pace.

@@ -63,7 +63,7 @@ class SnapshotReport(Model):
     failure: Failure | None = None
 
 
-class Artifact(Model):
+class PublishedArtifact(Model):
     """A published model: content-addressed, so that the same bytes are the same artifact."""
 
     uri: str
@@ -75,7 +75,7 @@ class Artifact(Model):
 class SidecarReport(Model):
     """The model and its final metrics, or why there is none."""
 
-    artifact: Artifact | None = None
+    artifact: PublishedArtifact | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
     packages: str | None = None
     """Where /opt/ml/output/packages.txt was put, an s3:// URI."""

@@ -20,7 +20,7 @@ def controller() -> Controller:
         resource=DATASETS,
         kind=Dataset,
         decide=partial(decide, prober=Prober()),
-        wakes={JOBS.kind: by_label(_KIND), PODS.kind: by_label(_KIND)},
+        event_mappings={JOBS.kind: by_label(_KIND), PODS.kind: by_label(_KIND)},
         indexers={JOBS.kind: by_owner, PODS.kind: by_owner},
         collect=collect,
     )

@@ -3,13 +3,13 @@
 from datetime import datetime
 
 from modelops.api.dataset import Candidate
-from modelops.api.types import length_of
+from modelops.api.durations import parse_duration
 from modelops.controllers.dataset import children, ready_condition
 from modelops.controllers.dataset.context import SHORTLY, Context
 from modelops.controllers.dataset.job_result import reject, snapshot_current, still_rejected
 from modelops.controllers.requeue import earliest
 from modelops.controllers.sources import describe_source
-from modelops.machinery.conditions import moment, timestamp
+from modelops.machinery.conditions import format_timestamp, parse_timestamp
 from modelops.machinery.plan import Plan
 
 
@@ -74,12 +74,12 @@ def settling(context: Context) -> Plan | None:
     """Wait until the data has not changed for `settle`: an upload is rarely a single object."""
     assert context.seen.probe_result is not None
     candidate = _candidate(context, "Settling")
-    settled_at = moment(candidate.since) + length_of(context.seen.dataset.spec.settle)
+    settled_at = parse_timestamp(candidate.since) + parse_duration(context.seen.dataset.spec.settle)
     if context.seen.probe_result.at >= settled_at or _settled_before(context):
         return None
     status = context.with_candidate(candidate)
     size = f"{ready_condition.objects(candidate.objects)}, {candidate.bytes} bytes"
-    message = f"{size}: settling until {timestamp(settled_at)} unless the data changes"
+    message = f"{size}: settling until {format_timestamp(settled_at)} unless the data changes"
     return Plan(
         status=status,
         conditions=ready_condition.progressing(context, "ChangeSettling", message),
@@ -106,7 +106,7 @@ def _candidate(context: Context, state: str) -> Candidate:
     """Return the probed data as a candidate. One that is in the status already keeps its `since`."""
     assert context.seen.probe_result is not None
     probe, known = context.probe, context.probed_candidate
-    since = known.since if known is not None else timestamp(context.seen.probe_result.at)
+    since = known.since if known is not None else format_timestamp(context.seen.probe_result.at)
     return Candidate.model_validate(
         {"digest": probe.digest, "objects": probe.objects, "bytes": probe.bytes, "since": since, "state": state}
     )
@@ -120,5 +120,5 @@ def _settled_before(context: Context) -> bool:
 
 
 def _retry_at(context: Context, failed: Candidate) -> datetime:
-    ended = moment(failed.ended_at) if failed.ended_at else context.seen.now
-    return ended + length_of(context.seen.dataset.spec.interval)
+    ended = parse_timestamp(failed.ended_at) if failed.ended_at else context.seen.now
+    return ended + parse_duration(context.seen.dataset.spec.interval)

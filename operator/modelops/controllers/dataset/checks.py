@@ -1,7 +1,7 @@
 """Hash of what data is checked with: if the hash changes, the same data is checked again. Pure."""
 
 from modelops.api.dataset import DatasetSpec
-from modelops.lineage.digests import sha256_of, short
+from modelops.lineage.digests import json_digest, short
 
 
 def checks_of(spec: DatasetSpec) -> str:
@@ -11,4 +11,4 @@ def checks_of(spec: DatasetSpec) -> str:
         "schema": spec.schema_.wire() if spec.schema_ is not None else None,
         "checks": [check.wire() for check in spec.checks],
     }
-    return short(sha256_of(checked_with), 16)
+    return short(json_digest(checked_with), 16)

@@ -10,12 +10,12 @@ from modelops.api.checks import DataCheck
 from modelops.api.contract.reports import EXIT_FINAL
 from modelops.api.contract.tasks import VOLUME_DIR, ProbeTask, SnapshotTask
 from modelops.api.dataset import Dataset
-from modelops.api.types import length_of
+from modelops.api.durations import parse_duration
 from modelops.controllers.containers import SCRATCH, credential_volumes, empty_dir, pod_defaults, worker_container
 from modelops.controllers.dataset.checks import checks_of
 from modelops.controllers.metadata import labels, owner_references
 from modelops.controllers.sources import claim_mount, claim_volume, place_of
-from modelops.lineage.digests import sha256_of, short
+from modelops.lineage.digests import json_digest, short
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
 
@@ -56,7 +56,7 @@ def _name(dataset: Dataset, **purpose: str | None) -> str:
         "pod": dataset.spec.pod.wire(),
         **purpose,
     }
-    return f"{dataset.metadata.name}-{short(sha256_of(decides), 10)}"
+    return f"{dataset.metadata.name}-{short(json_digest(decides), 10)}"
 
 
 def _probe_task(dataset: Dataset) -> ProbeTask:
@@ -69,7 +69,9 @@ def _probe_task(dataset: Dataset) -> ProbeTask:
     candidate = status.candidate
     if candidate is not None and candidate.state == "Rejected" and candidate.checked_with == checks:
         digests += [candidate.digest] if candidate.digest is not None else []
-    return ProbeTask(settle_seconds=length_of(spec.settle).total_seconds(), known_digests=digests, known_token=token)
+    return ProbeTask(
+        settle_seconds=parse_duration(spec.settle).total_seconds(), known_digests=digests, known_token=token
+    )
 
 
 def _job(dataset: Dataset, name: str, settings: Settings, **finds: Any) -> Body:

@@ -8,7 +8,7 @@ from modelops.controllers.dataset import children
 from modelops.controllers.dataset.checks import checks_of
 from modelops.controllers.dataset.observe import Observation
 from modelops.controllers.dataset.schedule import next_probe_at, probed_for_spec, refresh_requested
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from modelops.store.listing import ListingSummary
 
 SHORTLY = timedelta(seconds=2)
@@ -61,7 +61,10 @@ class Context:
 
     def with_probe_recorded(self) -> "Context":
         """Return the context with a status that says that a probe Job ended now."""
-        probed = {"probed_at": timestamp(self.seen.now), "probed_generation": self.seen.dataset.metadata.generation}
+        probed = {
+            "probed_at": format_timestamp(self.seen.now),
+            "probed_generation": self.seen.dataset.metadata.generation,
+        }
         return replace(self, status=self.status.model_copy(update=probed))
 
     def with_candidate(self, candidate: Candidate | None) -> DatasetStatus:

@@ -3,10 +3,11 @@
 from datetime import datetime
 
 from modelops.api.dataset import DatasetSpec, DatasetStatus, Snapshot
-from modelops.api.types import DurationText, length_of
+from modelops.api.durations import parse_duration
+from modelops.api.types import DurationText
 from modelops.controllers.dataset.check_messages import warnings
 from modelops.controllers.dataset.context import Context
-from modelops.machinery.conditions import DesiredCondition, condition, find, moment
+from modelops.machinery.conditions import DesiredCondition, condition, find, parse_timestamp
 from modelops.machinery.plan import Event
 
 _FRESH = "Fresh"
@@ -37,7 +38,7 @@ def stale_at(context: Context, status: DatasetStatus) -> datetime | None:
     limit = _limit(context.seen.dataset.spec)
     if limit is None or status.snapshot is None or status.snapshot.last_modified is None:
         return None
-    return moment(status.snapshot.last_modified) + length_of(limit)
+    return parse_timestamp(status.snapshot.last_modified) + parse_duration(limit)
 
 
 def stale_events(context: Context, conditions: tuple[DesiredCondition, ...]) -> tuple[Event, ...]:
@@ -102,4 +103,4 @@ def _fresh(context: Context, status: DatasetStatus) -> tuple[DesiredCondition, .
 def _limit(spec: DatasetSpec) -> DurationText | None:
     """Return the shortest freshWithin of all checks."""
     limits = [check.fresh_within for check in spec.checks if check.fresh_within is not None]
-    return min(limits, key=length_of, default=None)
+    return min(limits, key=parse_duration, default=None)

@@ -12,7 +12,7 @@ from modelops.controllers.dataset.data_conditions import accepted_violations, de
 from modelops.controllers.dataset.outcome import DataRead, ReadFailure, ReadOutcome, SourceChanged, UnusableData
 from modelops.controllers.jobs import JobState
 from modelops.lineage.digests import short
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.plan import Event, Plan
 
 _HISTORY = 10
@@ -56,7 +56,7 @@ def reject(
         update={
             "state": "Rejected",
             "checked_with": context.checks,
-            "ended_at": timestamp(context.seen.now),
+            "ended_at": format_timestamp(context.seen.now),
             "reason": reason,
             "message": message,
             "violations": report.violations.total if report.violations else None,
@@ -110,7 +110,7 @@ def _take(context: Context, report: SnapshotReport) -> Plan:
     assert report.digest is not None
     assert report.manifest is not None
     assert report.profile is not None
-    created_at = timestamp(context.seen.now)
+    created_at = format_timestamp(context.seen.now)
     snapshot = Snapshot(
         digest=report.digest,
         short_digest=short(report.digest, 12),
@@ -148,7 +148,7 @@ def _failed(context: Context, candidate: Candidate, reason: str, message: str) -
         update={
             "state": "Failed",
             "checked_with": context.checks,
-            "ended_at": timestamp(context.seen.now),
+            "ended_at": format_timestamp(context.seen.now),
             "reason": reason,
             "message": message,
         }
@@ -168,7 +168,7 @@ def _settle_again(context: Context, candidate: Candidate, job: JobState, message
         update={
             "state": "Settling",
             "digest": report.digest or candidate.digest,
-            "since": timestamp(context.seen.now + timedelta(seconds=1)),
+            "since": format_timestamp(context.seen.now + timedelta(seconds=1)),
             "checked_with": None,
             "ended_at": None,
             "reason": "SourceChanged",

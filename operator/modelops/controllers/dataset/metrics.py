@@ -7,7 +7,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from modelops.api.dataset import Dataset
 from modelops.machinery.cache import Cache
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 
 _LABELS = ("namespace", "dataset")
 _SIZES = ("objects", "bytes", "rows")
@@ -26,7 +26,7 @@ def collect(cache: Cache) -> Iterable[Metric]:
         status = body.get("status") or {}
         snapshot = status.get("snapshot")
         if snapshot is not None:
-            created.add_metric(labels, moment(snapshot["createdAt"]).timestamp())
+            created.add_metric(labels, parse_timestamp(snapshot["createdAt"]).timestamp())
             for name, family in sizes.items():
                 family.add_metric(labels, snapshot[name])
         rejected.add_metric(labels, (status.get("candidate") or {}).get("state") == "Rejected")

@@ -89,5 +89,5 @@ async def observe(dataset: Dataset, context: ReconcileContext, prober: Prober) -
     source = dataset.spec.source.s3
     assert source is not None
     limit = dataset.spec.probe.max_objects
-    prober.start(key, meta.uid, meta.generation, place_of(source), credentials, limit, context.wake)
+    prober.start(key, meta.uid, meta.generation, place_of(source), credentials, limit, context.enqueue)
     return replace(seen, due="InProcess", probe_result=prober.last(key, meta.uid, meta.generation))

@@ -12,7 +12,7 @@ from modelops.controllers.dataset.probe_result import SourceProblem
 from modelops.controllers.dataset.schedule import undecided
 from modelops.controllers.requeue import earliest
 from modelops.machinery.conditions import READY, condition, in_progress, stalled, waiting
-from modelops.machinery.plan import Plan, first_answer
+from modelops.machinery.plan import Plan, first_plan
 
 _UNREPORTED_FAILURES = 2
 """Number of transient problems in a row that the conditions do not show."""
@@ -21,7 +21,7 @@ _UNREPORTED_FAILURES = 2
 def plan(seen: Observation) -> Plan:
     """Decide what a Dataset needs now. Pure."""
     context = context_of(seen)
-    decision = first_answer(
+    decision = first_plan(
         context,
         (
             _suspended,

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from modelops.api.contract.reports import SnapshotReport
 from modelops.api.dataset import Candidate
-from modelops.api.types import length_of
+from modelops.api.durations import parse_duration
 from modelops.controllers.dataset import children, ready_condition
 from modelops.controllers.dataset.context import SHORTLY, Context
 from modelops.controllers.dataset.job_result import plan_for, report_lost, snapshot_current, still_rejected
 from modelops.controllers.dataset.outcome import ReportLost, Unchanged, outcome_of
 from modelops.controllers.dataset.schedule import SOON, probed_by_job
-from modelops.machinery.conditions import stalled, timestamp, waiting
+from modelops.machinery.conditions import format_timestamp, stalled, waiting
 from modelops.machinery.plan import Plan
 
 
@@ -53,7 +53,7 @@ def due(context: Context) -> Plan | None:
     dataset, obstacle = context.seen.dataset, context.seen.obstacle
     if obstacle is not None:
         show = stalled if obstacle.kind == "Stalled" else waiting
-        requeue_after = min(length_of(dataset.spec.interval), SOON)
+        requeue_after = min(parse_duration(dataset.spec.interval), SOON)
         return Plan(
             status=context.status, conditions=show(obstacle.reason, obstacle.message), requeue_after=requeue_after
         )
@@ -93,6 +93,6 @@ def _candidate(context: Context, report: SnapshotReport) -> Candidate:
         digest=report.digest,
         objects=report.objects,
         bytes=report.bytes,
-        since=timestamp(context.seen.now),
+        since=format_timestamp(context.seen.now),
         state="Checking",
     )

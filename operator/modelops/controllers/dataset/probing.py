@@ -47,7 +47,7 @@ class Prober(Background[Key, ProbeResult]):
         place: S3Place,
         credentials: Credentials | None,
         max_objects: int,
-        wake: Callable[[Key], None],
+        enqueue: Callable[[Key], None],
     ) -> None:
         """Start a probe in the background, unless one is running; call `wake` with the key when the probe has ended."""
 
@@ -57,7 +57,7 @@ class Prober(Background[Key, ProbeResult]):
                 outcome = await _outcome(lambda: self._list_source(place, credentials, max_objects))
             return self._result(key, uid, generation, at, outcome)
 
-        self._start(key, key, run, wake)
+        self._start(key, key, run, enqueue)
 
     def record(
         self,

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from modelops.api.annotations import REFRESH
 from modelops.api.dataset import Dataset
-from modelops.api.types import length_of
+from modelops.api.durations import parse_duration
 from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 from modelops.store.listing import TooManyObjects
 
 SOON = timedelta(seconds=30)
@@ -73,27 +73,27 @@ def _found_too_many(dataset: Dataset, last: ProbeResult | None) -> bool:
     if last is None or not isinstance(last.outcome, TooManyObjects):
         return False
     probed_at = dataset.status.probed_at
-    return probed_at is None or last.at > moment(probed_at)
+    return probed_at is None or last.at > parse_timestamp(probed_at)
 
 
 def _next_by_job(dataset: Dataset, last: ProbeResult | None) -> datetime:
     probed_at = dataset.status.probed_at
     if probed_at is None or not probed_for_spec(dataset) or _found_too_many(dataset, last):
         return _LONG_AGO
-    candidate, wait = dataset.status.candidate, length_of(dataset.spec.interval)
+    candidate, wait = dataset.status.candidate, parse_duration(dataset.spec.interval)
     if candidate is not None and candidate.state == "Settling":
-        wait = min(wait, max(length_of(dataset.spec.settle), SOON))
-    return moment(probed_at) + wait
+        wait = min(wait, max(parse_duration(dataset.spec.settle), SOON))
+    return parse_timestamp(probed_at) + wait
 
 
 def _next_in_process(dataset: Dataset, last: ProbeResult) -> datetime:
     spec, candidate = dataset.spec, dataset.status.candidate
-    interval = length_of(spec.interval)
+    interval = parse_duration(spec.interval)
     if isinstance(last.outcome, SourceProblem):
         return last.at + (interval if last.outcome.kind == "Stalled" else min(interval, SOON))
     regular = last.at + interval
     if candidate is not None and candidate.state == "Settling":
-        settled = moment(candidate.since) + length_of(spec.settle)
+        settled = parse_timestamp(candidate.since) + parse_duration(spec.settle)
         if last.at < settled:
             return min(settled, regular)
     return regular

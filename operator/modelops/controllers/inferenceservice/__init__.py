@@ -10,7 +10,7 @@ from modelops.controllers.inferenceservice.observe import SERVER_OF, VERSION_OF
 from modelops.controllers.inferenceservice.pod.template import COMPONENT
 from modelops.controllers.inferenceservice.reconcile import decide
 from modelops.controllers.jobs import by_owner
-from modelops.controllers.metadata import label_of
+from modelops.controllers.metadata import kind_label
 from modelops.machinery.cache import Cache, IndexKey
 from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import by_label
@@ -38,7 +38,7 @@ def controller() -> Controller:
         resource=INFERENCE_SERVICES,
         kind=InferenceService,
         decide=partial(decide, memory=AnalysisMemory()),
-        wakes={
+        event_mappings={
             DEPLOYMENTS.kind: by_label(_KIND),
             PODS.kind: by_label(_KIND),
             SERVICES.kind: by_label(_KIND),
@@ -86,6 +86,6 @@ def _pod_index(body: Body) -> Iterable[IndexKey]:
     yield from by_owner(body)
     metadata = body["metadata"]
     labels = metadata.get("labels") or {}
-    name = labels.get(label_of(_KIND))
+    name = labels.get(kind_label(_KIND))
     if name and labels.get("app.kubernetes.io/component") == COMPONENT:
         yield SERVER_OF, metadata["namespace"], name

@@ -20,7 +20,7 @@ from modelops.controllers.inferenceservice.revisions.revision_template import Re
 from modelops.controllers.inferenceservice.revisions.version_selection import NotServable
 from modelops.controllers.inferenceservice.rollout.annotations import Requests, requests_of
 from modelops.controllers.jobs import JobState
-from modelops.lineage.digests import sha256_of, short
+from modelops.lineage.digests import json_digest, short
 from modelops.machinery.resources import Body, Key
 from modelops.machinery.settings import Settings
 
@@ -157,7 +157,7 @@ class Observation:
             "rollout": rollout.wire() if rollout is not None else None,
             "retry": self.requests.handled.retry,
         }
-        return short(sha256_of(decides), 10)
+        return short(json_digest(decides), 10)
 
     def check_arguments(self, candidate: CandidateVersion) -> CheckArguments:
         """Return what the user's own checks get to know of a candidate."""

@@ -23,7 +23,7 @@ from modelops.controllers.inferenceservice.rollout.steady_state import steady_st
 from modelops.controllers.inferenceservice.rollout.stepped import stepped
 from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, waiting
 from modelops.machinery.ownership import is_owned_by
-from modelops.machinery.plan import Plan, first_answer
+from modelops.machinery.plan import Plan, first_plan
 
 _FOREIGN_SERVICE_POLL = timedelta(minutes=1)
 """Services of other owners are not watched."""
@@ -32,7 +32,7 @@ _TERMINATING_SERVICE_POLL = timedelta(seconds=5)
 
 def plan(seen: Observation) -> Plan:
     """Decide what an InferenceService needs now. Pure: the same observation gives the same plan."""
-    return first_answer(
+    return first_plan(
         seen,
         (_service_terminating, _service_name_taken, _not_servable, _already_stable, _already_failed, _rolling_out),
     )

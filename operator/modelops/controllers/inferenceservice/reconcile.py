@@ -12,5 +12,5 @@ async def decide(service: InferenceService, context: ReconcileContext, memory: A
     """Decide what an InferenceService needs now."""
     seen = memory.with_evidence(await observe(service, context))
     decided = plan(seen)
-    memory.remember(seen, decided, context.wake)
+    memory.remember(seen, decided, context.enqueue)
     return decided

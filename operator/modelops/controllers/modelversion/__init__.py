@@ -19,7 +19,7 @@ def controller() -> Controller:
         resource=MODEL_VERSIONS,
         kind=ModelVersion,
         decide=decide,
-        wakes={InferenceService.__name__: _served},
+        event_mappings={InferenceService.__name__: _served},
         indexers={InferenceService.__name__: _serving, ModelVersion.__name__: _served_by},
     )
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from modelops.api.annotations import APPROVE, APPROVED_BY
 from modelops.api.modelversion import Approval, ApprovalStatus, ModelVersion
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 
 
 def approval_status(version: ModelVersion, now: datetime) -> ApprovalStatus:
@@ -21,4 +21,4 @@ def approval_status(version: ModelVersion, now: datetime) -> ApprovalStatus:
     before = version.status.approval
     if before is not None and before.state == "Approved" and before.by == by and before.at:
         return before
-    return ApprovalStatus(state="Approved", by=by, at=timestamp(now), digest=digest)
+    return ApprovalStatus(state="Approved", by=by, at=format_timestamp(now), digest=digest)

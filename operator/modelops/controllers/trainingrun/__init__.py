@@ -24,7 +24,7 @@ def controller() -> Controller:
         resource=TRAINING_RUNS,
         kind=TrainingRun,
         decide=partial(decide, poller=ProgressPoller()),
-        wakes={
+        event_mappings={
             JOBS.kind: by_label(_KIND),
             PODS.kind: by_label(_KIND),
             _KIND: sweep_of_trial,

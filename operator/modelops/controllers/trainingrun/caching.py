@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 
+from modelops.api.durations import parse_duration
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import CacheMode, TrainingRun
 from modelops.api.trainingrun_status import CacheResult, RunArtifact
-from modelops.api.types import Metrics, StringMap, length_of
+from modelops.api.types import Metrics, StringMap
 from modelops.controllers.trainingrun.context import RunContext
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.sweep.result import model_parameters
 from modelops.lineage.input_key import difference
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 
 CACHE_HIT = "CacheHit"
 """Reason of the outcome of a run that reused a result."""
@@ -38,12 +39,12 @@ def find_cached_result(seen: Observation, resolved: ResolvedInputs) -> CachedRes
     cache = seen.run.spec.cache
     if cache.mode is CacheMode.IGNORE or not has_pinned_image(seen.run):
         return None
-    oldest = seen.now - length_of(cache.ttl) if cache.ttl is not None else None
+    oldest = seen.now - parse_duration(cache.ttl) if cache.ttl is not None else None
     results = [
         *(_of_version(version) for version in seen.versions if _made_from(version, resolved)),
         *(result for sibling in seen.siblings if (result := _of_run(sibling)) is not None),
     ]
-    fresh = [(made_at, result) for made_at, result in results if oldest is None or moment(made_at) >= oldest]
+    fresh = [(made_at, result) for made_at, result in results if oldest is None or parse_timestamp(made_at) >= oldest]
     return max(fresh, key=lambda dated: dated[0])[1] if fresh else None
 
 

@@ -3,17 +3,17 @@
 import math
 
 from modelops.api.contract.reports import EXIT_FINAL
+from modelops.api.durations import parse_duration
 from modelops.api.kinds import API_VERSION
 from modelops.api.modelversion import Artifact, ModelVersion, ModelVersionSpec, Origin, OriginRun
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import TrainingRunStatus
-from modelops.api.types import length_of
 from modelops.controllers.metadata import (
     ARTIFACT_DIGEST,
     IMAGE_ID,
     INPUT_KEY,
     dataset_annotations,
-    label_of,
+    kind_label,
     labels,
     owner_references,
 )
@@ -23,7 +23,7 @@ from modelops.controllers.trainingrun.attempt.pod import pod_spec
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.revision import code_revision
 from modelops.controllers.trainingrun.sweep.result import model_parameters
-from modelops.lineage.digests import sha256_of, short
+from modelops.lineage.digests import json_digest, short
 from modelops.machinery.resources import MANAGED_BY, MANAGER, Body
 from modelops.machinery.settings import Settings
 
@@ -47,7 +47,7 @@ def job_name(run: TrainingRun, key: str, attempt: int = 1) -> str:
         "attempt": attempt,
     }
     name = run.metadata.name[:_GANG_NAME_LIMIT].rstrip("-") if gang.is_gang(run) else run.metadata.name
-    return f"{name}-{short(sha256_of(hashed), 10)}"
+    return f"{name}-{short(json_digest(hashed), 10)}"
 
 
 def job(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job_name: str) -> Body:
@@ -72,7 +72,7 @@ def job(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job_name
         spec["suspend"] = True
         own_labels = {**own_labels, QUEUE_LABEL: run.spec.queue_name}
     if run.spec.timeout is not None:
-        spec["activeDeadlineSeconds"] = math.ceil(length_of(run.spec.timeout).total_seconds())
+        spec["activeDeadlineSeconds"] = math.ceil(parse_duration(run.spec.timeout).total_seconds())
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -124,15 +124,15 @@ def model_version(run: TrainingRun, resolved: ResolvedInputs, status: TrainingRu
         "apiVersion": API_VERSION,
         "kind": ModelVersion.__name__,
         "metadata": {
-            "name": f"{output.model}-{short(sha256_of(hashed))}",
+            "name": f"{output.model}-{short(json_digest(hashed))}",
             "namespace": run.metadata.namespace,
             "labels": {
                 "app.kubernetes.io/name": output.model,
                 "app.kubernetes.io/component": "model",
                 "app.kubernetes.io/part-of": "modelops",
                 MANAGED_BY: MANAGER,
-                label_of(TrainingRun.__name__): run.metadata.name,
-                label_of("model"): output.model,
+                kind_label(TrainingRun.__name__): run.metadata.name,
+                kind_label("model"): output.model,
             },
             "annotations": annotations,
         },

@@ -11,7 +11,7 @@ from modelops.controllers.trainingrun.annotations import retry_request, stop_req
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 
 SHORTLY = timedelta(seconds=2)
 """Requeue of a plan that goes on as soon as its own writes are done."""
@@ -51,7 +51,7 @@ def run_context(seen: Observation, resolved: ResolvedInputs) -> RunContext:
         inputs=resolved.inputs,
         model_version=old.model_version,
         scheduled_at=resolved.scheduled_at,
-        started_at=timestamp(seen.now),
+        started_at=format_timestamp(seen.now),
         last_handled_retry=retry.value,
         last_handled_stop=stop.value,
         sweep=old.sweep if old.input_key == resolved.key else None,

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Literal
 
+from modelops.api.durations import parse_duration
 from modelops.api.trainingrun_status import Outcome
-from modelops.api.types import length_of
 from modelops.controllers.trainingrun import children
 from modelops.controllers.trainingrun.context import SHORTLY, RunContext
 from modelops.controllers.trainingrun.reproducible import with_reproducible
-from modelops.machinery.conditions import READY, condition, moment, ready, stalled, timestamp
+from modelops.machinery.conditions import READY, condition, format_timestamp, parse_timestamp, ready, stalled
 from modelops.machinery.plan import Plan
 
 
@@ -16,7 +16,7 @@ def new_outcome(
     context: RunContext, state: Literal["Succeeded", "Failed", "Stopped"], reason: str, message: str
 ) -> Outcome:
     """Return the outcome of a run that ends now."""
-    return Outcome(state=state, reason=reason, message=message, finished_at=timestamp(context.seen.now))
+    return Outcome(state=state, reason=reason, message=message, finished_at=format_timestamp(context.seen.now))
 
 
 def finish(context: RunContext, outcome: Outcome) -> Plan:
@@ -64,7 +64,7 @@ def _delete_jobs(context: RunContext, outcome: Outcome) -> Plan:
 
     Jobs that are not the run's last one, or that still run, are deleted at once.
     """
-    due = moment(outcome.finished_at) + length_of(context.seen.run.spec.ttl_after_finished)
+    due = parse_timestamp(outcome.finished_at) + parse_duration(context.seen.run.spec.ttl_after_finished)
     expired = context.seen.run.status.outcome == outcome and due <= context.seen.now
     jobs = context.seen.jobs
     deleted = [job for job in jobs if expired or not job.finished or job.key.name != context.status.job]

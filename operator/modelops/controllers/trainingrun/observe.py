@@ -21,7 +21,7 @@ from modelops.controllers.trainingrun.inputs.resolution import (
 )
 from modelops.controllers.trainingrun.sweep.observe import SweepObservation
 from modelops.controllers.trainingrun.sweep.observe import observe as observe_sweep
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.resources import EVENTS, SERVICES, WORKLOADS, Key
 from modelops.machinery.settings import Settings
@@ -106,7 +106,7 @@ def _progress(
     if len(poller) > 2 * context.cache.size(TrainingRun.__name__) + 100:
         poller.keep_only(lambda polled: context.cache.body(polled.key) is not None)
     key = Key(TrainingRun.__name__, run.metadata.namespace, run.metadata.name)
-    poller.start(key, run.metadata.uid, pod.uid, pod.address, context.wake)
+    poller.start(key, run.metadata.uid, pod.uid, pod.address, context.enqueue)
     return poller.last(key, run.metadata.uid, pod.uid)
 
 
@@ -137,7 +137,7 @@ async def _held_up(job: JobState, context: ReconcileContext) -> str:
             if condition["type"] in ("QuotaReserved", "Admitted") and condition["status"] == "False"
         )
         return next(messages, "")
-    if job.pods or context.now - moment(job.created) < _PODLESS_FOR:
+    if job.pods or context.now - parse_timestamp(job.created) < _PODLESS_FOR:
         return ""
     events = await context.kube.find(EVENTS, namespace, fields=f"regarding.uid={job.uid},reason=FailedCreate")
     newest = max(events, key=lambda event: event["metadata"]["creationTimestamp"], default=None)

@@ -17,7 +17,7 @@ from modelops.controllers.trainingrun.sweep.garbage_collection import collect_ga
 from modelops.controllers.trainingrun.sweep.plan import plan as plan_sweep
 from modelops.controllers.trainingrun.sweep.result import reused_table
 from modelops.machinery.conditions import in_progress, waiting
-from modelops.machinery.plan import Event, Plan, first_answer
+from modelops.machinery.plan import Event, Plan, first_plan
 
 _REFERENCE_AGAIN = timedelta(seconds=30)
 """Requeue while a ConfigMap or Secret is missing. Watching them would need the right to read all of them."""
@@ -28,7 +28,7 @@ def plan(seen: Observation) -> Plan:
     if isinstance(seen.inputs, MissingInput):
         return _waiting(seen, seen.inputs)
     steps = (_ended, _stopped, _superseded, _cached, _searching, plan_attempt)
-    decision = first_answer(run_context(seen, seen.inputs), steps)
+    decision = first_plan(run_context(seen, seen.inputs), steps)
     if seen.sweep is not None:
         decision = collect_garbage(decision, seen.sweep)
     return replace(decision, requeue_after=earliest(decision.requeue_after, seen.inputs.requeue_after))

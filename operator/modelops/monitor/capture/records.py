@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelops.api.addresses import LocalAddress, local_address_kind
-from modelops.api.contract.proxy import CAPTURE, MIRRORED
+from modelops.api.contract.proxy import CAPTURE_FILTER, MIRRORED_HEADER
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def parse_record(entry: Any) -> Record:
     request_headers, response_headers = _headers(entry.request.headers), _headers(entry.response.headers)
     request = _body(captured, b"request", request_headers)
     response = _body(captured, b"response", response_headers)
-    mirrored = request_headers.get(MIRRORED.encode())
+    mirrored = request_headers.get(MIRRORED_HEADER.encode())
     tolerance = captured.get(b"tolerance")
     return Record(
         key=_request_key(entry.request.request_id, entry.request.path, request.content) if request else "",
@@ -62,7 +62,7 @@ def parse_record(entry: Any) -> Record:
 
 def _captured_fields(entry: Any) -> dict[bytes, Any]:
     for space in entry.common.metadata.spaces:
-        if space.key == CAPTURE.encode():
+        if space.key == CAPTURE_FILTER.encode():
             return {field.key: field.value for field in space.value.fields}
     return {}
 

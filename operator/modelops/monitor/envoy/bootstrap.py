@@ -9,7 +9,7 @@ since it can terminate the process.
 from pathlib import PurePosixPath
 from typing import Any
 
-from modelops.api.contract.proxy import RETRIES, SHARED
+from modelops.api.contract.proxy import FORWARDED_HEADER, RETRY_POLICY
 from modelops.monitor.envoy.body_limit import body_limit
 from modelops.monitor.envoy.capture_config import capture_cluster, capture_filter, capture_log
 from modelops.monitor.envoy.local_replies import local_reply_config
@@ -103,8 +103,8 @@ def _fallback_route(match: Json, cluster: str) -> Json:
     A request is retried only if it certainly did not reach the model. The header meant for the candidate's proxy is
     removed.
     """
-    route = {"cluster": cluster, "timeout": "0s", "retry_policy": RETRIES}
-    return {"match": match, "route": route, "request_headers_to_remove": [SHARED]}
+    route = {"cluster": cluster, "timeout": "0s", "retry_policy": RETRY_POLICY}
+    return {"match": match, "route": route, "request_headers_to_remove": [FORWARDED_HEADER]}
 
 
 def _watched_file(path: str) -> Json:

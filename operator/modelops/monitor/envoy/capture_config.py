@@ -8,11 +8,11 @@ up, records are dropped and counted.
 from pathlib import Path
 from typing import Any
 
-from modelops.api.contract.proxy import CAPTURE, MIRRORED
+from modelops.api.contract.proxy import CAPTURE_FILTER, MIRRORED_HEADER
 from modelops.monitor.settings import Settings
 
 CLUSTER = "capture"
-REQUEST_HEADERS = ("content-type", "inference-header-content-length", MIRRORED)
+REQUEST_HEADERS = ("content-type", "inference-header-content-length", MIRRORED_HEADER)
 RESPONSE_HEADERS = ("content-type", "inference-header-content-length")
 BATCH_BYTES = 256 * 1024
 """Bytes that each Envoy worker collects before it sends a batch, and collects further while it cannot send."""
@@ -28,7 +28,7 @@ def capture_filter() -> Json:
     lua = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
     script = Path(__file__).with_name("capture.lua").read_text(encoding="ascii")
     return {
-        "name": CAPTURE,
+        "name": CAPTURE_FILTER,
         "disabled": True,
         "typed_config": {"@type": lua, "default_source_code": {"inline_string": script}},
     }
@@ -37,14 +37,14 @@ def capture_filter() -> Json:
 def capture_log() -> Json:
     """Build the access log of requests with captured metadata."""
     type_ = "type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"
-    captured = {"filter": CAPTURE, "path": [{"key": "kept"}], "value": {"bool_match": True}}
+    captured = {"filter": CAPTURE_FILTER, "path": [{"key": "kept"}], "value": {"bool_match": True}}
     return {
         "name": "envoy.access_loggers.http_grpc",
         "filter": {"metadata_filter": {"matcher": captured, "match_if_key_not_found": False}},
         "typed_config": {
             "@type": type_,
             "common_config": {
-                "log_name": CAPTURE,
+                "log_name": CAPTURE_FILTER,
                 "transport_api_version": "V3",
                 "grpc_service": {"envoy_grpc": {"cluster_name": CLUSTER}},
                 "buffer_flush_interval": _FLUSH_INTERVAL,

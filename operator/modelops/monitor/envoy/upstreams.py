@@ -6,7 +6,7 @@ All but the candidate are on loopback: the model, this proxy's admin interface a
 import ipaddress
 from typing import Any
 
-from modelops.api.contract.proxy import METADATA
+from modelops.api.contract.proxy import ENDPOINT_METADATA
 from modelops.monitor.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -74,7 +74,7 @@ def _candidate_cluster(name: str, settings: Settings, *, http1: bool) -> Json:
         "lb_endpoints": [
             {
                 "endpoint": {"address": socket_address(FALLBACK, settings.admin_port)},
-                "metadata": {"filter_metadata": {METADATA: version}},
+                "metadata": {"filter_metadata": {ENDPOINT_METADATA: version}},
             }
         ],
     }

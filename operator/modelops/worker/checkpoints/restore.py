@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from modelops.lineage.digests import Pinned
+from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error
 from modelops.store.fetching import fetch
@@ -88,7 +88,7 @@ def _restore(client: S3Client, run: Location, root: Path, staging: Path) -> Rest
     return _move_into_place(choices, items, root, staging)
 
 
-def _list(client: S3Client, run: Location) -> list[Pinned]:
+def _list(client: S3Client, run: Location) -> list[PinnedObject]:
     return list(list_current(client, run.bucket, run.key).objects)
 
 

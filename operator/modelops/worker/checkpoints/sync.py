@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from modelops.lineage.digests import Pinned
+from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import S3Error
 from modelops.store.fetching import fetch
@@ -231,7 +231,7 @@ class CheckpointSync:
             self._known.pop(file.path, None)
             return False
 
-    def _collect_garbage(self, client: S3Client, existing: Mapping[str, Pinned], newest: str) -> None:
+    def _collect_garbage(self, client: S3Client, existing: Mapping[str, PinnedObject], newest: str) -> None:
         """Delete all but the last manifests and their contents.
 
         Manifests are deleted first, so that no manifest ever names a deleted content.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelops.api.contract.tasks import FetchDataset, S3Place
-from modelops.lineage.digests import BY_CONTENT, NotAManifestError, Pinned
+from modelops.lineage.digests import BY_CONTENT, NotAManifestError, PinnedObject
 from modelops.store.errors import Reason, S3Error
 from modelops.store.fetching import fetch
 from modelops.store.layout import parse
@@ -72,7 +72,7 @@ def _fetch_manifest(dataset: FetchDataset, store: S3Place) -> DatasetManifest:
     return DatasetManifest(file, dataset.digest, 0, 0)
 
 
-def _entries(dataset: FetchDataset, manifest: DatasetManifest) -> Iterator[Pinned]:
+def _entries(dataset: FetchDataset, manifest: DatasetManifest) -> Iterator[PinnedObject]:
     try:
         yield from manifest.entries()
     except NotAManifestError as error:
@@ -83,7 +83,7 @@ def _directory(dataset: FetchDataset) -> Path:
     return paths.ml() / "input" / "data" / dataset.name
 
 
-def _download(dataset: FetchDataset, source: S3Place, manifest: DatasetManifest) -> Iterator[Pinned]:
+def _download(dataset: FetchDataset, source: S3Place, manifest: DatasetManifest) -> Iterator[PinnedObject]:
     directory = _directory(dataset)
     directory.mkdir(parents=True, exist_ok=True)
     downloads = _downloads(dataset, source, manifest, directory)
@@ -119,11 +119,11 @@ def _downloads(
         yield Download(pinned, target)
 
 
-def _verify_all(dataset: FetchDataset, manifest: DatasetManifest) -> Iterator[Pinned]:
+def _verify_all(dataset: FetchDataset, manifest: DatasetManifest) -> Iterator[PinnedObject]:
     yield from map_ordered(_entries(dataset, manifest), partial(_verify, dataset))
 
 
-def _verify(dataset: FetchDataset, pinned: Pinned) -> Pinned:
+def _verify(dataset: FetchDataset, pinned: PinnedObject) -> PinnedObject:
     if pinned.version_id != BY_CONTENT:
         raise TaskError(
             "DigestMismatch",
@@ -144,7 +144,7 @@ def _verify(dataset: FetchDataset, pinned: Pinned) -> Pinned:
     return pinned
 
 
-def _not_as_pinned(dataset: FetchDataset, pinned: Pinned, state: str) -> TaskError:
+def _not_as_pinned(dataset: FetchDataset, pinned: PinnedObject, state: str) -> TaskError:
     return TaskError(
         Reason.PINNED_VERSION_MISSING,
         f'dataset {dataset.name}: the file "{pinned.key}" {state} since the snapshot; take a new snapshot of the data',

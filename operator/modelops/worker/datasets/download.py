@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from modelops.lineage.digests import Pinned
+from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import S3Error
 from modelops.store.fetching import LargeObject, fetch_pinned, preallocate
@@ -26,7 +26,7 @@ RANGE_BYTES = 16 << 20
 class Download(NamedTuple):
     """A pinned object, and the file to write."""
 
-    pinned: Pinned
+    pinned: PinnedObject
     target: Path
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from modelops.lineage.digests import PREFIX, Pinned, manifest_entries
+from modelops.lineage.digests import PREFIX, PinnedObject, manifest_entries
 from modelops.worker.datasets.sorting import sort_lines
 
 
@@ -21,7 +21,7 @@ class DatasetManifest(NamedTuple):
     objects: int
     bytes: int
 
-    def entries(self) -> Iterator[Pinned]:
+    def entries(self) -> Iterator[PinnedObject]:
         """Yield the objects, read line by line. Raises NotAManifestError."""
         with self.file.open("rb") as lines:
             yield from manifest_entries(lines)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from modelops.api.contract.tasks import S3Place, SnapshotTask
-from modelops.lineage.digests import BY_CONTENT, Pinned, UnrepresentableNameError, manifest_line
+from modelops.lineage.digests import BY_CONTENT, PinnedObject, UnrepresentableNameError, manifest_line
 from modelops.store.errors import Reason, S3Error
 from modelops.worker.datasets.download import Download, download_objects
 from modelops.worker.datasets.manifests import DatasetManifest, RepeatedKeyError, finish_manifest
@@ -45,7 +45,7 @@ class Source(Protocol):
     def pin(self) -> DatasetManifest:
         """Pin every object of the last probe. Raises TaskError."""
 
-    def files(self, manifest: DatasetManifest) -> Iterator[tuple[Pinned, Path]]:
+    def files(self, manifest: DatasetManifest) -> Iterator[tuple[PinnedObject, Path]]:
         """Yield each object of the manifest as a file that exists until the next one is yielded.
 
         Raises also at the end if the data that was read may differ from the pinned data.
@@ -103,7 +103,7 @@ class BucketSource:
         """Return the manifest of the last listing."""
         return self._listing.manifest
 
-    def files(self, manifest: DatasetManifest) -> Iterator[tuple[Pinned, Path]]:
+    def files(self, manifest: DatasetManifest) -> Iterator[tuple[PinnedObject, Path]]:
         """Yield each object, downloaded to the scratch disk a few ranges ahead of the reading."""
         downloads = (
             Download(pinned, self._scratch / f"object-{number}") for number, pinned in enumerate(manifest.entries())
@@ -157,7 +157,7 @@ class VolumeSource:
                 objects, size = objects + 1, size + file.size
         return finish_manifest(self._manifest, objects, size)
 
-    def files(self, manifest: DatasetManifest) -> Iterator[tuple[Pinned, Path]]:
+    def files(self, manifest: DatasetManifest) -> Iterator[tuple[PinnedObject, Path]]:
         """Yield each file in place; after the last one, raise if the volume has changed since the probe."""
         for pinned in manifest.entries():
             yield pinned, self._root / pinned.key

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from modelops.lineage.digests import line_of
+from modelops.lineage.digests import join_fields
 
 _NOT_DATA = "lost+found"
 """Directory that ext4 keeps in a volume's root, readable by root only."""
@@ -30,7 +30,7 @@ class VolumeFile(NamedTuple):
     @property
     def line(self) -> bytes:
         """Line of a listing: `path NUL size NUL mtime_ns LF`. Raises UnrepresentableNameError."""
-        return line_of(self.path, str(self.size), str(self.modified_ns))
+        return join_fields(self.path, str(self.size), str(self.modified_ns))
 
 
 def parse_line(line: bytes) -> VolumeFile:

@@ -4,7 +4,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelops.lineage.digests import ArtifactFile, UnrepresentableNameError, artifact_digest, hex_of
+from modelops.lineage.digests import ArtifactFile, UnrepresentableNameError, artifact_digest, hex_digits
 from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.file_digest import digest_of_file
 
@@ -42,5 +42,5 @@ def _artifact_file(file: Path, directory: Path) -> ArtifactFile:
     return ArtifactFile(
         path=file.relative_to(directory).as_posix(),
         size=file.stat().st_size,
-        sha256=hex_of(digest_of_file(file)),
+        sha256=hex_digits(digest_of_file(file)),
     )

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from modelops.api.contract.reports import Artifact
+from modelops.api.contract.reports import PublishedArtifact
 from modelops.api.contract.tasks import S3Place
-from modelops.lineage.digests import ArtifactFile, Pinned
+from modelops.lineage.digests import ArtifactFile, PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error
 from modelops.store.layout import model_of
@@ -35,7 +35,7 @@ _RELIST_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-def publish(files: Sequence[ArtifactFile], store: S3Place, seconds: float) -> Artifact:
+def publish(files: Sequence[ArtifactFile], store: S3Place, seconds: float) -> PublishedArtifact:
     """Publish the files of /opt/ml/model.
 
     The training is paid for already: for up to `seconds`, even errors that a person must fix are waited for.
@@ -49,7 +49,7 @@ def publish(files: Sequence[ArtifactFile], store: S3Place, seconds: float) -> Ar
     except S3Error as problem:
         message = f"the model could not be published within {seconds:.0f} s: {problem.message}"
         raise TaskError("PublishFailed", message, retry=True) from problem
-    return Artifact(uri=location.uri, digest=digest, bytes=sum(file.size for file in files), files=len(files))
+    return PublishedArtifact(uri=location.uri, digest=digest, bytes=sum(file.size for file in files), files=len(files))
 
 
 class _PublishAbandonedError(Exception):
@@ -115,7 +115,7 @@ class _Publication:
                 raise TaskError("PublishFailed", f"{uri} is not the model's, and nothing is overwritten; delete it")
         return [file for path, file in self._files.items() if path not in existing]
 
-    def _list(self) -> dict[str, Pinned]:
+    def _list(self) -> dict[str, PinnedObject]:
         objects = list_current(self._client, self._bucket, self._prefix).objects
         return {pinned.key.removeprefix(self._prefix): pinned for pinned in objects}
 

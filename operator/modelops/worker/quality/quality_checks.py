@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from modelops.api.checks import BiasBound, ChangeBounds, DataCheck, DataCheckResult, DriftBound, RowBounds, ShareBounds
-from modelops.api.types import ColumnType, length_of
+from modelops.api.durations import parse_duration
+from modelops.api.types import ColumnType
 from modelops.worker.quality.baselines import Baseline
 from modelops.worker.quality.drift import drift
 from modelops.worker.quality.profiling import ColumnProfile, Profile
@@ -68,7 +69,7 @@ def _fresh_within(limit: str, inputs: CheckInputs) -> DataCheckResult:
         return _FAILED
     # The clocks of S3 and of the node may differ.
     age = max((inputs.now - inputs.last_modified).total_seconds(), 0.0)
-    return _result(age, passed=age <= length_of(limit).total_seconds())
+    return _result(age, passed=age <= parse_duration(limit).total_seconds())
 
 
 def _share(bounds: ShareBounds, part: int, whole: int) -> DataCheckResult:

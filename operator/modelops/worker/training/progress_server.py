@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from modelops.api.contract.eta import ends_at, ratio
+from modelops.api.contract.eta import completed_ratio, estimated_end
 from modelops.api.contract.tasks import PROGRESS_PORT
 from modelops.worker.training.tailing import Tail
 
@@ -126,10 +126,10 @@ class _ProgressCollector(Collector):
             yield GaugeMetricFamily(
                 "modelops_training_total_steps", "Number of steps that the trainer plans.", value=report.total_steps
             )
-        done = ratio(report)
+        done = completed_ratio(report)
         if done is not None:
             yield GaugeMetricFamily("modelops_training_ratio", "Completed part of the training, 0 to 1.", value=done)
-        end = ends_at(report)
+        end = estimated_end(report)
         if end is not None:
             left = max((end - datetime.now(UTC)).total_seconds(), 0.0)
             yield GaugeMetricFamily(

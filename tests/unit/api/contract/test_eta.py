@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.api.contract.eta import ends_at, ratio
+from modelops.api.contract.eta import completed_ratio, estimated_end
 from modelops.api.contract.reports import ProgressPoint, ProgressReport
 
 
@@ -22,7 +22,7 @@ class Case(NamedTuple):
 
     name: str
     report: ProgressReport
-    ratio: float | None
+    completed_ratio: float | None
     end: str | None
 
 
@@ -45,8 +45,8 @@ class Case(NamedTuple):
 )
 def test_pace(case: Case) -> None:
     """The time of a run's end is told only where it can be."""
-    assert ratio(case.report) == case.ratio
-    end = ends_at(case.report)
+    assert completed_ratio(case.report) == case.ratio
+    end = estimated_end(case.report)
     assert end == (datetime.fromisoformat(f"2026-03-01T{case.end}:00Z") if case.end else None)
 
 
@@ -57,7 +57,7 @@ def test_pace(case: Case) -> None:
 def test_no_report_raises(first: int, last: int, total: int, began: datetime, told: datetime) -> None:
     """A trainer's user can write anything: an error here would keep the operator from all else of the run."""
     given_ = report(first, last, total, started_at=began.isoformat(), updated_at=told.isoformat())
-    end, done = ends_at(given_), ratio(given_)
+    end, done = estimated_end(given_), completed_ratio(given_)
     assert done is not None
     assert 0 <= done <= 1
     assert end is None or end > told

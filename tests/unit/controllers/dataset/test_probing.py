@@ -23,13 +23,13 @@ async def probe_all(prober: Prober, keys: list[Key]) -> None:
     """Probe the sources of the keys, and wait until all keys are woken."""
     left, done = set(keys), asyncio.Event()
 
-    def wake(key: Key) -> None:
+    def enqueue(key: Key) -> None:
         left.discard(key)
         if not left:
             done.set()
 
     for key in keys:
-        prober.start(key, "uid", 1, PLACE, None, 10, wake)
+        prober.start(key, "uid", 1, PLACE, None, 10, enqueue)
     await asyncio.wait_for(done.wait(), 5)
 
 

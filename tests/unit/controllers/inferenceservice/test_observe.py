@@ -172,10 +172,11 @@ def test_a_version_enqueues_the_services_that_select_it() -> None:
     """Those that follow the model and those that pinned the version, and no other: no polling, no storm."""
     controller = inferenceservice.controller()
     filled = cache(service_body(), service_body("pinned", "mortgage-2"), service_body("other", "mortgage-9"))
-    enqueued = set(controller.wakes[ModelVersion.__name__](version_body(V2), filled))
+    enqueued = set(controller.event_mappings[ModelVersion.__name__](version_body(V2), filled))
     assert enqueued == {BY_NAME, BY_NAME._replace(name="pinned")}
     assert (
-        set(controller.wakes[ModelVersion.__name__](version_body(version("churn-1"), model="churn"), filled)) == set()
+        set(controller.event_mappings[ModelVersion.__name__](version_body(version("churn-1"), model="churn"), filled))
+        == set()
     )
 
 
@@ -188,5 +189,5 @@ def test_children_enqueue_their_owner() -> None:
         "Service": service_object(PINNED),
     }
     for kind, body in bodies.items():
-        assert list(controller.wakes[kind](body, cache())) == [BY_NAME]
+        assert list(controller.event_mappings[kind](body, cache())) == [BY_NAME]
     assert controller.kind is InferenceService

@@ -11,7 +11,7 @@ from modelops.api.modelversion import ModelVersion
 from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.plan import plan
 from modelops.controllers.inferenceservice.revisions.version_selection import NotServable, select_template
-from modelops.machinery.conditions import merged
+from modelops.machinery.conditions import merge
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import key_of
 from support.builders.common import NOW, settings
@@ -278,7 +278,7 @@ def test_a_chart_without_runtimes_is_reported() -> None:
 
 def _with_written_status(seen: Observation, decided: Plan) -> Observation:
     assert isinstance(decided.status, InferenceServiceStatus)
-    conditions = merged(seen.service.status.conditions, decided.conditions, 1, NOW)
+    conditions = merge(seen.service.status.conditions, decided.conditions, 1, NOW)
     status = decided.status.model_copy(update={"conditions": conditions})
     return replace(seen, service=seen.service.model_copy(update={"status": status}))
 

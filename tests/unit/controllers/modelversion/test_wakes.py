@@ -21,5 +21,5 @@ def test_the_version_that_a_service_does_not_serve_any_more_is_reconciled() -> N
     cache.put(_body("ModelVersion", "v1", servedBy=["s"]))
     cache.put(_body("ModelVersion", "v2"))
     moved = _body("InferenceService", "s", stable={"version": "v2"})
-    woken = versions.wakes[InferenceService.__name__](moved, cache)
+    woken = versions.event_mappings[InferenceService.__name__](moved, cache)
     assert set(woken) == {Key(ModelVersion.__name__, "team", name) for name in ("v1", "v2")}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.lineage.digests import Pinned, dataset_digest, manifest_line
+from modelops.lineage.digests import PinnedObject, dataset_digest, manifest_line
 from modelops.worker.datasets.manifests import RepeatedKeyError, finish_manifest
 from modelops.worker.datasets.sorting import sort_lines
 
@@ -69,4 +69,4 @@ def test_a_key_that_was_listed_twice_is_refused(tmp_path: Path) -> None:
 def test_entries_are_the_pinned_objects(tmp_path: Path) -> None:
     file = tmp_path / "manifest"
     file.write_bytes(manifest_line("k", "v", 3, "e"))
-    assert list(finish_manifest(file, 1, 3).entries()) == [Pinned("k", "v", 3, "e")]
+    assert list(finish_manifest(file, 1, 3).entries()) == [PinnedObject("k", "v", 3, "e")]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelops.api.contract.tasks import CREDENTIALS_DIR
-from modelops.lineage.digests import Pinned
+from modelops.lineage.digests import PinnedObject
 from modelops.worker.datasets.sources import VolumeSource
 from modelops.worker.datasets.volume import PathEscapesVolumeError, hash_file, walk_files
 from modelops.worker.runtime.errors import TaskError
@@ -80,8 +80,8 @@ def test_files_are_pinned_by_their_content(source: VolumeSource, volume: Path) -
     manifest = source.pin()
     sums = [hashlib.sha256(text).hexdigest() for text in (b"x\n1\n", b"")]
     assert list(manifest.entries()) == [
-        Pinned("a.csv", "sha256", 4, sums[0]),
-        Pinned("deep/er/b-c", "sha256", 0, sums[1]),
+        PinnedObject("a.csv", "sha256", 4, sums[0]),
+        PinnedObject("deep/er/b-c", "sha256", 0, sums[1]),
     ]
     assert manifest.digest == "sha256:" + hashlib.sha256(manifest.file.read_bytes()).hexdigest()
     assert (state.objects, state.bytes) == (manifest.objects, manifest.bytes) == (2, 4)

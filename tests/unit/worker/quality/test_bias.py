@@ -8,7 +8,7 @@ import pytest
 
 from modelops.api.checks import BiasMetric, DataCheck
 from modelops.api.types import Schema
-from modelops.lineage.digests import canonical
+from modelops.lineage.digests import canonical_json
 from modelops.worker.quality.bias import MAX_GROUPS, MAX_LABELS, FacetCounts
 from modelops.worker.tabular.column_values import from_csv, from_json
 from modelops.worker.tabular.readers import Batch
@@ -191,7 +191,7 @@ def test_groups_and_labels_beyond_the_limit_share_one_count() -> None:
     assert group_of(facets, "g499")["bias"]["ClassImbalance"] == pytest.approx(498 / 500)
     assert group_of(facets, "g0")["bias"]["DifferenceInProportionsOfLabels"] == pytest.approx(1 / 499)
     assert not facets.metrics("black", BiasMetric.CLASS_IMBALANCE).complete
-    assert canonical(document)
+    assert canonical_json(document)
 
 
 def test_a_column_that_is_not_protected_has_no_metrics() -> None:

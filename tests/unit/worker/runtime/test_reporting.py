@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.api.checks import DataCheckResult
-from modelops.api.contract.reports import Artifact, Failure, SidecarReport, SnapshotReport, Violations
+from modelops.api.contract.reports import Failure, PublishedArtifact, SidecarReport, SnapshotReport, Violations
 from modelops.api.types import ObjectVersion
 from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.reporting import truncate_to_limit
@@ -51,7 +51,7 @@ def test_metrics_are_reported_in_full_or_refused(metrics: dict[str, Any], messag
         kept = validate_metrics(metrics)
     except TaskError:
         return
-    artifact = Artifact(uri="s3://" + "b" * 600 + "/", digest="sha256:" + "0" * 64, bytes=1, files=1)
+    artifact = PublishedArtifact(uri="s3://" + "b" * 600 + "/", digest="sha256:" + "0" * 64, bytes=1, files=1)
     failure = Failure(reason="R", message=message)
     report = SidecarReport(artifact=artifact, metrics=kept, packages=record, history=record, failure=failure)
     content = truncate_to_limit(report)

@@ -8,9 +8,9 @@ A message has the candidate's figure, the counts behind the figure, and the boun
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice_status import AnalysisCheckResult, Figures
 from modelops.api.rollout import Agreement, Analysis, Distance, ErrorRate, Latency
-from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.distances import column_distances
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.analysis.evidence import Distributions, Pairs, Sides
@@ -85,7 +85,7 @@ def _latency(bounds: Latency, minimum: int, candidate: Counters, stable: Referen
         return check_result(name, "Inconclusive", f"{candidate.timed} of {minimum} timed requests so far", milliseconds)
     figure, satisfied = f"{_number(milliseconds)} ms ({candidate.timed} requests)", []
     if bounds.max is not None:
-        longest = length_of(bounds.max).total_seconds() * 1000
+        longest = parse_duration(bounds.max).total_seconds() * 1000
         if milliseconds > longest:
             return check_result(name, "Failed", f"{figure}, above {_number(longest)} ms", milliseconds)
         satisfied.append(f"at most {_number(longest)} ms")

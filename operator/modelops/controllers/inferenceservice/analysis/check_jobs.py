@@ -2,10 +2,10 @@
 
 import math
 
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.inferenceservice_status import AnalysisCheckResult
 from modelops.api.rollout import AnalysisCheck, CheckJob
-from modelops.api.types import length_of
 from modelops.controllers.containers import (
     SCRATCH,
     container_security,
@@ -21,7 +21,7 @@ from modelops.controllers.inferenceservice.pod.environment import canonical_envi
 from modelops.controllers.inferenceservice.pod.quantities import canonical_resources
 from modelops.controllers.jobs import JobState
 from modelops.controllers.metadata import labels, owner_references
-from modelops.lineage.digests import sha256_of, short
+from modelops.lineage.digests import json_digest, short
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
 
@@ -35,7 +35,7 @@ _MAX_CHARACTERS = 1000
 def check_job_name(service: InferenceService, check: AnalysisCheck, attempt: str, step: int) -> str:
     """Return the name of the Job for this step of this attempt. A long name is cut, and stays unique by its hash."""
     identity = {"uid": service.metadata.uid, "check": check.name, "attempt": attempt, "step": step}
-    suffix = f"-{short(sha256_of(identity), 10)}"
+    suffix = f"-{short(json_digest(identity), 10)}"
     return f"{service.metadata.name}-{check.name}"[: _NAME_LIMIT - len(suffix)].rstrip("-") + suffix
 
 
@@ -62,7 +62,7 @@ def check_job(
         },
         "spec": {
             "backoffLimit": 0,
-            "activeDeadlineSeconds": math.ceil(length_of(job.timeout).total_seconds()),
+            "activeDeadlineSeconds": math.ceil(parse_duration(job.timeout).total_seconds()),
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {
                 # A Pod lost with its node has no result: the Job starts another one.

@@ -15,7 +15,7 @@ from modelops.controllers.inferenceservice.analysis.prometheus import query_prom
 from modelops.controllers.inferenceservice.analysis.results import check_result
 from modelops.controllers.inferenceservice.analysis.windows import Attempt
 from modelops.machinery.background import Background
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.resources import Key
 
 _CONCURRENCY = 8
@@ -38,7 +38,7 @@ class CheckRun:
 
         Results of an earlier step do not let the candidate leave this step, which took effect at `step_since`.
         """
-        return self.arguments == arguments and step_since is not None and self.started_at >= moment(step_since)
+        return self.arguments == arguments and step_since is not None and self.started_at >= parse_timestamp(step_since)
 
 
 class CheckRunner(Background[Attempt, CheckRun]):
@@ -58,7 +58,7 @@ class CheckRunner(Background[Attempt, CheckRun]):
         attempt: Attempt,
         checks: Iterable[AnalysisCheck],
         arguments: CheckArguments,
-        wake: Callable[[Key], None],
+        enqueue: Callable[[Key], None],
     ) -> None:
         """Run the checks with a hook or a Prometheus query, then wake the InferenceService."""
         remote = [check for check in checks if check.hook is not None or check.prometheus is not None]
@@ -70,7 +70,7 @@ class CheckRunner(Background[Attempt, CheckRun]):
             results = await asyncio.gather(*(self._run(check, arguments) for check in remote))
             return CheckRun(started_at, arguments, {result.name: result for result in results})
 
-        self._start(key, attempt, run, wake)
+        self._start(key, attempt, run, enqueue)
 
     async def _run(self, check: AnalysisCheck, arguments: CheckArguments) -> AnalysisCheckResult:
         try:

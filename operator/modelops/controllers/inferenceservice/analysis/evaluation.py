@@ -15,7 +15,7 @@ from modelops.controllers.inferenceservice.analysis.built_in_checks import Refer
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.analysis.evidence import Evidence
 from modelops.controllers.inferenceservice.analysis.results import check_result
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 
 _SEVEREST_FIRST: tuple[AnalysisOutcome, ...] = ("Failed", "Error", "Inconclusive", "Passed")
 
@@ -50,7 +50,7 @@ def evaluate(
         failures, passes = 0, passes + 1
     return AnalysisResult(
         outcome=outcome,
-        at=timestamp(now),
+        at=format_timestamp(now),
         failures=failures,
         passes=passes,
         candidate=_figures(spec, candidate),

@@ -7,9 +7,9 @@ import aiohttp
 from yarl import URL
 
 from modelops.api.addresses import LocalAddress
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice_status import AnalysisCheckResult, AnalysisOutcome
 from modelops.api.rollout import Hook
-from modelops.api.types import length_of
 from modelops.controllers.bounded_http import describe_failure, open_session, request
 from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
 from modelops.controllers.inferenceservice.analysis.results import check_result
@@ -27,7 +27,7 @@ async def call_hook(
     chose the URL may not read. For the same reason the `denied` kinds of addresses, local to the operator's Pod or
     node, are not connected to.
     """
-    seconds = length_of(hook.timeout).total_seconds()
+    seconds = parse_duration(hook.timeout).total_seconds()
     question = {
         "inferenceservice": arguments.inferenceservice,
         "namespace": arguments.namespace,

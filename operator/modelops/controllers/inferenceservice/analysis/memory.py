@@ -6,10 +6,10 @@ Nothing in it has to survive: an operator that restarts begins new windows and r
 from collections.abc import Callable
 from dataclasses import replace
 
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.inferenceservice_status import CandidateVersion, InferenceServiceStatus
 from modelops.api.rollout import Analysis
-from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.check_runner import CheckRunner
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.analysis.evaluation import window_ends
@@ -47,7 +47,7 @@ class AnalysisMemory:
             check_run=self._checks.last(attempt),
         )
 
-    def remember(self, seen: Observation, decided: Plan, wake: Callable[[Key], None]) -> None:
+    def remember(self, seen: Observation, decided: Plan, enqueue: Callable[[Key], None]) -> None:
         """Begin a new window after an analysis and in a new step, start the checks that are due, forget other attempts.
 
         `wake` has the InferenceService reconciled once the checks have results.
@@ -66,7 +66,7 @@ class AnalysisMemory:
             self._requests.begin(current)
             self._contents.begin(current)
         if now.step_since is not None:
-            self._run_checks(seen, spec, current, now, wake)
+            self._run_checks(seen, spec, current, now, enqueue)
 
     def _count_requests(self, seen: Observation, attempt: Attempt, candidate: CandidateVersion) -> None:
         """Add what the proxies counted.
@@ -109,15 +109,15 @@ class AnalysisMemory:
         spec: Analysis,
         attempt: Attempt,
         candidate: CandidateVersion,
-        wake: Callable[[Key], None],
+        enqueue: Callable[[Key], None],
     ) -> None:
         last, arguments = self._checks.last(attempt), seen.check_arguments(candidate)
         current = last is not None and last.holds_for(arguments, candidate.step_since)
-        if last is not None and current and seen.now - last.started_at < length_of(spec.interval):
+        if last is not None and current and seen.now - last.started_at < parse_duration(spec.interval):
             return
         metadata = seen.service.metadata
         key = Key(INFERENCE_SERVICES.kind, metadata.namespace, metadata.name)
-        self._checks.start(key, attempt, spec.checks, arguments, wake)
+        self._checks.start(key, attempt, spec.checks, arguments, enqueue)
 
 
 def _attempt(service: InferenceService, candidate: CandidateVersion) -> Attempt:

@@ -10,7 +10,7 @@ from modelops.controllers.containers import override_variables, resources_or_def
 from modelops.controllers.inferenceservice.pod.environment import canonical_environment
 from modelops.controllers.inferenceservice.pod.placeholders import fill_placeholders
 from modelops.controllers.inferenceservice.pod.quantities import canonical_resources, to_integer
-from modelops.machinery.settings import Runtime, Settings
+from modelops.machinery.settings import ServingRuntime, Settings
 
 Json = dict[str, Any]
 FETCH, PROXY, MODEL = "fetch-model", "proxy", "model"
@@ -50,7 +50,7 @@ class Misconfiguration:
     message: str
 
 
-def runtime_of(service: InferenceService, settings: Settings) -> Runtime | Misconfiguration | None:
+def runtime_of(service: InferenceService, settings: Settings) -> ServingRuntime | Misconfiguration | None:
     """Return the runtime that the spec names; None for a container of the user's own."""
     name = service.spec.server.runtime
     if name is None:
@@ -69,7 +69,7 @@ def format_mismatch(service: InferenceService, settings: Settings, version: Mode
     """
     name, runtime = service.spec.server.runtime, runtime_of(service, settings)
     format_ = version.spec.artifact.format.value
-    if not isinstance(runtime, Runtime) or format_ in runtime.formats:
+    if not isinstance(runtime, ServingRuntime) or format_ in runtime.formats:
         return None
     return Misconfiguration(
         "RuntimeFormatMismatch",
@@ -97,7 +97,7 @@ def model_server(service: InferenceService, settings: Settings, version: ModelVe
             max_body_bytes=max_body_bytes,
         )
     runtime = runtime_of(service, settings)
-    assert isinstance(runtime, Runtime), "validation has rejected an unknown runtime"
+    assert isinstance(runtime, ServingRuntime), "validation has rejected an unknown runtime"
     values = _placeholders(runtime, version)
     return ModelServer(
         image=runtime.image,
@@ -136,7 +136,7 @@ def container_resources(server: ModelServer) -> Json:
     return canonical_resources(resources_or_default(server.resources, _DEFAULT_RESOURCES))
 
 
-def _placeholders(runtime: Runtime, version: ModelVersion) -> dict[str, str]:
+def _placeholders(runtime: ServingRuntime, version: ModelVersion) -> dict[str, str]:
     values = {
         "model_name": version.spec.model,
         "model_dir": MODEL_DIR,

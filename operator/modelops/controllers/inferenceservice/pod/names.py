@@ -2,7 +2,7 @@
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.kinds import GROUP
-from modelops.lineage.digests import sha256_of, short
+from modelops.lineage.digests import json_digest, short
 
 ROUTES_FILE = "routes.json"
 """File of a revision's ConfigMap that the proxies read while they run."""
@@ -27,7 +27,7 @@ def candidate_service_name(service: InferenceService) -> str:
     """Return the name of the candidate's Service. A long name is cut, and stays unique by its hash."""
     name = service.metadata.name
     if len(name) + len(_CANDIDATE) > _SERVICE_NAME_LIMIT:
-        name = f"{name[:40].rstrip('-')}-{short(sha256_of(name), 10)}"
+        name = f"{name[:40].rstrip('-')}-{short(json_digest(name), 10)}"
     return name + _CANDIDATE
 
 

@@ -36,14 +36,14 @@ from modelops.controllers.inferenceservice.pod.model_server import (
 from modelops.controllers.inferenceservice.pod.names import ROUTES_FILE, candidate_host, deployment_name
 from modelops.controllers.inferenceservice.pod.quantities import to_integer
 from modelops.controllers.inferenceservice.pod.volumes import mounts, volumes
-from modelops.controllers.metadata import DATASET_DIGESTS, IMAGE_ID, INPUT_KEY, label_of, labels
-from modelops.lineage.digests import sha256_of, short
+from modelops.controllers.metadata import DATASET_DIGESTS, IMAGE_ID, INPUT_KEY, kind_label, labels
+from modelops.lineage.digests import json_digest, short
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
 
 COMPONENT = "server"
-VERSION = label_of("modelversion")
-REVISION = label_of("revision")
+VERSION = kind_label("modelversion")
+REVISION = kind_label("revision")
 READINESS_PATH = f"{GROUP}/readiness-path"
 """Annotation of a Pod: the path of its readiness probe."""
 GRPC = f"{GROUP}/grpc"
@@ -106,7 +106,7 @@ def template(service: InferenceService, version: ModelVersion, settings: Setting
         "metadata": metadata,
         "spec": _pod(service, version, settings, server, ""),
     }
-    revision = short(sha256_of(decides), 10)
+    revision = short(json_digest(decides), 10)
     return {
         "metadata": {**metadata, "labels": {**named, REVISION: revision}},
         "spec": _pod(service, version, settings, server, revision),
@@ -115,7 +115,7 @@ def template(service: InferenceService, version: ModelVersion, settings: Setting
 
 def selector(service: InferenceService) -> dict[str, str]:
     """Return the labels that all Pods of an InferenceService have, of every revision."""
-    return {label_of(InferenceService.__name__): service.metadata.name, "app.kubernetes.io/component": COMPONENT}
+    return {kind_label(InferenceService.__name__): service.metadata.name, "app.kubernetes.io/component": COMPONENT}
 
 
 @dataclass(frozen=True)

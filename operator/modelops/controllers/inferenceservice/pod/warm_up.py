@@ -6,7 +6,7 @@ from modelops.api.inferenceservice import InferenceService, WarmUpRequest
 from modelops.controllers.containers import SHARED_DIR, mount
 from modelops.controllers.inferenceservice.pod.model_server import Misconfiguration, ModelServer
 from modelops.controllers.metadata import labels, owner_references
-from modelops.lineage.digests import sha256_of, short
+from modelops.lineage.digests import json_digest, short
 from modelops.machinery.resources import Body
 
 COMPONENT = "warm-up"
@@ -111,4 +111,4 @@ def _http_message(request: WarmUpRequest) -> str:
 
 
 def _name(service: InferenceService, files: dict[str, str]) -> str:
-    return f"{service.metadata.name}-warm-up-{short(sha256_of(files), 10)}"
+    return f"{service.metadata.name}-warm-up-{short(json_digest(files), 10)}"

@@ -11,7 +11,7 @@ from modelops.controllers.inferenceservice.pod.template import REVISION, VERSION
 from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
 from modelops.controllers.metadata import ARTIFACT_DIGEST
 from modelops.controllers.pods import PodState, pod_state
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import Body, key_of
 
@@ -118,7 +118,7 @@ def server_pod(body: Body) -> ServerPod:
         version=labels.get(VERSION, ""),
         digest=annotations.get(ARTIFACT_DIGEST, ""),
         revision=labels.get(REVISION, ""),
-        ends_by=moment(metadata["deletionTimestamp"]) if metadata.get("deletionTimestamp") else None,
+        ends_by=parse_timestamp(metadata["deletionTimestamp"]) if metadata.get("deletionTimestamp") else None,
         notice=_notice(annotations.get(ROUTES_ANNOTATION, "")),
     )
 
@@ -173,7 +173,7 @@ def stable_revision_name(
 def _notice(annotation: str) -> RoutesNotice:
     routes, *times = annotation.split(" ")
     try:
-        since, last = (moment(time) for time in times)
+        since, last = (parse_timestamp(time) for time in times)
     except ValueError:
         return RoutesNotice(routes)
     return RoutesNotice(routes, since, last)

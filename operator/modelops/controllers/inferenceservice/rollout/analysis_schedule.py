@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice_status import AnalysisCheckResult, AnalysisResult, CandidateVersion
 from modelops.api.rollout import Analysis, AnalysisCheck
-from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.check_jobs import check_job, check_job_name, check_job_result
 from modelops.controllers.inferenceservice.analysis.evaluation import evaluate
 from modelops.controllers.inferenceservice.analysis.evidence import Evidence
@@ -14,7 +14,7 @@ from modelops.controllers.inferenceservice.analysis.results import describe_chec
 from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.rollout.state import RolloutState
 from modelops.controllers.inferenceservice.traffic.steps import Step
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.plan import Event
 from modelops.machinery.resources import Body
 
@@ -53,7 +53,7 @@ def until_next_analysis(state: RolloutState) -> timedelta | None:
         return None
     if state.rollout.on_failure == "Pause" and analysis is not None and analysis.failures >= spec.failure_threshold:
         return None
-    return moment(last) + length_of(spec.interval) - state.now
+    return parse_timestamp(last) + parse_duration(spec.interval) - state.now
 
 
 def check_jobs(seen: Observation, state: RolloutState) -> tuple[Body, ...]:

@@ -7,7 +7,7 @@ from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.rollout.state_machine import DISCARDED, Cause
 from modelops.controllers.inferenceservice.rollout.status import build_status, failure_conditions
 from modelops.controllers.inferenceservice.rollout.steady_state import steady_state
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.plan import Event, Plan
 
 
@@ -26,7 +26,7 @@ def remove(seen: Observation, candidate: CandidateVersion, cause: Cause) -> Plan
         digest=candidate.digest,
         revision=candidate.revision,
         attempt=candidate.attempt,
-        at=timestamp(seen.now),
+        at=format_timestamp(seen.now),
         step=candidate.step,
         weight=candidate.weight,
         reason=cause.reason,

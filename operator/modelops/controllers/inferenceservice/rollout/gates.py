@@ -11,7 +11,7 @@ from datetime import timedelta
 from modelops.controllers.inferenceservice.analysis.results import describe_checks
 from modelops.controllers.inferenceservice.rollout.annotations import RESUME
 from modelops.controllers.inferenceservice.rollout.state import RolloutState
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 
 _SOON = timedelta(milliseconds=300)
 _TERMINATING = timedelta(seconds=1)
@@ -77,7 +77,7 @@ def _hold_over(state: RolloutState) -> ClosedGate | None:
         return None
     if step.hold is None:
         return ClosedGate(f"a person to promote{_missing_pods(state)}")
-    left = moment(since) + step.hold + _ROUNDING - state.now
+    left = parse_timestamp(since) + step.hold + _ROUNDING - state.now
     if left <= timedelta(0):
         return None
     return ClosedGate(f"the end of the hold, {max(1, round(left.total_seconds()))}s left{_missing_pods(state)}", left)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from modelops.api.types import length_of
+from modelops.api.durations import parse_duration
 from modelops.controllers.inferenceservice.desired_state import DesiredRevision, DesiredRevisions, objects, removals
 from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.pod.scaling import desired_replicas
@@ -10,7 +10,7 @@ from modelops.controllers.inferenceservice.revisions.revision_template import Re
 from modelops.controllers.inferenceservice.rollout.annotations import nothing_to_do
 from modelops.controllers.inferenceservice.rollout.state import RolloutState
 from modelops.controllers.inferenceservice.rollout.status import build_status
-from modelops.machinery.conditions import DesiredCondition, in_progress, moment, stalled
+from modelops.machinery.conditions import DesiredCondition, in_progress, parse_timestamp, stalled
 from modelops.machinery.plan import Plan
 
 
@@ -26,7 +26,7 @@ def initial(seen: Observation, state: RolloutState) -> Plan:
         removed=seen.former_revisions,
     )
     candidate = state.candidate.model_copy(update={"steps": 0, "step": 0, "weight": 0, "replicas": replicas})
-    left = moment(candidate.since) + length_of(state.rollout.deadline) - seen.now
+    left = parse_timestamp(candidate.since) + parse_duration(state.rollout.deadline) - seen.now
     return Plan(
         apply=objects(seen, desired),
         delete=removals(seen, desired),

@@ -13,7 +13,7 @@ from modelops.controllers.inferenceservice.rollout.state import RolloutState
 from modelops.controllers.inferenceservice.rollout.state_machine import Outcome, Transition, transition
 from modelops.controllers.inferenceservice.rollout.status import build_status, with_serving_suffix
 from modelops.controllers.inferenceservice.traffic.capacity import weight_of
-from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, timestamp
+from modelops.machinery.conditions import DesiredCondition, format_timestamp, in_progress, stalled
 from modelops.machinery.plan import Plan
 
 
@@ -24,7 +24,7 @@ def rolling_update(seen: Observation, state: RolloutState) -> Plan:
     kept = other_replicas(seen.target_revision if seen.selects_all_revisions else None, old, seen.full_size)
     if sum(kept.values()) < sum(revision.replicas for revision in old):
         # An old Pod that is deleted stays deleted. Progress by new Pods that are ready only now and then has no end.
-        progress = {"progress_since": timestamp(seen.now)}
+        progress = {"progress_since": format_timestamp(seen.now)}
         state = replace(state, candidate=state.candidate.model_copy(update=progress))
     moved = transition(state)
     if moved.outcome is Outcome.PROMOTED:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice_status import CandidateVersion
 from modelops.api.rollout import Rollout
-from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.revisions.version_selection import NotServable
 from modelops.controllers.inferenceservice.rollout.annotations import Requests, for_new_candidate
@@ -13,7 +13,7 @@ from modelops.controllers.inferenceservice.rollout.pod_problems import Problem, 
 from modelops.controllers.inferenceservice.traffic.capacity import pods_for
 from modelops.controllers.inferenceservice.traffic.shift import route_problem, traffic_shifted
 from modelops.controllers.inferenceservice.traffic.steps import Step, steps
-from modelops.machinery.conditions import moment, timestamp
+from modelops.machinery.conditions import format_timestamp, parse_timestamp
 
 
 @dataclass(frozen=True)
@@ -85,17 +85,17 @@ class RolloutState:
     def until_deadline(self) -> timedelta | None:
         """Time left for progress, negative after the deadline; None while the rollout waits for a person."""
         since = self._stands_still_since
-        return None if since is None else since + length_of(self.rollout.deadline) - self.now
+        return None if since is None else since + parse_duration(self.rollout.deadline) - self.now
 
     @property
     def _stands_still_since(self) -> datetime | None:
         candidate, step = self.candidate, self.step
         if self.requests.paused or candidate.progress_since is None:
             return None
-        since = moment(candidate.progress_since)
+        since = parse_timestamp(candidate.progress_since)
         if step is None or candidate.step_since is None:
             return since
-        return max(since, moment(candidate.step_since) + step.hold) if step.hold is not None else None
+        return max(since, parse_timestamp(candidate.step_since) + step.hold) if step.hold is not None else None
 
 
 def weighted_step(all_steps: tuple[Step, ...], candidate: CandidateVersion) -> Step | None:
@@ -136,7 +136,7 @@ def rollout_state(seen: Observation) -> RolloutState:
 
 def _new_candidate(seen: Observation) -> CandidateVersion:
     assert not isinstance(seen.selected, NotServable)
-    serving, now = seen.selected.serving, timestamp(seen.now)
+    serving, now = seen.selected.serving, format_timestamp(seen.now)
     return CandidateVersion(
         version=serving.version,
         digest=serving.digest,

@@ -11,7 +11,7 @@ from modelops.controllers.inferenceservice.rollout.gates import first_closed_gat
 from modelops.controllers.inferenceservice.rollout.state import RolloutState
 from modelops.controllers.inferenceservice.traffic.capacity import pods_for
 from modelops.controllers.inferenceservice.traffic.steps import Step
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 
 ABORTED, ANALYSIS_FAILED, DEADLINE_EXCEEDED, DISCARDED = "Aborted", "AnalysisFailed", "DeadlineExceeded", "Discarded"
 
@@ -113,7 +113,7 @@ def _with_clock(state: RolloutState) -> RolloutState:
     if state.requests.paused:
         return _changed(state, progress_since=None)
     if state.candidate.progress_since is None:
-        return _changed(state, progress_since=timestamp(state.now))
+        return _changed(state, progress_since=format_timestamp(state.now))
     return state
 
 
@@ -135,7 +135,7 @@ def _taking_effect(state: RolloutState, step: Step) -> RolloutState:
         return _changed(state, weight=step.weight)
     if not state.traffic_shifted:
         return state
-    return _changed(state, step_since=timestamp(state.now), analysis=in_new_step(state.candidate.analysis))
+    return _changed(state, step_since=format_timestamp(state.now), analysis=in_new_step(state.candidate.analysis))
 
 
 def _entering(state: RolloutState, number: int) -> RolloutState:
@@ -145,7 +145,7 @@ def _entering(state: RolloutState, number: int) -> RolloutState:
         replace(state, traffic_shifted=False),
         step=number,
         step_since=None,
-        progress_since=timestamp(state.now),
+        progress_since=format_timestamp(state.now),
         analysis=analysis.model_copy(update={"failures": 0}) if analysis is not None else None,
     )
     step = entering.step

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from modelops.api.inferenceservice import InferenceService, ParentRef
 from modelops.controllers.metadata import labels, owner_references
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.resources import HTTP_ROUTES, MANAGER, Body
 
 COMPONENT = "gateway"
@@ -93,7 +93,7 @@ def _last_applied(route: Body) -> datetime:
     """Return when the operator last changed the route, by the API server's clock."""
     fields = route["metadata"].get("managedFields", [])
     times = [field["time"] for field in fields if field.get("manager") == MANAGER]
-    return moment(max(times, default=route["metadata"]["creationTimestamp"]))
+    return parse_timestamp(max(times, default=route["metadata"]["creationTimestamp"]))
 
 
 def _problem(name: str, conditions: list[Body], generation: int) -> str:

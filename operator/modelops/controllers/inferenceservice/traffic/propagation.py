@@ -8,16 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.rollout import Analysis
-from modelops.api.types import length_of
 from modelops.controllers.inferenceservice.analysis.proxy_stats import ProxyStats
 from modelops.controllers.inferenceservice.pod.names import ROUTES_ANNOTATION
 from modelops.controllers.inferenceservice.pod.template import Serving
 from modelops.controllers.inferenceservice.revisions.observed import ServerPod
 from modelops.controllers.inferenceservice.traffic.routes import Split
 from modelops.controllers.inferenceservice.traffic.steps import Step
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.resources import Body
 
 _NOTIFY_AGAIN = timedelta(seconds=2)
@@ -42,7 +42,7 @@ def split_of(service: InferenceService, serving: Serving, step: Step | None = No
         revision=serving.revision,
         readiness_path=serving.readiness_path,
         grpc=serving.grpc,
-        timeout=length_of(timeout) if timeout is not None else None,
+        timeout=parse_duration(timeout) if timeout is not None else None,
         capture_percent=_EVERY_REQUEST if counted else 0,
         tolerance=agreement.tolerance if agreement is not None else None,
     )
@@ -113,7 +113,7 @@ def _annotated(pod: ServerPod, routes: str, now: datetime, namespace: str) -> Bo
     The UID keeps server-side apply from creating a Pod that has been deleted meanwhile.
     """
     since = pod.notice.since if pod.notice.routes == routes and pod.notice.since is not None else now
-    notice = f"{routes} {timestamp(since)} {timestamp(now)}"
+    notice = f"{routes} {format_timestamp(since)} {format_timestamp(now)}"
     return {
         "apiVersion": "v1",
         "kind": "Pod",

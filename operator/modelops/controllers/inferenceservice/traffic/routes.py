@@ -10,8 +10,14 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from modelops.api.contract.proxy import CAPTURE, METADATA, MIRRORED, RETRIES, SHARED
-from modelops.lineage.digests import canonical, sha256_of, short
+from modelops.api.contract.proxy import (
+    CAPTURE_FILTER,
+    ENDPOINT_METADATA,
+    FORWARDED_HEADER,
+    MIRRORED_HEADER,
+    RETRY_POLICY,
+)
+from modelops.lineage.digests import canonical_json, json_digest, short
 
 _NAME = "model"
 _BUFFER = "envoy.filters.http.buffer"
@@ -63,7 +69,7 @@ class RenderedRoutes:
 def rendered(split: Split) -> RenderedRoutes:
     """Return the routes of a split as text. A plan needs those of the stable revision more than once."""
     content = routes(split)
-    return RenderedRoutes(name_of(content), canonical(content).decode())
+    return RenderedRoutes(name_of(content), canonical_json(content).decode())
 
 
 def routes(split: Split) -> Json:
@@ -72,7 +78,7 @@ def routes(split: Split) -> Json:
     The virtual host's name is a hash of all routes: Envoy reports by that name which routes are in effect.
     """
     found = [_readiness(split), *(_split(split, grpc=True) if split.grpc else []), *_split(split, grpc=False)]
-    name = f"weights-{short(sha256_of(found), 16)}"
+    name = f"weights-{short(json_digest(found), 16)}"
     return {
         "version_info": name,
         "resources": [
@@ -111,13 +117,16 @@ def _split(split: Split, *, grpc: bool) -> list[Json]:
     if split.weight > 0:
         weight = {"runtime_fraction": {"default_value": {"numerator": split.weight, "denominator": "HUNDRED"}}}
         route = {"cluster": f"candidate{suffix}", **until, "retry_policy": _FALLBACK}
-        forwarded = {"header": {"key": SHARED, "value": "true"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        forwarded = {
+            "header": {"key": FORWARDED_HEADER, "value": "true"},
+            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+        }
         found.append(
             {
                 "match": {**match, **weight},
                 "route": route,
                 "request_headers_to_add": [forwarded],
-                "request_headers_to_remove": [MIRRORED],
+                "request_headers_to_remove": [MIRRORED_HEADER],
                 "response_headers_to_add": _fallback_marks(),
             }
         )
@@ -157,9 +166,9 @@ def _forwarded(split: Split, match: Json, part: Json, local: Json) -> list[Json]
     """
     found = []
     if split.tolerance is not None:
-        mirrored = {"name": MIRRORED, "string_match": {"safe_regex": {"regex": "[0-9a-f.:]+"}}}
+        mirrored = {"name": MIRRORED_HEADER, "string_match": {"safe_regex": {"regex": "[0-9a-f.:]+"}}}
         found.append(_capturing(_own(split, {**match, "headers": [mirrored]}, local), split.tolerance))
-    for name in (SHARED, MIRRORED):
+    for name in (FORWARDED_HEADER, MIRRORED_HEADER):
         marked = {**part, "headers": [{"name": name, "present_match": True}]}
         found.append(_capturing(_own(split, marked, local), None))
     return found
@@ -180,7 +189,7 @@ def _capturing(route: Json, tolerance: float | None) -> Json:
     """Turn on the capture filter for a route. The Pod's bootstrap has the filter, turned off."""
     kind = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"
     context = {} if tolerance is None else {"tolerance": tolerance}
-    return {**route, "typed_per_filter_config": {CAPTURE: {"@type": kind, "filter_context": context}}}
+    return {**route, "typed_per_filter_config": {CAPTURE_FILTER: {"@type": kind, "filter_context": context}}}
 
 
 def _mirroring(split: Split, local: Json, suffix: str = "", address: str = "true") -> Json:
@@ -196,7 +205,12 @@ def _mirror(cluster: str, percent: int, address: str) -> Json:
         "runtime_fraction": {"default_value": {"numerator": percent * 10_000, "denominator": "MILLION"}},
         "disable_shadow_host_suffix_append": True,
         "request_headers_mutations": [
-            {"append": {"header": {"key": MIRRORED, "value": address}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+            {
+                "append": {
+                    "header": {"key": MIRRORED_HEADER, "value": address},
+                    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+                }
+            }
         ],
     }
 
@@ -216,13 +230,13 @@ def _own(split: Split, match: Json, route: Json) -> Json:
         if value
     ]
     compares = split.weight > 0 or split.mirror_percent > 0 or split.capture_percent > 0
-    removed = [MIRRORED, SHARED] if compares and not split.candidate else [SHARED]
+    removed = [MIRRORED_HEADER, FORWARDED_HEADER] if compares and not split.candidate else [FORWARDED_HEADER]
     return {"match": match, "route": route, "request_headers_to_remove": removed, "response_headers_to_add": added}
 
 
 def _until(timeout: timedelta | None) -> Json:
     """Return the route's timeout. Without one a response may be an endless stream, which only a long silence ends."""
-    return {"timeout": _seconds(timeout), "retry_policy": RETRIES}
+    return {"timeout": _seconds(timeout), "retry_policy": RETRY_POLICY}
 
 
 def _grpc_until(timeout: timedelta | None) -> Json:
@@ -231,7 +245,7 @@ def _grpc_until(timeout: timedelta | None) -> Json:
     A `max_stream_duration` ends the call with DEADLINE_EXCEEDED, a timeout would end it with UNAVAILABLE.
     """
     longest = {"grpc_timeout_header_max": _seconds(timeout), "max_stream_duration": _seconds(timeout)}
-    return {"timeout": _seconds(None), "max_stream_duration": longest, "retry_policy": RETRIES}
+    return {"timeout": _seconds(None), "max_stream_duration": longest, "retry_policy": RETRY_POLICY}
 
 
 def _fallback_marks() -> list[Json]:
@@ -241,7 +255,7 @@ def _fallback_marks() -> list[Json]:
     """
     return [
         {
-            "header": {"key": key, "value": f"%UPSTREAM_METADATA({METADATA}:{part})%"},
+            "header": {"key": key, "value": f"%UPSTREAM_METADATA({ENDPOINT_METADATA}:{part})%"},
             "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
             "keep_empty_value": False,
         }
@@ -250,7 +264,7 @@ def _fallback_marks() -> list[Json]:
 
 
 _FALLBACK: Json = {
-    **RETRIES,
+    **RETRY_POLICY,
     "retry_priority": {
         "name": "envoy.retry_priorities.previous_priorities",
         "typed_config": {

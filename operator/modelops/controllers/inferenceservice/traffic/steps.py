@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from modelops.api.durations import parse_duration
 from modelops.api.rollout import BlueGreen, Rollout, Shadow, Strategy
-from modelops.api.types import length_of
 
 _ALL = 100
 
@@ -38,14 +38,14 @@ def steps(rollout: Rollout) -> tuple[Step, ...]:
 
 
 def _blue_green(spec: BlueGreen, mirror: int) -> tuple[Step, ...]:
-    hold = None if spec.approval == "Person" else length_of(spec.hold)
-    return Step(0, mirror, hold), Step(_ALL, 0, length_of(spec.watch))
+    hold = None if spec.approval == "Person" else parse_duration(spec.hold)
+    return Step(0, mirror, hold), Step(_ALL, 0, parse_duration(spec.watch))
 
 
 def _shadow(spec: Shadow, mirror: int) -> Step:
-    hold = None if spec.then == "Wait" else length_of(spec.duration)
+    hold = None if spec.then == "Wait" else parse_duration(spec.duration)
     return Step(0, mirror, hold, discards=spec.then == "Discard")
 
 
 def _hold(duration: str | None) -> timedelta | None:
-    return None if duration is None else length_of(duration)
+    return None if duration is None else parse_duration(duration)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from modelops.api.contract.reports import Artifact, FetchReport, SidecarReport
+from modelops.api.contract.reports import FetchReport, PublishedArtifact, SidecarReport
 from modelops.api.trainingrun_status import RunArtifact
 from modelops.api.types import Metrics
 from modelops.controllers.jobs import JobState
@@ -55,7 +55,7 @@ def job_outcome(job: JobState) -> JobSuccess | JobFailure | ReportLost:
     return pod_failure(pod) or JobFailure(job.finished_reason or "JobFailed", job.message)
 
 
-def _artifact(report: SidecarReport, published: Artifact, image_id: str) -> RunArtifact:
+def _artifact(report: SidecarReport, published: PublishedArtifact, image_id: str) -> RunArtifact:
     return RunArtifact(
         uri=published.uri,
         digest=published.digest,

@@ -3,9 +3,9 @@
 import hashlib
 
 from modelops.api.contract.tasks import PROGRESS_PORT, FetchDataset, FetchTask, SidecarTask
+from modelops.api.durations import parse_duration
 from modelops.api.modelversion import OriginDataset
 from modelops.api.trainingrun import TrainingRun
-from modelops.api.types import length_of
 from modelops.controllers.containers import (
     SHARED,
     SHARED_DIR,
@@ -22,7 +22,7 @@ from modelops.controllers.trainingrun.attempt import gang
 from modelops.controllers.trainingrun.attempt.environment import ML, trainer_environment
 from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
-from modelops.lineage.digests import hex_of
+from modelops.lineage.digests import hex_digits
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
 from modelops.store.layout import checkpoints_of
@@ -50,7 +50,7 @@ def pod_spec(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job
     datasets = [_fetch_dataset(dataset) for dataset in resolved.inputs.datasets]
     source_secrets = [dataset.source.secret_name for dataset in datasets if dataset.source is not None]
     secrets = [*store_secrets, *(secret for secret in source_secrets if secret)]
-    checkpoints = checkpoints_of(store, run.metadata.namespace, run.metadata.name, hex_of(resolved.key)).uri
+    checkpoints = checkpoints_of(store, run.metadata.namespace, run.metadata.name, hex_digits(resolved.key)).uri
     claims = {
         dataset.name: dataset.source.pvc
         for dataset in resolved.inputs.datasets
@@ -81,7 +81,7 @@ def pod_spec(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job
         "sidecar",
         SidecarTask(
             store=store,
-            publish_timeout_seconds=length_of(run.spec.output.publish_timeout).total_seconds(),
+            publish_timeout_seconds=parse_duration(run.spec.output.publish_timeout).total_seconds(),
             checkpoints=checkpoints,
             stop_seconds=_GRACE_SECONDS,
         ),

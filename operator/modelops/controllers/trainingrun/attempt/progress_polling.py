@@ -57,7 +57,7 @@ class ProgressPoller(Background[_Run, _Poll]):
         poll = self._results.get(_Run(key, run_uid))
         return poll.report if poll is not None and poll.pod_uid == pod_uid else None
 
-    def start(self, key: Key, run_uid: str, pod_uid: str, address: str, wake: Callable[[Key], None]) -> None:
+    def start(self, key: Key, run_uid: str, pod_uid: str, address: str, enqueue: Callable[[Key], None]) -> None:
         """Poll the sidecar at a Pod's IP address, unless that was done lately. Wake the run for a new report."""
         run = _Run(key, run_uid)
         clock = asyncio.get_running_loop().time
@@ -75,7 +75,7 @@ class ProgressPoller(Background[_Run, _Poll]):
                 answered = last
             return replace(answered, ended_at=clock())
 
-        self._start(key, run, poll, wake)
+        self._start(key, run, poll, enqueue)
 
 
 async def _fetch_report(address: str, port: int) -> ProgressReport:

@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from modelops.api.contract.reports import EXIT_FINAL
+from modelops.api.durations import parse_duration
 from modelops.api.trainingrun import Retries
 from modelops.api.trainingrun_status import Attempt
-from modelops.api.types import length_of
 from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import PodState
 from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER, JobFailure
-from modelops.machinery.conditions import moment, timestamp
+from modelops.machinery.conditions import format_timestamp, parse_timestamp
 
 _MAX_BACKOFF = timedelta(minutes=5)
 _MAX_ATTEMPTS = 20
@@ -62,7 +62,7 @@ def failed_attempt(
         message=failure.message[:_MAX_MESSAGE_CHARACTERS],
         node=pod.node or None if pod is not None else None,
         started_at=(pod.created if pod is not None else job.created) or None,
-        ended_at=job.ended_at or timestamp(now),
+        ended_at=job.ended_at or format_timestamp(now),
         counted=counted,
     )
 
@@ -76,7 +76,7 @@ def halted_attempt(number: int, job: JobState | None, message: str, now: datetim
         message=message[:_MAX_MESSAGE_CHARACTERS],
         node=pod.node or None if pod is not None else None,
         started_at=(job.created or None) if job is not None else None,
-        ended_at=timestamp(now),
+        ended_at=format_timestamp(now),
         counted=False,
     )
 
@@ -91,6 +91,6 @@ def next_start(attempts: list[Attempt], retries: Retries) -> datetime:
 
     A `retries.backoff` above 5 minutes is used as it is.
     """
-    backoff = length_of(retries.backoff)
+    backoff = parse_duration(retries.backoff)
     doubled: timedelta = backoff * 2 ** min(len(attempts) - 1, 20)
-    return moment(attempts[-1].ended_at) + min(doubled, max(_MAX_BACKOFF, backoff))
+    return parse_timestamp(attempts[-1].ended_at) + min(doubled, max(_MAX_BACKOFF, backoff))

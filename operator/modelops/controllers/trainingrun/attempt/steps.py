@@ -23,7 +23,7 @@ from modelops.controllers.trainingrun.context import SHORTLY, RunContext
 from modelops.controllers.trainingrun.finish import finish, new_outcome
 from modelops.controllers.trainingrun.reproducible import with_reproducible
 from modelops.controllers.trainingrun.sweep.metadata import OBJECTIVE
-from modelops.machinery.conditions import READY, condition, find, in_progress, timestamp
+from modelops.machinery.conditions import READY, condition, find, format_timestamp, in_progress
 from modelops.machinery.plan import Event, Plan
 
 
@@ -57,7 +57,7 @@ def _without_job(context: RunContext) -> Plan:
 def _backing_off(context: RunContext, due: datetime) -> Plan:
     last = context.status.failed_attempts[-1]
     failed = f"attempt {last.number} failed ({last.reason}: {last.message})"
-    message = f"{failed}; attempt {last.number + 1} starts at {timestamp(due)}"
+    message = f"{failed}; attempt {last.number + 1} starts at {format_timestamp(due)}"
     conditions = (*in_progress("Retrying", message), condition("Running", False, "Retrying", message))
     return Plan(
         status=context.status,

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from modelops.api.contract.eta import ends_at, ratio
+from modelops.api.contract.eta import completed_ratio, estimated_end
 from modelops.api.contract.reports import ProgressReport
 from modelops.api.trainingrun_status import Progress, TracePoint
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 
 _MAX_METRICS = 20
 _MAX_NAME_CHARACTERS = 64
@@ -19,7 +19,7 @@ def progress_status(report: ProgressReport, now: datetime, objective: str | None
     """
     if report.last is None:
         return None
-    done = ratio(report)
+    done = completed_ratio(report)
     return Progress(
         step=report.last.step,
         total_steps=report.total_steps,
@@ -52,12 +52,12 @@ def _without_estimate(progress: Progress) -> Progress:
 
 def _end(report: ProgressReport, now: datetime) -> str | None:
     """Return the estimated end in whole minutes, so that reports agree on it; None if it has passed."""
-    end = ends_at(report)
+    end = estimated_end(report)
     if end is None or end < now:
         return None
     try:
         full = end.astimezone(UTC).replace(second=0, microsecond=0)
-        return timestamp(full if full == end else full + _MINUTE)
+        return format_timestamp(full if full == end else full + _MINUTE)
     except OverflowError:
         return None
 

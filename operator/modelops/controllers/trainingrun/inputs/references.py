@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from modelops.api.trainingrun import TrainingRun
-from modelops.lineage.digests import sha256_of
+from modelops.lineage.digests import json_digest
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.resources import CONFIG_MAPS, SECRETS, Resource
 
@@ -30,7 +30,7 @@ async def read_references(run: TrainingRun, context: ReconcileContext) -> Refere
             continue
         content = {**(body.get("binaryData") or {}), **(body.get("data") or {})}
         missing += [f"key {key} of {label}" for key in sorted(keys - content.keys())]
-        digests[label] = sha256_of({key: content[key] for key in keys & content.keys()})
+        digests[label] = json_digest({key: content[key] for key in keys & content.keys()})
     return References(digests, tuple(missing))
 
 

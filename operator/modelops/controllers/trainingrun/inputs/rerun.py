@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from modelops.api.dataset import Dataset, Snapshot
+from modelops.api.durations import parse_duration
 from modelops.api.trainingrun import CacheMode, TrainingRun
 from modelops.api.trainingrun_status import Inputs
-from modelops.api.types import length_of
 from modelops.controllers.requeue import earliest
 from modelops.controllers.trainingrun.inputs.schedule import last_due, next_due
-from modelops.machinery.conditions import moment, timestamp
+from modelops.machinery.conditions import format_timestamp, parse_timestamp
 
 Datasets = Mapping[str, Dataset | None]
 """Name of a Dataset → the Dataset, None where it does not exist."""
@@ -55,10 +55,10 @@ def _by_schedule(run: TrainingRun, now: datetime) -> RerunDecision:
     rerun, status = run.spec.rerun, run.status
     if rerun.schedule is None:
         return RerunDecision()
-    since = moment(status.scheduled_at or status.started_at or timestamp(now))
+    since = parse_timestamp(status.scheduled_at or status.started_at or format_timestamp(now))
     due = last_due(rerun.schedule, rerun.time_zone, since, now)
     if due is not None:
-        return RerunDecision(due=True, scheduled_at=timestamp(due))
+        return RerunDecision(due=True, scheduled_at=format_timestamp(due))
     following = next_due(rerun.schedule, rerun.time_zone, now)
     return RerunDecision(requeue_after=following - now if following is not None else None)
 
@@ -71,10 +71,10 @@ def _by_change(run: TrainingRun, datasets: Datasets, pinned: Inputs, now: dateti
     if not changed:
         return RerunDecision()
     rerun = run.spec.rerun
-    due = max(moment(snapshot.created_at) for snapshot in changed)
-    due += length_of(rerun.debounce) if rerun.debounce else timedelta()
+    due = max(parse_timestamp(snapshot.created_at) for snapshot in changed)
+    due += parse_duration(rerun.debounce) if rerun.debounce else timedelta()
     if rerun.min_interval and run.status.started_at:
-        due = max(due, moment(run.status.started_at) + length_of(rerun.min_interval))
+        due = max(due, parse_timestamp(run.status.started_at) + parse_duration(rerun.min_interval))
     return RerunDecision(due=True) if due <= now else RerunDecision(requeue_after=due - now)
 
 

@@ -79,7 +79,7 @@ def resolve_inputs(
         generation=run.metadata.generation,
         datasets=pinned,
         occurrence=occurrence,
-        components=components.described(),
+        components=components.describe(),
     )
     return ResolvedInputs(inputs, components.key, scheduled_at)
 

@@ -4,7 +4,7 @@ from modelops.api.annotations import STOP
 from modelops.api.kinds import API_VERSION
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.types import StringMap
-from modelops.controllers.metadata import label_of, labels, owner_references
+from modelops.controllers.metadata import kind_label, labels, owner_references
 from modelops.controllers.trainingrun.inputs.pinning import pinned_inputs_annotation
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.sweep.child import Child
@@ -32,7 +32,9 @@ def trial_body(run: TrainingRun, resolved: ResolvedInputs, number: int, paramete
     if retry_of(run):
         annotations[SWEEP_RETRY] = retry_of(run)
     # Without the label that names a TrainingRun: an object that has one wakes that run, as its Job does.
-    own_labels = {name: value for name, value in labels(run, "trial").items() if name != label_of(TrainingRun.__name__)}
+    own_labels = {
+        name: value for name, value in labels(run, "trial").items() if name != kind_label(TrainingRun.__name__)
+    }
     return {
         "apiVersion": API_VERSION,
         "kind": TrainingRun.__name__,

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from modelops.api.durations import parse_duration
 from modelops.api.sweep import Trial
 from modelops.api.trainingrun_status import TrainingRunStatus
-from modelops.api.types import length_of
 from modelops.controllers.requeue import earliest
 from modelops.controllers.trainingrun.sweep.child import Child
 from modelops.controllers.trainingrun.sweep.observe import SweepObservation
 from modelops.controllers.trainingrun.sweep.trials import TrialRun, trial_table
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.plan import Plan
 
 _OUTCOME_WRITTEN_IN = timedelta(seconds=1)
@@ -57,7 +57,7 @@ def _kept_for(seen: SweepObservation, status: TrainingRunStatus) -> timedelta | 
     """
     if status.outcome is None:
         return None
-    left = moment(status.outcome.finished_at) + length_of(seen.run.spec.ttl_after_finished) - seen.now
+    left = parse_timestamp(status.outcome.finished_at) + parse_duration(seen.run.spec.ttl_after_finished) - seen.now
     if seen.run.status.outcome != status.outcome:
         return max(left, _OUTCOME_WRITTEN_IN)
     return max(left, timedelta())

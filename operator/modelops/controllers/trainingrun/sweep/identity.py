@@ -4,7 +4,7 @@ from modelops.api.annotations import RETRY
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.inputs.sweep_fields import search_fields
-from modelops.lineage.digests import sha256_of, short
+from modelops.lineage.digests import json_digest, short
 
 _NAME_LIMIT = TrainingRun.name_limit
 _HASH_LENGTH = 10
@@ -19,7 +19,7 @@ def trial_name(run: TrainingRun, resolved: ResolvedInputs, number: int) -> str:
     search = search_fields(run.spec.sweep) if run.spec.sweep is not None else {}
     common = {"uid": run.metadata.uid, "inputs": inputs, "sweep": search, "number": number}
     cut = run.metadata.name[: _NAME_LIMIT - _HASH_LENGTH - 1].rstrip("-")
-    return f"{cut}-{short(sha256_of(common), _HASH_LENGTH)}"
+    return f"{cut}-{short(json_digest(common), _HASH_LENGTH)}"
 
 
 def retry_of(run: TrainingRun) -> str:

@@ -20,7 +20,7 @@ from modelops.controllers.trainingrun.sweep.trials import (
     trial_count,
     trial_table,
 )
-from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, timestamp
+from modelops.machinery.conditions import DesiredCondition, format_timestamp, in_progress, stalled
 from modelops.machinery.resources import Body
 
 _MAX_MESSAGE_CHARACTERS = 8192
@@ -46,7 +46,7 @@ def plan(seen: SweepObservation, status: TrainingRunStatus) -> SweepPlan:
         for number, chosen in seen.suggested.items()
     }
     table = _table(seen, trials, created)
-    status = status.model_copy(update={"sweep": table, "started_at": status.started_at or timestamp(seen.now)})
+    status = status.model_copy(update={"sweep": table, "started_at": status.started_at or format_timestamp(seen.now)})
     ended = _ended(seen, trials, status)
     if ended is not None:
         return SweepPlan(ended)
@@ -97,7 +97,7 @@ def _ended(seen: SweepObservation, trials: Sequence[TrialRun], status: TrainingR
 def _with_outcome(
     seen: SweepObservation, status: TrainingRunStatus, state: Literal["Succeeded", "Failed"], reason: str, message: str
 ) -> TrainingRunStatus:
-    at = timestamp(seen.now)
+    at = format_timestamp(seen.now)
     outcome = Outcome(state=state, reason=reason, message=message[:_MAX_MESSAGE_CHARACTERS], finished_at=at)
     return status.model_copy(update={"outcome": outcome})
 

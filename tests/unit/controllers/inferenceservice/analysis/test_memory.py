@@ -223,7 +223,7 @@ def test_checks_run_in_each_interval_of_a_step(monkeypatch: pytest.MonkeyPatch, 
     started: list[Any] = []
     runs: dict[Any, CheckRun] = {}
 
-    def start(_: CheckRunner, key: Any, attempt: Any, checks: Any, arguments: Any, wake: Any) -> None:
+    def start(_: CheckRunner, key: Any, attempt: Any, checks: Any, arguments: Any, enqueue: Any) -> None:
         started.append((key.name, arguments.weight, arguments.candidate, arguments.stable))
         runs[attempt] = CheckRun(story.cluster.now, arguments, {})
 
@@ -245,7 +245,7 @@ def test_results_of_checks_in_one_step_do_not_count_in_the_next(monkeypatch: pyt
     weights: list[int] = []
     runs: dict[Any, CheckRun] = {}
 
-    def start(_: CheckRunner, key: Any, attempt: Any, checks: Any, arguments: Any, wake: Any) -> None:
+    def start(_: CheckRunner, key: Any, attempt: Any, checks: Any, arguments: Any, enqueue: Any) -> None:
         weights.append(arguments.weight)
         if arguments.weight == 50:
             runs[attempt] = CheckRun(NOW, arguments, {"smoke": check_result("smoke", "Passed")})

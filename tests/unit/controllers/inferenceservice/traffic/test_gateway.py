@@ -8,7 +8,7 @@ import pytest
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.controllers.inferenceservice.traffic import gateway
-from modelops.machinery.conditions import timestamp
+from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.matching import already_applied
 from modelops.machinery.resources import BY_KIND, WATCHED, key_of
 from support.builders.common import NOW
@@ -153,7 +153,7 @@ def test_a_gateway_that_has_never_reported_on_the_route_does_not_route_by_it() -
     """A weight is withdrawn without a Gateway that does not exist. One that routes by it must have processed that."""
     body = route(weight=0)
     body["metadata"]["generation"] = 4
-    body["metadata"]["creationTimestamp"] = timestamp(NOW)
+    body["metadata"]["creationTimestamp"] = format_timestamp(NOW)
     assert gateway.route_problem(body)
     assert gateway.weight_withdrawn(body, NOW)
     body["status"] = {"parents": [{"parentRef": body["spec"]["parentRefs"][0], "conditions": []}]}
@@ -172,8 +172,11 @@ def test_a_gateway_that_rejects_the_route_does_not_route_by_it(type_: str) -> No
 def test_a_silent_gateway_is_waited_for_two_and_a_half_minutes() -> None:
     """A deleted Gateway leaves its last conditions in the route's status, for older weights."""
     body = reported(condition("Accepted", generation=3), condition("ResolvedRefs", generation=3))
-    written = {"manager": "modelops", "operation": "Apply", "time": timestamp(NOW - timedelta(seconds=100))}
-    later = {"manager": "a-gateway", "operation": "Update", "time": timestamp(NOW)}
-    body["metadata"] |= {"creationTimestamp": timestamp(NOW - timedelta(days=1)), "managedFields": [written, later]}
+    written = {"manager": "modelops", "operation": "Apply", "time": format_timestamp(NOW - timedelta(seconds=100))}
+    later = {"manager": "a-gateway", "operation": "Update", "time": format_timestamp(NOW)}
+    body["metadata"] |= {
+        "creationTimestamp": format_timestamp(NOW - timedelta(days=1)),
+        "managedFields": [written, later],
+    }
     assert not gateway.weight_withdrawn(body, NOW)
     assert gateway.weight_withdrawn(body, NOW + timedelta(seconds=60))

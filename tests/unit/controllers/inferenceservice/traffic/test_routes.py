@@ -210,9 +210,9 @@ def test_clients_cannot_set_the_proxies_own_headers(split: Split) -> None:
     """
     for route in routes_of(split):
         added = [header["header"]["key"] for header in route.get("request_headers_to_add", [])]
-        trusted = {"x-modelops-mirrored", "x-modelops-shared"} - set(route["request_headers_to_remove"])
+        trusted = {"x-modelops-mirrored", "x-modelops-forwarded"} - set(route["request_headers_to_remove"])
         if route["route"]["cluster"].startswith("candidate"):
-            assert trusted == set(added) == {"x-modelops-shared"}
+            assert trusted == set(added) == {"x-modelops-forwarded"}
         else:
             compares = split.weight or split.mirror_percent or split.capture_percent
             assert trusted == (set() if compares and not split.candidate else {"x-modelops-mirrored"})

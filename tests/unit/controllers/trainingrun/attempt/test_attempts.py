@@ -13,7 +13,7 @@ from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun.attempt.progress_polling import POLL_EVERY
 from modelops.controllers.trainingrun.attempt.retrying import RetryDecision, decide_retry, next_start
 from modelops.controllers.trainingrun.plan import plan
-from modelops.machinery.conditions import moment
+from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.resources import Body
 from support.builders.common import NOW, ago
 from support.builders.jobs import RUNNING, job, pod, terminated
@@ -187,8 +187,8 @@ def test_the_status_keeps_the_last_twenty_attempts_and_counts_on() -> None:
 def test_the_backoff_grows_up_to_five_minutes(count: int, backoff: str) -> None:
     """A backoff that is longer by the spec stays as it is."""
     attempts = [Attempt.model_validate(attempt(number, ended_at=ago())) for number in range(1, count + 1)]
-    pause = next_start(attempts, Retries(backoff=backoff)) - moment(attempts[-1].ended_at)
-    first = next_start(attempts[:1], Retries(backoff=backoff)) - moment(attempts[0].ended_at)
+    pause = next_start(attempts, Retries(backoff=backoff)) - parse_timestamp(attempts[-1].ended_at)
+    first = next_start(attempts[:1], Retries(backoff=backoff)) - parse_timestamp(attempts[0].ended_at)
     assert first <= pause <= max(first, timedelta(minutes=5))
 
 
@@ -257,4 +257,4 @@ def test_an_attempt_ends_at_the_time_of_its_job() -> None:
     """A new leader waits no longer for the backoff than the one before."""
     over = failed(job_name(retries=RETRIES))
     (written,) = status_of(plan(observe(status=pinned(retries=RETRIES), jobs=(over,), retries=RETRIES))).failed_attempts
-    assert moment(written.ended_at) == NOW - timedelta(minutes=1), "the Job ended a minute ago"
+    assert parse_timestamp(written.ended_at) == NOW - timedelta(minutes=1), "the Job ended a minute ago"

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from modelops.api.base import Model
-from modelops.api.contract.reports import Artifact, Failure, FetchReport, SidecarReport
+from modelops.api.contract.reports import Failure, FetchReport, PublishedArtifact, SidecarReport
 from modelops.api.trainingrun_status import RunArtifact
 from modelops.controllers.jobs import JobState
 from modelops.controllers.pods import pod_state
@@ -16,7 +16,9 @@ from support.builders.common import NOW, ago, digest
 from support.builders.jobs import RUNNING, job, pod, terminated, waiting
 from support.builders.trainingruns import training_run
 
-MODEL = SidecarReport(artifact=Artifact(uri="s3://store/m/", digest=digest("d"), bytes=1, files=1), metrics={"a": 0.5})
+MODEL = SidecarReport(
+    artifact=PublishedArtifact(uri="s3://store/m/", digest=digest("d"), bytes=1, files=1), metrics={"a": 0.5}
+)
 DONE = terminated(0)
 
 
@@ -219,7 +221,7 @@ def test_the_first_rank_to_fail_decides_for_a_gang() -> None:
 
 def test_rank_0_publishes_for_a_gang() -> None:
     """Only rank 0 reports a model, whichever Pod ended last."""
-    report = SidecarReport(artifact=Artifact(uri="s3://m/", digest=digest("d"), bytes=1, files=1))
+    report = SidecarReport(artifact=PublishedArtifact(uri="s3://m/", digest=digest("d"), bytes=1, files=1))
     first = pod("Succeeded", name="p-0", rank=0, trainer=DONE, sidecar=terminated(0, report))
     second = pod("Succeeded", name="p-1", rank=1, trainer=DONE, sidecar=terminated(0, SidecarReport()))
     result = job_outcome(job("j", second, first, ended="Complete", spec={"completionMode": "Indexed"}))

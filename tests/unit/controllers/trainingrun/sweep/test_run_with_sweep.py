@@ -15,7 +15,7 @@ from modelops.controllers.trainingrun.sweep.identity import outcome_holds
 from modelops.controllers.trainingrun.sweep.observe import SweepObservation
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
 from modelops.controllers.trainingrun.sweep.trials import trials_due
-from modelops.machinery.conditions import merged
+from modelops.machinery.conditions import merge
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
 from support.builders.common import digest, settings
@@ -58,7 +58,7 @@ class RunSimulation(Simulation):
     def step(self, **how: Any) -> Plan:
         """Carry a plan out, and write its conditions as the machinery does."""
         decided = super().step(**how)
-        conditions = merged(self.status.conditions, decided.conditions, self.run.metadata.generation, self.now)
+        conditions = merge(self.status.conditions, decided.conditions, self.run.metadata.generation, self.now)
         self.status = self.status.model_copy(
             update={"conditions": conditions, "observed_generation": self.run.metadata.generation}
         )
