@@ -12,6 +12,7 @@ from support.checkout import ROOT
 SOURCES = ("operator/modelops", "hack", "examples")
 _VALUE = re.compile(r'[\d"“”/{}<>=:@$…]|[a-z]-[a-z]|\w\.\w|^[^\w]*$|[a-z][A-Z]')
 """A word that only a value can be: with a digit or a quote, a path, a name with dashes or dots, or in camelCase."""
+_PRINTF = re.compile("%[sdr]")
 _CAMEL_CASE = re.compile(r"[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]*)+")
 
 
@@ -31,13 +32,13 @@ class Template:
     def pattern(self) -> re.Pattern[str]:
         """Literal parts as groups. A string of a single word, such as "3 ms", counts only beside a number."""
         if self.words > 1:
-            return re.compile(".*?".join(f"({re.escape(part.strip())})" for part in self.parts))
-        literal = next(re.escape(part.strip()) for part in self.parts if re.search("[A-Za-z]{2}", part))
+            return re.compile(".*?".join(f"({re.escape(part)})" for part in self.parts))
+        literal = next(re.escape(part) for part in self.parts if re.search("[A-Za-z]{2}", part))
         return re.compile(rf"(?<!\S)\S*\d\S* ({literal})(?!\w)|(?<!\w)({literal})(?= \S*\d)")
 
     def spans(self, message: str) -> Iterator[tuple[int, int]]:
         """Yield where the literal parts stand in a message, in their order."""
-        if all(part.strip() in message for part in self.parts):
+        if all(part in message for part in self.parts):
             for match in self.pattern.finditer(message):
                 yield from (match.span(group + 1) for group in range(match.re.groups))
 
@@ -151,9 +152,14 @@ def _strings(tree: ast.Module) -> Iterator[Template]:
         if isinstance(node, ast.JoinedStr):
             yield _template(node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in ignored:
-            yield Template((node.value,), has_values=False)
+            yield _of(_PRINTF.split(node.value), has_values=bool(_PRINTF.search(node.value)))
 
 
 def _template(values: Iterable[ast.expr]) -> Template:
     texts = [value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
-    return Template(tuple(text for text in texts if text.strip()), has_values=True)
+    return _of(texts, has_values=True)
+
+
+def _of(texts: Iterable[str], *, has_values: bool) -> Template:
+    parts = (text.strip(" .,:;") for text in texts)
+    return Template(tuple(part for part in parts if part), has_values)
