@@ -3,10 +3,13 @@
 import logging
 import os
 import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
 
+from modelops import __version__
 from modelops.controllers import dataset, inferenceservice, modelversion, trainingrun
 from modelops.machinery.election import LeadershipLostError
 from modelops.machinery.kube import Kube
@@ -32,8 +35,11 @@ async def run(settings: Settings) -> None:
         await kube.close()
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run the operator and return the exit code: 0 after a signal, 1 if the Lease was lost, 2 for invalid settings."""
+    parser = ArgumentParser(prog="modelops", description=f"The operator. Its settings are in ${SETTINGS_VARIABLE}.")
+    parser.add_argument("--version", action="version", version=f"modelops {__version__}")
+    parser.parse_args(arguments)
     try:
         settings = load(Path(os.environ.get(SETTINGS_VARIABLE, _DEFAULT_SETTINGS)))
     except SettingsError as error:
@@ -50,4 +56,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -23,7 +23,7 @@ def test_wrong_answers_are_found_in_copies_of_requests(space: Space) -> None:
     ) as traffic:
         space.apply(scripted_model.service(space, "v2", rollout=rollout))
         space.wait("inferenceservice", "isvc", scripted_model.serves("v2"), within=90)
-        wrong = ((AGREEMENT, "agreement 0 (0 of"), (DISTANCE, 'predictionDistance 1 (JensenShannon, column "y")'))
+        wrong = ((AGREEMENT, "agreement: 0% (0 of"), (DISTANCE, 'predictionDistance: 1 (JensenShannon, column "y")'))
         for check, found in wrong:
             assert found in _failure_by(space, check)
     assert traffic.failures == []

@@ -38,7 +38,7 @@ def test_versions_that_are_worse_are_rolled_back(space: Space) -> None:
         may_fail=frozenset({500}),
     ) as traffic:
         slow = _rolled_back_from(space, "slow", "AnalysisFailed")
-        assert "ms is above max 500 ms" in slow["message"]
+        assert "requests), above 500 ms" in slow["message"]
         assert slow["weight"] == 40
         assert slow["analysis"]["candidate"]["requests"] >= 5
         failing = _rolled_back_from(space, "failing", "AnalysisFailed")
@@ -47,7 +47,7 @@ def test_versions_that_are_worse_are_rolled_back(space: Space) -> None:
         crashing = _rolled_back_from(space, "crashing", "CrashLoopBackOff")
         assert "this version never starts" in crashing["message"]
         silent = _rolled_back_from(space, "silent", "DeadlineExceeded", IMPATIENT)
-        assert "0 of 1 Pods are ready" in silent["message"]
+        assert "waiting for Pods, 0 of 1 ready" in silent["message"]
         assert {"crashing", "silent"} & set(traffic.answers) == set()
         # Not even by a connection that was kept, when a later candidate got its share.
         for entry in (slow, failing):
@@ -75,7 +75,7 @@ def test_a_version_that_failed_is_tried_again_when_asked(space: Space) -> None:
     scripted_model.annotate(space, retry="once more")
     space.wait("inferenceservice", "isvc", lambda body: "candidate" in body["status"], within=30)
     second = space.wait("inferenceservice", "isvc", lambda body: len(body["status"].get("failed", [])) == 2, within=90)
-    assert second["status"]["handled"]["retry"] == "once more"
+    assert second["status"]["lastHandledRequests"]["retry"] == "once more"
     space.apply(scripted_model.service(space, "v1", rollout=ROLLOUT))
     space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=60)
 

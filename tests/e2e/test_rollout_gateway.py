@@ -21,14 +21,14 @@ def test_an_http_route_has_the_weights(space: Space) -> None:
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     space.apply(scripted_model.service(space, "v1", rollout=ROLLOUT, gateway=GATEWAY))
     refused = space.wait("inferenceservice", "isvc", has("Reconciling", "True", "RouteNotAccepted"), within=120)
-    assert 'Gateway "edge" has not taken the route' in _message(refused)
+    assert 'Gateway "edge" has not accepted the route' in _message(refused)
     assert _weights(space) == {"isvc": 100, "isvc-candidate": 0}
     _take(space)
     space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=30)
 
     space.apply(scripted_model.service(space, "v2", rollout=ROLLOUT, gateway=GATEWAY))
     space.wait("httproute", "isvc", lambda route: _of(route) == {"isvc": 70, "isvc-candidate": 30}, within=90)
-    waits_for = 'to follow its weight of 30 percent; Gateway "edge" has not looked at the newest weights yet'
+    waits_for = 'waiting for traffic to shift to 30%; Gateway "edge" has not processed the latest weights yet'
     waiting = space.wait("inferenceservice", "isvc", lambda body: waits_for in _message(body), within=30)
     assert "stepSince" not in waiting["status"]["candidate"]
     _take(space)

@@ -19,7 +19,7 @@ def test_people_promote_pause_abort_and_go_back(space: Space) -> None:
     ) as traffic:
         space.apply(scripted_model.service(space, "v2", rollout=ROLLOUT))
         waiting = space.wait("inferenceservice", "isvc", scripted_model.in_step(1), within=60)
-        assert "a person to promote it" in condition(waiting, "Ready")["message"]  # type: ignore[index]
+        assert "waiting for a person to promote" in condition(waiting, "Ready")["message"]  # type: ignore[index]
         scripted_model.annotate(space, promote="1")
         moved = space.wait("inferenceservice", "isvc", scripted_model.in_step(2), within=60)
         assert moved["status"]["candidate"]["weight"] == 75

@@ -87,7 +87,7 @@ def test_pods_are_replaced_one_by_one_and_back(space: Space) -> None:
 
 def _is_paused(body: Body) -> bool:
     ready = condition(body, "Ready")
-    return ready is not None and "it waits for the annotation modelops.dev/pause to go" in ready["message"]
+    return ready is not None and "waiting for the annotation modelops.dev/pause to be removed" in ready["message"]
 
 
 def _replicas(space: Space) -> dict[str, int]:

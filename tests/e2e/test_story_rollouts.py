@@ -28,7 +28,7 @@ def test_a_second_version_reaches_everybody_and_bad_ones_go_back(space: Space) -
         assert (failed["step"], failed["weight"]) == (1, 20)
         (check,) = (one for one in failed["analysis"]["checks"] if one["outcome"] == "Failed")
         assert check["name"] == "latency 0.5"
-        assert "is above 5 times the stable version's" in check["message"]
+        assert "requests), above 5 times stable " in check["message"]
         assert check["message"] in failed["message"]
         took = {side: failed["analysis"][side]["latency"][0]["milliseconds"] for side in ("candidate", "stable")}
         assert took["candidate"] > 5 * took["stable"]

@@ -1,4 +1,4 @@
-"""Builders of what `kubectl modelops` reads: objects as the API server sends them."""
+"""Builders of objects that `kubectl modelops` reads from the API server."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from modelops.api.trainingrun import TrainingRun
 Json = dict[str, Any]
 
 DIGEST = "sha256:" + "a" * 64
-BEGAN = "2026-11-25T12:00:00Z"
-_ONE = {"digest": DIGEST, "revision": "c3d4e5", "replicas": 2, "ready": 2}
+SINCE = "2026-11-25T12:00:00Z"
+_REVISION = {"digest": DIGEST, "revision": "c3d4e5", "replicas": 2, "ready": 2}
 
 
 def service(
@@ -23,10 +23,10 @@ def service(
     annotations: Json | None = None,
     generation: int = 3,
 ) -> InferenceService:
-    """An InferenceService `mortgage`."""
+    """Return an InferenceService `mortgage`, by default without a candidate."""
     status: Json = {"failed": failed or [], "conditions": conditions or []}
     if stable is not None:
-        status["stable"] = {"version": stable, **_ONE}
+        status["stable"] = {"version": stable, **_REVISION}
     if candidate is not None:
         status["candidate"] = candidate
     spec: Json = {"model": {"name": "mortgage"}, "server": {"runtime": "sklearn"}}
@@ -38,32 +38,34 @@ def service(
 
 
 def candidate(**more: Any) -> Json:
-    """A candidate in the first of two steps."""
-    own = {"version": "mortgage-2", "since": BEGAN, "step": 1, "steps": 2, "weight": 5, "stepSince": BEGAN}
-    return {**_ONE, **own, **more}
+    """Return a candidate in the first of two steps, with 5% of the traffic."""
+    defaults = {"version": "mortgage-2", "since": SINCE, "step": 1, "steps": 2, "weight": 5, "stepSince": SINCE}
+    return {**_REVISION, **defaults, **more}
 
 
 def failure(**more: Any) -> Json:
-    """A version whose rollout was aborted."""
-    own = {"version": "mortgage-0", "digest": DIGEST, "revision": "e5", "attempt": "e5-1", "at": BEGAN}
-    return {**own, "step": 2, "weight": 50, "reason": "Aborted", "message": "answers look wrong", **more}
+    """Return a failed version whose rollout was aborted in step 2."""
+    defaults = {"version": "mortgage-0", "digest": DIGEST, "revision": "e5", "attempt": "e5-1", "at": SINCE}
+    return {**defaults, "step": 2, "weight": 50, "reason": "Aborted", "message": "answers look wrong", **more}
 
 
 def canary(*steps: Json) -> Json:
-    """A Canary; of 5 percent for 10 minutes and then 50 percent until somebody promotes, where nothing else is said."""
+    """Return a Canary, by default with 5% for 10 minutes, then 50% until a person promotes."""
     return {"strategy": "Canary", "steps": list(steps) or [{"weight": 5, "hold": "10m"}, {"weight": 50}]}
 
 
-def condition(type_: str, status: str, reason: str = "Because", message: str = "it is so", generation: int = 3) -> Json:
-    """A condition."""
-    told = {"type": type_, "status": status, "reason": reason, "message": message}
-    return {**told, "lastTransitionTime": BEGAN, "observedGeneration": generation}
+def condition(
+    type_: str, status: str, reason: str = "RollingOut", message: str = "a message of the operator", generation: int = 3
+) -> Json:
+    """Return a condition of this generation of the spec."""
+    fields = {"type": type_, "status": status, "reason": reason, "message": message}
+    return {**fields, "lastTransitionTime": SINCE, "observedGeneration": generation}
 
 
 def version(
     *, approval: str = "Manual", annotations: Json | None = None, gates: list[Json] | None = None
 ) -> ModelVersion:
-    """A ModelVersion `mortgage-2`."""
+    """Return a ModelVersion `mortgage-2`."""
     return ModelVersion.model_validate(
         {
             "metadata": _metadata("mortgage-2", annotations),
@@ -79,10 +81,15 @@ def version(
 
 
 def run(*, outcome: str | None = None, job: str | None = None, sweep: str | None = None) -> TrainingRun:
-    """A TrainingRun `train`."""
+    """Return a TrainingRun `train`, under way if `outcome` is None."""
     status: Json = {}
     if outcome is not None:
-        status["outcome"] = {"state": outcome, "reason": "Because", "message": "it is so", "finishedAt": BEGAN}
+        status["outcome"] = {
+            "state": outcome,
+            "reason": outcome,
+            "message": "a message of the operator",
+            "finishedAt": SINCE,
+        }
     if job is not None:
         status["job"] = job
     labels = {"modelops.dev/sweep": sweep} if sweep is not None else {}

@@ -1,6 +1,6 @@
-"""A small cluster that carries plans out: what serving is decided by, and who answers which requests meanwhile.
+"""A fake cluster that carries plans out, and follows the requests that clients send meanwhile.
 
-It has no clock, kubelet or scheduler of its own: a test says when Pods come, are ready, and take their routes.
+It has no clock, kubelet or scheduler of its own: a test says when Pods start, become ready, and use their routes.
 """
 
 import copy
@@ -13,13 +13,19 @@ from modelops.api.inferenceservice import InferenceService, InferenceServiceSpec
 from modelops.api.inferenceservice_status import InferenceServiceStatus
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
-from modelops.controllers.inferenceservice.analysis.proxy_stats import PodLook
-from modelops.controllers.inferenceservice.observe import Observation
+from modelops.controllers.inferenceservice.analysis.proxy_stats import ProxyStats
+from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.plan import plan
 from modelops.controllers.inferenceservice.pod.names import candidate_service_name, deployment_name
 from modelops.controllers.inferenceservice.pod.template import REVISION
-from modelops.controllers.inferenceservice.revisions.observed import leftovers, members, server_pod, stable_revision
-from modelops.controllers.inferenceservice.revisions.version_selection import wanted
+from modelops.controllers.inferenceservice.revisions.observed import (
+    observed_revisions,
+    orphaned_pods,
+    server_pod,
+    stable_revision_name,
+)
+from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
+from modelops.controllers.inferenceservice.revisions.version_selection import select_template
 from modelops.controllers.inferenceservice.traffic.routes import name_of
 from modelops.controllers.jobs import job_state
 from modelops.machinery import conditions
@@ -35,75 +41,76 @@ _HOPS = 40
 
 @dataclass(frozen=True)
 class Answered:
-    """Where the requests of the Service end, in shares of all."""
+    """Where the requests to the Service end, as ratios of all requests."""
 
     by: dict[str, float]
-    """The revisions that answer."""
+    """Requests that a revision answers, by its name."""
     lost: float
-    """Nobody is there."""
+    """Requests that reach a Service without a ready Pod."""
     circling: float
-    """They go from proxy to proxy without an end."""
+    """Requests that proxies forward without an end."""
 
 
 @dataclass
 class Cluster:
-    """An InferenceService and all around it."""
+    """An InferenceService with its versions and children."""
 
     service: InferenceService
     versions: list[ModelVersion]
     now: datetime = NOW
     objects: dict[Key, Json] = field(default_factory=dict)
     pods: dict[str, Json] = field(default_factory=dict)
-    taken: dict[str, Json] = field(default_factory=dict)
-    """The routes that Pods' proxies go by."""
+    routes: dict[str, Json] = field(default_factory=dict)
+    """Routes that the proxies use, by the Pod's name."""
     silent: set[str] = field(default_factory=set)
-    """Pods whose proxies do not say what they do."""
+    """Names of Pods whose proxies do not answer the operator."""
     lingering: timedelta | None = None
-    """How long Pods of a deleted Deployment take to go. None: no time at all."""
-    counted: dict[str, PodLook] = field(default_factory=dict)
-    _made: int = 0
+    """How long the Pods of a deleted Deployment take to terminate. None: no time at all."""
+    counted: dict[str, ProxyStats] = field(default_factory=dict)
+    """What the proxies have counted, by the Pod's name."""
+    _created: int = 0
 
-    def seen(self, **more: object) -> Observation:
-        """What the operator sees."""
+    def observe(self, **more: object) -> Observation:
+        """Return what the operator observes."""
         pods = [server_pod(pod) for pod in self.pods.values()]
-        there = members(self._of_kind("Deployment"), pods)
-        endpoint = self.object("Service", "mortgage")
-        stable = stable_revision(self.service, endpoint, there)
-        kept = self.object("ControllerRevision", deployment_name(self.service, stable)) if stable else None
-        looks = {pod.state.name: self._look(pod.state.name) for one in there for pod in one.living}
+        revisions = observed_revisions(self._of_kind("Deployment"), pods)
+        service = self.object("Service", "mortgage")
+        stable = stable_revision_name(self.service, service, revisions)
+        record = self.object("ControllerRevision", deployment_name(self.service, stable)) if stable else None
+        stats = {pod.state.name: self._proxy_stats(pod.state.name) for revision in revisions for pod in revision.living}
         given: dict[str, object] = {
-            "wanted": wanted(self.service, settings(), tuple(self.versions)),
-            "members": there,
-            "leaving": leftovers(pods, there, self.now),
+            "selected": select_template(self.service, settings(), tuple(self.versions)),
+            "revisions": revisions,
+            "orphaned_pods": orphaned_pods(pods, revisions, self.now),
             "stable": stable,
-            "remembered": kept["data"]["template"] if kept else None,
-            "endpoint": endpoint,
-            "candidate_endpoint": self.object("Service", candidate_service_name(self.service)),
+            "recorded": RevisionTemplate.of(record["data"]["template"]) if record else None,
+            "stable_service": service,
+            "candidate_service": self.object("Service", candidate_service_name(self.service)),
             "owned": {key: body for key, body in self.objects.items() if key.kind in _OWNED},
-            "route": self.object("HTTPRoute", "mortgage"),
-            "looks": looks if len(there) > 1 else {},
+            "http_route": self.object("HTTPRoute", "mortgage"),
+            "proxy_stats": stats if len(revisions) > 1 else {},
             "check_jobs": tuple(job_state(job, []) for job in self._of_kind("Job")),
         }
         return Observation(self.service, settings(), self.now, **{**given, **more})  # type: ignore[arg-type]
 
     def decide(self, **more: object) -> Plan:
-        """What the operator decides, without doing it."""
-        return plan(self.seen(**more))
+        """Return the operator's plan, without carrying it out."""
+        return plan(self.observe(**more))
 
-    def look(self, **more: object) -> Plan:
-        """Let the operator look once, and do what it decides."""
+    def reconcile(self, **more: object) -> Plan:
+        """Reconcile once: carry out the operator's plan."""
         decided = self.decide(**more)
         for write in self.writes(decided):
             self.write(write)
-        self.tell(decided)
+        self.write_status(decided)
         return decided
 
     def writes(self, decided: Plan) -> list[Json | Delete]:
-        """A plan's writes, in their order, without that of the status."""
+        """Return a plan's writes in their order, without the write of the status."""
         return [*decided.apply, *decided.delete]
 
     def write(self, write: Json | Delete) -> None:
-        """One of a plan's writes, and what Kubernetes makes of it."""
+        """Carry out one of a plan's writes, with what Kubernetes does in response."""
         if isinstance(write, Delete):
             self._delete(write)
         elif write["kind"] == "Pod":
@@ -121,128 +128,131 @@ class Cluster:
         for body in self._of_kind("Deployment"):
             self._scale_down(body)
 
-    def tell(self, decided: Plan) -> None:
-        """The status of a plan."""
+    def write_status(self, decided: Plan) -> None:
+        """Write the status of a plan."""
         if decided.status is None:
             return
         assert isinstance(decided.status, InferenceServiceStatus)
-        told = conditions.merge(self.service.status.conditions, decided.conditions, 1, self.now)
-        status = decided.status.model_copy(update={"conditions": told, "observed_generation": 1})
+        merged = conditions.merge(self.service.status.conditions, decided.conditions, 1, self.now)
+        status = decided.status.model_copy(update={"conditions": merged, "observed_generation": 1})
         self.service = self.service.model_copy(update={"status": status})
 
-    def settle(self, looks: int = 1) -> Plan:
-        """So many looks, after each of which all Pods come, are ready and take their routes."""
-        decided = self.look()
-        for _ in range(looks - 1):
+    def settle(self, reconciles: int = 1) -> Plan:
+        """Reconcile several times. After each one all Pods start, are ready, and use the latest routes."""
+        decided = self.reconcile()
+        for _ in range(reconciles - 1):
             self.start()
             self.ready()
-            self.take()
-            decided = self.look()
+            self.use_routes()
+            decided = self.reconcile()
         return decided
 
     def start(self) -> None:
-        """Make the Pods that Deployments lack."""
+        """Create the missing Pods of all Deployments."""
         for body in self._of_kind("Deployment"):
             for _ in range(body["spec"].get("replicas", 1) - len(self.of(body))):
-                self._made += 1
-                name = f"p{self._made}"
+                self._created += 1
+                name = f"p{self._created}"
                 self.pods[name] = pod_body(
-                    body["spec"]["template"], name, ready=False, address=f"10.0.{self._made // 250}.{self._made % 250}"
+                    body["spec"]["template"],
+                    name,
+                    ready=False,
+                    address=f"10.0.{self._created // 250}.{self._created % 250}",
                 )
-                self._take(name)
+                self._use_routes(name)
 
     def ready(self, revision: str | None = None, *, at_most: int = 1000, answers: bool = True) -> None:
-        """Have Pods answer, or not any more."""
+        """Make Pods of a revision ready, or of all revisions; with `answers=False` make them unready."""
         for pod in self.pods.values():
             (condition,) = pod["status"]["conditions"]
-            mine = revision is None or pod["metadata"]["labels"][REVISION] == revision
-            if mine and (condition["status"] == "True") != answers and at_most > 0:
+            matches = revision is None or pod["metadata"]["labels"][REVISION] == revision
+            if matches and (condition["status"] == "True") != answers and at_most > 0:
                 condition["status"] = str(answers)
                 at_most -= 1
 
-    def take(self, *, every: int = 1) -> None:
-        """Have the proxies of all Pods take the routes that are written, or of every second one and so on."""
+    def use_routes(self, *, every: int = 1) -> None:
+        """Let the proxies use the latest routes: of all Pods, of every second one, and so on."""
         for name in list(self.pods)[::every]:
-            self._take(name)
+            self._use_routes(name)
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self.now += timedelta(seconds=seconds)
 
-    def want(self, **spec: object) -> None:
+    def change_spec(self, **spec: object) -> None:
         """Change fields of the spec."""
         changed = {**self.service.spec.wire(), **spec}
         parsed = InferenceServiceSpec.model_validate({name: value for name, value in changed.items() if value})
         self.service = self.service.model_copy(update={"spec": parsed})
 
-    def want_version(self, version: ModelVersion) -> None:
-        """Pin a version."""
-        self.want(model={"version": version.metadata.name})
+    def select(self, version: ModelVersion) -> None:
+        """Select a version by its name."""
+        self.change_spec(model={"version": version.metadata.name})
         self.versions = [version]
 
-    def ask(self, **annotations: str) -> None:
-        """Annotate, such as `promote="1"`."""
-        asked = {f"modelops.dev/{name.replace('_', '-')}": value for name, value in annotations.items()}
+    def annotate(self, **annotations: str) -> None:
+        """Set annotations of the InferenceService, such as `promote="1"`."""
+        added = {f"modelops.dev/{name.replace('_', '-')}": value for name, value in annotations.items()}
         metadata = self.service.metadata
-        known = {**metadata.annotations, **asked}
-        self.service = self.service.model_copy(update={"metadata": metadata.model_copy(update={"annotations": known})})
+        merged = {**metadata.annotations, **added}
+        self.service = self.service.model_copy(update={"metadata": metadata.model_copy(update={"annotations": merged})})
 
     def object(self, kind: str, name: str) -> Json | None:
-        """An object of the cluster."""
+        """Return an object by kind and name."""
         return self.objects.get(Key(kind, NAMESPACE, name))
 
     def of(self, deployment: Json) -> list[str]:
-        """The names of a Deployment's Pods, those that do not answer first."""
+        """Return the names of a Deployment's Pods, unready ones first."""
         revision = deployment["spec"]["template"]["metadata"]["labels"][REVISION]
-        found = [name for name, pod in self.pods.items() if pod["metadata"]["labels"][REVISION] == revision]
-        return sorted(found, key=self.answers)
+        names = [name for name, pod in self.pods.items() if pod["metadata"]["labels"][REVISION] == revision]
+        return sorted(names, key=self.answers)
 
     def answers(self, name: str) -> bool:
-        """Whether a Pod answers."""
+        """Return whether a Pod is ready."""
         return bool(self.pods[name]["status"]["conditions"][0]["status"] == "True")
 
     def count(self, revision: str) -> int:
-        """How many Pods of a revision answer."""
+        """Return the number of ready Pods of a revision."""
         return sum(
             self.answers(name) for name, pod in self.pods.items() if pod["metadata"]["labels"][REVISION] == revision
         )
 
     def revisions(self) -> set[str]:
-        """Those that have a Deployment."""
+        """Return the names of the revisions that have a Deployment."""
         return {body["spec"]["template"]["metadata"]["labels"][REVISION] for body in self._of_kind("Deployment")}
 
-    def leads_to(self, service: str = "mortgage") -> str | None:
-        """The revision that a Service leads to; None for all of them."""
+    def selects(self, service: str = "mortgage") -> str | None:
+        """Return the name of the revision that a Service selects; None for all revisions."""
         body = self.object("Service", service)
         assert body is not None
         revision: str | None = body["spec"]["selector"].get(REVISION)
         return revision
 
     def answered(self) -> Answered:
-        """Follow the requests of the Service through proxies and Services to their ends."""
+        """Follow the requests to the Service through proxies and Services to the Pods that answer them."""
         by: dict[str, float] = defaultdict(float)
-        lost, under_way = 0.0, {"mortgage": 1.0}
+        lost, forwarded = 0.0, {"mortgage": 1.0}
         for _ in range(_HOPS):
-            arrived, under_way = under_way, defaultdict(float)
-            for service, share in arrived.items():
-                behind = self._behind(service)
-                lost += share if not behind else 0
-                for name in behind:
-                    passed = self._weight(name) / 100
-                    by[self.pods[name]["metadata"]["labels"][REVISION]] += share / len(behind) * (1 - passed)
-                    under_way["mortgage-candidate"] += share / len(behind) * passed
-            under_way = {service: share for service, share in under_way.items() if share > 0}
-        # What is passed on with a chance of less than all comes to an end; `_HOPS` of it are enough to tell.
-        shares = {revision: round(share, 9) for revision, share in by.items() if share}
-        return Answered(shares, round(lost, 9), round(sum(under_way.values()), 9))
+            arrived, forwarded = forwarded, defaultdict(float)
+            for service, ratio in arrived.items():
+                selected = self._selected_pods(service)
+                lost += ratio if not selected else 0
+                for name in selected:
+                    weight = self._weight(name) / 100
+                    by[self.pods[name]["metadata"]["labels"][REVISION]] += ratio / len(selected) * (1 - weight)
+                    forwarded["mortgage-candidate"] += ratio / len(selected) * weight
+            forwarded = {service: ratio for service, ratio in forwarded.items() if ratio > 0}
+        # With a weight below 100% the rest tends to 0, after `_HOPS` below the precision of the result.
+        ratios = {revision: round(ratio, 9) for revision, ratio in by.items() if ratio}
+        return Answered(ratios, round(lost, 9), round(sum(forwarded.values()), 9))
 
-    def copies_circle(self) -> bool:
-        """Whether Pods that requests are copied to copy them once more."""
-        if not any(self._mirrors(name) for name in self._behind("mortgage")):
+    def mirrors_circle(self) -> bool:
+        """Return whether Pods that get mirrored requests mirror them again."""
+        if not any(self._mirrors(name) for name in self._selected_pods("mortgage")):
             return False
-        return any(self._mirrors(name) for name in self._behind("mortgage-candidate"))
+        return any(self._mirrors(name) for name in self._selected_pods("mortgage-candidate"))
 
-    def _behind(self, service: str) -> list[str]:
+    def _selected_pods(self, service: str) -> list[str]:
         body = self.object("Service", service)
         if body is None:
             return []
@@ -254,30 +264,30 @@ class Cluster:
         ]
 
     def _weight(self, name: str) -> int:
-        routes = self.taken[name]["resources"][0]["virtual_hosts"][0]["routes"]
-        shares = [
-            one["match"]["runtime_fraction"]["default_value"]["numerator"]
-            for one in routes
-            if one["route"]["cluster"] == "candidate"
+        routes = self.routes[name]["resources"][0]["virtual_hosts"][0]["routes"]
+        weights = [
+            route["match"]["runtime_fraction"]["default_value"]["numerator"]
+            for route in routes
+            if route["route"]["cluster"] == "candidate"
         ]
-        return int(shares[0]) if shares else 0
+        return int(weights[0]) if weights else 0
 
     def _mirrors(self, name: str) -> bool:
-        routes = self.taken[name]["resources"][0]["virtual_hosts"][0]["routes"]
-        return any(one["route"].get("request_mirror_policies") for one in routes)
+        routes = self.routes[name]["resources"][0]["virtual_hosts"][0]["routes"]
+        return any(route["route"].get("request_mirror_policies") for route in routes)
 
-    def _take(self, name: str) -> None:
+    def _use_routes(self, name: str) -> None:
         pod = self.pods[name]
         revision = pod["metadata"]["labels"][REVISION]
         body = self.object("ConfigMap", deployment_name(self.service, revision))
         if body is not None:
-            self.taken[name] = json.loads(body["data"]["routes.json"])
+            self.routes[name] = json.loads(body["data"]["routes.json"])
 
-    def _look(self, name: str) -> PodLook | None:
-        if name in self.silent or name not in self.taken:
+    def _proxy_stats(self, name: str) -> ProxyStats | None:
+        if name in self.silent or name not in self.routes:
             return None
-        known = self.counted.get(name) or PodLook(Counters(), Counters(), 0, None)
-        return PodLook(known.model, known.candidate, known.in_flight, name_of(self.taken[name]))
+        known = self.counted.get(name) or ProxyStats(Counters(), Counters(), 0, None)
+        return ProxyStats(known.model, known.candidate, known.in_flight, name_of(self.routes[name]))
 
     def _delete(self, delete: Delete) -> None:
         body = self.objects.get(delete.key)
@@ -293,8 +303,8 @@ class Cluster:
                     self.pods[name]["status"]["conditions"][0]["status"] = "False"
 
     def _scale_down(self, body: Json) -> None:
-        there = self.of(body)
-        for name in there[: max(0, len(there) - body["spec"].get("replicas", 1))]:
+        names = self.of(body)
+        for name in names[: max(0, len(names) - body["spec"].get("replicas", 1))]:
             del self.pods[name]
 
     def _of_kind(self, kind: str) -> list[Json]:

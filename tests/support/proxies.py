@@ -19,7 +19,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from modelops.controllers.inferenceservice.traffic.routes import FILE, Split, name_of, routes
+from modelops.controllers.inferenceservice.pod.names import ROUTES_FILE
+from modelops.controllers.inferenceservice.traffic.routes import Split, name_of, routes
 from support.fast_model import FastModel
 
 ROOT = Path(__file__).parents[2]
@@ -38,12 +39,12 @@ class Mount:
         self._writes = 0
         directory.mkdir()
         self.write(split())
-        (directory / FILE).symlink_to(f"..data/{FILE}")
+        (directory / ROUTES_FILE).symlink_to(f"..data/{ROUTES_FILE}")
 
     @property
     def path(self) -> Path:
         """File that Envoy reads."""
-        return self._directory / FILE
+        return self._directory / ROUTES_FILE
 
     def write(self, new: Split) -> str:
         """Replace the routes. Return their name, which Envoy reports once they are in effect."""
@@ -56,7 +57,7 @@ class Mount:
         self._writes += 1
         target = self._directory / f"..{self._writes}"
         target.mkdir()
-        (target / FILE).write_text(text)
+        (target / ROUTES_FILE).write_text(text)
         (self._directory / "..data_tmp").symlink_to(target.name)
         (self._directory / "..data_tmp").rename(self._directory / "..data")
 

@@ -1,6 +1,7 @@
-"""A sweep and its trials for planners' tests: bodies as the API server would have them."""
+"""A simulated sweep: the API server with the runs of its trials, and an operator that plans on them."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -36,21 +37,21 @@ _SWEEP = {"algorithm": "random", "parameters": [_RATE], "objective": {"metric": 
 
 
 def sweep_run(name: str = "search", *, generation: int = 1, status: Body | None = None, **changes: Any) -> TrainingRun:
-    """A run with a sweep. Changes are those of the sweep, but for `spec` and `annotations`."""
+    """Build a run with a sweep. `changes` are fields of the sweep, except `spec` and `annotations` of the run."""
     spec = changes.pop("spec", {})
     annotations = changes.pop("annotations", {})
     run = training_run(name, status, generation, sweep=_SWEEP | changes, **spec)
     return run.model_copy(update={"metadata": run.metadata.model_copy(update={"annotations": annotations})})
 
 
-def resolved(run: TrainingRun, letter: str = "a") -> ResolvedInputs:
-    """The inputs of a run, with data of this letter."""
+def resolved(run: TrainingRun, data: str = "a") -> ResolvedInputs:
+    """Return the inputs of a run on this data, which is named by the hex digit that fills its digest."""
     spec = run.spec.wire()
-    components = {"parameters": str(spec["parameters"]), "dataset train": digest(letter), "sweep": str(spec["sweep"])}
+    components = {"parameters": str(spec["parameters"]), "dataset train": digest(data), "sweep": str(spec["sweep"])}
     inputs = Inputs.model_validate(
         {
             "generation": run.metadata.generation,
-            "datasets": [DATA | {"digest": digest(letter)}],
+            "datasets": [DATA | {"digest": digest(data)}],
             "components": components,
         }
     )
@@ -59,35 +60,35 @@ def resolved(run: TrainingRun, letter: str = "a") -> ResolvedInputs:
 
 @dataclass
 class Simulation:
-    """An API server that holds a sweep's trials, and an operator that looks at them anew each time."""
+    """An API server that has a sweep's trials, and an operator without memory."""
 
     run: TrainingRun
-    letter: str = "a"
+    data: str = "a"
     now: datetime = NOW
     bodies: dict[str, Body] = field(default_factory=dict)
     status: TrainingRunStatus = field(default_factory=TrainingRunStatus)
     written: int = 0
-    """How many writes the operator has made of trials."""
+    """Number of the operator's writes of trials."""
     uids: int = 0
 
     @property
     def resolved(self) -> ResolvedInputs:
-        """The inputs."""
-        return resolved(self.run, self.letter)
+        """Current inputs of the run."""
+        return resolved(self.run, self.data)
 
     def seen(self) -> SweepObservation:
-        """What the operator sees, with suggestions."""
+        """Observe the run and its trials, with suggestions."""
         run = self.run.model_copy(update={"status": self.status})
         seen = SweepObservation(run, self.resolved, self.now, tuple(child_of(body) for body in self.bodies.values()))
         assert run.spec.sweep is not None
         if outcome_holds(run, self.resolved):
             return seen
         trials = seen.trials
-        tried = {one.number: one.as_earlier_trial for one in trials}
-        return replace(seen, suggested=suggest(run.spec.sweep, trials_due(run.spec.sweep, trials), tried))
+        earlier = {trial.number: trial.as_earlier_trial for trial in trials}
+        return replace(seen, suggested=suggest(run.spec.sweep, trials_due(run.spec.sweep, trials), earlier))
 
     def plan(self) -> Plan:
-        """What the operator decides now."""
+        """Decide what the sweep needs now."""
         seen = self.seen()
         old = seen.run.status
         status = TrainingRunStatus(input_key=self.resolved.key, inputs=self.resolved.inputs)
@@ -99,32 +100,32 @@ class Simulation:
         return collect_garbage(Plan(apply=decided.trials, status=decided.status, conditions=decided.conditions), seen)
 
     def step(self, *, status_written: bool = True, only: int | None = None) -> Plan:
-        """Carry a plan out, as far as the operator lives: `only` so many writes, and the status or not."""
+        """Carry a plan out. The operator may be killed after `only` so many writes, or before it writes the status."""
         decided = self.plan()
         for body in decided.apply[:only]:
             self.apply(body)
         if only is None:
-            for one in decided.delete:
-                self.bodies.pop(one.key.name, None)
+            for delete in decided.delete:
+                self.bodies.pop(delete.key.name, None)
             if status_written:
                 assert isinstance(decided.status, TrainingRunStatus)
                 self.status = decided.status
         return decided
 
-    def apply(self, wanted: Body) -> None:
-        """Server-side apply, for what sweeps write."""
-        name = wanted["metadata"]["name"]
+    def apply(self, body: Body) -> None:
+        """Apply the run of a trial, as the API server does."""
+        name = body["metadata"]["name"]
         before = self.bodies.get(name)
         if before is None:
             self.uids += 1
-            made = copy.deepcopy(wanted)
-            made["metadata"] |= {"uid": f"uid-{self.uids}", "generation": 1, "resourceVersion": "1"}
-            self.bodies[name] = made
+            created = copy.deepcopy(body)
+            created["metadata"] |= {"uid": f"uid-{self.uids}", "generation": 1, "resourceVersion": "1"}
+            self.bodies[name] = created
             self.written += 1
             return
         after = copy.deepcopy(before)
-        after["spec"] = copy.deepcopy(wanted["spec"])
-        after["metadata"]["annotations"] = dict(wanted["metadata"]["annotations"])
+        after["spec"] = copy.deepcopy(body["spec"])
+        after["metadata"]["annotations"] = dict(body["metadata"]["annotations"])
         if after["spec"] != before["spec"]:
             after["metadata"]["generation"] += 1
         if after != before:
@@ -132,25 +133,27 @@ class Simulation:
         self.bodies[name] = after
 
     def body(self, number: int) -> Body:
-        """The run of a trial."""
-        (found,) = (
+        """Return the run of a trial."""
+        (run,) = (
             body
             for body in self.bodies.values()
             if body["metadata"]["annotations"]["modelops.dev/trial"] == str(number)
         )
-        return found
+        return run
 
-    def tells(self, number: int, *values: float, **status: Any) -> None:
-        """What a trial's own controller writes: its objective, a step each."""
+    def report(self, number: int, *, auc: Sequence[float] = (), **status: Any) -> None:
+        """Write the status of a trial, as its own controller does: the objective at step 1, 2 and so on."""
         body = self.body(number)
-        trace = [{"step": step, "value": value} for step, value in enumerate(values, start=1)]
-        progress = {"progress": {"step": len(values), "trace": trace}} if values else {}
+        trace = [{"step": step, "value": value} for step, value in enumerate(auc, start=1)]
+        progress = {"progress": {"step": len(auc), "trace": trace}} if auc else {}
         body["status"] = body.get("status", {}) | progress | status
         generation = body["metadata"]["generation"]
         body["status"] |= {"observedGeneration": generation, "inputs": {"generation": generation}}
 
-    def ends(self, number: int, value: float | None = None, state: str = "Succeeded", reason: str = "Trained") -> None:
-        """A trial ends, by itself: with this value of its objective, or none."""
+    def finish(
+        self, number: int, *, auc: float | None = None, state: str = "Succeeded", reason: str = "Trained"
+    ) -> None:
+        """End a trial with this value of its objective, or without a value."""
         outcome = {
             "state": state,
             "reason": reason,
@@ -161,10 +164,10 @@ class Simulation:
         if state == "Succeeded":
             uri = f"s3://store/m/{number}/"
             more["artifact"] = {"uri": uri, "digest": digest("d"), "bytes": 9, "image": "example/train@sha256:1"}
-            more["metrics"] = {"other": 1.0} | ({"auc": value} if value is not None else {})
-        self.tells(number, **more)
+            more["metrics"] = {"other": 1.0} | ({"auc": auc} if auc is not None else {})
+        self.report(number, **more)
 
     def table(self) -> dict[int, str]:
-        """Number → state, as the status has it."""
+        """Return number → state of each trial in the status."""
         assert self.status.sweep is not None
         return {row.number: row.state for row in self.status.sweep.trials}

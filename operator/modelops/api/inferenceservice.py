@@ -1,4 +1,4 @@
-"""InferenceService: which model serves, and with what."""
+"""InferenceService: which model version serves, and with which server."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -14,7 +14,7 @@ from modelops.api.types import DurationText, Name, Quantity, minimum_duration
 
 
 class ServedModel(Model):
-    """Which version serves."""
+    """Which version of a model serves."""
 
     model_config = rules(
         ("has(self.name) != has(self.version)", "set exactly one of name (with channel) and version"),
@@ -22,58 +22,58 @@ class ServedModel(Model):
     )
 
     name: Name | None = None
-    """A model's name: its newest version that may serve is served, and replaced when there is a newer one."""
+    """Name of a model: its newest Ready version serves, and a newer one replaces it."""
     channel: Literal["Approved"] | None = None
-    """Approved: versions that passed their gates and, where asked for, a person's approval. The default with a name."""
+    """Approved: versions that passed their gates and, if required, a person's approval. The default with a name."""
     version: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = None
-    """A ModelVersion's name: this one is served, and no other."""
+    """Name of a ModelVersion: this version serves, and no other."""
 
 
 class ServerContainer(Model):
-    """A server of the user's own. The model's files are in /mnt/models, read-only."""
+    """A model server that the user brings. The model's files are in /mnt/models, read-only."""
 
     image: Image
-    """The server's image."""
+    """Image of the server."""
     command: Arguments | None = None
-    """The program to run. Absent: the image's entrypoint."""
+    """Program to run. Absent: the image's entrypoint."""
     args: Arguments = Field(default_factory=list)
-    """Its arguments."""
+    """Arguments of the program."""
     env: Environment = Field(default_factory=list)
     """Environment variables."""
     resources: Resources | None = None
-    """What the container asks for and may use."""
+    """Resource requests and limits of the container."""
     port: Annotated[int, Field(ge=1024, le=65535)] = 8081
-    """The port it answers HTTP on. 8080, 9090, 9091 and 15000 belong to the proxy."""
+    """Port for HTTP. 8080, 9090, 9091 and 15000 belong to the proxy."""
     grpc_port: Annotated[int, Field(ge=1024, le=65535)] | None = None
-    """The port it answers gRPC on. Absent: it does not speak gRPC."""
+    """Port for gRPC. Absent: the server does not support gRPC."""
     volume_mounts: VolumeMounts = Field(default_factory=list)
-    """Where the volumes of `pod` are."""
+    """Mounts of the volumes in `pod`."""
     readiness_path: Annotated[str, StringConstraints(pattern=r"^/[ -~]*$", max_length=256)] = "/v2/health/ready"
-    """The path that answers 200 when the model can be asked."""
+    """Path that returns 200 when the model is ready."""
 
 
 class WarmUpRequest(Model):
-    """A request that the model must have answered before its Pod gets any other."""
+    """A request that a new Pod's model must answer before the Pod is ready."""
 
     path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=512)]
-    """The path, such as /v2/models/mortgage/infer."""
+    """Path of the request, such as /v2/models/mortgage/infer."""
     body: Annotated[str, StringConstraints(max_length=65536)] = ""
-    """What is posted. Empty: a GET."""
+    """Body of a POST. Empty: a GET."""
     content_type: Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=128)] = "application/json"
-    """Its Content-Type."""
+    """Content-Type of the body."""
     repeat: Annotated[int, Field(ge=1, le=1000)] = 1
-    """How often it is sent, one after the other."""
+    """How often the request is sent, one after the other."""
 
 
 class WarmUp(Model):
-    """Requests that are sent to a new Pod's model, once it says that it is ready, before the Pod is."""
+    """Requests that are sent to a new Pod's model after the model is ready and before the Pod is."""
 
     requests: Annotated[list[WarmUpRequest], Field(min_length=1, max_length=16), list_atomic()]
-    """The requests, in order. One that is not answered with 2xx begins them all anew, and the Pod's events say so."""
+    """Requests, in order. A response other than 2xx starts all of them again, and the Pod's Events report it."""
 
 
 class Server(Model):
-    """What serves the model."""
+    """Server of the model: a preset of the chart, or a container."""
 
     model_config = rules(
         ("has(self.runtime) != has(self.container)", "set exactly one of runtime and container"),
@@ -93,21 +93,21 @@ class Server(Model):
     )
 
     runtime: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = None
-    """A preset of the chart, such as sklearn, xgboost, lightgbm or onnx."""
+    """Preset of the chart, such as sklearn, xgboost, lightgbm or onnx."""
     resources: Resources | None = None
-    """What the preset's container asks for and may use, instead of the preset's own."""
+    """Resource requests and limits of the preset's container. Absent: the preset's own."""
     env: Environment | None = None
-    """Environment variables for the preset's container."""
+    """Environment variables of the preset's container."""
     volume_mounts: VolumeMounts | None = None
-    """Where the volumes of `pod` are in the preset's container."""
+    """Mounts of the volumes in `pod` in the preset's container."""
     container: ServerContainer | None = None
-    """A server of the user's own."""
+    """Server that the user brings."""
     warm_up: WarmUp | None = None
-    """What a new Pod's model must have answered before the Pod gets requests."""
+    """Requests that a new Pod's model must answer before the Pod is ready."""
 
 
 class Limits(Model):
-    """What a Pod takes on. More of it is refused at once, with a status that says why."""
+    """Limits of a Pod. The proxy refuses a request beyond them at once, with a status that says why."""
 
     model_config = rules(
         minimum_duration("timeout", "1ms"),
@@ -120,34 +120,35 @@ class Limits(Model):
     )
 
     timeout: DurationText | None = None
-    """How long a request may take as a whole, streamed answers too: then 504. Absent: as long as it wants, but with no
-    silence of 15 minutes. A gRPC client's own deadline always counts."""
+    """Longest duration of a request, streamed responses included: beyond it 504. Absent: no limit, but a silence of 15
+    minutes ends the request. The deadline of a gRPC client always counts."""
     max_body: Quantity | None = None
-    """The largest body of a request, such as 16Mi: beyond it 413. One that tells no Content-Length is held until it is
-    complete. gRPC is left to the model's server, which finds the bytes in MODELOPS_MAX_BODY_BYTES: that of sklearn,
-    xgboost, lightgbm and onnx ends calls with longer messages as RESOURCE_EXHAUSTED. Absent: no limit, and nothing is
-    held; that server takes up to 64Mi over gRPC."""
+    """Largest request body, such as 16Mi: beyond it 413. A body without Content-Length is buffered until complete.
+    Absent: no limit, and nothing is buffered. The proxy does not limit gRPC: the model server reads the limit from
+    MODELOPS_MAX_BODY_BYTES. The presets sklearn, xgboost, lightgbm and onnx end a call with a longer message with
+    RESOURCE_EXHAUSTED, and accept up to 64Mi where this is absent."""
     max_concurrency: Annotated[int, Field(ge=1, le=10000)] | None = None
-    """How many requests a Pod's model works on at once: beyond it 429 with Retry-After. Absent: 10000."""
+    """Most requests that a Pod's model handles at once: beyond it 429 with Retry-After. Absent: 10000."""
 
 
 class RequestsInFlight(Model):
-    """Scale by the requests that each Pod is working on. Needs an adapter that serves the metric
-    `modelops_requests_in_flight` of Pods through the custom metrics API.
+    """Scale by the requests in flight of each Pod.
+
+    Needs an adapter that serves the Pods' metric `modelops_requests_in_flight` through the custom metrics API.
     """
 
     target: Annotated[int, Field(ge=1)]
-    """How many a Pod shall have on average."""
+    """Average number of requests in flight per Pod."""
 
 
 class Replicas(Model):
-    """How many Pods serve."""
+    """Number of Pods that serve."""
 
     model_config = rules(
         ("!has(self.max) || self.max >= (has(self.min) ? self.min : 1)", "max must not be less than min"),
         (
             "!has(self.max) || has(self.targetCPU) || has(self.requestsInFlight)",
-            "max needs targetCPU or requestsInFlight: by which to scale",
+            "max needs targetCPU or requestsInFlight to scale by",
         ),
         (
             "has(self.max) || (!has(self.targetCPU) && !has(self.requestsInFlight))",
@@ -156,75 +157,75 @@ class Replicas(Model):
     )
 
     min: Annotated[int, Field(ge=1, le=1000)] = 1
-    """How many Pods serve; with max, at least. Never 0: there would be nobody to notice the first request."""
+    """Number of Pods, or the fewest where max is set. Never 0: a request could not wake a Pod."""
     max: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """How many Pods serve at most. A HorizontalPodAutoscaler decides between the two."""
+    """Most Pods. A HorizontalPodAutoscaler chooses a number between min and max."""
     target_cpu: Annotated[int, Field(ge=1, le=1000)] | None = Field(default=None, alias="targetCPU")
-    """How much of the CPU that they ask for the Pods shall use on average, in percent. Needs a metrics-server."""
+    """Average CPU usage of the Pods in percent of the CPU that they request. Needs a metrics-server."""
     requests_in_flight: RequestsInFlight | None = None
-    """How many requests each Pod shall be working on."""
+    """Scale by requests in flight."""
 
 
 class ParentRef(Model):
     """A Gateway, as in an HTTPRoute."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
-    """The Gateway's name."""
+    """Name of the Gateway."""
     namespace: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = None
-    """Its namespace. Absent: this one."""
+    """Namespace of the Gateway. Absent: the InferenceService's."""
     section_name: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = None
-    """One listener of it. Absent: all of them."""
+    """One listener of the Gateway. Absent: all listeners."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """One port of it."""
+    """One port of the Gateway. Absent: all ports."""
 
 
 class Gateway(Model):
-    """Traffic that comes in through a Gateway of the Gateway API: an HTTPRoute has the weights, instead of Envoy."""
+    """Traffic through a Gateway of the Gateway API: an HTTPRoute has the weights, in place of the Pods' proxies."""
 
     parent_refs: Annotated[list[ParentRef], Field(min_length=1, max_length=8), list_atomic()]
-    """The Gateways."""
+    """Gateways that the HTTPRoute attaches to."""
     hostnames: Annotated[
         list[Annotated[str, StringConstraints(min_length=1, max_length=253)]], Field(max_length=16), list_set()
     ] = Field(default_factory=list)
-    """The hosts that it answers for. Absent: all of the listener's."""
+    """Hostnames of the HTTPRoute. Absent: all hostnames of the listener."""
     path_prefix: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=512)] = "/"
-    """Requests whose path begins with this come here; the path stays as it is."""
+    """Prefix of the paths that are routed to the model. The path is not rewritten."""
 
 
 class InferenceServiceSpec(Model):
-    """Which model serves, and with what."""
+    """Which model version serves, and with which server."""
 
     model_config = rules(
         (
             "!has(self.gateway) || !has(self.rollout) || !has(self.rollout.analysis)"
             " || !has(self.rollout.analysis.agreement)",
-            "rollout.analysis.agreement compares copies that the Pods' own proxies make: remove it, or gateway",
+            "rollout.analysis.agreement compares requests that the Pods' proxies mirror: remove it, or gateway",
         )
     )
 
     model: ServedModel
-    """Which version serves."""
+    """Version that serves."""
     server: Server
-    """What serves it."""
+    """Server of the model."""
     replicas: Replicas = Field(default_factory=Replicas)
-    """How many Pods serve."""
+    """Number of Pods."""
     pod: ServingPodOptions = Field(default_factory=ServingPodOptions)
-    """Where and as whom the Pods run, and what volumes they have."""
+    """Scheduling, identity and volumes of the Pods."""
     limits: Limits = Field(default_factory=Limits)
-    """What a Pod takes on."""
+    """Limits of each Pod."""
     rollout: Rollout | None = None
-    """How a new version replaces the one that serves. Absent: Pod by Pod."""
+    """How a new version replaces the stable version. Absent: Pod by Pod, with a deadline of 10m."""
     gateway: Gateway | None = None
-    """Traffic that comes in through a Gateway. Absent: the Pods' own proxies split it."""
+    """Gateways of the Gateway API that split the traffic. Absent: the Pods' proxies split it."""
 
     @property
     def analysis(self) -> Analysis | None:
-        """What a candidate must prove, where anything is asked of it."""
+        """Checks that a candidate must pass, if the spec has any."""
         return self.rollout.analysis if self.rollout is not None else None
 
 
 class InferenceService(Kind):
-    """Which model serves, and with what: a new version replaces the old without a lost request."""
+    """A model version behind a stable address. A new version replaces the old one without a lost request."""
 
     plural: ClassVar[str] = "inferenceservices"
     short_names: ClassVar[tuple[str, ...]] = ("isvc",)
@@ -232,14 +233,14 @@ class InferenceService(Kind):
         PrinterColumn("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
         PrinterColumn("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
         PrinterColumn("Version", "string", ".status.stable.version"),
-        PrinterColumn("Candidate", "string", ".status.candidate.version"),
+        PrinterColumn("Candidate", "string", ".status.candidate.version", priority=1),
         PrinterColumn("Weight", "integer", ".status.candidate.weight"),
-        PrinterColumn("Pods", "integer", ".status.stable.ready"),
+        PrinterColumn("Pods", "integer", ".status.stable.ready", priority=1),
         PrinterColumn("URL", "string", ".status.url", priority=1),
         PrinterColumn("Age", "date", ".metadata.creationTimestamp"),
     )
 
     spec: InferenceServiceSpec
-    """Which model serves, and with what."""
+    """Which model version serves, and with which server."""
     status: InferenceServiceStatus = Field(default_factory=InferenceServiceStatus)
-    """What serves, and what is about to. Written by the operator."""
+    """Stable version, candidate and failed versions. Written by the operator."""

@@ -1,4 +1,4 @@
-"""What an InferenceService's status tells: what serves, what is about to, and what did not make it, with evidence."""
+"""Status of an InferenceService: the stable version, the candidate, and the versions whose rollout failed."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ from modelops.api.types import Conditions, Digest, LongText, Text, Timestamp
 VersionName = Annotated[str, StringConstraints(max_length=253)]
 RevisionName = Annotated[str, StringConstraints(max_length=63)]
 Count = Annotated[int, Field(ge=0)]
-Outcome = Literal["Passed", "Failed", "Inconclusive", "Error"]
+AnalysisOutcome = Literal["Passed", "Failed", "Inconclusive", "Error"]
 
 
 class ServingVersion(Model):
@@ -20,155 +20,158 @@ class ServingVersion(Model):
     version: VersionName
     """The ModelVersion."""
     digest: Digest
-    """Its artifact's digest."""
+    """Digest of the version's artifact."""
     revision: RevisionName = ""
-    """The revision of the Pods: another one for every change of version or spec that needs other Pods."""
+    """Revision of the Pods. A change of the version, or of the spec that needs other Pods, makes another revision."""
     replicas: Count = 0
-    """How many Pods it shall have."""
+    """Desired number of Pods."""
     ready: Count = 0
-    """How many of them answer."""
+    """Number of ready Pods."""
 
 
 class LatencyFigure(Model):
-    """How long requests took."""
+    """Latency of requests at one quantile."""
 
     quantile: float
-    """Which share of the requests."""
+    """Quantile, such as 0.99."""
     milliseconds: float
-    """Took at most so long, in milliseconds."""
+    """Latency at the quantile, in milliseconds."""
 
 
 class Figures(Model):
-    """What the requests of a version were like."""
+    """Requests, errors and latency of a version in one window."""
 
     requests: Count = 0
-    """How many there were."""
+    """Number of requests."""
     errors: Count = 0
-    """How many of them ended with a 5xx status, or with none."""
+    """Number of requests that ended with a 5xx status or 429, or without a status."""
     latency: Annotated[list[LatencyFigure], Field(max_length=4), list_atomic()] = Field(default_factory=list)
-    """How long they took, for each quantile that is judged."""
+    """Latency at each quantile that the analysis checks."""
 
 
-class CheckResult(Model):
-    """What one check found."""
+class AnalysisCheckResult(Model):
+    """Result of one check."""
 
     name: Annotated[str, StringConstraints(max_length=253)]
-    """errorRate, latency 0.99, inputDistance, predictionDistance, agreement, or the name of a check of one's own."""
-    outcome: Outcome
-    """Passed; Failed; Inconclusive: too little to judge by; Error: it could not be judged."""
+    """errorRate, latency 0.99, inputDistance, predictionDistance, agreement, or the name of a check in
+    `analysis.checks`."""
+    outcome: AnalysisOutcome
+    """Passed, Failed, Inconclusive (too little data) or Error (the check itself failed)."""
     message: Text
-    """Why, with the numbers."""
+    """Why, with the figures."""
     value: float | None = None
-    """What was measured."""
+    """Measured value."""
 
 
 class AnalysisResult(Model):
-    """The last judgement of a candidate."""
+    """Last analysis of a candidate."""
 
-    outcome: Outcome
-    """Failed where a check failed, else Error where one erred, else Inconclusive where one was, else Passed."""
+    outcome: AnalysisOutcome
+    """Worst outcome of the checks: Failed, then Error, then Inconclusive, then Passed."""
     at: Timestamp
-    """When."""
+    """Time of the analysis."""
     failures: Count = 0
-    """How many judgements in a row have failed."""
+    """Number of failed analyses in a row."""
     passes: Count = 0
-    """How many have passed in this step."""
+    """Number of analyses that passed in this step."""
     candidate: Figures = Field(default_factory=Figures)
-    """What the candidate's requests were like since the judgement before."""
+    """Figures of the candidate since the previous analysis."""
     stable: Figures = Field(default_factory=Figures)
-    """What the stable version's requests were like in the same time."""
-    checks: Annotated[list[CheckResult], Field(max_length=32), list_map("name")] = Field(default_factory=list)
-    """What each check found."""
+    """Figures of the stable version in the same window."""
+    checks: Annotated[list[AnalysisCheckResult], Field(max_length=32), list_map("name")] = Field(default_factory=list)
+    """Result of each check."""
 
 
 class CandidateVersion(Model):
-    """A version on its way to serving."""
+    """A version that is being rolled out."""
 
     version: VersionName
     """The ModelVersion."""
     digest: Digest
-    """Its artifact's digest."""
+    """Digest of the version's artifact."""
     revision: RevisionName = ""
-    """The revision of its Pods."""
+    """Revision of the candidate's Pods."""
     attempt: RevisionName = ""
-    """Names this try of this revision with this `spec.rollout`: with another one the rollout begins anew."""
+    """Name of this attempt: the revision with this `spec.rollout`. A change of either starts the rollout again."""
     since: Timestamp
-    """When its rollout began."""
+    """Start of the rollout."""
     step: Count = 0
-    """Which step it is in, counted from 1. 0: its Pods are not ready for the first one yet."""
+    """Current step, counted from 1. 0: the first step has not started."""
     steps: Count = 0
-    """How many there are before it is promoted."""
+    """Number of steps before promotion."""
     weight: Annotated[int, Field(ge=0, le=100)] = 0
-    """How many percent of the requests it shall answer."""
+    """Percent of the traffic that the candidate gets."""
     step_since: Timestamp | None = None
-    """When the step took effect: the traffic has been seen to follow, and `hold` counts from here. Absent: not yet."""
+    """Time at which the traffic of the step took effect: `hold` counts from here. Absent: not yet."""
     progress_since: Timestamp | None = None
-    """Since when `deadline` counts."""
+    """Start of the time that `deadline` limits. Absent while paused."""
     replicas: Count = 0
-    """How many Pods it shall have now."""
+    """Desired number of Pods."""
     ready: Count = 0
-    """How many of them answer."""
+    """Number of ready Pods."""
     problem: LongText | None = None
-    """What keeps its Pods from becoming ready."""
+    """Why the candidate's Pods are not ready."""
     analysis: AnalysisResult | None = None
-    """The last judgement."""
+    """Last analysis."""
 
 
 class FailedVersion(Model):
-    """A version whose rollout ended without promotion, and why. It is not tried again until the version, what of the
-    spec makes its Pods and its rollout, or the annotation `modelops.dev/retry` changes.
+    """A version whose rollout ended without promotion, and why.
+
+    The operator does not try it again until the version, the Pod template, `spec.rollout` or the annotation
+    `modelops.dev/retry` changes.
     """
 
     version: VersionName
     """The ModelVersion."""
     digest: Digest
-    """Its artifact's digest."""
+    """Digest of the version's artifact."""
     revision: RevisionName
-    """The revision of its Pods."""
+    """Revision of the version's Pods."""
     attempt: RevisionName
-    """Which try it was."""
+    """Name of the attempt."""
     at: Timestamp
-    """When it ended."""
+    """End of the rollout."""
     step: Count = 0
-    """The step it was in, counted from 1."""
+    """Step in which the rollout ended, counted from 1."""
     weight: Annotated[int, Field(ge=0, le=100)] = 0
-    """How many percent of the requests it answered then."""
+    """Percent of the traffic that the version got at the end."""
     reason: Annotated[str, StringConstraints(max_length=64)]
-    """AnalysisFailed, DeadlineExceeded, CrashLoopBackOff, Aborted, Discarded, or what kept its Pods from starting."""
+    """AnalysisFailed, DeadlineExceeded, CrashLoopBackOff, Aborted, Discarded, or why its Pods did not start."""
     message: LongText
-    """Why, with the numbers."""
+    """Why, with the figures."""
     analysis: AnalysisResult | None = None
-    """The judgement that it failed, or the last one."""
+    """Analysis that failed, or the last one."""
 
 
-class HandledRequests(Model):
-    """The values of the annotations that were acted on. Another value is another request."""
+class LastHandledRequests(Model):
+    """Values of the request annotations that the operator has acted on. Another value is another request."""
 
     promote: Text | None = None
-    """Of modelops.dev/promote: on to the next step."""
+    """Value of modelops.dev/promote: advance to the next step."""
     promote_full: Text | None = None
-    """Of modelops.dev/promote-full: straight to the end."""
+    """Value of modelops.dev/promote-full: skip all remaining steps."""
     abort: Text | None = None
-    """Of modelops.dev/abort: back to the stable version."""
+    """Value of modelops.dev/abort: roll back to the stable version."""
     retry: Text | None = None
-    """Of modelops.dev/retry: once more."""
+    """Value of modelops.dev/retry: try a failed version again."""
 
 
 class InferenceServiceStatus(Model):
-    """What serves, what is about to, and what did not make it."""
+    """The stable version, the candidate, and the versions whose rollout failed."""
 
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The generation of the spec that this speaks of."""
+    """Generation of the spec that this status describes."""
     url: Text | None = None
-    """Where the model answers inside the cluster."""
+    """URL of the model inside the cluster."""
     stable: ServingVersion | None = None
-    """What serves."""
+    """Version that serves."""
     candidate: CandidateVersion | None = None
-    """What is about to."""
+    """Version that is being rolled out."""
     failed: Annotated[list[FailedVersion], Field(max_length=5), list_map("attempt")] = Field(default_factory=list)
-    """The last versions that did not make it, the newest first."""
-    handled: HandledRequests = Field(default_factory=HandledRequests)
-    """Which requests by annotation were acted on."""
+    """Last versions whose rollout ended without promotion, the newest first."""
+    last_handled_requests: LastHandledRequests = Field(default_factory=LastHandledRequests)
+    """Requests by annotation that the operator has acted on."""
     conditions: Conditions = Field(default_factory=list)
-    """Ready: the wanted version serves with all its Pods. Reconciling: it is being rolled out. Stalled: a person must
-    change something; what served before goes on serving. RolledBack: the wanted version did not make it."""
+    """Ready: the selected version serves with all its Pods. Reconciling: a rollout is in progress. Stalled: a person
+    must change something; the stable version keeps serving. RolledBack: the rollout of the selected version failed."""

@@ -1,4 +1,4 @@
-"""Rollout: how a new version replaces the one that serves, and what it must prove on the way."""
+"""Rollout: how a new version replaces the stable version, and the analysis that it must pass."""
 
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -16,7 +16,7 @@ HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_len
 
 
 class Strategy(StrEnum):
-    """How traffic moves to a new version."""
+    """How traffic shifts to a new version."""
 
     CANARY = "Canary"
     BLUE_GREEN = "BlueGreen"
@@ -24,72 +24,72 @@ class Strategy(StrEnum):
     ROLLING = "Rolling"
 
 
-class Step(Model):
-    """A share of the traffic, and for how long."""
+class CanaryStep(Model):
+    """A weight, and how long the rollout holds it."""
 
     model_config = rules(minimum_duration("hold", "1s", "; leave it out to wait for a person"))
 
     weight: Percent
-    """How many percent of the requests the candidate answers."""
+    """Percent of the traffic that the candidate gets."""
     hold: DurationText | None = None
-    """How long, at least, before the next step. Absent: until a person promotes."""
+    """Shortest time before the next step. Absent: until a person promotes."""
 
 
 class BlueGreen(Model):
-    """All of the traffic at once, between two periods of watching."""
+    """All traffic at once, with a hold before and a watch after."""
 
     model_config = rules(minimum_duration("watch", "1s"))
 
     hold: DurationText = "0s"
-    """How long the candidate stands ready with no traffic but mirrored requests before all of it comes, at least."""
+    """Shortest time that the candidate is ready, with no traffic but mirrored requests, before it gets all traffic."""
     approval: Literal["None", "Person"] = "None"
-    """Person: the traffic comes only once a person promotes."""
+    """Person: `hold` is ignored, and traffic shifts when a person promotes."""
     watch: DurationText = "5m"
-    """How long the version that served before is kept with all its Pods after that, for an instant way back."""
+    """How long the stable version keeps all its Pods after the traffic has shifted, for an instant rollback."""
 
 
 class Shadow(Model):
-    """No traffic but mirrored requests, whose answers nobody gets, and then a decision."""
+    """No traffic but mirrored requests, whose responses are dropped, and then a decision."""
 
     model_config = rules(minimum_duration("duration", "1s"))
 
     duration: DurationText = "1h"
-    """How long requests are mirrored, at least."""
+    """Shortest time that requests are mirrored. Ignored with `then: Wait`."""
     then: Literal["Wait", "Promote", "Discard"] = "Wait"
-    """Wait: for a person, who promotes or aborts. Promote: the candidate gets all traffic where the analysis passed.
-    Discard: it goes; its evidence stays in the status."""
+    """Wait: a person promotes or aborts. Promote: the candidate gets all traffic if the analysis passed. Discard: the
+    candidate is deleted; its analysis stays in the status."""
 
 
 class Mirror(Model):
-    """Copies of requests for the candidate. Its answers go nowhere."""
+    """Mirrored requests for the candidate, whose responses are dropped."""
 
     percent: Percent = 100
-    """How many percent of the requests that the stable version answers."""
+    """Percent of the requests to the stable version that are mirrored."""
 
 
 class AtMost(Model):
     """An upper bound."""
 
     max: Annotated[float, Field(ge=0)]
-    """The greatest value that passes."""
+    """Greatest value that passes."""
 
 
 class ErrorRate(Model):
-    """The share of requests that ended with a 5xx status or 429, or with none."""
+    """Ratio of requests that ended with a 5xx status or 429, or without a status."""
 
     model_config = rules(
         ("has(self.max) || has(self.maxRatioToStable)", "set max, maxRatioToStable or both"),
     )
 
     max: Ratio | None = None
-    """The greatest share that passes, such as 0.01."""
+    """Greatest ratio that passes, such as 0.01."""
     max_ratio_to_stable: Annotated[float, Field(gt=0)] | None = None
-    """The greatest multiple of the stable version's own share that passes. That share counts as one request's at least:
-    a stable version without any error does not make one error of the candidate's fail."""
+    """Greatest multiple of the stable version's error rate that passes. A stable version without errors counts as one
+    with a single error, so that one error of the candidate does not fail."""
 
 
 class Latency(Model):
-    """How long a share of the requests takes at most."""
+    """Latency of requests at one quantile."""
 
     model_config = rules(
         ("has(self.max) || has(self.maxRatioToStable)", "set max, maxRatioToStable or both"),
@@ -97,43 +97,45 @@ class Latency(Model):
     )
 
     quantile: Annotated[float, Field(gt=0, lt=1)]
-    """Which requests: 0.99 for all but the slowest hundredth."""
+    """Quantile, such as 0.99 for the latency that 99 percent of the requests do not exceed."""
     max: DurationText | None = None
-    """The longest time that passes, such as 200ms."""
+    """Greatest latency that passes, such as 200ms."""
     max_ratio_to_stable: Annotated[float, Field(gt=0)] | None = None
-    """The greatest multiple of the stable version's own time that passes, such as 1.5."""
+    """Greatest multiple of the stable version's latency that passes, such as 1.5."""
 
 
 class Distance(Model):
-    """How far two distributions may be apart."""
+    """Greatest distance between two distributions."""
 
     max: Annotated[float, Field(gt=0)]
-    """The greatest distance that passes."""
+    """Greatest distance that passes."""
     method: Literal["JensenShannon", "PSI"] = "JensenShannon"
-    """JensenShannon: the distance, from 0 to 1. PSI: the population stability index, from 0."""
+    """JensenShannon: the Jensen-Shannon distance, 0 to 1. PSI: the population stability index, 0 or more."""
 
 
 class Agreement(Model):
-    """The share of mirrored requests to which both versions gave the same answer."""
+    """Ratio of mirrored requests to which both versions gave the same response."""
 
     min: Ratio
-    """The least share that passes."""
+    """Least ratio that passes."""
     tolerance: Annotated[float, Field(ge=0)] = 0.000001
-    """By how much, relative to the greater one, two numbers may differ and still be the same."""
+    """Greatest difference of two equal numbers, relative to the greater one."""
 
 
 class Hook(Model):
-    """A URL that judges. It gets a POST with a JSON object: inferenceservice, namespace, stable, candidate, weight and
+    """A URL that checks the candidate.
+
+    The operator sends a POST with a JSON object: inferenceservice, namespace, stable, candidate, weight and
     candidateURL.
     """
 
     model_config = rules(minimum_duration("timeout", "1s"))
 
     url: HttpUrl
-    """2xx passes and 4xx fails; anything else, or no answer, is an error. A JSON object with `outcome` (Passed, Failed
-    or Inconclusive) and `message` in a 2xx answer says it more exactly."""
+    """The URL. A response of 2xx passes, 4xx fails; any other response, or none, is an error. A 2xx response may carry
+    a JSON object with `outcome` (Passed, Failed or Inconclusive) and `message`, which then decide."""
     timeout: DurationText = "10s"
-    """How long an answer is waited for."""
+    """Longest time to wait for the response."""
 
 
 class PrometheusQuery(Model):
@@ -142,40 +144,41 @@ class PrometheusQuery(Model):
     model_config = rules(("has(self.min) || has(self.max)", "set min, max or both"))
 
     address: HttpUrl
-    """Where Prometheus answers, such as http://prometheus.monitoring:9090."""
+    """URL of Prometheus, such as http://prometheus.monitoring:9090."""
     query: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-    """PromQL. `{namespace}`, `{inferenceservice}`, `{stable}` and `{candidate}` are filled in, the last two with the
+    """PromQL. The operator replaces `{namespace}`, `{inferenceservice}`, `{stable}` and `{candidate}`; the last two are
     names of ModelVersions."""
     min: float | None = None
-    """The least value that passes."""
+    """Least value that passes."""
     max: float | None = None
-    """The greatest value that passes."""
+    """Greatest value that passes."""
 
 
 class CheckJob(Model):
-    """A container that judges, once for each step before it ends: exit code 0 passes, 1 fails, anything else is an
-    error. What it wrote last becomes the message.
+    """A container that checks the candidate once in each step.
+
+    Exit code 0 passes, 1 fails, any other is an error. The end of the container's log becomes the message.
     """
 
     model_config = rules(minimum_duration("timeout", "1s"))
 
     image: Image
-    """The image."""
+    """Image of the container."""
     command: Arguments | None = None
-    """The program to run. Absent: the image's entrypoint."""
+    """Program to run. Absent: the image's entrypoint."""
     args: Arguments = Field(default_factory=list)
-    """Its arguments."""
+    """Arguments of the program."""
     env: Environment = Field(default_factory=list)
     """Environment variables, besides MODELOPS_CANDIDATE_URL, MODELOPS_STABLE_URL, MODELOPS_CANDIDATE_VERSION,
     MODELOPS_STABLE_VERSION and MODELOPS_WEIGHT."""
     resources: Resources | None = None
-    """What the container asks for and may use."""
+    """Resource requests and limits of the container."""
     timeout: DurationText = "10m"
-    """How long it may take."""
+    """Longest time that the Job may run."""
 
 
-class Check(Model):
-    """A check of the user's own."""
+class AnalysisCheck(Model):
+    """A check that the user defines: a webhook, a Job or a Prometheus query."""
 
     model_config = rules(
         (
@@ -185,17 +188,17 @@ class Check(Model):
     )
 
     name: Name
-    """What the status calls it."""
+    """Name of the check, as in the status."""
     hook: Hook | None = None
-    """A URL, asked at every interval."""
+    """A URL that the operator calls in every interval."""
     job: CheckJob | None = None
-    """A Job, once for each step."""
+    """A Job that the operator runs once in each step."""
     prometheus: PrometheusQuery | None = None
-    """A query of Prometheus, asked at every interval."""
+    """A Prometheus query that the operator runs in every interval."""
 
 
 class Analysis(Model):
-    """What the candidate must prove, from the Pods' own figures: no Prometheus is needed."""
+    """Checks that the candidate must pass. The Pods' own proxies count the requests: no Prometheus is needed."""
 
     model_config = rules(
         minimum_duration("interval", "1s"),
@@ -206,33 +209,33 @@ class Analysis(Model):
         ),
         (
             "!has(self.checks) || !self.checks.exists(c, c.name == 'agreement')",
-            "agreement is the name of a check of the operator's: give yours another one",
+            "agreement is the name of a built-in check: choose another name",
         ),
     )
 
     interval: DurationText = "30s"
-    """How often the candidate is judged, by what it did since it was judged before."""
+    """Time between two analyses. Each analysis uses the requests since the previous one."""
     min_requests: Annotated[int, Field(ge=1)] = 100
-    """With fewer requests a judgement is inconclusive, and what it rested on counts for the next one."""
+    """Fewest requests for an analysis. With fewer the analysis is inconclusive, and its requests count for the next."""
     failure_threshold: Annotated[int, Field(ge=1, le=100)] = 1
-    """How many failed judgements in a row end the rollout."""
+    """Number of failed analyses in a row that fails the rollout."""
     error_rate: ErrorRate | None = None
-    """The share of requests that fail."""
+    """Ratio of requests that end with an error."""
     latency: Annotated[list[Latency], Field(max_length=4), list_map("quantile")] = Field(default_factory=list)
-    """How long requests take."""
+    """Latency of requests."""
     input_distance: Distance | None = None
-    """How far the inputs of the two versions are apart, the column that differs most: a split that is not fair, or
-    clients that choose."""
+    """Distance between the inputs of the two versions, of the column that differs most. A great distance means that the
+    traffic split is not random."""
     prediction_distance: Distance | None = None
-    """How far the predictions of the two versions are apart."""
+    """Distance between the predictions of the two versions."""
     agreement: Agreement | None = None
-    """The share of same answers to the same requests. Needs mirror."""
-    checks: Annotated[list[Check], Field(max_length=8), list_map("name")] = Field(default_factory=list)
-    """Checks of your own."""
+    """Ratio of equal responses to mirrored requests. Needs mirror."""
+    checks: Annotated[list[AnalysisCheck], Field(max_length=8), list_map("name")] = Field(default_factory=list)
+    """Checks that the user defines."""
 
 
 class Rollout(Model):
-    """How a new version replaces the one that serves. The first version ever serves at once."""
+    """How a new version replaces the stable version. The first version of all gets all traffic at once."""
 
     model_config = rules(
         (
@@ -249,7 +252,7 @@ class Rollout(Model):
         ("!has(self.mirror) || self.strategy != 'Rolling'", "mirror does not go with strategy Rolling"),
         (
             "!has(self.analysis) || self.strategy != 'Rolling'",
-            "analysis does not go with strategy Rolling, which tells no candidate from the rest",
+            "analysis does not go with strategy Rolling, which has no traffic split to compare",
         ),
         (
             "!has(self.analysis) || !has(self.analysis.agreement) || has(self.mirror) || self.strategy == 'Shadow'",
@@ -259,21 +262,21 @@ class Rollout(Model):
     )
 
     strategy: Strategy = Strategy.CANARY
-    """Canary: share by share. BlueGreen: all at once, with a way back. Shadow: mirrored requests only, then a decision.
-    Rolling: Pod by Pod."""
-    steps: Annotated[list[Step], Field(max_length=20), list_atomic()] = Field(default_factory=list)
-    """The shares of a Canary. After the last one the candidate serves everything, and is the stable version."""
+    """Canary: traffic shifts step by step. BlueGreen: all traffic shifts at once. Shadow: mirrored requests only, then
+    a decision. Rolling: Pod by Pod."""
+    steps: Annotated[list[CanaryStep], Field(max_length=20), list_atomic()] = Field(default_factory=list)
+    """Steps of a Canary. After the last step the candidate is promoted."""
     blue_green: BlueGreen | None = None
     """How long a BlueGreen holds and watches."""
     shadow: Shadow | None = None
-    """How long a Shadow lasts, and what comes then."""
+    """How long a Shadow lasts, and what follows."""
     mirror: Mirror | None = None
-    """Mirror requests to the candidate while it is one. A Shadow mirrors all of them where this is absent."""
+    """Mirror requests to the candidate. Absent: a Shadow mirrors all requests, other strategies none."""
     analysis: Analysis | None = None
-    """What the candidate must prove. Absent: only that its Pods answer."""
+    """Checks that the candidate must pass. Absent: its Pods must be ready."""
     on_failure: Literal["Rollback", "Pause"] = "Rollback"
-    """Rollback: a candidate that failed gets no more traffic, and goes. Pause: it stays where it is until a person
+    """Rollback: a candidate that failed gets no more traffic and is deleted. Pause: it keeps its step until a person
     promotes or aborts."""
     deadline: DurationText = "1h"
-    """How long a rollout may go without progress: without a next step, and not because a step holds or a person is
-    waited for. Then it has failed."""
+    """Longest time without progress, which is the next step or a replaced Pod. A hold, and waiting for a person, do not
+    count. After the deadline the rollout has failed."""

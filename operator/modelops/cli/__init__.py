@@ -1,1 +1,1 @@
-"""`kubectl modelops`: what people ask of the operator, and what they want to see, without knowing an annotation."""
+"""`kubectl modelops`: show rollouts and lineage, and send requests to the operator without knowing its annotations."""

@@ -9,14 +9,14 @@ from modelops.cli.client import Cluster, ClusterError
 from modelops.cli.patches import RequestRefusedError
 
 _INTERRUPTED = 130
-_NOBODY_READS = 141
+_PIPE_CLOSED = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code. What goes wrong is one sentence on standard error."""
-    given = parser().parse_args(arguments)
+    """Run a command and return the exit code. An error is one sentence on standard error."""
+    options = parser().parse_args(arguments)
     try:
-        code: int = given.run(Cluster.connect(given.kubeconfig, given.context, given.namespace), given)
+        code: int = options.run(Cluster.connect(options.kubeconfig, options.context, options.namespace), options)
         sys.stdout.flush()
         return code
     except (ClusterError, RequestRefusedError) as error:
@@ -25,9 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read has seen enough; Python would complain once more when it closes the pipe.
+        # The reader has closed the pipe. Without a new target Python would fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _NOBODY_READS
+        return _PIPE_CLOSED
 
 
 if __name__ == "__main__":

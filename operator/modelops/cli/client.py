@@ -1,4 +1,4 @@
-"""The cluster, as the kubeconfig leads to it. The only part of the plugin that asks it."""
+"""Client of the cluster that the kubeconfig names. No other module of the plugin sends requests."""
 
 import json
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConf
 from pydantic import ValidationError
 from urllib3.exceptions import HTTPError
 
+from modelops import __version__
 from modelops.api.kinds import GROUP, VERSION, Kind
 
 _TIMEOUT_SECONDS = 30
@@ -21,47 +22,54 @@ K = TypeVar("K", bound=Kind)
 
 
 class ClusterError(Exception):
-    """It cannot be done. The message is a sentence that a person can act on."""
+    """A failed request. The message is a sentence that a person can act on."""
 
 
 class UnreachableError(ClusterError):
-    """The cluster does not answer, or not properly: it may later."""
+    """A cluster that does not answer properly; a later request may succeed."""
 
 
 class NotFoundError(ClusterError):
-    """There is no such object."""
+    """An object that does not exist."""
 
 
 class Cluster:
-    """One namespace of a cluster."""
+    """Client of one namespace of a cluster."""
 
     def __init__(self, api_client: client.ApiClient, namespace: str) -> None:
         self.namespace = namespace
         self._client = api_client
-        self._ours = client.CustomObjectsApi(api_client)
+        self._custom = client.CustomObjectsApi(api_client)
         self._core = client.CoreV1Api(api_client)
 
     @classmethod
     def connect(cls, kubeconfig: str | None, context: str | None, namespace: str | None) -> "Cluster":
-        """With the kubeconfig's context. Raises ClusterError where there is none that can be used."""
+        """Return a client for a context of the kubeconfig.
+
+        None stands for the default kubeconfig, its current context, and the context's namespace. Raises ClusterError
+        for a kubeconfig or context that cannot be used.
+        """
         configuration = client.Configuration()
         configuration.retries = False
         try:
-            merged = KubeConfigMerger(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION).config
+            merged = KubeConfigMerger(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION).config  # type: ignore[no-untyped-call]
             if merged is None:
-                raise ClusterError("no cluster: there is no kubeconfig; name one with --kubeconfig or KUBECONFIG")
-            loader = KubeConfigLoader(merged, active_context=context)
-            loader.load_and_set(configuration)
+                raise ClusterError("no cluster: no kubeconfig found; set --kubeconfig or KUBECONFIG")
+            loader = KubeConfigLoader(merged, active_context=context)  # type: ignore[no-untyped-call]
+            loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
         except (ConfigException, OSError, yaml.YAMLError) as error:
             raise ClusterError(f"no cluster: {' '.join(str(error).split())}") from error
         default: str = loader.current_context["context"].get("namespace") or "default"
         return cls(client.ApiClient(configuration), namespace or default)
 
     def get(self, kind: type[K], name: str) -> K:
-        """An object of ours. Raises ClusterError where it is not there."""
-        body = self._asked(
+        """Return an object of modelops.
+
+        Raises NotFoundError, UnreachableError, and ClusterError for other failures.
+        """
+        body = self._call(
             f"{kind.__name__} {name}",
-            self._ours.get_namespaced_custom_object,
+            self._custom.get_namespaced_custom_object,
             GROUP,
             VERSION,
             self.namespace,
@@ -74,14 +82,15 @@ class Cluster:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise ClusterError(
-                f"{kind.__name__} {name} is of another version of modelops than this program: {where}: {first['msg']}"
+                f"{kind.__name__} {name} is not valid for modelops {__version__}: {where}: {first['msg']}; "
+                "install the plugin of the operator's version"
             ) from error
 
     def patch(self, kind: type[Kind], name: str, patch: Body) -> None:
-        """Merge-patch an object of ours."""
-        self._asked(
+        """Merge-patch an object of modelops. Raises as `get` does."""
+        self._call(
             f"{kind.__name__} {name}",
-            self._ours.patch_namespaced_custom_object,
+            self._custom.patch_namespaced_custom_object,
             GROUP,
             VERSION,
             self.namespace,
@@ -92,28 +101,28 @@ class Cluster:
         )
 
     def pod(self, name: str) -> Body:
-        """A Pod. Raises ClusterError where it is not there."""
-        return self._asked(f"Pod {name}", self._core.read_namespaced_pod, name, self.namespace)
+        """Return a Pod. Raises as `get` does."""
+        return self._call(f"Pod {name}", self._core.read_namespaced_pod, name, self.namespace)
 
     def pods(self, selector: str) -> list[Body]:
-        """The Pods that a label selector matches."""
-        answer = self._asked("Pods", self._core.list_namespaced_pod, self.namespace, label_selector=selector)
-        found: list[Body] = answer["items"]
-        return found
+        """Return the Pods that a label selector matches."""
+        pods = self._call("Pods", self._core.list_namespaced_pod, self.namespace, label_selector=selector)
+        items: list[Body] = pods["items"]
+        return items
 
     def whoami(self) -> str:
-        """One's own name, as the API server knows it."""
-        ask = client.AuthenticationV1Api(self._client).create_self_subject_review
+        """Return the user's name, as the API server knows it."""
+        create = client.AuthenticationV1Api(self._client).create_self_subject_review
         review = client.V1SelfSubjectReview(api_version="authentication.k8s.io/v1", kind="SelfSubjectReview")
-        answer = self._asked("SelfSubjectReview", ask, review, _content_type="application/json")
-        name: str = answer["status"]["userInfo"]["username"]
+        created = self._call("SelfSubjectReview", create, review, _content_type="application/json")
+        name: str = created["status"]["userInfo"]["username"]
         return name
 
-    def _asked(self, what: str, call: Any, *arguments: Any, **options: Any) -> Body:
-        """The answer as JSON, and every way to fail as a sentence."""
+    def _call(self, what: str, method: Any, *arguments: Any, **options: Any) -> Body:
+        """Return the response as a JSON object, and raise every failure as a ClusterError with a sentence."""
         host = self._client.configuration.host
         try:
-            answer = call(*arguments, **options, _preload_content=False, _request_timeout=_TIMEOUT_SECONDS)
+            response = method(*arguments, **options, _preload_content=False, _request_timeout=_TIMEOUT_SECONDS)
         except ApiException as error:
             raise refusal(what, self.namespace, error.status or 0, error.body or "") from error
         except (HTTPError, OSError) as error:
@@ -121,29 +130,31 @@ class Cluster:
                 f"the cluster at {host} does not answer: {str(error).rsplit(': ', 1)[-1]}"
             ) from error
         try:
-            body = json.loads(answer.data)
+            body = json.loads(response.data)
         except ValueError:
             body = None
         if not isinstance(body, dict):
             raise UnreachableError(
-                f"what answers at {host} is no Kubernetes API: HTTP {answer.status}, and no JSON object"
+                f"the server at {host} is not a Kubernetes API: HTTP {response.status} without a JSON object"
             )
         return body
 
 
 def refusal(what: str, namespace: str, status: int, content: str) -> ClusterError:
-    """What the API server's refusal means, in its own words where it has any."""
+    """Return the error for a response of the API server with a failure, in the server's words where there are any."""
     try:
-        answer = json.loads(content)
-        message, named = str(answer["message"]), bool((answer.get("details") or {}).get("name"))
+        status_object = json.loads(content)
+        message, named = str(status_object["message"]), bool((status_object.get("details") or {}).get("name"))
     except (ValueError, KeyError, TypeError, AttributeError):
         message, named = " ".join(content.split())[:500] or f"HTTP {status}", False
     if status == 404 and named:
-        return NotFoundError(f"there is no {what} in namespace {namespace}")
+        return NotFoundError(f"no {what} in namespace {namespace}")
     if status == 404:
-        return ClusterError(f"the cluster does not know what {what} is ({message}): is modelops installed there?")
+        return ClusterError(
+            f"{what} is of a kind that the cluster does not have ({message}): is modelops installed there?"
+        )
     if status == 401:
-        return ClusterError(f"the cluster does not know you: {message}")
+        return ClusterError(f"not logged in to the cluster: {message}")
     if status >= 500:
         return UnreachableError(message)
     return ClusterError(message)

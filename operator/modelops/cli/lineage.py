@@ -1,7 +1,7 @@
-"""From a Pod that serves back to the data that its model learned from, by the Pod's own annotations. Pure."""
+"""Lineage from a serving Pod back to the training data of its model, by the Pod's annotations alone. Pure."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelops.api.annotations import ARTIFACT_DIGEST, LINEAGE
 from modelops.api.kinds import GROUP
@@ -11,51 +11,61 @@ INFERENCE_SERVICE = f"{GROUP}/inferenceservice"
 _MODEL_VERSION = f"{GROUP}/modelversion"
 
 Body = dict[str, Any]
-Link = tuple[int, str, str]
-"""How deep it is, the kind, and what is to be said of it."""
 
 
-def chain(pod: Body) -> list[Link]:
-    """The Pod, then what each was made of."""
+class Link(NamedTuple):
+    """Object of a lineage."""
+
+    depth: int
+    """Distance from the Pod."""
+    kind: str
+    description: str
+
+
+def trace_lineage(pod: Body) -> list[Link]:
+    """Return the Pod, then everything that it was made from.
+
+    Raises RequestRefusedError for a Pod that does not serve a model.
+    """
     metadata = pod["metadata"]
     annotations = metadata.get("annotations") or {}
     try:
-        told = json.loads(annotations[LINEAGE])
-        version = told["modelVersion"]
+        lineage = json.loads(annotations[LINEAGE])
+        version = lineage["modelVersion"]
     except (KeyError, ValueError, TypeError) as error:
         raise RequestRefusedError(
-            f"Pod {metadata['name']} does not serve a model: its annotation {LINEAGE} names none"
+            f"Pod {metadata['name']} does not serve a model: no version in its annotation {LINEAGE}"
         ) from error
     links = [
-        (0, "Pod", metadata["name"]),
-        (1, "ModelVersion", f"{version}  artifact {annotations.get(ARTIFACT_DIGEST, 'unknown')}"),
+        Link(0, "Pod", metadata["name"]),
+        Link(1, "ModelVersion", f"{version}  artifact {annotations.get(ARTIFACT_DIGEST, 'unknown')}"),
     ]
-    if run := told.get("trainingRun"):
-        links.append((2, "TrainingRun", f"{run['name']}  inputs {run['inputKey']}"))
-    if imported := told.get("imported"):
-        links.append((2, "Imported", f"from {imported['source']}"))
-    if image := told.get("image"):
-        links.append((3, "Image", image))
-    for one in told.get("datasets", []):
-        links.append((3, "Dataset", f"{one['dataset']}  {one['digest']}"))
-        links.append((4, "Manifest", f"{one['manifest']}  {one['objects']:,} objects"))
+    if run := lineage.get("trainingRun"):
+        links.append(Link(2, "TrainingRun", f"{run['name']}  input key {run['inputKey']}"))
+    if imported := lineage.get("imported"):
+        links.append(Link(2, "Imported", f"from {imported['source']}"))
+    if image := lineage.get("image"):
+        links.append(Link(3, "Image", image))
+    for dataset in lineage.get("datasets", []):
+        links.append(Link(3, "Dataset", f"{dataset['dataset']}  {dataset['digest']}"))
+        links.append(Link(4, "Manifest", f"{dataset['manifest']}  {dataset['objects']:,} objects"))
     return links
 
 
-def one_of_each_version(pods: list[Body]) -> list[Body]:
-    """A Pod of each version that is served, those that answer first."""
-    present = [
+def one_pod_per_version(pods: list[Body]) -> list[Body]:
+    """Return a Pod of each version that is served, a ready Pod where there is one."""
+    running = [
         pod
         for pod in pods
         if not pod["metadata"].get("deletionTimestamp")
         and pod.get("status", {}).get("phase") not in ("Failed", "Succeeded")
     ]
     chosen: dict[str, Body] = {}
-    for pod in sorted(present, key=lambda pod: (not _answers(pod), pod["metadata"]["name"])):
+    for pod in sorted(running, key=lambda pod: (not _is_ready(pod), pod["metadata"]["name"])):
         chosen.setdefault((pod["metadata"].get("labels") or {}).get(_MODEL_VERSION, ""), pod)
     return list(chosen.values())
 
 
-def _answers(pod: Body) -> bool:
+def _is_ready(pod: Body) -> bool:
     conditions = pod.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

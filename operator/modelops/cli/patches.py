@@ -1,6 +1,6 @@
-"""What is asked of the operator: the patch that says so, or why it makes no sense. Pure.
+"""Patches that carry a person's requests to the operator, and refusals of requests without effect. Pure.
 
-Every request but a pause is acted on once for each new value of its annotation: the stamp makes the value new.
+The operator acts once on each new value of an annotation: the stamp makes each value new. Only a pause is a state.
 """
 
 from dataclasses import dataclass
@@ -24,130 +24,156 @@ from modelops.api.inferenceservice_status import CandidateVersion
 from modelops.api.kinds import GROUP
 from modelops.api.modelversion import Approval, ModelVersion
 from modelops.api.trainingrun import TrainingRun
-from modelops.cli.rollout_state import held_up, paused, pod_by_pod
+from modelops.cli.rollout_state import held_after_failure, is_rolling_update, paused
 
-LONGEST_REASON = 900
-"""In characters. The operator keeps 1,024 of a value, and the stamp must be among them."""
+MAX_REASON = 900
+"""In characters. The operator keeps 1,024 characters of a value, and the stamp must be among them."""
 _SWEEP = f"{GROUP}/sweep"
 
 
 class RequestRefusedError(Exception):
-    """It makes no sense. The message is a sentence that says why."""
+    """A request without effect. The message is a sentence that says why."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """A merge patch, and what comes of it in a few words."""
+class Patch:
+    """Merge patch of an object, and its effect for the person in a few words."""
 
-    patch: dict[str, Any]
-    told: str
+    body: dict[str, Any]
+    effect: str
 
 
 def stamp(now: datetime) -> str:
-    """A value that no request had before."""
+    """Return a value that no earlier request has."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def promote(service: InferenceService, value: str, *, full: bool) -> Request:
-    """On to the next step, or straight to the end; in spite of a failure that holds the candidate up."""
-    candidate, failed, steps = _candidate(service, "promote"), held_up(service), not pod_by_pod(service)
-    if not failed and (nothing := _nothing_to_promote(service, candidate, full)):
-        raise RequestRefusedError(f"InferenceService {service.metadata.name} {nothing}")
-    if full and steps:
-        told = f"{candidate.version} gets all of the traffic"
-    elif steps and 0 < candidate.step <= candidate.steps:
-        told = f"{candidate.version} goes on from step {candidate.step} of {candidate.steps}"
+def promote(service: InferenceService, value: str, *, full: bool) -> Patch:
+    """Promote the candidate to its next step, or with `full` to all traffic, despite a failure that holds it.
+
+    Raises RequestRefusedError where there is nothing to promote.
+    """
+    candidate, failed = _candidate(service, "promote"), held_after_failure(service)
+    stepped = not is_rolling_update(service)
+    if not failed and (refusal := _no_promotion(service, candidate, full)):
+        raise RequestRefusedError(f"InferenceService {service.metadata.name} {refusal}")
+    if full and stepped:
+        effect = f"{candidate.version} gets all traffic"
+    elif stepped and 0 < candidate.step <= candidate.steps:
+        effect = f"{candidate.version} continues after step {candidate.step}/{candidate.steps}"
     else:
-        told = f"{candidate.version} goes on"
-    spite = ", in spite of its failure" if failed else ""
-    return _annotated(told + spite, {PROMOTE_FULL if full else PROMOTE: value})
+        effect = f"{candidate.version} continues"
+    despite = " despite its failure" if failed else ""
+    return _annotate(effect + despite, {PROMOTE_FULL if full else PROMOTE: value})
 
 
-def pause(service: InferenceService) -> Request:
-    """The candidate stays in its step until the rollout is resumed; Pod by Pod, with the Pods that it has."""
+def pause(service: InferenceService) -> Patch:
+    """Pause the rollout: the candidate stays in its step, or in a rolling update at its number of Pods.
+
+    Raises RequestRefusedError without a candidate and for a paused rollout.
+    """
     candidate = _candidate(service, "pause")
     if paused(service):
-        raise RequestRefusedError(f"InferenceService {service.metadata.name} is paused already")
-    where = "with the Pods that it has" if pod_by_pod(service) else _where(candidate)
-    return _annotated(f"{candidate.version} stays {where}", {PAUSE: "true"})
+        raise RequestRefusedError(f"InferenceService {service.metadata.name} is already paused")
+    where = "at its present Pods" if is_rolling_update(service) else _where(candidate)
+    return _annotate(f"{candidate.version} stays {where}", {PAUSE: "true"})
 
 
-def resume(service: InferenceService) -> Request:
-    """End a pause."""
+def resume(service: InferenceService) -> Patch:
+    """End a pause.
+
+    Raises RequestRefusedError for a rollout that is not paused.
+    """
     if not paused(service):
         raise RequestRefusedError(f"InferenceService {service.metadata.name} is not paused")
-    return _annotated("the rollout goes on", {PAUSE: None})
+    return _annotate("the rollout continues", {PAUSE: None})
 
 
-def abort(service: InferenceService, value: str, reason: str | None) -> Request:
-    """Back to the stable version."""
+def abort(service: InferenceService, value: str, reason: str | None) -> Patch:
+    """Shift all traffic back to the stable version.
+
+    Raises RequestRefusedError without a candidate and for a reason that is too long.
+    """
     candidate, stable = _candidate(service, "abort"), service.status.stable
-    serves = f", and {stable.version} goes on serving" if stable is not None else ""
-    return _annotated(f"{candidate.version} goes{serves}", {ABORT: _with_reason(value, reason)})
+    serves = f", {stable.version} serves all traffic" if stable is not None else ""
+    return _annotate(f"{candidate.version} is removed{serves}", {ABORT: _with_reason(value, reason)})
 
 
-def retry_rollout(service: InferenceService, value: str) -> Request:
-    """Try the version once more that did not make it."""
+def retry_rollout(service: InferenceService, value: str) -> Patch:
+    """Retry the rollout of the version that failed last.
+
+    Raises RequestRefusedError during a rollout and without a failed version.
+    """
     name, status = service.metadata.name, service.status
     if status.candidate is not None:
         raise RequestRefusedError(
-            f"InferenceService {name} is rolling out {status.candidate.version}: abort that first"
+            f"InferenceService {name} is rolling out {status.candidate.version}: abort that rollout first"
         )
     if not status.failed:
-        raise RequestRefusedError(f"InferenceService {name} has no version that failed: there is nothing to retry")
-    return _annotated(f"{status.failed[0].version} is tried once more, if it is still the wanted one", {RETRY: value})
+        raise RequestRefusedError(f"InferenceService {name} has no failed version: there is nothing to retry")
+    return _annotate(f"{status.failed[0].version} is rolled out again, if still selected", {RETRY: value})
 
 
-def approve(version: ModelVersion, by: str) -> Request:
-    """Let this very artifact serve."""
+def approve(version: ModelVersion, by: str) -> Patch:
+    """Approve the version's present artifact for serving, in the name of `by`.
+
+    Raises RequestRefusedError for a version that needs no approval, is approved, or has a failed gate.
+    """
     name, digest = version.metadata.name, version.spec.artifact.digest
     if version.spec.approval is Approval.AUTOMATIC:
         raise RequestRefusedError(f"ModelVersion {name} needs no approval: its approval is Automatic")
     failed = [gate.metric for gate in version.status.gates if gate.outcome != "Passed"]
     if failed:
-        raise RequestRefusedError(
-            f"ModelVersion {name} cannot serve: its gate on {', '.join(failed)} has failed, for good"
-        )
+        raise RequestRefusedError(f"ModelVersion {name} can never serve: its gate on {', '.join(failed)} failed")
     if version.metadata.annotations.get(APPROVE) == digest:
-        who = version.metadata.annotations.get(APPROVED_BY) or "somebody unnamed"
-        raise RequestRefusedError(f"ModelVersion {name} is approved already, by {who}")
-    return _annotated(f"in the name of {by}, the artifact {digest}", {APPROVE: digest, APPROVED_BY: by})
+        approver = version.metadata.annotations.get(APPROVED_BY) or "an unnamed person"
+        raise RequestRefusedError(f"ModelVersion {name} is already approved by {approver}")
+    return _annotate(f"by {by}, artifact {digest}", {APPROVE: digest, APPROVED_BY: by})
 
 
-def refresh(dataset: Dataset, value: str) -> Request:
-    """Look at the source now."""
-    when = "once it is not suspended any more" if dataset.spec.suspend else "now"
-    return _annotated(f"its source is looked at {when}", {REFRESH: value})
+def refresh(dataset: Dataset, value: str) -> Patch:
+    """Probe the source now."""
+    when = "once the Dataset is no longer suspended" if dataset.spec.suspend else "now"
+    return _annotate(f"the source is probed {when}", {REFRESH: value})
 
 
-def rerun(run: TrainingRun, value: str) -> Request:
-    """Train again with everything else the same: the nonce is part of the inputs."""
-    _own(run, "rerun")
-    halted = " What is under way is stopped." if run.status.job and run.status.outcome is None else ""
-    return Request({"spec": {"cache": {"nonce": value}}}, f"it trains again, on the same inputs.{halted}")
+def rerun(run: TrainingRun, value: str) -> Patch:
+    """Train again with a new nonce and otherwise the same inputs.
+
+    Raises RequestRefusedError for a trial of a sweep.
+    """
+    _refuse_trial(run, "rerun")
+    stopped = "; the present attempt is stopped" if run.status.job and run.status.outcome is None else ""
+    return Patch({"spec": {"cache": {"nonce": value}}}, f"training starts again on the same inputs{stopped}")
 
 
-def retry_run(run: TrainingRun, value: str) -> Request:
-    """Train once more what has failed or was stopped."""
-    _own(run, "retry")
+def retry_run(run: TrainingRun, value: str) -> Patch:
+    """Train once more after a failure or a stop.
+
+    Raises RequestRefusedError for a trial of a sweep, and for a run that has not ended or has succeeded.
+    """
+    _refuse_trial(run, "retry")
     name, outcome = run.metadata.name, run.status.outcome
     if outcome is None:
         raise RequestRefusedError(f"TrainingRun {name} has not ended: there is nothing to retry")
     if outcome.state == "Succeeded":
-        raise RequestRefusedError(f"TrainingRun {name} has succeeded: `rerun` trains it again all the same")
-    return _annotated("it trains once more, with all of its retries", {RETRY: value})
+        raise RequestRefusedError(f"TrainingRun {name} has succeeded: `rerun` trains again all the same")
+    return _annotate("training starts again with all of its retries", {RETRY: value})
 
 
-def stop(run: TrainingRun, value: str, reason: str | None) -> Request:
-    """End what is under way."""
+def stop(run: TrainingRun, value: str, reason: str | None) -> Patch:
+    """Stop a run under way.
+
+    Raises RequestRefusedError for a run that has ended and for a reason that is too long.
+    """
     outcome = run.status.outcome
     if outcome is not None:
-        raise RequestRefusedError(f"TrainingRun {run.metadata.name} is not under way: it has ended as {outcome.state}")
-    return _annotated("it is stopped", {STOP: _with_reason(value, reason)})
+        raise RequestRefusedError(f"TrainingRun {run.metadata.name} has already ended as {outcome.state}")
+    return _annotate("training stops", {STOP: _with_reason(value, reason)})
 
 
-def _annotated(told: str, annotations: dict[str, str | None]) -> Request:
-    return Request({"metadata": {"annotations": annotations}}, told)
+def _annotate(effect: str, annotations: dict[str, str | None]) -> Patch:
+    return Patch({"metadata": {"annotations": annotations}}, effect)
 
 
 def _candidate(service: InferenceService, verb: str) -> CandidateVersion:
@@ -158,32 +184,32 @@ def _candidate(service: InferenceService, verb: str) -> CandidateVersion:
     return service.status.candidate
 
 
-def _nothing_to_promote(service: InferenceService, candidate: CandidateVersion, full: bool) -> str:
-    """Why there is none, where the operator would pass over it."""
-    if pod_by_pod(service):
-        return "is replaced Pod by Pod: there is no step to promote"
+def _no_promotion(service: InferenceService, candidate: CandidateVersion, full: bool) -> str:
+    """Return why the operator would ignore a promotion; empty where the operator acts on it."""
+    if is_rolling_update(service):
+        return "has a rolling update under way: there is no step to promote"
     if candidate.step > candidate.steps:
-        return f"has no step left to promote: {candidate.version} gets all of the traffic once its Pods are ready"
+        return f"has no step left to promote: {candidate.version} gets all traffic once its Pods are ready"
     if candidate.step == 0 and not full:
-        return f"has no step yet to promote: {candidate.version} begins the first once its Pods are ready"
+        return f"has no step to promote yet: step 1/{candidate.steps} of {candidate.version} begins with ready Pods"
     return ""
 
 
 def _where(candidate: CandidateVersion) -> str:
     if candidate.step == 0:
-        return f"before the first of {candidate.steps} steps"
+        return f"before step 1/{candidate.steps}"
     if candidate.step > candidate.steps:
-        return f"behind the last of {candidate.steps} steps"
-    return f"in step {candidate.step} of {candidate.steps}"
+        return f"after step {candidate.steps}/{candidate.steps}"
+    return f"in step {candidate.step}/{candidate.steps}"
 
 
-def _own(run: TrainingRun, verb: str) -> None:
+def _refuse_trial(run: TrainingRun, verb: str) -> None:
     if sweep := run.metadata.labels.get(_SWEEP):
-        raise RequestRefusedError(f"TrainingRun {run.metadata.name} is a trial of {sweep}: {verb} that one")
+        raise RequestRefusedError(f"TrainingRun {run.metadata.name} is a trial of {sweep}: {verb} {sweep} instead")
 
 
 def _with_reason(value: str, reason: str | None) -> str:
     words = " ".join((reason or "").split())
-    if len(words) > LONGEST_REASON:
-        raise RequestRefusedError(f"the reason has {len(words)} characters: {LONGEST_REASON} is the most")
+    if len(words) > MAX_REASON:
+        raise RequestRefusedError(f"the reason has {len(words)} characters, at most {MAX_REASON} are possible")
     return f"{words} ({value})" if words else value

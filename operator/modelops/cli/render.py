@@ -1,4 +1,4 @@
-"""What is printed. Pure."""
+"""Text that the commands print. Pure."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -6,69 +6,78 @@ from datetime import UTC, datetime, timedelta
 from modelops.api.durations import format_duration
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.inferenceservice_status import (
+    AnalysisCheckResult,
     AnalysisResult,
     CandidateVersion,
-    CheckResult,
     FailedVersion,
     Figures,
     ServingVersion,
 )
 from modelops.api.types import Condition
 from modelops.cli.lineage import Link
-from modelops.cli.rollout_state import hold, paused, pod_by_pod
+from modelops.cli.rollout_state import hold, is_rolling_update, paused
 
 _WIDTH = 14
-_SHOWN = ("Ready", "Stalled", "RolledBack")
+_CONDITIONS = ("Ready", "Stalled", "RolledBack")
 
 
 def rollout(service: InferenceService, now: datetime) -> list[str]:
-    """All of a rollout, as it stands now."""
+    """Return the lines of `rollout status`."""
     status, metadata = service.status, service.metadata
     lines = [_row("Service", f"{metadata.name} in {metadata.namespace}")]
     if not status.conditions:
-        lines.append(_row("Ready", "Unknown  the operator has not looked at it yet"))
-    lines += [_row(one.type, f"{one.status}  {one.reason}: {one.message}") for one in _conditions(service)]
+        lines.append(_row("Ready", "Unknown  not reconciled by the operator yet"))
+    for condition in _conditions(service):
+        lines.append(_row(condition.type, f"{condition.status}  {condition.reason}: {condition.message}"))
     if status.url:
         lines.append(_row("URL", status.url))
     if status.stable is not None:
         lines.append(_row("Stable", f"{status.stable.version}  {_pods(status.stable)}"))
     if status.candidate is not None:
         lines += _candidate(service, status.candidate, now)
-    for one in status.failed:
-        lines.append(_row("Failed", f"{one.version}  {_ended(one)}, {_ago(one.at, now)}"))
-        lines.append(_row("", f"{one.reason}: {one.message}"))
-        lines += _checks(one.analysis)
+    for failed in status.failed:
+        lines.append(_row("Failed", f"{failed.version}  {_where_failed(failed)}, {_ago(failed.at, now)}"))
+        lines.append(_row("", f"{failed.reason}: {failed.message}"))
+        lines += _checks(failed.analysis)
     return lines
 
 
 def changes(service: InferenceService) -> list[str]:
-    """What is worth a line when it becomes so. Nothing in it changes by time alone."""
+    """Return the lines of which a watch prints new ones. None of them changes by time alone."""
     status = service.status
-    lines = [f"{one.type} {one.status}  {one.reason}: {one.message}" for one in _conditions(service)]
+    lines = [
+        f"{condition.type} {condition.status}  {condition.reason}: {condition.message}"
+        for condition in _conditions(service)
+    ]
     if status.stable is not None:
         lines.append(f"stable {status.stable.version}: {_pods(status.stable)}")
     candidate = status.candidate
     if candidate is not None:
-        of = f"candidate {candidate.version}"
-        lines.append(f"{of}: step {_step(service, candidate)}; {_pods(candidate)}")
-        if waits := _waits(service, None):
-            lines.append(f"{of}: hold {waits}")
+        prefix = f"candidate {candidate.version}"
+        lines.append(f"{prefix}: step {_step(service, candidate)}; {_pods(candidate)}")
+        if waits := _hold(service, None):
+            lines.append(f"{prefix}: hold {waits}")
         if candidate.problem:
-            lines.append(f"{of}: {candidate.problem}")
+            lines.append(f"{prefix}: {candidate.problem}")
         if candidate.analysis is not None:
-            lines += [f"{of}: {one.name} {one.outcome}: {one.message}" for one in candidate.analysis.checks]
-    lines += [f"failed {one.version}: {_ended(one)}: {one.reason}: {one.message}" for one in status.failed]
+            lines += [f"{prefix}: {check.outcome} {check.name}: {check.message}" for check in candidate.analysis.checks]
+    lines += [
+        f"failed {failed.version}: {_where_failed(failed)}: {failed.reason}: {failed.message}"
+        for failed in status.failed
+    ]
     return lines
 
 
 def stamped(lines: Iterable[str], now: datetime) -> list[str]:
-    """Lines with the time of day, in UTC."""
+    """Return the lines with the time of day in UTC."""
     return [f"{now.astimezone(UTC):%H:%M:%SZ}  {line}" for line in lines]
 
 
 def lineage(links: Iterable[Link]) -> list[str]:
-    """A chain, each link below what was made of it."""
-    return [("" if depth == 0 else "  " * depth + "└ ") + f"{kind:<13} {words}" for depth, kind, words in links]
+    """Return the lines of a lineage, each object below the one made from it."""
+    return [
+        ("" if link.depth == 0 else "  " * link.depth + "└ ") + f"{link.kind:<13} {link.description}" for link in links
+    ]
 
 
 def _candidate(service: InferenceService, candidate: CandidateVersion, now: datetime) -> list[str]:
@@ -77,7 +86,7 @@ def _candidate(service: InferenceService, candidate: CandidateVersion, now: date
         _row("  since", f"{candidate.since}, {_ago(candidate.since, now)}"),
         _row("  step", _step(service, candidate)),
     ]
-    if waits := _waits(service, now):
+    if waits := _hold(service, now):
         lines.append(_row("  hold", waits))
     if candidate.problem:
         lines.append(_row("  problem", candidate.problem))
@@ -92,74 +101,75 @@ def _candidate(service: InferenceService, candidate: CandidateVersion, now: date
 
 def _checks(analysis: AnalysisResult | None) -> list[str]:
     checks = analysis.checks if analysis is not None else []
-    width = max((len(one.name) for one in checks), default=0)
-    return [_row("", _check(one, width)) for one in checks]
+    width = max((len(check.name) for check in checks), default=0)
+    return [_row("", _check(check, width)) for check in checks]
 
 
-def _check(one: CheckResult, width: int) -> str:
-    return f"{one.outcome:<12}  {one.name:<{width}}  {one.message}"
+def _check(check: AnalysisCheckResult, width: int) -> str:
+    return f"{check.outcome:<12}  {check.name:<{width}}  {check.message}"
 
 
 def _figures(figures: Figures) -> str:
-    times = "".join(f", p{100 * one.quantile:g} {one.milliseconds:g} ms" for one in figures.latency)
-    return f"{figures.requests:,} requests, {figures.errors:,} errors{times}"
+    latency = "".join(f", p{100 * figure.quantile:g} {figure.milliseconds:g} ms" for figure in figures.latency)
+    return f"{figures.requests:,} requests, {figures.errors:,} errors{latency}"
 
 
 def _step(service: InferenceService, candidate: CandidateVersion) -> str:
-    if pod_by_pod(service):
-        return "Pod by Pod"
+    if is_rolling_update(service):
+        return "none (rolling update)"
     if candidate.step == 0:
-        return f"before the first of {candidate.steps}, until its Pods are ready"
-    share = f"{candidate.weight}% of the requests"
+        return f"0/{candidate.steps}: waiting for ready Pods"
+    weight = f"({candidate.weight}% of traffic)"
     if candidate.step > candidate.steps:
-        return f"behind the last of {candidate.steps}, {share} until all of its Pods are ready"
-    return f"{candidate.step} of {candidate.steps}, {share}"
+        return f"{candidate.steps}/{candidate.steps} {weight} done: waiting for ready Pods"
+    return f"{candidate.step}/{candidate.steps} {weight}"
 
 
-def _waits(service: InferenceService, now: datetime | None) -> str:
-    """What the step waits for. Without a time, what is left of it is not said."""
-    name, candidate, held = service.metadata.name, service.status.candidate, hold(service)
+def _hold(service: InferenceService, now: datetime | None) -> str:
+    """Return what the step waits for. Without a time, the remaining time is left out."""
+    name, candidate, step_hold = service.metadata.name, service.status.candidate, hold(service)
     if candidate is None:
         return ""
     if paused(service):
-        return f"paused, until it is resumed: kubectl modelops rollout resume {name}"
-    if held is None:
+        return f"paused; to resume: kubectl modelops rollout resume {name}"
+    if step_hold is None:
         return ""
     if candidate.step_since is None:
-        return "not begun: the traffic has not been seen to follow yet"
-    by_hand = f"kubectl modelops rollout promote {name}" if held.person else ""
-    if held.until is None:
-        return f"until a person promotes: {by_hand}"
-    words = f"until {held.until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return "not started: waiting for the traffic to shift"
+    promotion = f"until promoted: kubectl modelops rollout promote {name}" if step_hold.person else ""
+    if step_hold.until is None:
+        return promotion
+    words = f"until {step_hold.until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     if now is not None:
-        left = held.until - now
-        words += f", {format_duration(left)} left" if left.total_seconds() > 0 else ", which is over"
-    return f"{words}, then until a person promotes: {by_hand}" if by_hand else words
+        left = step_hold.until - now
+        words += f" ({format_duration(left)} left)" if left.total_seconds() > 0 else " (over)"
+    return f"{words}, then {promotion}" if promotion else words
 
 
 def _pods(version: ServingVersion | CandidateVersion) -> str:
     revision = f"revision {version.revision}, " if version.revision else ""
-    return f"{revision}{version.ready} of {version.replicas} Pods answer"
+    return f"{revision}{version.ready}/{version.replicas} Pods ready"
 
 
-def _ended(one: FailedVersion) -> str:
-    return f"in step {one.step} with {one.weight}% of the requests" if one.step else "before its first step"
+def _where_failed(failed: FailedVersion) -> str:
+    return f"in step {failed.step} ({failed.weight}% of traffic)" if failed.step else "before step 1"
 
 
 def _conditions(service: InferenceService) -> list[Condition]:
-    """Those worth a line: Stalled says mostly what Ready says."""
-    shown: list[Condition] = []
-    for type_ in _SHOWN:
-        for one in service.status.conditions:
-            if one.type == type_ and all((one.reason, one.message) != (seen.reason, seen.message) for seen in shown):
-                shown.append(one)
-    return shown
+    """Return the conditions to print. Of several with the same reason and message, only the first."""
+    printed: list[Condition] = []
+    for type_ in _CONDITIONS:
+        for condition in service.status.conditions:
+            is_new = all((condition.reason, condition.message) != (other.reason, other.message) for other in printed)
+            if condition.type == type_ and is_new:
+                printed.append(condition)
+    return printed
 
 
 def _ago(moment: str, now: datetime) -> str:
-    # The cluster's clock may be ahead of this one.
+    # The cluster's clock may be ahead of the local one.
     return f"{format_duration(max(now - datetime.fromisoformat(moment), timedelta(0)))} ago"
 
 
-def _row(name: str, words: str) -> str:
-    return f"{name:<{_WIDTH}}" + words.strip().replace("\n", "\n" + " " * _WIDTH)
+def _row(name: str, text: str) -> str:
+    return f"{name:<{_WIDTH}}" + text.strip().replace("\n", "\n" + " " * _WIDTH)

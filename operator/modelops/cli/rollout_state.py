@@ -1,4 +1,4 @@
-"""How a rollout stands, and how long its step holds. Pure."""
+"""State of a rollout, and what the candidate's step waits for. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,15 +11,15 @@ from modelops.api.rollout import BlueGreen, Rollout, Shadow, Strategy
 from modelops.api.types import Condition
 
 
-class Standing(IntEnum):
-    """How a rollout stands. The value is the exit code of `rollout status`."""
+class RolloutState(IntEnum):
+    """State of a rollout. The value is the exit code of `rollout status`."""
 
     READY = 0
-    """The wanted version serves with all its Pods."""
-    BAD = 1
-    """It was rolled back, or a person must change something."""
-    GOING = 2
-    """It is not decided yet."""
+    """The selected version serves with all its Pods."""
+    FAILED = 1
+    """The rollout was rolled back, or a person must change something."""
+    PROGRESSING = 2
+    """The rollout has not ended."""
 
 
 @dataclass(frozen=True)
@@ -27,44 +27,45 @@ class Hold:
     """What a candidate's step waits for, besides its analysis."""
 
     until: datetime | None
-    """The end of its time. None: there is none, or it has not begun."""
+    """End of the hold. None for a hold without an end, or one that has not begun."""
     person: bool
-    """A person must promote, after that time if there is one."""
+    """A person must promote, after the end of the hold if there is one."""
 
 
-def standing(service: InferenceService) -> Standing:
-    """What the conditions say. Conditions of an older spec say nothing of this one."""
-    found = {one.type: one for one in service.status.conditions}
-    ready = found.get("Ready")
+def rollout_state(service: InferenceService) -> RolloutState:
+    """Return the state that the conditions show. Conditions of an older generation do not count."""
+    conditions = {condition.type: condition for condition in service.status.conditions}
+    ready = conditions.get("Ready")
     if ready is None or (ready.observed_generation or 0) < service.metadata.generation:
-        return Standing.GOING
-    if _holds(found.get("Stalled")) or _holds(found.get("RolledBack")):
-        return Standing.BAD
-    return Standing.READY if _holds(ready) else Standing.GOING
+        return RolloutState.PROGRESSING
+    if _is_true(conditions.get("Stalled")) or _is_true(conditions.get("RolledBack")):
+        return RolloutState.FAILED
+    return RolloutState.READY if _is_true(ready) else RolloutState.PROGRESSING
 
 
 def paused(service: InferenceService) -> bool:
-    """Whether a person has asked that the candidate stays in its step."""
+    """Return whether a person has paused the rollout."""
     return service.metadata.annotations.get(PAUSE) == "true"
 
 
-def pod_by_pod(service: InferenceService) -> bool:
-    """Whether versions are replaced without steps."""
+def is_rolling_update(service: InferenceService) -> bool:
+    """Return whether the rollout replaces Pods one by one, without steps."""
     return service.spec.rollout is None or service.spec.rollout.strategy is Strategy.ROLLING
 
 
-def held_up(service: InferenceService) -> bool:
-    """Whether the candidate has failed and waits for a person, as `onFailure: Pause` says. Promoting has it go on in
-    spite of that, wherever it is.
+def held_after_failure(service: InferenceService) -> bool:
+    """Return whether the candidate has failed and waits for a person, as `onFailure: Pause` says.
+
+    A promotion then continues the rollout despite the failure, in every step.
     """
     rollout = service.spec.rollout
     if rollout is None or rollout.on_failure != "Pause" or service.status.candidate is None:
         return False
-    return any(one.type == "Stalled" and _holds(one) for one in service.status.conditions)
+    return any(condition.type == "Stalled" and _is_true(condition) for condition in service.status.conditions)
 
 
 def hold(service: InferenceService) -> Hold | None:
-    """What the candidate's step waits for. None: there is no candidate, or its strategy holds nothing."""
+    """Return what the candidate's step waits for; None without a candidate or for a step without a hold."""
     candidate, rollout = service.status.candidate, service.spec.rollout
     if candidate is None or rollout is None or candidate.step == 0:
         return None
@@ -78,7 +79,7 @@ def hold(service: InferenceService) -> Hold | None:
 
 
 def _length(rollout: Rollout, step: int) -> tuple[str | None, bool] | None:
-    """How long a step holds, and whether it then waits for a person."""
+    """Return the length of a step's hold, and whether a person must promote afterwards."""
     match rollout.strategy:
         case Strategy.CANARY if step <= len(rollout.steps):
             length = rollout.steps[step - 1].hold
@@ -92,5 +93,5 @@ def _length(rollout: Rollout, step: int) -> tuple[str | None, bool] | None:
     return None
 
 
-def _holds(condition: Condition | None) -> bool:
+def _is_true(condition: Condition | None) -> bool:
     return condition is not None and condition.status == "True"

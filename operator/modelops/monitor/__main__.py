@@ -11,6 +11,8 @@ import os
 import sys
 import time
 
+from modelops import __version__
+
 CONFIG = "/tmp/envoy.json"
 MONITOR_MEMORY_BYTES = 256 * 2**20
 MODULE_COMMAND = [sys.executable, "-m", "modelops.monitor"]
@@ -29,8 +31,11 @@ def main(arguments: list[str]) -> int:
 
             process.run(Settings.from_environment(os.environ))
             return 0
+        case ["--version"]:
+            print(f"modelops.monitor {__version__}")
+            return 0
         case _:
-            print("usage: python -m modelops.monitor [supervise|bootstrap|run]", file=sys.stderr)
+            print("usage: python -m modelops.monitor [supervise|bootstrap|run|--version]", file=sys.stderr)
             return 2
 
 

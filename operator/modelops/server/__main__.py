@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from modelops import __version__
 from modelops.server import threads
 from modelops.server.files import ModelLoadError
 
@@ -18,6 +19,7 @@ FORMATS = ("sklearn", "xgboost", "lightgbm", "onnx")
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     """Parse the command line. Exits with code 2 on an error."""
     parser = argparse.ArgumentParser(prog="python -m modelops.server", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"modelops.server {__version__}")
     parser.add_argument("--model-dir", required=True, type=Path, help="directory of the model's files")
     parser.add_argument("--model-name", required=True, help="name of the model in requests")
     parser.add_argument("--model-version", required=True, help="version of the model in responses")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from pydantic import ValidationError
 
+from modelops import __version__
 from modelops.api.base import Model
 from modelops.api.contract.reports import Failure, FetchReport, SidecarReport, SnapshotReport
 from modelops.api.contract.tasks import TASK_VARIABLE, FetchModelTask, FetchTask, SidecarTask, SnapshotTask
@@ -42,8 +43,11 @@ _COMMANDS = {
 
 def main(arguments: list[str]) -> int:
     """Run one command, write its report, and return the exit code."""
+    if arguments == ["--version"]:
+        print(f"modelops.worker {__version__}")
+        return 0
     if len(arguments) != 1 or arguments[0] not in _COMMANDS:
-        print(f"usage: python -m modelops.worker {'|'.join(_COMMANDS)}", file=sys.stderr)
+        print(f"usage: python -m modelops.worker {'|'.join(_COMMANDS)}|--version", file=sys.stderr)
         return 2
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modelops.controllers.inferenceservice.pod.model_server import mismatch
+from modelops.controllers.inferenceservice.pod.model_server import format_mismatch
 from modelops.controllers.inferenceservice.pod.template import template
 from modelops.machinery.settings import Settings
 from support.builders.inferenceservices import inference_service
@@ -147,7 +147,7 @@ def test_every_preset_has_a_contract_here(settings: Settings) -> None:
 def test_a_preset_loads_only_custom_artifacts(settings: Settings, name: str) -> None:
     """Trainer and server agree on a custom format. A model in scikit-learn's format must be rejected."""
     service = inference_service(runtime=name)
-    assert mismatch(service, settings, version(format_="custom")) is None
-    problem = mismatch(service, settings, version(format_="sklearn"))
+    assert format_mismatch(service, settings, version(format_="custom")) is None
+    problem = format_mismatch(service, settings, version(format_="sklearn"))
     assert problem is not None
     assert problem.reason == "RuntimeFormatMismatch"

@@ -1,4 +1,4 @@
-"""`kubectl modelops` on a real cluster: what a person asks by it really happens, and what they see is so."""
+"""`kubectl modelops` on a real cluster: requests take effect, and the printed state is true."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ _SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}}
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command printed, and how it ended."""
+    """Output and exit code of a command."""
 
     code: int
     out: str
@@ -26,18 +26,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Plugin:
-    """The plugin, in the namespace of a test."""
+    """Plugin in the namespace of a test."""
 
     space: Space
 
     def __call__(self, *arguments: str) -> Answer:
-        """Run it to its end."""
+        """Run a command to its end."""
         process = self.start(*arguments)
         out, error = process.communicate(timeout=120)
         return Answer(process.returncode, out, error)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Run it beside the test."""
+        """Start a command, which runs beside the test."""
         environment = {
             **os.environ,
             "KUBECONFIG": str(self.space.cluster.place.kubeconfig),
@@ -57,7 +57,7 @@ def _done(answer: Answer) -> None:
 
 
 def _in_step(step: int, version: str) -> Callable[[Body], bool]:
-    """Whether a candidate is in a step, with the traffic."""
+    """Return a predicate: the candidate is in this step, and the traffic has shifted."""
 
     def check(body: Body) -> bool:
         candidate = body["status"].get("candidate", {})
@@ -66,14 +66,19 @@ def _in_step(step: int, version: str) -> Callable[[Body], bool]:
     return check
 
 
+def _refreshed_after(before: str | None) -> Callable[[Body], bool]:
+    """Return a predicate: the operator has acted on another refresh than `before`."""
+    return lambda body: body["status"].get("lastHandledRefresh") != before
+
+
 def _imported(space: Space, name: str, artifact: Body, approval: str = "Automatic") -> Body:
-    """One more version of the same bytes."""
+    """Return another version of the same artifact."""
     spec = {"model": "approval", "artifact": artifact, "origin": {"imported": {"source": "a test"}}}
     return space.object("ModelVersion", name, {**spec, "approval": approval})
 
 
 def test_rollouts_by_hand(space: Space) -> None:
-    """A person sees, promotes, pauses, aborts and tries again, without knowing one annotation."""
+    """A person follows, promotes, pauses, aborts and retries a rollout without knowing an annotation."""
     plugin = Plugin(space)
     space.upload("mortgage/applications.csv", mortgage.data())
     dataset, run, service = mortgage.manifests(space)
@@ -111,8 +116,8 @@ def test_rollouts_by_hand(space: Space) -> None:
     watch = plugin.start("rollout", "status", "approvals", "--watch")
     shown = plugin("rollout", "status", "approvals")
     assert shown.code == 2, shown
-    assert "1 of 2, 20% of the requests" in shown.out
-    assert "until a person promotes" in shown.out
+    assert "1/2 (20% of traffic)" in shown.out
+    assert "until promoted" in shown.out
     _done(plugin("rollout", "pause", "approvals"))
     assert "paused" in plugin("rollout", "status", "approvals").out
     _done(plugin("rollout", "resume", "approvals"))
@@ -120,10 +125,10 @@ def test_rollouts_by_hand(space: Space) -> None:
     space.wait("inferenceservice", "approvals", _in_step(2, "second"), within=120)
     _done(plugin("rollout", "promote", "approvals"))
     space.wait("inferenceservice", "approvals", mortgage.serves("second"), within=120)
-    told, error = watch.communicate(timeout=60)
+    printed, error = watch.communicate(timeout=60)
     assert (watch.returncode, error) == (0, "")
-    lines = told.splitlines()
-    assert any("candidate second: step 2 of 2, 60% of the requests" in line for line in lines)
+    lines = printed.splitlines()
+    assert any("candidate second: step 2/2 (60% of traffic)" in line for line in lines)
     assert any("Ready True" in line for line in lines)
 
     space.apply(_imported(space, "third", artifact))
@@ -142,7 +147,7 @@ def test_rollouts_by_hand(space: Space) -> None:
 
 
 def test_data_and_runs_by_hand(space: Space) -> None:
-    """Each request is one more request, and the operator acts on it."""
+    """The operator acts on each request, and on a repeated one again."""
     plugin = Plugin(space)
     space.upload("data/a.csv", "x\n1\n")
     slow = space.run("slow", "import time; time.sleep(600)", dataset=None)
@@ -155,7 +160,7 @@ def test_data_and_runs_by_hand(space: Space) -> None:
     for _ in range(2):
         before = space.get("dataset", "data")["status"].get("lastHandledRefresh")
         _done(plugin("refresh", "data"))
-        space.wait("dataset", "data", lambda body, old=before: body["status"].get("lastHandledRefresh") != old)
+        space.wait("dataset", "data", _refreshed_after(before))
 
     space.wait("trainingrun", "slow", lambda body: body["status"].get("attempts") == 1)
     assert plugin("retry", "slow").code == 3
@@ -172,4 +177,4 @@ def test_data_and_runs_by_hand(space: Space) -> None:
 
     missing = plugin("stop", "nothing")
     assert missing.code == 3
-    assert missing.error == f"kubectl modelops: there is no TrainingRun nothing in namespace {space.name}\n"
+    assert missing.error == f"kubectl modelops: no TrainingRun nothing in namespace {space.name}\n"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from modelops.controllers.inferenceservice.analysis.reports import distributions, look_reports
+from modelops.controllers.inferenceservice.analysis.reports import distributions, fetch_reports
 from support.proxies import Answer, Model, Pair, Proxy, running_model, running_proxy
 
 PATH = "/v1/models/approval:predict"
@@ -237,14 +237,14 @@ async def test_the_operator_reads_the_reports_of_both_versions(peers: Pair) -> N
     served = sum(path == PATH for path, _ in stable.model.requests)
     stable.wait_until(lambda: stable.received() == served)
     candidate.wait_until(lambda: candidate.received() == 60)
-    reports = await look_reports(["127.0.0.2", "127.0.0.1", "127.0.0.3"], stable.stats)
+    reports = await fetch_reports(["127.0.0.2", "127.0.0.1", "127.0.0.3"], stable.stats)
     assert reports["127.0.0.3"] is None
-    live = distributions(reports["127.0.0.2"], reports["127.0.0.1"], copies=False)
+    live = distributions(reports["127.0.0.2"], reports["127.0.0.1"], mirrored=False)
     assert live.inputs is not None
     assert live.predictions is not None
     assert live.inputs.stable.rows + live.inputs.candidate.rows == 60
     assert live.inputs.candidate.rows == live.predictions.candidate.rows > 0
-    mirrored = distributions(reports["127.0.0.2"], reports["127.0.0.1"], copies=True)
+    mirrored = distributions(reports["127.0.0.2"], reports["127.0.0.1"], mirrored=True)
     assert mirrored.predictions is not None
     assert mirrored.predictions.candidate.rows == mirrored.predictions.stable.rows
 

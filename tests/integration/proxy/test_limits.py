@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc  # type: ignore[import-untyped]
 import pytest
 
-from modelops.controllers.inferenceservice.analysis.envoy_stats import Cluster, counters, page
+from modelops.controllers.inferenceservice.analysis.envoy_stats import Cluster, counters, parse_json
 from support.echo import echo_server
 from support.proxies import Answer, Model, Proxy, free_ports, running_model, running_proxy
 
@@ -86,7 +86,7 @@ def test_rejections_for_overload_count_as_errors_of_either_version(limited: Prox
             busy.proceed.set()
             slow.join()
             assert stable.request("/status/429", "POST", b"x").status == 429
-            seen = counters(page(stable.request("/figures", port=stable.stats).body), cluster)
+            seen = counters(parse_json(stable.request("/figures", port=stable.stats).body), cluster)
             assert (seen.requests, seen.errors) == (3, 2)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]
 import pytest
 
-from modelops.controllers.inferenceservice.analysis.envoy_stats import Cluster, Counters, counters, page
+from modelops.controllers.inferenceservice.analysis.envoy_stats import Cluster, Counters, counters, parse_json
 from support.echo import echo_server
 from support.proxies import Answer, Model, Pair, Proxy, running_proxy
 
@@ -29,7 +29,7 @@ def versions(responses: list[Answer]) -> Counter[str]:
 
 def counted(proxy: Proxy, cluster: Cluster = "candidate") -> Counters:
     """Return the counters that an analysis reads."""
-    return counters(page(proxy.request("/figures", port=proxy.stats).body), cluster)
+    return counters(parse_json(proxy.request("/figures", port=proxy.stats).body), cluster)
 
 
 def refuses(port: int) -> bool:

@@ -1,18 +1,18 @@
-"""Build InferenceServices, and what a cluster makes of them."""
+"""Build InferenceServices, and the objects of their revisions as a cluster has them."""
 
 import copy
 from typing import Any
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
+from modelops.controllers.inferenceservice.pod.names import ROUTES_ANNOTATION
 from modelops.controllers.inferenceservice.pod.template import serving_of, template
 from modelops.controllers.inferenceservice.revisions import children
 from modelops.controllers.inferenceservice.revisions.observed import ServerPod, server_pod
-from modelops.controllers.inferenceservice.traffic.routes import TOLD
+from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
 from support.builders.common import NAMESPACE, settings
 
 UID = "7f0c2b1e-0000-4000-8000-000000000001"
-
 
 Json = dict[str, Any]
 
@@ -30,7 +30,10 @@ def inference_service(
     annotations: dict[str, str] | None = None,
     status: Json | None = None,
 ) -> InferenceService:
-    """An InferenceService of the model, or of one `pinned` version. `replicas` is how many, or all of that field."""
+    """Build an InferenceService of the model, or of one `pinned` version.
+
+    `replicas` is the number of Pods, or the whole field of the spec.
+    """
     return InferenceService.model_validate(
         {
             "metadata": {
@@ -55,19 +58,21 @@ def inference_service(
 
 
 def pod_template(service: InferenceService, serves: ModelVersion, **more: Any) -> Json:
-    """The Pod template of a version; `more` are settings."""
+    """Build the Pod template of a version; `more` are settings."""
     return template(service, serves, settings(**more))
 
 
 def revision_of(service: InferenceService, serves: ModelVersion) -> str:
-    """The name of a version's revision."""
+    """Return the name of a version's revision."""
     return serving_of(pod_template(service, serves)).revision
 
 
 def deployment(service: InferenceService, serves: ModelVersion, *, replicas: int | None = None, **more: Any) -> Json:
-    """The Deployment of a version's revision, as the cluster has it; `more` are settings."""
-    wanted = service.spec.replicas.min if replicas is None else replicas
-    body = copy.deepcopy(children.deployment(service, pod_template(service, serves, **more), wanted))
+    """Build the Deployment of a version's revision; `more` are settings."""
+    revision = RevisionTemplate.of(pod_template(service, serves, **more))
+    body = copy.deepcopy(
+        children.deployment(service, revision, service.spec.replicas.min if replicas is None else replicas)
+    )
     body["metadata"]["uid"] = f"uid-of-{body['metadata']['name']}"
     return body
 
@@ -83,19 +88,18 @@ def pod_body(
     phase: str = "Running",
     ending: bool = False,
     address: str = "10.0.0.1",
-    told: str = "",
+    notice: str = "",
 ) -> Json:
-    """One Pod of a template, as the cluster has it; `told` is what its annotation says of its routes."""
-    marks = copy.deepcopy(template["metadata"])
+    """Build a Pod of a template; `notice` is the value of its annotation about routes."""
     metadata = {
-        **marks,
+        **copy.deepcopy(template["metadata"]),
         "name": name,
         "namespace": NAMESPACE,
         "uid": f"uid-of-{name}",
         "creationTimestamp": "2026-11-05T11:00:00Z",
     }
-    if told:
-        metadata["annotations"][TOLD] = told
+    if notice:
+        metadata["annotations"][ROUTES_ANNOTATION] = notice
     if ending:
         metadata["deletionTimestamp"] = "2026-11-05T11:59:00Z"
     conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
@@ -114,29 +118,29 @@ def pod_body(
 
 
 def pod(service: InferenceService, serves: ModelVersion, name: str = "p1", **more: Any) -> ServerPod:
-    """One Pod of a version; `more` as for `pod_body`."""
+    """Build a Pod of a version as the operator observes it; `more` as for `pod_body`."""
     return server_pod(pod_body(pod_template(service, serves), name, **more))
 
 
 def ended(name: str, code: int, message: str = "", reason: str = "Error", waits: bool = True) -> Json:
-    """A container that has ended and waits for its next start, or has just been started again."""
-    end = {"terminated": {"exitCode": code, "message": message, "reason": reason}}
+    """Build the status of a container that has ended and waits for its restart, or with `waits=False` runs again."""
+    last = {"terminated": {"exitCode": code, "message": message, "reason": reason}}
     state = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}} if waits else {"running": {}}
-    return {"name": name, "state": state, "lastState": end, "restartCount": 3}
+    return {"name": name, "state": state, "lastState": last, "restartCount": 3}
 
 
 def waits(name: str, reason: str, message: str) -> Json:
-    """A container that cannot be started."""
+    """Build the status of a container that cannot be started."""
     return {"name": name, "state": {"waiting": {"reason": reason, "message": message}}}
 
 
-def endpoint(
+def service_object(
     service: InferenceService, revision: str | None = None, *, owner_uid: str | None = None, owned: bool = True
 ) -> Json:
-    """The Service of that name; a stranger's where nobody we know owns it."""
+    """Build the Service that clients use; with `owned=False` one that another owner created."""
     if not owned:
         return {"kind": "Service", "metadata": {"name": "mortgage", "namespace": NAMESPACE}}
-    body = copy.deepcopy(children.endpoint(service, revision, grpc=False))
+    body = copy.deepcopy(children.stable_service(service, revision, grpc=False))
     if owner_uid is not None:
         body["metadata"]["ownerReferences"][0]["uid"] = owner_uid
     return body

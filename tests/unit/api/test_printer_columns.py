@@ -76,13 +76,7 @@ def laid_out(*rows: list[str]) -> list[str]:
     return ["".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-TOO_WIDE = pytest.mark.xfail(reason="its columns are wider", strict=True)
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [pytest.param(kind, id=kind.__name__, marks=TOO_WIDE if kind is InferenceService else ()) for kind in KINDS],
-)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_line_of_kubectl_get_fits_into_120_columns(kind: type[Kind]) -> None:
     """A line that wraps cannot be read as a row of a table. Whatever is wider belongs to `-o wide` (priority 1)."""
     columns = [column for column in kind.columns if column.priority == 0]

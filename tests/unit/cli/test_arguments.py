@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line: commands, options, and errors of one line."""
 
 import json
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from modelops.cli.__main__ import main
 from modelops.cli.arguments import FAILED, parser
 from modelops.cli.client import ClusterError, NotFoundError, UnreachableError, refusal
 
-NOWHERE = {"namespace": None, "context": None, "kubeconfig": None}
+NO_CLUSTER_OPTIONS = {"namespace": None, "context": None, "kubeconfig": None}
 
 
 @pytest.mark.parametrize(
-    ("line", "run", "given"),
+    ("line", "run", "options"),
     [
         ("rollout status m", commands.rollout_status, {"name": "m", "watch": False}),
         ("rollout status m --watch", commands.rollout_status, {"name": "m", "watch": True}),
@@ -45,25 +45,24 @@ NOWHERE = {"namespace": None, "context": None, "kubeconfig": None}
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_asked(line: str, run: Callable[..., int], given: dict[str, Any]) -> None:
-    """Every command of the documentation, and where its options may stand."""
-    assert vars(parser().parse_args(line.split())) == {**NOWHERE, **given, "run": run}
+def test_a_command_line_is_parsed(line: str, run: Callable[..., int], options: dict[str, Any]) -> None:
+    """Options of the cluster may stand before and after the command."""
+    assert vars(parser().parse_args(line.split())) == {**NO_CLUSTER_OPTIONS, **options, "run": run}
 
 
 @pytest.mark.parametrize("line", ["", "rollout", "rollout status", "rollout undo m", "rollout status m n", "stop"])
-def test_a_mistake_is_not_taken_for_a_rollout_that_goes_on(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Argparse would exit with 2, which says something else here."""
-    with pytest.raises(SystemExit) as ended:
+def test_a_wrong_command_line_exits_with_3(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Argparse would exit with 2, which stands for a rollout that has not ended."""
+    with pytest.raises(SystemExit) as exited:
         main(line.split())
-    assert ended.value.code == FAILED
+    assert exited.value.code == FAILED
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_no_kubeconfig(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """One sentence that says what to do."""
+def test_a_missing_kubeconfig_is_an_error_with_a_remedy(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["refresh", "d", "--kubeconfig", str(tmp_path / "none")]) == FAILED
     assert capsys.readouterr().err == (
-        "kubectl modelops: no cluster: there is no kubeconfig; name one with --kubeconfig or KUBECONFIG\n"
+        "kubectl modelops: no cluster: no kubeconfig found; set --kubeconfig or KUBECONFIG\n"
     )
 
 
@@ -73,10 +72,11 @@ def test_no_kubeconfig(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> Non
         ([], "the cluster at http://127.0.0.1:1 does not answer: [Errno 111] Connection refused"),
         (["--context", "other"], "no cluster: Invalid kube-config file. Expected object with name other in"),
     ],
-    ids=["nobody answers", "no such context"],
+    ids=["the cluster does not answer", "the context does not exist"],
 )
-def test_no_cluster(tmp_path: Any, capsys: pytest.CaptureFixture[str], options: list[str], words: str) -> None:
-    """At once, and in one line."""
+def test_a_cluster_that_cannot_be_used_is_an_error_of_one_line(
+    tmp_path: Any, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
     kubeconfig = {
         "current-context": "here",
         "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
@@ -97,7 +97,7 @@ def test_no_cluster(tmp_path: Any, capsys: pytest.CaptureFixture[str], options: 
             404,
             {"message": 'x "m" not found', "details": {"name": "m"}},
             NotFoundError,
-            "there is no Dataset m in namespace t",
+            "no Dataset m in namespace t",
         ),
         (404, "404 page not found\n", ClusterError, "is modelops installed there?"),
         (
@@ -106,17 +106,28 @@ def test_no_cluster(tmp_path: Any, capsys: pytest.CaptureFixture[str], options: 
             ClusterError,
             'User "ann" cannot',
         ),
-        (401, {"message": "Unauthorized"}, ClusterError, "the cluster does not know you: Unauthorized"),
+        (401, {"message": "Unauthorized"}, ClusterError, "not logged in to the cluster: Unauthorized"),
         (422, {"message": "must be so"}, ClusterError, "must be so"),
         (500, {"message": "etcd is away"}, UnreachableError, "etcd is away"),
         (502, "", UnreachableError, "HTTP 502"),
         (400, "[]", ClusterError, "[]"),
     ],
-    ids=["not there", "no such kind", "forbidden", "unknown", "invalid", "broken", "a proxy", "not an object"],
+    ids=[
+        "a missing object",
+        "a missing kind",
+        "a forbidden request",
+        "an unknown user",
+        "an invalid object",
+        "an error of the server",
+        "a proxy without the server",
+        "a response that is not an object",
+    ],
 )
-def test_refusals(status: int, content: Any, kind: type[ClusterError], words: str) -> None:
-    """The API server's own words say most; what is missing in them is added."""
-    problem = refusal("Dataset m", "t", status, content if isinstance(content, str) else json.dumps(content))
-    assert type(problem) is kind
-    assert words in str(problem)
-    assert "\n" not in str(problem)
+def test_a_failure_has_the_words_of_the_api_server(
+    status: int, content: Any, kind: type[ClusterError], words: str
+) -> None:
+    """Words that a person needs in addition are added."""
+    error = refusal("Dataset m", "t", status, content if isinstance(content, str) else json.dumps(content))
+    assert type(error) is kind
+    assert words in str(error)
+    assert "\n" not in str(error)

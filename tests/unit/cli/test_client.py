@@ -1,4 +1,4 @@
-"""What is asked of the cluster, over real HTTP: whoever answers there."""
+"""The client over real HTTP, against servers that are not a Kubernetes API."""
 
 import threading
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from modelops.api.inferenceservice import InferenceService
 from modelops.cli.client import Cluster, UnreachableError
 
 
-class Answering(BaseHTTPRequestHandler):
-    """Answers everything alike."""
+class FixedResponse(BaseHTTPRequestHandler):
+    """Sends the same content for every request."""
 
     content = b""
 
@@ -30,8 +30,8 @@ class Answering(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def host(content: bytes) -> Iterator[str]:
-    """Where a server answers everything with this content."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Says", (Answering,), {"content": content}))
+    """Yield the URL of a server that sends this content for every request."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Response", (FixedResponse,), {"content": content}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -39,12 +39,12 @@ def host(content: bytes) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("content", [b"<html>Log in</html>", b"", b"[]", b"\xff"], ids=repr)
-def test_what_answers_is_no_api_server(host: str) -> None:
-    """A proxy or a portal before the cluster is told in one line, not by a stack."""
+def test_a_server_that_is_not_an_api_server_is_an_error_of_one_line(host: str) -> None:
+    """A proxy or a login portal in front of the cluster causes no traceback."""
     configuration = client.Configuration()
     configuration.host = host
     cluster = Cluster(client.ApiClient(configuration), "team")
-    for ask in (lambda: cluster.get(InferenceService, "mortgage"), lambda: cluster.pods("a=b"), cluster.whoami):
-        with pytest.raises(UnreachableError) as told:
-            ask()
-        assert str(told.value) == f"what answers at {host} is no Kubernetes API: HTTP 200, and no JSON object"
+    for request in (lambda: cluster.get(InferenceService, "mortgage"), lambda: cluster.pods("a=b"), cluster.whoami):
+        with pytest.raises(UnreachableError) as error:
+            request()
+        assert str(error.value) == f"the server at {host} is not a Kubernetes API: HTTP 200 without a JSON object"

@@ -1,7 +1,7 @@
-"""What is asked of the operator: annotations as it documents them, and refusals before anything is written."""
+"""Patches: the annotations that the operator documents, their effect in words, and refusals before anything is sent."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,273 +12,438 @@ from hypothesis import strategies as st
 from modelops.api.dataset import Dataset
 from modelops.api.inferenceservice import InferenceService
 from modelops.cli import patches
-from modelops.cli.patches import LONGEST_REASON, Request, RequestRefusedError
+from modelops.cli.patches import MAX_REASON, Patch, RequestRefusedError
 from support.cli_objects import DIGEST, canary, candidate, condition, failure, run, service, version
 
-T = "2026-11-25T12:00:00.000001Z"
+STAMP = "2026-11-25T12:00:00.000001Z"
+ROLLING_UPDATE = {"strategy": "Rolling", "onFailure": "Pause"}
 ROLLING_OUT = service(rollout=canary(), candidate=candidate())
 PAUSED = service(rollout=canary(), candidate=candidate(), annotations={"modelops.dev/pause": "true"})
-PAUSED_WITHOUT_CANDIDATE = service(annotations={"modelops.dev/pause": "true"})
-STALLED = [condition("Stalled", "True", "AnalysisFailed")]
-PAUSING = {**canary(), "onFailure": "Pause"}
-REPLACING = {"strategy": "Rolling", "onFailure": "Pause"}
+WITH_FAILED_VERSION = service(rollout=canary(), failed=[failure()])
 
 
-def at(step: int, *, rollout: dict[str, Any] | None = None, failed: bool = False) -> InferenceService:
-    """A rollout of two steps that is in one of them, before or behind them, or held up there by a failure."""
-    conditions = STALLED if failed else []
-    return service(rollout=rollout or PAUSING, candidate=candidate(step=step), conditions=conditions)
+def in_step(step: int, *, rollout: dict[str, Any] | None = None, failed: bool = False) -> InferenceService:
+    """Return a rollout in this step of two: 0 is before step 1, 3 after step 2.
 
-
-FAILED = service(rollout=canary(), failed=[failure()])
-APPROVED = version(annotations={"modelops.dev/approve": DIGEST, "modelops.dev/approved-by": "ann"})
-MISNAMED = version(annotations={"modelops.dev/approve": "sha256:0", "modelops.dev/approved-by": "bob"})
-GATE = {"metric": "accuracy", "value": 0.5, "min": 0.8}
+    With `failed` the candidate waits for a person after a failure, as the default `onFailure: Pause` of this function
+    says.
+    """
+    return service(
+        rollout=rollout or {**canary(), "onFailure": "Pause"},
+        candidate=candidate(step=step),
+        conditions=[condition("Stalled", "True", "AnalysisFailed")] if failed else [],
+    )
 
 
 def dataset(*, suspend: bool = False) -> Dataset:
-    """A Dataset `data`."""
+    """Return a Dataset `data`."""
     spec = {"source": {"s3": {"bucket": "data", "prefix": "x/"}}, "suspend": suspend}
     return Dataset.model_validate({"metadata": {"name": "data"}, "spec": spec})
 
 
 def annotations(**values: str | None) -> dict[str, Any]:
-    """The patch that sets these annotations."""
+    """Return the patch that sets these annotations of modelops."""
     named = {f"modelops.dev/{name.replace('_', '-')}": value for name, value in values.items()}
     return {"metadata": {"annotations": named}}
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request, the patch that it becomes, and a part of what the person is told."""
+class Request:
+    """A request, the patch that it becomes, and the effect in words."""
 
-    name: str
-    ask: Callable[[], Request]
-    patch: dict[str, Any]
-    told: str
+    about: str
+    _: KW_ONLY
+    patch: Callable[[], Patch]
+    body: dict[str, Any]
+    effect: str
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        Asked(
-            "promote goes to the next step",
-            lambda: patches.promote(ROLLING_OUT, T, full=False),
-            annotations(promote=T),
-            "mortgage-2 goes on from step 1 of 2",
-        ),
-        Asked(
-            "promote --full goes to the end",
-            lambda: patches.promote(ROLLING_OUT, T, full=True),
-            annotations(promote_full=T),
-            "mortgage-2 gets all of the traffic",
-        ),
-        Asked(
-            "promote --full goes to the end from before the first step",
-            lambda: patches.promote(at(0), T, full=True),
-            annotations(promote_full=T),
-            "mortgage-2 gets all of the traffic",
-        ),
-        Asked(
-            "promote goes to the next step in spite of a failure that holds the candidate up",
-            lambda: patches.promote(at(1, failed=True), T, full=False),
-            annotations(promote=T),
-            "mortgage-2 goes on from step 1 of 2, in spite of its failure",
-        ),
-        Asked(
-            "promote goes on in spite of a failure before the first step",
-            lambda: patches.promote(at(0, failed=True), T, full=False),
-            annotations(promote=T),
-            "mortgage-2 goes on, in spite of its failure",
-        ),
-        Asked(
-            "promote goes on in spite of a failure behind the last step",
-            lambda: patches.promote(at(3, failed=True), T, full=False),
-            annotations(promote=T),
-            "mortgage-2 goes on, in spite of its failure",
-        ),
-        Asked(
-            "promote goes on in spite of a failure Pod by Pod",
-            lambda: patches.promote(at(0, rollout=REPLACING, failed=True), T, full=False),
-            annotations(promote=T),
-            "mortgage-2 goes on, in spite of its failure",
-        ),
-        Asked(
-            "promote --full Pod by Pod is no more than to go on",
-            lambda: patches.promote(at(0, rollout=REPLACING, failed=True), T, full=True),
-            annotations(promote_full=T),
-            "mortgage-2 goes on, in spite of its failure",
-        ),
-        Asked(
-            "pause Pod by Pod",
-            lambda: patches.pause(at(0, rollout=REPLACING)),
-            annotations(pause="true"),
-            "stays with the Pods that it has",
-        ),
-        Asked(
-            "pause before the first step",
-            lambda: patches.pause(at(0)),
-            annotations(pause="true"),
-            "mortgage-2 stays before the first of 2 steps",
-        ),
-        Asked(
-            "pause is a state, not a request", lambda: patches.pause(ROLLING_OUT), annotations(pause="true"), "step 1"
-        ),
-        Asked("resume takes it away", lambda: patches.resume(PAUSED), annotations(pause=None), "goes on"),
-        Asked(
-            "resume clears a pause that outlived its candidate",
-            lambda: patches.resume(PAUSED_WITHOUT_CANDIDATE),
-            annotations(pause=None),
-            "goes on",
-        ),
-        Asked(
-            "abort says why, and is new each time",
-            lambda: patches.abort(ROLLING_OUT, T, "answers  look\nwrong"),
-            annotations(abort=f"answers look wrong ({T})"),
-            "mortgage-2 goes, and mortgage-1 goes on serving",
-        ),
-        Asked(
-            "abort without a reason",
-            lambda: patches.abort(ROLLING_OUT, T, None),
-            annotations(abort=T),
-            "mortgage-2 goes",
-        ),
-        Asked(
-            "retry of a version that failed",
-            lambda: patches.retry_rollout(FAILED, T),
-            annotations(retry=T),
-            "mortgage-0 is tried once more",
-        ),
-        Asked(
-            "approve names this very artifact",
-            lambda: patches.approve(version(), "ann"),
-            annotations(approve=DIGEST, approved_by="ann"),
-            "in the name of ann",
-        ),
-        Asked(
-            "approve corrects another digest",
-            lambda: patches.approve(MISNAMED, "ann"),
-            annotations(approve=DIGEST, approved_by="ann"),
-            DIGEST,
-        ),
-        Asked("refresh", lambda: patches.refresh(dataset(), T), annotations(refresh=T), "looked at now"),
-        Asked(
-            "refresh of a suspended Dataset says that it waits",
-            lambda: patches.refresh(dataset(suspend=True), T),
-            annotations(refresh=T),
-            "once it is not suspended",
-        ),
-        Asked(
-            "rerun changes the inputs by nothing but the nonce",
-            lambda: patches.rerun(run(outcome="Succeeded", job="train-1"), T),
-            {"spec": {"cache": {"nonce": T}}},
-            "trains again, on the same inputs.",
-        ),
-        Asked(
-            "rerun of what is under way says what it costs",
-            lambda: patches.rerun(run(job="train-1"), T),
-            {"spec": {"cache": {"nonce": T}}},
-            "What is under way is stopped.",
-        ),
-        Asked(
-            "retry of a run that failed",
-            lambda: patches.retry_run(run(outcome="Failed"), T),
-            annotations(retry=T),
-            "trains once more",
-        ),
-        Asked(
-            "retry of a run that was stopped",
-            lambda: patches.retry_run(run(outcome="Stopped"), T),
-            annotations(retry=T),
-            "trains once more",
-        ),
-        Asked(
-            "stop says why",
-            lambda: patches.stop(run(job="train-1"), T, "too expensive"),
-            annotations(stop=f"too expensive ({T})"),
-            "stopped",
-        ),
-        Asked(
-            "stop of one trial of a sweep",
-            lambda: patches.stop(run(sweep="search"), T, None),
-            annotations(stop=T),
-            "stopped",
-        ),
-    ],
-    ids=lambda case: case.name,
-)
-def test_patch(case: Asked) -> None:
-    """What is written is what the operator's documentation tells people to write."""
-    made = case.ask()
-    assert made.patch == case.patch
-    assert case.told in made.told
+def assert_patch(request: Request) -> None:
+    patch = request.patch()
+    assert (patch.body, patch.effect) == (request.body, request.effect)
 
 
 @pytest.mark.parametrize(
-    ("ask", "words"),
+    "request_",
     [
-        (lambda: patches.promote(service(), T, full=False), "mortgage has no candidate: there is nothing to promote"),
-        (lambda: patches.promote(service(candidate=candidate()), T, full=False), "is replaced Pod by Pod"),
-        (
-            lambda: patches.promote(service(rollout={"strategy": "Rolling"}, candidate=candidate()), T, full=True),
-            "is replaced Pod by Pod",
+        Request(
+            "promote moves the candidate to its next step",
+            patch=lambda: patches.promote(ROLLING_OUT, STAMP, full=False),
+            body=annotations(promote=STAMP),
+            effect="mortgage-2 continues after step 1/2",
         ),
-        (lambda: patches.promote(at(0, rollout=REPLACING), T, full=False), "is replaced Pod by Pod"),
-        (
-            lambda: patches.promote(at(0, rollout={**REPLACING, "onFailure": "Rollback"}, failed=True), T, full=False),
-            "is replaced Pod by Pod",
+        Request(
+            "promote --full skips all steps",
+            patch=lambda: patches.promote(ROLLING_OUT, STAMP, full=True),
+            body=annotations(promote_full=STAMP),
+            effect="mortgage-2 gets all traffic",
         ),
-        (
-            lambda: patches.promote(at(0), T, full=False),
-            "has no step yet to promote: mortgage-2 begins the first",
+        Request(
+            "promote --full is possible before step 1",
+            patch=lambda: patches.promote(in_step(0), STAMP, full=True),
+            body=annotations(promote_full=STAMP),
+            effect="mortgage-2 gets all traffic",
         ),
-        (lambda: patches.promote(at(3), T, full=False), "has no step left to promote: mortgage-2 gets all of the"),
-        (lambda: patches.promote(at(3), T, full=True), "has no step left to promote: mortgage-2 gets all of the"),
-        (lambda: patches.pause(FAILED), "has no candidate: there is nothing to pause"),
-        (lambda: patches.pause(PAUSED), "is paused already"),
-        (lambda: patches.resume(ROLLING_OUT), "is not paused"),
-        (lambda: patches.abort(FAILED, T, None), "has no candidate: there is nothing to abort"),
-        (lambda: patches.abort(ROLLING_OUT, T, "x" * (LONGEST_REASON + 1)), "the reason has 901 characters"),
-        (lambda: patches.retry_rollout(service(), T), "has no version that failed"),
-        (
-            lambda: patches.retry_rollout(service(candidate=candidate(), failed=[failure()]), T),
-            "is rolling out mortgage-2: abort that first",
+        Request(
+            "promote moves a failed candidate to its next step",
+            patch=lambda: patches.promote(in_step(1, failed=True), STAMP, full=False),
+            body=annotations(promote=STAMP),
+            effect="mortgage-2 continues after step 1/2 despite its failure",
         ),
-        (lambda: patches.approve(version(approval="Automatic"), "ann"), "needs no approval"),
-        (lambda: patches.approve(APPROVED, "bob"), "is approved already, by ann"),
-        (
-            lambda: patches.approve(version(gates=[{**GATE, "outcome": "Failed"}]), "ann"),
-            "its gate on accuracy has failed, for good",
+        Request(
+            "promote continues with a failed candidate before step 1",
+            patch=lambda: patches.promote(in_step(0, failed=True), STAMP, full=False),
+            body=annotations(promote=STAMP),
+            effect="mortgage-2 continues despite its failure",
         ),
-        (lambda: patches.retry_run(run(), T), "has not ended"),
-        (lambda: patches.retry_run(run(outcome="Succeeded"), T), "`rerun` trains it again"),
-        (lambda: patches.retry_run(run(outcome="Failed", sweep="search"), T), "is a trial of search: retry that one"),
-        (lambda: patches.rerun(run(sweep="search"), T), "is a trial of search: rerun that one"),
-        (lambda: patches.stop(run(outcome="Failed"), T, None), "is not under way: it has ended as Failed"),
+        Request(
+            "promote continues with a failed candidate after the last step",
+            patch=lambda: patches.promote(in_step(3, failed=True), STAMP, full=False),
+            body=annotations(promote=STAMP),
+            effect="mortgage-2 continues despite its failure",
+        ),
+        Request(
+            "promote continues a failed rolling update",
+            patch=lambda: patches.promote(in_step(0, rollout=ROLLING_UPDATE, failed=True), STAMP, full=False),
+            body=annotations(promote=STAMP),
+            effect="mortgage-2 continues despite its failure",
+        ),
+        Request(
+            "promote --full has no further effect on a failed rolling update",
+            patch=lambda: patches.promote(in_step(0, rollout=ROLLING_UPDATE, failed=True), STAMP, full=True),
+            body=annotations(promote_full=STAMP),
+            effect="mortgage-2 continues despite its failure",
+        ),
     ],
-    ids=lambda value: value if isinstance(value, str) else "refused",
+    ids=lambda request: request.about,
 )
-def test_refused(ask: Callable[[], Request], words: str) -> None:
-    """A request that the operator would pass over in silence is refused aloud, in one sentence."""
-    with pytest.raises(RequestRefusedError) as refused:
-        ask()
-    assert words in str(refused.value)
-    assert "\n" not in str(refused.value)
+def test_promote(request_: Request) -> None:
+    assert_patch(request_)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request(
+            "pause is a state without a stamp",
+            patch=lambda: patches.pause(ROLLING_OUT),
+            body=annotations(pause="true"),
+            effect="mortgage-2 stays in step 1/2",
+        ),
+        Request(
+            "pause is possible before step 1",
+            patch=lambda: patches.pause(in_step(0)),
+            body=annotations(pause="true"),
+            effect="mortgage-2 stays before step 1/2",
+        ),
+        Request(
+            "pause is possible after the last step",
+            patch=lambda: patches.pause(in_step(3)),
+            body=annotations(pause="true"),
+            effect="mortgage-2 stays after step 2/2",
+        ),
+        Request(
+            "pause keeps the Pods of a rolling update",
+            patch=lambda: patches.pause(in_step(0, rollout=ROLLING_UPDATE)),
+            body=annotations(pause="true"),
+            effect="mortgage-2 stays at its present Pods",
+        ),
+        Request(
+            "resume removes the annotation",
+            patch=lambda: patches.resume(PAUSED),
+            body=annotations(pause=None),
+            effect="the rollout continues",
+        ),
+        Request(
+            "resume removes a pause that is left without a candidate",
+            patch=lambda: patches.resume(service(annotations={"modelops.dev/pause": "true"})),
+            body=annotations(pause=None),
+            effect="the rollout continues",
+        ),
+    ],
+    ids=lambda request: request.about,
+)
+def test_pause_and_resume(request_: Request) -> None:
+    assert_patch(request_)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request(
+            "abort has its reason on one line before the stamp",
+            patch=lambda: patches.abort(ROLLING_OUT, STAMP, "answers  look\nwrong"),
+            body=annotations(abort=f"answers look wrong ({STAMP})"),
+            effect="mortgage-2 is removed, mortgage-1 serves all traffic",
+        ),
+        Request(
+            "abort without a reason is the stamp",
+            patch=lambda: patches.abort(ROLLING_OUT, STAMP, None),
+            body=annotations(abort=STAMP),
+            effect="mortgage-2 is removed, mortgage-1 serves all traffic",
+        ),
+        Request(
+            "abort without a stable version names none",
+            patch=lambda: patches.abort(service(rollout=canary(), stable=None, candidate=candidate()), STAMP, None),
+            body=annotations(abort=STAMP),
+            effect="mortgage-2 is removed",
+        ),
+        Request(
+            "retry names the version that failed last",
+            patch=lambda: patches.retry_rollout(WITH_FAILED_VERSION, STAMP),
+            body=annotations(retry=STAMP),
+            effect="mortgage-0 is rolled out again, if still selected",
+        ),
+    ],
+    ids=lambda request: request.about,
+)
+def test_abort_and_retry(request_: Request) -> None:
+    assert_patch(request_)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request(
+            "approve writes the digest of the present artifact and the user's name",
+            patch=lambda: patches.approve(version(), "ann"),
+            body=annotations(approve=DIGEST, approved_by="ann"),
+            effect=f"by ann, artifact {DIGEST}",
+        ),
+        Request(
+            "approve replaces the approval of another digest",
+            patch=lambda: patches.approve(
+                version(annotations={"modelops.dev/approve": "sha256:0", "modelops.dev/approved-by": "bob"}), "ann"
+            ),
+            body=annotations(approve=DIGEST, approved_by="ann"),
+            effect=f"by ann, artifact {DIGEST}",
+        ),
+        Request(
+            "refresh probes the source now",
+            patch=lambda: patches.refresh(dataset(), STAMP),
+            body=annotations(refresh=STAMP),
+            effect="the source is probed now",
+        ),
+        Request(
+            "refresh of a suspended Dataset waits for its end",
+            patch=lambda: patches.refresh(dataset(suspend=True), STAMP),
+            body=annotations(refresh=STAMP),
+            effect="the source is probed once the Dataset is no longer suspended",
+        ),
+    ],
+    ids=lambda request: request.about,
+)
+def test_approve_and_refresh(request_: Request) -> None:
+    assert_patch(request_)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request(
+            "rerun changes nothing but the nonce",
+            patch=lambda: patches.rerun(run(outcome="Succeeded", job="train-1"), STAMP),
+            body={"spec": {"cache": {"nonce": STAMP}}},
+            effect="training starts again on the same inputs",
+        ),
+        Request(
+            "rerun of a run under way names the attempt that is stopped",
+            patch=lambda: patches.rerun(run(job="train-1"), STAMP),
+            body={"spec": {"cache": {"nonce": STAMP}}},
+            effect="training starts again on the same inputs; the present attempt is stopped",
+        ),
+        Request(
+            "retry trains a failed run again",
+            patch=lambda: patches.retry_run(run(outcome="Failed"), STAMP),
+            body=annotations(retry=STAMP),
+            effect="training starts again with all of its retries",
+        ),
+        Request(
+            "retry trains a stopped run again",
+            patch=lambda: patches.retry_run(run(outcome="Stopped"), STAMP),
+            body=annotations(retry=STAMP),
+            effect="training starts again with all of its retries",
+        ),
+        Request(
+            "stop has its reason before the stamp",
+            patch=lambda: patches.stop(run(job="train-1"), STAMP, "too expensive"),
+            body=annotations(stop=f"too expensive ({STAMP})"),
+            effect="training stops",
+        ),
+        Request(
+            "stop is possible for a trial of a sweep",
+            patch=lambda: patches.stop(run(sweep="search"), STAMP, None),
+            body=annotations(stop=STAMP),
+            effect="training stops",
+        ),
+    ],
+    ids=lambda request: request.about,
+)
+def test_training_runs(request_: Request) -> None:
+    assert_patch(request_)
+
+
+def refused(about: str, *, patch: Callable[[], Patch], message: str) -> Any:
+    """Return a row of a table of refusals."""
+    return pytest.param(patch, message, id=about)
+
+
+@pytest.mark.parametrize(
+    ("patch", "message"),
+    [
+        refused(
+            "promote without a candidate",
+            patch=lambda: patches.promote(service(), STAMP, full=False),
+            message="InferenceService mortgage has no candidate: there is nothing to promote",
+        ),
+        refused(
+            "promote of the default rolling update",
+            patch=lambda: patches.promote(service(candidate=candidate()), STAMP, full=False),
+            message="InferenceService mortgage has a rolling update under way: there is no step to promote",
+        ),
+        refused(
+            "promote --full of a rolling update",
+            patch=lambda: patches.promote(
+                service(rollout={"strategy": "Rolling"}, candidate=candidate()), STAMP, full=True
+            ),
+            message="InferenceService mortgage has a rolling update under way: there is no step to promote",
+        ),
+        refused(
+            "promote of a rolling update without a failure",
+            patch=lambda: patches.promote(in_step(0, rollout=ROLLING_UPDATE), STAMP, full=False),
+            message="InferenceService mortgage has a rolling update under way: there is no step to promote",
+        ),
+        refused(
+            "promote of a failed rolling update that is rolled back by itself",
+            patch=lambda: patches.promote(
+                in_step(0, rollout={**ROLLING_UPDATE, "onFailure": "Rollback"}, failed=True), STAMP, full=False
+            ),
+            message="InferenceService mortgage has a rolling update under way: there is no step to promote",
+        ),
+        refused(
+            "promote before step 1",
+            patch=lambda: patches.promote(in_step(0), STAMP, full=False),
+            message="InferenceService mortgage has no step to promote yet: step 1/2 of mortgage-2 begins with ready"
+            " Pods",
+        ),
+        refused(
+            "promote after the last step",
+            patch=lambda: patches.promote(in_step(3), STAMP, full=False),
+            message="InferenceService mortgage has no step left to promote: mortgage-2 gets all traffic once its Pods"
+            " are ready",
+        ),
+        refused(
+            "promote --full after the last step",
+            patch=lambda: patches.promote(in_step(3), STAMP, full=True),
+            message="InferenceService mortgage has no step left to promote: mortgage-2 gets all traffic once its Pods"
+            " are ready",
+        ),
+        refused(
+            "pause without a candidate",
+            patch=lambda: patches.pause(WITH_FAILED_VERSION),
+            message="InferenceService mortgage has no candidate: there is nothing to pause",
+        ),
+        refused(
+            "pause of a paused rollout",
+            patch=lambda: patches.pause(PAUSED),
+            message="InferenceService mortgage is already paused",
+        ),
+        refused(
+            "resume of a rollout that is not paused",
+            patch=lambda: patches.resume(ROLLING_OUT),
+            message="InferenceService mortgage is not paused",
+        ),
+        refused(
+            "abort without a candidate",
+            patch=lambda: patches.abort(WITH_FAILED_VERSION, STAMP, None),
+            message="InferenceService mortgage has no candidate: there is nothing to abort",
+        ),
+        refused(
+            "abort with a reason that is too long",
+            patch=lambda: patches.abort(ROLLING_OUT, STAMP, "x" * (MAX_REASON + 1)),
+            message="the reason has 901 characters, at most 900 are possible",
+        ),
+        refused(
+            "retry of a rollout without a failed version",
+            patch=lambda: patches.retry_rollout(service(), STAMP),
+            message="InferenceService mortgage has no failed version: there is nothing to retry",
+        ),
+        refused(
+            "retry during a rollout",
+            patch=lambda: patches.retry_rollout(service(candidate=candidate(), failed=[failure()]), STAMP),
+            message="InferenceService mortgage is rolling out mortgage-2: abort that rollout first",
+        ),
+        refused(
+            "approve of a version with automatic approval",
+            patch=lambda: patches.approve(version(approval="Automatic"), "ann"),
+            message="ModelVersion mortgage-2 needs no approval: its approval is Automatic",
+        ),
+        refused(
+            "approve of an approved version",
+            patch=lambda: patches.approve(
+                version(annotations={"modelops.dev/approve": DIGEST, "modelops.dev/approved-by": "ann"}), "bob"
+            ),
+            message="ModelVersion mortgage-2 is already approved by ann",
+        ),
+        refused(
+            "approve of a version approved by hand without a name",
+            patch=lambda: patches.approve(version(annotations={"modelops.dev/approve": DIGEST}), "bob"),
+            message="ModelVersion mortgage-2 is already approved by an unnamed person",
+        ),
+        refused(
+            "approve of a version with a failed gate",
+            patch=lambda: patches.approve(
+                version(gates=[{"metric": "accuracy", "value": 0.5, "min": 0.8, "outcome": "Failed"}]), "ann"
+            ),
+            message="ModelVersion mortgage-2 can never serve: its gate on accuracy failed",
+        ),
+        refused(
+            "retry of a run that has not ended",
+            patch=lambda: patches.retry_run(run(), STAMP),
+            message="TrainingRun train has not ended: there is nothing to retry",
+        ),
+        refused(
+            "retry of a run that has succeeded",
+            patch=lambda: patches.retry_run(run(outcome="Succeeded"), STAMP),
+            message="TrainingRun train has succeeded: `rerun` trains again all the same",
+        ),
+        refused(
+            "retry of a trial",
+            patch=lambda: patches.retry_run(run(outcome="Failed", sweep="search"), STAMP),
+            message="TrainingRun train is a trial of search: retry search instead",
+        ),
+        refused(
+            "rerun of a trial",
+            patch=lambda: patches.rerun(run(sweep="search"), STAMP),
+            message="TrainingRun train is a trial of search: rerun search instead",
+        ),
+        refused(
+            "stop of a run that has ended",
+            patch=lambda: patches.stop(run(outcome="Failed"), STAMP, None),
+            message="TrainingRun train has already ended as Failed",
+        ),
+    ],
+)
+def test_a_request_without_effect_is_refused(patch: Callable[[], Patch], message: str) -> None:
+    """The operator would ignore the annotation silently."""
+    with pytest.raises(RequestRefusedError) as refusal:
+        patch()
+    assert str(refusal.value) == message
 
 
 moments = st.datetimes(datetime(2026, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 
 
 @given(moments, st.integers(1, 10**9))
-def test_stamps_differ_and_sort(moment: datetime, microseconds: int) -> None:
-    """The operator acts on another value only: two requests must never have the same."""
+def test_stamps_of_two_moments_differ_and_sort(moment: datetime, microseconds: int) -> None:
+    """The operator acts on a new value only: two requests must never have the same."""
     assert patches.stamp(moment) < patches.stamp(moment + timedelta(microseconds=microseconds))
 
 
-@given(st.text(max_size=LONGEST_REASON))
-def test_a_reason_never_hides_the_stamp(reason: str) -> None:
-    """The operator keeps 1,024 characters of a value: what makes it new must be among them."""
-    patch = patches.abort(ROLLING_OUT, T, reason).patch
-    value = patch["metadata"]["annotations"]["modelops.dev/abort"]
-    assert T in value[:1024]
+@given(st.text(max_size=MAX_REASON))
+def test_a_long_reason_does_not_push_the_stamp_out(reason: str) -> None:
+    """The operator keeps 1,024 characters of a value: the stamp must be among them."""
+    patch = patches.abort(ROLLING_OUT, STAMP, reason)
+    value = patch.body["metadata"]["annotations"]["modelops.dev/abort"]
+    assert STAMP in value[:1024]
     assert "\n" not in value

@@ -1,13 +1,14 @@
-"""InferenceService: serves a version that may serve, and replaces it without a lost request."""
+"""InferenceService: serve the selected version, and replace it by a newer one without a lost request."""
 
 from collections.abc import Iterable
 from functools import partial
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
+from modelops.controllers.inferenceservice.analysis.memory import AnalysisMemory
 from modelops.controllers.inferenceservice.observe import SERVER_OF, VERSION_OF
 from modelops.controllers.inferenceservice.pod.template import COMPONENT
-from modelops.controllers.inferenceservice.reconcile import Analyst, decide
+from modelops.controllers.inferenceservice.reconcile import decide
 from modelops.controllers.jobs import by_owner
 from modelops.controllers.metadata import kind_label
 from modelops.machinery.cache import Cache, IndexKey
@@ -27,16 +28,16 @@ from modelops.machinery.resources import (
 )
 
 _KIND = InferenceService.__name__
-_WANTS_MODEL = "wants-model"
-_WANTS_VERSION = "wants-version"
+_SELECTS_MODEL = "selects-model"
+_SELECTS_VERSION = "selects-version"
 
 
 def controller() -> Controller:
-    """The controller of InferenceServices."""
+    """Return the controller of InferenceServices."""
     return Controller(
         resource=INFERENCE_SERVICES,
         kind=InferenceService,
-        decide=partial(decide, analyst=Analyst()),
+        decide=partial(decide, memory=AnalysisMemory()),
         event_mappings={
             DEPLOYMENTS.kind: by_label(_KIND),
             PODS.kind: by_label(_KIND),
@@ -45,12 +46,12 @@ def controller() -> Controller:
             CONFIG_MAPS.kind: by_label(_KIND),
             AUTOSCALERS.kind: by_label(_KIND),
             DISRUPTION_BUDGETS.kind: by_label(_KIND),
-            ModelVersion.__name__: _who_wants,
+            ModelVersion.__name__: _services_of_version,
         },
         indexers={
-            _KIND: _wants,
-            ModelVersion.__name__: _model_of,
-            PODS.kind: _pods_of,
+            _KIND: _selection_of,
+            ModelVersion.__name__: _version_index,
+            PODS.kind: _pod_index,
             JOBS.kind: by_owner,
             DEPLOYMENTS.kind: by_owner,
             CONFIG_MAPS.kind: by_owner,
@@ -60,28 +61,28 @@ def controller() -> Controller:
     )
 
 
-def _wants(body: Body) -> Iterable[IndexKey]:
+def _selection_of(body: Body) -> Iterable[IndexKey]:
     namespace, model = body["metadata"]["namespace"], body["spec"]["model"]
     if model.get("version"):
-        return [(_WANTS_VERSION, namespace, model["version"])]
-    return [(_WANTS_MODEL, namespace, model["name"])]
+        return [(_SELECTS_VERSION, namespace, model["version"])]
+    return [(_SELECTS_MODEL, namespace, model["name"])]
 
 
-def _who_wants(body: Body, cache: Cache) -> list[Key]:
+def _services_of_version(body: Body, cache: Cache) -> list[Key]:
     metadata = body["metadata"]
     namespace = metadata["namespace"]
     return [
-        *cache.find(_WANTS_VERSION, namespace, metadata["name"], kind=_KIND),
-        *cache.find(_WANTS_MODEL, namespace, body["spec"]["model"], kind=_KIND),
+        *cache.find(_SELECTS_VERSION, namespace, metadata["name"], kind=_KIND),
+        *cache.find(_SELECTS_MODEL, namespace, body["spec"]["model"], kind=_KIND),
     ]
 
 
-def _model_of(body: Body) -> Iterable[IndexKey]:
+def _version_index(body: Body) -> Iterable[IndexKey]:
     return [(VERSION_OF, body["metadata"]["namespace"], body["spec"]["model"])]
 
 
-def _pods_of(body: Body) -> Iterable[IndexKey]:
-    """Those that answer requests, by their InferenceService; those of checks by their Job."""
+def _pod_index(body: Body) -> Iterable[IndexKey]:
+    """Index a server's Pod by its InferenceService, and a check's Pod by its Job."""
     yield from by_owner(body)
     metadata = body["metadata"]
     labels = metadata.get("labels") or {}

@@ -1,30 +1,25 @@
-"""What an InferenceService's decisions rest on."""
+"""Read all that a plan depends on into one Observation. The only module that reads the cache and the API."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
-from modelops.controllers.inferenceservice.analysis.check_runner import Answers
-from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
-from modelops.controllers.inferenceservice.analysis.proxy_stats import PodLook, look
-from modelops.controllers.inferenceservice.analysis.reports import PodReport, look_reports
+from modelops.controllers.inferenceservice.analysis.proxy_stats import fetch_proxy_stats
+from modelops.controllers.inferenceservice.analysis.reports import fetch_reports
+from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.pod.names import candidate_service_name, deployment_name, service_name
-from modelops.controllers.inferenceservice.pod.template import serving_of
 from modelops.controllers.inferenceservice.revisions.observed import (
-    Member,
-    ServerPod,
-    leftovers,
-    members,
-    selected_revision,
+    ObservedRevision,
+    observed_revisions,
+    orphaned_pods,
     server_pod,
-    stable_revision,
+    stable_revision_name,
 )
-from modelops.controllers.inferenceservice.revisions.version_selection import Refusal, wanted
-from modelops.controllers.inferenceservice.traffic.propagation import counts_contents
-from modelops.controllers.jobs import JobState, jobs_of
+from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
+from modelops.controllers.inferenceservice.revisions.version_selection import NotServable, select_template
+from modelops.controllers.inferenceservice.traffic.propagation import compares_contents
+from modelops.controllers.jobs import jobs_of
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.resources import (
     AUTOSCALERS,
@@ -38,9 +33,8 @@ from modelops.machinery.resources import (
     Body,
     Key,
 )
-from modelops.machinery.settings import Settings
 
-Told = TypeVar("Told")
+PageT = TypeVar("PageT")
 VERSION_OF = "version-of"
 """Index of ModelVersions by their model."""
 SERVER_OF = "server-of"
@@ -48,106 +42,47 @@ SERVER_OF = "server-of"
 _OWNED = (AUTOSCALERS, DISRUPTION_BUDGETS, CONFIG_MAPS)
 
 
-@dataclass(frozen=True)
-class Windows:
-    """What was counted since the candidate was last judged."""
-
-    candidate: Counters = field(default_factory=Counters)
-    stable: Counters = field(default_factory=Counters)
-    candidate_contents: PodReport | None = None
-    stable_contents: PodReport | None = None
-
-
-@dataclass(frozen=True)
-class Observation:
-    """An InferenceService and all around it."""
-
-    service: InferenceService
-    settings: Settings
-    now: datetime
-    wanted: Body | Refusal
-    """The Pod template that shall serve."""
-    members: tuple[Member, ...] = ()
-    """The revisions that are there."""
-    leaving: tuple[ServerPod, ...] = ()
-    """The Pods of revisions that have gone. Until they have too, who has a connection to one gets answers from it."""
-    stable: str | None = None
-    """The revision that serves."""
-    remembered: Body | None = None
-    """The Pod template of `stable`, where it is another than the wanted one."""
-    endpoint: Body | None = None
-    """The Service of that name, whoever's it is."""
-    candidate_endpoint: Body | None = None
-    owned: Mapping[Key, Body] = field(default_factory=dict)
-    """Autoscalers, the disruption budget, and ConfigMaps of ours."""
-    route: Body | None = None
-    """The HTTPRoute, where the spec names Gateways, or may have named some until now."""
-    looks: Mapping[str, PodLook | None] = field(default_factory=dict)
-    """What the Pods' proxies say, by the Pod's name, while more than one revision is there."""
-    reports: Mapping[str, PodReport | None] = field(default_factory=dict)
-    """What their monitors say of the contents of requests and answers, where the analysis judges by that."""
-    windows: Windows = field(default_factory=Windows)
-    answers: Answers | None = None
-    """What hooks and Prometheus said last of the candidate."""
-    check_jobs: tuple[JobState, ...] = ()
-
-    def member(self, revision: str | None) -> Member | None:
-        """A revision that is there."""
-        return next((one for one in self.members if one.revision == revision), None)
-
-    @property
-    def target(self) -> str | None:
-        """The revision that shall serve; None where nothing new can."""
-        return None if isinstance(self.wanted, Refusal) else serving_of(self.wanted).revision
-
-    @property
-    def stable_template(self) -> Body | None:
-        """The Pod template of what serves: as it was applied, or else as it is found."""
-        if not isinstance(self.wanted, Refusal) and self.target == self.stable:
-            return self.wanted
-        member = self.member(self.stable)
-        return self.remembered or (member.template if member is not None else None)
-
-    @property
-    def spanning(self) -> bool:
-        """The Service leads to several revisions at once, one being replaced Pod by Pod."""
-        return self.endpoint is not None and selected_revision(self.endpoint) is None
-
-
 async def observe(service: InferenceService, context: ReconcileContext) -> Observation:
-    """The cache has all of it but the Services of strangers, and what is never watched."""
+    """Read an InferenceService's surroundings.
+
+    The cache has all of them but the Services of others, and the kinds that are not watched.
+    """
     namespace, uid = service.metadata.namespace, service.metadata.uid
     bodies = context.cache.bodies(SERVER_OF, namespace, service.metadata.name, kind=PODS.kind)
     pods = [server_pod(body) for body in bodies]
-    there = members(context.cache.bodies("owner", uid, kind=DEPLOYMENTS.kind), pods)
-    endpoint = await _endpoint(service, context, live=len(there) > 1)
-    stable = stable_revision(service, endpoint, there)
-    wish = wanted(service, context.settings, tuple(_versions(service, context)))
+    revisions = observed_revisions(context.cache.bodies("owner", uid, kind=DEPLOYMENTS.kind), pods)
+    several = len(revisions) > 1
+    service_body = await _stable_service(service, context, live=several)
+    stable = stable_revision_name(service, service_body, revisions)
+    selected = select_template(service, context.settings, tuple(_versions(service, context)))
     return Observation(
         service=service,
         settings=context.settings,
         now=context.now,
-        wanted=wish,
-        members=there,
-        leaving=leftovers(pods, there, context.now),
+        selected=selected,
+        revisions=revisions,
+        orphaned_pods=orphaned_pods(pods, revisions, context.now),
         stable=stable,
-        remembered=await _remembered(service, context, stable, wish),
-        endpoint=endpoint,
-        candidate_endpoint=context.cache.body(Key(SERVICES.kind, namespace, candidate_service_name(service))),
+        recorded=await _recorded_template(service, context, stable, selected),
+        stable_service=service_body,
+        candidate_service=context.cache.body(Key(SERVICES.kind, namespace, candidate_service_name(service))),
         owned={
             Key(resource.kind, namespace, body["metadata"]["name"]): body
             for resource in _OWNED
             for body in context.cache.bodies("owner", uid, kind=resource.kind)
         },
-        route=await _route(service, context),
-        looks=await _by_pod(there, look) if len(there) > 1 else {},
-        reports=await _by_pod(there, look_reports) if len(there) > 1 and _contents_count(service) else {},
+        http_route=await _http_route(service, context),
+        proxy_stats=await _of_each_pod(revisions, fetch_proxy_stats) if several else {},
+        monitor_reports=await _of_each_pod(revisions, fetch_reports) if several and _compares(service) else {},
         check_jobs=tuple(await jobs_of(uid, context)),
     )
 
 
-async def _endpoint(service: InferenceService, context: ReconcileContext, *, live: bool) -> Body | None:
-    """Live where a revision may be about to go: which one serves must not be a memory then."""
+async def _stable_service(service: InferenceService, context: ReconcileContext, *, live: bool) -> Body | None:
+    """Read the Service that clients use.
+
+    `live` bypasses the cache: before a revision is deleted, the one that serves must not be taken from memory.
+    """
     key = Key(SERVICES.kind, service.metadata.namespace, service_name(service))
     known = context.cache.body(key)
     if known is not None and not live:
@@ -155,37 +90,39 @@ async def _endpoint(service: InferenceService, context: ReconcileContext, *, liv
     return await context.kube.get(SERVICES, key.namespace, key.name)
 
 
-async def _remembered(
-    service: InferenceService, context: ReconcileContext, stable: str | None, wish: Body | Refusal
-) -> Body | None:
-    if stable is None or (not isinstance(wish, Refusal) and serving_of(wish).revision == stable):
+async def _recorded_template(
+    service: InferenceService, context: ReconcileContext, stable: str | None, selected: RevisionTemplate | NotServable
+) -> RevisionTemplate | None:
+    if stable is None or (isinstance(selected, RevisionTemplate) and selected.revision == stable):
         return None
     name = deployment_name(service, stable)
-    found = await context.kube.get(CONTROLLER_REVISIONS, service.metadata.namespace, name)
-    template: Body | None = (found or {}).get("data", {}).get("template")
-    return template
+    record = await context.kube.get(CONTROLLER_REVISIONS, service.metadata.namespace, name)
+    template: Body | None = (record or {}).get("data", {}).get("template")
+    return RevisionTemplate.of(template) if template is not None else None
 
 
-async def _route(service: InferenceService, context: ReconcileContext) -> Body | None:
-    """A spec that names no Gateway may have named one before it changed."""
+async def _http_route(service: InferenceService, context: ReconcileContext) -> Body | None:
+    """Read the HTTPRoute. A spec without Gateways may have named some before it changed."""
     changed = service.status.observed_generation not in (None, service.metadata.generation)
     if service.spec.gateway is None and not changed:
         return None
     return await context.kube.get(HTTP_ROUTES, service.metadata.namespace, service.metadata.name)
 
 
-async def _by_pod(
-    there: tuple[Member, ...], ask: Callable[[Iterable[str]], Awaitable[dict[str, Told | None]]]
-) -> dict[str, Told | None]:
-    """What the Pods say that have an address, by the Pod's name."""
-    addresses = {pod.state.name: pod.state.address for one in there for pod in one.living if pod.state.address}
-    found = await ask(addresses.values())
-    return {name: found[address] for name, address in addresses.items()}
+async def _of_each_pod(
+    revisions: tuple[ObservedRevision, ...], fetch: Callable[[Iterable[str]], Awaitable[dict[str, PageT | None]]]
+) -> dict[str, PageT | None]:
+    """Fetch a page of every Pod that has an address, and return the pages by the Pod's name."""
+    addresses = {
+        pod.state.name: pod.state.address for revision in revisions for pod in revision.living if pod.state.address
+    }
+    pages = await fetch(addresses.values())
+    return {name: pages[address] for name, address in addresses.items()}
 
 
-def _contents_count(service: InferenceService) -> bool:
+def _compares(service: InferenceService) -> bool:
     analysis = service.spec.analysis
-    return analysis is not None and counts_contents(analysis)
+    return analysis is not None and compares_contents(analysis)
 
 
 def _versions(service: InferenceService, context: ReconcileContext) -> list[ModelVersion]:
@@ -195,5 +132,5 @@ def _versions(service: InferenceService, context: ReconcileContext) -> list[Mode
         keys = [Key(kind, namespace, model.version)]
     else:
         keys = context.cache.find(VERSION_OF, namespace, model.name or "", kind=kind)
-    found = (context.cache.parsed(key, ModelVersion) for key in keys)
-    return [version for version in found if version is not None and version.metadata.deletion_timestamp is None]
+    versions = (context.cache.parsed(key, ModelVersion) for key in keys)
+    return [version for version in versions if version is not None and version.metadata.deletion_timestamp is None]

@@ -1,105 +1,114 @@
-"""An InferenceService's story: what shall serve, what serves, and how the one becomes the other.
+"""Decide what an InferenceService needs: which version is selected, which one serves, and how one replaces the other.
 
-Whatever keeps a new revision from serving, what serves goes on as it is.
+Whatever keeps a new revision from serving, the stable revision keeps serving. Pure.
 """
 
 from datetime import timedelta
 
 from modelops.api.inferenceservice import InferenceService
-from modelops.controllers.inferenceservice.observe import Observation
+from modelops.api.rollout import Strategy
+from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.pod.names import service_name
-from modelops.controllers.inferenceservice.revisions.version_selection import Refusal
-from modelops.controllers.inferenceservice.rollout.context import case_of
-from modelops.controllers.inferenceservice.rollout.initial import first
-from modelops.controllers.inferenceservice.rollout.rolling_update import pod_by_pod
-from modelops.controllers.inferenceservice.rollout.status import failed_before, going_on, shown
-from modelops.controllers.inferenceservice.rollout.steady_state import serving_now
-from modelops.controllers.inferenceservice.rollout.stepped import in_steps
+from modelops.controllers.inferenceservice.revisions.version_selection import NotServable
+from modelops.controllers.inferenceservice.rollout.initial import initial
+from modelops.controllers.inferenceservice.rollout.rolling_update import rolling_update
+from modelops.controllers.inferenceservice.rollout.state import rollout_state
+from modelops.controllers.inferenceservice.rollout.status import (
+    build_status,
+    failed_before,
+    failure_conditions,
+    with_serving_suffix,
+)
+from modelops.controllers.inferenceservice.rollout.steady_state import steady_state
+from modelops.controllers.inferenceservice.rollout.stepped import stepped
 from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, waiting
 from modelops.machinery.ownership import is_owned_by
 from modelops.machinery.plan import Plan, first_plan
 
-_STRANGER_AGAIN = timedelta(minutes=1)
-"""Services of strangers are not watched."""
-_FORMER_AGAIN = timedelta(seconds=5)
+_FOREIGN_SERVICE_POLL = timedelta(minutes=1)
+"""Services of other owners are not watched."""
+_TERMINATING_SERVICE_POLL = timedelta(seconds=5)
 
 
 def plan(seen: Observation) -> Plan:
-    """Decide what an InferenceService needs now. Pure."""
+    """Decide what an InferenceService needs now. Pure: the same observation gives the same plan."""
     return first_plan(
-        seen, (_former_service, _service_name_taken, _refused, _already_stable, _failed_before, _on_the_way)
+        seen,
+        (_service_terminating, _service_name_taken, _not_servable, _already_stable, _already_failed, _rolling_out),
     )
 
 
-def _former_service(seen: Observation) -> Plan | None:
-    """The Service of an InferenceService of this name that was deleted goes with it, in a moment."""
-    if not _of_namesake(seen):
+def _service_terminating(seen: Observation) -> Plan | None:
+    """Wait for the Service of a deleted namesake, which is about to be garbage-collected."""
+    if not _belongs_to_namesake(seen):
         return None
-    message = f"Service {service_name(seen.service)} of an InferenceService that was deleted is still there"
-    return _untouched(seen, *waiting("ServiceTerminating", message), requeue_after=_FORMER_AGAIN)
+    message = f"Service {service_name(seen.service)} of a deleted InferenceService of this name still exists"
+    return _unchanged(seen, *waiting("ServiceTerminating", message), requeue_after=_TERMINATING_SERVICE_POLL)
 
 
 def _service_name_taken(seen: Observation) -> Plan | None:
-    """A stranger's Service is not taken over: what it leads to may be in use."""
-    if seen.endpoint is None or _is_ours(seen):
+    """Stop at the Service of another owner. It is never taken over: clients may use it."""
+    if seen.stable_service is None or _owns_service(seen):
         return None
     message = (
         f"Service {service_name(seen.service)} exists and does not belong to this InferenceService: "
         "delete it, or give the InferenceService another name"
     )
-    return _untouched(seen, *stalled("ServiceNameTaken", message), requeue_after=_STRANGER_AGAIN)
+    return _unchanged(seen, *stalled("ServiceNameTaken", message), requeue_after=_FOREIGN_SERVICE_POLL)
 
 
-def _refused(seen: Observation) -> Plan | None:
-    """Nothing new can be served. A candidate that was on its way is withdrawn: gates fail closed."""
-    if not isinstance(seen.wanted, Refusal):
+def _not_servable(seen: Observation) -> Plan | None:
+    """Keep the stable version where no new version can serve. A candidate is deleted: gates fail closed."""
+    selected = seen.selected
+    if not isinstance(selected, NotServable):
         return None
-    message = going_on(seen, seen.wanted.message)
-    told = stalled(seen.wanted.reason, message) if seen.wanted.stalled else waiting(seen.wanted.reason, message)
-    return _untouched(seen, *told) if seen.stable_template is None else serving_now(seen, told)
+    message = with_serving_suffix(seen, selected.message)
+    conditions = stalled(selected.reason, message) if selected.stalled else waiting(selected.reason, message)
+    return _unchanged(seen, *conditions) if seen.stable_template is None else steady_state(seen, conditions)
 
 
 def _already_stable(seen: Observation) -> Plan | None:
-    """What shall serve does, or did until a moment ago: back to it at once."""
-    return serving_now(seen) if seen.stable is not None and seen.target == seen.stable else None
+    """Keep the selected revision where it is the stable one. All traffic of a candidate shifts back at once."""
+    return steady_state(seen) if seen.stable is not None and seen.target == seen.stable else None
 
 
-def _failed_before(seen: Observation) -> Plan | None:
-    """It has been tried, and nothing has changed since."""
+def _already_failed(seen: Observation) -> Plan | None:
+    """Keep the stable revision where the selected one has failed and nothing has changed since."""
     failed = failed_before(seen)
-    return serving_now(seen, failed.conditions) if failed is not None and seen.stable_template is not None else None
+    if failed is None or seen.stable_template is None:
+        return None
+    return steady_state(seen, failure_conditions(seen, failed))
 
 
-def _on_the_way(seen: Observation) -> Plan:
-    """The wanted revision does not serve yet."""
-    case = case_of(seen)
+def _rolling_out(seen: Observation) -> Plan:
+    """Roll out the selected revision."""
     if seen.stable is None or seen.stable_template is None:
-        return first(case)
-    if case.rolls and (seen.spanning or not case.others):
-        return pod_by_pod(case)
-    if case.rolls:
-        # Requests may still be passed on to it by the share that it had.
-        return serving_now(seen, in_progress("RollingOut", "a former candidate goes first"))
-    if seen.spanning:
-        # The way was changed in the middle of another one, which is taken back first.
-        return serving_now(seen, in_progress("RollingOut", "the Pods of the stable version come back first"))
-    return in_steps(case)
+        return initial(seen, rollout_state(seen))
+    if seen.rollout.strategy is not Strategy.ROLLING:
+        if seen.selects_all_revisions:
+            # The strategy changed during a rolling update, which is taken back first.
+            return steady_state(seen, in_progress("RollingOut", "waiting for the Pods of the stable version to return"))
+        return stepped(seen, rollout_state(seen))
+    if seen.former_revisions and not seen.selects_all_revisions:
+        # Proxies may still forward requests to a former candidate.
+        return steady_state(seen, in_progress("RollingOut", "waiting for the former candidate to be deleted"))
+    return rolling_update(seen, rollout_state(seen))
 
 
-def _untouched(seen: Observation, *conditions: DesiredCondition, requeue_after: timedelta | None = None) -> Plan:
-    """Nothing is made or changed."""
-    return Plan(status=shown(seen), conditions=conditions, requeue_after=requeue_after)
+def _unchanged(seen: Observation, *conditions: DesiredCondition, requeue_after: timedelta | None = None) -> Plan:
+    """Create and change nothing."""
+    return Plan(status=build_status(seen), conditions=conditions, requeue_after=requeue_after)
 
 
-def _is_ours(seen: Observation) -> bool:
-    """Return whether the Service is this object's, also where a person removed the owner reference."""
-    return is_owned_by(seen.endpoint, seen.service, by_label="WithoutOwner")
+def _owns_service(seen: Observation) -> bool:
+    """Return whether the Service is ours: by its owner, or by its label if a person has removed all owners."""
+    return is_owned_by(seen.stable_service, seen.service, by_label="WithoutOwner")
 
 
-def _of_namesake(seen: Observation) -> bool:
-    if seen.endpoint is None or _is_ours(seen):
+def _belongs_to_namesake(seen: Observation) -> bool:
+    if seen.stable_service is None or _owns_service(seen):
         return False
     return any(
         owner["kind"] == InferenceService.__name__ and owner["name"] == seen.service.metadata.name
-        for owner in seen.endpoint["metadata"].get("ownerReferences") or []
+        for owner in seen.stable_service["metadata"].get("ownerReferences") or []
     )

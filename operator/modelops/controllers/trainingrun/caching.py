@@ -42,7 +42,7 @@ def find_cached_result(seen: Observation, resolved: ResolvedInputs) -> CachedRes
     oldest = seen.now - parse_duration(cache.ttl) if cache.ttl is not None else None
     results = [
         *(_of_version(version) for version in seen.versions if _made_from(version, resolved)),
-        *(_of_run(sibling) for sibling in seen.siblings if _trained(sibling)),
+        *(result for sibling in seen.siblings if (result := _of_run(sibling)) is not None),
     ]
     fresh = [(made_at, result) for made_at, result in results if oldest is None or parse_timestamp(made_at) >= oldest]
     return max(fresh, key=lambda dated: dated[0])[1] if fresh else None
@@ -76,13 +76,8 @@ def _made_from(version: ModelVersion, resolved: ResolvedInputs) -> bool:
     return origin.training_run is not None and origin.training_run.input_key == resolved.key
 
 
-def _trained(run: TrainingRun) -> bool:
-    """Return whether a run trained its model. A reused result must not become younger by being passed on."""
-    outcome = run.status.outcome
-    return run.status.artifact is not None and outcome is not None and outcome.reason != CACHE_HIT
-
-
 def _of_version(version: ModelVersion) -> tuple[str, CachedResult]:
+    """Return the result of a ModelVersion, and its time."""
     artifact, origin = version.spec.artifact, version.spec.origin
     reused = RunArtifact(
         uri=artifact.uri,
@@ -98,10 +93,11 @@ def _of_version(version: ModelVersion) -> tuple[str, CachedResult]:
     return made_at, CachedResult(source, reused, origin.metrics, made_by, origin.parameters)
 
 
-def _of_run(run: TrainingRun) -> tuple[str, CachedResult]:
-    assert run.status.artifact is not None
-    assert run.status.outcome is not None
-    name, metrics = run.metadata.name, run.status.metrics
-    return run.status.outcome.finished_at, CachedResult(
-        f"TrainingRun {name}", run.status.artifact, metrics, name, model_parameters(run, run.status)
-    )
+def _of_run(run: TrainingRun) -> tuple[str, CachedResult] | None:
+    """Return a run's result and its time; None if the run reused it: a result must not become younger by that."""
+    outcome, artifact = run.status.outcome, run.status.artifact
+    if artifact is None or outcome is None or outcome.reason == CACHE_HIT:
+        return None
+    parameters = model_parameters(run, run.status)
+    source = f"TrainingRun {run.metadata.name}"
+    return outcome.finished_at, CachedResult(source, artifact, run.status.metrics, run.metadata.name, parameters)

@@ -1,4 +1,4 @@
-"""All children of an InferenceService: in which order they come, and which of them go with what."""
+"""All children of an InferenceService: in which order they are written, and which are deleted together."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from support.builders.modelversions import version
 from support.fake_cluster import Cluster
 
 V1, V2, V3 = (version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))
-R1, R2 = (revision_of(inference_service(), one) for one in (V1, V2))
+R1, R2 = (revision_of(inference_service(), each) for each in (V1, V2))
 CANARY: Json = {"steps": [{"weight": 50}]}
 WARM: Json = {"runtime": "sklearn", "warmUp": {"requests": [{"path": "/ping"}]}}
 WARMER: Json = {"runtime": "sklearn", "warmUp": {"requests": [{"path": "/ping", "repeat": 2}]}}
@@ -19,7 +19,7 @@ PUBLIC: Json = {"parentRefs": [{"name": "public"}]}
 
 
 def serving(**spec: object) -> Cluster:
-    """Version 1 serves."""
+    """Return a cluster where version 1 serves."""
     cluster = Cluster(inference_service(pinned="mortgage-1", **spec), [V1])  # type: ignore[arg-type]
     accepted(cluster)
     for _ in range(4):
@@ -29,37 +29,35 @@ def serving(**spec: object) -> Cluster:
 
 
 def accepted(cluster: Cluster) -> None:
-    """A Gateway's controller has taken the route as it is."""
-    _told(cluster, {"status": "True"})
+    """Let a Gateway's controller accept the route as it is."""
+    _report(cluster, {"status": "True"})
 
 
-def refused(cluster: Cluster) -> None:
-    """It has looked at it, and does not take it."""
-    _told(cluster, {"status": "False", "message": "not allowed here"})
+def rejected(cluster: Cluster) -> None:
+    """Let a Gateway's controller reject the route."""
+    _report(cluster, {"status": "False", "message": "not allowed here"})
 
 
-def _told(cluster: Cluster, says: Json) -> None:
+def _report(cluster: Cluster, result: Json) -> None:
     route = cluster.object("HTTPRoute", "mortgage")
     if route is not None:
         at = route["metadata"]["generation"]
-        conditions = [{"type": one, "observedGeneration": at, **says} for one in ("Accepted", "ResolvedRefs")]
+        conditions = [{"type": type_, "observedGeneration": at, **result} for type_ in ("Accepted", "ResolvedRefs")]
         route["status"] = {"parents": [{"parentRef": route["spec"]["parentRefs"][0], "conditions": conditions}]}
 
 
 def names(cluster: Cluster, kind: str) -> list[str]:
-    """What there is of a kind."""
+    """Return the names of the objects of a kind."""
     return sorted(key.name for key in cluster.objects if key.kind == kind)
 
 
 def kinds(decided: Plan) -> list[str]:
-    """What is applied, in its order."""
+    """Return the kinds of what a plan applies, in order."""
     return [body["kind"] for body in decided.apply]
 
 
-def test_the_order_in_which_children_come() -> None:
-    """A Deployment's Pods need the files that they mount; a revision is remembered before it has Pods to be forgotten;
-    and whoever is led to a revision finds it.
-    """
+def test_the_order_of_writes() -> None:
+    """What Pods mount precedes the Deployment, the record of a revision precedes its Pods, and Services follow."""
     cluster = Cluster(inference_service(pinned="mortgage-1", server=WARM), [V1])
     assert kinds(cluster.decide()) == [
         "ConfigMap",
@@ -72,22 +70,22 @@ def test_the_order_in_which_children_come() -> None:
     ]
 
 
-def test_a_revision_is_remembered_once() -> None:
-    """It cannot change, and to apply it again would be a write at each look."""
+def test_the_record_of_a_revision_is_written_once() -> None:
+    """A record cannot change, and to apply it again would be a write in each reconcile."""
     assert "ControllerRevision" not in kinds(serving().decide())
 
 
-def test_all_of_a_revision_goes_with_it() -> None:
-    """Nothing of it is left behind."""
+def test_all_objects_of_a_revision_are_deleted_with_it() -> None:
+    """Neither its routes nor its record, nor its autoscaler, is left behind."""
     cluster = serving(
         rollout=CANARY,
         replicas={"min": 2, "max": 4, "targetCPU": 50},
         server={"runtime": "sklearn", "resources": {"requests": {"cpu": "1"}}},
     )
     (before,) = names(cluster, "Deployment")
-    cluster.want_version(V2)
+    cluster.select(V2)
     cluster.settle(3)
-    cluster.ask(promote_full="1")
+    cluster.annotate(promote_full="1")
     cluster.settle(6)
     (after,) = names(cluster, "Deployment")
     assert before != after
@@ -99,32 +97,32 @@ def test_all_of_a_revision_goes_with_it() -> None:
 @pytest.mark.parametrize(
     ("to", "left"),
     [(WARM, 1), (WARMER, 1), ({"runtime": "sklearn"}, 0)],
-    ids=["the same requests", "others", "none"],
+    ids=["the next revision has the same requests", "the next revision has other ones", "the next revision has none"],
 )
-def test_warm_up_requests_go_with_their_last_user(to: Json, left: int) -> None:
-    """A Pod of the old revision that starts anew needs them; and a new one with the same requests has the same file."""
+def test_warm_up_requests_are_deleted_with_the_last_revision_that_mounts_them(to: Json, left: int) -> None:
+    """A Pod of the old revision that restarts needs them, and a new one with the same requests mounts the same file."""
     cluster = serving(rollout=CANARY, server=WARM)
     (old,) = [name for name in names(cluster, "ConfigMap") if "warm-up" in name]
-    cluster.want(server=to)
-    cluster.want_version(V2)
+    cluster.change_spec(server=to)
+    cluster.select(V2)
     cluster.settle(3)
     assert old in names(cluster, "ConfigMap")
-    cluster.ask(promote_full="1")
+    cluster.annotate(promote_full="1")
     cluster.settle(6)
     assert len(names(cluster, "Deployment")) == 1
-    found = [name for name in names(cluster, "ConfigMap") if "warm-up" in name]
-    assert len(found) == left
-    assert (old in found) == (to == WARM)
+    remaining = [name for name in names(cluster, "ConfigMap") if "warm-up" in name]
+    assert len(remaining) == left
+    assert (old in remaining) == (to == WARM)
 
 
-def test_warm_up_requests_of_a_candidate_go_with_it() -> None:
-    """Those of what serves stay."""
+def test_warm_up_requests_of_a_candidate_are_deleted_with_it() -> None:
+    """The warm-up requests of the stable revision stay."""
     cluster = serving(rollout=CANARY, server=WARM)
     (old,) = [name for name in names(cluster, "ConfigMap") if "warm-up" in name]
-    cluster.want(server=WARMER)
+    cluster.change_spec(server=WARMER)
     cluster.settle(3)
     assert len([name for name in names(cluster, "ConfigMap") if "warm-up" in name]) == 2
-    cluster.ask(abort="no")
+    cluster.annotate(abort="no")
     cluster.settle(4)
     assert [name for name in names(cluster, "ConfigMap") if "warm-up" in name] == [old]
 
@@ -136,22 +134,22 @@ def test_warm_up_requests_of_a_candidate_go_with_it() -> None:
         ({"min": 2}, 1, 0),
         ({"min": 1, "max": 3, "requestsInFlight": {"target": 4}}, 1, 1),
     ],
-    ids=["one Pod", "two Pods", "one to three"],
+    ids=["with one Pod", "with two Pods", "with one to three Pods"],
 )
-def test_how_many_pods_decides_what_there_is(replicas: Json, budgets: int, scalers: int) -> None:
-    """A budget for one Pod alone would keep its node from being drained; and one that is not wanted any more goes."""
+def test_the_number_of_pods_decides_about_budget_and_autoscaler(replicas: Json, budgets: int, scalers: int) -> None:
+    """A budget for a single Pod would keep its node from being drained. What is no longer needed is deleted."""
     for start in ({"min": 1}, {"min": 3}, {"min": 2, "max": 5, "requestsInFlight": {"target": 4}}):
         cluster = serving(replicas=start)
-        cluster.want(replicas=replicas)
+        cluster.change_spec(replicas=replicas)
         cluster.settle(3)
         assert len(names(cluster, "PodDisruptionBudget")) == budgets
         assert len(names(cluster, "HorizontalPodAutoscaler")) == scalers
 
 
-def test_a_budget_spans_both_versions() -> None:
+def test_a_disruption_budget_covers_both_versions() -> None:
     """Pods of a candidate answer requests too."""
     cluster = serving(rollout=CANARY)
-    cluster.want_version(V2)
+    cluster.select(V2)
     cluster.settle(3)
     (budget,) = [body for key, body in cluster.objects.items() if key.kind == "PodDisruptionBudget"]
     selector = budget["spec"]["selector"]["matchLabels"].items()
@@ -159,50 +157,49 @@ def test_a_budget_spans_both_versions() -> None:
 
 
 def weights(cluster: Cluster) -> list[int]:
-    """Of the route: what the stable version gets, and the candidate."""
+    """Return the weights of the HTTPRoute: of the stable version, then of the candidate."""
     route = cluster.object("HTTPRoute", "mortgage")
     assert route is not None
-    return [one["weight"] for one in route["spec"]["rules"][0]["backendRefs"]]
+    return [backend["weight"] for backend in route["spec"]["rules"][0]["backendRefs"]]
 
 
-def test_behind_a_gateway_the_route_has_the_weights() -> None:
-    """A step counts once the Gateway has taken its weights, and the proxies pass nothing on: a share of a share would
-    go to the candidate.
+def test_with_a_gateway_the_route_has_the_weights() -> None:
+    """A step takes effect once the Gateway has accepted its weights.
+
+    The proxies forward nothing: the candidate would get a percentage of a percentage.
     """
     cluster = serving(rollout=CANARY, gateway=PUBLIC)
     assert weights(cluster) == [100, 0]
-    cluster.want_version(V2)
+    cluster.select(V2)
     for _ in range(3):
         cluster.settle(2)
         candidate = cluster.service.status.candidate
         assert candidate is not None
         assert candidate.step_since is None
     assert weights(cluster) == [50, 50]
-    assert cluster.answered().by == {R1: 1}, "what comes in beside the Gateway"
+    assert cluster.answered().by == {R1: 1}, "requests that do not come through the Gateway"
     accepted(cluster)
     cluster.settle(2)
     candidate = cluster.service.status.candidate
     assert candidate is not None
     assert candidate.step_since is not None
-    cluster.ask(abort="no")
-    cluster.look()
+    cluster.annotate(abort="no")
+    cluster.reconcile()
     assert weights(cluster) == [100, 0]
-    cluster.look()
-    assert cluster.revisions() == {R1, R2}, "the Gateway has not heard of it yet"
+    cluster.reconcile()
+    assert cluster.revisions() == {R1, R2}, "the Gateway has not processed the route yet"
     accepted(cluster)
-    cluster.look()
+    cluster.reconcile()
     assert cluster.revisions() == {R1}
 
 
-def test_a_gateway_that_is_not_there() -> None:
-    """Its name is misspelt: no step takes effect, and the rollout fails by its deadline. The candidate's Pods then go:
-    nobody has ever passed a request on to them.
-    """
+def test_a_gateway_that_does_not_exist_fails_the_rollout_by_its_deadline() -> None:
+    """No step takes effect. The candidate's Pods are then deleted: no Gateway ever forwarded a request to them."""
     cluster = Cluster(
         inference_service(pinned="mortgage-1", rollout={**CANARY, "deadline": "1m"}, gateway=PUBLIC), [V1]
     )
     cluster.settle(5)
-    cluster.want_version(V2)
+    cluster.select(V2)
     cluster.settle(5)
     candidate = cluster.service.status.candidate
     assert candidate is not None
@@ -211,60 +208,65 @@ def test_a_gateway_that_is_not_there() -> None:
     cluster.settle(3)
     assert cluster.service.status.failed[0].reason == "DeadlineExceeded"
     assert cluster.revisions() == {R1}
-    assert cluster.decide().requeue_after == timedelta(seconds=3), "nobody would tell that it has come"
+    assert cluster.decide().requeue_after == timedelta(seconds=3), "the Gateway's creation is not watched"
 
 
-def test_two_gateways_of_which_one_refuses_the_route() -> None:
-    """Its words are what the step waits for. The candidate had never gone, nor had another one ever come."""
+def test_a_gateway_that_rejects_the_route_is_reported_and_fails_the_rollout() -> None:
+    """The candidate is deleted all the same, and the next version can be rolled out."""
     cluster = Cluster(
         inference_service(pinned="mortgage-1", rollout={**CANARY, "deadline": "1m"}, gateway=PUBLIC), [V1]
     )
     cluster.settle(5)
-    refused(cluster)
-    cluster.want_version(V2)
+    rejected(cluster)
+    cluster.select(V2)
     for _ in range(5):
         cluster.settle(2)
-        refused(cluster)
+        rejected(cluster)
     ready = find(cluster.service.status.conditions, "Ready")
     assert ready is not None
-    assert 'Gateway "public" does not take the route: not allowed here' in ready.message
+    assert 'Gateway "public" rejects the route: not allowed here' in ready.message
     cluster.wait(62)
     cluster.settle(3)
-    refused(cluster)
+    rejected(cluster)
     cluster.settle(3)
     assert cluster.service.status.failed[0].reason == "DeadlineExceeded"
     assert cluster.revisions() == {R1}
     ready = find(cluster.service.status.conditions, "Ready")
     assert ready is not None
-    cluster.want_version(V1)
-    cluster.look()
+    cluster.select(V1)
+    cluster.reconcile()
     ready = find(cluster.service.status.conditions, "Ready")
     assert ready is not None
     assert (ready.status, ready.reason) == ("False", "RouteNotAccepted")
     assert "not allowed here" in ready.message
 
 
-def test_a_route_goes_with_the_gateway() -> None:
-    """And only ours: a person may have one of that name."""
+def test_the_route_is_deleted_when_the_spec_has_no_gateway() -> None:
+    """Only if the InferenceService owns it: a person may have created one of the same name."""
     cluster = serving(gateway=PUBLIC)
-    cluster.want(gateway=None)
-    deleted = [one for one in cluster.decide().delete if one.key.kind == "HTTPRoute"]
-    assert [one.uid for one in deleted] == ["uid-of-mortgage"]
+    cluster.change_spec(gateway=None)
+    deletes = [delete for delete in cluster.decide().delete if delete.key.kind == "HTTPRoute"]
+    assert [delete.uid for delete in deletes] == ["uid-of-mortgage"]
     route = cluster.object("HTTPRoute", "mortgage")
     assert route is not None
     route["metadata"]["ownerReferences"] = []
-    assert not [one for one in cluster.decide().delete if one.key.kind == "HTTPRoute"]
+    assert not [delete for delete in cluster.decide().delete if delete.key.kind == "HTTPRoute"]
 
 
-@pytest.mark.parametrize("looks", [0, 2, 4, 6], ids=["before", "at first", "in a step", "later"])
-def test_an_end_of_the_operator_between_any_two_writes(looks: int) -> None:
-    """Whatever of a plan was carried out, without its status: the next look goes on from there, nobody is left
-    without an answer, and all comes to the same end.
+@pytest.mark.parametrize(
+    "reconciles",
+    [0, 2, 4, 6],
+    ids=["before the rollout", "after two reconciles", "after four reconciles", "after six reconciles"],
+)
+def test_the_operator_ends_between_any_two_writes(reconciles: int) -> None:
+    """Whatever part of a plan was carried out, without its status, the next reconcile resumes.
+
+    No request is lost, and the rollout comes to the same end.
     """
-    probe = _in_the_middle(looks)
+    probe = _during_rollout(reconciles)
     count = len(probe.writes(probe.decide()))
     for written in range(count + 1):
-        cluster = _in_the_middle(looks)
+        cluster = _during_rollout(reconciles)
         for write in cluster.writes(cluster.decide())[:written]:
             cluster.write(write)
             assert cluster.answered().lost == 0
@@ -272,29 +274,29 @@ def test_an_end_of_the_operator_between_any_two_writes(looks: int) -> None:
             for write in cluster.writes(decided := cluster.decide()):
                 cluster.write(write)
                 assert (cluster.answered().lost, cluster.answered().circling) == (0, 0)
-            cluster.tell(decided)
+            cluster.write_status(decided)
             cluster.start()
             cluster.ready()
-            cluster.take()
+            cluster.use_routes()
             cluster.wait(2)
         assert cluster.answered().by == {R2: 1}
         assert cluster.revisions() == {R2}
         assert names(cluster, "ConfigMap") == names(cluster, "ControllerRevision") == [f"mortgage-{R2}"]
 
 
-def _in_the_middle(looks: int) -> Cluster:
+def _during_rollout(reconciles: int) -> Cluster:
     cluster = serving(rollout={"steps": [{"weight": 50, "hold": "1s"}]}, replicas=3)
-    cluster.want_version(V2)
-    for _ in range(looks):
+    cluster.select(V2)
+    for _ in range(reconciles):
         cluster.settle(2)
         cluster.wait(2)
-    if 0 < looks < 4:
-        cluster.ask(promote_full="1")
+    if 0 < reconciles < 4:
+        cluster.annotate(promote_full="1")
     return cluster
 
 
-def test_a_service_without_its_owner_is_taken_back() -> None:
-    """Somebody has removed the reference: the label still says whose it is."""
+def test_a_service_without_its_owner_reference_is_adopted_again() -> None:
+    """A person has removed the reference: the label still names the owner."""
     cluster = serving()
     body = cluster.object("Service", "mortgage")
     assert body is not None
@@ -302,10 +304,10 @@ def test_a_service_without_its_owner_is_taken_back() -> None:
     assert "Service" in kinds(cluster.decide())
 
 
-def test_deletes_are_of_this_very_object() -> None:
-    """One of the same name that came since is another's."""
+def test_deletes_have_a_uid() -> None:
+    """An object of the same name that was created since must not be deleted."""
     cluster = serving(replicas={"min": 1, "max": 3, "requestsInFlight": {"target": 4}})
-    cluster.want(replicas={"min": 1})
-    found = cluster.decide().delete
-    assert found
-    assert all(one.uid for one in found)
+    cluster.change_spec(replicas={"min": 1})
+    deletes = cluster.decide().delete
+    assert deletes
+    assert all(delete.uid for delete in deletes)

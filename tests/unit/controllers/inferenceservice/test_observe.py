@@ -1,4 +1,4 @@
-"""What an InferenceService sees in the cache and asks of the API, and what wakes it."""
+"""What an InferenceService's observation reads from the cache and the API, and what enqueues a reconcile."""
 
 import copy
 from typing import Any, cast
@@ -9,9 +9,9 @@ from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers import inferenceservice
 from modelops.controllers.inferenceservice.observe import observe
-from modelops.controllers.inferenceservice.pod.template import serving_of
-from modelops.controllers.inferenceservice.revisions.children import remembered
-from modelops.controllers.inferenceservice.revisions.version_selection import Refusal
+from modelops.controllers.inferenceservice.revisions.children import revision_record
+from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
+from modelops.controllers.inferenceservice.revisions.version_selection import NotServable
 from modelops.machinery.cache import Cache
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.dispatch import indexers
@@ -20,11 +20,11 @@ from modelops.machinery.resources import Body, Key, Resource
 from support.builders.common import NAMESPACE, NOW, digest, settings
 from support.builders.inferenceservices import (
     deployment,
-    endpoint,
     inference_service,
     pod_body,
     pod_template,
     revision_of,
+    service_object,
 )
 from support.builders.modelversions import version
 
@@ -34,20 +34,20 @@ PINNED = inference_service(pinned="mortgage-1")
 
 
 class Api:
-    """What is asked of the API, and its answers."""
+    """An API with these objects, which records the reads."""
 
     def __init__(self, *bodies: Body) -> None:
         self.bodies = {(body["kind"], body["metadata"]["name"]): body for body in bodies}
-        self.asked: list[tuple[str, str]] = []
+        self.reads: list[tuple[str, str]] = []
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Body | None:
-        """One object."""
-        self.asked.append((resource.kind, name))
+        """Return an object."""
+        self.reads.append((resource.kind, name))
         return self.bodies.get((resource.kind, name))
 
 
 def cache(*bodies: Body) -> Cache:
-    """The operator's cache with these objects in it."""
+    """Return the operator's cache with these objects."""
     filled = Cache(indexers([inferenceservice.controller()]))
     for number, body in enumerate(bodies):
         metadata = {"uid": f"uid-{number}", **body["metadata"], "resourceVersion": str(number + 1)}
@@ -56,7 +56,7 @@ def cache(*bodies: Body) -> Cache:
 
 
 def service_body(name: str = "mortgage", pinned: str | None = None) -> Body:
-    """An InferenceService as a watch brings it."""
+    """Return an InferenceService as a watch delivers it."""
     model = {"version": pinned} if pinned else {"name": "mortgage"}
     return {
         "kind": "InferenceService",
@@ -66,7 +66,7 @@ def service_body(name: str = "mortgage", pinned: str | None = None) -> Body:
 
 
 def version_body(of: ModelVersion, model: str = "mortgage", namespace: str = NAMESPACE, **metadata: Any) -> Body:
-    """A ModelVersion as a watch brings it."""
+    """Return a ModelVersion as a watch delivers it."""
     spec, status = copy.deepcopy(of.spec.wire()), copy.deepcopy(of.status.wire())
     spec["model"] = model
     known = {"name": of.metadata.name, "namespace": namespace, "uid": f"uid-of-{of.metadata.name}-{namespace}"}
@@ -75,17 +75,17 @@ def version_body(of: ModelVersion, model: str = "mortgage", namespace: str = NAM
 
 
 def context(*bodies: Body, api: Api | None = None) -> ReconcileContext:
-    """A world whose cache has these objects, and its Service. By default the API must not be asked."""
-    return ReconcileContext(cache(endpoint(PINNED), *bodies), cast(Kube, api), settings(), NOW)
+    """Return a context whose cache has these objects and the Service. By default the API must not be read."""
+    return ReconcileContext(cache(service_object(PINNED), *bodies), cast(Kube, api), settings(), NOW)
 
 
-def ours(service: InferenceService = PINNED, of: ModelVersion = V1, **metadata: Any) -> Body:
-    """A Deployment as a watch brings it."""
+def own_deployment(service: InferenceService = PINNED, of: ModelVersion = V1, **metadata: Any) -> Body:
+    """Return a Deployment of the InferenceService as a watch delivers it."""
     body = deployment(service, of)
     return {**body, "metadata": {**body["metadata"], **metadata}}
 
 
-async def test_the_newest_version_of_the_model() -> None:
+async def test_the_newest_version_of_the_model_is_selected() -> None:
     """Only of this model and namespace, and none that is being deleted: it would vanish under its Pods."""
     newer = version("mortgage-9", letter="b", created="2026-11-05T11:59:00Z")
     seen = await observe(
@@ -98,18 +98,18 @@ async def test_the_newest_version_of_the_model() -> None:
             version_body(newer, deletionTimestamp="2026-11-05T11:00:00Z", name="mortgage-8"),
         ),
     )
-    assert not isinstance(seen.wanted, Refusal)
-    assert serving_of(seen.wanted).version == "mortgage-2"
+    assert not isinstance(seen.selected, NotServable)
+    assert seen.selected.serving.version == "mortgage-2"
 
 
-async def test_the_pinned_version_alone() -> None:
-    """A newer one of the same model is none of its business."""
+async def test_a_pinned_version_is_selected_beside_newer_ones() -> None:
+    """A newer version of the same model does not change a pinned one."""
     seen = await observe(PINNED, context(version_body(V1), version_body(V2)))
     assert seen.target == revision_of(PINNED, V1)
 
 
-async def test_the_pods_of_this_very_object() -> None:
-    """Pods of a namesake that was deleted still end, and must not count as ours; nor those of checks."""
+async def test_only_server_pods_of_this_object_are_observed() -> None:
+    """Pods of a deleted namesake still terminate, and must not count; neither must the Pods of check Jobs."""
     namesake = PINNED.model_copy(update={"metadata": PINNED.metadata.model_copy(update={"uid": "another"})})
     checking = pod_body(pod_template(PINNED, V1), "check")
     checking["metadata"]["labels"]["app.kubernetes.io/component"] = "check"
@@ -117,70 +117,77 @@ async def test_the_pods_of_this_very_object() -> None:
         PINNED,
         context(
             version_body(V1),
-            ours(),
+            own_deployment(),
             pod_body(pod_template(PINNED, V1), "a"),
             pod_body(pod_template(namesake, V1), "b"),
             checking,
         ),
     )
-    (member,) = seen.members
-    assert [(one.state.name, one.version, one.digest) for one in member.pods] == [("a", "mortgage-1", digest("a"))]
-    assert seen.endpoint is not None
+    (revision,) = seen.revisions
+    assert [(pod.state.name, pod.version, pod.digest) for pod in revision.pods] == [("a", "mortgage-1", digest("a"))]
+    assert seen.stable_service is not None
 
 
-async def test_a_deployment_that_ends_is_gone() -> None:
-    """Its Pods end with it, whatever they still answer: nothing may count on them."""
-    going = ours(deletionTimestamp="2026-11-05T11:59:00Z")
-    seen = await observe(PINNED, context(version_body(V1), going, pod_body(pod_template(PINNED, V1), "a")))
-    assert seen.members == ()
+async def test_a_deployment_that_is_being_deleted_is_not_a_revision() -> None:
+    """Its Pods terminate with it, even if they still answer: nothing may count on them."""
+    deleted = own_deployment(deletionTimestamp="2026-11-05T11:59:00Z")
+    seen = await observe(PINNED, context(version_body(V1), deleted, pod_body(pod_template(PINNED, V1), "a")))
+    assert seen.revisions == ()
 
 
-async def test_the_service_is_asked_for_while_a_revision_may_go() -> None:
-    """A memory of where it leads, a moment old, could have the Pods deleted that it has just been led to."""
+async def test_the_service_is_read_from_the_api_while_there_are_several_revisions() -> None:
+    """A cached Service, a moment old, could have the operator delete the Pods that the Service has just selected."""
     service = inference_service(
         pinned="mortgage-2", status={"stable": {"version": "mortgage-1", "digest": digest("a")}}
     )
-    live = endpoint(service, revision_of(service, V2))
+    live = service_object(service, revision_of(service, V2))
     api = Api(live)
     seen = await observe(
-        service, context(version_body(V2), ours(service), ours(service, V2, name="mortgage-other"), api=api)
+        service,
+        context(version_body(V2), own_deployment(service), own_deployment(service, V2, name="mortgage-other"), api=api),
     )
-    assert ("Service", "mortgage") in api.asked
-    assert seen.endpoint == live
+    assert ("Service", "mortgage") in api.reads
+    assert seen.stable_service == live
 
 
-@pytest.mark.parametrize("pinned", ["mortgage-1", "mortgage-9"], ids=["what serves is wanted", "another is wanted"])
-async def test_what_serves_is_remembered(pinned: str) -> None:
-    """Should its Deployment be deleted while another one is wanted, or none can be, it comes back as it was."""
+@pytest.mark.parametrize(
+    "pinned", ["mortgage-1", "mortgage-9"], ids=["the stable version is selected", "another version is selected"]
+)
+async def test_the_stable_template_is_read_from_its_record(pinned: str) -> None:
+    """If a person deletes the stable Deployment while another version is selected, the operator restores it."""
     revision = revision_of(PINNED, V1)
     service = inference_service(
         pinned=pinned,
         status={"stable": {"version": "mortgage-1", "digest": digest("a"), "revision": revision}},
     )
-    api = Api(remembered(service, pod_template(service, V1)))
-    known = cache(endpoint(service, revision), version_body(V1))
+    api = Api(revision_record(service, RevisionTemplate.of(pod_template(service, V1))))
+    known = cache(service_object(service, revision), version_body(V1))
     seen = await observe(service, ReconcileContext(known, cast(Kube, api), settings(), NOW))
-    assert (seen.stable, seen.member(revision)) == (revision, None)
-    assert seen.stable_template == pod_template(service, V1)
-    assert bool(api.asked) == (pinned != "mortgage-1")
+    assert (seen.stable, seen.revision(revision)) == (revision, None)
+    assert seen.stable_template == RevisionTemplate.of(pod_template(service, V1))
+    assert bool(api.reads) == (pinned != "mortgage-1")
 
 
-def test_a_version_wakes_who_wants_it() -> None:
-    """Both who follow the model and who pinned the version, and nobody else: no polling, no storm."""
+def test_a_version_enqueues_the_services_that_select_it() -> None:
+    """Those that follow the model and those that pinned the version, and no other: no polling, no storm."""
     controller = inferenceservice.controller()
     filled = cache(service_body(), service_body("pinned", "mortgage-2"), service_body("other", "mortgage-9"))
-    woken = set(controller.event_mappings[ModelVersion.__name__](version_body(V2), filled))
-    assert woken == {BY_NAME, BY_NAME._replace(name="pinned")}
+    enqueued = set(controller.event_mappings[ModelVersion.__name__](version_body(V2), filled))
+    assert enqueued == {BY_NAME, BY_NAME._replace(name="pinned")}
     assert (
         set(controller.event_mappings[ModelVersion.__name__](version_body(version("churn-1"), model="churn"), filled))
         == set()
     )
 
 
-def test_children_wake_their_owner() -> None:
-    """A Pod that becomes ready, a Deployment or a Service that somebody changes or deletes."""
+def test_children_enqueue_their_owner() -> None:
+    """A Pod that becomes ready, a Deployment or a Service that a person changes or deletes."""
     controller = inferenceservice.controller()
-    bodies = {"Pod": pod_body(pod_template(PINNED, V1)), "Deployment": ours(), "Service": endpoint(PINNED)}
+    bodies = {
+        "Pod": pod_body(pod_template(PINNED, V1)),
+        "Deployment": own_deployment(),
+        "Service": service_object(PINNED),
+    }
     for kind, body in bodies.items():
         assert list(controller.event_mappings[kind](body, cache())) == [BY_NAME]
     assert controller.kind is InferenceService

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from modelops.api.inferenceservice import WarmUpRequest
-from modelops.controllers.inferenceservice.pod.warm_up import requests
+from modelops.controllers.inferenceservice.pod.warm_up import request_files
 from modelops.worker.runtime.installing import install
 
 
@@ -88,7 +88,7 @@ def warm_up(
     script.write_text(text)
     directory = pod.shared / "requests"
     directory.mkdir()
-    for name, content in requests([WarmUpRequest.model_validate(request) for request in warm_up_requests]).items():
+    for name, content in request_files([WarmUpRequest.model_validate(request) for request in warm_up_requests]).items():
         (directory / name).write_bytes(content.encode())
     command = [str(pod.shared / "bin/busybox"), "sh", str(script), str(directory), str(port), "/v2/health/ready"]
     return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env={})

@@ -1,1 +1,1 @@
-"""Whether a candidate proves what it must: what its Pods and checks of the user's own tell, and the judgement."""
+"""Analysis of a candidate: what its Pods counted, what the user's own checks found, and the outcome of both."""

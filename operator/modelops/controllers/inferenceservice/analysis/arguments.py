@@ -1,20 +1,21 @@
-"""Whom a judgement is about, as checks of the user's own are told. Pure."""
+"""Arguments of the user's own checks. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A candidate on its way, and what it is compared with."""
+class CheckArguments:
+    """A candidate in its rollout, and the version it is compared with."""
 
     namespace: str
     inferenceservice: str
     stable: str
-    """The ModelVersion that serves."""
+    """Name of the ModelVersion that serves."""
     candidate: str
-    """The ModelVersion that is about to."""
+    """Name of the ModelVersion being rolled out."""
     weight: int
-    """How many percent of the requests the candidate shall answer."""
+    """Percent of the traffic that the candidate gets in this step."""
     stable_url: str
+    """URL of the stable version inside the cluster, whatever the weight."""
     candidate_url: str
-    """Where each of the two answers, whatever the weight."""
+    """URL of the candidate inside the cluster, whatever the weight."""

@@ -1,23 +1,23 @@
-"""Jobs that judge: one for each step of an attempt, made and read. Pure."""
+"""Checks by Job: one Job for each step of an attempt, and the result of a finished Job. Pure."""
 
 import math
 
 from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice import InferenceService
-from modelops.api.inferenceservice_status import CheckResult, Outcome
-from modelops.api.rollout import Check, CheckJob
+from modelops.api.inferenceservice_status import AnalysisCheckResult
+from modelops.api.rollout import AnalysisCheck, CheckJob
 from modelops.controllers.containers import (
     SCRATCH,
     container_security,
     empty_dir,
-    environment,
     literal,
     mount,
     pod_defaults,
     resources_or_default,
 )
-from modelops.controllers.inferenceservice.analysis.arguments import Subject
-from modelops.controllers.inferenceservice.analysis.judge import clipped
+from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
+from modelops.controllers.inferenceservice.analysis.results import check_result
+from modelops.controllers.inferenceservice.pod.environment import canonical_environment
 from modelops.controllers.inferenceservice.pod.quantities import canonical_resources
 from modelops.controllers.jobs import JobState
 from modelops.controllers.metadata import labels, owner_references
@@ -29,29 +29,35 @@ CHECK = "check"
 _NAME_LIMIT = 63
 _DEFAULT_RESOURCES = {"requests": {"cpu": "50m", "memory": "64Mi"}}
 _DEADLINE_EXCEEDED = "DeadlineExceeded"
+_MAX_CHARACTERS = 1000
 
 
-def check_job_name(service: InferenceService, check: Check, attempt: str, step: int) -> str:
-    """One for each step of each attempt. What a long name loses at its end is in the hash."""
-    decides = {"uid": service.metadata.uid, "check": check.name, "attempt": attempt, "step": step}
-    ending = f"-{short(json_digest(decides), 10)}"
-    return f"{service.metadata.name}-{check.name}"[: _NAME_LIMIT - len(ending)].rstrip("-") + ending
+def check_job_name(service: InferenceService, check: AnalysisCheck, attempt: str, step: int) -> str:
+    """Return the name of the Job for this step of this attempt. A long name is cut, and stays unique by its hash."""
+    identity = {"uid": service.metadata.uid, "check": check.name, "attempt": attempt, "step": step}
+    suffix = f"-{short(json_digest(identity), 10)}"
+    return f"{service.metadata.name}-{check.name}"[: _NAME_LIMIT - len(suffix)].rstrip("-") + suffix
 
 
 def check_job(
-    service: InferenceService, check: Check, subject: Subject, attempt: str, step: int, settings: Settings
+    service: InferenceService,
+    check: AnalysisCheck,
+    arguments: CheckArguments,
+    attempt: str,
+    step: int,
+    settings: Settings,
 ) -> Body:
-    """The Job of a check that has one."""
+    """Build the Job of a check that has `job` set."""
     job = check.job
     assert job is not None, "the check has a Job"
-    marks = labels(service, CHECK, modelversion=subject.candidate)
+    job_labels = labels(service, CHECK, modelversion=arguments.candidate)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": check_job_name(service, check, attempt, step),
             "namespace": service.metadata.namespace,
-            "labels": marks,
+            "labels": job_labels,
             "ownerReferences": owner_references(service),
         },
         "spec": {
@@ -59,15 +65,15 @@ def check_job(
             "activeDeadlineSeconds": math.ceil(parse_duration(job.timeout).total_seconds()),
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {
-                # A Pod that its node loses has judged nothing: another one does.
+                # A Pod lost with its node has no result: the Job starts another one.
                 "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
             },
             "template": {
-                "metadata": {"labels": marks},
+                "metadata": {"labels": job_labels},
                 "spec": {
                     **pod_defaults(service.spec.pod),
                     "restartPolicy": "Never",
-                    "containers": [_container(job, subject, settings)],
+                    "containers": [_container(job, arguments, settings)],
                     "volumes": [empty_dir(SCRATCH)],
                 },
             },
@@ -75,29 +81,31 @@ def check_job(
     }
 
 
-def check_job_result(check: Check, job: JobState) -> CheckResult | None:
-    """What a Job has found; None while it runs."""
+def check_job_result(check: AnalysisCheck, job: JobState) -> AnalysisCheckResult | None:
+    """Return the result of a finished Job; None while the Job runs.
+
+    Exit code 0 passes and 1 fails. Anything else is an error.
+    """
     if not job.finished:
         return None
+    message, code = _termination_message(job), _exit_code(job)
     if job.state == "Complete":
-        return _result(check, "Passed", _last_words(job) or "exit code 0")
-    code = _exit_code(job)
+        return check_result(check.name, "Passed", message or "exit code 0")
     if job.finished_reason == _DEADLINE_EXCEEDED:
         timeout = check.job.timeout if check.job is not None else ""
-        return _result(check, "Error", f"it took longer than {timeout}; Job {job.key.name} has the details")
+        return check_result(check.name, "Error", f"timeout of {timeout} exceeded: see Job {job.key.name}")
     if code == 1:
-        return _result(check, "Failed", _last_words(job) or "exit code 1")
-    ended = f"exit code {code}" if code is not None else job.message or job.finished_reason or "it ended without a Pod"
-    words = _last_words(job)
-    return _result(check, "Error", f"{ended}: {words}" if words else ended)
+        return check_result(check.name, "Failed", message or "exit code 1")
+    end = f"exit code {code}" if code is not None else job.message or job.finished_reason or "ended without a Pod"
+    return check_result(check.name, "Error", f"{end}: {message}" if message else end)
 
 
-def _container(job: CheckJob, subject: Subject, settings: Settings) -> Body:
+def _container(job: CheckJob, arguments: CheckArguments, settings: Settings) -> Body:
     container: Body = {
         "name": CHECK,
         "image": job.image,
         "imagePullPolicy": settings.image_pull_policy,
-        "env": _environment(job, subject),
+        "env": _environment(job, arguments),
         "resources": canonical_resources(resources_or_default(job.resources, _DEFAULT_RESOURCES)),
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -110,24 +118,16 @@ def _container(job: CheckJob, subject: Subject, settings: Settings) -> Body:
     return container
 
 
-def _environment(job: CheckJob, subject: Subject) -> list[Body]:
-    """What a check may want to know, then the user's own variables, which win. The API server drops an empty value, and
-    so is it here.
-    """
-    known = {
+def _environment(job: CheckJob, arguments: CheckArguments) -> list[Body]:
+    defaults = {
         "HOME": "/tmp",
-        "MODELOPS_CANDIDATE_URL": subject.candidate_url,
-        "MODELOPS_STABLE_URL": subject.stable_url,
-        "MODELOPS_CANDIDATE_VERSION": subject.candidate,
-        "MODELOPS_STABLE_VERSION": subject.stable,
-        "MODELOPS_WEIGHT": str(subject.weight),
+        "MODELOPS_CANDIDATE_URL": arguments.candidate_url,
+        "MODELOPS_STABLE_URL": arguments.stable_url,
+        "MODELOPS_CANDIDATE_VERSION": arguments.candidate,
+        "MODELOPS_STABLE_VERSION": arguments.stable,
+        "MODELOPS_WEIGHT": str(arguments.weight),
     }
-    users = environment(job.env)
-    taken = {variable["name"] for variable in users}
-    return [
-        *({"name": name, "value": literal(value)} for name, value in known.items() if name not in taken),
-        *({key: value for key, value in variable.items() if value != ""} for variable in users),
-    ]
+    return canonical_environment({name: literal(value) for name, value in defaults.items()}, job.env)
 
 
 def _exit_code(job: JobState) -> int | None:
@@ -136,12 +136,8 @@ def _exit_code(job: JobState) -> int | None:
     return container.exit_code if container is not None else None
 
 
-def _last_words(job: JobState) -> str:
-    """The end of what it wrote: of a long text, the last lines say most."""
+def _termination_message(job: JobState) -> str:
+    """Return the end of the container's message: its last lines say most."""
     pod = job.deciding_pod
     container = pod.containers.get(CHECK) if pod is not None else None
-    return container.message.strip()[-1000:] if container is not None else ""
-
-
-def _result(check: Check, outcome: Outcome, message: str) -> CheckResult:
-    return CheckResult(name=check.name, outcome=outcome, message=clipped(message))
+    return container.message.strip()[-_MAX_CHARACTERS:] if container is not None else ""

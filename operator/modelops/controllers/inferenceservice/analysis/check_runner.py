@@ -1,4 +1,4 @@
-"""Asking hooks and Prometheus in the background: a few at a time, and never in a queue worker's time."""
+"""Run hooks and Prometheus queries in the background: a few at a time, and never while a queue worker waits."""
 
 import asyncio
 import logging
@@ -7,66 +7,80 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from modelops.api.addresses import LocalAddress
-from modelops.api.inferenceservice_status import CheckResult
-from modelops.api.rollout import Check
-from modelops.controllers.inferenceservice.analysis.arguments import Subject
-from modelops.controllers.inferenceservice.analysis.hooks import ask_hook
-from modelops.controllers.inferenceservice.analysis.prometheus import ask_prometheus
+from modelops.api.inferenceservice_status import AnalysisCheckResult
+from modelops.api.rollout import AnalysisCheck
+from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
+from modelops.controllers.inferenceservice.analysis.hooks import call_hook
+from modelops.controllers.inferenceservice.analysis.prometheus import query_prometheus
+from modelops.controllers.inferenceservice.analysis.results import check_result
 from modelops.controllers.inferenceservice.analysis.windows import Attempt
 from modelops.machinery.background import Background
+from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.resources import Key
 
-_AT_ONCE = 8
+_CONCURRENCY = 8
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What the checks of an attempt said when they were last asked."""
+class CheckRun:
+    """Results of one run of an attempt's checks."""
 
-    asked_at: datetime
-    """When asking began: what a candidate did later is not in the answers."""
-    subject: Subject
-    """About whom."""
-    results: Mapping[str, CheckResult]
-    """By the check's name."""
+    started_at: datetime
+    """Start of the run: the results do not show what the candidate did later."""
+    arguments: CheckArguments
+    """Candidate, step and stable version that the checks ran for."""
+    results: Mapping[str, AnalysisCheckResult]
+    """Results by the checks' names."""
+
+    def holds_for(self, arguments: CheckArguments, step_since: str | None) -> bool:
+        """Return whether the checks ran on the candidate as it is now.
+
+        Results of an earlier step do not let the candidate leave this step, which took effect at `step_since`.
+        """
+        return self.arguments == arguments and step_since is not None and self.started_at >= parse_timestamp(step_since)
 
 
-class Asker(Background[Attempt, Answers]):
-    """The last answers for each attempt, and the questions under way: one round of them for each InferenceService."""
+class CheckRunner(Background[Attempt, CheckRun]):
+    """Last run of each attempt's checks, and the runs under way: one at a time for each InferenceService."""
 
-    def __init__(self, unasked: frozenset[LocalAddress] = frozenset(LocalAddress)) -> None:
-        super().__init__(_AT_ONCE)
-        self._unasked = unasked
+    def __init__(self, denied: frozenset[LocalAddress] = frozenset(LocalAddress)) -> None:
+        super().__init__(_CONCURRENCY)
+        self._denied = denied
 
-    def last(self, attempt: Attempt) -> Answers | None:
-        """The last answers for this very attempt."""
+    def last(self, attempt: Attempt) -> CheckRun | None:
+        """Return the last run of this attempt's checks."""
         return self._results.get(attempt)
 
     def start(
-        self, key: Key, attempt: Attempt, checks: Iterable[Check], subject: Subject, enqueue: Callable[[Key], None]
+        self,
+        key: Key,
+        attempt: Attempt,
+        checks: Iterable[AnalysisCheck],
+        arguments: CheckArguments,
+        enqueue: Callable[[Key], None],
     ) -> None:
-        """Ask those of the checks that can be asked, and have the InferenceService woken once all have answered."""
-        asked = [check for check in checks if check.hook is not None or check.prometheus is not None]
-        if not asked:
+        """Run the checks with a hook or a Prometheus query, then wake the InferenceService."""
+        remote = [check for check in checks if check.hook is not None or check.prometheus is not None]
+        if not remote:
             return
 
-        async def ask() -> Answers:
-            asked_at = datetime.now(UTC)
-            results = await asyncio.gather(*(self._ask(check, subject) for check in asked))
-            return Answers(asked_at, subject, {one.name: one for one in results})
+        async def run() -> CheckRun:
+            started_at = datetime.now(UTC)
+            results = await asyncio.gather(*(self._run(check, arguments) for check in remote))
+            return CheckRun(started_at, arguments, {result.name: result for result in results})
 
-        self._start(key, attempt, ask, enqueue)
+        self._start(key, attempt, run, enqueue)
 
-    async def _ask(self, check: Check, subject: Subject) -> CheckResult:
+    async def _run(self, check: AnalysisCheck, arguments: CheckArguments) -> AnalysisCheckResult:
         try:
             async with self._slots:
                 if check.hook is not None:
-                    return await ask_hook(check.name, check.hook, subject, self._unasked)
-                assert check.prometheus is not None, "it is one of the two"
-                return await ask_prometheus(check.name, check.prometheus, subject, self._unasked)
+                    return await call_hook(check.name, check.hook, arguments, self._denied)
+                assert check.prometheus is not None, "start() passes hooks and queries only"
+                return await query_prometheus(check.name, check.prometheus, arguments, self._denied)
         except Exception as error:
-            _log.exception("a check failed to be asked")
-            # No words of the error: they may be those of an answer, which the user may not read.
-            message = f"it could not be asked: {type(error).__name__}; the operator's log says more"
-            return CheckResult(name=check.name, outcome="Error", message=message)
+            _log.exception("check %s failed to run", check.name)
+            # The error's words stay in the log: they may quote a response that the user has no access to.
+            message = f"internal error {type(error).__name__}: see the operator's log"
+            return check_result(check.name, "Error", message)

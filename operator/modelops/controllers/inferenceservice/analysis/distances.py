@@ -1,9 +1,9 @@
-"""How far what two versions were asked, or what they answered, is apart. Pure.
+"""Distances between what two versions received, or between what they predicted, column by column. Pure.
 
-A Pod counts numbers in fine bins that are the same everywhere, so that the counts of Pods add up. Here such counts are
-drawn together into a few bins that both sides share. What is empty on one side counts half an observation in PSI
-(J. B. S. Haldane, "The Estimation and Significance of the Logarithm of a Ratio of Frequencies", Annals of Human
-Genetics 20, 1956), and as it is in the Jensen-Shannon distance, which needs no smoothing: see `modelops.stats`.
+A Pod counts numbers in fine bins that are the same everywhere, so that the counts of Pods add up. Here they are merged
+into a few bins that both samples share. An empty bin of one sample counts as half an observation in PSI (J. B. S.
+Haldane, "The Estimation and Significance of the Logarithm of a Ratio of Frequencies", Annals of Human Genetics 20,
+1956). The Jensen-Shannon distance needs no smoothing: see `modelops.stats`.
 """
 
 import bisect
@@ -11,29 +11,31 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from modelops.stats.distances import jensen_shannon, psi
 
 Method = Literal["JensenShannon", "PSI"]
-MOST_BINS = 10
-RARE = 0.05
-"""A label that is less of both sides than this has no bin of its own."""
+MAX_BINS = 10
+RARE_LABEL_SHARE = 0.05
+"""Labels below this share of both samples have one bin together."""
 _DEVIATIONS = 4.0
-"""Of the normal distribution: beyond is once in 31,574 times."""
+"""Standard deviations of the normal distribution, exceeded once in 31,574 times."""
 _DISTANCES = {"JensenShannon": jensen_shannon, "PSI": psi}
 
 
 @dataclass(frozen=True)
 class ColumnCounts:
-    """How often each value of a column was seen: numbers by the lower edge of their bin, everything else by itself."""
+    """Number of times that each value of a column was seen."""
 
     numbers: Mapping[float, int] = field(default_factory=dict)
+    """Counts of numbers, by the lower edge of their bin."""
     labels: Mapping[str, int] = field(default_factory=dict)
+    """Counts of all other values."""
 
     @property
     def total(self) -> int:
-        """How many values there were."""
+        """Number of values."""
         return sum(self.numbers.values()) + sum(self.labels.values())
 
     def __add__(self, other: Self) -> "ColumnCounts":
@@ -41,14 +43,14 @@ class ColumnCounts:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a version was asked, or what it answered, by column."""
+class Sample:
+    """Rows that a version received, or predicted, by column."""
 
     rows: int = 0
     columns: Mapping[str, ColumnCounts] = field(default_factory=dict)
 
-    def since(self, before: Self) -> "Seen":
-        """What came after `before`. Where anything is less than before the Pod has begun anew: all of it came after."""
+    def since(self, before: Self) -> "Sample":
+        """Return what was added after `before`. A count below that of `before` means a restart: then all of it was."""
         columns: dict[str, ColumnCounts] = {}
         for name in {**self.columns, **before.columns}:
             now, then = self.columns.get(name, ColumnCounts()), before.columns.get(name, ColumnCounts())
@@ -56,118 +58,120 @@ class Seen:
             if numbers is None or labels is None:
                 return self
             columns[name] = ColumnCounts(numbers, labels)
-        return self if self.rows < before.rows else Seen(self.rows - before.rows, columns)
+        return self if self.rows < before.rows else Sample(self.rows - before.rows, columns)
 
-    def __add__(self, other: Self) -> "Seen":
+    def __add__(self, other: Self) -> "Sample":
         names = {**self.columns, **other.columns}
-        return Seen(
+        return Sample(
             self.rows + other.rows,
             {name: self.columns.get(name, ColumnCounts()) + other.columns.get(name, ColumnCounts()) for name in names},
         )
 
 
-class Apart(NamedTuple):
-    """How far both sides of a column are apart."""
+class ColumnDistance(NamedTuple):
+    """Distance between two samples of one column."""
 
     column: str
     distance: float
-    chance: float
-    """How far two samples of one distribution are apart at most, of as many rows and over as many bins."""
+    noise: float
+    """Greatest distance that chance alone explains: see `sampling_noise`."""
 
 
-def apart(stable: Seen, candidate: Seen, method: Method) -> list[Apart]:
-    """All columns that can be compared, the one that differs most first."""
-    found = []
+def column_distances(stable: Sample, candidate: Sample, method: Method) -> list[ColumnDistance]:
+    """Return the distance of each column that can be compared, greatest first."""
+    distances = []
     for name in {**stable.columns, **candidate.columns}:
         counts = shared_bins(
-            _with_absent(stable.columns.get(name, ColumnCounts()), stable.rows),
-            _with_absent(candidate.columns.get(name, ColumnCounts()), candidate.rows),
+            _with_missing(stable.columns.get(name, ColumnCounts()), stable.rows),
+            _with_missing(candidate.columns.get(name, ColumnCounts()), candidate.rows),
         )
         distance = _DISTANCES[method](*counts)
         if distance is not None:
-            found.append(Apart(name, distance, by_chance(*counts, method)))
-    return sorted(found, key=lambda one: (-one.distance, one.column))
+            distances.append(ColumnDistance(name, distance, sampling_noise(*counts, method)))
+    return sorted(distances, key=lambda column: (-column.distance, column.column))
 
 
-def by_chance(stable: list[int], candidate: list[int], method: Method) -> float:
-    """How far two samples of one distribution with these numbers are apart, but once in some 30,000 times.
+def sampling_noise(stable: list[int], candidate: list[int], method: Method) -> float:
+    """Return the distance that two samples of one distribution, with these counts, exceed once in 31,574 times.
 
     Over k bins, n and m observations of one distribution have a PSI of about (1/n + 1/m) times a chi-squared variable
     of k - 1 degrees of freedom (B. Yurdakul, "Statistical Properties of Population Stability Index", Western Michigan
     University 2018), and a Jensen-Shannon divergence, in nats, of an eighth of that. The quantile is that of E. B.
     Wilson and M. M. Hilferty, "The Distribution of Chi-Square", PNAS 17, 1931.
     """
-    freedom = sum(1 for one, other in zip(stable, candidate, strict=True) if one or other) - 1
+    occupied = sum(1 for of_stable, of_candidate in zip(stable, candidate, strict=True) if of_stable or of_candidate)
+    freedom = occupied - 1
     if freedom < 1:
         return 0.0
     part = 2 / (9 * freedom)
-    farthest = freedom * (1 - part + _DEVIATIONS * math.sqrt(part)) ** 3
-    index = farthest * (1 / sum(stable) + 1 / sum(candidate))
+    chi_squared = freedom * (1 - part + _DEVIATIONS * math.sqrt(part)) ** 3
+    index = chi_squared * (1 / sum(stable) + 1 / sum(candidate))
     return index if method == "PSI" else min(math.sqrt(index / 8 / math.log(2)), 1.0)
 
 
 def shared_bins(stable: ColumnCounts, candidate: ColumnCounts) -> tuple[list[int], list[int]]:
-    """The counts of both over the same bins: those of the numbers, then one for each label, and one for all rare ones.
+    """Return the counts of both over the same bins: those of numbers, one for each label, one for all rare labels.
 
-    A few different numbers have a bin each. Many are drawn together so that each bin has as much of the stable side as
-    the others, with one below and one above all that the stable side has. Labels that are rare on both sides are drawn
-    together as well: those of names or identifiers are others every time, and would be as far apart as can be.
+    Up to `MAX_BINS` different numbers have a bin each. More are merged into bins with equal parts of the stable sample,
+    with one below and one above all of its numbers. Labels that are rare in both samples are merged as well: names or
+    identifiers differ every time, and would have the greatest distance possible.
     """
-    cuts = _cuts(stable.numbers, candidate.numbers)
-    common = sorted(_common(stable) | _common(candidate))
-    rare = {*stable.labels, *candidate.labels}.difference(common)
-    one, other = (
+    edges = _bin_edges(stable.numbers, candidate.numbers)
+    frequent = sorted(_frequent_labels(stable) | _frequent_labels(candidate))
+    rare = {*stable.labels, *candidate.labels}.difference(frequent)
+    stable_counts, candidate_counts = (
         [
-            *_drawn_together(side.numbers, cuts),
-            *(side.labels.get(label, 0) for label in common),
+            *_merge_bins(side.numbers, edges),
+            *(side.labels.get(label, 0) for label in frequent),
             *([sum(side.labels.get(label, 0) for label in rare)] if rare else []),
         ]
         for side in (stable, candidate)
     )
-    return one, other
+    return stable_counts, candidate_counts
 
 
-def _common(side: ColumnCounts) -> set[str]:
-    least = RARE * side.total
-    return {label for label, count in side.labels.items() if count >= least}
+def _frequent_labels(side: ColumnCounts) -> set[str]:
+    minimum = RARE_LABEL_SHARE * side.total
+    return {label for label, count in side.labels.items() if count >= minimum}
 
 
-def _cuts(stable: Mapping[float, int], candidate: Mapping[float, int]) -> list[float]:
-    """The greatest number of each bin but the last one's."""
+def _bin_edges(stable: Mapping[float, int], candidate: Mapping[float, int]) -> list[float]:
+    """Return the greatest number of each bin except the last."""
     values = sorted({*stable, *candidate})
-    if len(values) <= MOST_BINS:
+    if len(values) <= MAX_BINS:
         return values[:-1]
-    known = sorted(value for value, count in stable.items() if count)
-    if not known:
+    of_stable = sorted(value for value, count in stable.items() if count)
+    if not of_stable:
         return []
-    inner, total, so_far = MOST_BINS - 2, sum(stable.values()), 0
-    cuts = [value for value in values if value < known[0]][-1:]
-    for value in known:
+    inner, total, so_far = MAX_BINS - 2, sum(stable.values()), 0
+    edges = [value for value in values if value < of_stable[0]][-1:]
+    for value in of_stable:
         full = so_far * inner // total
         so_far += stable[value]
         if so_far * inner // total > full:
-            cuts.append(value)
-    return cuts
+            edges.append(value)
+    return edges
 
 
-def _drawn_together(numbers: Mapping[float, int], cuts: list[float]) -> list[int]:
-    counts = [0] * (len(cuts) + 1)
+def _merge_bins(numbers: Mapping[float, int], edges: list[float]) -> list[int]:
+    counts = [0] * (len(edges) + 1)
     for value, count in numbers.items():
-        counts[bisect.bisect_left(cuts, value)] += count
+        counts[bisect.bisect_left(edges, value)] += count
     return counts
 
 
-def _with_absent(column: ColumnCounts, rows: int) -> ColumnCounts:
-    """Rows that have no value in a column are a label of their own, which no value can be."""
-    absent = rows - column.total
-    return column + ColumnCounts(labels={"\0absent": absent}) if absent > 0 else column
+def _with_missing(column: ColumnCounts, rows: int) -> ColumnCounts:
+    """Add the rows without a value in the column, under a label that no value can have."""
+    missing = rows - column.total
+    return column + ColumnCounts(labels={"\0absent": missing}) if missing > 0 else column
 
 
-def _sum(one: Mapping, other: Mapping) -> dict:
-    return dict(Counter(one) + Counter(other))
+def _sum(counts: Mapping[Any, int], others: Mapping[Any, int]) -> dict[Any, int]:
+    return dict(Counter(counts) + Counter(others))
 
 
-def _difference(now: Mapping, before: Mapping) -> dict | None:
+def _difference(now: Mapping[Any, int], before: Mapping[Any, int]) -> dict[Any, int] | None:
+    """Return the counts added after `before`; None where any went back."""
     difference = {value: now.get(value, 0) - before.get(value, 0) for value in {**now, **before}}
     if any(count < 0 for count in difference.values()):
         return None

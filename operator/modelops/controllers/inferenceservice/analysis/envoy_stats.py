@@ -1,8 +1,8 @@
-"""What Envoy counted of a Pod's requests, read from its own pages. Pure.
+"""Parse the statistics and routes that a Pod's Envoy serves. Pure.
 
 `/figures` is Envoy's `/stats?format=json&histogram_buckets=cumulative`, `/routes` its `/config_dump` of dynamic routes.
-Envoy shows a counter from its first count on, and a histogram only from its next flush on, a second later: how long
-requests took is known a little later than how many there were.
+Envoy shows a counter from its first count on, but a histogram only after its next flush, a second later: the duration
+of requests is known a little later than their number.
 """
 
 import bisect
@@ -14,41 +14,42 @@ from typing import Any, Literal, Self
 Json = Any
 Cluster = Literal["model", "candidate"]
 Buckets = tuple[tuple[float, int], ...]
-_THEIRS: dict[Cluster, str] = {"model": "", "candidate": ".canary"}
-"""Where a candidate cannot be reached, its cluster leads to the stable Pod's own model. That is neither a merit nor a
-fault of the candidate's, whose own endpoint is marked as a canary."""
+_ENDPOINT: dict[Cluster, str] = {"model": "", "candidate": ".canary"}
+"""Prefix of the statistics of the cluster's own endpoint. Where the candidate cannot be reached, its cluster falls back
+to the stable Pod's own model: those requests do not count for the candidate, whose endpoint is marked as a canary."""
 
 
 class UnreadableStatsError(ValueError):
-    """A page that is not what Envoy writes."""
+    """A page that Envoy does not write."""
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Requests that were answered, since Envoy began or within a window."""
+    """Answered requests, since Envoy's start or within a window."""
 
     requests: int = 0
     errors: int = 0
-    """How many of them with a 5xx status, or with 429: who turns a client away has failed it. A request that Envoy
-    turned away itself, or that nobody answered in time, it counts as a 5xx."""
+    """Requests with a 5xx status, or with 429: a version that rejects a client has failed. Envoy counts a request that
+    Envoy itself rejects, or that times out, as a 5xx."""
     buckets: Buckets = ()
-    """How many took at most so many milliseconds, for rising times. Answers of Envoy's own are not among them."""
+    """Pairs of milliseconds and the number of requests that took at most that long, rising. Responses of Envoy itself
+    are not among them."""
 
     @property
     def timed(self) -> int:
-        """How many requests it is known of how long they took."""
+        """Number of requests whose duration is known."""
         return self.buckets[-1][1] if self.buckets else 0
 
     @property
     def error_rate(self) -> float | None:
-        """The share of errors; None without requests."""
+        """Share of errors, from 0 to 1; None without requests."""
         return self.errors / self.requests if self.requests else None
 
     def quantile(self, share: float) -> float | None:
-        """Within how many milliseconds this share of the requests was answered; None without requests.
+        """Return the milliseconds within which this share of the requests was answered; None without requests.
 
-        Linear between the edges of a bucket, as if the requests in it were spread evenly. What took longer than the
-        last edge is not counted by Envoy at all, so that this is the greatest answer.
+        Linear between the edges of a bucket, as if its requests were spread evenly. The last edge is the greatest value
+        returned: Envoy does not count requests that took longer.
         """
         if not self.timed:
             return None
@@ -59,12 +60,12 @@ class Counters:
         return lower + (upper - lower) * (rank - below_lower) / (below_upper - below_lower)
 
     def since(self, before: Self) -> "Counters":
-        """What came after `before`. Where anything is less than before Envoy has begun anew: all of it came after."""
+        """Return what was added after `before`. A count below that of `before` means a restart: then all of it was."""
         requests, errors = self.requests - before.requests, self.errors - before.errors
         edges = _edges(self.buckets, before.buckets)
         counts = [_at(self.buckets, edge) - _at(before.buckets, edge) for edge in edges]
-        begun_anew = min(requests, errors, *counts) < 0 or counts != sorted(counts)
-        return self if begun_anew else Counters(requests, errors, tuple(zip(edges, counts, strict=True)))
+        restarted = min(requests, errors, *counts) < 0 or counts != sorted(counts)
+        return self if restarted else Counters(requests, errors, tuple(zip(edges, counts, strict=True)))
 
     def __add__(self, other: Self) -> "Counters":
         edges = _edges(self.buckets, other.buckets)
@@ -75,91 +76,105 @@ class Counters:
         )
 
 
-def page(content: bytes) -> Json:
-    """A page as JSON. Raises UnreadableStatsError."""
+def parse_json(content: bytes) -> Json:
+    """Parse a page.
+
+    Raises UnreadableStatsError.
+    """
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise UnreadableStatsError("it is no JSON") from error
+        raise UnreadableStatsError("not JSON") from error
 
 
-def counters(figures: Json, cluster: Cluster) -> Counters:
-    """What was counted of a cluster's requests, gRPC too. Raises UnreadableStatsError.
+def counters(stats: Json, cluster: Cluster) -> Counters:
+    """Return the counters of a cluster's requests over HTTP and gRPC. Of the candidate, only those it answered itself.
 
-    `upstream_rq_completed` has each request once, whatever it took to answer it; `upstream_rq_total` has each try, and
-    none where no connection came about. Of the candidate's, only those that it answered itself.
+    Envoy's `upstream_rq_completed` counts each request once. `upstream_rq_total` counts each retry as well, and misses
+    requests without a connection.
+
+    Raises UnreadableStatsError.
     """
-    http, grpc = (_counters_of(figures, name + _THEIRS[cluster]) for name in (cluster, f"{cluster}_grpc"))
+    http, grpc = (_counters_of(stats, name + _ENDPOINT[cluster]) for name in (cluster, f"{cluster}_grpc"))
     return http + grpc
 
 
-def in_flight(figures: Json, cluster: Cluster) -> int:
-    """How many requests a cluster is working on right now, gRPC too. Raises UnreadableStatsError."""
-    return sum(_value(figures, f"cluster.{name}.upstream_rq_active") for name in (cluster, f"{cluster}_grpc"))
+def in_flight(stats: Json, cluster: Cluster) -> int:
+    """Return the number of requests under way in a cluster, over HTTP and gRPC.
+
+    Raises UnreadableStatsError.
+    """
+    return sum(_value(stats, f"cluster.{name}.upstream_rq_active") for name in (cluster, f"{cluster}_grpc"))
 
 
-def routes_taken(routes: Json) -> str | None:
-    """The name of the virtual host in the routes that Envoy has taken; None where it has none. Raises UnreadableStatsError."""
+def applied_routes(dump: Json) -> str | None:
+    """Return the name of the virtual host in the routes that Envoy applies; None without routes.
+
+    Raises UnreadableStatsError.
+    """
     try:
-        for config in routes.get("configs", []):
-            taken = config.get("route_config", {})
-            for host in taken.get("virtual_hosts", []):
+        for config in dump.get("configs", []):
+            for host in config.get("route_config", {}).get("virtual_hosts", []):
                 name = host["name"]
                 if isinstance(name, str):
                     return name
     except (AttributeError, KeyError, TypeError) as error:
-        raise UnreadableStatsError("it is no dump of Envoy's routes") from error
+        raise UnreadableStatsError("not a dump of Envoy's routes") from error
     return None
 
 
-def _counters_of(figures: Json, cluster: str) -> Counters:
+def _counters_of(stats: Json, cluster: str) -> Counters:
     prefix = f"cluster.{cluster}.upstream_rq_"
-    errors = _value(figures, f"{prefix}5xx") + _value(figures, f"{prefix}429")
-    return Counters(_value(figures, f"{prefix}completed"), errors, _buckets(figures, f"{prefix}time"))
+    errors = _value(stats, f"{prefix}5xx") + _value(stats, f"{prefix}429")
+    return Counters(_value(stats, f"{prefix}completed"), errors, _buckets(stats, f"{prefix}time"))
 
 
-def _value(figures: Json, name: str) -> int:
-    for one in _stats(figures):
-        if one.get("name") == name:
-            return _count(one.get("value"))
+def _value(stats: Json, name: str) -> int:
+    for stat in _entries(stats):
+        if stat.get("name") == name:
+            return _count(stat.get("value"))
     return 0
 
 
-def _buckets(figures: Json, name: str) -> Buckets:
+def _buckets(stats: Json, name: str) -> Buckets:
     try:
-        for one in _stats(figures):
-            for histogram in one.get("histograms", []):
+        for stat in _entries(stats):
+            for histogram in stat.get("histograms", []):
                 if histogram["name"] == name:
-                    read = ((_edge(two["upper_bound"]), _count(two["cumulative"])) for two in histogram["buckets"])
-                    return _rising(tuple(read))
+                    return _rising(
+                        tuple(
+                            (_edge(bucket["upper_bound"]), _count(bucket["cumulative"]))
+                            for bucket in histogram["buckets"]
+                        )
+                    )
     except (AttributeError, KeyError, TypeError) as error:
-        raise UnreadableStatsError("its histograms are not as Envoy writes cumulative buckets") from error
+        raise UnreadableStatsError("histograms are not Envoy's cumulative buckets") from error
     return ()
 
 
-def _stats(figures: Json) -> list[dict[str, Any]]:
-    stats = figures.get("stats") if isinstance(figures, dict) else None
-    if not isinstance(stats, list) or not all(isinstance(one, dict) for one in stats):
-        raise UnreadableStatsError("it has no list of figures")
-    return stats
+def _entries(stats: Json) -> list[dict[str, Any]]:
+    entries = stats.get("stats") if isinstance(stats, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise UnreadableStatsError("no list of statistics")
+    return entries
 
 
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise UnreadableStatsError(f"{value!r} is no count")
+        raise UnreadableStatsError(f"{value!r} is not a count")
     return value
 
 
 def _edge(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise UnreadableStatsError(f"{value!r} is no edge of a bucket")
+        raise UnreadableStatsError(f"{value!r} is not an edge of a bucket")
     return float(value)
 
 
 def _rising(buckets: Buckets) -> Buckets:
     edges, counts = [edge for edge, _ in buckets], [count for _, count in buckets]
     if edges != sorted(set(edges)) or counts != sorted(counts):
-        raise UnreadableStatsError("its buckets do not rise")
+        raise UnreadableStatsError("buckets do not rise")
     return buckets
 
 
@@ -168,6 +183,6 @@ def _edges(*several: Buckets) -> list[float]:
 
 
 def _at(buckets: Buckets, edge: float) -> int:
-    """How many took at most so long, for certain: of other edges, the nearest below."""
+    """Return the number of requests that took at most this long: that of the nearest edge at or below."""
     index = bisect.bisect_right(buckets, edge, key=lambda bucket: bucket[0])
     return buckets[index - 1][1] if index else 0

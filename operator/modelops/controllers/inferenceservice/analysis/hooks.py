@@ -1,4 +1,4 @@
-"""Asking a URL of the user's for its judgement."""
+"""Checks by hook: a POST to the user's URL, whose response is the result."""
 
 import json
 from typing import Any
@@ -8,62 +8,62 @@ from yarl import URL
 
 from modelops.api.addresses import LocalAddress
 from modelops.api.durations import parse_duration
-from modelops.api.inferenceservice_status import CheckResult, Outcome
+from modelops.api.inferenceservice_status import AnalysisCheckResult, AnalysisOutcome
 from modelops.api.rollout import Hook
-from modelops.controllers.inferenceservice.analysis.arguments import Subject
-from modelops.controllers.inferenceservice.analysis.bounded_http import answer, session, why
-from modelops.controllers.inferenceservice.analysis.judge import clipped
+from modelops.controllers.bounded_http import describe_failure, open_session, request
+from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
+from modelops.controllers.inferenceservice.analysis.results import check_result
 
-_MOST_BYTES = 64 * 1024
-_OUTCOMES: tuple[Outcome, ...] = ("Passed", "Failed", "Inconclusive")
+_MAX_BYTES = 64 * 1024
+_OUTCOMES: tuple[AnalysisOutcome, ...] = ("Passed", "Failed", "Inconclusive")
 
 
-async def ask_hook(
-    name: str, hook: Hook, subject: Subject, unasked: frozenset[LocalAddress] = frozenset(LocalAddress)
-) -> CheckResult:
-    """The judgement of a hook. What it says gets into the status only as the `message` of a JSON object: the operator
-    may reach what the user who names a URL may not read. What only the operator's Pod or node reaches is not asked.
+async def call_hook(
+    name: str, hook: Hook, arguments: CheckArguments, denied: frozenset[LocalAddress] = frozenset(LocalAddress)
+) -> AnalysisCheckResult:
+    """Return the result of a hook. A hook that does not respond properly has the outcome Error.
+
+    Of the response only the `message` of a JSON object gets into the status: the operator may reach what the user who
+    chose the URL may not read. For the same reason the `denied` kinds of addresses, local to the operator's Pod or
+    node, are not connected to.
     """
     seconds = parse_duration(hook.timeout).total_seconds()
     question = {
-        "inferenceservice": subject.inferenceservice,
-        "namespace": subject.namespace,
-        "stable": subject.stable,
-        "candidate": subject.candidate,
-        "weight": subject.weight,
-        "candidateURL": subject.candidate_url,
+        "inferenceservice": arguments.inferenceservice,
+        "namespace": arguments.namespace,
+        "stable": arguments.stable,
+        "candidate": arguments.candidate,
+        "weight": arguments.weight,
+        "candidateURL": arguments.candidate_url,
     }
     try:
-        async with session(seconds, unasked) as client:
-            status, body = await answer(client, "POST", URL(hook.url), _MOST_BYTES, json=question)
+        async with open_session(seconds, denied) as session:
+            status, body = await request(session, "POST", URL(hook.url), _MAX_BYTES, json=question)
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return _result(name, "Error", why(error, seconds))
-    return judged(name, status, body)
+        return check_result(name, "Error", describe_failure(error, seconds))
+    return hook_result(name, status, body)
 
 
-def judged(name: str, status: int, body: bytes) -> CheckResult:
-    """What a hook's answer means. Pure."""
-    said = _object(body)
-    message = said.get("message")
+def hook_result(name: str, status: int, body: bytes) -> AnalysisCheckResult:
+    """Return what a hook's response means. Pure."""
+    response = _json_object(body)
+    message = response.get("message")
     words = message if isinstance(message, str) and message else f"HTTP {status}"
     if 400 <= status < 500:
-        return _result(name, "Failed", words)
+        return check_result(name, "Failed", words)
     if not 200 <= status < 300:
-        return _result(name, "Error", f"HTTP {status}, which says neither that it passes nor that it fails")
-    outcome = said.get("outcome", "Passed")
+        return check_result(name, "Error", f"HTTP {status}: neither 2xx (passed) nor 4xx (failed)")
+    outcome = response.get("outcome", "Passed")
     for known in _OUTCOMES:
         if outcome == known:
-            return _result(name, known, words)
-    return _result(name, "Error", f"its answer has an outcome that is none of {', '.join(_OUTCOMES)}")
+            return check_result(name, known, words)
+    return check_result(name, "Error", f"outcome in the response is not one of {', '.join(_OUTCOMES)}")
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _json_object(body: bytes) -> dict[str, Any]:
+    """Return a response's JSON object; empty where the body is anything else."""
     try:
-        said = json.loads(body)
+        content = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _result(name: str, outcome: Outcome, message: str) -> CheckResult:
-    return CheckResult(name=name, outcome=outcome, message=clipped(message))
+    return content if isinstance(content, dict) else {}

@@ -1,90 +1,101 @@
-"""Asking a Prometheus for a single value.
+"""Checks by Prometheus query: an instant query whose single value must be within bounds.
 
 The API is https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries.
 """
 
 import json
 import math
-import re
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
 from modelops.api.addresses import LocalAddress
-from modelops.api.inferenceservice_status import CheckResult, Outcome
+from modelops.api.inferenceservice_status import AnalysisCheckResult
 from modelops.api.rollout import PrometheusQuery
-from modelops.controllers.inferenceservice.analysis.arguments import Subject
-from modelops.controllers.inferenceservice.analysis.bounded_http import answer, session, why
-from modelops.controllers.inferenceservice.analysis.judge import clipped
+from modelops.controllers.bounded_http import describe_failure, open_session, request
+from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
+from modelops.controllers.inferenceservice.analysis.results import check_result
+from modelops.controllers.inferenceservice.pod.placeholders import fill_placeholders
 
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 10.0
-_PLACEHOLDER = re.compile(r"\{(namespace|inferenceservice|stable|candidate)\}")
-
-
-async def ask_prometheus(
-    name: str, query: PrometheusQuery, subject: Subject, unasked: frozenset[LocalAddress] = frozenset(LocalAddress)
-) -> CheckResult:
-    """Whether the query's single value is within its bounds. What only the operator's Pod or node reaches is not
-    asked.
-    """
-    try:
-        async with session(_TIMEOUT_SECONDS, unasked) as client:
-            url = URL(query.address.rstrip("/")) / "api/v1/query"
-            # As a form: a query may be longer than what a server takes for a URL.
-            _, body = await answer(client, "POST", url, _MOST_BYTES, data={"query": filled_in(query.query, subject)})
-        value = single_value(body)
-    except QueryError as error:
-        return _result(name, "Error", str(error))
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        return _result(name, "Error", why(error, _TIMEOUT_SECONDS))
-    return compared(name, query, value)
-
-
-def filled_in(query: str, subject: Subject) -> str:
-    """The query with its placeholders filled in: in one pass, so that what is filled in is never read again."""
-    return _PLACEHOLDER.sub(lambda found: str(getattr(subject, found[1])), query)
 
 
 class QueryError(Exception):
-    """An answer that has no single value, and why."""
+    """A response without a single value; the message says why."""
+
+
+async def query_prometheus(
+    name: str,
+    query: PrometheusQuery,
+    arguments: CheckArguments,
+    denied: frozenset[LocalAddress] = frozenset(LocalAddress),
+) -> AnalysisCheckResult:
+    """Return whether the query's single value is within its bounds.
+
+    The `denied` kinds of addresses, local to the operator's Pod or node, are not connected to.
+    """
+    try:
+        async with open_session(_TIMEOUT_SECONDS, denied) as session:
+            url = URL(query.address.rstrip("/")) / "api/v1/query"
+            # As a form: a query may be longer than what a server takes for a URL.
+            form = {"query": fill_placeholders(query.query, _placeholders(arguments))}
+            _, body = await request(session, "POST", url, _MAX_BYTES, data=form)
+        value = single_value(body)
+    except QueryError as error:
+        return check_result(name, "Error", str(error))
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return check_result(name, "Error", describe_failure(error, _TIMEOUT_SECONDS))
+    return compare_with_bounds(name, query, value)
 
 
 def single_value(body: bytes) -> float | None:
-    """The one value of an answer; None where there is none. Raises QueryError. Pure."""
+    """Return the value in a response of the API; None for an empty vector. Pure.
+
+    Raises QueryError.
+    """
     try:
-        answered: Any = json.loads(body)
-        if answered["status"] == "error":
-            # Prometheus says here what is wrong with the query.
-            raise QueryError(f"Prometheus says {answered['errorType']}: {answered['error']}")
-        if answered["status"] != "success":
-            raise ValueError("no status of Prometheus")
-        kind, result = answered["data"]["resultType"], answered["data"]["result"]
+        response: Any = json.loads(body)
+        if response["status"] == "error":
+            # The server's words say what is wrong with the query.
+            raise QueryError(f"Prometheus: {response['errorType']}: {response['error']}")
+        if response["status"] != "success":
+            raise ValueError("status not of Prometheus")
+        kind, result = response["data"]["resultType"], response["data"]["result"]
         if kind == "scalar":
             return float(result[1])
         if kind in ("matrix", "string"):
-            raise QueryError(f"the query gives a {kind}, and must give a single value")
+            raise QueryError(f"query returned a {kind}: a single value is needed")
         if kind != "vector":
-            raise ValueError("no type of Prometheus")
+            raise ValueError("result type not of Prometheus")
         if len(result) > 1:
-            raise QueryError(f"the query gives {len(result)} values, and must give a single one: aggregate it")
+            raise QueryError(f"query returned {len(result)} values: aggregate them to one")
         return float(result[0]["value"][1]) if result else None
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise QueryError("the answer is none of Prometheus' API: look at the address") from error
+        raise QueryError("response is not of the Prometheus API: check the address") from error
 
 
-def compared(name: str, query: PrometheusQuery, value: float | None) -> CheckResult:
-    """Whether a value is within bounds. Pure."""
+def compare_with_bounds(name: str, query: PrometheusQuery, value: float | None) -> AnalysisCheckResult:
+    """Return whether a value is within the query's bounds. Pure."""
     if value is None or math.isnan(value):
-        return _result(name, "Inconclusive", "the query gives no value")
+        return check_result(name, "Inconclusive", "query returned no value")
     shown = value if math.isfinite(value) else None
     if query.max is not None and value > query.max:
-        return _result(name, "Failed", f"{value:g} is above max {query.max:g}", shown)
+        return check_result(name, "Failed", f"{value:g}, above {query.max:g}", shown)
     if query.min is not None and value < query.min:
-        return _result(name, "Failed", f"{value:g} is below min {query.min:g}", shown)
-    return _result(name, "Passed", f"{value:g} is within bounds", shown)
+        return check_result(name, "Failed", f"{value:g}, below {query.min:g}", shown)
+    bounds = [
+        *([f"at least {query.min:g}"] if query.min is not None else []),
+        *([f"at most {query.max:g}"] if query.max is not None else []),
+    ]
+    return check_result(name, "Passed", f"{value:g}, {' and '.join(bounds)}", shown)
 
 
-def _result(name: str, outcome: Outcome, message: str, value: float | None = None) -> CheckResult:
-    return CheckResult(name=name, outcome=outcome, message=clipped(message), value=value)
+def _placeholders(arguments: CheckArguments) -> dict[str, str]:
+    return {
+        "namespace": arguments.namespace,
+        "inferenceservice": arguments.inferenceservice,
+        "stable": arguments.stable,
+        "candidate": arguments.candidate,
+    }

@@ -1,4 +1,4 @@
-"""Looking at what Pods' proxies have counted and which routes they have taken: all of them at once."""
+"""Statistics of Pods' proxies: what they counted, and which routes they apply."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,50 +7,48 @@ from dataclasses import dataclass
 import aiohttp
 from yarl import URL
 
+from modelops.controllers.bounded_http import fetch_each, get
 from modelops.controllers.inferenceservice.analysis import envoy_stats
-from modelops.controllers.inferenceservice.analysis.bounded_http import answer, of_each
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.pod.template import STATS_PORT
 
-_AT_ONCE = 64
+_CONCURRENCY = 64
 _TIMEOUT_SECONDS = 1.0
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class PodLook:
-    """What a Pod's proxy says."""
+class ProxyStats:
+    """Statistics of one Pod's proxy."""
 
     model: Counters
-    """Of the requests that its own model answered."""
+    """Requests that the Pod's own model answered."""
     candidate: Counters
-    """Of those that it passed or mirrored to the candidate."""
+    """Requests that the proxy passed or mirrored to the candidate."""
     in_flight: int
-    """How many requests its own model works on."""
+    """Requests that the Pod's own model is working on."""
     routes: str | None
-    """The name of the routes that it has taken."""
+    """Name of the routes that the proxy applies."""
 
 
-async def look(addresses: Iterable[str], port: int = STATS_PORT) -> dict[str, PodLook | None]:
-    """What the proxies at these IP addresses say; None for one that does not answer, or not as it should: a Pod may
-    just have come or be about to go, and that is no error.
+async def fetch_proxy_stats(addresses: Iterable[str], port: int = STATS_PORT) -> dict[str, ProxyStats | None]:
+    """Return the statistics of the proxies at these Pod IPs.
+
+    The value is None where a proxy does not answer properly: its Pod may be starting or terminating.
     """
 
-    async def look_at(client: aiohttp.ClientSession, address: str) -> PodLook:
-        counted, taken = await asyncio.gather(*(_page(client, address, port, path) for path in ("/figures", "/routes")))
-        return PodLook(
-            model=envoy_stats.counters(counted, "model"),
-            candidate=envoy_stats.counters(counted, "candidate"),
-            in_flight=envoy_stats.in_flight(counted, "model"),
-            routes=envoy_stats.routes_taken(taken),
+    async def fetch(session: aiohttp.ClientSession, address: str) -> ProxyStats:
+        stats, routes = await asyncio.gather(*(_page(session, address, port, path) for path in ("/figures", "/routes")))
+        return ProxyStats(
+            model=envoy_stats.counters(stats, "model"),
+            candidate=envoy_stats.counters(stats, "candidate"),
+            in_flight=envoy_stats.in_flight(stats, "model"),
+            routes=envoy_stats.applied_routes(routes),
         )
 
-    return await of_each(addresses, look_at, timeout_seconds=_TIMEOUT_SECONDS, at_once=_AT_ONCE)
+    return await fetch_each(addresses, fetch, timeout_seconds=_TIMEOUT_SECONDS, concurrency=_CONCURRENCY)
 
 
-async def _page(client: aiohttp.ClientSession, address: str, port: int, path: str) -> envoy_stats.Json:
+async def _page(session: aiohttp.ClientSession, address: str, port: int, path: str) -> envoy_stats.Json:
     url = URL.build(scheme="http", host=address, port=port, path=path)
-    status, body = await answer(client, "GET", url, _MOST_BYTES)
-    if status != 200:
-        raise ValueError(f"HTTP {status}")
-    return envoy_stats.page(body)
+    return envoy_stats.parse_json(await get(session, url, _MAX_BYTES))

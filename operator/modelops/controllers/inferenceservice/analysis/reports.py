@@ -1,6 +1,6 @@
-"""What Pods' monitors tell of inputs, predictions and agreement: read, and made into what a judgement rests on.
+"""Reports of Pods' monitors on inputs, predictions and agreement, and the distributions that an analysis rests on.
 
-What a Pod says is believed no further than that: it is read within bounds, or not at all.
+A Pod is not trusted: a report is parsed within bounds, or rejected as a whole.
 """
 
 import asyncio
@@ -13,84 +13,86 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from modelops.controllers.inferenceservice.analysis.bounded_http import answer, of_each
-from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Seen
-from modelops.controllers.inferenceservice.analysis.judge import Distributions, Pairs, Sides
+from modelops.controllers.bounded_http import fetch_each, get
+from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Sample
+from modelops.controllers.inferenceservice.analysis.evidence import Distributions, Pairs, Sides
 from modelops.controllers.inferenceservice.pod.template import STATS_PORT
 
-_AT_ONCE = 8
-"""Fewer than of the figures: a report can be large."""
+_CONCURRENCY = 8
+"""Lower than for statistics of proxies: a report can be large."""
 _TIMEOUT_SECONDS = 3.0
-_MOST_BYTES = 8 << 20
-_MOST_COLUMNS = 1_000
-_MOST_TEXT = 256
+_MAX_BYTES = 8 << 20
+_MAX_COLUMNS = 1_000
+_MAX_CHARACTERS = 256
 
 
 class UnreadableReportError(ValueError):
-    """A report that is not as a monitor writes it."""
+    """A report that no monitor writes."""
 
 
 @dataclass(frozen=True)
-class Traffic:
-    """What a version was asked and what it answered."""
+class Samples:
+    """Rows that a version received, and its predictions."""
 
-    inputs: Seen = field(default_factory=Seen)
-    predictions: Seen = field(default_factory=Seen)
+    inputs: Sample = field(default_factory=Sample)
+    predictions: Sample = field(default_factory=Sample)
 
-    def since(self, before: Self) -> "Traffic":
-        """What came after `before`."""
-        return Traffic(self.inputs.since(before.inputs), self.predictions.since(before.predictions))
+    def since(self, before: Self) -> "Samples":
+        """Return what was added after `before`."""
+        return Samples(self.inputs.since(before.inputs), self.predictions.since(before.predictions))
 
-    def __add__(self, other: Self) -> "Traffic":
-        return Traffic(self.inputs + other.inputs, self.predictions + other.predictions)
+    def __add__(self, other: Self) -> "Samples":
+        return Samples(self.inputs + other.inputs, self.predictions + other.predictions)
 
 
 @dataclass(frozen=True)
-class PodReport:
-    """What a Pod's monitor has counted since it began, or within a window."""
+class MonitorReport:
+    """Counts of a Pod's monitor, since its start or within a window."""
 
-    live: Traffic = field(default_factory=Traffic)
-    """Of clients' own requests."""
-    mirrored: Traffic = field(default_factory=Traffic)
-    """Of copies of requests that another version answered."""
+    live: Samples = field(default_factory=Samples)
+    """Clients' own requests."""
+    mirrored: Samples = field(default_factory=Samples)
+    """Mirrored requests, which another version answered."""
     pairs: Pairs = field(default_factory=Pairs)
-    """Copies whose two answers were compared."""
+    """Mirrored requests whose two answers were compared."""
 
-    def since(self, before: Self) -> "PodReport":
-        """What came after `before`."""
-        return PodReport(
+    def since(self, before: Self) -> "MonitorReport":
+        """Return what was added after `before`."""
+        return MonitorReport(
             self.live.since(before.live), self.mirrored.since(before.mirrored), self.pairs.since(before.pairs)
         )
 
-    def __add__(self, other: Self) -> "PodReport":
-        return PodReport(self.live + other.live, self.mirrored + other.mirrored, self.pairs + other.pairs)
+    def __add__(self, other: Self) -> "MonitorReport":
+        return MonitorReport(self.live + other.live, self.mirrored + other.mirrored, self.pairs + other.pairs)
 
 
-async def look_reports(addresses: Iterable[str], port: int = STATS_PORT) -> dict[str, PodReport | None]:
-    """What the monitors at these IP addresses say; None for one that does not answer, or not as it should: a Pod may
-    just have come or be about to go, a monitor may begin anew, and that is no error.
+async def fetch_reports(addresses: Iterable[str], port: int = STATS_PORT) -> dict[str, MonitorReport | None]:
+    """Return the reports of the monitors at these Pod IPs.
+
+    The value is None where a monitor does not answer properly: its Pod may be starting or terminating, or the monitor
+    may be restarting.
     """
 
-    async def look_at(client: aiohttp.ClientSession, address: str) -> PodReport | None:
+    async def fetch(session: aiohttp.ClientSession, address: str) -> MonitorReport:
         url = URL.build(scheme="http", host=address, port=port, path="/monitor/report")
-        status, body = await answer(client, "GET", url, _MOST_BYTES)
-        # A large one takes a while, in which others must have their turn.
-        return await asyncio.to_thread(report, body) if status == 200 else None
+        body = await get(session, url, _MAX_BYTES)
+        # In a thread: a large report takes long enough to hold up the event loop.
+        return await asyncio.to_thread(parse_report, body)
 
-    return await of_each(addresses, look_at, timeout_seconds=_TIMEOUT_SECONDS, at_once=_AT_ONCE)
+    return await fetch_each(addresses, fetch, timeout_seconds=_TIMEOUT_SECONDS, concurrency=_CONCURRENCY)
 
 
-def distributions(stable: PodReport | None, candidate: PodReport | None, *, copies: bool) -> Distributions:
-    """What a judgement of a window rests on. Pure.
+def distributions(stable: MonitorReport | None, candidate: MonitorReport | None, *, mirrored: bool) -> Distributions:
+    """Return what an analysis of a window rests on. Pure.
 
-    A candidate with a share of the traffic is judged by that: copies are requests of the stable version's share.
-    Without a share `copies` are all there is.
+    A candidate with traffic of its own is measured by that: mirrored requests are the stable version's traffic. With
+    `mirrored` the candidate gets no other requests, and is measured by those.
     """
     if candidate is None:
         return Distributions()
     if stable is None:
         return Distributions(pairs=candidate.pairs)
-    of_candidate = candidate.mirrored if copies else candidate.live
+    of_candidate = candidate.mirrored if mirrored else candidate.live
     return Distributions(
         inputs=Sides(candidate=of_candidate.inputs, stable=stable.live.inputs),
         predictions=Sides(candidate=of_candidate.predictions, stable=stable.live.predictions),
@@ -98,57 +100,60 @@ def distributions(stable: PodReport | None, candidate: PodReport | None, *, copi
     )
 
 
-def report(content: bytes) -> PodReport:
-    """Read a report. Raises UnreadableReportError. Pure."""
+def parse_report(content: bytes) -> MonitorReport:
+    """Parse a report. Pure.
+
+    Raises UnreadableReportError.
+    """
     try:
-        told: Any = json.loads(content)
-        pairs = told["pairs"]
-        return PodReport(
-            live=_traffic(told["live"]),
-            mirrored=_traffic(told["mirrored"]),
+        report: Any = json.loads(content)
+        pairs = report["pairs"]
+        return MonitorReport(
+            live=_samples(report["live"]),
+            mirrored=_samples(report["mirrored"]),
             pairs=_pairs(_count(pairs["compared"]), _count(pairs["agreed"])),
         )
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        raise UnreadableReportError(f"it is no report of a monitor: {error}") from error
+        raise UnreadableReportError(f"not a report of a monitor: {error}") from error
 
 
 def _pairs(compared: int, agreed: int) -> Pairs:
     if agreed > compared:
-        raise UnreadableReportError("more agreed than were compared")
+        raise UnreadableReportError(f"{agreed} agreed of {compared} compared")
     return Pairs(compared, agreed)
 
 
-def _traffic(told: Any) -> Traffic:
-    return Traffic(_seen(told["inputs"]), _seen(told["predictions"]))
+def _samples(part: Any) -> Samples:
+    return Samples(_sample(part["inputs"]), _sample(part["predictions"]))
 
 
-def _seen(told: Any) -> Seen:
-    columns = told["columns"]
-    if len(columns) > _MOST_COLUMNS:
-        raise UnreadableReportError("more columns than a monitor counts")
-    return Seen(_count(told["rows"]), {_text(name): _column(counts) for name, counts in columns.items()})
+def _sample(part: Any) -> Sample:
+    columns = part["columns"]
+    if len(columns) > _MAX_COLUMNS:
+        raise UnreadableReportError(f"{len(columns)} columns, at most {_MAX_COLUMNS}")
+    return Sample(_count(part["rows"]), {_text(name): _column(counts) for name, counts in columns.items()})
 
 
-def _column(told: Any) -> ColumnCounts:
+def _column(counts: Any) -> ColumnCounts:
     return ColumnCounts(
-        numbers={_edge(edge): _count(count) for edge, count in told["numbers"]},
-        labels={_text(label): _count(count) for label, count in told["labels"].items()},
+        numbers={_edge(edge): _count(count) for edge, count in counts["numbers"]},
+        labels={_text(label): _count(count) for label, count in counts["labels"].items()},
     )
 
 
 def _text(value: str) -> str:
-    if len(value) > _MOST_TEXT:
-        raise UnreadableReportError("a name longer than a monitor tells one")
+    if len(value) > _MAX_CHARACTERS:
+        raise UnreadableReportError(f"name of {len(value)} characters, at most {_MAX_CHARACTERS}")
     return value
 
 
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-        raise UnreadableReportError("no count")
+        raise UnreadableReportError("count is not a whole number from 0")
     return value
 
 
 def _edge(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise UnreadableReportError("no edge of a bin")
+        raise UnreadableReportError("edge of a bin is not a finite number")
     return float(value)

@@ -1,1 +1,1 @@
-"""What the Pod of a revision looks like."""
+"""Pods of a revision: their template, their volumes, and how many there are."""

@@ -1,28 +1,28 @@
-"""What serves the model: a preset of the chart, or a container of the user's own. Pure."""
+"""Container that serves the model: a runtime of the chart, or the user's own container. Pure."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
 from modelops.api.pods import EnvVar, Resources, VolumeMount
-from modelops.controllers.containers import environment, resources_or_default
-from modelops.controllers.inferenceservice.pod.quantities import canonical_resources, whole
+from modelops.controllers.containers import override_variables, resources_or_default
+from modelops.controllers.inferenceservice.pod.environment import canonical_environment
+from modelops.controllers.inferenceservice.pod.placeholders import fill_placeholders
+from modelops.controllers.inferenceservice.pod.quantities import canonical_resources, to_integer
 from modelops.machinery.settings import ServingRuntime, Settings
 
 Json = dict[str, Any]
 FETCH, PROXY, MODEL = "fetch-model", "proxy", "model"
-"""The containers of a Pod, in the order of their starts."""
+"""Containers of a Pod, in the order of their start."""
 MODEL_DIR = "/mnt/models"
 _DEFAULT_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}}
-"""No limits: how much a model needs is not ours to guess. The requests keep it from being evicted first."""
-_PLACEHOLDER = re.compile(r"\{(model_name|model_dir|model_version|format|http_port|grpc_port)\}")
+"""No limits, since a model's needs are unknown. With requests the Pod is not the first to be evicted."""
 
 
 @dataclass(frozen=True)
 class ModelServer:
-    """The container that answers, as far as it depends on who chose it."""
+    """Server of a model, as the runtime or the user's container defines it."""
 
     image: str
     command: tuple[str, ...]
@@ -34,46 +34,54 @@ class ModelServer:
     readiness_path: str
     volume_mounts: tuple[VolumeMount, ...] = ()
     max_body_bytes: int | None = None
-    """What `limits.maxBody` says: the proxy holds HTTP to it, and gRPC only the server can."""
+    """Value of `limits.maxBody`. The proxy enforces it for HTTP; for gRPC only the server can."""
+
+    @property
+    def probe_path(self) -> str:
+        """Readiness path as probes send it: without spaces."""
+        return self.readiness_path.replace(" ", "%20")
 
 
 @dataclass(frozen=True)
-class Unusable:
-    """A server that a person must choose otherwise."""
+class Misconfiguration:
+    """Problem of a spec that a person must fix, with reason and message of the condition."""
 
     reason: str
     message: str
 
 
-def runtime_of(service: InferenceService, settings: Settings) -> ServingRuntime | Unusable | None:
-    """The preset that the spec names. None where it brings a container of its own."""
+def runtime_of(service: InferenceService, settings: Settings) -> ServingRuntime | Misconfiguration | None:
+    """Return the runtime that the spec names; None for a container of the user's own."""
     name = service.spec.server.runtime
     if name is None:
         return None
     runtime = settings.runtimes.get(name)
     if runtime is None:
         known = ", ".join(sorted(settings.runtimes)) or "none"
-        return Unusable("RuntimeNotFound", f'there is no runtime "{name}"; the chart knows: {known}')
+        return Misconfiguration("RuntimeNotFound", f'runtime "{name}" not found: the chart has {known}')
     return runtime
 
 
-def mismatch(service: InferenceService, settings: Settings, version: ModelVersion) -> Unusable | None:
-    """A preset loads the formats it was made for. A container of the user's own loads what it can."""
-    runtime = runtime_of(service, settings)
-    written = version.spec.artifact.format.value
-    if not isinstance(runtime, ServingRuntime) or written in runtime.formats:
+def format_mismatch(service: InferenceService, settings: Settings, version: ModelVersion) -> Misconfiguration | None:
+    """Return the problem of an artifact in a format that the runtime does not load.
+
+    A container of the user's own may load any format.
+    """
+    name, runtime = service.spec.server.runtime, runtime_of(service, settings)
+    format_ = version.spec.artifact.format.value
+    if not isinstance(runtime, ServingRuntime) or format_ in runtime.formats:
         return None
-    return Unusable(
+    return Misconfiguration(
         "RuntimeFormatMismatch",
-        f'ModelVersion {version.metadata.name} is written as {written}, and runtime "{service.spec.server.runtime}" '
-        f"loads {', '.join(runtime.formats) or 'nothing'}",
+        f'format {format_} of ModelVersion {version.metadata.name} not supported by runtime "{name}" '
+        f"({', '.join(runtime.formats) or 'none'}): choose another runtime",
     )
 
 
 def model_server(service: InferenceService, settings: Settings, version: ModelVersion) -> ModelServer:
-    """The server of a version. The runtime must be known."""
+    """Return the server of a version. The runtime must be known."""
     server, limit = service.spec.server, service.spec.limits.max_body
-    max_body_bytes = whole(limit) if limit is not None else None
+    max_body_bytes = to_integer(limit) if limit is not None else None
     own = server.container
     if own is not None:
         return ModelServer(
@@ -89,13 +97,13 @@ def model_server(service: InferenceService, settings: Settings, version: ModelVe
             max_body_bytes=max_body_bytes,
         )
     runtime = runtime_of(service, settings)
-    assert isinstance(runtime, ServingRuntime), "an unknown runtime is answered before"
-    filled = _Filled(runtime, version)
+    assert isinstance(runtime, ServingRuntime), "validation has rejected an unknown runtime"
+    values = _placeholders(runtime, version)
     return ModelServer(
         image=runtime.image,
-        command=filled.all_of(runtime.command or []),
-        args=filled.all_of(runtime.args),
-        env=_over(filled.environment(runtime.env), server.env or []),
+        command=tuple(fill_placeholders(word, values) for word in runtime.command or []),
+        args=tuple(fill_placeholders(word, values) for word in runtime.args),
+        env=tuple(override_variables(_fill_environment(runtime.env, values), server.env or [])),
         resources=server.resources or runtime.resources,
         http_port=runtime.http_port,
         grpc_port=runtime.grpc_port,
@@ -106,11 +114,11 @@ def model_server(service: InferenceService, settings: Settings, version: ModelVe
 
 
 def container_environment(server: ModelServer, version: ModelVersion) -> list[Json]:
-    """What every server may want to know, then the user's own variables, which win.
+    """Return the variables of every server, then the user's own, which win.
 
-    A user's args can name them as `$(MODELOPS_MODEL_NAME)`. The API server drops an empty value, and so is it here.
+    A user's args can refer to them, for example as `$(MODELOPS_MODEL_NAME)`.
     """
-    known = {
+    defaults = {
         "HOME": "/tmp",
         "MODELOPS_MODEL_DIR": MODEL_DIR,
         "MODELOPS_MODEL_NAME": version.spec.model,
@@ -119,48 +127,32 @@ def container_environment(server: ModelServer, version: ModelVersion) -> list[Js
         "MODELOPS_MODEL_PORT": str(server.http_port),
     }
     if server.max_body_bytes is not None:
-        known["MODELOPS_MAX_BODY_BYTES"] = str(server.max_body_bytes)
-    users = environment(server.env)
-    taken = {variable["name"] for variable in users}
-    return [
-        *({"name": name, "value": value} for name, value in known.items() if name not in taken),
-        *({key: value for key, value in variable.items() if value != ""} for variable in users),
-    ]
+        defaults["MODELOPS_MAX_BODY_BYTES"] = str(server.max_body_bytes)
+    return canonical_environment(defaults, server.env)
 
 
 def container_resources(server: ModelServer) -> Json:
-    """What the container asks for and may use, as the API server writes it."""
+    """Return the container's requests and limits, as the API server writes them back."""
     return canonical_resources(resources_or_default(server.resources, _DEFAULT_RESOURCES))
 
 
-def _over(preset: list[EnvVar], users: list[EnvVar]) -> tuple[EnvVar, ...]:
-    """The user's variables win over the preset's."""
-    taken = {variable.name for variable in users}
-    return (*(variable for variable in preset if variable.name not in taken), *users)
+def _placeholders(runtime: ServingRuntime, version: ModelVersion) -> dict[str, str]:
+    values = {
+        "model_name": version.spec.model,
+        "model_dir": MODEL_DIR,
+        "model_version": version.metadata.name,
+        "format": version.spec.artifact.format.value,
+        "http_port": str(runtime.http_port),
+    }
+    if runtime.grpc_port is not None:
+        values["grpc_port"] = str(runtime.grpc_port)
+    return values
 
 
-class _Filled:
-    """A preset's words with the placeholders filled in: in one pass, so that what is filled in is never read again."""
-
-    def __init__(self, runtime: ServingRuntime, version: ModelVersion) -> None:
-        self._values = {
-            "model_name": version.spec.model,
-            "model_dir": MODEL_DIR,
-            "model_version": version.metadata.name,
-            "format": version.spec.artifact.format.value,
-            "http_port": str(runtime.http_port),
-        }
-        if runtime.grpc_port is not None:
-            self._values["grpc_port"] = str(runtime.grpc_port)
-
-    def all_of(self, words: list[str]) -> tuple[str, ...]:
-        return tuple(self._filled(word) for word in words)
-
-    def environment(self, variables: list[EnvVar]) -> list[EnvVar]:
-        return [
-            variable if variable.value is None else variable.model_copy(update={"value": self._filled(variable.value)})
-            for variable in variables
-        ]
-
-    def _filled(self, text: str) -> str:
-        return _PLACEHOLDER.sub(lambda found: self._values.get(found[1], found[0]), text)
+def _fill_environment(variables: list[EnvVar], values: dict[str, str]) -> list[EnvVar]:
+    return [
+        variable
+        if variable.value is None
+        else variable.model_copy(update={"value": fill_placeholders(variable.value, values)})
+        for variable in variables
+    ]

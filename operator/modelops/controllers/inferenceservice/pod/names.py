@@ -1,24 +1,30 @@
-"""What an InferenceService's children are called, and where it answers."""
+"""Names of an InferenceService's children, and the URLs of its Services. Pure."""
 
 from modelops.api.inferenceservice import InferenceService
+from modelops.api.kinds import GROUP
 from modelops.lineage.digests import json_digest, short
+
+ROUTES_FILE = "routes.json"
+"""File of a revision's ConfigMap that the proxies read while they run."""
+ROUTES_ANNOTATION = f"{GROUP}/routes"
+"""Annotation of a Pod: the routes that the operator last notified the Pod of, since when, and when last."""
 
 _SERVICE_NAME_LIMIT = 63
 _CANDIDATE = "-candidate"
 
 
 def deployment_name(service: InferenceService, revision: str) -> str:
-    """One for each revision. Its routes, its autoscaler and what remembers it have the same name."""
+    """Return the name of a revision's Deployment, and of its routes, its autoscaler and its ControllerRevision."""
     return f"{service.metadata.name}-{revision}"
 
 
 def service_name(service: InferenceService) -> str:
-    """The one that clients know."""
+    """Return the name of the Service for clients."""
     return service.metadata.name
 
 
 def candidate_service_name(service: InferenceService) -> str:
-    """The one that leads to a candidate alone. What a long name loses at its end is in a hash."""
+    """Return the name of the candidate's Service. A long name is cut, and stays unique by its hash."""
     name = service.metadata.name
     if len(name) + len(_CANDIDATE) > _SERVICE_NAME_LIMIT:
         name = f"{name[:40].rstrip('-')}-{short(json_digest(name), 10)}"
@@ -26,17 +32,17 @@ def candidate_service_name(service: InferenceService) -> str:
 
 
 def url(service: InferenceService, cluster_domain: str) -> str:
-    """Where the model answers inside the cluster."""
+    """Return the URL of the model inside the cluster."""
     return _url(service_name(service), service, cluster_domain)
 
 
 def candidate_host(service: InferenceService, cluster_domain: str) -> str:
-    """The full name of the Service that leads to a candidate."""
+    """Return the host name of the candidate's Service."""
     return _host(candidate_service_name(service), service, cluster_domain)
 
 
 def candidate_url(service: InferenceService, cluster_domain: str) -> str:
-    """Where a candidate answers inside the cluster, whatever its share of the requests."""
+    """Return the URL of the candidate inside the cluster, whatever its weight."""
     return _url(candidate_service_name(service), service, cluster_domain)
 
 

@@ -1,6 +1,8 @@
-"""Quantities as the API server writes them back, so that what is applied equals what is found. Pure.
+"""Quantities as the API server writes them back, so that an applied object equals the stored one. Pure.
 
-The rules are those of Kubernetes' `resource.Quantity`: no fraction, and the largest suffix that loses nothing.
+The rules are those of Kubernetes' `resource.Quantity`
+(https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/): no fraction, and the largest suffix
+that loses no precision.
 """
 
 import re
@@ -14,46 +16,57 @@ _POWERS = {suffix: power for power, suffix in _DECIMAL.items()}
 
 
 def canonical(quantity: str | int) -> str:
-    """A quantity in canonical form. What is none stays, for the API server to refuse."""
-    text = str(quantity).strip()
-    match = _QUANTITY.match(text)
-    if match is None:
-        return text
-    number, suffix = Decimal(match[1]), match[2] or ""
-    if suffix in _BINARY[1:]:
-        bytes_ = number * 1024 ** _BINARY.index(suffix)
-        return _binary(bytes_) if abs(bytes_) >= 1024 else _decimal(bytes_, _DECIMAL)
-    if suffix in _POWERS:
-        return _decimal(number.scaleb(_POWERS[suffix]), _DECIMAL)
+    """Return a quantity in canonical form. Any other text is returned as it is, for the API server to reject."""
+    parsed = _parse(quantity)
+    if parsed is None:
+        return str(quantity).strip()
+    number, suffix = parsed
+    value = _value(number, suffix)
+    if suffix in _BINARY[1:] and abs(value) >= 1024:
+        return _binary(value)
+    if suffix in _POWERS or suffix in _BINARY:
+        return _decimal(value, _DECIMAL)
     exponents = {power: f"e{power}" if power else "" for power in _DECIMAL}
-    return _decimal(number.scaleb(int(suffix[1:])), exponents)
+    return _decimal(value, exponents)
 
 
-def whole(quantity: str | int) -> int:
-    """A quantity as a number, rounded up. Raises ValueError for what is none."""
-    match = _QUANTITY.match(str(quantity).strip())
-    if match is None:
-        raise ValueError(f"{quantity!r} is no quantity")
-    number, suffix = Decimal(match[1]), match[2] or ""
-    if suffix in _BINARY[1:]:
-        number *= 1024 ** _BINARY.index(suffix)
-    elif suffix in _POWERS:
-        number = number.scaleb(_POWERS[suffix])
-    else:
-        number = number.scaleb(int(suffix[1:]))
-    return int(number.to_integral_value(ROUND_CEILING))
+def to_integer(quantity: str | int) -> int:
+    """Return a quantity as a whole number, rounded up.
+
+    Raises ValueError for any other text.
+    """
+    parsed = _parse(quantity)
+    if parsed is None:
+        raise ValueError(f"{quantity!r} is not a quantity")
+    return _round_up(_value(*parsed))
 
 
 def canonical_resources(resources: dict[str, Any]) -> dict[str, Any]:
-    """The same for a container's requests and limits."""
+    """Return a container's requests and limits with canonical quantities."""
     return {
         part: {name: canonical(quantity) for name, quantity in quantities.items()}
         for part, quantities in resources.items()
     }
 
 
-def _binary(bytes_: Decimal) -> str:
-    whole = int(bytes_.to_integral_value(ROUND_CEILING))
+def _parse(quantity: str | int) -> tuple[Decimal, str] | None:
+    """Return number and suffix; None for text that is not a quantity."""
+    match = _QUANTITY.match(str(quantity).strip())
+    return (Decimal(match[1]), match[2] or "") if match is not None else None
+
+
+def _value(number: Decimal, suffix: str) -> Decimal:
+    if suffix in _BINARY[1:]:
+        return number * Decimal(1024) ** _BINARY.index(suffix)
+    return number.scaleb(_POWERS[suffix] if suffix in _POWERS else int(suffix[1:]))
+
+
+def _round_up(number: Decimal) -> int:
+    return int(number.to_integral_value(ROUND_CEILING))
+
+
+def _binary(number: Decimal) -> str:
+    whole = _round_up(number)
     power = 0
     while whole % 1024 == 0 and power < len(_BINARY) - 1:
         whole //= 1024
@@ -62,7 +75,7 @@ def _binary(bytes_: Decimal) -> str:
 
 
 def _decimal(number: Decimal, suffixes: dict[int, str]) -> str:
-    nanos = int(number.scaleb(9).to_integral_value(ROUND_CEILING))
+    nanos = _round_up(number.scaleb(9))
     if nanos == 0:
         return "0"
     power = -9

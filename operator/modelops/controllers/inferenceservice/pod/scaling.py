@@ -1,27 +1,32 @@
-"""How many Pods there are: who decides it, and how many may be taken away at once. Pure."""
+"""Number of Pods of a Deployment: the autoscaler that decides it, and the disruption budget. Pure."""
 
 from modelops.api.inferenceservice import InferenceService
-from modelops.controllers.inferenceservice.pod.model_server import MODEL, ModelServer, Unusable, container_resources
+from modelops.controllers.inferenceservice.pod.model_server import (
+    MODEL,
+    Misconfiguration,
+    ModelServer,
+    container_resources,
+)
 from modelops.controllers.inferenceservice.pod.quantities import canonical
 from modelops.controllers.metadata import labels, owner_references
 from modelops.machinery.resources import Body
 
 COMPONENT = "scaling"
 IN_FLIGHT_METRIC = "modelops_requests_in_flight"
-"""Of a Pod: how many requests its model is working on. An adapter of the custom metrics API serves it."""
+"""Metric of a Pod: the requests that its model is working on. An adapter of the custom metrics API serves it."""
 
 
-def autoscaler(service: InferenceService, deployment_name: str, least: int, most: int) -> Body:
-    """What decides how many Pods a Deployment has, from `least` to `most`. Only where `replicas.max` is set.
+def autoscaler(service: InferenceService, deployment_name: str, minimum: int, maximum: int) -> Body:
+    """Build the HorizontalPodAutoscaler of a Deployment.
 
-    Where both figures are given the greater number of Pods wins, as for every HorizontalPodAutoscaler.
+    With targets for both CPU and requests in flight, the target that needs more Pods wins.
     """
-    wanted = service.spec.replicas
+    replicas = service.spec.replicas
     metrics: list[Body] = []
-    if wanted.target_cpu is not None:
-        metrics.append(_cpu(wanted.target_cpu))
-    if wanted.requests_in_flight is not None:
-        metrics.append(_in_flight(wanted.requests_in_flight.target))
+    if replicas.target_cpu is not None:
+        metrics.append(_cpu(replicas.target_cpu))
+    if replicas.requests_in_flight is not None:
+        metrics.append(_in_flight(replicas.requests_in_flight.target))
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
@@ -33,45 +38,45 @@ def autoscaler(service: InferenceService, deployment_name: str, least: int, most
         },
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment_name},
-            "minReplicas": least,
-            "maxReplicas": most,
+            "minReplicas": minimum,
+            "maxReplicas": maximum,
             "metrics": metrics,
         },
     }
 
 
-def replicas_of(least: int, most: int | None, found: Body | None) -> int:
-    """The number to apply with a Deployment: `least`, or where an autoscaler decides, what it has decided.
+def desired_replicas(minimum: int, maximum: int | None, found: Body | None) -> int:
+    """Return the replicas to apply with a Deployment: `minimum`, or with an autoscaler the number it has set.
 
-    That number cannot simply be left out. Server-side apply takes a field back that its only owner names no more, and
-    the Deployment would fall to one Pod until the autoscaler looks again.
+    `maximum` is None without an autoscaler, and `found` is the Deployment in the cluster. With an autoscaler the field
+    cannot be left out: server-side apply would remove the field together with its only owner, and the Deployment would
+    fall to one Pod until the autoscaler's next evaluation.
     """
-    if most is None:
-        return least
-    decided = found["spec"].get("replicas", 1) if found is not None else least
-    return min(max(decided, least), most)
+    if maximum is None:
+        return minimum
+    decided = found["spec"].get("replicas", 1) if found is not None else minimum
+    return min(max(decided, minimum), maximum)
 
 
-def unscalable(service: InferenceService, server: ModelServer) -> Unusable | None:
-    """CPU is measured against what the container asks for: one that asks for none is never scaled by it."""
+def missing_cpu_request(service: InferenceService, server: ModelServer) -> Misconfiguration | None:
+    """Return the problem of a CPU target without a CPU request: utilization is measured relative to the request."""
     if service.spec.replicas.target_cpu is None:
         return None
-    wanted = container_resources(server)
-    # A limit without a request is a request as well: the API server makes it one.
-    if "cpu" in {**wanted.get("requests", {}), **wanted.get("limits", {})}:
+    resources = container_resources(server)
+    # The API server sets a missing request to the limit.
+    if "cpu" in {**resources.get("requests", {}), **resources.get("limits", {})}:
         return None
-    return Unusable(
+    return Misconfiguration(
         "NoCPURequest",
-        "replicas.targetCPU is a share of the CPU that the server's container asks for, and it asks for none: set "
-        "resources.requests.cpu",
+        "replicas.targetCPU has no effect: the server's container requests no CPU; set resources.requests.cpu",
     )
 
 
 def disruption_budget(service: InferenceService, name: str, selector: dict[str, str]) -> Body:
-    """At most one of the Pods that `selector` finds is evicted at a time.
+    """Build the budget that lets one of the selected Pods be evicted at a time.
 
-    Of use with two Pods or more: of one alone it lets that one go. A Pod that does not answer may always be evicted, so
-    that a version that never becomes ready holds no node back.
+    A single Pod can be evicted, and so can a Pod that is not ready: a version that never becomes ready must not block
+    the drain of a node.
     """
     return {
         "apiVersion": "policy/v1",
@@ -91,7 +96,7 @@ def disruption_budget(service: InferenceService, name: str, selector: dict[str, 
 
 
 def _cpu(percent: int) -> Body:
-    """Of the model's container alone: the proxy beside it asks for CPU too, and would dilute the figure."""
+    """Build the metric of the model's container alone: the CPU request of the proxy would dilute the utilization."""
     target = {"type": "Utilization", "averageUtilization": percent}
     return {"type": "ContainerResource", "containerResource": {"name": "cpu", "container": MODEL, "target": target}}
 

@@ -1,13 +1,15 @@
-"""The Pods of a revision: which containers they have, and what they are told. Pure.
+"""Pod template of a revision: containers, environment and volumes. Pure.
 
-A revision's name is a hash of its template, so that another version, server or size is another revision.
+A revision's name is a hash of its template, so that every change of version, server or size is a new revision.
 """
 
 import json
 from dataclasses import dataclass
 
+from modelops.api.annotations import ARTIFACT_DIGEST, LINEAGE
 from modelops.api.contract.tasks import FetchModelTask
 from modelops.api.inferenceservice import InferenceService
+from modelops.api.kinds import GROUP
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers.containers import (
     SHARED,
@@ -31,19 +33,10 @@ from modelops.controllers.inferenceservice.pod.model_server import (
     container_resources,
     model_server,
 )
-from modelops.controllers.inferenceservice.pod.names import candidate_host, deployment_name
-from modelops.controllers.inferenceservice.pod.quantities import whole
+from modelops.controllers.inferenceservice.pod.names import ROUTES_FILE, candidate_host, deployment_name
+from modelops.controllers.inferenceservice.pod.quantities import to_integer
 from modelops.controllers.inferenceservice.pod.volumes import mounts, volumes
-from modelops.controllers.inferenceservice.traffic.routes import FILE
-from modelops.controllers.metadata import (
-    ARTIFACT_DIGEST,
-    DATASET_DIGESTS,
-    IMAGE_ID,
-    INPUT_KEY,
-    LINEAGE,
-    kind_label,
-    labels,
-)
+from modelops.controllers.metadata import DATASET_DIGESTS, IMAGE_ID, INPUT_KEY, kind_label, labels
 from modelops.lineage.digests import json_digest, short
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
@@ -51,6 +44,10 @@ from modelops.machinery.settings import Settings
 COMPONENT = "server"
 VERSION = kind_label("modelversion")
 REVISION = kind_label("revision")
+READINESS_PATH = f"{GROUP}/readiness-path"
+"""Annotation of a Pod: the path of its readiness probe."""
+GRPC = f"{GROUP}/grpc"
+"""Annotation of a Pod whose model has a port for gRPC."""
 HTTP_PORT = 8080
 STATS_PORT = 9090
 ADMIN_PORT = 15000
@@ -58,42 +55,43 @@ SERVICE_PORT = 80
 _OUT_OF_ENDPOINTS_SECONDS = 5
 _DRAIN_SECONDS = 30
 _GRACE_SECONDS = 60
-"""The wait, the drain, then time for the model and the proxy to end."""
+"""Time to leave the endpoints, to drain, and for the model and the proxy to terminate."""
 _MODELS = "models"
 _ROUTES = "routes"
 _ROUTES_DIR = "/etc/modelops/routes"
 
 
-def lineage_marks(version: ModelVersion) -> dict[str, str]:
-    """From a Pod to the data its model learned from, with kubectl alone.
+def lineage_annotations(version: ModelVersion) -> dict[str, str]:
+    """Return annotations that lead from a Pod to its model's training data, with kubectl alone.
 
-    All of it is in the version's spec, which cannot change: what is written here later would replace every Pod.
+    All of them come from the version's spec, which cannot change: a changed annotation would replace every Pod.
     """
     origin = version.spec.origin
-    told: Body = {
+    lineage: Body = {
         "modelVersion": version.metadata.name,
         "model": version.spec.model,
-        # The manifest lists every object: a few of them here would only take room.
-        "datasets": [one.model_copy(update={"object_versions": []}).wire() for one in origin.datasets],
+        # Without versions of objects: the manifest lists every object.
+        "datasets": [dataset.model_copy(update={"object_versions": []}).wire() for dataset in origin.datasets],
     }
     if origin.training_run is not None:
-        told["trainingRun"] = origin.training_run.wire()
+        lineage["trainingRun"] = origin.training_run.wire()
     if origin.imported is not None:
-        told["imported"] = origin.imported.wire()
+        lineage["imported"] = origin.imported.wire()
     if origin.image:
-        told["image"] = origin.image
-    marks = {ARTIFACT_DIGEST: version.spec.artifact.digest, LINEAGE: json.dumps(told, sort_keys=True)}
+        lineage["image"] = origin.image
+    annotations = {ARTIFACT_DIGEST: version.spec.artifact.digest, LINEAGE: json.dumps(lineage, sort_keys=True)}
     if origin.training_run is not None:
-        marks[INPUT_KEY] = origin.training_run.input_key
+        annotations[INPUT_KEY] = origin.training_run.input_key
     if origin.datasets:
-        marks[DATASET_DIGESTS] = json.dumps({one.name: one.digest for one in origin.datasets}, sort_keys=True)
+        digests = {dataset.name: dataset.digest for dataset in origin.datasets}
+        annotations[DATASET_DIGESTS] = json.dumps(digests, sort_keys=True)
     if origin.image:
-        marks[IMAGE_ID] = origin.image
-    return marks
+        annotations[IMAGE_ID] = origin.image
+    return annotations
 
 
 def template(service: InferenceService, version: ModelVersion, settings: Settings) -> Body:
-    """The Pod template of a version, as a Deployment of its own has it."""
+    """Build the Pod template of a version. Each version has a Deployment of its own."""
     server = model_server(service, settings, version)
     named = labels(service, COMPONENT, modelversion=version.metadata.name, model=version.spec.model)
     scraped = {
@@ -101,7 +99,8 @@ def template(service: InferenceService, version: ModelVersion, settings: Setting
         "prometheus.io/port": str(STATS_PORT),
         "prometheus.io/path": "/metrics",
     }
-    metadata = {"labels": named, "annotations": {**lineage_marks(version), **scraped}}
+    serves = {READINESS_PATH: server.probe_path, **({GRPC: "true"} if server.grpc_port is not None else {})}
+    metadata = {"labels": named, "annotations": {**lineage_annotations(version), **serves, **scraped}}
     decides = {
         "uid": service.metadata.uid,
         "metadata": metadata,
@@ -115,13 +114,13 @@ def template(service: InferenceService, version: ModelVersion, settings: Setting
 
 
 def selector(service: InferenceService) -> dict[str, str]:
-    """What all Pods of an InferenceService have in common, whatever they serve."""
+    """Return the labels that all Pods of an InferenceService have, of every revision."""
     return {kind_label(InferenceService.__name__): service.metadata.name, "app.kubernetes.io/component": COMPONENT}
 
 
 @dataclass(frozen=True)
 class Serving:
-    """What the Pods of a template serve, and what of that their routes depend on."""
+    """Version that the Pods of a template serve, and the properties of the server that routes depend on."""
 
     version: str
     digest: str
@@ -131,16 +130,14 @@ class Serving:
 
 
 def serving_of(template: Body) -> Serving:
-    """Read back from a template, whose version and server may not be the spec's any more."""
+    """Read back from a template what its Pods serve: the version and server may no longer be those of the spec."""
     labels, annotations = (template["metadata"].get(part) or {} for part in ("labels", "annotations"))
-    proxy: Body = next((one for one in template["spec"].get("initContainers", []) if one["name"] == PROXY), {})
-    told = {one["name"]: one.get("value", "") for one in proxy.get("env", [])}
     return Serving(
         version=labels.get(VERSION, ""),
         digest=annotations.get(ARTIFACT_DIGEST, ""),
         revision=labels.get(REVISION, ""),
-        readiness_path=told.get("MODELOPS_READINESS_PATH", "/"),
-        grpc="MODELOPS_MODEL_GRPC_PORT" in told,
+        readiness_path=annotations.get(READINESS_PATH, "/"),
+        grpc=annotations.get(GRPC) == "true",
     )
 
 
@@ -148,7 +145,7 @@ def _pod(
     service: InferenceService, version: ModelVersion, settings: Settings, server: ModelServer, revision: str
 ) -> Body:
     secrets = [settings.store.secret_name] if settings.store.secret_name else []
-    rooms = (SHARED, _MODELS, *(_scratch(name) for name in (FETCH, PROXY, MODEL)))
+    empty_dirs = (SHARED, _MODELS, *(_scratch(name) for name in (FETCH, PROXY, MODEL)))
     spread = {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
@@ -156,10 +153,10 @@ def _pod(
         "labelSelector": {"matchLabels": selector(service)},
         "matchLabelKeys": ["pod-template-hash"],
     }
-    # Its name has the revision in it, which is made of all the rest.
+    # The name contains the revision, which is a hash of everything else.
     routes = {"name": _ROUTES, "configMap": {"name": deployment_name(service, revision), "defaultMode": 0o444}}
     return {
-        # By name, always: an API server that is told no name any more keeps the last one.
+        # Always set: when the field is removed, the API server keeps the last name.
         "serviceAccountName": "default",
         **pod_defaults(service.spec.pod),
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
@@ -167,7 +164,7 @@ def _pod(
         "initContainers": [_fetch(version, settings, secrets), _proxy(service, version, settings, server, revision)],
         "containers": [_model(service, version, settings, server)],
         "volumes": [
-            *(empty_dir(name) for name in rooms),
+            *(empty_dir(name) for name in empty_dirs),
             routes,
             *credential_volumes(secrets),
             *warm_up.volumes(service),
@@ -177,8 +174,9 @@ def _pod(
 
 
 def _fetch(version: ModelVersion, settings: Settings, secrets: list[str]) -> Body:
-    """Brings the artifact and refuses any other bytes. The only container that sees credentials, and ends before any
-    other starts.
+    """Build the container that downloads the artifact and verifies its digest.
+
+    Only this container mounts credentials, and it terminates before any other container starts.
     """
     artifact = version.spec.artifact
     return worker_container(
@@ -196,13 +194,14 @@ def _fetch(version: ModelVersion, settings: Settings, secrets: list[str]) -> Bod
 def _proxy(
     service: InferenceService, version: ModelVersion, settings: Settings, server: ModelServer, revision: str
 ) -> Body:
-    """Envoy, with the monitor as its child: a native sidecar, so that it starts before the model and ends after it.
+    """Build the container of Envoy and the monitor.
 
-    The Pod's only readiness probe goes through it to the model, which may listen on loopback alone. It has no startup
-    probe: the model does not start before the proxy has, and so the proxy must not wait for it.
+    A native sidecar: the proxy starts before the model and terminates after the model. The Pod's only readiness probe
+    reaches the model through the proxy, because the model may listen on loopback alone. There is no startup probe: the
+    model starts after the proxy, and the proxy would wait for the model.
     """
-    path = server.readiness_path.replace(" ", "%20")
-    told = {
+    path = server.probe_path
+    environment = {
         "LISTEN_PORT": str(HTTP_PORT),
         "STATS_PORT": str(STATS_PORT),
         "ADMIN_PORT": str(ADMIN_PORT),
@@ -212,26 +211,26 @@ def _proxy(
         "MODEL_NAME": version.spec.model,
         "MODEL_VERSION": version.metadata.name,
         "ARTIFACT_DIGEST": version.spec.artifact.digest,
-        "ROUTES_PATH": f"{_ROUTES_DIR}/{FILE}",
+        "ROUTES_PATH": f"{_ROUTES_DIR}/{ROUTES_FILE}",
         "CANDIDATE_HOST": candidate_host(service, settings.cluster_domain),
         "CANDIDATE_PORT": str(SERVICE_PORT),
     }
     limits = service.spec.limits
     if limits.max_body is not None:
-        told["MAX_BODY_BYTES"] = str(whole(limits.max_body))
+        environment["MAX_BODY_BYTES"] = str(to_integer(limits.max_body))
     if limits.max_concurrency is not None:
-        told["MAX_CONCURRENCY"] = str(limits.max_concurrency)
+        environment["MAX_CONCURRENCY"] = str(limits.max_concurrency)
     if server.grpc_port is not None:
-        told["MODEL_GRPC_PORT"] = str(server.grpc_port)
+        environment["MODEL_GRPC_PORT"] = str(server.grpc_port)
     if revision:
-        told["REVISION"] = revision
+        environment["REVISION"] = revision
     return {
         "name": PROXY,
         "image": settings.images.monitor,
         "imagePullPolicy": settings.image_pull_policy,
         "args": ["supervise"],
         "restartPolicy": "Always",
-        "env": [{"name": f"MODELOPS_{name}", "value": literal(value)} for name, value in told.items()],
+        "env": [{"name": f"MODELOPS_{name}", "value": literal(value)} for name, value in environment.items()],
         "ports": [
             {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
             {"name": "stats", "containerPort": STATS_PORT, "protocol": "TCP"},
@@ -242,7 +241,7 @@ def _proxy(
             "timeoutSeconds": 3,
             "failureThreshold": 3,
         },
-        # Of Envoy alone, whatever the model does, and patient: ending Envoy costs every request in flight.
+        # Checks Envoy alone, and patiently: a restart of Envoy costs every request in flight.
         "livenessProbe": {
             "httpGet": {"path": "/ready", "port": "stats"},
             "initialDelaySeconds": 10,
@@ -258,7 +257,10 @@ def _proxy(
 
 
 def _model(service: InferenceService, version: ModelVersion, settings: Settings, server: ModelServer) -> Body:
-    """The server: it cannot write to the model, and before it is told to end, its requests do."""
+    """Build the container of the model server.
+
+    The artifact is mounted read-only. On termination the container drains its requests before it receives SIGTERM.
+    """
     drain = [
         f"{SHARED_DIR}/bin/busybox",
         "sh",

@@ -1,4 +1,4 @@
-"""Volumes of the user's for the server, as the API server writes them back. Pure."""
+"""The user's volumes for the model server, as the API server writes them back. Pure."""
 
 from collections.abc import Iterable
 
@@ -10,23 +10,26 @@ from modelops.machinery.resources import Body
 _KEPT_WHEN_FALSE = "optional"
 
 
-def volumes(wanted: Iterable[Volume]) -> list[Body]:
-    """The Pod's volumes of the user's."""
-    return [_volume(volume) for volume in wanted]
+def volumes(user_volumes: Iterable[Volume]) -> list[Body]:
+    """Build the Pod's volumes."""
+    return [_volume(volume) for volume in user_volumes]
 
 
-def mounts(wanted: Iterable[VolumeMount]) -> list[Body]:
-    """Where they are in the server's container."""
-    return [mount(one.name, one.mount_path, read_only=one.read_only, sub_path=one.sub_path) for one in wanted]
+def mounts(volume_mounts: Iterable[VolumeMount]) -> list[Body]:
+    """Build the volume mounts of the server's container."""
+    return [
+        mount(user_mount.name, user_mount.mount_path, read_only=user_mount.read_only, sub_path=user_mount.sub_path)
+        for user_mount in volume_mounts
+    ]
 
 
 def _volume(volume: Volume) -> Body:
-    written = volume.wire()
-    return {field: _kept(value) if isinstance(value, dict) else value for field, value in written.items()}
+    fields = volume.wire()
+    return {field: _canonical_source(value) if isinstance(value, dict) else value for field, value in fields.items()}
 
 
-def _kept(source: Body) -> Body:
-    """Without what says nothing, such as `readOnly: false` of a claim: the API server does not keep it."""
+def _canonical_source(source: Body) -> Body:
+    """Drop empty fields, such as `readOnly: false` of a claim: the API server drops them."""
     kept = {
         field: value
         for field, value in source.items()

@@ -1,1 +1,1 @@
-"""Which version is selected, and which revisions exist."""
+"""Which version is selected, which revisions exist, and the objects of a revision."""

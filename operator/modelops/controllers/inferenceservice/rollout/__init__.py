@@ -1,1 +1,1 @@
-"""When a candidate advances, is promoted or is rolled back."""
+"""When a candidate advances to the next step, is promoted, or is rolled back."""

@@ -1,31 +1,27 @@
-"""The end of a candidate's way: it serves, or it goes. Pure."""
+"""The end of a rollout: promote the candidate, or delete it. Pure."""
 
 from dataclasses import replace
 
-from modelops.api.inferenceservice_status import FailedVersion, InferenceServiceStatus
-from modelops.controllers.inferenceservice.observe import Observation
-from modelops.controllers.inferenceservice.rollout.annotations import requests_of
-from modelops.controllers.inferenceservice.rollout.context import Case
-from modelops.controllers.inferenceservice.rollout.state_machine import Verdict
-from modelops.controllers.inferenceservice.rollout.status import DISCARDED, failed_before, shown
-from modelops.controllers.inferenceservice.rollout.steady_state import serving_now
+from modelops.api.inferenceservice_status import CandidateVersion, FailedVersion, InferenceServiceStatus
+from modelops.controllers.inferenceservice.observation import Observation
+from modelops.controllers.inferenceservice.rollout.state_machine import DISCARDED, Cause
+from modelops.controllers.inferenceservice.rollout.status import build_status, failure_conditions
+from modelops.controllers.inferenceservice.rollout.steady_state import steady_state
 from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.plan import Event, Plan
 
 
-def promoted(case: Case) -> Plan:
-    """It is the stable revision from now on: the Service leads to it, and then what served before goes."""
-    seen = case.seen
-    handled = requests_of(seen.service).handled
-    status = seen.service.status.model_copy(update={"candidate": None, "handled": handled})
-    after = replace(_with(seen, status), stable=case.candidate.revision, remembered=None)
-    return serving_now(after, events=(Event("Promoted", f"ModelVersion {case.candidate.version} serves all requests"),))
+def promote(seen: Observation, candidate: CandidateVersion) -> Plan:
+    """Make the candidate the stable revision: the Service selects it, then the former stable revision is deleted."""
+    update = {"candidate": None, "last_handled_requests": seen.requests.handled}
+    status = seen.service.status.model_copy(update=update)
+    after = replace(_with_status(seen, status), stable=candidate.revision, recorded=None)
+    return steady_state(after, events=(Event("Promoted", f"ModelVersion {candidate.version} serves all requests"),))
 
 
-def ended(case: Case, verdict: Verdict) -> Plan:
-    """It goes, and is remembered with what speaks against it. No request reaches it from now on."""
-    seen, candidate = case.seen, case.candidate
-    entry = FailedVersion(
+def remove(seen: Observation, candidate: CandidateVersion, cause: Cause) -> Plan:
+    """Delete the candidate and keep the cause in the status. No request is forwarded to it from now on."""
+    failed = FailedVersion(
         version=candidate.version,
         digest=candidate.digest,
         revision=candidate.revision,
@@ -33,17 +29,16 @@ def ended(case: Case, verdict: Verdict) -> Plan:
         at=format_timestamp(seen.now),
         step=candidate.step,
         weight=candidate.weight,
-        reason=verdict.reason,
-        message=verdict.message,
+        reason=cause.reason,
+        message=cause.message,
         analysis=candidate.analysis,
     )
-    after = _with(seen, shown(seen, None, entry))
-    known = failed_before(after)
-    assert known is not None, "it has just been written down"
-    word = "Discarded" if verdict.reason == DISCARDED else "RolledBack"
-    event = Event(word, f"ModelVersion {candidate.version}: {verdict.message}", warning=word != "Discarded")
-    return serving_now(after, known.conditions, entry, (event,))
+    after = _with_status(seen, build_status(seen, None, failed))
+    discarded = cause.reason == DISCARDED
+    reason = "Discarded" if discarded else "RolledBack"
+    event = Event(reason, f"ModelVersion {candidate.version}: {cause.message}", warning=not discarded)
+    return steady_state(after, failure_conditions(after, failed), failed, (event,))
 
 
-def _with(seen: Observation, status: InferenceServiceStatus) -> Observation:
+def _with_status(seen: Observation, status: InferenceServiceStatus) -> Observation:
     return replace(seen, service=seen.service.model_copy(update={"status": status}))

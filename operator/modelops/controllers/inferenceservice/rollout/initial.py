@@ -1,46 +1,52 @@
-"""The first revision of all: nothing serves yet, so that there is nothing to compare it with or to go back to. Pure."""
+"""The first revision of all: no version serves that the candidate could be compared with, or rolled back to. Pure."""
 
 from datetime import timedelta
 
 from modelops.api.durations import parse_duration
-from modelops.controllers.inferenceservice.desired_state import Fleet, Revision, bodies, checks_gone, gone, unneeded
-from modelops.controllers.inferenceservice.pod.scaling import replicas_of
-from modelops.controllers.inferenceservice.rollout.annotations import nothing_to_do, requests_of
-from modelops.controllers.inferenceservice.rollout.context import Case
-from modelops.controllers.inferenceservice.rollout.status import shown
+from modelops.controllers.inferenceservice.desired_state import DesiredRevision, DesiredRevisions, objects, removals
+from modelops.controllers.inferenceservice.observation import Observation
+from modelops.controllers.inferenceservice.pod.scaling import desired_replicas
+from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
+from modelops.controllers.inferenceservice.rollout.annotations import nothing_to_do
+from modelops.controllers.inferenceservice.rollout.state import RolloutState
+from modelops.controllers.inferenceservice.rollout.status import build_status
 from modelops.machinery.conditions import DesiredCondition, in_progress, parse_timestamp, stalled
 from modelops.machinery.plan import Plan
 
 
-def first(case: Case) -> Plan:
-    """It gets all Pods at once, and the Service leads to it. Should it answer after all, it serves."""
-    seen, wanted = case.seen, case.seen.service.spec.replicas
-    replicas = replicas_of(wanted.min, wanted.max, case.member.body if case.member is not None else None)
-    revision = Revision(case.template, replicas, None, wanted.max, wanted.min)
-    fleet = Fleet([revision], case.candidate.revision, case.candidate.revision)
-    candidate = case.candidate.model_copy(update={"steps": 0, "step": 0, "weight": 0, "replicas": replicas})
+def initial(seen: Observation, state: RolloutState) -> Plan:
+    """Create all Pods at once, and have the Service select them. A late Pod still serves once it is ready."""
+    assert isinstance(seen.selected, RevisionTemplate)
+    spec, revision = seen.service.spec.replicas, seen.target_revision
+    replicas = desired_replicas(spec.min, spec.max, revision.deployment if revision is not None else None)
+    desired = DesiredRevisions(
+        [DesiredRevision(seen.selected, replicas, autoscaler_max=spec.max, autoscaler_min=spec.min)],
+        selected=seen.target,
+        candidate_selected=seen.selected.revision,
+        removed=seen.former_revisions,
+    )
+    candidate = state.candidate.model_copy(update={"steps": 0, "step": 0, "weight": 0, "replicas": replicas})
+    left = parse_timestamp(candidate.since) + parse_duration(state.rollout.deadline) - seen.now
     return Plan(
-        apply=bodies(seen, fleet),
-        delete=(*unneeded(seen, fleet), *gone(seen, case.others, fleet.revisions), *checks_gone(seen, None, 0)),
-        status=shown(seen, candidate),
-        conditions=_told(case, replicas),
-        events=nothing_to_do(requests_of(seen.service).asked, "nothing serves yet, and so there is no candidate"),
-        requeue_after=_left(case) + timedelta(seconds=1) if _left(case) > timedelta(0) else None,
+        apply=objects(seen, desired),
+        delete=removals(seen, desired),
+        status=build_status(seen, candidate),
+        conditions=_conditions(state, replicas, left),
+        events=nothing_to_do(seen.requests.words, "no version serves yet, so there is no candidate"),
+        requeue_after=left + timedelta(seconds=1) if left > timedelta(0) else None,
     )
 
 
-def _told(case: Case, replicas: int) -> tuple[DesiredCondition, ...]:
-    pods = f"{case.ready} of {replicas} Pods of ModelVersion {case.candidate.version} are ready"
-    problem = case.problem
+def _conditions(state: RolloutState, replicas: int, left: timedelta) -> tuple[DesiredCondition, ...]:
+    pods, problem = (
+        f"{state.ready} of {replicas} Pods of ModelVersion {state.candidate.version} are ready",
+        state.problem,
+    )
     if problem is not None and problem.stuck:
         return stalled(problem.reason, problem.message)
-    if _left(case) <= timedelta(0):
-        why = problem.message if problem is not None else "the model does not say that it is ready"
-        return stalled("RolloutFailed", f"{pods} after {case.rollout.deadline}: {why}")
+    if left <= timedelta(0):
+        cause = problem.message if problem is not None else "the model's readiness probe fails"
+        return stalled("RolloutFailed", f"{pods} after {state.rollout.deadline}: {cause}")
     if problem is not None:
         return in_progress(problem.reason, f"{pods}; {problem.message}")
     return in_progress("RollingOut", pods)
-
-
-def _left(case: Case) -> timedelta:
-    return parse_timestamp(case.candidate.since) + parse_duration(case.rollout.deadline) - case.seen.now

@@ -1,71 +1,71 @@
-"""What keeps a Pod from answering, in words a person can act on. Pure."""
+"""Why a Pod is not ready, in words that a person can act on. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from modelops.api.contract.reports import EXIT_FINAL, FetchReport
 from modelops.controllers.inferenceservice.pod.model_server import FETCH, MODEL, PROXY
-from modelops.controllers.inferenceservice.revisions.observed import Member, ServerPod
+from modelops.controllers.inferenceservice.revisions.observed import ObservedRevision, ServerPod
 from modelops.controllers.pods import Container, PodState
 from modelops.machinery.resources import Body
 
-_ENOUGH_ENDS = 3
-"""Half a minute apart by then."""
-_TAIL = 1000
-"""Of a container's last words the end says most."""
+_CRASHES_BEFORE_FAILURE = 3
+"""The kubelet's back-off between two starts is then about half a minute."""
+_LOG_TAIL = 1000
+"""Characters of a container's last message that are shown: the end of it."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a Pod does not answer. A `stuck` one stays so until a person changes something."""
+    """Why a Pod is not ready."""
 
     reason: str
     message: str
     stuck: bool = False
+    """A person must change something."""
     final: bool = False
-    """No person can change it but by another spec or version."""
+    """Only another spec or version helps."""
 
 
-def of_revision(member: Member | None) -> Problem | None:
-    """What keeps the Pods of a revision from answering, be it that there are none."""
-    return None if member is None else worst(member.living) or _not_created(member.body)
+def revision_problem(revision: ObservedRevision | None) -> Problem | None:
+    """Return why the Pods of a revision are not ready, or why they cannot be created."""
+    if revision is None:
+        return None
+    return most_urgent(revision.living) or _not_created(revision.deployment)
 
 
-def worst(pods: Iterable[ServerPod]) -> Problem | None:
-    """What keeps Pods from answering: a problem that waits for a person first, then the newest Pod's."""
+def most_urgent(pods: Iterable[ServerPod]) -> Problem | None:
+    """Return the problem that waits for a person, or else the problem of the newest Pod that has one."""
     waiting = [pod.state for pod in pods if pod.counts and not pod.ready]
     waiting.sort(key=lambda pod: (pod.created, pod.name), reverse=True)
-    problems = [found for found in map(problem_of, waiting) if found is not None]
-    return next((found for found in problems if found.stuck), problems[0] if problems else None)
+    problems = [problem for problem in map(pod_problem, waiting) if problem is not None]
+    return next((problem for problem in problems if problem.stuck), problems[0] if problems else None)
 
 
-def hopeless(pods: Iterable[ServerPod]) -> Problem | None:
-    """What Pods will not get over by themselves: other bytes than the digest's, or a container that ends again and
-    again.
-    """
+def unrecoverable(pods: Iterable[ServerPod]) -> Problem | None:
+    """Return a failure that retrying cannot fix: a digest mismatch, or a container that crashes again and again."""
     for pod in pods:
-        found = problem_of(pod.state) if pod.counts and not pod.ready else None
-        if found is not None and (found.final or _ends_again_and_again(pod.state)):
-            return found
+        problem = pod_problem(pod.state) if pod.counts and not pod.ready else None
+        if problem is not None and (problem.final or _crashes_again_and_again(pod.state)):
+            return problem
     return None
 
 
-def problem_of(pod: PodState) -> Problem | None:
-    """What keeps one Pod from answering. None where it only needs time."""
-    return _unscheduled(pod) or _not_pulled(pod) or _not_fetched(pod) or _not_started(pod) or _ended(pod)
+def pod_problem(pod: PodState) -> Problem | None:
+    """Return why a Pod is not ready; None where it only needs time."""
+    return _unscheduled(pod) or _not_pulled(pod) or _not_fetched(pod) or _not_started(pod) or _crashed(pod)
 
 
 def _not_created(deployment: Body) -> Problem | None:
-    """A quota, an admission policy or a missing ServiceAccount: no Pod is there to say so."""
-    conditions = {one["type"]: one for one in deployment.get("status", {}).get("conditions", [])}
-    found = conditions.get("ReplicaFailure", {})
-    if found.get("status") != "True":
+    """Return why a Deployment cannot create Pods: a quota, an admission policy or a missing ServiceAccount."""
+    conditions = {condition["type"]: condition for condition in deployment.get("status", {}).get("conditions", [])}
+    failure = conditions.get("ReplicaFailure", {})
+    if failure.get("status") != "True":
         return None
-    told = found.get("message", "")
-    # Room may come by itself.
-    return Problem(
-        found.get("reason", "FailedCreate"), f"no Pod can be made: {told}", stuck="exceeded quota" not in told
-    )
+    message = failure.get("message", "")
+    # Quota may become free without a person.
+    stuck = "exceeded quota" not in message
+    return Problem(failure.get("reason", "FailedCreate"), f"Pods cannot be created: {message}", stuck=stuck)
 
 
 def _unscheduled(pod: PodState) -> Problem | None:
@@ -73,14 +73,14 @@ def _unscheduled(pod: PodState) -> Problem | None:
 
 
 def _not_pulled(pod: PodState) -> Problem | None:
-    found = pod.pull_problem
-    if found is None:
+    container = pod.pull_problem
+    if container is None:
         return None
-    return Problem("ImagePullFailed", f"Pod {pod.name}, container {found.name}: {_waits(found)}", stuck=True)
+    return Problem("ImagePullFailed", _waiting_message(pod, container), stuck=True)
 
 
 def _not_fetched(pod: PodState) -> Problem | None:
-    """The init container says what is wrong with the artifact, or with the store."""
+    """Return what the init container reports about the artifact or the store."""
     fetch = pod.containers.get(FETCH)
     report = pod.report(FETCH, FetchReport)
     if fetch is None or report is None or report.failure is None:
@@ -90,48 +90,49 @@ def _not_fetched(pod: PodState) -> Problem | None:
 
 
 def _not_started(pod: PodState) -> Problem | None:
-    found = pod.start_problem
-    if found is None:
+    container = pod.start_problem
+    if container is None:
         return None
-    return Problem(found.waiting_reason, f"Pod {pod.name}, container {found.name}: {_waits(found)}", stuck=True)
+    return Problem(container.waiting_reason, _waiting_message(pod, container), stuck=True)
 
 
-def _ended(pod: PodState) -> Problem | None:
-    """A container that is started again and again, with what it said last."""
+def _crashed(pod: PodState) -> Problem | None:
+    """Return the last message of a container that the kubelet restarts."""
     for name in (FETCH, PROXY, MODEL):
-        found = pod.containers.get(name)
-        if found is not None and _has_failed(found):
-            reason = "OOMKilled" if found.terminated_reason == "OOMKilled" else "CrashLoopBackOff"
-            return Problem(reason, f"Pod {pod.name}: {_last_end(found)}")
+        container = pod.containers.get(name)
+        if container is not None and _has_failed(container):
+            reason = "OOMKilled" if container.terminated_reason == "OOMKilled" else "CrashLoopBackOff"
+            return Problem(reason, f"Pod {pod.name}: {_termination(container)}")
     return None
 
 
 def _has_failed(container: Container) -> bool:
-    """A model server that ends with 0 has failed too: it shall not end. The init container shall."""
+    """Return whether a container terminated that should not have: a server at all, fetch-model with a failure."""
     if container.exit_code is None:
         return False
     return container.exit_code != 0 or container.name != FETCH
 
 
-def _ends_again_and_again(pod: PodState) -> bool:
-    return any(_ends(one) >= _ENOUGH_ENDS and _has_failed(one) for one in pod.containers.values())
+def _crashes_again_and_again(pod: PodState) -> bool:
+    return any(
+        _terminations(container) >= _CRASHES_BEFORE_FAILURE and _has_failed(container)
+        for container in pod.containers.values()
+    )
 
 
-def _ends(container: Container) -> int:
-    """How often it has ended: of the first run and each one after, all but one that is still under way."""
+def _terminations(container: Container) -> int:
+    """Return how often a container terminated: each run but the present one."""
     return container.restarts + (not container.running)
 
 
-def _last_end(container: Container) -> str:
-    because = (
-        f" ({container.terminated_reason})" if container.terminated_reason not in ("", "Error", "Completed") else ""
-    )
-    said = container.message.strip()
-    tail = said if len(said) <= _TAIL else "…" + said[-_TAIL:]
-    return f"container {container.name} ended with exit code {container.exit_code}{because}" + (
-        f": {tail}" if tail else ""
-    )
+def _termination(container: Container) -> str:
+    unusual = container.terminated_reason not in ("", "Error", "Completed")
+    reason = f" ({container.terminated_reason})" if unusual else ""
+    log = container.message.strip()
+    tail = log if len(log) <= _LOG_TAIL else "…" + log[-_LOG_TAIL:]
+    ending = f"container {container.name} ended with exit code {container.exit_code}{reason}"
+    return f"{ending}: {tail}" if tail else ending
 
 
-def _waits(container: Container) -> str:
-    return container.waiting_message or container.waiting_reason
+def _waiting_message(pod: PodState, container: Container) -> str:
+    return f"Pod {pod.name}, container {container.name}: {container.waiting_message or container.waiting_reason}"

@@ -1,26 +1,28 @@
-"""Replacing a version Pod by Pod: as many of the old ones go as there are new ones that answer. Pure."""
+"""How many Pods each revision has in a rolling update: a ready Pod of the candidate replaces a stable one. Pure."""
 
 from collections.abc import Iterable
 
-from modelops.controllers.inferenceservice.revisions.observed import Member
+from modelops.controllers.inferenceservice.revisions.observed import ObservedRevision
 
 
-def target_replicas(target: Member | None, full: int) -> int:
-    """How many Pods the revision that shall serve gets now: one more than answer, up to `full`. A Pod that it has but
-    that does not answer yet is that one.
-    """
+def target_replicas(target: ObservedRevision | None, full_size: int) -> int:
+    """Return the Pods of the selected revision: one more than are ready, up to `full_size`."""
     if target is None:
-        return min(1, full)
-    return min(full, target.ready + 1)
+        return min(1, full_size)
+    return min(full_size, target.ready + 1)
 
 
-def other_replicas(target: Member | None, others: Iterable[Member], full: int) -> dict[str, int]:
-    """How many Pods each of the others keeps, by its name: together as many as are missing to `full`, and first those
-    of whom most answer. None of them gets more than it has.
+def other_replicas(
+    target: ObservedRevision | None, others: Iterable[ObservedRevision], full_size: int
+) -> dict[str, int]:
+    """Return the Pods that each other revision keeps, by the revision's name.
+
+    Together they keep as many as are missing to `full_size`. The revisions with most ready Pods come first, and none
+    gets more Pods than it has.
     """
-    missing = max(0, full - (target.ready if target is not None else 0))
+    missing = max(0, full_size - (target.ready if target is not None else 0))
     kept: dict[str, int] = {}
-    for one in sorted(others, key=lambda other: (-other.ready, other.name)):
-        kept[one.name] = min(one.replicas, missing)
-        missing -= min(one.ready, kept[one.name])
+    for other in sorted(others, key=lambda revision: (-revision.ready, revision.deployment_name)):
+        kept[other.name] = min(other.replicas, missing)
+        missing -= min(other.ready, kept[other.name])
     return kept

@@ -1,86 +1,79 @@
 """A new revision replaces the stable one Pod by Pod, behind one Service. Pure."""
 
-from modelops.controllers.inferenceservice.desired_state import Fleet, Revision, bodies, checks_gone, unneeded
-from modelops.controllers.inferenceservice.revisions.observed import Member
-from modelops.controllers.inferenceservice.rollout.annotations import RESUMED, nothing_to_do
-from modelops.controllers.inferenceservice.rollout.completion import ended, promoted
-from modelops.controllers.inferenceservice.rollout.context import Case
-from modelops.controllers.inferenceservice.rollout.pod_problems import hopeless
+from dataclasses import replace
+
+from modelops.controllers.inferenceservice.desired_state import DesiredRevision, DesiredRevisions, objects, removals
+from modelops.controllers.inferenceservice.observation import Observation
+from modelops.controllers.inferenceservice.revisions.observed import ObservedRevision
+from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
+from modelops.controllers.inferenceservice.rollout.annotations import RESUME, nothing_to_do
+from modelops.controllers.inferenceservice.rollout.completion import promote, remove
 from modelops.controllers.inferenceservice.rollout.rolling_replicas import other_replicas, target_replicas
-from modelops.controllers.inferenceservice.rollout.state_machine import Course, End, Scene, course
-from modelops.controllers.inferenceservice.rollout.status import full_size, going_on, shown
-from modelops.controllers.inferenceservice.traffic.capacity import share_of
+from modelops.controllers.inferenceservice.rollout.state import RolloutState
+from modelops.controllers.inferenceservice.rollout.state_machine import Outcome, Transition, transition
+from modelops.controllers.inferenceservice.rollout.status import build_status, with_serving_suffix
+from modelops.controllers.inferenceservice.traffic.capacity import weight_of
 from modelops.machinery.conditions import DesiredCondition, format_timestamp, in_progress, stalled
 from modelops.machinery.plan import Plan
 
 
-def pod_by_pod(case: Case) -> Plan:
-    """As many of the old Pods go as there are new ones that answer, until there are no old ones."""
-    seen, full = case.seen, full_size(case.seen)
-    candidate = case.candidate
-    old: list[Member] = [one for one in seen.members if one.revision != candidate.revision]
-    # Before the Service leads to the new Pods as well, they relieve none of the old ones.
-    kept = other_replicas(case.member if seen.spanning else None, old, full)
-    if sum(kept.values()) < sum(one.replicas for one in old):
-        # What does not come back: a Pod that is ready now and then would be progress without an end.
-        candidate = candidate.model_copy(update={"progress_since": format_timestamp(seen.now)})
-    scene = Scene(
-        candidate=candidate,
-        rollout=case.rollout,
-        stages=(),
-        now=seen.now,
-        full=full,
-        ready=case.ready,
-        alone=True,
-        follows=True,
-        problem=case.problem,
-        hopeless=hopeless(case.living),
-        requests=case.requests,
-    )
-    move = course(scene)
-    if move.end is End.PROMOTED:
-        return promoted(case)
-    if move.verdict is not None and move.end is not None:
-        return ended(case, move.verdict)
-    replicas = target_replicas(case.member, full)
-    if (move.verdict is not None or case.requests.paused) and case.member is not None:
-        # It has failed, or was told to stay where it is until a person says more.
-        kept, replicas = {one.name: one.replicas for one in old}, case.member.replicas
-    wanted = Revision(case.template, replicas)
-    fleet = Fleet([wanted, *(Revision(_template(case, one), kept[one.name]) for one in old)], None, candidate.revision)
-    shown_candidate = move.candidate.model_copy(
-        update={
-            "replicas": wanted.replicas,
-            "weight": share_of(case.ready, sum(one.ready for one in old)),
-        }
-    )
+def rolling_update(seen: Observation, state: RolloutState) -> Plan:
+    """Delete as many of the old Pods as there are new ones that are ready, until there are no old ones."""
+    old = [revision for revision in seen.revisions if revision.name != seen.target]
+    # New Pods replace old ones only once the Service selects them.
+    kept = other_replicas(seen.target_revision if seen.selects_all_revisions else None, old, seen.full_size)
+    if sum(kept.values()) < sum(revision.replicas for revision in old):
+        # An old Pod that is deleted stays deleted. Progress by new Pods that are ready only now and then has no end.
+        progress = {"progress_since": format_timestamp(seen.now)}
+        state = replace(state, candidate=state.candidate.model_copy(update=progress))
+    moved = transition(state)
+    if moved.outcome is Outcome.PROMOTED:
+        return promote(seen, state.candidate)
+    if moved.outcome is not None:
+        assert moved.cause is not None, "every other outcome has a cause"
+        return remove(seen, state.candidate, moved.cause)
+    replicas = target_replicas(seen.target_revision, seen.full_size)
+    if (moved.cause is not None or state.requests.paused) and seen.target_revision is not None:
+        # No Pod is replaced after a failure or during a pause, until a person decides.
+        kept, replicas = {revision.name: revision.replicas for revision in old}, seen.target_revision.replicas
+    desired = _desired(seen, replicas, old, kept)
+    weight = weight_of(state.ready, sum(revision.ready for revision in old))
     return Plan(
-        apply=bodies(seen, fleet),
-        delete=(*unneeded(seen, fleet), *checks_gone(seen, None, 0)),
-        status=shown(seen, shown_candidate),
-        conditions=_told(case, full, move),
+        apply=objects(seen, desired),
+        delete=removals(seen, desired),
+        status=build_status(seen, moved.candidate.model_copy(update={"replicas": replicas, "weight": weight})),
+        conditions=_conditions(seen, state, moved),
         events=(
-            *nothing_to_do(case.asked_too_early, "there was no candidate yet"),
-            *nothing_to_do(move.ignored, "Pod by Pod there is no step from which"),
+            *nothing_to_do(state.early_requests, "there was no candidate yet"),
+            *nothing_to_do(moved.ignored, "a rolling update has no step from which"),
         ),
-        requeue_after=move.requeue_after,
+        requeue_after=moved.requeue_after,
     )
 
 
-def _template(case: Case, member: Member) -> dict:
-    """The stable one as it was applied; of any other what is found."""
-    stable = case.seen.stable_template
-    return stable if stable is not None and member.revision == case.seen.stable else member.template
+def _desired(seen: Observation, replicas: int, old: list[ObservedRevision], kept: dict[str, int]) -> DesiredRevisions:
+    assert isinstance(seen.selected, RevisionTemplate)
+    revisions = [
+        DesiredRevision(seen.selected, replicas),
+        *(DesiredRevision(_template(seen, revision), kept[revision.name]) for revision in old),
+    ]
+    return DesiredRevisions(revisions, selected=None, candidate_selected=seen.selected.revision)
 
 
-def _told(case: Case, full: int, move: Course) -> tuple[DesiredCondition, ...]:
-    pods = f"{case.ready} of {full} Pods of ModelVersion {case.candidate.version} are ready"
-    if move.verdict is not None:
-        return stalled(move.verdict.reason, f"{move.verdict.message}; {pods}; it waits for {move.waits_for}")
-    problem = case.problem
+def _template(seen: Observation, revision: ObservedRevision) -> RevisionTemplate:
+    """Return the stable template as it was applied, and that of any other revision as its Deployment has it."""
+    stable = seen.stable_template
+    return stable if stable is not None and revision.name == seen.stable else revision.template
+
+
+def _conditions(seen: Observation, state: RolloutState, moved: Transition) -> tuple[DesiredCondition, ...]:
+    pods = f"{state.ready} of {state.full_size} Pods of ModelVersion {state.candidate.version} are ready"
+    if moved.cause is not None:
+        return stalled(moved.cause.reason, f"{moved.cause.message}; {pods}; waiting for {moved.waiting_for}")
+    problem = state.problem
     if problem is None:
-        held = f"; it waits for {RESUMED}" if case.requests.paused else ""
-        return in_progress("RollingOut", f"{pods}{held}")
+        pause = f"; waiting for {RESUME}" if state.requests.paused else ""
+        return in_progress("RollingOut", f"{pods}{pause}")
     if problem.stuck:
-        return stalled(problem.reason, going_on(case.seen, problem.message))
+        return stalled(problem.reason, with_serving_suffix(seen, problem.message))
     return in_progress(problem.reason, f"{pods}; {problem.message}")

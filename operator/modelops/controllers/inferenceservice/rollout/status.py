@@ -1,114 +1,59 @@
-"""What the status tells of what serves and of what did not make it. Pure."""
+"""Build the status of an InferenceService, and the conditions of a failed rollout. Pure."""
 
-from dataclasses import dataclass
-
-from modelops.api.inferenceservice_status import (
-    CandidateVersion,
-    FailedVersion,
-    InferenceServiceStatus,
-    ServingVersion,
-)
-from modelops.api.rollout import Rollout, Strategy
-from modelops.controllers.inferenceservice.observe import Observation
+from modelops.api.inferenceservice_status import CandidateVersion, FailedVersion, InferenceServiceStatus
+from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.pod.names import url
-from modelops.controllers.inferenceservice.pod.scaling import replicas_of
-from modelops.controllers.inferenceservice.pod.template import serving_of
-from modelops.controllers.inferenceservice.rollout.annotations import requests_of
-from modelops.lineage.digests import json_digest, short
+from modelops.controllers.inferenceservice.rollout.state_machine import DISCARDED
 from modelops.machinery.conditions import DesiredCondition, condition, ready, stalled
 
 ROLLED_BACK = "RolledBack"
-DISCARDED = "Discarded"
 _KEPT_FAILURES = 5
-_POD_BY_POD = Rollout(strategy=Strategy.ROLLING, deadline="10m")
 
 
-@dataclass(frozen=True)
-class Failed:
-    """A try that has ended without promotion, and what the conditions say of it."""
-
-    version: FailedVersion
-    conditions: tuple[DesiredCondition, ...]
-
-
-def rollout_of(seen: Observation) -> Rollout:
-    """How a new version replaces the one that serves: without a word of it, Pod by Pod."""
-    return seen.service.spec.rollout or _POD_BY_POD
-
-
-def attempt_of(seen: Observation, revision: str) -> str:
-    """Names a try of a revision: another one where the way or a request for a retry is another."""
-    rollout = seen.service.spec.rollout
-    decides = {
-        "revision": revision,
-        "rollout": rollout.wire() if rollout is not None else None,
-        "retry": requests_of(seen.service).handled.retry,
-    }
-    return short(json_digest(decides), 10)
-
-
-def full_size(seen: Observation) -> int:
-    """How many Pods all of the requests take now."""
-    wanted, stable = seen.service.spec.replicas, seen.member(seen.stable)
-    if seen.spanning and seen.service.status.stable is not None:
-        # The Deployment that is being replaced has fewer by now, and no autoscaler.
-        return min(max(seen.service.status.stable.replicas, wanted.min), wanted.max or wanted.min)
-    return replicas_of(wanted.min, wanted.max, stable.body if stable is not None else None)
-
-
-def shown(
+def build_status(
     seen: Observation, candidate: CandidateVersion | None = None, failed: FailedVersion | None = None
 ) -> InferenceServiceStatus:
-    """The status but for its conditions. `failed` has just come about."""
-    before = seen.service.status
-    former = [one for one in before.failed if failed is None or one.attempt != failed.attempt]
-    stable = _stable(seen)
-    there = stable is not None or candidate is not None
+    """Build the status without its conditions. `failed` is a version whose rollout has just ended."""
+    before, stable = seen.service.status, seen.stable_version
+    former = [version for version in before.failed if failed is None or version.attempt != failed.attempt]
+    serves = stable is not None or candidate is not None
     return InferenceServiceStatus(
-        url=url(seen.service, seen.settings.cluster_domain) if there else None,
+        url=url(seen.service, seen.settings.cluster_domain) if serves else None,
         stable=stable,
         candidate=candidate,
         failed=[*([failed] if failed is not None else []), *former][:_KEPT_FAILURES],
-        handled=requests_of(seen.service).handled,
+        last_handled_requests=seen.requests.handled,
     )
 
 
-def failed_before(seen: Observation) -> Failed | None:
-    """The try of the wanted revision that has ended, if that is how it was."""
+def failed_before(seen: Observation) -> FailedVersion | None:
+    """Return the failure of the present attempt, if the selected revision has been tried."""
     if seen.target is None:
         return None
-    attempt = attempt_of(seen, seen.target)
-    found = next((one for one in seen.service.status.failed if one.attempt == attempt), None)
-    return Failed(found, _told(seen, found)) if found is not None else None
+    return next((version for version in seen.service.status.failed if version.attempt == seen.attempt), None)
 
 
-def going_on(seen: Observation, message: str) -> str:
-    """The message, and what serves meanwhile."""
-    stable = _stable(seen)
+def failure_conditions(seen: Observation, failed: FailedVersion) -> tuple[DesiredCondition, ...]:
+    """Return the conditions after a rollout without promotion; none where other Pods are the news.
+
+    A discarded shadow is not a failure: the stable version is Ready.
+    """
+    stable = seen.stable_version
+    if failed.reason == DISCARDED:
+        if stable is None or stable.ready < stable.replicas:
+            return ()
+        return ready(DISCARDED, with_serving_suffix(seen, f"ModelVersion {failed.version}: {failed.message}"))
+    message = with_serving_suffix(seen, f"ModelVersion {failed.version} was rolled back: {failed.message}")
+    remedy = "to try again, change the version, the spec or the annotation modelops.dev/retry"
+    return (
+        *stalled(failed.reason, f"{message}; {remedy}"),
+        condition(ROLLED_BACK, True, failed.reason, failed.message),
+    )
+
+
+def with_serving_suffix(seen: Observation, message: str) -> str:
+    """Return the message with the version that keeps serving, if one does."""
+    stable = seen.stable_version
     if stable is None or not stable.ready:
         return message
-    return f"{message}; ModelVersion {stable.version} goes on serving"
-
-
-def _told(seen: Observation, failed: FailedVersion) -> tuple[DesiredCondition, ...]:
-    if failed.reason == DISCARDED:
-        stable = _stable(seen)
-        whole = stable is not None and stable.ready >= stable.replicas
-        return ready(DISCARDED, going_on(seen, f"ModelVersion {failed.version}: {failed.message}")) if whole else ()
-    message = going_on(seen, f"ModelVersion {failed.version} was rolled back: {failed.message}")
-    again = "; it is tried again once it, the spec or the annotation modelops.dev/retry changes"
-    return (*stalled(failed.reason, message + again), condition(ROLLED_BACK, True, failed.reason, failed.message))
-
-
-def _stable(seen: Observation) -> ServingVersion | None:
-    template, member = seen.stable_template, seen.member(seen.stable)
-    if template is None:
-        return None
-    serving = serving_of(template)
-    return ServingVersion(
-        version=serving.version,
-        digest=serving.digest,
-        revision=serving.revision,
-        replicas=full_size(seen),
-        ready=member.ready if member is not None else 0,
-    )
+    return f"{message}; ModelVersion {stable.version} keeps serving"

@@ -1,121 +1,121 @@
-"""What serves shall serve, with all its Pods and nothing beside it. Pure."""
+"""The stable revision serves alone, with all its Pods. Pure."""
 
 from datetime import timedelta
 
-from modelops.api.inferenceservice_status import FailedVersion
-from modelops.controllers.inferenceservice.desired_state import (
-    Fleet,
-    Revision,
-    bodies,
-    checks_gone,
-    gone,
-    route_objection,
-    traffic_follows,
-    unneeded,
-)
-from modelops.controllers.inferenceservice.observe import Observation
-from modelops.controllers.inferenceservice.pod.template import REVISION, serving_of
-from modelops.controllers.inferenceservice.revisions.observed import Member
-from modelops.controllers.inferenceservice.rollout.annotations import nothing_to_do, requests_of
-from modelops.controllers.inferenceservice.rollout.pod_problems import of_revision
+from modelops.api.inferenceservice_status import FailedVersion, InferenceServiceStatus
+from modelops.controllers.inferenceservice.desired_state import DesiredRevision, DesiredRevisions, objects, removals
+from modelops.controllers.inferenceservice.observation import Observation
+from modelops.controllers.inferenceservice.revisions.observed import ObservedRevision
+from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
+from modelops.controllers.inferenceservice.rollout.annotations import nothing_to_do
+from modelops.controllers.inferenceservice.rollout.pod_problems import revision_problem
 from modelops.controllers.inferenceservice.rollout.rolling_replicas import other_replicas, target_replicas
-from modelops.controllers.inferenceservice.rollout.status import full_size, shown
+from modelops.controllers.inferenceservice.rollout.status import build_status
+from modelops.controllers.inferenceservice.traffic.shift import route_problem, traffic_shifted
 from modelops.machinery.conditions import DesiredCondition, in_progress, ready
-from modelops.machinery.plan import Delete, Event, Plan
-from modelops.machinery.resources import Body
+from modelops.machinery.plan import Event, Plan
 
-_LOOK_AGAIN = timedelta(milliseconds=300)
-_LOOK_AT_ROUTE = timedelta(seconds=3)
-"""HTTPRoutes are not watched, since they need not be there."""
+_SOON = timedelta(milliseconds=300)
+_ROUTE_POLL = timedelta(seconds=3)
+"""HTTPRoutes are not watched, since their definition need not be installed."""
 
 
-def serving_now(
+def steady_state(
     seen: Observation,
-    told: tuple[DesiredCondition, ...] = (),
+    conditions: tuple[DesiredCondition, ...] = (),
     failed: FailedVersion | None = None,
     events: tuple[Event, ...] = (),
 ) -> Plan:
-    """The stable revision alone. `told` are the conditions, where something else is to be said than how it serves;
-    `failed` has just come about.
+    """Have the stable revision serve alone.
+
+    `conditions` replace those that say how the revision serves. `failed` is a version whose rollout has just ended.
     """
-    fleet, leaving, requeue_after = _whole(seen) if not _short(seen) else _grown_back(seen)
+    status, others = build_status(seen, failed=failed), _other_revisions(seen)
+    desired = _restored(seen, others) if _restoring(seen) else _alone(seen, others)
     return Plan(
-        apply=bodies(seen, fleet),
-        delete=(*unneeded(seen, fleet), *leaving, *checks_gone(seen, None, 0)),
-        status=shown(seen, failed=failed),
-        conditions=told or _how_it_serves(seen),
-        events=(*events, *_withdrawn(seen, failed), *_in_vain(seen, failed)),
-        requeue_after=requeue_after,
+        apply=objects(seen, desired),
+        delete=removals(seen, desired),
+        status=status,
+        conditions=conditions or _how_it_serves(seen, status),
+        events=(*events, *_withdrawn(seen, failed), *_ignored(seen, failed)),
+        requeue_after=_requeue_after(seen, others),
     )
 
 
-def _short(seen: Observation) -> bool:
-    """Others answer beside it until it has all its Pods: it was about to be replaced Pod by Pod."""
-    stable = seen.member(seen.stable)
-    return seen.spanning and (stable is None or stable.ready < full_size(seen))
+def _restoring(seen: Observation) -> bool:
+    """Return whether a rolling update is being taken back: the others answer until the stable Pods are all ready."""
+    return seen.selects_all_revisions and (seen.stable_revision is None or seen.stable_revision.ready < seen.full_size)
 
 
-def _whole(seen: Observation) -> tuple[Fleet, tuple[Delete, ...], timedelta | None]:
-    """Others go as soon as no proxy passes requests on to them."""
-    wanted, others = seen.service.spec.replicas, _others(seen)
-    full, follows = full_size(seen), traffic_follows(seen, None)
-    # While requests come back no autoscaler takes away what was without work until now.
-    revision = Revision(_template(seen), full, None, wanted.max, full if others else wanted.min)
-    fleet = Fleet([revision], serving_of(revision.template).revision, _candidate_led_to(seen, follows))
-    leaving = gone(seen, others, fleet.revisions) if follows else ()
-    if others:
-        return fleet, leaving, _LOOK_AGAIN
-    return fleet, leaving, _LOOK_AT_ROUTE if route_objection(seen) else None
+def _alone(seen: Observation, others: list[ObservedRevision]) -> DesiredRevisions:
+    """Return the stable revision. The others are deleted once no proxy forwards requests to them."""
+    replicas, template, shifted = seen.service.spec.replicas, _stable_template(seen), traffic_shifted(seen, None)
+    revision = DesiredRevision(
+        template,
+        seen.full_size,
+        autoscaler_max=replicas.max,
+        # While traffic shifts back an autoscaler must not remove Pods that had no requests until now.
+        autoscaler_min=seen.full_size if others else replicas.min,
+    )
+    return DesiredRevisions(
+        [revision],
+        selected=template.revision,
+        candidate_selected=_candidate_selected(seen, shifted),
+        removed=others if shifted else (),
+    )
 
 
-def _grown_back(seen: Observation) -> tuple[Fleet, tuple[Delete, ...], timedelta | None]:
-    template, stable, others = _template(seen), seen.member(seen.stable), _others(seen)
-    full = full_size(seen)
-    kept = other_replicas(stable, others, full)
+def _restored(seen: Observation, others: list[ObservedRevision]) -> DesiredRevisions:
+    """Return all revisions, of which the stable one gets its Pods back."""
+    kept = other_replicas(seen.stable_revision, others, seen.full_size)
     revisions = [
-        Revision(template, target_replicas(stable, full)),
-        *(Revision(one.template, kept[one.name]) for one in others),
+        DesiredRevision(_stable_template(seen), target_replicas(seen.stable_revision, seen.full_size)),
+        *(DesiredRevision(other.template, kept[other.name]) for other in others),
     ]
-    return Fleet(revisions, None, _candidate_led_to(seen, traffic_follows(seen, None))), (), None
+    return DesiredRevisions(
+        revisions, selected=None, candidate_selected=_candidate_selected(seen, traffic_shifted(seen, None))
+    )
 
 
-def _candidate_led_to(seen: Observation, follows: bool) -> str:
-    return seen.stable if seen.stable is not None and follows else led_to(seen)
+def _candidate_selected(seen: Observation, shifted: bool) -> str:
+    """Return the revision that the candidate's Service selects.
 
-
-def _template(seen: Observation) -> Body:
-    template = seen.stable_template
-    assert template is not None, "a revision that has served is remembered"
-    return template
-
-
-def _others(seen: Observation) -> list[Member]:
-    return [one for one in seen.members if one.revision != seen.stable]
-
-
-def led_to(seen: Observation) -> str:
-    """Where the candidate's Service leads now. It stays so while proxies may pass requests on to it: to lead back to
-    themselves would have requests go round in circles.
+    The Service keeps its revision while proxies may forward requests to it. With the stable revision too early, stable
+    Pods would forward requests to themselves in a circle.
     """
-    selector = (seen.candidate_endpoint or {}).get("spec", {}).get("selector") or {}
-    led_to: str = selector.get(REVISION) or seen.stable or ""
-    return led_to
+    return seen.stable if seen.stable is not None and shifted else seen.candidate_service_revision
 
 
-def _how_it_serves(seen: Observation) -> tuple[DesiredCondition, ...]:
-    status, member = shown(seen), seen.member(seen.stable)
+def _requeue_after(seen: Observation, others: list[ObservedRevision]) -> timedelta | None:
+    if _restoring(seen):
+        return None
+    if others:
+        return _SOON
+    return _ROUTE_POLL if route_problem(seen) else None
+
+
+def _stable_template(seen: Observation) -> RevisionTemplate:
+    assert seen.stable_template is not None, "a revision that has served is recorded"
+    return seen.stable_template
+
+
+def _other_revisions(seen: Observation) -> list[ObservedRevision]:
+    return [revision for revision in seen.revisions if revision.name != seen.stable]
+
+
+def _how_it_serves(seen: Observation, status: InferenceServiceStatus) -> tuple[DesiredCondition, ...]:
     stable = status.stable
-    assert stable is not None, "asked of a revision that serves"
+    assert stable is not None, "only a revision that serves is described"
     pods = f"{stable.ready} of {stable.replicas} Pods of ModelVersion {stable.version} are ready"
     if stable.ready < stable.replicas:
-        problem = of_revision(member)
-        return (
-            in_progress(problem.reason, f"{pods}; {problem.message}") if problem else in_progress("PodsNotReady", pods)
-        )
-    if _others(seen):
-        return in_progress("RollingOut", f"{pods}; the Pods of other revisions are about to go")
-    if refused := route_objection(seen):
-        return in_progress("RouteNotAccepted", f"{pods}; {refused}")
+        problem = revision_problem(seen.stable_revision)
+        if problem is None:
+            return in_progress("PodsNotReady", pods)
+        return in_progress(problem.reason, f"{pods}; {problem.message}")
+    if _other_revisions(seen):
+        return in_progress("RollingOut", f"{pods}; deleting the Pods of other revisions")
+    if rejected := route_problem(seen):
+        return in_progress("RouteNotAccepted", f"{pods}; {rejected}")
     count = f"{stable.replicas} Pod{'s' if stable.replicas != 1 else ''}"
     return ready("Serving", f"ModelVersion {stable.version} serves with {count} at {status.url}")
 
@@ -124,9 +124,9 @@ def _withdrawn(seen: Observation, failed: FailedVersion | None) -> tuple[Event, 
     before = seen.service.status.candidate
     if before is None or failed is not None or before.revision == seen.stable:
         return ()
-    return (Event("Withdrawn", f"ModelVersion {before.version} is not wanted any more, or may not serve"),)
+    return (Event("Withdrawn", f"ModelVersion {before.version} is no longer selected or approved"),)
 
 
-def _in_vain(seen: Observation, failed: FailedVersion | None) -> tuple[Event, ...]:
-    asked = requests_of(seen.service).asked if failed is None else ()
-    return nothing_to_do(asked, "there is no candidate")
+def _ignored(seen: Observation, failed: FailedVersion | None) -> tuple[Event, ...]:
+    words = seen.requests.words if failed is None else ()
+    return nothing_to_do(words, "there is no candidate")

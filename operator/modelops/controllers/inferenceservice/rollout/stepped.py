@@ -1,164 +1,125 @@
-"""A candidate beside the stable revision, which keeps all its Pods and passes a share of its requests on. Pure."""
+"""A candidate beside the stable revision, which keeps all its Pods and forwards the candidate's traffic. Pure."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
-from modelops.api.inferenceservice_status import CandidateVersion
-from modelops.controllers.inferenceservice.desired_state import (
-    Fleet,
-    Revision,
-    bodies,
-    checks_gone,
-    gone,
-    route_objection,
-    traffic_follows,
-    unneeded,
-)
-from modelops.controllers.inferenceservice.pod.scaling import replicas_of
+from modelops.controllers.inferenceservice.desired_state import DesiredRevision, DesiredRevisions, objects, removals
+from modelops.controllers.inferenceservice.observation import Observation
+from modelops.controllers.inferenceservice.pod.scaling import desired_replicas
+from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
 from modelops.controllers.inferenceservice.rollout.analysis_schedule import (
+    analysis_events,
+    check_job_names,
     check_jobs,
-    judged,
-    until_due,
-    verdict_events,
+    until_next_analysis,
+    with_analysis,
 )
 from modelops.controllers.inferenceservice.rollout.annotations import nothing_to_do
-from modelops.controllers.inferenceservice.rollout.completion import ended, promoted
-from modelops.controllers.inferenceservice.rollout.context import Case
-from modelops.controllers.inferenceservice.rollout.pod_problems import hopeless
-from modelops.controllers.inferenceservice.rollout.state_machine import (
-    Course,
-    End,
-    Scene,
-    course,
-    pods_wanted,
-    stage_in_force,
-)
-from modelops.controllers.inferenceservice.rollout.status import full_size, going_on, shown
-from modelops.controllers.inferenceservice.rollout.steady_state import led_to
-from modelops.controllers.inferenceservice.traffic.steps import Stage
+from modelops.controllers.inferenceservice.rollout.completion import promote, remove
+from modelops.controllers.inferenceservice.rollout.state import RolloutState
+from modelops.controllers.inferenceservice.rollout.state_machine import Outcome, Transition, transition
+from modelops.controllers.inferenceservice.rollout.status import build_status, with_serving_suffix
+from modelops.controllers.requeue import earliest
 from modelops.machinery.conditions import DesiredCondition, in_progress, stalled
 from modelops.machinery.plan import Event, Plan
 
-_LOOK_AGAIN = timedelta(milliseconds=300)
+_SOON = timedelta(milliseconds=300)
 
 
-def in_steps(case: Case) -> Plan:
-    """Judge it, move it, and give it the Pods and the requests of the stage where it is then."""
-    scene = _scene(case)
-    move = course(scene)
-    if move.end is End.PROMOTED:
-        return promoted(case)
-    if move.end is not None:
-        assert move.verdict is not None, "whatever goes does so for a reason"
-        return ended(replace(case, candidate=scene.candidate), move.verdict)
-    fleet = _fleet(case, scene, move)
-    spec = case.rollout.analysis
-    before = case.seen.service.status.candidate
-    known = before.analysis if before is not None and before.attempt == move.candidate.attempt else None
-    shown_candidate = move.candidate.model_copy(update={"replicas": fleet.revisions[1].replicas})
+def stepped(seen: Observation, state: RolloutState) -> Plan:
+    """Analyse the candidate, advance it if it may, and give it the Pods and the traffic of its step."""
+    state = with_analysis(seen, state)
+    moved = transition(state)
+    if moved.outcome is Outcome.PROMOTED:
+        return promote(seen, state.candidate)
+    if moved.outcome is not None:
+        assert moved.cause is not None, "every other outcome has a cause"
+        return remove(seen, state.candidate, moved.cause)
+    after = replace(state, candidate=moved.candidate)
+    desired = _desired(seen, after)
+    candidate = after.candidate.model_copy(update={"replicas": desired.revisions[1].replicas})
+    next_analysis = until_next_analysis(after)
     return Plan(
-        apply=(*bodies(case.seen, fleet), *check_jobs(case.seen, spec, move.candidate)),
-        delete=(
-            *unneeded(case.seen, fleet),
-            *(gone(case.seen, case.others, fleet.revisions) if scene.follows else ()),
-            *checks_gone(case.seen, move.candidate.attempt, len(case.stages)),
-        ),
-        status=shown(case.seen, shown_candidate),
-        conditions=_told(case, move),
-        events=(
-            *verdict_events(known, scene.candidate.analysis),
-            *_moved(case, move),
-            *nothing_to_do(case.asked_too_early, "there was no candidate yet"),
-            *nothing_to_do(move.ignored, "there is no step from which"),
-        ),
-        requeue_after=_soonest(
-            move.requeue_after,
-            until_due(case.seen, case.rollout, move.candidate, _in_force(case, move.candidate)),
-            _LOOK_AGAIN if case.others else None,
+        apply=(*objects(seen, desired), *check_jobs(seen, after)),
+        delete=removals(seen, desired),
+        status=build_status(seen, candidate),
+        conditions=_conditions(seen, after, moved),
+        events=_events(seen, state, after, moved.ignored),
+        requeue_after=earliest(
+            moved.requeue_after,
+            max(next_analysis, timedelta(0)) if next_analysis is not None else None,
+            _SOON if seen.former_revisions else None,
         ),
     )
 
 
-def _scene(case: Case) -> Scene:
-    seen = case.seen
-    in_force = _in_force(case, case.candidate)
-    return Scene(
-        candidate=judged(seen, case.rollout, case.candidate, in_force),
-        rollout=case.rollout,
-        stages=case.stages,
-        now=seen.now,
-        full=full_size(seen),
-        ready=case.ready,
-        alone=case.alone,
-        follows=traffic_follows(seen, in_force),
-        reached=_reached(case),
-        problem=case.problem,
-        hopeless=hopeless(case.living),
-        requests=case.requests,
-        held_up=route_objection(seen),
+def _desired(seen: Observation, state: RolloutState) -> DesiredRevisions:
+    """Return the stable revision, then the candidate.
+
+    The stable revision keeps its Pods while the candidate answers for them: an autoscaler would remove those without
+    work, and with them the measure of what all requests take. The candidate's Service selects the candidate as soon as
+    a Pod is ready and no request can be forwarded to a former candidate.
+    """
+    spec, revision, template = seen.service.spec.replicas, seen.target_revision, seen.stable_template
+    assert template is not None, "a stable revision serves beside the candidate"
+    assert isinstance(seen.selected, RevisionTemplate)
+    step, minimum = state.step_in_effect, state.pods_needed
+    if revision is not None and not state.traffic_shifted:
+        # A rollout that starts again with a smaller weight still gets the requests of the greater one.
+        minimum = max(minimum, revision.replicas)
+    maximum = max(spec.max, minimum) if spec.max is not None else None
+    stable = DesiredRevision(
+        template,
+        state.full_size,
+        step,
+        autoscaler_max=spec.max,
+        autoscaler_min=state.full_size if state.candidate.weight else spec.min,
+        captured=step is not None,
+    )
+    candidate = DesiredRevision(
+        seen.selected,
+        desired_replicas(minimum, maximum, revision.deployment if revision is not None else None),
+        autoscaler_max=maximum,
+        autoscaler_min=minimum,
+        captured=step is not None,
+    )
+    switches = state.ready and state.former_gone
+    return DesiredRevisions(
+        [stable, candidate],
+        selected=seen.stable,
+        candidate_selected=state.candidate.revision if switches else seen.candidate_service_revision,
+        removed=seen.former_revisions if state.traffic_shifted else (),
+        check_jobs=check_job_names(seen, state),
     )
 
 
-def _reached(case: Case) -> bool:
-    return led_to(case.seen) == case.candidate.revision
-
-
-def _in_force(case: Case, candidate: CandidateVersion) -> Stage | None:
-    """What is passed on to the candidate: nothing while none of its Pods answers, and nothing where its Service leads
-    to others. Should those be the stable Pods themselves, requests would go round in circles, and copies would be
-    copied without an end.
-    """
-    return stage_in_force(case.stages, candidate) if case.ready and _reached(case) else None
-
-
-def _fleet(case: Case, scene: Scene, move: Course) -> Fleet:
-    """The stable revision first. It keeps its Pods while the candidate answers for them: an autoscaler would take those
-    away that are left without work, and with them the measure of what all of the requests take. The candidate's
-    Service leads to it as soon as there is somebody to answer and no former candidate that requests may still be passed
-    on to.
-    """
-    seen, wanted, candidate = case.seen, case.seen.service.spec.replicas, move.candidate
-    template = seen.stable_template
-    assert template is not None, "steps are taken beside what serves"
-    stage = _in_force(case, candidate)
-    least = pods_wanted(replace(scene, candidate=candidate))
-    if case.member is not None and not scene.follows:
-        # A rollout that begins anew with a smaller share: the requests of the greater one still come.
-        least = max(least, case.member.replicas)
-    found = case.member.body if case.member is not None else None
-    most = max(wanted.max, least) if wanted.max is not None else None
-    judged = stage is not None
-    fewest = scene.full if candidate.weight else wanted.min
-    stable = Revision(template, scene.full, stage, wanted.max, fewest, judged)
-    own = Revision(case.template, replicas_of(least, most, found), None, most, least, judged)
-    leads = candidate.revision if scene.ready and scene.alone else led_to(seen)
-    return Fleet([stable, own], seen.stable, leads)
-
-
-def _told(case: Case, move: Course) -> tuple[DesiredCondition, ...]:
-    candidate = move.candidate
-    where = f"ModelVersion {candidate.version} gets {candidate.weight} percent of the requests"
-    if candidate.step > len(case.stages):
-        message = f"{where}, and all of them next; it waits for {move.waits_for}"
-    else:
-        message = f"{where}, step {candidate.step} of {len(case.stages)}; it waits for {move.waits_for}"
-    if move.verdict is not None:
-        return stalled(move.verdict.reason, f"{move.verdict.message}; {message}")
-    if case.problem is not None and case.problem.stuck:
-        return stalled(case.problem.reason, going_on(case.seen, case.problem.message))
+def _conditions(seen: Observation, state: RolloutState, moved: Transition) -> tuple[DesiredCondition, ...]:
+    message = f"{_position(state)} ({state.candidate.weight}% of traffic): waiting for {moved.waiting_for}"
+    if moved.cause is not None:
+        return stalled(moved.cause.reason, f"{moved.cause.message}; {message}")
+    if state.problem is not None and state.problem.stuck:
+        return stalled(state.problem.reason, with_serving_suffix(seen, state.problem.message))
     return in_progress("RollingOut", message)
 
 
-def _moved(case: Case, move: Course) -> tuple[Event, ...]:
-    """Another step, or another share."""
-    before, now = case.candidate, move.candidate
-    if (before.weight, before.step) == (now.weight, now.step):
+def _events(seen: Observation, state: RolloutState, after: RolloutState, ignored: tuple[str, ...]) -> tuple[Event, ...]:
+    known = seen.service.status.candidate
+    analysis = known.analysis if known is not None and known.attempt == state.candidate.attempt else None
+    return (
+        *analysis_events(analysis, state.candidate.analysis),
+        *_step_event(state, after),
+        *nothing_to_do(state.early_requests, "there was no candidate yet"),
+        *nothing_to_do(ignored, "there is no step from which"),
+    )
+
+
+def _step_event(before: RolloutState, after: RolloutState) -> tuple[Event, ...]:
+    """Return an Event for another step, or another weight."""
+    candidate = after.candidate
+    if (before.candidate.weight, before.candidate.step) == (candidate.weight, candidate.step):
         return ()
-    where = f"step {now.step} of {len(case.stages)}, {now.weight} percent"
-    return (Event("Step", f"ModelVersion {now.version}: {where}"),)
+    return (Event("Step", f"ModelVersion {candidate.version}: {_position(after)}, {candidate.weight}% of traffic"),)
 
 
-def _soonest(*lengths: timedelta | None) -> timedelta | None:
-    given: Iterable[timedelta] = [max(length, timedelta(0)) for length in lengths if length is not None]
-    return min(given, default=None)
+def _position(state: RolloutState) -> str:
+    return "after the last step" if state.after_last_step else f"step {state.candidate.step}/{len(state.steps)}"

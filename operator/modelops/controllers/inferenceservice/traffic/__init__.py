@@ -1,1 +1,1 @@
-"""Who answers a request: routes, weights, and whether they are in effect."""
+"""Who answers a request, and since when."""

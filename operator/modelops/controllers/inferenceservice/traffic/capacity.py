@@ -1,14 +1,17 @@
-"""How many Pods a share of the requests takes. Pure."""
+"""How many Pods a weight takes, and which weight Pods give. Pure."""
 
-from modelops.controllers.inferenceservice.traffic.steps import Stage
-
-
-def pods_for(stage: Stage, full: int) -> int:
-    """The candidate's Pods for a stage, where all of the requests take `full` Pods. Copies are requests too."""
-    hundredths = 100 * stage.weight + (100 - stage.weight) * stage.mirror
-    return max(1, -(-full * hundredths // 10_000))
+from modelops.controllers.inferenceservice.traffic.steps import Step
 
 
-def share_of(ready: int, others: int) -> int:
-    """What percentage of the requests Pods get that stand beside others behind one Service."""
+def pods_for(step: Step, full_size: int) -> int:
+    """Return the candidate's Pods for a step, where all requests take `full_size` Pods.
+
+    Mirrored requests take as much as others.
+    """
+    ten_thousandths = 100 * step.weight + (100 - step.weight) * step.mirror
+    return max(1, -(-full_size * ten_thousandths // 10_000))
+
+
+def weight_of(ready: int, others: int) -> int:
+    """Return the percent of the requests that `ready` Pods get beside `others` behind the same Service."""
     return 100 * ready // (ready + others) if ready else 0

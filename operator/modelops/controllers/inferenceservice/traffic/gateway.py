@@ -1,4 +1,4 @@
-"""Traffic that comes in through a Gateway: the HTTPRoute that has the weights, and whether Gateways take it. Pure.
+"""Traffic through a Gateway of the Gateway API: the HTTPRoute with the weights, and whether Gateways accept it. Pure.
 
 Fields and their defaults are those of the Gateway API's standard channel, `gateway.networking.k8s.io/v1`.
 """
@@ -12,15 +12,17 @@ from modelops.machinery.resources import HTTP_ROUTES, MANAGER, Body
 
 COMPONENT = "gateway"
 _CONDITIONS = ("Accepted", "ResolvedRefs")
-_LONGEST_SILENCE = timedelta(seconds=150)
-"""A Gateway's controller that has not looked at a route for so long runs no more, or the Gateway is gone."""
+_CONTROLLER_SILENCE = timedelta(seconds=150)
+"""A controller that has not observed a route for so long no longer runs, or its Gateway is deleted."""
 
 
-def route(service: InferenceService, stable: str, candidate: str, port: int, weight: int, mirrored: int = 0) -> Body:
-    """The HTTPRoute of an InferenceService that names Gateways.
+def http_route(
+    service: InferenceService, stable: str, candidate: str, port: int, *, weight: int, mirror: int = 0
+) -> Body:
+    """Build the HTTPRoute of an InferenceService that names Gateways.
 
-    `stable` and `candidate` are Services, and `port` is theirs. The candidate answers `weight` percent of the requests,
-    and gets copies of `mirrored` percent of them besides. Both Services are always named: a weight of 0 takes nothing.
+    `stable` and `candidate` are names of Services, and `port` is theirs. The candidate answers `weight` percent of the
+    requests, and `mirror` percent of the requests are mirrored to it. The route always names both Services.
     """
     gateway = service.spec.gateway
     assert gateway is not None, "only an InferenceService with a Gateway has a route"
@@ -30,13 +32,8 @@ def route(service: InferenceService, stable: str, candidate: str, port: int, wei
             {**_backend(stable, port), "weight": 100 - weight},
             {**_backend(candidate, port), "weight": weight},
         ],
-        # Empty lists are named: where a list is absent, the found one would be taken for right.
-        "filters": [_mirror(_backend(candidate, port), mirrored)] if mirrored else [],
-    }
-    spec: Body = {
-        "parentRefs": [_parent(one) for one in gateway.parent_refs],
-        "hostnames": list(gateway.hostnames),
-        "rules": [rule],
+        # An empty list, not an absent one: `already_applied` would not notice that a filter must be removed.
+        "filters": [_mirror(_backend(candidate, port), mirror)] if mirror else [],
     }
     return {
         "apiVersion": HTTP_ROUTES.api_version,
@@ -47,76 +44,74 @@ def route(service: InferenceService, stable: str, candidate: str, port: int, wei
             "labels": labels(service, COMPONENT),
             "ownerReferences": owner_references(service),
         },
-        "spec": spec,
+        "spec": {
+            "parentRefs": [_parent(ref) for ref in gateway.parent_refs],
+            "hostnames": list(gateway.hostnames),
+            "rules": [rule],
+        },
     }
 
 
-def _mirror(backend: Body, percent: int) -> Body:
-    mirror: Body = {"backendRef": backend}
-    if percent < 100:
-        mirror["percent"] = percent
-    return {"type": "RequestMirror", "requestMirror": mirror}
+def route_problem(route: Body) -> str:
+    """Return why a route does not lead to the model yet, in one sentence; empty where every Gateway accepts it.
 
-
-def objection(found: Body) -> str:
-    """Why the route as it is now does not lead anywhere yet, in one sentence; empty where every Gateway has taken it.
-
-    A Gateway's controller says so in the route's status, for a generation of its spec.
+    The controller of a Gateway reports that in the route's status, for a generation of its spec.
     """
-    for wanted in found["spec"]["parentRefs"]:
-        name, answers = wanted["name"], _answers(found, wanted)
-        if not answers:
-            return f'Gateway "{name}" has not taken the route: is it there, and does its controller run?'
-        for conditions in answers:
-            if problem := _problem(name, conditions, found["metadata"].get("generation", 0)):
+    for ref in route["spec"]["parentRefs"]:
+        name, parents = ref["name"], _conditions(route, ref)
+        if not parents:
+            return f'Gateway "{name}" has not accepted the route: check that it exists and that its controller runs'
+        for conditions in parents:
+            if problem := _problem(name, conditions, route["metadata"].get("generation", 0)):
                 return problem
     return ""
 
 
-def share_given_back(found: Body, now: datetime) -> bool:
-    """Whether no Gateway passes requests on by a former weight.
+def weight_withdrawn(route: Body, now: datetime) -> bool:
+    """Return whether no Gateway routes by a former weight.
 
-    One that has never said a word of the route passes none on, nor does one that refuses it; and nobody waits for ever
-    for one that says nothing any more.
+    A Gateway that has never reported on the route does not route by it, nor does one that rejects it. A Gateway that is
+    silent counts as withdrawn after `_CONTROLLER_SILENCE`.
     """
-    generation = found["metadata"].get("generation", 0)
-    for wanted in found["spec"]["parentRefs"]:
-        for conditions in _answers(found, wanted):
-            by_type = {one["type"]: one.get("observedGeneration", 0) for one in conditions}
-            if any(by_type.get(type_, 0) < generation for type_ in _CONDITIONS):
-                return now - _written(found) > _LONGEST_SILENCE
+    generation = route["metadata"].get("generation", 0)
+    for ref in route["spec"]["parentRefs"]:
+        for conditions in _conditions(route, ref):
+            observed = {condition["type"]: condition.get("observedGeneration", 0) for condition in conditions}
+            if any(observed.get(type_, 0) < generation for type_ in _CONDITIONS):
+                return now - _last_applied(route) > _CONTROLLER_SILENCE
     return True
 
 
-def _answers(found: Body, wanted: Body) -> list[list[Body]]:
-    """The conditions that controllers have set for one of the route's parents."""
-    told = found.get("status", {}).get("parents", [])
-    namespace = found["metadata"]["namespace"]
-    return [one.get("conditions", []) for one in told if _names(one["parentRef"], wanted, namespace)]
+def _conditions(route: Body, ref: Body) -> list[list[Body]]:
+    """Return the conditions that each controller has set for one of the route's parents."""
+    parents = route.get("status", {}).get("parents", [])
+    namespace = route["metadata"]["namespace"]
+    return [parent.get("conditions", []) for parent in parents if _same_parent(parent["parentRef"], ref, namespace)]
 
 
-def _written(found: Body) -> datetime:
-    """When the operator last changed the route, as the API server has it."""
-    times = [one["time"] for one in found["metadata"].get("managedFields", []) if one.get("manager") == MANAGER]
-    return parse_timestamp(max(times, default=found["metadata"]["creationTimestamp"]))
+def _last_applied(route: Body) -> datetime:
+    """Return when the operator last changed the route, by the API server's clock."""
+    fields = route["metadata"].get("managedFields", [])
+    times = [field["time"] for field in fields if field.get("manager") == MANAGER]
+    return parse_timestamp(max(times, default=route["metadata"]["creationTimestamp"]))
 
 
 def _problem(name: str, conditions: list[Body], generation: int) -> str:
-    by_type = {one["type"]: one for one in conditions}
+    by_type = {condition["type"]: condition for condition in conditions}
     for type_ in _CONDITIONS:
         condition = by_type.get(type_)
         if condition is None or condition.get("observedGeneration", 0) < generation:
-            return f'Gateway "{name}" has not looked at the newest weights yet'
+            return f'Gateway "{name}" has not processed the latest weights yet'
         if condition["status"] != "True":
-            because = condition.get("message") or condition.get("reason") or "it does not say why"
-            return f'Gateway "{name}" does not take the route: {because}'
+            reason = condition.get("message") or condition.get("reason") or "no reason given"
+            return f'Gateway "{name}" rejects the route: {reason}'
     return ""
 
 
-def _names(told: Body, wanted: Body, namespace: str) -> bool:
-    """A parent in the status is the one of the spec. An absent namespace is the route's own."""
-    here, there = ({"namespace": namespace, **one} for one in (told, wanted))
-    return all(here.get(field) == there.get(field) for field in ("name", "namespace", "sectionName", "port"))
+def _same_parent(reported: Body, ref: Body, namespace: str) -> bool:
+    """Return whether a parent in the status is one of the spec. An absent namespace is the route's own."""
+    one, other = ({"namespace": namespace, **parent} for parent in (reported, ref))
+    return all(one.get(field) == other.get(field) for field in ("name", "namespace", "sectionName", "port"))
 
 
 def _parent(ref: ParentRef) -> Body:
@@ -125,3 +120,10 @@ def _parent(ref: ParentRef) -> Body:
 
 def _backend(name: str, port: int) -> Body:
     return {"group": "", "kind": "Service", "name": name, "port": port}
+
+
+def _mirror(backend: Body, percent: int) -> Body:
+    mirror: Body = {"backendRef": backend}
+    if percent < 100:
+        mirror["percent"] = percent
+    return {"type": "RequestMirror", "requestMirror": mirror}

@@ -1,7 +1,7 @@
-"""Who answers which requests: what the Pods' proxies are told, and whether they have taken it. Pure.
+"""Bring routes to the proxies of Pods, and tell whether they are in effect. Pure.
 
-The kubelet brings a ConfigMap's change to a Pod within a minute or two, and at once when the Pod itself changes: so the
-Pods get an annotation with it.
+The kubelet updates a ConfigMap's files in a Pod within a minute or two, and at once when the Pod object changes. So the
+operator annotates the Pods whenever their routes change.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,30 +11,31 @@ from datetime import datetime, timedelta
 from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.rollout import Analysis
-from modelops.controllers.inferenceservice.analysis.proxy_stats import PodLook
+from modelops.controllers.inferenceservice.analysis.proxy_stats import ProxyStats
+from modelops.controllers.inferenceservice.pod.names import ROUTES_ANNOTATION
 from modelops.controllers.inferenceservice.pod.template import Serving
 from modelops.controllers.inferenceservice.revisions.observed import ServerPod
-from modelops.controllers.inferenceservice.traffic.routes import TOLD, Split
-from modelops.controllers.inferenceservice.traffic.steps import Stage
-from modelops.machinery.conditions import format_timestamp, parse_timestamp
+from modelops.controllers.inferenceservice.traffic.routes import Split
+from modelops.controllers.inferenceservice.traffic.steps import Step
+from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.resources import Body
 
-_AGAIN = timedelta(seconds=2)
-"""The kubelet may have looked at the Pod before it heard of the ConfigMap."""
-_SYNCED_BY_ITSELF = timedelta(seconds=150)
-"""A kubelet looks at every ConfigMap that often, and its cache is as old at most."""
-
-
+_NOTIFY_AGAIN = timedelta(seconds=2)
+"""The kubelet may have read the Pod before the ConfigMap changed."""
+_KUBELET_SYNC = timedelta(seconds=150)
+"""A kubelet syncs every ConfigMap that often, its cache included, even without a notice."""
 _EVERY_REQUEST = 100
 
 
-def split(service: InferenceService, serving: Serving, stage: Stage | None = None, *, captured: bool = False) -> Split:
-    """What the Pods of a revision shall be told: without a stage, to answer everything themselves. `captured`: what
-    they are asked and answer is counted, as far as the analysis needs it; without a stage, as a candidate's.
+def split_of(service: InferenceService, serving: Serving, step: Step | None = None, *, captured: bool = False) -> Split:
+    """Return how the Pods of a revision split their requests. Without a step they answer all requests themselves.
+
+    `captured`: the monitor counts contents as far as the analysis compares them. Without a step the Pods are then a
+    candidate's.
     """
     timeout = service.spec.limits.timeout
     analysis = service.spec.analysis
-    counted = captured and analysis is not None and counts_contents(analysis)
+    counted = captured and analysis is not None and compares_contents(analysis)
     agreement = analysis.agreement if counted and analysis is not None else None
     own = Split(
         version=serving.version,
@@ -47,78 +48,79 @@ def split(service: InferenceService, serving: Serving, stage: Stage | None = Non
     )
     if service.spec.gateway is not None:
         return own
-    if stage is None:
+    if step is None:
         return replace(own, candidate=counted)
-    return replace(own, weight=stage.weight, mirror_percent=stage.mirror)
+    return replace(own, weight=step.weight, mirror_percent=step.mirror)
 
 
-def counts_contents(analysis: Analysis) -> bool:
-    """Whether an analysis judges by what is in requests and answers, not only by how many there are."""
-    return any(one is not None for one in (analysis.input_distance, analysis.prediction_distance, analysis.agreement))
+def compares_contents(analysis: Analysis) -> bool:
+    """Return whether an analysis compares the contents of requests and responses, not only their number."""
+    return any(
+        check is not None for check in (analysis.input_distance, analysis.prediction_distance, analysis.agreement)
+    )
 
 
-def follows(pods: Iterable[ServerPod], looks: Mapping[str, PodLook | None], name: str, now: datetime) -> bool:
-    """Whether every Pod that gets requests goes by the routes of this name. One whose proxy does not say so is believed
-    to once its kubelet must have brought them.
+def routes_in_effect(
+    pods: Iterable[ServerPod], proxy_stats: Mapping[str, ProxyStats | None], routes: str, now: datetime
+) -> bool:
+    """Return whether every ready Pod uses the routes of this name.
+
+    The routes of a Pod whose proxy is silent count as in effect after the kubelet's sync period.
     """
-    return all(_goes_by(pod, looks.get(pod.state.name), name, now) for pod in pods if pod.ready)
+    return all(_uses(pod, proxy_stats.get(pod.state.name), routes, now) for pod in pods if pod.ready)
 
 
-def told(
+def pods_to_notify(
     pods: Iterable[ServerPod],
-    looks: Mapping[str, PodLook | None],
-    name: str,
+    proxy_stats: Mapping[str, ProxyStats | None],
+    routes: str,
     now: datetime,
     *,
     changed: bool,
     namespace: str,
 ) -> tuple[Body, ...]:
-    """The Pods to annotate: all of them when their routes change now, else those that are slow to take them."""
+    """Return the Pods to annotate: all of them when their routes change now, else those whose proxy is late."""
     return tuple(
-        _annotated(pod, _words(pod, name, now), namespace)
+        _annotated(pod, routes, now, namespace)
         for pod in pods
-        if pod.counts and pod.state.address and _shall_be_told(pod, looks, name, now, changed)
+        if pod.counts and pod.state.address and _needs_notice(pod, proxy_stats, routes, now, changed)
     )
 
 
-def _shall_be_told(
-    pod: ServerPod, looks: Mapping[str, PodLook | None], name: str, now: datetime, changed: bool
+def _needs_notice(
+    pod: ServerPod, proxy_stats: Mapping[str, ProxyStats | None], routes: str, now: datetime, changed: bool
 ) -> bool:
-    known, _, at = _told_of(pod)
     if changed:
-        return known != name
-    if pod.state.name not in looks:
+        return pod.notice.routes != routes
+    if pod.state.name not in proxy_stats:
         return False
-    look = looks[pod.state.name]
-    if look is not None and look.routes == name:
+    stats = proxy_stats[pod.state.name]
+    if stats is not None and stats.routes == routes:
         return False
-    return known != name or at is None or now - at >= _AGAIN
+    return pod.notice.routes != routes or pod.notice.last is None or now - pod.notice.last >= _NOTIFY_AGAIN
 
 
-def _goes_by(pod: ServerPod, look: PodLook | None, name: str, now: datetime) -> bool:
-    if look is not None:
-        return look.routes == name
-    known, since, _ = _told_of(pod)
-    return known == name and since is not None and now - since >= _SYNCED_BY_ITSELF
+def _uses(pod: ServerPod, stats: ProxyStats | None, routes: str, now: datetime) -> bool:
+    if stats is not None:
+        return stats.routes == routes
+    notice = pod.notice
+    return notice.routes == routes and notice.since is not None and now - notice.since >= _KUBELET_SYNC
 
 
-def _words(pod: ServerPod, name: str, now: datetime) -> str:
-    """The routes, since when the Pod has been told of them, and when it was told last."""
-    known, since, _ = _told_of(pod)
-    first = since if known == name and since is not None else now
-    return f"{name} {format_timestamp(first)} {format_timestamp(now)}"
+def _annotated(pod: ServerPod, routes: str, now: datetime, namespace: str) -> Body:
+    """Return the Pod's annotation to apply: the routes, since when the Pod is notified of them, and when last.
 
-
-def _told_of(pod: ServerPod) -> tuple[str, datetime | None, datetime | None]:
-    name, *times = pod.told.split(" ")
-    try:
-        since, last = (parse_timestamp(one) for one in times)
-    except ValueError:
-        return name, None, None
-    return name, since, last
-
-
-def _annotated(pod: ServerPod, told: str, namespace: str) -> Body:
-    """By UID, so that a Pod that is gone is not asked to come back as nothing but an annotation."""
-    metadata = {"name": pod.state.name, "namespace": namespace, "uid": pod.state.uid, "annotations": {TOLD: told}}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
+    The UID keeps server-side apply from creating a Pod that has been deleted meanwhile.
+    """
+    since = pod.notice.since if pod.notice.routes == routes and pod.notice.since is not None else now
+    notice = f"{routes} {format_timestamp(since)} {format_timestamp(now)}"
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": pod.state.name,
+            "namespace": namespace,
+            "uid": pod.state.uid,
+            "annotations": {ROUTES_ANNOTATION: notice},
+        },
+    }

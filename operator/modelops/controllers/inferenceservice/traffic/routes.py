@@ -1,12 +1,13 @@
-"""Who answers a request: what the Envoy of each Pod is told while it runs, in a file that it watches. Pure.
+"""Routes of the Envoy in each Pod: who answers a request. Envoy watches their file while it runs. Pure.
 
-The file is a DiscoveryResponse with one RouteConfiguration, as Envoy's RDS has it
-(https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_conn_man/rds). The clusters that it names are
-those of the Pod's bootstrap.
+The file is a DiscoveryResponse with one RouteConfiguration, as in Envoy's RDS
+(https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_conn_man/rds). The routes name clusters of the
+Pod's bootstrap.
 """
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from modelops.api.contract.proxy import (
@@ -16,50 +17,66 @@ from modelops.api.contract.proxy import (
     MIRRORED_HEADER,
     RETRY_POLICY,
 )
-from modelops.api.kinds import GROUP
-from modelops.lineage.digests import json_digest, short
+from modelops.lineage.digests import canonical_json, json_digest, short
 
-FILE = "routes.json"
-TOLD = f"{GROUP}/routes"
-"""Annotation of a Pod: the routes that it was last told of, since when, and when last."""
 _NAME = "model"
 _BUFFER = "envoy.filters.http.buffer"
-_HERE = "%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%"
+_OWN_ADDRESS = "%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%"
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Split:
-    """How the requests that reach the Pods of one revision are shared out."""
+    """How the Pods of one revision split the requests that reach them."""
 
     version: str
-    """The version of these Pods."""
+    """Version of these Pods."""
     revision: str
-    """Their revision."""
+    """Revision of these Pods."""
     readiness_path: str
-    """Where their model says that it is ready."""
+    """Readiness path as probes send it: spaces are encoded, and a query may follow."""
     grpc: bool = False
-    """Whether their model has a port for gRPC."""
+    """Whether the model has a port for gRPC."""
     candidate: bool = False
-    """Whether the monitor is told only of what another revision's Pods pass on to these, as to a candidate's: requests
-    and copies say so by a header."""
+    """Whether these Pods are a candidate's: the monitor captures only requests that another revision's Pods forward or
+    mirror, which a header marks."""
     weight: int = 0
-    """How many percent of the requests the candidate answers, 0 to 100. The rest is answered here."""
+    """Percent of the requests that are forwarded to the candidate, 0 to 100. The own model answers the rest."""
     mirror_percent: int = 0
-    """How many percent of the requests that are answered here are copied to the candidate, 0 to 100."""
+    """Percent of the requests to the own model that are mirrored to the candidate, 0 to 100."""
     capture_percent: int = 0
-    """How many percent of the requests that are answered here the monitor is told of, 0 to 100. gRPC is left out."""
+    """Percent of the requests to the own model that the monitor captures, 0 to 100. gRPC is not captured."""
     tolerance: float | None = None
-    """By how much, relative to the greater one, two numbers of a copy's two answers may differ and still be the same.
-    None: answers are not compared. Those that mirror keep theirs, and those that get copies compare: both must be told,
-    and of what they capture alone."""
+    """Greatest difference of two equal numbers in the responses to a mirrored request, relative to the greater one.
+    None: responses are not compared. The Pods that mirror keep their responses and the candidate's Pods compare, so
+    both need the value, and only captured requests count."""
     timeout: timedelta | None = None
-    """How long a request may take. None: as long as it wants."""
+    """Longest duration of a request. None: no limit."""
+
+
+@dataclass(frozen=True)
+class RenderedRoutes:
+    """Routes as the ConfigMap has them."""
+
+    name: str
+    """Name that Envoy reports once these routes are in effect."""
+    text: str
+    """Canonical JSON."""
+
+
+@lru_cache(maxsize=256)
+def rendered(split: Split) -> RenderedRoutes:
+    """Return the routes of a split as text. A plan needs those of the stable revision more than once."""
+    content = routes(split)
+    return RenderedRoutes(name_of(content), canonical_json(content).decode())
 
 
 def routes(split: Split) -> Json:
-    """What Envoy reads. The virtual host's name is made of all of it: Envoy tells by that name what it has taken."""
+    """Build the file that Envoy reads.
+
+    The virtual host's name is a hash of all routes: Envoy reports by that name which routes are in effect.
+    """
     found = [_readiness(split), *(_split(split, grpc=True) if split.grpc else []), *_split(split, grpc=False)]
     name = f"weights-{short(json_digest(found), 16)}"
     return {
@@ -74,88 +91,94 @@ def routes(split: Split) -> Json:
     }
 
 
-def name_of(rendered: Json) -> str:
-    """The name by which Envoy tells that it has taken these routes."""
-    name: str = rendered["resources"][0]["virtual_hosts"][0]["name"]
+def name_of(content: Json) -> str:
+    """Return the name that Envoy reports once the routes of a file are in effect."""
+    name: str = content["resources"][0]["virtual_hosts"][0]["name"]
     return name
 
 
 def _readiness(split: Split) -> Json:
-    """The kubelet asks these Pods' own model, and neither uses up anyone's share nor counts as a request."""
-    path = split.readiness_path.partition("?")[0].replace(" ", "%20")
+    """Route the kubelet's probes to the own model: they are neither split nor counted."""
+    path = split.readiness_path.partition("?")[0]
     get = {"name": ":method", "string_match": {"exact": "GET"}}
-    return _here(split, {"path": path, "headers": [get]}, {"cluster": "model_probe", **_until(None)})
+    return _own(split, {"path": path, "headers": [get]}, {"cluster": "model_probe", **_until(None)})
 
 
 def _split(split: Split, *, grpc: bool) -> list[Json]:
-    """The candidate's share, then the rest.
+    """Route the candidate's weight, then the rest.
 
-    Two routes rather than weighted clusters in one: mirroring belongs to a route, and the candidate would get copies of
-    what it answers itself.
+    Two routes rather than one with weighted clusters: mirroring belongs to a route, and the candidate would get
+    mirrored requests that it has answered itself.
     """
     suffix = "_grpc" if grpc else ""
     match: Json = {"prefix": "/", "grpc": {}} if grpc else {"prefix": "/"}
     until = _grpc_until(split.timeout) if grpc else _until(split.timeout)
     found: list[Json] = []
     if split.weight > 0:
-        share = {"runtime_fraction": {"default_value": {"numerator": split.weight, "denominator": "HUNDRED"}}}
-        route = {"cluster": f"candidate{suffix}", **until, "retry_policy": _OR_HERE}
-        shared = {"header": {"key": FORWARDED_HEADER, "value": "true"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        weight = {"runtime_fraction": {"default_value": {"numerator": split.weight, "denominator": "HUNDRED"}}}
+        route = {"cluster": f"candidate{suffix}", **until, "retry_policy": _FALLBACK}
+        forwarded = {
+            "header": {"key": FORWARDED_HEADER, "value": "true"},
+            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+        }
         found.append(
             {
-                "match": {**match, **share},
+                "match": {**match, **weight},
                 "route": route,
-                "request_headers_to_add": [shared],
+                "request_headers_to_add": [forwarded],
                 "request_headers_to_remove": [MIRRORED_HEADER],
-                "response_headers_to_add": _answered_instead(),
+                "response_headers_to_add": _fallback_marks(),
             }
         )
     if split.weight < 100:
         local = {"cluster": f"model{suffix}", **until}
         if grpc:
-            found.append(_here(split, match, _mirroring(split, local, suffix)))
+            found.append(_own(split, match, _mirroring(split, local, suffix)))
         else:
             found += _captured(split, match, local)
     if grpc:
-        # Its messages are a stream, which must not be held until it ends.
-        unheld = {"@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute"}
-        found = [{**one, "typed_per_filter_config": {_BUFFER: {**unheld, "disabled": True}}} for one in found]
+        # The messages of a call are a stream, which must not be buffered until it ends.
+        unbuffered = {"@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute"}
+        found = [{**route, "typed_per_filter_config": {_BUFFER: {**unbuffered, "disabled": True}}} for route in found]
     return found
 
 
 def _captured(split: Split, match: Json, local: Json) -> list[Json]:
-    """What is answered here: the part that the monitor is told of, then the rest, for which the filter stays off."""
-    plain = _here(split, match, _mirroring(split, local))
+    """Route requests to the own model: the captured part, then the rest, for which the filter stays off."""
+    plain = _own(split, match, _mirroring(split, local))
     if split.capture_percent == 0:
         return [plain]
     part = {**match, **_part(split.capture_percent)}
     if split.candidate:
-        return [*_passed_on(split, match, part, local), plain]
+        return [*_forwarded(split, match, part, local), plain]
     mirrors = split.mirror_percent > 0
-    address = _HERE if split.tolerance is not None else "true"
-    captured = _here(split, part, _mirroring(split, local, address=address))
+    address = _OWN_ADDRESS if split.tolerance is not None else "true"
+    captured = _own(split, part, _mirroring(split, local, address=address))
     found = [_capturing(captured, split.tolerance if mirrors else None)]
     return found if split.capture_percent == 100 else [*found, plain]
 
 
-def _passed_on(split: Split, match: Json, part: Json, local: Json) -> list[Json]:
-    """What a candidate is judged by: not what clients ask it by its own Service.
+def _forwarded(split: Split, match: Json, part: Json, local: Json) -> list[Json]:
+    """Capture what a candidate is analysed by: forwarded and mirrored requests, not those through its own Service.
 
-    Where answers are compared, of copies all those that the other Pod has captured as well: its address says so.
+    Where responses are compared, every mirrored request is captured that the other Pod has captured too, which the
+    address in its header says.
     """
     found = []
     if split.tolerance is not None:
-        copy = {"name": MIRRORED_HEADER, "string_match": {"safe_regex": {"regex": "[0-9a-f.:]+"}}}
-        found.append(_capturing(_here(split, {**match, "headers": [copy]}, local), split.tolerance))
+        mirrored = {"name": MIRRORED_HEADER, "string_match": {"safe_regex": {"regex": "[0-9a-f.:]+"}}}
+        found.append(_capturing(_own(split, {**match, "headers": [mirrored]}, local), split.tolerance))
     for name in (FORWARDED_HEADER, MIRRORED_HEADER):
-        passed_on = {**part, "headers": [{"name": name, "present_match": True}]}
-        found.append(_capturing(_here(split, passed_on, local), None))
+        marked = {**part, "headers": [{"name": name, "present_match": True}]}
+        found.append(_capturing(_own(split, marked, local), None))
     return found
 
 
 def _part(percent: int) -> Json:
-    """Some of the requests. Of the number that Envoy draws for each, the last two digits have decided about the share;
-    here the two before them do, and about copies the two before those.
+    """Match a percentage of the requests, drawn independently of the weight and of mirroring.
+
+    Envoy draws one number for each request. Its last two digits decide about the weight, the two before them about
+    capturing, and the two before those about mirroring.
     """
     if percent == 100:
         return {}
@@ -163,10 +186,10 @@ def _part(percent: int) -> Json:
 
 
 def _capturing(route: Json, tolerance: float | None) -> Json:
-    """The filter is in each Pod's bootstrap, off. This turns it on."""
+    """Turn on the capture filter for a route. The Pod's bootstrap has the filter, turned off."""
     kind = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"
-    told = {} if tolerance is None else {"tolerance": tolerance}
-    return {**route, "typed_per_filter_config": {CAPTURE_FILTER: {"@type": kind, "filter_context": told}}}
+    context = {} if tolerance is None else {"tolerance": tolerance}
+    return {**route, "typed_per_filter_config": {CAPTURE_FILTER: {"@type": kind, "filter_context": context}}}
 
 
 def _mirroring(split: Split, local: Json, suffix: str = "", address: str = "true") -> Json:
@@ -176,7 +199,7 @@ def _mirroring(split: Split, local: Json, suffix: str = "", address: str = "true
 
 
 def _mirror(cluster: str, percent: int, address: str) -> Json:
-    """Copies, drawn independently of the share and of what is captured: see `_part`."""
+    """Mirror a percentage of the requests, drawn as `_part` says."""
     return {
         "cluster": cluster,
         "runtime_fraction": {"default_value": {"numerator": percent * 10_000, "denominator": "MILLION"}},
@@ -192,38 +215,44 @@ def _mirror(cluster: str, percent: int, address: str) -> Json:
     }
 
 
-def _here(split: Split, match: Json, route: Json) -> Json:
-    """Whatever the model itself claims, its answers say which version and revision gave them. The candidate's own proxy
-    marks the candidate's. And while one is judged no client may pass its request off as a copy, which only that gets;
-    otherwise nobody asks, and a rollout without copies or contents leaves the candidate's routes as they will stay.
+def _own(split: Split, match: Json, route: Json) -> Json:
+    """Route to the own model, and mark its responses with its version and revision, whatever the model claims.
+
+    During an analysis the headers of forwarded and mirrored requests are removed from clients' requests, so that none
+    counts as one. Otherwise the mark of mirrored requests stays: without mirroring or captured contents, the
+    candidate's routes are then the same before and after its promotion.
     """
     marks = {"x-modelops-model-version": split.version, "x-modelops-revision": split.revision}
     added = [
-        # Envoy reads %…% as a command of its own.
+        # Envoy would read %…% as a command operator.
         {"header": {"key": key, "value": value.replace("%", "%%")}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
         for key, value in marks.items()
         if value
     ]
-    judges = split.weight > 0 or split.mirror_percent > 0 or split.capture_percent > 0
-    removed = [MIRRORED_HEADER, FORWARDED_HEADER] if judges and not split.candidate else [FORWARDED_HEADER]
+    compares = split.weight > 0 or split.mirror_percent > 0 or split.capture_percent > 0
+    removed = [MIRRORED_HEADER, FORWARDED_HEADER] if compares and not split.candidate else [FORWARDED_HEADER]
     return {"match": match, "route": route, "request_headers_to_remove": removed, "response_headers_to_add": added}
 
 
 def _until(timeout: timedelta | None) -> Json:
-    """The deadline. Without one, answers may be streams without end; the longest silence ends the dead ones."""
+    """Return the route's timeout. Without one a response may be an endless stream, which only a long silence ends."""
     return {"timeout": _seconds(timeout), "retry_policy": RETRY_POLICY}
 
 
 def _grpc_until(timeout: timedelta | None) -> Json:
-    """The client's own deadline counts up to ours: gRPC has it in a header. As the longest duration of a stream it ends
-    with DEADLINE_EXCEEDED, as a timeout it would with UNAVAILABLE.
+    """Return the longest duration of a gRPC call. The client's deadline, which gRPC has in a header, counts up to it.
+
+    A `max_stream_duration` ends the call with DEADLINE_EXCEEDED, a timeout would end it with UNAVAILABLE.
     """
     longest = {"grpc_timeout_header_max": _seconds(timeout), "max_stream_duration": _seconds(timeout)}
     return {"timeout": _seconds(None), "max_stream_duration": longest, "retry_policy": RETRY_POLICY}
 
 
-def _answered_instead() -> list[Json]:
-    """The marks of this Pod's own model where it answered for a candidate that did not. Empty ones are not added."""
+def _fallback_marks() -> list[Json]:
+    """Mark the response of the own model where it answered in place of a candidate that did not.
+
+    Envoy does not add a header with an empty value.
+    """
     return [
         {
             "header": {"key": key, "value": f"%UPSTREAM_METADATA({ENDPOINT_METADATA}:{part})%"},
@@ -234,7 +263,7 @@ def _answered_instead() -> list[Json]:
     ]
 
 
-_OR_HERE: Json = {
+_FALLBACK: Json = {
     **RETRY_POLICY,
     "retry_priority": {
         "name": "envoy.retry_priorities.previous_priorities",
@@ -245,7 +274,7 @@ _OR_HERE: Json = {
         },
     },
 }
-"""And what did not reach a candidate, by this Pod's own model."""
+"""The own model answers a request that did not reach a candidate."""
 
 
 def _seconds(length: timedelta | None) -> str:

@@ -1,4 +1,4 @@
-"""The way of a candidate, whatever the strategy: a list of stages, each a share of the traffic for a while. Pure."""
+"""The steps of a rollout, whatever its strategy: how much traffic the candidate gets, and for how long. Pure."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,25 +10,25 @@ _ALL = 100
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A share of the requests for the candidate, and how long it lasts at least."""
+class Step:
+    """Traffic for the candidate, and how long the rollout holds it at least."""
 
     weight: int
-    """In percent. 0: none but copies."""
+    """Percent of the requests that the candidate answers. 0: mirrored requests at most."""
     mirror: int
-    """How many percent of the stable version's requests it gets a copy of."""
+    """Percent of the stable version's requests that are mirrored to the candidate."""
     hold: timedelta | None
-    """Absent: until a person promotes."""
+    """None: until a person promotes."""
     discards: bool = False
-    """What follows this stage is not the next one: the candidate goes."""
+    """After this step the candidate is deleted, in place of a next step."""
 
 
-def stages(rollout: Rollout) -> tuple[Stage, ...]:
-    """The stages before promotion. None for a rollout Pod by Pod."""
+def steps(rollout: Rollout) -> tuple[Step, ...]:
+    """Return the steps before promotion; none for a rolling update."""
     mirror = rollout.mirror.percent if rollout.mirror is not None else 0
     match rollout.strategy:
         case Strategy.CANARY:
-            return tuple(Stage(step.weight, mirror, _length(step.hold)) for step in rollout.steps)
+            return tuple(Step(step.weight, mirror, _hold(step.hold)) for step in rollout.steps)
         case Strategy.BLUE_GREEN:
             return _blue_green(rollout.blue_green or BlueGreen(), mirror)
         case Strategy.SHADOW:
@@ -37,15 +37,15 @@ def stages(rollout: Rollout) -> tuple[Stage, ...]:
             return ()
 
 
-def _blue_green(how: BlueGreen, mirror: int) -> tuple[Stage, ...]:
-    hold = None if how.approval == "Person" else parse_duration(how.hold)
-    return Stage(0, mirror, hold), Stage(_ALL, 0, parse_duration(how.watch))
+def _blue_green(spec: BlueGreen, mirror: int) -> tuple[Step, ...]:
+    hold = None if spec.approval == "Person" else parse_duration(spec.hold)
+    return Step(0, mirror, hold), Step(_ALL, 0, parse_duration(spec.watch))
 
 
-def _shadow(how: Shadow, mirror: int) -> Stage:
-    hold = None if how.then == "Wait" else parse_duration(how.duration)
-    return Stage(0, mirror, hold, discards=how.then == "Discard")
+def _shadow(spec: Shadow, mirror: int) -> Step:
+    hold = None if spec.then == "Wait" else parse_duration(spec.duration)
+    return Step(0, mirror, hold, discards=spec.then == "Discard")
 
 
-def _length(duration: str | None) -> timedelta | None:
+def _hold(duration: str | None) -> timedelta | None:
     return None if duration is None else parse_duration(duration)

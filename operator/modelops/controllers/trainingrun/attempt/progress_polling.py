@@ -11,6 +11,7 @@ from yarl import URL
 
 from modelops.api.contract.reports import ProgressReport
 from modelops.api.contract.tasks import PROGRESS_PORT
+from modelops.controllers.bounded_http import get, open_session
 from modelops.machinery import metrics
 from modelops.machinery.background import Background
 from modelops.machinery.resources import Key
@@ -20,8 +21,7 @@ POLL_EVERY = timedelta(seconds=15)
 all watches. A run whose trainer runs is requeued after this time."""
 _AT_ONCE = 16
 _TIMEOUT_SECONDS = 2.0
-_MOST_BYTES = 1 << 20
-_CHUNK_BYTES = 1 << 16
+_MAX_BYTES = 1 << 20
 
 
 class _Run(NamedTuple):
@@ -68,7 +68,7 @@ class ProgressPoller(Background[_Run, _Poll]):
         async def poll() -> _Poll:
             try:
                 async with self._slots:
-                    answered = _Poll(pod_uid, await _answer(address, self._port))
+                    answered = _Poll(pod_uid, await _fetch_report(address, self._port))
                 metrics.PROGRESS_POLLS.labels(result="success").inc()
             except (aiohttp.ClientError, OSError, ValueError):
                 metrics.PROGRESS_POLLS.labels(result="failure").inc()
@@ -78,26 +78,11 @@ class ProgressPoller(Background[_Run, _Poll]):
         self._start(key, run, poll, enqueue)
 
 
-async def _answer(address: str, port: int) -> ProgressReport:
-    """Return a sidecar's report. Anything may answer there.
+async def _fetch_report(address: str, port: int) -> ProgressReport:
+    """Return a sidecar's report.
 
-    Raises ClientError, OSError (a timeout too) and ValueError.
+    Raises ClientError, OSError (a timeout too) and ValueError: any program may listen there.
     """
     url = URL.build(scheme="http", host=address, port=port, path="/progress")
-    async with (
-        aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-        ) as session,
-        # A redirect would send the operator to an address of the answer's choice.
-        session.get(url, allow_redirects=False) as response,
-    ):
-        if response.status != 200:
-            raise ValueError(f"HTTP {response.status}")
-        content = bytearray()
-        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-            content += chunk
-            if len(content) > _MOST_BYTES:
-                raise ValueError(f"an answer of more than {_MOST_BYTES} bytes")
-        return ProgressReport.model_validate_json(content)
+    async with open_session(_TIMEOUT_SECONDS) as session:
+        return ProgressReport.model_validate_json(await get(session, url, _MAX_BYTES))

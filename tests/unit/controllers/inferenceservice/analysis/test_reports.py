@@ -1,4 +1,4 @@
-"""What a Pod's monitor tells: read within bounds or not at all, and made into both sides of a judgement."""
+"""Reports of monitors: parsed within bounds or rejected, and turned into the samples of both versions."""
 
 import json
 from typing import Any
@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Seen
-from modelops.controllers.inferenceservice.analysis.judge import Distributions, Pairs
+from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Sample
+from modelops.controllers.inferenceservice.analysis.evidence import Distributions, Pairs
 from modelops.controllers.inferenceservice.analysis.reports import (
-    PodReport,
-    Traffic,
+    MonitorReport,
+    Samples,
     UnreadableReportError,
     distributions,
-    look_reports,
-    report,
+    fetch_reports,
+    parse_report,
 )
-from modelops.controllers.inferenceservice.analysis.windows import Attempt, Ledger
+from modelops.controllers.inferenceservice.analysis.windows import Attempt, Windows
 from modelops.monitor.capture.aggregates import Aggregates
 from modelops.monitor.capture.pairing import Pairing
 
@@ -26,72 +26,75 @@ def counts(rows: int = 0, **columns: Any) -> dict[str, Any]:
     return {"rows": rows, "columns": columns}
 
 
-def told(**changed: Any) -> dict[str, Any]:
+def report(**changed: Any) -> dict[str, Any]:
     empty = {"inputs": counts(), "predictions": counts()}
     return {"live": empty, "mirrored": empty, "pairs": {"compared": 0, "agreed": 0}, **changed}
 
 
-def seen(rows: int, **labels: int) -> Seen:
-    return Seen(rows, {"x": ColumnCounts(labels=labels)})
+def sample(rows: int, **labels: int) -> Sample:
+    """Return a sample with these labels in the column `x`."""
+    return Sample(rows, {"x": ColumnCounts(labels=labels)})
 
 
-def test_a_report_is_read():
+def test_a_report_is_parsed() -> None:
     live = {
         "inputs": counts(3, x={"numbers": [[1.5, 2], [2, 1]], "labels": {}}),
         "predictions": counts(3, p={"numbers": [], "labels": {"yes": 3}}),
     }
-    found = report(json.dumps(told(live=live, pairs={"compared": 3, "agreed": 2, "unpaired": 1})).encode())
-    assert found == PodReport(
-        live=Traffic(Seen(3, {"x": ColumnCounts({1.5: 2, 2.0: 1})}), Seen(3, {"p": ColumnCounts(labels={"yes": 3})})),
-        pairs=Pairs(3, 2),
+    parsed = parse_report(json.dumps(report(live=live, pairs={"compared": 3, "agreed": 2, "unpaired": 1})).encode())
+    assert parsed == MonitorReport(
+        live=Samples(
+            Sample(3, {"x": ColumnCounts({1.5: 2, 2.0: 1})}), Sample(3, {"p": ColumnCounts(labels={"yes": 3})})
+        ),
+        pairs=Pairs(compared=3, agreed=2),
     )
 
 
-def test_what_a_monitor_writes_is_read():
-    """Both ends of the contract."""
-    assert report(json.dumps(Aggregates(Pairing(lambda *_: {})).to_json()).encode()) == PodReport()
+def test_the_report_of_a_real_monitor_is_parsed() -> None:
+    """The monitor and the operator agree on the format."""
+    assert parse_report(json.dumps(Aggregates(Pairing(lambda *_: {})).to_json()).encode()) == MonitorReport()
+
+
+INVALID_PARTS: dict[str, dict[str, Any]] = {
+    "a count below zero": {"pairs": {"compared": -1, "agreed": 0}},
+    "a count that is a boolean": {"pairs": {"compared": True, "agreed": 0}},
+    "a count beyond 64 bits": {"pairs": {"compared": 10**30, "agreed": 0}},
+    "more agreed than compared": {"pairs": {"compared": 1, "agreed": 2}},
+    "columns as a list": {"live": {"inputs": {"rows": 1, "columns": []}, "predictions": counts()}},
+    "an edge that is not a number": {
+        "live": {"inputs": counts(1, x={"numbers": [["a", 1]], "labels": {}}), "predictions": counts()}
+    },
+    "an infinite edge": {
+        "live": {
+            "inputs": counts(1, x={"numbers": [[float("inf"), 1]], "labels": {}}),
+            "predictions": counts(),
+        }
+    },
+    "a label of 999 characters": {
+        "live": {"inputs": counts(1, x={"numbers": [], "labels": {"a" * 999: 1}}), "predictions": counts()}
+    },
+    "1,001 columns": {
+        "live": {
+            "inputs": counts(1, **{f"x{n}": {"numbers": [], "labels": {}} for n in range(1_001)}),
+            "predictions": counts(),
+        }
+    },
+}
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        pytest.param(b"", id="nothing"),
+        pytest.param(b"", id="an empty body"),
         pytest.param(b"[]", id="a list"),
-        pytest.param(b"{}", id="nothing in it"),
-        pytest.param(b"[" * 100_000, id="depth without end"),
-        *(
-            pytest.param(json.dumps(told(**changed)).encode(), id=name)
-            for name, changed in {
-                "a count below zero": {"pairs": {"compared": -1, "agreed": 0}},
-                "a count that is none": {"pairs": {"compared": True, "agreed": 0}},
-                "a count beyond all": {"pairs": {"compared": 10**30, "agreed": 0}},
-                "more agreed than compared": {"pairs": {"compared": 1, "agreed": 2}},
-                "columns that are a list": {"live": {"inputs": {"rows": 1, "columns": []}, "predictions": counts()}},
-                "an edge that is no number": {
-                    "live": {"inputs": counts(1, x={"numbers": [["a", 1]], "labels": {}}), "predictions": counts()}
-                },
-                "an edge without end": {
-                    "live": {
-                        "inputs": counts(1, x={"numbers": [[float("inf"), 1]], "labels": {}}),
-                        "predictions": counts(),
-                    }
-                },
-                "a label of any length": {
-                    "live": {"inputs": counts(1, x={"numbers": [], "labels": {"a" * 999: 1}}), "predictions": counts()}
-                },
-                "columns without end": {
-                    "live": {
-                        "inputs": counts(1, **{f"x{n}": {"numbers": [], "labels": {}} for n in range(1_001)}),
-                        "predictions": counts(),
-                    }
-                },
-            }.items()
-        ),
+        pytest.param(b"{}", id="an empty object"),
+        pytest.param(b"[" * 100_000, id="endless nesting"),
+        *(pytest.param(json.dumps(report(**parts)).encode(), id=name) for name, parts in INVALID_PARTS.items()),
     ],
 )
-def test_what_no_monitor_writes_is_not_believed(content):
+def test_a_report_that_no_monitor_writes_is_rejected(content: bytes) -> None:
     with pytest.raises(UnreadableReportError):
-        report(content)
+        parse_report(content)
 
 
 @given(
@@ -107,55 +110,57 @@ def test_what_no_monitor_writes_is_not_believed(content):
         max_leaves=30,
     )
 )
-def test_whatever_comes_is_read_or_not(content):
+def test_any_json_is_parsed_or_rejected(content: Any) -> None:
     try:
-        report(json.dumps(content).encode())
+        parse_report(json.dumps(content).encode())
     except UnreadableReportError:
         return
 
 
-async def test_nobody_there_is_no_report():
-    assert await look_reports(["127.0.0.1"], port=1) == {"127.0.0.1": None}
-    assert await look_reports([]) == {}
+async def test_a_pod_that_does_not_respond_has_no_report() -> None:
+    assert await fetch_reports(["127.0.0.1"], port=1) == {"127.0.0.1": None}
+    assert await fetch_reports([]) == {}
 
 
-STABLE = PodReport(live=Traffic(seen(10, a=10), seen(10, yes=10)))
-CANDIDATE = PodReport(
-    live=Traffic(seen(4, a=4), seen(4, yes=4)), mirrored=Traffic(seen(9, a=9), seen(9, no=9)), pairs=Pairs(9, 8)
+STABLE = MonitorReport(live=Samples(sample(10, a=10), sample(10, yes=10)))
+CANDIDATE = MonitorReport(
+    live=Samples(sample(4, a=4), sample(4, yes=4)),
+    mirrored=Samples(sample(9, a=9), sample(9, no=9)),
+    pairs=Pairs(compared=9, agreed=8),
 )
 
 
 @pytest.mark.parametrize(
-    ("copies", "rows", "label"),
+    ("mirrored", "rows", "label"),
     [
-        pytest.param(False, 4, "yes", id="with a share of the traffic, by that alone"),
-        pytest.param(True, 9, "no", id="without any, by the copies"),
+        pytest.param(False, 4, "yes", id="a candidate with traffic is measured by its own requests"),
+        pytest.param(True, 9, "no", id="a candidate without traffic is measured by mirrored requests"),
     ],
 )
-def test_which_requests_a_candidate_is_judged_by(copies, rows, label):
-    """Copies are the stable version's requests: beside real ones they would hide a difference."""
-    found = distributions(STABLE, CANDIDATE, copies=copies)
-    assert found.inputs is not None
-    assert found.predictions is not None
-    assert (found.inputs.candidate.rows, found.predictions.candidate.rows) == (rows, rows)
-    assert set(found.predictions.candidate.columns["x"].labels) == {label}
-    assert found.inputs.stable == STABLE.live.inputs
-    assert found.predictions.stable == STABLE.live.predictions
-    assert found.pairs == Pairs(9, 8)
+def test_a_candidate_is_measured_by_one_kind_of_requests(mirrored: bool, rows: int, label: str) -> None:
+    """Mirrored requests are the stable version's: beside the candidate's own they would hide a difference."""
+    sides = distributions(STABLE, CANDIDATE, mirrored=mirrored)
+    assert sides.inputs is not None
+    assert sides.predictions is not None
+    assert (sides.inputs.candidate.rows, sides.predictions.candidate.rows) == (rows, rows)
+    assert set(sides.predictions.candidate.columns["x"].labels) == {label}
+    assert sides.inputs.stable == STABLE.live.inputs
+    assert sides.predictions.stable == STABLE.live.predictions
+    assert sides.pairs == Pairs(compared=9, agreed=8)
 
 
-def test_nothing_is_judged_before_it_is_told():
-    assert distributions(STABLE, None, copies=False) == Distributions()
-    assert distributions(None, CANDIDATE, copies=False) == Distributions(pairs=Pairs(9, 8))
+def test_without_reports_there_are_no_distributions() -> None:
+    assert distributions(STABLE, None, mirrored=False) == Distributions()
+    assert distributions(None, CANDIDATE, mirrored=False) == Distributions(pairs=Pairs(compared=9, agreed=8))
 
 
-def test_reports_add_up_over_pods_and_windows():
-    """Two Pods, of which one begins anew."""
-    ledger: Ledger[PodReport] = Ledger()
+def test_reports_are_summed_over_pods_and_restarts() -> None:
+    """Two Pods, the second of which restarts."""
+    windows: Windows[MonitorReport] = Windows()
     attempt = Attempt("uid", "1")
-    ledger.take(attempt, "stable", "one", STABLE)
-    ledger.take(attempt, "stable", "two", STABLE)
-    ledger.take(attempt, "stable", "one", STABLE + STABLE)
-    ledger.take(attempt, "stable", "two", PodReport(live=Traffic(seen(1, a=1), seen(1, yes=1))))
-    window = ledger.window(attempt, "stable")
-    assert window == PodReport(live=Traffic(seen(11, a=11), seen(11, yes=11)))
+    windows.add(attempt, "stable", "one", STABLE)
+    windows.add(attempt, "stable", "two", STABLE)
+    windows.add(attempt, "stable", "one", STABLE + STABLE)
+    windows.add(attempt, "stable", "two", MonitorReport(live=Samples(sample(1, a=1), sample(1, yes=1))))
+    window = windows.window(attempt, "stable")
+    assert window == MonitorReport(live=Samples(sample(11, a=11), sample(11, yes=11)))

@@ -1,4 +1,4 @@
-"""A spec that admission lets through, and that no server can run with: said before any Pod is made."""
+"""Misconfigurations that admission cannot reject are found before any Pod is created."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from modelops.api.inferenceservice import InferenceService, Replicas
 from modelops.api.pods import VolumeMount
-from modelops.controllers.inferenceservice.pod.validation import unusable
+from modelops.controllers.inferenceservice.pod.validation import validate
 from support.builders.common import settings
 from support.builders.inferenceservices import inference_service
 from support.builders.modelversions import version
@@ -17,51 +17,61 @@ CACHE = {"volumes": [{"name": "cache", "emptyDir": {}}]}
 
 
 def service(server: Any, pod: Any = None, **replicas: Any) -> InferenceService:
-    """An InferenceService."""
+    """Return an InferenceService with this server, these Pod options and these replicas."""
     base = inference_service(server=server, pod=pod or {})
     spec = base.spec.model_copy(update={"replicas": Replicas.model_validate(replicas)})
     return base.model_copy(update={"spec": spec})
 
 
 @pytest.mark.parametrize(
-    ("wanted", "reason"),
+    ("candidate", "reason"),
     [
-        pytest.param(service({"runtime": "sklearn"}), None, id="nothing is wrong"),
-        pytest.param(service({"runtime": "sklearn", "volumeMounts": MOUNTS}, CACHE), None, id="a volume that is there"),
-        pytest.param(service({"runtime": "sklearn", "volumeMounts": MOUNTS}), "VolumeNotFound", id="no volume at all"),
+        pytest.param(service({"runtime": "sklearn"}), None, id="a valid spec has no misconfiguration"),
+        pytest.param(
+            service({"runtime": "sklearn", "volumeMounts": MOUNTS}, CACHE),
+            None,
+            id="a mounted volume of the Pod is valid",
+        ),
+        pytest.param(
+            service({"runtime": "sklearn", "volumeMounts": MOUNTS}),
+            "VolumeNotFound",
+            id="a mount without any volume of the Pod is invalid",
+        ),
         pytest.param(
             service({"container": {"image": "mine:1", "volumeMounts": MOUNTS}}, {"volumes": [{"name": "shm"}]}),
             "VolumeNotFound",
-            id="a volume of another name",
+            id="a mount with another name than the volume is invalid",
         ),
         pytest.param(
-            service({"runtime": "sklearn", "warmUp": {"requests": BIG}}), "WarmUpTooLarge", id="too many requests"
+            service({"runtime": "sklearn", "warmUp": {"requests": BIG}}),
+            "WarmUpTooLarge",
+            id="warm-up requests of more than 1 MiB are invalid",
         ),
         pytest.param(
             service({"runtime": "sklearn", "resources": {"limits": {}}}, max=3, targetCPU=50),
             "NoCPURequest",
-            id="a share of no CPU",
+            id="a CPU target without a CPU request is invalid",
         ),
     ],
 )
-def test_what_a_person_must_change(wanted: InferenceService, reason: str | None) -> None:
-    """Pods that can never start, or an autoscaler that never acts, would leave it to be guessed."""
-    problem = unusable(wanted, settings(), version())
+def test_a_misconfiguration_has_its_reason(candidate: InferenceService, reason: str | None) -> None:
+    """Otherwise a person sees only Pods that never start, or an autoscaler that never acts."""
+    problem = validate(candidate, settings(), version())
     assert (problem.reason if problem else None) == reason
 
 
-def test_a_format_comes_first() -> None:
-    """There is no use in mending a spec for a server that cannot load the model."""
-    problem = unusable(service({"runtime": "sklearn", "volumeMounts": MOUNTS}), settings(), version(format_="onnx"))
+def test_a_format_that_the_runtime_does_not_load_is_reported_first() -> None:
+    """No other fix helps a server that cannot load the model."""
+    problem = validate(service({"runtime": "sklearn", "volumeMounts": MOUNTS}), settings(), version(format_="onnx"))
     assert problem is not None
     assert problem.reason == "RuntimeFormatMismatch"
 
 
-def test_the_message_names_the_volumes() -> None:
-    """Who misspelt one sees both names."""
-    problem = unusable(service({"runtime": "sklearn", "volumeMounts": [*MOUNTS]}, CACHE), settings(), version())
+def test_the_message_names_the_missing_volume_and_the_existing_ones() -> None:
+    """A misspelt name stands beside the right one."""
+    problem = validate(service({"runtime": "sklearn", "volumeMounts": [*MOUNTS]}, CACHE), settings(), version())
     assert problem is None
     other = [VolumeMount(name="cahce", mount_path="/c").wire()]
-    problem = unusable(service({"runtime": "sklearn", "volumeMounts": other}, CACHE), settings(), version())
+    problem = validate(service({"runtime": "sklearn", "volumeMounts": other}, CACHE), settings(), version())
     assert problem is not None
-    assert problem.message == 'the server mounts a volume "cahce" at /c; pod.volumes has cache'
+    assert problem.message == 'volume "cahce", mounted by the server at /c, is not in pod.volumes (cache)'

@@ -1,4 +1,4 @@
-"""What the user sets of a serving Pod reaches it as the API server writes it: volumes, GPUs, gRPC, variables."""
+"""The user's options of a serving Pod, as the API server writes them back: volumes, GPUs, gRPC, variables."""
 
 import copy
 from typing import Any
@@ -25,18 +25,21 @@ MOUNTS = [
 
 
 def spec(server: Any, pod: Any = None, **more: Any) -> dict[str, Any]:
-    """The Pod's spec."""
+    """Build the Pod's spec."""
     service = inference_service(server=server, pod=pod or {})
-    return pod_template(service, version(), **more)["spec"]
+    built: dict[str, Any] = pod_template(service, version(), **more)["spec"]
+    return built
 
 
 def model(pod: dict[str, Any]) -> dict[str, Any]:
-    """The server's container."""
-    return pod["containers"][0]
+    """Return the server's container."""
+    (container,) = pod["containers"]
+    assert isinstance(container, dict)
+    return container
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("source", "stored"),
     [
         ({"emptyDir": {}}, {"emptyDir": {}}),
         ({"emptyDir": {"medium": "", "sizeLimit": "1024Mi"}}, {"emptyDir": {"sizeLimit": "1Gi"}}),
@@ -55,14 +58,14 @@ def model(pod: dict[str, Any]) -> dict[str, Any]:
         ),
     ],
 )
-def test_volumes_as_the_api_server_writes_them(given: Any, kept: Any) -> None:
-    """What it drops or writes otherwise would be applied at every look."""
-    assert volumes([Volume.model_validate({"name": "v", **given})]) == [{"name": "v", **kept}]
+def test_volumes_are_built_as_the_api_server_stores_them(source: Any, stored: Any) -> None:
+    """Any difference would be applied in every reconcile."""
+    assert volumes([Volume.model_validate({"name": "v", **source})]) == [{"name": "v", **stored}]
 
 
-@pytest.mark.parametrize("own", [True, False], ids=["a container of one's own", "a preset"])
-def test_volumes_are_mounted_where_the_spec_says(own: bool) -> None:
-    """Large shared memory and a claim for caches are what servers on GPUs cannot do without."""
+@pytest.mark.parametrize("own", [True, False], ids=["the user's own container", "a runtime"])
+def test_volumes_are_mounted_into_the_server_alone(own: bool) -> None:
+    """Servers on GPUs need large shared memory and a claim for caches."""
     server = (
         {"container": {"image": "mine:1", "volumeMounts": MOUNTS}}
         if own
@@ -77,18 +80,17 @@ def test_volumes_are_mounted_where_the_spec_says(own: bool) -> None:
         {"name": "shm", "mountPath": "/dev/shm"},
         {"name": "cache", "mountPath": "/cache", "readOnly": True, "subPath": "hub"},
     ]
-    for one in pod["initContainers"]:
-        assert not {"shm", "cache"} & {mounted["name"] for mounted in one["volumeMounts"]}
+    for container in pod["initContainers"]:
+        assert not {"shm", "cache"} & {mounted["name"] for mounted in container["volumeMounts"]}
 
 
-def test_no_volume_changes_nothing() -> None:
-    """A Pod that uses none must not roll when the operator learns of them."""
+def test_an_empty_list_of_mounts_changes_no_pod() -> None:
     assert spec({"runtime": "sklearn"}) == spec({"runtime": "sklearn", "volumeMounts": []})
 
 
-def test_where_and_as_whom_a_pod_runs() -> None:
-    """All of `pod` reaches the Pod beside GPUs: without the toleration and the selector no GPU node takes it."""
-    where = {
+def test_pod_options_are_applied_beside_gpus() -> None:
+    """Without toleration and selector the Pod is not scheduled to a GPU node."""
+    options = {
         "nodeSelector": {"gpu": "a100"},
         "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
         "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}},
@@ -96,36 +98,35 @@ def test_where_and_as_whom_a_pod_runs() -> None:
         "imagePullSecrets": [{"name": "pull"}],
         "runAsUser": 1001,
     }
-    pod = spec({"runtime": "sklearn", "resources": {"limits": {"nvidia.com/gpu": 2, "memory": "24Gi"}}}, where)
-    assert already_applied({field: value for field, value in where.items() if field != "runAsUser"}, pod)
+    pod = spec({"runtime": "sklearn", "resources": {"limits": {"nvidia.com/gpu": 2, "memory": "24Gi"}}}, options)
+    assert already_applied({field: value for field, value in options.items() if field != "runAsUser"}, pod)
     assert pod["securityContext"]["runAsUser"] == 1001
     assert model(pod)["resources"] == {"limits": {"nvidia.com/gpu": "2", "memory": "24Gi"}}
 
 
-def test_gpus_are_written_once() -> None:
-    """The API server adds a request for each limit: that is no difference."""
+def test_requests_that_the_api_server_adds_for_gpu_limits_are_not_a_difference() -> None:
     service = inference_service(server={"runtime": "sklearn", "resources": {"limits": {"nvidia.com/gpu": 1}}})
-    wanted = deployment(service, version())
-    found = copy.deepcopy(wanted)
+    desired = deployment(service, version())
+    found = copy.deepcopy(desired)
     found["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] = {"nvidia.com/gpu": "1"}
-    assert already_applied(wanted, found)
+    assert already_applied(desired, found)
 
 
-def test_grpc_of_a_container_of_ones_own() -> None:
-    """The proxy is told its port, and the Service offers it; without one neither is."""
+def test_the_grpc_port_of_the_users_own_container_reaches_proxy_and_service() -> None:
+    """Without a port neither has one."""
     for port in (None, 9000):
         own = {"image": "mine:1", **({"grpcPort": port} if port else {})}
         service = inference_service(server={"container": own})
         template = pod_template(service, version())
         pod, serves_grpc = template["spec"], serving_of(template).grpc
-        proxy = {one["name"]: one.get("value", "") for one in pod["initContainers"][1]["env"]}
+        proxy = {variable["name"]: variable.get("value", "") for variable in pod["initContainers"][1]["env"]}
         assert ProxySettings.from_environment(proxy).model_grpc_port == port
-        offered = [one["name"] for one in children.endpoint(service, None, grpc=serves_grpc)["spec"]["ports"]]
+        offered = [port["name"] for port in children.stable_service(service, None, grpc=serves_grpc)["spec"]["ports"]]
         assert offered == (["http", "grpc"] if port else ["http"])
 
 
-def test_variables_of_a_preset() -> None:
-    """They are filled in like its args, and the user's own win; a reference to a Secret stays one."""
+def test_variables_of_a_runtime_are_filled_and_the_users_own_win() -> None:
+    """References to Secrets stay as they are."""
     secret = {"secretKeyRef": {"name": "hub", "key": "token"}}
     preset = {
         "image": "x:1",
@@ -137,7 +138,9 @@ def test_variables_of_a_preset() -> None:
         ],
     }
     server = {"runtime": "sklearn", "env": [{"name": "THREADS", "value": "{model_name}"}]}
-    told = model(spec(server, runtimes={"sklearn": preset}))["env"]
-    assert {"name": "MODEL", "value": "/mnt/models/mortgage"} in told
-    assert [one for one in told if one["name"] == "THREADS"] == [{"name": "THREADS", "value": "{model_name}"}]
-    assert {"name": "TOKEN", "valueFrom": secret} in told
+    variables = model(spec(server, runtimes={"sklearn": preset}))["env"]
+    assert {"name": "MODEL", "value": "/mnt/models/mortgage"} in variables
+    assert [variable for variable in variables if variable["name"] == "THREADS"] == [
+        {"name": "THREADS", "value": "{model_name}"}
+    ]
+    assert {"name": "TOKEN", "valueFrom": secret} in variables

@@ -1,4 +1,4 @@
-"""Warm-up requests on their way to a Pod: which files they become, who owns them, and how the kubelet asks."""
+"""Warm-up: the files of the requests, their ConfigMap, and the startup probe."""
 
 import copy
 from typing import Any
@@ -18,27 +18,27 @@ INFER = {"path": "/v2/models/mortgage/infer", "body": '{"x": "é"}', "repeat": 5
 
 
 def service(*requests: dict[str, Any], **own: Any) -> InferenceService:
-    """An InferenceService whose model is warmed up with these requests."""
-    server = {"container": {"image": "mine:1", **own}} if own else {"runtime": "sklearn"}
+    """Return an InferenceService with these warm-up requests."""
+    server: dict[str, Any] = {"container": {"image": "mine:1", **own}} if own else {"runtime": "sklearn"}
     if requests:
         server["warmUp"] = {"requests": list(requests)}
     return inference_service(server=server)
 
 
 def config_map(*requests: dict[str, Any]) -> dict[str, Any]:
-    """The ConfigMap of the requests."""
-    made = warm_up.config_map(service(*requests))
-    assert made is not None
-    return made
+    """Build the ConfigMap of the requests."""
+    built = warm_up.config_map(service(*requests))
+    assert built is not None
+    return built
 
 
-def template(wanted: InferenceService) -> dict[str, Any]:
-    """The Pod template."""
-    return pod_template(wanted, version())
+def template(of: InferenceService) -> dict[str, Any]:
+    """Build the Pod template."""
+    return pod_template(of, version())
 
 
-def test_a_request_is_kept_as_it_goes_over_the_wire() -> None:
-    """The script sends the file as it is: no text of a user's meets a shell, and the length is that of the bytes."""
+def test_a_file_is_the_http_message_of_its_request() -> None:
+    """The script sends files as they are: no user's text reaches a shell, and the length counts bytes."""
     assert config_map(INFER, {"path": "/ping"})["data"] == {
         "00.request": "POST /v2/models/mortgage/infer HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         'Content-Type: application/json\r\nContent-Length: 11\r\n\r\n{"x": "é"}',
@@ -48,23 +48,20 @@ def test_a_request_is_kept_as_it_goes_over_the_wire() -> None:
     }
 
 
-def test_other_requests_are_other_pods() -> None:
-    """The ConfigMap cannot change below a Pod, and a change of requests begins a rollout."""
-    one, other = service(INFER), service({**INFER, "repeat": 6})
-    made, others = warm_up.config_map(one), warm_up.config_map(other)
-    assert made is not None
-    assert others is not None
-    assert made["metadata"]["name"] != others["metadata"]["name"]
-    assert made["immutable"]
-    assert template(one)["metadata"]["labels"][REVISION] != template(other)["metadata"]["labels"][REVISION]
+def test_changed_requests_are_a_new_revision_with_a_config_map_of_its_own() -> None:
+    """The ConfigMap of a running Pod cannot change, and a change of requests starts a rollout."""
+    before, after = config_map(INFER), config_map({**INFER, "repeat": 6})
+    assert before["metadata"]["name"] != after["metadata"]["name"]
+    assert before["immutable"]
+    revisions = {
+        template(service(request))["metadata"]["labels"][REVISION] for request in (INFER, {**INFER, "repeat": 6})
+    }
+    assert len(revisions) == 2
 
 
-def test_the_pod_mounts_the_requests_and_asks_before_it_is_ready() -> None:
-    """The files are where the probe looks for them, and nobody can change them."""
-    wanted = service(INFER, port=7000, readinessPath="/is ready")
-    made = warm_up.config_map(wanted)
-    assert made is not None
-    pod = template(wanted)["spec"]
+def test_the_pod_mounts_the_requests_read_only_where_its_startup_probe_reads_them() -> None:
+    warmed = service(INFER, port=7000, readinessPath="/is ready")
+    pod = template(warmed)["spec"]
     (model,) = pod["containers"]
     assert model["startupProbe"]["exec"]["command"] == [
         "/modelops/bin/busybox",
@@ -74,51 +71,55 @@ def test_the_pod_mounts_the_requests_and_asks_before_it_is_ready() -> None:
         "7000",
         "/is%20ready",
     ]
-    (mounted,) = [one for one in model["volumeMounts"] if one["mountPath"] == "/etc/modelops/warm-up"]
-    (volume,) = [one for one in pod["volumes"] if one["name"] == mounted["name"]]
+    (mounted,) = [mounted for mounted in model["volumeMounts"] if mounted["mountPath"] == "/etc/modelops/warm-up"]
+    (volume,) = [volume for volume in pod["volumes"] if volume["name"] == mounted["name"]]
     assert mounted["readOnly"]
-    assert volume["configMap"]["name"] == made["metadata"]["name"]
+    assert volume["configMap"]["name"] == config_map(INFER)["metadata"]["name"]
 
 
 def test_the_kubelet_does_not_give_up_before_the_rollout() -> None:
-    """A container that it kills would load its model anew for ever. Without a word of it a rollout takes 10 minutes."""
+    """A killed container would load its model again without end. The default deadline of a rollout is 10 minutes."""
     probe = warm_up.probe(service(INFER), model_server(service(INFER), settings(), version()))["startupProbe"]
     assert probe["failureThreshold"] * probe["periodSeconds"] >= 600
 
 
-def test_without_requests_there_is_nothing() -> None:
-    """A Pod without a warm-up is ready as soon as its model is."""
+def test_without_requests_there_is_no_config_map_probe_or_volume() -> None:
     plain = service()
     assert warm_up.config_map(plain) is None
     assert "startupProbe" not in template(plain)["spec"]["containers"][0]
-    assert not [one for one in template(plain)["spec"]["volumes"] if one["name"] == "modelops-warm-up"]
+    volumes = [volume["name"] for volume in template(plain)["spec"]["volumes"]]
+    assert "modelops-warm-up" not in volumes
 
 
-def test_the_requests_are_the_services_own() -> None:
-    """Which revisions mount them is found by their templates: they go with the last of them, or with the service."""
-    wanted = service(INFER)
-    made = config_map(INFER)
-    assert [one["kind"] for one in made["metadata"]["ownerReferences"]] == ["InferenceService"]
-    assert warm_up.mounted_by(template(wanted)) == made["metadata"]["name"]
-    assert warm_up.mounted_by(template(service())) is None
+def test_the_inferenceservice_owns_the_config_map_and_templates_name_it() -> None:
+    """The ConfigMap is deleted with the last revision that mounts it, or with the InferenceService."""
+    built = config_map(INFER)
+    assert [owner["kind"] for owner in built["metadata"]["ownerReferences"]] == ["InferenceService"]
+    assert warm_up.mounted_config_map(template(service(INFER))) == built["metadata"]["name"]
+    assert warm_up.mounted_config_map(template(service())) is None
 
 
 @pytest.mark.parametrize(
     ("count", "body", "fits"),
-    [(15, "x" * 65536, True), (16, "x" * 65536, False), (16, "x" * 60000, True), (16, "é" * 60000, False)],
+    [
+        pytest.param(15, "x" * 65536, True, id="15 requests of 64 KiB fit"),
+        pytest.param(16, "x" * 65536, False, id="16 requests of 64 KiB do not fit"),
+        pytest.param(16, "x" * 60000, True, id="16 requests of 60,000 bytes fit"),
+        pytest.param(16, "é" * 60000, False, id="16 requests of 60,000 characters of two bytes do not fit"),
+    ],
 )
-def test_room_for_requests(count: int, body: str, fits: bool) -> None:
-    """The API server would refuse the ConfigMap, without a word about which field it came from."""
-    problem = warm_up.too_large(service(*({"path": f"/{number}", "body": body} for number in range(count))))
+def test_requests_fit_into_a_config_map_of_1_mib(count: int, body: str, fits: bool) -> None:
+    """The API server would reject the ConfigMap without naming the field of the spec."""
+    problem = warm_up.oversized(service(*({"path": f"/{number}", "body": body} for number in range(count))))
     assert (problem is None) is fits
     if problem is not None:
         assert problem.reason == "WarmUpTooLarge"
         assert "server.warmUp" in problem.message
 
 
-def test_nothing_is_written_twice() -> None:
-    """What the API server makes of the Pod, with its defaults, already is what is wanted."""
-    wanted = template(service(INFER))
-    found = copy.deepcopy(wanted)
+def test_a_stored_pod_is_not_applied_again() -> None:
+    """Defaults of the API server are no difference."""
+    desired = template(service(INFER))
+    found = copy.deepcopy(desired)
     found["spec"]["containers"][0]["startupProbe"]["successThreshold"] = 1
-    assert already_applied(wanted, found)
+    assert already_applied(desired, found)

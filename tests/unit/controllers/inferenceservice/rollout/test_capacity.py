@@ -1,17 +1,21 @@
-"""Nobody gets requests that there are no Pods for: what autoscalers may do in a rollout, and what is kept ready."""
+"""No candidate gets requests without the Pods for them: what autoscalers may do, and which Pods are kept ready."""
+
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.api.rollout import Rollout
-from modelops.controllers.inferenceservice.rollout.state_machine import course
-from modelops.controllers.inferenceservice.traffic.capacity import pods_for, share_of
-from modelops.controllers.inferenceservice.traffic.steps import Stage, stages
+from modelops.controllers.inferenceservice.rollout.annotations import Requests
+from modelops.controllers.inferenceservice.rollout.state_machine import transition
+from modelops.controllers.inferenceservice.traffic.capacity import pods_for, weight_of
+from modelops.controllers.inferenceservice.traffic.steps import Step, steps
 from support.builders.inferenceservices import Json, inference_service, revision_of
 from support.builders.modelversions import version
 from support.fake_cluster import Cluster
-from support.rollout_states import scene
+from support.rollout_states import rollout_state
 
 V1, V2 = version("mortgage-1"), version("mortgage-2", letter="b")
 SERVICE = inference_service(pinned="mortgage-1")
@@ -21,38 +25,40 @@ CANARY: Json = {"steps": [{"weight": 50, "hold": "60s"}, {"weight": 80}]}
 
 
 def scaled_to(replicas: int, rollout: Json = CANARY) -> Cluster:
-    """Version 1 serves with so many Pods, as its autoscaler has decided, and version 2 is wanted."""
+    """Return a cluster whose autoscaler has given version 1 this many Pods, and where version 2 is selected."""
     service = inference_service(pinned="mortgage-1", replicas=SCALED, rollout=rollout)
     cluster = Cluster(service, [V1])
     cluster.settle(3)
     scale(cluster, R1, replicas)
     cluster.settle(3)
-    cluster.want_version(V2)
+    cluster.select(V2)
     return cluster
 
 
 def scale(cluster: Cluster, revision: str, replicas: int) -> None:
-    """An autoscaler wants so many Pods, and gets what its bounds let it have."""
-    least, most = bounds(cluster, revision)
+    """Scale a revision as its autoscaler would, within the autoscaler's bounds."""
+    minimum, maximum = bounds(cluster, revision)
     deployment = cluster.object("Deployment", f"mortgage-{revision}")
     assert deployment is not None
-    cluster.write({**deployment, "spec": {**deployment["spec"], "replicas": min(max(replicas, least), most)}})
+    cluster.write({**deployment, "spec": {**deployment["spec"], "replicas": min(max(replicas, minimum), maximum)}})
 
 
 def bounds(cluster: Cluster, revision: str) -> tuple[int, int]:
-    """The least and the most Pods that a revision's autoscaler may leave."""
+    """Return the bounds of a revision's autoscaler."""
     body = cluster.object("HorizontalPodAutoscaler", f"mortgage-{revision}")
     assert body is not None
     return body["spec"]["minReplicas"], body["spec"]["maxReplicas"]
 
 
-def test_an_autoscaler_takes_no_pod_that_is_only_spared_for_now() -> None:
-    """With half of the requests the stable version needs half of its Pods, and so the candidate's share of them
-    would be half of what it takes; and whoever rolls back would find half a service.
+def test_an_autoscaler_removes_no_pod_that_is_idle_only_for_now() -> None:
+    """With half of the requests the stable version needs half of its Pods.
+
+    Without them, the candidate's Pods would be computed from half of what all requests take, and a rollback would find
+    half a service.
     """
     cluster = scaled_to(8)
     cluster.settle(1)
-    assert bounds(cluster, R1) == (2, 10), "it answers everything, and is scaled as ever"
+    assert bounds(cluster, R1) == (2, 10), "it answers all requests, and scales as before"
     cluster.settle(4)
     assert cluster.answered().by == pytest.approx({R1: 0.5, R2: 0.5})
     assert bounds(cluster, R1) == (8, 10)
@@ -64,7 +70,7 @@ def test_an_autoscaler_takes_no_pod_that_is_only_spared_for_now() -> None:
         cluster.wait(30)
     assert cluster.answered().by == pytest.approx({R1: 0.2, R2: 0.8})
     assert (cluster.count(R1), cluster.count(R2)) == (8, 7)
-    cluster.ask(promote="1")
+    cluster.annotate(promote="1")
     cluster.settle(6)
     assert cluster.answered().by == {R2: 1}
     assert cluster.count(R2) == 8
@@ -72,8 +78,8 @@ def test_an_autoscaler_takes_no_pod_that_is_only_spared_for_now() -> None:
     assert cluster.object("HorizontalPodAutoscaler", f"mortgage-{R1}") is None
 
 
-def test_who_rolls_back_finds_all_pods() -> None:
-    """A BlueGreen is watched for a while with no request for the old Pods, which are the way back."""
+def test_a_rollback_finds_all_pods_of_the_stable_version() -> None:
+    """While a BlueGreen is watched the stable Pods get no requests, and are the way back."""
     rollout: Json = {"strategy": "BlueGreen", "blueGreen": {"hold": "1s", "watch": "1h"}}
     cluster = scaled_to(6, rollout)
     for _ in range(6):
@@ -81,24 +87,24 @@ def test_who_rolls_back_finds_all_pods() -> None:
         cluster.wait(60)
     assert cluster.answered().by == {R2: 1}
     scale(cluster, R1, 0)
-    cluster.ask(abort="no")
-    cluster.look()
+    cluster.annotate(abort="no")
+    cluster.reconcile()
     scale(cluster, R1, 0)
     cluster.settle(3)
     assert cluster.answered().by == {R1: 1}
     assert cluster.count(R1) == 6
 
 
-def test_a_rollout_that_begins_anew_keeps_its_pods_until_it_gets_less() -> None:
-    """Its way was changed in the middle. Until the proxies have heard of it the candidate gets its old share."""
+def test_a_rollout_that_starts_again_keeps_its_pods_until_its_weight_is_smaller() -> None:
+    """The strategy changed during a rollout. Until the proxies use new routes, the candidate gets its old weight."""
     cluster = Cluster(inference_service(pinned="mortgage-1", replicas=10, rollout=CANARY), [V1])
     cluster.settle(4)
-    cluster.want_version(V2)
+    cluster.select(V2)
     cluster.settle(6)
     assert cluster.answered().by == pytest.approx({R1: 0.5, R2: 0.5})
-    cluster.want(rollout={"steps": [{"weight": 10}]})
+    cluster.change_spec(rollout={"steps": [{"weight": 10}]})
     for _ in range(3):
-        cluster.look()
+        cluster.reconcile()
         assert cluster.answered().by == pytest.approx({R1: 0.5, R2: 0.5})
         assert cluster.count(R2) == 5
     cluster.settle(6)
@@ -106,8 +112,8 @@ def test_a_rollout_that_begins_anew_keeps_its_pods_until_it_gets_less() -> None:
     assert cluster.count(R2) == 1
 
 
-def test_an_autoscaler_may_give_a_candidate_more() -> None:
-    """It is as busy as its requests make it, up to the most that the spec allows."""
+def test_an_autoscaler_may_give_a_candidate_more_pods() -> None:
+    """The candidate is as busy as its requests make it, up to the maximum of the spec."""
     cluster = scaled_to(8)
     cluster.settle(4)
     scale(cluster, R2, 9)
@@ -116,28 +122,29 @@ def test_an_autoscaler_may_give_a_candidate_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "full", "pods"),
+    ("step", "full_size", "pods"),
     [
-        (Stage(1, 0, None), 1, 1),
-        (Stage(0, 0, None), 10, 1),
-        (Stage(20, 0, None), 10, 2),
-        (Stage(21, 0, None), 10, 3),
-        (Stage(100, 0, None), 10, 10),
-        (Stage(0, 100, None), 10, 10),
-        (Stage(0, 25, None), 10, 3),
-        (Stage(50, 50, None), 10, 8),
-        (Stage(50, 100, None), 7, 7),
+        (Step(weight=1, mirror=0, hold=None), 1, 1),
+        (Step(weight=0, mirror=0, hold=None), 10, 1),
+        (Step(weight=20, mirror=0, hold=None), 10, 2),
+        (Step(weight=21, mirror=0, hold=None), 10, 3),
+        (Step(weight=100, mirror=0, hold=None), 10, 10),
+        (Step(weight=0, mirror=100, hold=None), 10, 10),
+        (Step(weight=0, mirror=25, hold=None), 10, 3),
+        (Step(weight=50, mirror=50, hold=None), 10, 8),
+        (Step(weight=50, mirror=100, hold=None), 7, 7),
     ],
+    ids=lambda value: f"{value.weight}% and {value.mirror}% mirrored" if isinstance(value, Step) else str(value),
 )
-def test_the_pods_of_a_share(stage: Stage, full: int, pods: int) -> None:
-    """Rounded up, and one at least; copies of the other requests are requests too."""
-    assert pods_for(stage, full) == pods
+def test_the_pods_of_a_step(step: Step, full_size: int, pods: int) -> None:
+    """Rounded up, and one at least. Mirrored requests take Pods too."""
+    assert pods_for(step, full_size) == pods
 
 
-@pytest.mark.parametrize(("ready", "others", "share"), [(0, 0, 0), (0, 5, 0), (1, 2, 33), (3, 0, 100)])
-def test_the_share_of_pods_behind_one_service(ready: int, others: int, share: int) -> None:
-    """As many as there are of them."""
-    assert share_of(ready, others) == share
+@pytest.mark.parametrize(("ready", "others", "weight"), [(0, 0, 0), (0, 5, 0), (1, 2, 33), (3, 0, 100)])
+def test_the_weight_of_pods_behind_one_service(ready: int, others: int, weight: int) -> None:
+    """Every ready Pod gets as many requests as any other."""
+    assert weight_of(ready, others) == weight
 
 
 WEIGHTS = st.lists(st.integers(1, 100), min_size=1, max_size=6, unique=True).map(sorted)
@@ -151,30 +158,33 @@ WEIGHTS = st.lists(st.integers(1, 100), min_size=1, max_size=6, unique=True).map
     st.integers(1, 12),
     st.sampled_from([0, 50, 100]),
 )
-def test_no_share_without_pods(
-    weights: list[int], looks: list[tuple[int, int, bool, str]], full: int, mirror: int
+def test_no_weight_without_the_pods_for_it(
+    weights: list[int], reconciles: list[tuple[int, int, bool, str]], full_size: int, mirror: int
 ) -> None:
-    """Whatever Pods come and go, and whatever people ask: a share rises only to what the Pods that answer carry, and a
-    candidate never goes back a step.
+    """Whatever Pods start and terminate, and whatever persons request.
+
+    A weight rises only to what the ready Pods carry, and a candidate never returns to an earlier step.
     """
-    steps = [{"weight": weight, "hold": "30s"} for weight in weights]
-    rollout: Json = {"steps": steps, **({"mirror": {"percent": mirror}} if mirror else {})}
-    way = stages(Rollout.model_validate(rollout))
-    current = scene(rollout)
-    for ready, seconds, follows, word in looks:
-        asked = current.requests.__class__(promote=word == "promote", promote_full=word == "full")
-        now = current.now.__class__.fromtimestamp(current.now.timestamp() + seconds, current.now.tzinfo)
-        current = type(current)(
-            **{**vars(current), "ready": ready, "follows": follows, "full": full, "requests": asked, "now": now}
+    canary = [{"weight": weight, "hold": "30s"} for weight in weights]
+    rollout: Json = {"steps": canary, **({"mirror": {"percent": mirror}} if mirror else {})}
+    all_steps = steps(Rollout.model_validate(rollout))
+    state = rollout_state(rollout, full_size=full_size)
+    for ready, seconds, shifted, word in reconciles:
+        state = replace(
+            state,
+            candidate=state.candidate.model_copy(update={"ready": ready}),
+            traffic_shifted=shifted,
+            requests=Requests(promote=word == "promote", promote_full=word == "full"),
+            now=state.now + timedelta(seconds=seconds),
         )
-        move = course(current)
-        before, after = current.candidate, move.candidate
+        moved = transition(state)
+        before, after = state.candidate, moved.candidate
         assert after.step >= before.step
         assert after.weight >= before.weight
         if after.weight != before.weight:
-            (stage,) = [one for one in way if one.weight == after.weight]
-            assert ready >= pods_for(stage, full)
-        if move.end is not None:
-            assert ready >= full
+            (step,) = [step for step in all_steps if step.weight == after.weight]
+            assert ready >= pods_for(step, full_size)
+        if moved.outcome is not None:
+            assert ready >= full_size
             return
-        current = type(current)(**{**vars(current), "candidate": after})
+        state = replace(state, candidate=after)

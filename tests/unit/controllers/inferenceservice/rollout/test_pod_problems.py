@@ -1,13 +1,14 @@
-"""What keeps a candidate's Pods from answering: what is said of it, and when it is given up."""
+"""Why a candidate's Pods are not ready: what the conditions say, and when the rollout fails."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from modelops.controllers.inferenceservice.rollout.pod_problems import hopeless, worst
+from modelops.controllers.inferenceservice.revisions.observed import ServerPod
+from modelops.controllers.inferenceservice.rollout.pod_problems import most_urgent, unrecoverable
 from modelops.machinery.conditions import find
-from support.builders.inferenceservices import ended, inference_service, pod, pod_body, revision_of, waits
+from support.builders.inferenceservices import Json, ended, inference_service, pod, pod_body, revision_of, waits
 from support.builders.modelversions import version
 from support.fake_cluster import Cluster
 
@@ -18,134 +19,134 @@ MISMATCH = '{"failure": {"reason": "DigestMismatch", "message": "what is there h
 UNREACHABLE = MISMATCH.replace("DigestMismatch", "StoreUnreachable")
 
 
-def crashed(times: int, *end: Any, **more: Any) -> dict[str, Any]:
-    """A container that has been started again so many times."""
-    return {**ended(*end, **more), "restartCount": times}
+def crashed(name: str, code: int, message: str = "", *, restarts: int, **more: Any) -> Json:
+    """Return a container that has ended, after this many restarts."""
+    return {**ended(name, code, message, **more), "restartCount": restarts}
 
 
 @dataclass(frozen=True)
-class Case:
-    """How the only Pod of a candidate is, and what is said. `given_up`: it is rolled back at once."""
+class Row:
+    """`pod` is the state of the candidate's only Pod. `fails`: the candidate is rolled back at once."""
 
     name: str
     pod: dict[str, Any]
     reason: str
     message: str
     stalled: bool = False
-    given_up: bool = False
+    fails: bool = False
 
 
-CASES = [
-    Case(
-        "a container that crashes says what it said last",
-        {"containers": [crashed(1, "model", 1, "no module named x")]},
-        "CrashLoopBackOff",
-        "container model ended with exit code 1: no module named x",
+ROWS = [
+    Row(
+        "a crashed container is shown with the end of its log",
+        {"containers": [crashed("model", 1, "no module named x", restarts=1)]},
+        reason="CrashLoopBackOff",
+        message="container model ended with exit code 1: no module named x",
     ),
-    Case(
-        "one that was just started again has not got better",
-        {"containers": [crashed(1, "model", 1, "boom", waits=False)]},
-        "CrashLoopBackOff",
-        "container model ended with exit code 1: boom",
+    Row(
+        "a container that has just been restarted is still a problem",
+        {"containers": [crashed("model", 1, "boom", restarts=1, waits=False)]},
+        reason="CrashLoopBackOff",
+        message="container model ended with exit code 1: boom",
     ),
-    Case(
-        "one that crashes again and again is given up",
-        {"containers": [crashed(3, "model", 1, "no module named x")]},
-        "CrashLoopBackOff",
-        "no module named x",
-        given_up=True,
+    Row(
+        "a container that crashes again and again fails the rollout",
+        {"containers": [crashed("model", 1, "no module named x", restarts=3)]},
+        reason="CrashLoopBackOff",
+        message="no module named x",
+        fails=True,
     ),
-    Case(
-        "but not before its third try has ended as well",
-        {"containers": [crashed(2, "model", 1, "the store is away", waits=False)]},
-        "CrashLoopBackOff",
-        "the store is away",
+    Row(
+        "a container in its third run does not fail the rollout",
+        {"containers": [crashed("model", 1, "the store is away", restarts=2, waits=False)]},
+        reason="CrashLoopBackOff",
+        message="the store is away",
     ),
-    Case(
-        "which is then",
-        {"containers": [crashed(2, "model", 1, "the store is away")]},
-        "CrashLoopBackOff",
-        "the store is away",
-        given_up=True,
+    Row(
+        "a container whose third run has crashed fails the rollout",
+        {"containers": [crashed("model", 1, "the store is away", restarts=2)]},
+        reason="CrashLoopBackOff",
+        message="the store is away",
+        fails=True,
     ),
-    Case(
-        "a model server shall not end, not even well",
-        {"containers": [crashed(3, "model", 0, "bye", reason="Completed")]},
-        "CrashLoopBackOff",
-        "ended with exit code 0: bye",
-        given_up=True,
+    Row(
+        "a model server that ends with exit code 0 fails the rollout",
+        {"containers": [crashed("model", 0, "bye", restarts=3, reason="Completed")]},
+        reason="CrashLoopBackOff",
+        message="ended with exit code 0: bye",
+        fails=True,
     ),
-    Case(
-        "a model that is too big for its memory is told apart",
-        {"containers": [crashed(1, "model", 137, "", "OOMKilled")]},
-        "OOMKilled",
-        "ended with exit code 137 (OOMKilled)",
+    Row(
+        "a model that needs more memory has a reason of its own",
+        {"containers": [crashed("model", 137, restarts=1, reason="OOMKilled")]},
+        reason="OOMKilled",
+        message="ended with exit code 137 (OOMKilled)",
     ),
-    Case(
-        "bytes of another digest never serve, and waiting does not help",
-        {"init": [crashed(0, "fetch-model", 42, MISMATCH)]},
-        "DigestMismatch",
-        "what is there has another digest",
-        given_up=True,
+    Row(
+        "a digest mismatch fails the rollout",
+        {"init": [crashed("fetch-model", 42, MISMATCH, restarts=0)]},
+        reason="DigestMismatch",
+        message="what is there has another digest",
+        fails=True,
     ),
-    Case(
-        "a store that is down is waited for",
-        {"init": [crashed(1, "fetch-model", 1, UNREACHABLE)]},
-        "StoreUnreachable",
-        "what is there has another digest",
+    Row(
+        "an unreachable store does not fail the rollout",
+        {"init": [crashed("fetch-model", 1, UNREACHABLE, restarts=1)]},
+        reason="StoreUnreachable",
+        message="what is there has another digest",
     ),
-    Case(
-        "an image that cannot be had needs a person",
+    Row(
+        "an image that cannot be pulled needs a person",
         {"containers": [waits("model", "ErrImagePull", "not found")]},
-        "ImagePullFailed",
-        "container model: not found",
+        reason="ImagePullFailed",
+        message="container model: not found",
         stalled=True,
     ),
-    Case(
-        "a container that cannot be started does, too",
+    Row(
+        "a container that cannot be started needs a person",
         {"containers": [waits("model", "CreateContainerConfigError", 'secret "hub" not found')]},
-        "CreateContainerConfigError",
-        'secret "hub" not found',
+        reason="CreateContainerConfigError",
+        message='secret "hub" not found',
         stalled=True,
     ),
-    Case(
-        "a Pod that no node takes says so in the scheduler's words",
+    Row(
+        "an unschedulable Pod is shown with the scheduler's message",
         {"unschedulable": "0/1 nodes are available"},
-        "Unschedulable",
-        "0/1 nodes are available",
+        reason="Unschedulable",
+        message="0/1 nodes are available",
     ),
 ]
 
 
-@pytest.mark.parametrize("rollout", [None, {"steps": [{"weight": 50}]}], ids=["Pod by Pod", "in steps"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_is_said(case: Case, rollout: Any) -> None:
-    """In the conditions, and while it is a candidate in its status; and the old version goes on whatever it is."""
+@pytest.mark.parametrize("rollout", [None, {"steps": [{"weight": 50}]}], ids=["rolling update", "stepped"])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_problem_is_reported(row: Row, rollout: Json | None) -> None:
+    """In the conditions, and in the candidate's status. The stable version keeps serving."""
     cluster = Cluster(inference_service(pinned="mortgage-1", rollout=rollout), [V1])
     cluster.settle(4)
-    cluster.want_version(V2)
-    cluster.look()
+    cluster.select(V2)
+    cluster.reconcile()
     deployment = cluster.object("Deployment", f"mortgage-{R2}")
     assert deployment is not None
-    cluster.pods["c"] = pod_body(deployment["spec"]["template"], "c", ready=False, **case.pod)
-    cluster.look()
+    cluster.pods["c"] = pod_body(deployment["spec"]["template"], "c", ready=False, **row.pod)
+    cluster.reconcile()
     status = cluster.service.status
     ready = find(status.conditions, "Ready")
     assert ready is not None
-    assert case.message in ready.message
-    assert (find(status.conditions, "Stalled") is not None) == (case.stalled or case.given_up)
-    if case.given_up:
+    assert row.message in ready.message
+    assert (find(status.conditions, "Stalled") is not None) == (row.stalled or row.fails)
+    if row.fails:
         assert "mortgage-2 was rolled back" in ready.message
         assert "modelops.dev/retry" in ready.message
-        assert (status.candidate, status.failed[0].reason) == (None, case.reason)
+        assert (status.candidate, status.failed[0].reason) == (None, row.reason)
     else:
         assert status.candidate is not None
-        assert case.message in (status.candidate.problem or "")
+        assert row.message in (status.candidate.problem or "")
         assert status.failed == []
-    if case.stalled or case.given_up or rollout is None:
-        assert ready.reason == case.reason
-    if case.stalled or case.given_up:
-        assert "mortgage-1 goes on serving" in ready.message
+    if row.stalled or row.fails or rollout is None:
+        assert ready.reason == row.reason
+    if row.stalled or row.fails:
+        assert "mortgage-1 keeps serving" in ready.message
     assert status.stable is not None
     assert (status.stable.version, status.stable.ready) == ("mortgage-1", 2)
 
@@ -153,58 +154,65 @@ def test_what_is_said(case: Case, rollout: Any) -> None:
 @pytest.mark.parametrize(
     ("message", "stalled"),
     [
-        ('pods "mortgage" is forbidden: serviceaccount "judge" not found', True),
-        ('pods "mortgage" is forbidden: exceeded quota: small, requested: pods=1, used: pods=2', False),
+        pytest.param(
+            'pods "mortgage" is forbidden: serviceaccount "judge" not found', True, id="a missing ServiceAccount"
+        ),
+        pytest.param(
+            'pods "mortgage" is forbidden: exceeded quota: small, requested: pods=1, used: pods=2',
+            False,
+            id="a quota, which may become free without a person",
+        ),
     ],
-    ids=["a person has to do something", "room may come by itself"],
 )
-@pytest.mark.parametrize("number", [1, 2], ids=["the first version", "the next one"])
-def test_pods_that_cannot_be_made(number: int, message: str, stalled: bool) -> None:
-    """There is no Pod to say why, and nothing had been said but how many there were until the deadline."""
+@pytest.mark.parametrize("number", [1, 2], ids=["the first version", "the next version"])
+def test_pods_that_cannot_be_created_are_reported(number: int, message: str, stalled: bool) -> None:
+    """There is no Pod that says why: without this only the number of Pods would be shown until the deadline."""
     cluster = Cluster(inference_service(pinned="mortgage-1", rollout={"steps": [{"weight": 50}]}), [V1])
     if number == 2:
         cluster.settle(4)
-        cluster.want_version(V2)
-    cluster.look()
+        cluster.select(V2)
+    cluster.reconcile()
     body = cluster.object("Deployment", f"mortgage-{revision_of(SERVICE, V2 if number == 2 else V1)}")
     assert body is not None
-    failed = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
-    body["status"] = {"conditions": [failed]}
-    cluster.look()
+    failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
+    body["status"] = {"conditions": [failure]}
+    cluster.reconcile()
     ready = find(cluster.service.status.conditions, "Ready")
     assert ready is not None
     assert message in ready.message
     assert (find(cluster.service.status.conditions, "Stalled") is not None) == stalled
 
 
-CRASHES = {"ready": False, "containers": [crashed(9, "model", 1, "boom")]}
+def crashing(name: str = "a", **more: Any) -> ServerPod:
+    """Return a Pod whose model has crashed often."""
+    containers = [crashed("model", 1, "boom", restarts=9)]
+    return pod(SERVICE, V2, name, **{"ready": False, "containers": containers, **more})
 
 
 @pytest.mark.parametrize(
-    ("pods", "given_up"),
+    ("pods", "fails"),
     [
-        ([pod(SERVICE, V2, "a", **{**CRASHES, "ready": True})], False),
-        ([pod(SERVICE, V2, "a", **CRASHES, ending=True)], False),
-        ([pod(SERVICE, V2, "a", **CRASHES, phase="Failed")], False),
-        ([pod(SERVICE, V2, "a"), pod(SERVICE, V2, "b", **CRASHES)], True),
-        ([], False),
+        pytest.param([crashing(ready=True)], False, id="a Pod that is ready again"),
+        pytest.param([crashing(ending=True)], False, id="a Pod that is being deleted"),
+        pytest.param([crashing(phase="Failed")], False, id="an evicted Pod"),
+        pytest.param([pod(SERVICE, V2, "a"), crashing("b")], True, id="one Pod of two"),
+        pytest.param([], False, id="no Pod"),
     ],
-    ids=["it answers again", "it goes", "it was evicted", "one of two", "none"],
 )
-def test_who_is_given_up(pods: list[Any], given_up: bool) -> None:
-    """Only by a Pod that counts and does not answer."""
-    assert (hopeless(pods) is not None) == given_up
+def test_which_pods_fail_a_rollout(pods: list[ServerPod], fails: bool) -> None:
+    """Only a Pod that counts and is not ready."""
+    assert (unrecoverable(pods) is not None) == fails
 
 
-def test_what_a_person_must_change_is_said_first() -> None:
-    """Of many Pods the newest that has something to say, unless one waits for a person."""
+def test_the_most_urgent_problem_is_shown() -> None:
+    """The problem that waits for a person, or else that of the newest Pod that has one."""
     quiet = pod(SERVICE, V2, "z", ready=False)
-    crashes = pod(SERVICE, V2, "y", ready=False, containers=[crashed(1, "model", 1, "boom")])
+    crashes = pod(SERVICE, V2, "y", ready=False, containers=[crashed("model", 1, "boom", restarts=1)])
     stuck = pod(SERVICE, V2, "a", ready=False, containers=[waits("model", "ErrImagePull", "not found")])
     for pods, expected in (
         ([quiet], None),
         ([quiet, crashes], "CrashLoopBackOff"),
         ([quiet, crashes, stuck], "ImagePullFailed"),
     ):
-        found = worst(pods)
-        assert (found.reason if found is not None else None) == expected
+        problem = most_urgent(pods)
+        assert (problem.reason if problem is not None else None) == expected

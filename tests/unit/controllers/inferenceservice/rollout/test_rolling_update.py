@@ -1,10 +1,11 @@
-"""Replacing a version Pod by Pod: never fewer Pods than it takes, whichever way it goes."""
+"""A rolling update: never fewer Pods than all requests need, in any direction."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.controllers.inferenceservice.revisions.observed import Member, members, server_pod
+from modelops.api.modelversion import ModelVersion
+from modelops.controllers.inferenceservice.revisions.observed import ObservedRevision, observed_revisions, server_pod
 from modelops.controllers.inferenceservice.rollout.rolling_replicas import other_replicas, target_replicas
 from modelops.machinery.conditions import find
 from support.builders.inferenceservices import Json, deployment, inference_service, pod_body, pod_template, revision_of
@@ -13,34 +14,38 @@ from support.fake_cluster import Cluster
 
 SERVICE = inference_service(pinned="mortgage-1")
 V1, V2, V3 = VERSIONS = tuple(version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))
-R1, R2, R3 = (revision_of(SERVICE, one) for one in VERSIONS)
-NAMES = [f"mortgage-{revision}" for revision in (R1, R2, R3)]
-BODIES = [deployment(SERVICE, one) for one in VERSIONS]
-TEMPLATES = [pod_template(SERVICE, one) for one in VERSIONS]
+R1, R2, R3 = (revision_of(SERVICE, each) for each in VERSIONS)
+BODIES = [deployment(SERVICE, each) for each in VERSIONS]
+TEMPLATES = [pod_template(SERVICE, each) for each in VERSIONS]
 
 
-def member(number: int, ready: int, replicas: int | None = None) -> Member:
-    """A revision with so many Pods that answer, of so many that it shall have."""
-    body = {**BODIES[number], "spec": {**BODIES[number]["spec"], "replicas": ready if replicas is None else replicas}}
-    pods = [server_pod(pod_body(TEMPLATES[number], f"p{number}-{index}")) for index in range(ready)]
-    (found,) = members([body], pods)
+def revision(number: int, *, ready: int, replicas: int | None = None) -> ObservedRevision:
+    """Return the revision of a version, 1 to 3, with `ready` Pods of `replicas`; by default all of them are ready."""
+    spec = {**BODIES[number - 1]["spec"], "replicas": ready if replicas is None else replicas}
+    pods = [server_pod(pod_body(TEMPLATES[number - 1], f"p{number}-{index}")) for index in range(ready)]
+    (found,) = observed_revisions([{**BODIES[number - 1], "spec": spec}], pods)
     return found
 
 
-def replacing(replicas: int, rollout: Json | None = None) -> Cluster:
-    """Version 1 serves with so many Pods, and version 2 is wanted."""
+def updating(replicas: int, rollout: Json | None = None) -> Cluster:
+    """Return a cluster where version 1 serves with this many Pods, and version 2 is selected."""
     cluster = Cluster(inference_service(pinned="mortgage-1", replicas=replicas, rollout=rollout), [V1])
     cluster.settle(4)
-    cluster.want_version(V2)
+    cluster.select(V2)
     return cluster
 
 
 @pytest.mark.parametrize(
     ("target", "replicas"),
-    [(None, 1), (member(1, 0, 1), 1), (member(1, 1, 1), 2), (member(1, 1, 2), 2), (member(1, 4, 4), 4)],
-    ids=["none yet", "one that comes", "one that answers", "the next one comes", "all"],
+    [
+        pytest.param(None, 1, id="without a Pod it gets one"),
+        pytest.param(revision(2, ready=0, replicas=1), 1, id="while its Pod is not ready it gets no other"),
+        pytest.param(revision(2, ready=1, replicas=1), 2, id="with a ready Pod it gets the next one"),
+        pytest.param(revision(2, ready=1, replicas=2), 2, id="while its second Pod is not ready it gets no third"),
+        pytest.param(revision(2, ready=4, replicas=4), 4, id="with all Pods ready it gets no more"),
+    ],
 )
-def test_one_pod_after_the_other(target: Member | None, replicas: int) -> None:
+def test_a_new_revision_gets_one_pod_after_the_other(target: ObservedRevision | None, replicas: int) -> None:
     """A version that does not work costs one Pod beside the others, not all."""
     assert target_replicas(target, 4) == replicas
 
@@ -48,126 +53,140 @@ def test_one_pod_after_the_other(target: Member | None, replicas: int) -> None:
 @pytest.mark.parametrize(
     ("target", "others", "kept"),
     [
-        (None, [member(0, 4)], [4]),
-        (member(1, 0, 1), [member(0, 4)], [4]),
-        (member(1, 1, 2), [member(0, 4)], [3]),
-        (member(1, 3, 4), [member(0, 2)], [1]),
-        (member(1, 4, 4), [member(0, 1)], [0]),
-        (member(2, 1, 1), [member(0, 2), member(1, 1)], [2, 1]),
-        (member(2, 1, 1), [member(0, 1), member(1, 3)], [0, 3]),
-        (member(1, 1, 1), [member(0, 2, 4)], [3]),
-        (member(1, 0, 1), [member(0, 2)], [2]),
-    ],
-    ids=[
-        "nothing goes before a new one is there",
-        "nor before it answers",
-        "one goes for one that answers",
-        "what is missing to all stays",
-        "none stays beside all",
-        "of two former versions the one that answers more goes last",
-        "whichever it is",
-        "a Pod that does not answer is no loss",
-        "and none gets more than it has",
+        pytest.param(None, [revision(1, ready=4)], [4], id="all Pods stay before a new one exists"),
+        pytest.param(
+            revision(2, ready=0, replicas=1), [revision(1, ready=4)], [4], id="all Pods stay before a new one is ready"
+        ),
+        pytest.param(
+            revision(2, ready=1, replicas=2), [revision(1, ready=4)], [3], id="one Pod goes for one that is ready"
+        ),
+        pytest.param(
+            revision(2, ready=3, replicas=4), [revision(1, ready=2)], [1], id="as many stay as are missing to all"
+        ),
+        pytest.param(revision(2, ready=4, replicas=4), [revision(1, ready=1)], [0], id="none stays beside all"),
+        pytest.param(
+            revision(3, ready=1, replicas=1),
+            [revision(1, ready=2), revision(2, ready=1)],
+            [2, 1],
+            id="two former versions keep what is missing together",
+        ),
+        pytest.param(
+            revision(3, ready=1, replicas=1),
+            [revision(1, ready=1), revision(2, ready=3)],
+            [0, 3],
+            id="of two former versions the one with most ready Pods keeps them",
+        ),
+        pytest.param(
+            revision(2, ready=1, replicas=1),
+            [revision(1, ready=2, replicas=4)],
+            [3],
+            id="a Pod that is not ready is no loss",
+        ),
+        pytest.param(
+            revision(2, ready=0, replicas=1), [revision(1, ready=2)], [2], id="no revision gets more Pods than it has"
+        ),
     ],
 )
-def test_who_stays(target: Member | None, others: list[Member], kept: list[int]) -> None:
-    """As many of the old ones go as there are new ones that answer."""
-    assert other_replicas(target, others, 4) == dict(zip([one.name for one in others], kept, strict=True))
+def test_the_pods_that_stay(target: ObservedRevision | None, others: list[ObservedRevision], kept: list[int]) -> None:
+    """As many old Pods are deleted as there are new ones that are ready."""
+    assert other_replicas(target, others, 4) == dict(zip([other.name for other in others], kept, strict=True))
 
 
 POD_COUNTS = st.tuples(st.integers(0, 6), st.integers(0, 2))
 
 
 @given(st.integers(1, 6), POD_COUNTS, POD_COUNTS, POD_COUNTS)
-def test_never_fewer_than_it_takes(
-    full: int, new: tuple[int, int], old: tuple[int, int], older: tuple[int, int]
+def test_never_fewer_pods_than_all_requests_need(
+    full_size: int, new: tuple[int, int], old: tuple[int, int], older: tuple[int, int]
 ) -> None:
-    """A Deployment that gets smaller loses those first that do not answer. What answers after is all that it takes, or
-    all that there was; and there is never more than one Pod too many.
+    """A Deployment that is scaled down loses the Pods first that are not ready.
+
+    Afterwards as many Pods are ready as all requests need, or as there were, and never more than one too many.
     """
-    target, *others = (member(number, ready, ready + more) for number, (ready, more) in enumerate((new, old, older)))
-    kept = other_replicas(target, others, full)
-    answering = target.ready + sum(min(one.ready, kept[one.name]) for one in others)
-    assert answering >= min(full, target.ready + sum(one.ready for one in others))
-    assert all(kept[one.name] <= one.replicas for one in others)
-    assert target.ready <= target_replicas(target, max(full, target.ready)) <= target.ready + 1
+    target, *others = (
+        revision(number, ready=ready, replicas=ready + more)
+        for number, (ready, more) in enumerate((new, old, older), 1)
+    )
+    kept = other_replicas(target, others, full_size)
+    ready_after = target.ready + sum(min(other.ready, kept[other.name]) for other in others)
+    assert ready_after >= min(full_size, target.ready + sum(other.ready for other in others))
+    assert all(kept[other.name] <= other.replicas for other in others)
+    assert target.ready <= target_replicas(target, max(full_size, target.ready)) <= target.ready + 1
 
 
 @pytest.mark.parametrize("after", range(7))
-@pytest.mark.parametrize("to", [V1, V3], ids=["back", "to another one"])
-def test_another_wish_in_the_middle(after: int, to: object) -> None:
-    """At any Pod of the way: what answers is never fewer than it takes."""
-    cluster = replacing(3)
-    looks = 0
-    while looks < 30:
-        if looks == after:
-            cluster.want_version(to)  # type: ignore[arg-type]
+@pytest.mark.parametrize("to", [V1, V3], ids=["back to the stable version", "to another version"])
+def test_another_version_is_selected_during_the_update(after: int, to: ModelVersion) -> None:
+    """After any number of Pods: there are never fewer ready Pods than all requests need."""
+    cluster = updating(3)
+    for number in range(30):
+        if number == after:
+            cluster.select(to)
         decided = cluster.decide()
         for write in cluster.writes(decided):
             cluster.write(write)
-            behind = cluster.revisions() if cluster.leads_to() is None else {cluster.leads_to()}
-            assert sum(cluster.count(revision) for revision in behind if revision) >= 3
-        cluster.tell(decided)
+            selected = cluster.revisions() if cluster.selects() is None else {cluster.selects()}
+            assert sum(cluster.count(name) for name in selected if name) >= 3
+        cluster.write_status(decided)
         cluster.start()
         cluster.ready(at_most=1)
-        cluster.take()
-        looks += 1
-    wanted = revision_of(SERVICE, to)  # type: ignore[arg-type]
-    assert cluster.answered().by == {wanted: 1}
-    assert cluster.revisions() == {wanted}
+        cluster.use_routes()
+    selected_revision = revision_of(SERVICE, to)
+    assert cluster.answered().by == {selected_revision: 1}
+    assert cluster.revisions() == {selected_revision}
 
 
-def test_a_version_that_does_not_work_is_taken_back_after_ten_minutes() -> None:
-    """And all of the old Pods have answered meanwhile."""
-    cluster = replacing(3)
+def test_a_version_that_does_not_work_is_rolled_back_after_ten_minutes() -> None:
+    """All of the stable Pods answer meanwhile."""
+    cluster = updating(3)
     for _ in range(10):
-        cluster.look()
+        cluster.reconcile()
         cluster.start()
         cluster.wait(60)
     assert (cluster.count(R1), len(cluster.revisions())) == (3, 2)
     cluster.wait(2)
-    cluster.look()
-    cluster.look()
+    cluster.reconcile()
+    cluster.reconcile()
     assert cluster.revisions() == {R1}
     assert cluster.service.status.failed[0].reason == "DeadlineExceeded"
 
 
-def test_each_pod_that_comes_is_progress() -> None:
-    """The deadline is one of standing still: a large service takes its time."""
-    cluster = replacing(4)
+def test_each_replaced_pod_is_progress() -> None:
+    """The deadline limits the time without progress: a large service may take longer."""
+    cluster = updating(4)
     for _ in range(6):
-        cluster.look()
+        cluster.reconcile()
         cluster.start()
         cluster.ready(at_most=1)
-        cluster.look()
+        cluster.reconcile()
         cluster.wait(500)
     assert cluster.service.status.failed == []
     assert cluster.answered().by == {R2: 1}
 
 
-def test_a_pod_that_is_ready_now_and_then_is_no_progress() -> None:
-    """A service that had been left with one good Pod and a bad one had stayed so without an end."""
-    cluster = replacing(2)
-    cluster.look()
+def test_a_pod_that_is_ready_now_and_then_is_not_progress() -> None:
+    """An update with one good Pod and a bad one would otherwise never end."""
+    cluster = updating(2)
+    cluster.reconcile()
     cluster.start()
     for _ in range(4):
         for answers in (True, False):
             cluster.ready(R2, answers=answers)
-            cluster.look()
-            cluster.look()
+            cluster.reconcile()
+            cluster.reconcile()
             cluster.wait(100)
     assert cluster.service.status.failed[0].reason == "DeadlineExceeded"
 
 
-def test_a_pause_holds_it_where_it_is() -> None:
-    """No Pod of either version comes or goes, for as long as it lasts; and then it goes on."""
-    cluster = replacing(4)
+def test_a_pause_holds_an_update() -> None:
+    """No Pod of either version is created or deleted until the pause ends."""
+    cluster = updating(4)
     for _ in range(2):
-        cluster.look()
+        cluster.reconcile()
         cluster.start()
         cluster.ready(at_most=1)
-    cluster.ask(pause="true")
-    cluster.look()
+    cluster.annotate(pause="true")
+    cluster.reconcile()
     before = cluster.count(R1), cluster.count(R2)
     for _ in range(5):
         cluster.settle(2)
@@ -175,51 +194,51 @@ def test_a_pause_holds_it_where_it_is() -> None:
         assert (cluster.count(R1), cluster.count(R2)) == before
     ready = find(cluster.service.status.conditions, "Ready")
     assert ready is not None
-    assert ready.message.endswith("it waits for the annotation modelops.dev/pause to go")
-    cluster.ask(pause="false")
+    assert ready.message.endswith("waiting for the annotation modelops.dev/pause to be removed")
+    cluster.annotate(pause="false")
     cluster.settle(12)
     assert cluster.answered().by == {R2: 1}
 
 
-def test_the_status_tells_how_far_it_is() -> None:
-    """The share of the requests is that of the Pods: nobody sets it."""
-    cluster = replacing(4)
-    for share, ready in ((0, 0), (20, 1), (40, 2)):
-        cluster.look()
+def test_the_status_has_the_weight_of_the_pods() -> None:
+    """The Service gives each ready Pod as many requests: the weight follows from the Pods."""
+    cluster = updating(4)
+    for weight, ready in ((0, 0), (20, 1), (40, 2)):
+        cluster.reconcile()
         candidate = cluster.service.status.candidate
         assert candidate is not None
-        assert (candidate.weight, candidate.ready, candidate.steps) == (share, ready, 0)
+        assert (candidate.weight, candidate.ready, candidate.steps) == (weight, ready, 0)
         cluster.start()
         cluster.ready(at_most=1)
 
 
 def stuck(on_failure: str) -> Cluster:
-    """One Pod of version 2 answers, the next one does not come, and the deadline is over."""
+    """Return a cluster where one Pod of version 2 is ready, the next one is not, and the deadline is over."""
     rollout = {"strategy": "Rolling", "deadline": "1m", "onFailure": on_failure}
-    cluster = replacing(3, rollout)
+    cluster = updating(3, rollout)
     for _ in range(2):
-        cluster.look()
+        cluster.reconcile()
         cluster.start()
         cluster.ready(at_most=1)
     cluster.ready(R2, at_most=1, answers=False)
-    cluster.look()
+    cluster.reconcile()
     cluster.wait(62)
-    cluster.look()
+    cluster.reconcile()
     return cluster
 
 
-def test_what_failed_stays_where_it_is_where_the_spec_says_so() -> None:
-    """No Pod is replaced or taken back, and the conditions say why. One that comes all the same is progress."""
+def test_on_failure_pause_holds_an_update() -> None:
+    """No Pod is replaced or restored, and the conditions say why. A Pod that becomes ready all the same is progress."""
     cluster = stuck("Pause")
     ready = find(cluster.service.status.conditions, "Ready")
     assert ready is not None
     assert (ready.reason, find(cluster.service.status.conditions, "Stalled") is None) == ("DeadlineExceeded", False)
-    assert "a person to promote or abort it" in ready.message
+    assert "waiting for a person to promote or abort" in ready.message
     before = cluster.count(R1), cluster.count(R2)
     for _ in range(3):
         cluster.start()
         cluster.wait(600)
-        assert cluster.look().delete == ()
+        assert cluster.reconcile().delete == ()
         assert (cluster.count(R1), cluster.count(R2)) == before
     cluster.ready()
     cluster.settle(4)
@@ -227,27 +246,27 @@ def test_what_failed_stays_where_it_is_where_the_spec_says_so() -> None:
 
 
 @pytest.mark.parametrize("word", ["promote", "promote_full"])
-def test_a_person_has_it_go_on(word: str) -> None:
-    """Its deadline begins anew; and it may fail, and be overruled, once more."""
+def test_a_person_overrules_a_failed_update(word: str) -> None:
+    """The deadline starts again, and the update may fail and be overruled once more."""
     cluster = stuck("Pause")
-    cluster.ask(**{word: "1"})
-    cluster.look()
-    cluster.look()
+    cluster.annotate(**{word: "1"})
+    cluster.reconcile()
+    cluster.reconcile()
     ready = find(cluster.service.status.conditions, "Ready")
     assert ready is not None
     assert ready.reason == "RollingOut"
     cluster.wait(62)
-    cluster.look()
-    cluster.ask(**{word: "2"})
+    cluster.reconcile()
+    cluster.annotate(**{word: "2"})
     cluster.settle(10)
     assert cluster.answered().by == {R2: 1}
     assert cluster.service.status.failed == []
 
 
-def test_a_person_takes_it_back() -> None:
-    """With the Pods that are left answering until the old ones are there again."""
+def test_a_person_aborts_a_failed_update() -> None:
+    """The new Pods answer until the old ones are restored."""
     cluster = stuck("Pause")
-    cluster.ask(abort="no")
+    cluster.annotate(abort="no")
     cluster.settle(6)
     assert cluster.answered().by == {R1: 1}
     assert cluster.service.status.failed[0].reason == "Aborted"

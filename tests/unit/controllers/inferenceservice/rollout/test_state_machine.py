@@ -1,266 +1,430 @@
-"""A candidate's way from step to step: when it moves on, and that it never does so too early."""
+"""How a candidate gets from step to step: when it advances, and that it never does so too early."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
-from modelops.controllers.inferenceservice.rollout.state_machine import Course, End, pods_wanted, stage_in_force
+from modelops.controllers.inferenceservice.rollout.annotations import Requests
+from modelops.controllers.inferenceservice.rollout.state import RolloutState, weighted_step
+from modelops.controllers.inferenceservice.rollout.state_machine import Outcome, Transition
+from support.builders.inferenceservices import Json
 from support.rollout_states import (
-    APPROVED,
+    ANALYSED,
+    APPROVED_BLUE_GREEN,
     BLUE_GREEN,
     CANARY,
-    JUDGED,
-    Json,
-    ago,
     analysis,
-    asked,
-    next_move,
-    scene,
+    next_transition,
+    rollout_state,
+    seconds_ago,
     shadow,
 )
 
-PROMOTE, FULL, PAUSED = asked(promote=True), asked(promote_full=True), asked(paused=True)
-BOTH = asked(promote=True, paused=True)
+PROMOTE, PROMOTE_FULL, PAUSED = Requests(promote=True), Requests(promote_full=True), Requests(paused=True)
+PROMOTE_WHILE_PAUSED = Requests(promote=True, paused=True)
 
 
 @dataclass(frozen=True)
-class Case:
-    """`step`, `weight` and `takes_effect` are the candidate's after the move."""
+class Row:
+    """`step`, `weight` and `in_effect` are the candidate's after the transition. None: not asserted."""
 
     name: str
-    move: Course
+    given: Transition
     step: int
     weight: int
-    takes_effect: bool | None = None
-    waits_for: str = ""
-    ended: End | None = None
+    in_effect: bool | None = None
+    waiting_for: str = ""
+    outcome: Outcome | None = None
 
 
-def case(name: str, given: Course, step: int, weight: int, **expected: Any) -> Case:
-    """A row."""
-    return Case(name, given, step, weight, **expected)
-
-
-CASES = [
-    case(
-        "the first step waits for the Pods that it takes",
-        next_move(CANARY, ready=1),
-        *(0, 0),
-        waits_for="1 of 2 Pods are ready",
+FIRST_STEP = [
+    Row(
+        "the first step waits for the Pods that it needs",
+        next_transition(CANARY, ready=1),
+        step=0,
+        weight=0,
+        waiting_for="Pods, 1 of 2 ready",
     ),
-    case("and begins with them", next_move(CANARY, ready=2), 1, 20, takes_effect=False),
-    case(
-        "no share is given while requests may still go to a former candidate",
-        next_move(CANARY, alone=False),
-        *(0, 0),
-        waits_for="the Pods of a former candidate to go",
+    Row(
+        "the first step begins once its Pods are ready",
+        next_transition(CANARY, ready=2),
+        step=1,
+        weight=20,
+        in_effect=False,
     ),
-    case(
-        "nor before its Service leads to it",
-        next_move(CANARY, reached=False),
-        *(0, 0),
-        waits_for="its Service to lead to it",
+    Row(
+        "a candidate gets no traffic before the Pods of the former candidate are gone",
+        next_transition(CANARY, former_gone=False),
+        step=0,
+        weight=0,
+        waiting_for="the Pods of a former candidate to terminate",
     ),
-    case(
-        "a rollout that is paused does not begin",
-        next_move(CANARY, requests=PAUSED),
-        *(0, 0),
-        waits_for="the annotation modelops.dev/pause to go",
+    Row(
+        "a candidate gets no traffic before its Service selects it",
+        next_transition(CANARY, service_switched=False),
+        step=0,
+        weight=0,
+        waiting_for="the candidate's Service to select the candidate",
     ),
-    case(
-        "a step takes effect only once the requests are seen to follow",
-        next_move(CANARY, 1, follows=False),
-        *(1, 20),
-        takes_effect=False,
-        waits_for="the requests to follow its weight of 20 percent",
+    Row(
+        "a paused rollout does not begin",
+        next_transition(CANARY, requests=PAUSED),
+        step=0,
+        weight=0,
+        waiting_for="the annotation modelops.dev/pause to be removed",
     ),
-    case("and then its hold begins", next_move(CANARY, 1), 1, 20, takes_effect=True, waits_for="hold in 61 s"),
-    case(
-        "a hold lasts at least as long as it says, whatever was cut off a time in the status",
-        next_move(CANARY, 1, in_force=60),
-        *(1, 20),
-        waits_for="hold in 1 s",
+    Row(
+        "a request to promote before the first step has no effect",
+        next_transition(CANARY, ready=1, requests=PROMOTE),
+        step=0,
+        weight=0,
+        waiting_for="Pods, 1 of 2 ready",
     ),
-    case("and then comes the next step", next_move(CANARY, 1, in_force=61), 2, 50, takes_effect=False),
-    case(
-        "whose share it gets only with Pods enough for it",
-        next_move(CANARY, 1, in_force=61, ready=4),
-        *(2, 20),
-        takes_effect=False,
-        waits_for="4 of 5 Pods are ready",
+]
+NEXT_STEP = [
+    Row(
+        "a step takes effect only once the traffic has shifted",
+        next_transition(CANARY, step=1, traffic_shifted=False),
+        step=1,
+        weight=20,
+        in_effect=False,
+        waiting_for="traffic to shift to 20%",
     ),
-    case("which may come later", next_move(CANARY, 2, weight=20, ready=5), 2, 50, takes_effect=False),
-    case(
+    Row(
+        "the hold of a step begins when the traffic has shifted",
+        next_transition(CANARY, step=1),
+        step=1,
+        weight=20,
+        in_effect=True,
+        waiting_for="the end of the hold, 61s left",
+    ),
+    Row(
+        "a hold lasts at least as long as the spec says, although the status cuts off fractions of a second",
+        next_transition(CANARY, step=1, in_effect_for=60),
+        step=1,
+        weight=20,
+        waiting_for="the end of the hold, 1s left",
+    ),
+    Row(
+        "the next step follows the hold",
+        next_transition(CANARY, step=1, in_effect_for=61),
+        step=2,
+        weight=50,
+        in_effect=False,
+    ),
+    Row(
+        "the candidate keeps its weight until it has the Pods for the next one",
+        next_transition(CANARY, step=1, in_effect_for=61, ready=4),
+        step=2,
+        weight=20,
+        in_effect=False,
+        waiting_for="Pods, 4 of 5 ready",
+    ),
+    Row(
+        "a step that waited for Pods gives its weight once they are ready",
+        next_transition(CANARY, step=2, weight=20, ready=5),
+        step=2,
+        weight=50,
+        in_effect=False,
+    ),
+    Row(
+        "a step ends after its hold although a Pod is missing",
+        next_transition(CANARY, step=1, in_effect_for=61, ready=1),
+        step=2,
+        weight=20,
+        waiting_for="Pods, 1 of 5 ready",
+    ),
+    Row(
+        "a missing Pod is reported during a hold",
+        next_transition(CANARY, step=1, in_effect_for=1, ready=1),
+        step=1,
+        weight=20,
+        waiting_for="the end of the hold, 60s left; 1 of 2 Pods ready",
+    ),
+    Row(
         "a step without a hold waits for a person for ever",
-        next_move(CANARY, 2, in_force=1_000_000, progress=1_000_000),
-        *(2, 50),
-        waits_for="a person to promote it",
+        next_transition(CANARY, step=2, in_effect_for=1_000_000, progress=1_000_000),
+        step=2,
+        weight=50,
+        waiting_for="a person to promote",
     ),
-    case("who may promote it", next_move(CANARY, 2, in_force=1, requests=PROMOTE), 3, 50, ended=End.PROMOTED),
-    case(
-        "but not to all requests without Pods for all of them",
-        next_move(CANARY, 2, in_force=1, ready=9, requests=PROMOTE),
-        *(3, 50),
-        waits_for="9 of 10 Pods are ready",
-    ),
-    case("they come, and it serves", next_move(CANARY, 3, weight=50), 3, 50, ended=End.PROMOTED),
-    case("a person may cut a hold short", next_move(CANARY, 1, in_force=1, requests=PROMOTE), 2, 50),
-    case(
-        "before the first step there is none to promote from",
-        next_move(CANARY, ready=1, requests=PROMOTE),
-        *(0, 0),
-        waits_for="1 of 2 Pods are ready",
-    ),
-    case(
-        "promoting in full skips all steps",
-        next_move(CANARY, 1, in_force=1, requests=FULL),
-        *(3, 20),
-        ended=End.PROMOTED,
-    ),
-    case(
-        "but gives no share without Pods for it",
-        next_move(CANARY, 1, in_force=1, ready=2, requests=FULL),
-        *(3, 20),
-        waits_for="2 of 10 Pods are ready",
-    ),
-    case(
-        "even before the first step",
-        next_move(CANARY, ready=0, requests=FULL),
-        *(3, 0),
-        waits_for="0 of 10 Pods are ready",
-    ),
-    case(
+    Row(
         "a pause keeps a candidate in its step",
-        next_move(CANARY, 1, in_force=900, requests=PAUSED),
-        *(1, 20),
-        waits_for="the annotation modelops.dev/pause to go",
+        next_transition(CANARY, step=1, in_effect_for=900, requests=PAUSED),
+        step=1,
+        weight=20,
+        waiting_for="the annotation modelops.dev/pause to be removed",
     ),
-    case(
-        "but a person's word goes before it",
-        next_move(CANARY, 1, in_force=1, requests=BOTH),
-        2,
-        50,
+]
+REQUESTS = [
+    Row(
+        "a person promotes a candidate out of a step without a hold",
+        next_transition(CANARY, step=2, in_effect_for=1, requests=PROMOTE),
+        step=3,
+        weight=50,
+        outcome=Outcome.PROMOTED,
     ),
-    case(
-        "without a judgement there is no next step where one is asked for",
-        next_move(JUDGED, 1, in_force=100),
-        *(1, 20),
-        waits_for="there has been none yet",
+    Row(
+        "a promoted candidate waits for the Pods that all requests need",
+        next_transition(CANARY, step=2, in_effect_for=1, ready=9, requests=PROMOTE),
+        step=3,
+        weight=50,
+        waiting_for="Pods, 9 of 10 ready",
     ),
-    case(
-        "nor by one from the step before",
-        next_move(JUDGED, 1, in_force=100, judged=analysis(passes=0)),
-        *(1, 20),
-        waits_for="the last is Passed",
+    Row(
+        "a promoted candidate serves once it has the Pods for all requests",
+        next_transition(CANARY, step=3, weight=50),
+        step=3,
+        weight=50,
+        outcome=Outcome.PROMOTED,
     ),
-    case(
-        "nor after one that failed last",
-        next_move(JUDGED, 1, in_force=100, judged=analysis(1, 3, "Failed")),
-        *(1, 20),
-        waits_for="the last is Failed: errorRate 0.5 (5 of 10)",
+    Row(
+        "a person cuts a hold short",
+        next_transition(CANARY, step=1, in_effect_for=1, requests=PROMOTE),
+        step=2,
+        weight=50,
     ),
-    case(
-        "a judgement that does not pass or fail does not count",
-        next_move(JUDGED, 1, in_force=100, judged=analysis(0, 0, "Inconclusive")),
-        *(1, 20),
-        waits_for="the last is Inconclusive",
+    Row(
+        "a full promotion skips all steps",
+        next_transition(CANARY, step=1, in_effect_for=1, requests=PROMOTE_FULL),
+        step=3,
+        weight=20,
+        outcome=Outcome.PROMOTED,
     ),
-    case("one that passed in this step does", next_move(JUDGED, 1, in_force=100, judged=analysis(0, 1)), 2, 50),
-    case("it does not cut the hold short", next_move(JUDGED, 1, in_force=10, judged=analysis(0, 9)), 1, 20),
-    case("a BlueGreen stands ready first", next_move(BLUE_GREEN), 1, 0, takes_effect=False),
-    case("then it gets all requests", next_move(BLUE_GREEN, 1, in_force=31), 2, 100),
-    case("with Pods for all of them", next_move(BLUE_GREEN, 1, in_force=31, ready=9), 2, 0),
-    case("then it is watched", next_move(BLUE_GREEN, 2, in_force=59), 2, 100, waits_for="hold in 2 s"),
-    case("and then it serves", next_move(BLUE_GREEN, 2, in_force=61), 3, 100, ended=End.PROMOTED),
-    case("unless somebody must approve", next_move(APPROVED, 1, in_force=900), 1, 0, waits_for="a person"),
-    case("who does", next_move(APPROVED, 1, in_force=900, requests=PROMOTE), 2, 100),
-    case("a Shadow that waits", next_move(shadow("Wait"), 1, in_force=900), 1, 0, waits_for="a person"),
-    case("a Shadow that promotes", next_move(shadow("Promote"), 1, in_force=61), 2, 0, ended=End.PROMOTED),
-    case("a Shadow that discards", next_move(shadow("Discard"), 1, in_force=61), 1, 0, ended=End.DISCARDED),
-    case("but not before its time", next_move(shadow("Discard"), 1, in_force=60), 1, 0),
-    case("nor while it is paused", next_move(shadow("Discard"), 1, in_force=61, requests=PAUSED), 1, 0),
-    case(
-        "a person may promote it all the same",
-        next_move(shadow("Discard"), 1, in_force=1, requests=PROMOTE),
-        2,
-        0,
-        ended=End.PROMOTED,
+    Row(
+        "a full promotion gives no weight without the Pods for it",
+        next_transition(CANARY, step=1, in_effect_for=1, ready=2, requests=PROMOTE_FULL),
+        step=3,
+        weight=20,
+        waiting_for="Pods, 2 of 10 ready",
+    ),
+    Row(
+        "a full promotion works before the first step",
+        next_transition(CANARY, ready=0, requests=PROMOTE_FULL),
+        step=3,
+        weight=0,
+        waiting_for="Pods, 0 of 10 ready",
+    ),
+    Row(
+        "a request to promote precedes a pause",
+        next_transition(CANARY, step=1, in_effect_for=1, requests=PROMOTE_WHILE_PAUSED),
+        step=2,
+        weight=50,
+    ),
+]
+ANALYSES = [
+    Row(
+        "the first analysis is waited for",
+        next_transition(ANALYSED, step=1, in_effect_for=100),
+        step=1,
+        weight=20,
+        waiting_for="a passing analysis, none yet",
+    ),
+    Row(
+        "an analysis that passed in the step before does not count",
+        next_transition(ANALYSED, step=1, in_effect_for=100, analysed=analysis(passes=0)),
+        step=1,
+        weight=20,
+        waiting_for="a passing analysis, last: Passed",
+    ),
+    Row(
+        "an analysis that passed does not count after one that failed",
+        next_transition(ANALYSED, step=1, in_effect_for=100, analysed=analysis(outcome="Failed", failures=1, passes=3)),
+        step=1,
+        weight=20,
+        waiting_for="a passing analysis, last: Failed, errorRate: 50% (5 of 10 requests), above 10%",
+    ),
+    Row(
+        "an inconclusive analysis does not count",
+        next_transition(ANALYSED, step=1, in_effect_for=100, analysed=analysis(outcome="Inconclusive")),
+        step=1,
+        weight=20,
+        waiting_for="a passing analysis, last: Inconclusive",
+    ),
+    Row(
+        "an analysis that passed in this step lets the candidate advance",
+        next_transition(ANALYSED, step=1, in_effect_for=100, analysed=analysis(passes=1)),
+        step=2,
+        weight=50,
+    ),
+    Row(
+        "analyses that passed do not cut a hold short",
+        next_transition(ANALYSED, step=1, in_effect_for=10, analysed=analysis(passes=9)),
+        step=1,
+        weight=20,
+    ),
+]
+OTHER_STRATEGIES = [
+    Row(
+        "the candidate of a BlueGreen is ready before it gets traffic",
+        next_transition(BLUE_GREEN),
+        step=1,
+        weight=0,
+        in_effect=False,
+    ),
+    Row(
+        "the candidate of a BlueGreen gets all traffic after the hold",
+        next_transition(BLUE_GREEN, step=1, in_effect_for=31),
+        step=2,
+        weight=100,
+    ),
+    Row(
+        "the candidate of a BlueGreen gets no traffic without the Pods for all of it",
+        next_transition(BLUE_GREEN, step=1, in_effect_for=31, ready=9),
+        step=2,
+        weight=0,
+    ),
+    Row(
+        "the candidate of a BlueGreen is watched while it has all traffic",
+        next_transition(BLUE_GREEN, step=2, in_effect_for=59),
+        step=2,
+        weight=100,
+        waiting_for="the end of the hold, 2s left",
+    ),
+    Row(
+        "the candidate of a BlueGreen is promoted after the watch",
+        next_transition(BLUE_GREEN, step=2, in_effect_for=61),
+        step=3,
+        weight=100,
+        outcome=Outcome.PROMOTED,
+    ),
+    Row(
+        "a BlueGreen with approval waits for a person",
+        next_transition(APPROVED_BLUE_GREEN, step=1, in_effect_for=900),
+        step=1,
+        weight=0,
+        waiting_for="a person to promote",
+    ),
+    Row(
+        "a person approves a BlueGreen",
+        next_transition(APPROVED_BLUE_GREEN, step=1, in_effect_for=900, requests=PROMOTE),
+        step=2,
+        weight=100,
+    ),
+    Row(
+        "a Shadow with then=Wait waits for a person",
+        next_transition(shadow("Wait"), step=1, in_effect_for=900),
+        step=1,
+        weight=0,
+        waiting_for="a person to promote",
+    ),
+    Row(
+        "a Shadow with then=Promote promotes after its duration",
+        next_transition(shadow("Promote"), step=1, in_effect_for=61),
+        step=2,
+        weight=0,
+        outcome=Outcome.PROMOTED,
+    ),
+    Row(
+        "a Shadow with then=Discard discards after its duration",
+        next_transition(shadow("Discard"), step=1, in_effect_for=61),
+        step=1,
+        weight=0,
+        outcome=Outcome.DISCARDED,
+    ),
+    Row(
+        "a Shadow does not discard before the end of its duration",
+        next_transition(shadow("Discard"), step=1, in_effect_for=60),
+        step=1,
+        weight=0,
+    ),
+    Row(
+        "a Shadow does not discard while it is paused",
+        next_transition(shadow("Discard"), step=1, in_effect_for=61, requests=PAUSED),
+        step=1,
+        weight=0,
+    ),
+    Row(
+        "a person promotes a Shadow that would discard",
+        next_transition(shadow("Discard"), step=1, in_effect_for=1, requests=PROMOTE),
+        step=2,
+        weight=0,
+        outcome=Outcome.PROMOTED,
     ),
 ]
 
 
-@pytest.mark.parametrize("row", CASES, ids=lambda row: row.name)
-def test_the_next_move(row: Case) -> None:
-    """Step, share, and what is waited for."""
-    candidate = row.move.candidate
-    assert (candidate.step, candidate.weight, row.move.end) == (row.step, row.weight, row.ended)
-    assert row.waits_for in row.move.waits_for
-    if row.takes_effect is not None:
-        assert (candidate.step_since is not None) == row.takes_effect
+@pytest.mark.parametrize(
+    "row", [*FIRST_STEP, *NEXT_STEP, *REQUESTS, *ANALYSES, *OTHER_STRATEGIES], ids=lambda row: row.name
+)
+def test_transition(row: Row) -> None:
+    """Step, weight, outcome, and what the rollout waits for."""
+    candidate = row.given.candidate
+    assert (candidate.step, candidate.weight, row.given.outcome) == (row.step, row.weight, row.outcome)
+    assert row.waiting_for in row.given.waiting_for
+    if row.in_effect is not None:
+        assert (candidate.step_since is not None) == row.in_effect
 
 
-def test_a_promotion_before_the_first_step_is_told_of() -> None:
-    """It would go lost without a word."""
-    assert next_move(CANARY, ready=1, requests=PROMOTE).ignored == ("promote",)
-    assert next_move(CANARY, 1, requests=PROMOTE).ignored == ()
+def test_a_request_without_an_effect_is_reported() -> None:
+    """Whoever promotes before the first step would otherwise wait without a word."""
+    assert next_transition(CANARY, ready=1, requests=PROMOTE).ignored == ("promote",)
+    assert next_transition(CANARY, step=1, requests=PROMOTE).ignored == ()
 
 
-def test_a_step_begins_with_a_clean_slate() -> None:
-    """What passed in the step before proves nothing in this one, and failures that a person overruled are forgiven."""
-    judged = analysis(failures=1, passes=3)
-    on_its_way = next_move(JUDGED, 1, in_force=1, judged=judged, requests=PROMOTE).candidate
-    assert on_its_way.analysis is not None
-    assert (on_its_way.analysis.failures, on_its_way.progress_since) == (0, ago(0))
-    begun = next_move(JUDGED, 2, judged=judged).candidate
-    assert begun.analysis is not None
-    assert begun.analysis.passes == 0
+def test_a_step_forgets_the_analyses_of_the_step_before() -> None:
+    """What passed before proves nothing in this step, and failures that a person overruled do not count."""
+    analysed = analysis(failures=1, passes=3)
+    entering = next_transition(ANALYSED, step=1, in_effect_for=1, analysed=analysed, requests=PROMOTE).candidate
+    assert entering.analysis is not None
+    assert (entering.analysis.failures, entering.progress_since) == (0, seconds_ago(0))
+    in_effect = next_transition(ANALYSED, step=2, analysed=analysed).candidate
+    assert in_effect.analysis is not None
+    assert in_effect.analysis.passes == 0
 
 
-THREE: Json = {"steps": [{"weight": 10, "hold": "1s"}, {"weight": 50}, {"weight": 90}]}
+THREE_STEPS: Json = {"steps": [{"weight": 10, "hold": "1s"}, {"weight": 50}, {"weight": 90}]}
 
 
 @pytest.mark.parametrize(
-    ("rollout", "step", "weight", "in_force"),
+    ("state", "weight"),
     [
-        (THREE, 0, 0, None),
-        (THREE, 1, 10, 10),
-        (THREE, 2, 10, 10),
-        (THREE, 2, 50, 50),
-        (THREE, 3, 10, 10),
-        (THREE, 3, 50, 50),
-        (THREE, 4, 10, 10),
-        (THREE, 4, 0, None),
-        (BLUE_GREEN, 1, 0, 0),
-        (BLUE_GREEN, 2, 0, 0),
-        (BLUE_GREEN, 2, 100, 100),
-        (BLUE_GREEN, 3, 100, 100),
+        (rollout_state(THREE_STEPS, step=0, weight=0), None),
+        (rollout_state(THREE_STEPS, step=1, weight=10), 10),
+        (rollout_state(THREE_STEPS, step=2, weight=10), 10),
+        (rollout_state(THREE_STEPS, step=2, weight=50), 50),
+        (rollout_state(THREE_STEPS, step=3, weight=10), 10),
+        (rollout_state(THREE_STEPS, step=3, weight=50), 50),
+        (rollout_state(THREE_STEPS, step=4, weight=10), 10),
+        (rollout_state(THREE_STEPS, step=4, weight=0), None),
+        (rollout_state(BLUE_GREEN, step=1, weight=0), 0),
+        (rollout_state(BLUE_GREEN, step=2, weight=0), 0),
+        (rollout_state(BLUE_GREEN, step=2, weight=100), 100),
+        (rollout_state(BLUE_GREEN, step=3, weight=100), 100),
     ],
+    ids=lambda value: (
+        f"step {value.candidate.step}, weight {value.candidate.weight}" if isinstance(value, RolloutState) else ""
+    ),
 )
-def test_the_share_that_is_passed_on_is_the_one_that_the_status_tells(
-    rollout: Json, step: int, weight: int, in_force: int | None
-) -> None:
-    """A candidate that was promoted over several steps has Pods for none of them yet: it must not get their share."""
-    given = scene(rollout, step, weight=weight)
-    found = stage_in_force(given.stages, given.candidate)
-    assert (found.weight if found is not None else None) == in_force
+def test_the_candidate_gets_the_traffic_of_the_weight_in_its_status(state: RolloutState, weight: int | None) -> None:
+    """A candidate that was promoted over several steps has no Pods for them yet, and must not get their traffic."""
+    found = weighted_step(state.steps, state.candidate)
+    assert (found.weight if found is not None else None) == weight
 
 
 @pytest.mark.parametrize(
-    ("given", "pods"),
+    ("state", "pods"),
     [
-        (scene(CANARY, 0), 2),
-        (scene(CANARY, 1), 2),
-        (scene(CANARY, 2, weight=20), 5),
-        (scene(CANARY, 3, weight=50), 10),
-        (scene(BLUE_GREEN, 1), 1),
-        (scene({**BLUE_GREEN, "mirror": {"percent": 50}}, 1), 5),
-        (scene({**BLUE_GREEN, "mirror": {"percent": 50}}, 2, weight=0), 10),
-        (scene({**CANARY, "mirror": {"percent": 100}}, 1), 10),
-        (scene(shadow("Wait"), 0), 10),
-        (scene(CANARY, 0, full=1), 1),
+        pytest.param(rollout_state(CANARY, step=0), 2, id="before a step with 20%"),
+        pytest.param(rollout_state(CANARY, step=1), 2, id="in a step with 20%"),
+        pytest.param(rollout_state(CANARY, step=2, weight=20), 5, id="entering a step with 50%"),
+        pytest.param(rollout_state(CANARY, step=3, weight=50), 10, id="after the last step"),
+        pytest.param(rollout_state(BLUE_GREEN, step=1), 1, id="in a step without traffic"),
+        pytest.param(
+            rollout_state({**BLUE_GREEN, "mirror": {"percent": 50}}, step=1), 5, id="in a step that mirrors 50%"
+        ),
+        pytest.param(
+            rollout_state({**BLUE_GREEN, "mirror": {"percent": 50}}, step=2, weight=0),
+            10,
+            id="entering a step with 100% from one that mirrors 50%",
+        ),
+        pytest.param(
+            rollout_state({**CANARY, "mirror": {"percent": 100}}, step=1), 10, id="in a step that mirrors all the rest"
+        ),
+        pytest.param(rollout_state(shadow("Wait"), step=0), 10, id="before a Shadow"),
+        pytest.param(rollout_state(CANARY, step=0, full_size=1), 1, id="one Pod serves all requests"),
     ],
 )
-def test_the_pods_of_a_step(given: Any, pods: int) -> None:
-    """Copies are requests too, and on the way to a step the one before still has its share."""
-    assert pods_wanted(given) == pods
+def test_the_pods_that_a_step_needs(state: RolloutState, pods: int) -> None:
+    """Mirrored requests take Pods too, and a step that is entered leaves the Pods for the present weight."""
+    assert state.pods_needed == pods

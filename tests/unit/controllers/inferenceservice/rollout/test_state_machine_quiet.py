@@ -1,39 +1,42 @@
-"""A stage in which a candidate gets no request at all: what it can prove there, and what it must not wait for."""
+"""A step in which a candidate gets no request at all: what it can prove there, and what it must not wait for."""
 
 import pytest
 
 from modelops.api.inferenceservice_status import AnalysisResult
-from support.rollout_states import BLUE_GREEN, Json, ago, next_move
+from support.builders.inferenceservices import Json
+from support.rollout_states import BLUE_GREEN, next_transition, seconds_ago
 
-CHECKS: Json = {"checks": [{"name": "smoke", "hook": {"url": "http://judge.example"}}]}
+OWN_CHECK: Json = {"checks": [{"name": "smoke", "hook": {"url": "http://judge.example"}}]}
+ERROR_RATE: Json = {"errorRate": {"max": 0.1}}
 
 
-def found(**outcomes: str) -> AnalysisResult:
-    """A judgement with these results."""
+def analysed(**outcomes: str) -> AnalysisResult:
+    """Return an analysis with these outcomes, by the check's name."""
     checks = [{"name": name, "outcome": outcome, "message": "as it is"} for name, outcome in outcomes.items()]
-    return AnalysisResult.model_validate({"outcome": "Inconclusive", "at": ago(1), "checks": checks})
+    return AnalysisResult.model_validate({"outcome": "Inconclusive", "at": seconds_ago(1), "checks": checks})
 
 
 @pytest.mark.parametrize(
-    ("analysis", "judged", "step"),
+    ("spec", "last", "step"),
     [
-        ({"errorRate": {"max": 0.1}}, None, 2),
-        ({"errorRate": {"max": 0.1}}, found(errorRate="Inconclusive"), 2),
-        (CHECKS, None, 1),
-        (CHECKS, found(smoke="Inconclusive"), 1),
-        (CHECKS, found(smoke="Error"), 1),
-        ({**CHECKS, "errorRate": {"max": 0.1}}, found(errorRate="Inconclusive", smoke="Passed"), 2),
-    ],
-    ids=[
-        "there is nothing to judge by",
-        "and a judgement that says so is not waited out",
-        "a check of one's own is waited for",
-        "until it has an answer",
-        "and it must be one",
-        "then it goes on, though there were no requests",
+        pytest.param(ERROR_RATE, None, 2, id="a check of requests is not waited for before the first analysis"),
+        pytest.param(
+            ERROR_RATE, analysed(errorRate="Inconclusive"), 2, id="an inconclusive check of requests is not waited for"
+        ),
+        pytest.param(OWN_CHECK, None, 1, id="the user's own check is waited for before the first analysis"),
+        pytest.param(OWN_CHECK, analysed(smoke="Inconclusive"), 1, id="the user's own check must be conclusive"),
+        pytest.param(OWN_CHECK, analysed(smoke="Error"), 1, id="the user's own check must not be in error"),
+        pytest.param(
+            {**OWN_CHECK, **ERROR_RATE},
+            analysed(errorRate="Inconclusive", smoke="Passed"),
+            2,
+            id="the user's own check that passed is enough",
+        ),
     ],
 )
-def test_a_stage_without_requests_ends_by_checks_of_ones_own(analysis, judged, step):
-    """A BlueGreen without mirror would otherwise wait for requests that never come, until its deadline."""
-    move = next_move({**BLUE_GREEN, "analysis": analysis}, 1, in_force=60, judged=judged)
-    assert move.candidate.step == step
+def test_a_step_without_requests_ends_by_the_users_own_checks(
+    spec: Json, last: AnalysisResult | None, step: int
+) -> None:
+    """A BlueGreen without mirror would otherwise wait until its deadline for requests that never come."""
+    moved = next_transition({**BLUE_GREEN, "analysis": spec}, step=1, in_effect_for=60, analysed=last)
+    assert moved.candidate.step == step

@@ -1,4 +1,4 @@
-"""Routes as data: who answers, who gets copies, how long a request may take, and what Envoy calls all of it."""
+"""Routes as data: who answers, what is mirrored and captured, how long a request may take, and what Envoy reports."""
 
 import json
 from dataclasses import fields, replace
@@ -9,25 +9,52 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.controllers.inferenceservice.traffic.routes import Split, name_of, routes
+from modelops.controllers.inferenceservice.traffic.routes import RenderedRoutes, Split, name_of, rendered, routes
 
 PLAIN = Split(version="credit-3", revision="abc", readiness_path="/v2/health/ready")
+Json = dict[str, Any]
 
 
-def rendered(**told: Any) -> list[dict[str, Any]]:
-    (config,) = routes(replace(PLAIN, **told))["resources"]
+def routes_of(split: Split) -> list[Json]:
+    """Return the routes of a split, in order."""
+    (config,) = routes(split)["resources"]
     (host,) = config["virtual_hosts"]
-    found: list[dict[str, Any]] = host["routes"]
+    found: list[Json] = host["routes"]
     return found
 
 
-def targets(found: list[dict[str, Any]]) -> list[str]:
-    return [one["route"]["cluster"] for one in found]
+def built(**changes: Any) -> list[Json]:
+    """Return the routes of a split that differs from PLAIN by these fields."""
+    return routes_of(replace(PLAIN, **changes))
 
 
-def share(route: dict[str, Any]) -> tuple[int, str]:
+def clusters(found: list[Json]) -> list[str]:
+    return [route["route"]["cluster"] for route in found]
+
+
+def percentage(route: Json) -> tuple[int, str]:
     value = route["match"]["runtime_fraction"]["default_value"]
     return value["numerator"], value["denominator"]
+
+
+def capture_filter(route: Json) -> Json | None:
+    found: Json | None = route.get("typed_per_filter_config", {}).get("modelops.capture")
+    return found
+
+
+def filter_context(route: Json) -> Json:
+    found = capture_filter(route)
+    assert found is not None
+    context: Json = found["filter_context"]
+    return context
+
+
+def mirrored_header(route: Json) -> str:
+    """Return the header value by which a route marks mirrored requests."""
+    (policy,) = route["route"]["request_mirror_policies"]
+    (mutation,) = policy["request_headers_mutations"]
+    value: str = mutation["append"]["header"]["value"]
+    return value
 
 
 splits = st.builds(
@@ -42,36 +69,34 @@ splits = st.builds(
     capture_percent=st.integers(0, 100),
     tolerance=st.none() | st.floats(0, 1),
     timeout=st.none() | st.timedeltas(min_value=timedelta(milliseconds=1), max_value=timedelta(days=30)),
-).map(lambda one: replace(one, weight=0, mirror_percent=0) if one.candidate else one)
-"""A candidate passes nothing on: it would go round in circles."""
+).map(lambda split: replace(split, weight=0, mirror_percent=0) if split.candidate else split)
+"""A candidate forwards nothing: requests would go in a circle."""
 
 
 @pytest.mark.parametrize(
-    ("weight", "grpc", "expect"),
+    ("weight", "grpc", "expected"),
     [
-        pytest.param(0, False, ["model"], id="without a candidate's share everything is answered here"),
-        pytest.param(20, False, ["candidate", "model"], id="the candidate's share is drawn first, the rest stays"),
-        pytest.param(100, False, ["candidate"], id="with all of it, nothing is answered here"),
+        pytest.param(0, False, ["model"], id="without a weight the own model answers all requests"),
+        pytest.param(20, False, ["candidate", "model"], id="the candidate's weight is drawn first"),
+        pytest.param(100, False, ["candidate"], id="with a weight of 100 the own model answers nothing"),
         pytest.param(0, True, ["model_grpc", "model"], id="gRPC has a port of its own"),
-        pytest.param(
-            20, True, ["candidate_grpc", "model_grpc", "candidate", "model"], id="gRPC is split like everything else"
-        ),
+        pytest.param(20, True, ["candidate_grpc", "model_grpc", "candidate", "model"], id="gRPC is split like HTTP"),
     ],
 )
-def test_who_answers(weight, grpc, expect):
+def test_who_answers(weight: int, grpc: bool, expected: list[str]) -> None:
     """The first route is the probe's, the others are tried in order."""
-    assert targets(rendered(weight=weight, grpc=grpc)) == ["model_probe", *expect]
+    assert clusters(built(weight=weight, grpc=grpc)) == ["model_probe", *expected]
 
 
 @given(st.integers(1, 99))
-def test_a_share_is_exact_to_the_percent(weight):
-    assert share(rendered(weight=weight)[1]) == (weight, "HUNDRED")
+def test_a_weight_is_exact_to_the_percent(weight: int) -> None:
+    assert percentage(built(weight=weight)[1]) == (weight, "HUNDRED")
 
 
 @given(splits)
-def test_a_probe_is_answered_here_whatever_the_split(split):
-    """A Pod must not become unready because a candidate is, and probes must not dilute its figures."""
-    first = routes(split)["resources"][0]["virtual_hosts"][0]["routes"][0]
+def test_the_own_model_answers_probes_whatever_the_split(split: Split) -> None:
+    """A Pod must not become unready because a candidate is, and probes must not count."""
+    first = routes_of(split)[0]
     assert first["match"] == {
         "path": "/ready",
         "headers": [{"name": ":method", "string_match": {"exact": "GET"}}],
@@ -80,127 +105,121 @@ def test_a_probe_is_answered_here_whatever_the_split(split):
     assert first["route"]["timeout"] == "0s"
 
 
-@pytest.mark.parametrize(("path", "expect"), [("/health?full=1", "/health"), ("/is ready", "/is%20ready")])
-def test_the_readiness_path_is_matched_as_it_travels(path, expect):
-    """Envoy matches paths without their query, and the kubelet sends no spaces."""
-    assert rendered(readiness_path=path)[0]["match"]["path"] == expect
+@pytest.mark.parametrize(("path", "expected"), [("/health?full=1", "/health"), ("/is%20ready", "/is%20ready")])
+def test_the_readiness_path_is_matched_as_a_probe_sends_it(path: str, expected: str) -> None:
+    """Envoy matches paths without their query. The Pod template has no spaces in the path: see test_template."""
+    assert built(readiness_path=path)[0]["match"]["path"] == expected
 
 
 @given(splits)
-def test_nothing_of_the_candidate_is_told_where_there_is_none(split):
+def test_the_candidate_is_not_mentioned_where_there_is_none(split: Split) -> None:
     """A Pod of a service without a rollout does not know the candidate's clusters."""
-    assert "candidate" not in json.dumps(routes(replace(split, weight=0, mirror_percent=0, version="", revision="")))
+    without = replace(split, weight=0, mirror_percent=0, version="", revision="")
+    assert "candidate" not in json.dumps(routes(without))
 
 
 @given(splits)
-def test_only_what_is_answered_here_is_copied_and_marked(split):
-    """The candidate's proxy marks its own answers, and nobody gets a copy of what it answers itself. Only where this
-    Pod's model answers instead of a candidate does the endpoint say so.
+def test_only_requests_to_the_own_model_are_mirrored_and_marked(split: Split) -> None:
+    """The candidate's proxy marks its own responses, and no candidate gets mirrored what it answers itself.
+
+    Only where the own model answers in place of a candidate does the endpoint's metadata mark the response.
     """
-    for route in routes(split)["resources"][0]["virtual_hosts"][0]["routes"]:
+    for route in routes_of(split):
         candidate = route["route"]["cluster"].startswith("candidate")
         probe = route["route"]["cluster"] == "model_probe"
         mirrors = route["route"].get("request_mirror_policies", [])
         assert bool(mirrors) == (split.mirror_percent > 0 and not candidate and not probe)
-        added = [one["header"] for one in route.get("response_headers_to_add", [])]
-        marks = {one["key"] for one in added if "UPSTREAM_METADATA" not in one["value"]}
+        added = [header["header"] for header in route.get("response_headers_to_add", [])]
+        marks = {header["key"] for header in added if "UPSTREAM_METADATA" not in header["value"]}
         assert (len(marks) < len(added)) == candidate
-        told = {"x-modelops-model-version": split.version, "x-modelops-revision": split.revision}
-        assert marks == (set() if candidate else {key for key, value in told.items() if value})
+        values = {"x-modelops-model-version": split.version, "x-modelops-revision": split.revision}
+        assert marks == (set() if candidate else {key for key, value in values.items() if value})
 
 
-def test_copies_are_drawn_independently_of_the_split():
-    """Envoy draws one number for each request. In hundredths again, the requests below the weight were copied, and
-    those had all gone to the candidate.
-    """
-    (mirror,) = rendered(weight=20, mirror_percent=10)[-1]["route"]["request_mirror_policies"]
+def test_mirrored_requests_are_drawn_independently_of_the_split() -> None:
+    """Envoy draws one number for each request: with hundredths for both, only forwarded requests would be mirrored."""
+    (mirror,) = built(weight=20, mirror_percent=10)[-1]["route"]["request_mirror_policies"]
     assert mirror["cluster"] == "candidate"
     assert mirror["runtime_fraction"]["default_value"] == {"numerator": 100_000, "denominator": "MILLION"}
 
 
-def filter_of(route: dict[str, Any]) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = route.get("typed_per_filter_config", {}).get("modelops.capture")
-    return found
-
-
 @given(splits)
-def test_only_what_is_answered_here_is_captured(split):
-    """Neither probes nor gRPC's streams, nor what the candidate's own proxy captures; and nothing unless asked for."""
-    for route in routes(split)["resources"][0]["virtual_hosts"][0]["routes"]:
-        if filter_of(route) is not None:
+def test_only_requests_to_the_own_model_are_captured(split: Split) -> None:
+    """Neither probes nor gRPC's streams, nor what the candidate's own proxy captures, and nothing by default."""
+    for route in routes_of(split):
+        if capture_filter(route) is not None:
             assert split.capture_percent > 0
             assert route["route"]["cluster"] == "model"
 
 
 @pytest.mark.parametrize(
-    ("told", "expect"),
+    ("changes", "expected"),
     [
-        pytest.param({}, [False], id="nothing, unless told to"),
-        pytest.param({"capture_percent": 100}, [True], id="all of it"),
-        pytest.param({"capture_percent": 7}, [True, False], id="a part, then the rest"),
+        pytest.param({}, [False], id="nothing is captured by default"),
+        pytest.param({"capture_percent": 100}, [True], id="all requests are captured by one route"),
+        pytest.param({"capture_percent": 7}, [True, False], id="a part of the requests is captured, then the rest"),
         pytest.param(
             {"capture_percent": 7, "tolerance": 0.1, "mirror_percent": 5},
             [True, False],
-            id="who mirrors gets no copies",
+            id="the Pods that mirror get no mirrored requests",
         ),
         pytest.param(
             {"capture_percent": 100, "candidate": True},
             [True, True, False],
-            id="of a candidate what is passed on to it and copies, then what clients ask it themselves",
+            id="a candidate's Pods capture forwarded and mirrored requests, not those through its own Service",
         ),
         pytest.param(
             {"capture_percent": 7, "tolerance": 0.1, "candidate": True},
             [True, True, True, False],
-            id="copies that are compared come before",
+            id="a candidate's Pods capture all mirrored requests whose responses are compared",
         ),
     ],
 )
-def test_which_routes_are_captured(told, expect):
-    """The rest must not cost anything."""
-    assert [filter_of(route) is not None for route in rendered(**told)[1:]] == expect
+def test_which_routes_are_captured(changes: Json, expected: list[bool]) -> None:
+    """The others must not cost anything."""
+    assert [capture_filter(route) is not None for route in built(**changes)[1:]] == expected
 
 
-def test_a_captured_part_is_drawn_independently_of_split_and_copies():
-    """Of Envoy's one number, two other digits."""
-    captured = rendered(weight=20, mirror_percent=10, capture_percent=7)[2]
-    assert share(captured) == (700, "TEN_THOUSAND")
+def test_captured_requests_are_drawn_independently_of_split_and_mirroring() -> None:
+    """Two other digits of Envoy's one number decide."""
+    captured = built(weight=20, mirror_percent=10, capture_percent=7)[2]
+    assert percentage(captured) == (700, "TEN_THOUSAND")
 
 
-def test_answers_are_compared_only_where_somebody_keeps_them():
-    """Both sides need the tolerance: the one that mirrors keeps its answers and says where, the other one compares."""
+def test_responses_are_compared_only_where_they_are_kept() -> None:
+    """Both sides need the tolerance.
 
-    def value(route):
-        (policy,) = route["route"]["request_mirror_policies"]
-        (mutation,) = policy["request_headers_mutations"]
-        return mutation["append"]["header"]["value"]
-
-    captured, rest = rendered(mirror_percent=10, capture_percent=7, tolerance=0.1)[1:]
-    assert filter_of(captured)["filter_context"] == {"tolerance": 0.1}
-    assert (value(captured), value(rest)) == ("%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%", "true")
-    copies, shared, others, _ = rendered(capture_percent=7, tolerance=0.1, candidate=True)[1:]
-    assert filter_of(copies)["filter_context"] == {"tolerance": 0.1}
-    assert filter_of(shared)["filter_context"] == filter_of(others)["filter_context"] == {}
-    plain, _ = rendered(mirror_percent=10, capture_percent=7)[1:]
-    assert (value(plain), filter_of(plain)["filter_context"]) == ("true", {})
+    The Pod that mirrors keeps its responses, and says by its address where. The candidate's Pod compares.
+    """
+    captured, rest = built(mirror_percent=10, capture_percent=7, tolerance=0.1)[1:]
+    assert filter_context(captured) == {"tolerance": 0.1}
+    assert mirrored_header(captured) == "%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%"
+    assert mirrored_header(rest) == "true"
+    mirrored, forwarded, others, _ = built(capture_percent=7, tolerance=0.1, candidate=True)[1:]
+    assert filter_context(mirrored) == {"tolerance": 0.1}
+    assert filter_context(forwarded) == filter_context(others) == {}
+    plain, _ = built(mirror_percent=10, capture_percent=7)[1:]
+    assert (mirrored_header(plain), filter_context(plain)) == ("true", {})
 
 
 @given(splits)
-def test_headers_of_ours_are_no_clients(split):
-    """A client's own would have its request judged as a copy, or as a share. What is passed on says so anew, and only
-    the Pods that copies are for believe that a request is one.
+def test_clients_cannot_set_the_proxies_own_headers(split: Split) -> None:
+    """A client's request would count as a mirrored or forwarded one.
+
+    A forwarded request is marked again, and only a candidate's Pods trust the mark of mirrored requests.
     """
-    for route in routes(split)["resources"][0]["virtual_hosts"][0]["routes"]:
-        added = [one["header"]["key"] for one in route.get("request_headers_to_add", [])]
-        believed = {"x-modelops-mirrored", "x-modelops-forwarded"} - set(route["request_headers_to_remove"])
+    for route in routes_of(split):
+        added = [header["header"]["key"] for header in route.get("request_headers_to_add", [])]
+        trusted = {"x-modelops-mirrored", "x-modelops-forwarded"} - set(route["request_headers_to_remove"])
         if route["route"]["cluster"].startswith("candidate"):
-            assert believed == set(added) == {"x-modelops-forwarded"}
+            assert trusted == set(added) == {"x-modelops-forwarded"}
         else:
-            judges = split.weight or split.mirror_percent or split.capture_percent
-            assert believed == (set() if judges and not split.candidate else {"x-modelops-mirrored"})
+            compares = split.weight or split.mirror_percent or split.capture_percent
+            assert trusted == (set() if compares and not split.candidate else {"x-modelops-mirrored"})
 
 
 @pytest.mark.parametrize(
-    ("timeout", "expect"),
+    ("timeout", "expected"),
     [
         (None, "0s"),
         (timedelta(milliseconds=1), "0.001000s"),
@@ -208,46 +227,53 @@ def test_headers_of_ours_are_no_clients(split):
         (timedelta(days=365), "31536000.000000s"),
     ],
 )
-def test_the_deadline_is_the_whole_requests(timeout, expect):
-    """For gRPC it is the most that a client's own deadline may be."""
-    _, candidate_grpc, grpc, candidate, model = rendered(weight=20, grpc=True, timeout=timeout)
-    assert {candidate["route"]["timeout"], model["route"]["timeout"]} == {expect}
-    for one in (candidate_grpc, grpc):
-        assert one["route"]["timeout"] == "0s"
-        assert one["route"]["max_stream_duration"] == {
-            "grpc_timeout_header_max": expect,
-            "max_stream_duration": expect,
+def test_the_timeout_limits_the_whole_request(timeout: timedelta | None, expected: str) -> None:
+    """For gRPC it limits the client's own deadline."""
+    _, candidate_grpc, grpc, candidate, model = built(weight=20, grpc=True, timeout=timeout)
+    assert {candidate["route"]["timeout"], model["route"]["timeout"]} == {expected}
+    for route in (candidate_grpc, grpc):
+        assert route["route"]["timeout"] == "0s"
+        assert route["route"]["max_stream_duration"] == {
+            "grpc_timeout_header_max": expected,
+            "max_stream_duration": expected,
         }
 
 
-def test_grpc_is_told_by_its_content_type_and_is_not_held():
-    """A stream of messages must not be held until it ends."""
-    for one in rendered(weight=20, grpc=True)[1:3]:
-        assert one["match"]["grpc"] == {}
-        assert one["typed_per_filter_config"]["envoy.filters.http.buffer"]["disabled"] is True
+def test_grpc_is_matched_by_its_content_type_and_is_not_buffered() -> None:
+    """A stream of messages must not be buffered until it ends."""
+    for route in built(weight=20, grpc=True)[1:3]:
+        assert route["match"]["grpc"] == {}
+        assert route["typed_per_filter_config"]["envoy.filters.http.buffer"]["disabled"] is True
 
 
 @given(splits)
-def test_a_request_that_may_have_reached_the_model_is_not_repeated(split):
+def test_a_request_that_may_have_reached_the_model_is_not_retried(split: Split) -> None:
     """A POST is never carried out twice."""
-    for route in routes(split)["resources"][0]["virtual_hosts"][0]["routes"]:
-        tried = route["route"]["retry_policy"]["retry_on"].split(",")
-        assert set(tried) == {"connect-failure", "refused-stream", "reset-before-request"}
+    for route in routes_of(split):
+        conditions = route["route"]["retry_policy"]["retry_on"].split(",")
+        assert set(conditions) == {"connect-failure", "refused-stream", "reset-before-request"}
 
 
 @pytest.mark.parametrize("text", ['v"}],"x":[{"', "%DOWNSTREAM_REMOTE_ADDRESS%", "{{ 1 }}", "a: b", "'; --"])
-def test_a_versions_name_stays_text(text):
-    """It cannot become configuration: JSON escapes it, and % is no command of Envoy's."""
-    found = json.loads(json.dumps(rendered(version=text)))
+def test_the_name_of_a_version_stays_text(text: str) -> None:
+    """It cannot become configuration: JSON escapes it, and % is not a command operator of Envoy."""
+    found = json.loads(json.dumps(built(version=text)))
     assert found[-1]["response_headers_to_add"][0]["header"]["value"] == text.replace("%", "%%")
 
 
 @given(splits)
-def test_the_name_is_made_of_the_content(split):
+def test_the_name_is_a_hash_of_the_routes(split: Split) -> None:
     """The same routes have the same name, in every replica of the operator and after every start."""
     assert name_of(routes(split)) == name_of(json.loads(json.dumps(routes(split))))
     assert name_of(routes(split)).startswith("weights-")
     assert routes(split)["version_info"] == name_of(routes(split))
+
+
+def test_rendered_routes_are_those_of_the_split() -> None:
+    """The ConfigMap has the text, and Envoy reports the name."""
+    text = rendered(PLAIN)
+    assert text == RenderedRoutes(name=name_of(routes(PLAIN)), text=text.text)
+    assert json.loads(text.text) == routes(PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -264,16 +290,16 @@ def test_the_name_is_made_of_the_content(split):
         {"capture_percent": 5, "tolerance": 0.1},
         {"capture_percent": 5, "candidate": True},
     ],
-    ids=lambda changed: next(iter(changed)),
+    ids=lambda changed: " and ".join(changed),
 )
-def test_any_change_has_another_name(changed):
-    """The operator takes the name for proof that Envoy has taken the change."""
+def test_any_change_has_another_name(changed: Json) -> None:
+    """The operator takes the name as proof that Envoy uses the changed routes."""
     assert name_of(routes(replace(PLAIN, **changed))) != name_of(routes(PLAIN))
 
 
-def test_every_field_of_a_split_is_tried_above():
+def test_every_field_of_a_split_is_changed_above() -> None:
     """A new field must have an effect as well."""
-    assert {one.name for one in fields(Split)} == {
+    assert {field.name for field in fields(Split)} == {
         "version", "revision", "readiness_path", "grpc", "weight", "mirror_percent", "timeout",
         "capture_percent", "tolerance", "candidate",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Workers that train together: how they find each other, and what of them is one."""
+"""Gangs: one Job for all workers, and how the workers find each other."""
 
 import json
 
@@ -14,21 +14,22 @@ from support.builders.common import settings
 from support.builders.jobs import RUNNING, job, pod, terminated
 from support.builders.plans import names, reason
 from support.builders.trainingruns import training_run
-from support.run_observations import job_of, key_of, observe, pinned
+from support.run_observations import job_name, observe, pinned, resolved_inputs
 
 TWO: Body = {"workers": {"count": 2}}
 
 
 def trainer(run: TrainingRun) -> tuple[Body, dict[str, Body]]:
-    """The Job of a run, and its trainer's variables by name."""
-    resolved = key_of(workers=run.spec.workers.wire())
+    """Return the Job of a run, and its trainer's variables by name."""
+    resolved = resolved_inputs(workers=run.spec.workers.wire())
     made = children.job(run, resolved, settings(), children.job_name(run, resolved.key))
-    (container,) = (one for one in made["spec"]["template"]["spec"]["containers"] if one["name"] == "trainer")
-    return made, {one["name"]: one for one in container["env"]}
+    containers = made["spec"]["template"]["spec"]["containers"]
+    (container,) = (container for container in containers if container["name"] == "trainer")
+    return made, {variable["name"]: variable for variable in container["env"]}
 
 
 def test_a_gang_is_one_indexed_job() -> None:
-    """All ranks start and end together: one attempt, one Job, a name for each rank."""
+    """All ranks start and end together: one attempt is one Job, with a host name for each rank."""
     made, _ = trainer(training_run(**TWO))
     spec = made["spec"]
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 2, 2)
@@ -36,8 +37,8 @@ def test_a_gang_is_one_indexed_job() -> None:
     assert spec["template"]["spec"]["subdomain"] == gang.service_name(made["metadata"]["name"])
 
 
-def test_one_worker_is_no_gang() -> None:
-    """A run of one worker needs no Service, no ranks and no subdomain, and finds SageMaker's one host."""
+def test_one_worker_is_not_a_gang() -> None:
+    """A run of one worker has no ranks and no subdomain, and finds the one host of SageMaker."""
     made, variables = trainer(training_run())
     assert "completionMode" not in made["spec"]
     assert "subdomain" not in made["spec"]["template"]["spec"]
@@ -65,8 +66,8 @@ def test_one_worker_is_no_gang() -> None:
         ("plain", {}),
     ],
 )
-def test_each_framework_finds_its_variables(framework: str, expected: dict[str, str]) -> None:
-    """torchrun, jax.distributed and plain scripts find the others without a line of configuration."""
+def test_each_framework_gets_its_own_variables(framework: str, expected: dict[str, str]) -> None:
+    """Workers of torchrun, jax.distributed and plain scripts find each other without configuration."""
     workers = {"count": 2, "framework": framework, "processesPerWorker": 4}
     made, variables = trainer(training_run(workers=workers))
     name = made["metadata"]["name"]
@@ -74,40 +75,40 @@ def test_each_framework_finds_its_variables(framework: str, expected: dict[str, 
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "FIRST", "MASTER_PORT": "29500"}
     for variable, value in {**common, **expected}.items():
         assert variables[variable]["value"] == value.replace("FIRST", first), variable
-    others = {one for one in variables if one.startswith(("PET_", "JAX_"))}
+    others = {name for name in variables if name.startswith(("PET_", "JAX_"))}
     assert others == set(expected)
 
 
-def test_a_rank_is_known_before_it_is_referred_to() -> None:
-    """Kubernetes replaces `$(RANK)` only by a variable further up; the last one keeps its text."""
+def test_rank_stands_before_every_variable_that_refers_to_it() -> None:
+    """Kubernetes expands `$(RANK)` only where RANK stands before."""
     _, variables = trainer(training_run(workers={"count": 2, "framework": "jax"}))
     order = list(variables)
-    referring = [name for name, one in variables.items() if "$(RANK)" in one.get("value", "")]
+    referring = [name for name, variable in variables.items() if "$(RANK)" in variable.get("value", "")]
     assert referring
     assert all(order.index("RANK") < order.index(name) for name in referring)
 
 
-def test_every_rank_knows_all_hosts() -> None:
-    """SageMaker's resourceconfig.json is written by the worker of each rank, from the list that all of them have."""
+def test_the_fetch_task_has_the_hosts_of_all_ranks() -> None:
+    """Each rank writes SageMaker's resourceconfig.json from the same list."""
     made, variables = trainer(training_run(**TWO))
     (fetch,) = made["spec"]["template"]["spec"]["initContainers"]
-    text = next(one["value"] for one in fetch["env"] if one["name"] == TASK_VARIABLE)
+    text = next(variable["value"] for variable in fetch["env"] if variable["name"] == TASK_VARIABLE)
     hosts = FetchTask.model_validate_json(text.replace("$$", "$")).hosts
     assert hosts == json.loads(variables["SM_HOSTS"]["value"])
     assert len(hosts) == 2
 
 
-def test_names_of_workers_fit() -> None:
-    """A host name has 63 characters at most, of the longest run and the last of the most workers too."""
+def test_the_longest_host_name_has_63_characters_at_most() -> None:
+    """Also for the longest name of a run, and the last of the most workers."""
     run = training_run("r" * 52, workers={"count": 256})
-    name = children.job_name(run, key_of().key)
+    name = children.job_name(run, resolved_inputs().key)
     assert len(f"{name}-255") <= 63
     assert gang.service_name(name)[0].isalpha()
 
 
-def test_the_service_comes_with_the_job_and_goes_with_it() -> None:
-    """Ranks find each other by it before they are ready; its owner is the Job, so that none is left over."""
-    name = job_of(**TWO)
+def test_a_gangs_service_is_created_once_and_owned_by_its_job() -> None:
+    """Ranks resolve each other before they are ready; the Service is deleted with its Job."""
+    name = job_name(**TWO)
     ranks = [pod(init=terminated(0), name=f"p-{rank}", rank=rank, trainer=RUNNING) for rank in (0, 1)]
     made = job(name, *ranks, spec={"completionMode": "Indexed"})
     done = plan(observe(status=pinned(**TWO), jobs=(made,), **TWO))
@@ -117,12 +118,12 @@ def test_the_service_comes_with_the_job_and_goes_with_it() -> None:
     assert service["spec"]["clusterIP"] == "None"
     assert service["spec"]["publishNotReadyAddresses"] is True
     assert service["metadata"]["ownerReferences"][0]["uid"] == made.uid
-    there = {"services": frozenset({gang.service_name(name)})}
-    assert plan(observe(status=pinned(**TWO), jobs=(made,), seen=there, **TWO)).apply == ()
+    existing = {"services": frozenset({gang.service_name(name)})}
+    assert plan(observe(status=pinned(**TWO), jobs=(made,), seen=existing, **TWO)).apply == ()
 
 
-def test_a_queue_holds_the_job_from_the_start() -> None:
-    """No Pod before Kueue admits it, whether or not its webhook was there when the Job was made."""
+def test_a_job_for_a_queue_is_created_suspended() -> None:
+    """It has no Pod before Kueue admits it, though Kueue's webhook may not be available when it is created."""
     run = training_run(queueName="team-a")
     made, _ = trainer(run)
     assert made["spec"]["suspend"] is True

@@ -1,9 +1,10 @@
-"""Asking sidecars: whoever answers there, and whatever, it never costs a run more than its progress."""
+"""Polling of sidecars: whatever answers, a run loses nothing but its progress."""
 
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -23,7 +24,7 @@ REPORT = '{"last": {"step": 3, "metrics": {"loss": 0.5}}, "totalSteps": 9}'
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    """Starts a server where a sidecar would be, and tells its port."""
+    """Return a function that starts a server in the place of a sidecar, and returns its port."""
     runners = []
 
     async def start(answer: Answer) -> int:
@@ -33,14 +34,18 @@ async def serve() -> AsyncIterator[Serve]:
         await runners[-1].setup()
         site = web.TCPSite(runners[-1], "127.0.0.1", 0)
         await site.start()
-        return site._server.sockets[0].getsockname()[1]
+        assert isinstance(site._server, asyncio.Server)
+        port: int = site._server.sockets[0].getsockname()[1]
+        return port
 
     yield start
     for runner in runners:
         await runner.cleanup()
 
 
-def answering(text: str | bytes, status: int = 200, **headers: str) -> Answer:
+def answering(text: str | bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+    """Return a handler with this response."""
+
     async def answer(request: web.Request) -> web.StreamResponse:
         body = text.encode() if isinstance(text, str) else text
         return web.Response(body=body, status=status, headers=headers)
@@ -48,8 +53,8 @@ def answering(text: str | bytes, status: int = 200, **headers: str) -> Answer:
     return answer
 
 
-async def asked(poller: ProgressPoller, pod_uid: str = "pod", key: Key = KEY, address: str = "127.0.0.1") -> bool:
-    """Ask once. Whether the run was woken."""
+async def polled(poller: ProgressPoller, pod_uid: str = "pod", key: Key = KEY, address: str = "127.0.0.1") -> bool:
+    """Poll once. Return whether the run was woken."""
     woken: list[Key] = []
     poller.start(key, "run", pod_uid, address, woken.append)
     if poller.running(key):
@@ -58,13 +63,14 @@ async def asked(poller: ProgressPoller, pod_uid: str = "pod", key: Key = KEY, ad
 
 
 def count(result: str) -> float:
+    """Return the number of polls with this result."""
     return REGISTRY.get_sample_value("modelops_progress_polls_total", {"result": result}) or 0
 
 
-async def test_a_report_wakes_and_is_remembered_for_this_very_pod(serve: Serve) -> None:
-    """The progress of an attempt before, or of another run, is never shown as this one's."""
+async def test_a_report_wakes_the_run_and_is_kept_for_this_very_pod(serve: Serve) -> None:
+    """The progress of an earlier attempt or of another run is never shown as that of this Pod."""
     poller = ProgressPoller(await serve(answering(REPORT)))
-    assert await asked(poller)
+    assert await polled(poller)
     last = poller.last(KEY, "run", "pod")
     assert last is not None
     assert last.last is not None
@@ -73,20 +79,22 @@ async def test_a_report_wakes_and_is_remembered_for_this_very_pod(serve: Serve) 
     assert poller.last(KEY, "another", "pod") is None
 
 
-async def test_the_real_sidecar_is_understood(tmp_path, monkeypatch, unused_tcp_port: int) -> None:
-    """What the worker tells is what the operator reads."""
+async def test_the_operator_reads_the_report_of_the_real_sidecar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    """Worker and operator agree on the wire format."""
     monkeypatch.setenv(PORT_VARIABLE, str(unused_tcp_port))
     (tmp_path / "metrics.jsonl").write_text('{"step": 7, "loss": 1}\n')
     tail = Tail(tmp_path / "metrics.jsonl")
     tail.read()
     with serve_progress(tail):
         poller = ProgressPoller(unused_tcp_port)
-        assert await asked(poller)
+        assert await polled(poller)
     assert poller.last(KEY, "run", "pod") == tail.report()
 
 
-async def test_not_too_often(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that is reconciled all the time is asked every 15 seconds; a report that is no news wakes nobody."""
+async def test_a_run_is_polled_every_15_seconds_at_most(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is reconciled. An equal report does not wake it."""
     times = 0
 
     async def answer(request: web.Request) -> web.Response:
@@ -95,65 +103,65 @@ async def test_not_too_often(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> N
         return web.Response(text=REPORT)
 
     poller = ProgressPoller(await serve(answer))
-    assert await asked(poller)
-    assert not await asked(poller)
-    assert not await asked(poller, pod_uid="another")
+    assert await polled(poller)
+    assert not await polled(poller)
+    assert not await polled(poller, pod_uid="another")
     assert times == 1
     monkeypatch.setattr(progress_polling, "POLL_EVERY", timedelta(0))
-    assert not await asked(poller)
+    assert not await polled(poller)
     assert times == 2
-    assert await asked(poller, pod_uid="another"), "the first report of a new attempt is news"
+    assert await polled(poller, pod_uid="another"), "the first report of a new attempt wakes the run"
     assert times == 3
 
 
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
-        ("an error", answering(REPORT, 500)),
-        ("a redirect to elsewhere", answering("", 302, Location="http://169.254.169.254/progress")),
-        ("no JSON", answering("progress!")),
-        ("a step that is none", answering('{"last": {"step": -1}}')),
-        ("a metric that is none", answering('{"last": {"step": 1, "metrics": {"loss": NaN}}}')),
-        ("an answer without end", answering(b" " * (3 << 20) + REPORT.encode())),
-        ("a compressed bomb", answering(gzip.compress(b" " * (50 << 20)), **{"Content-Encoding": "gzip"})),
+        ("an error status", answering(REPORT, status=500)),
+        ("a redirect", answering("", status=302, headers={"Location": "http://169.254.169.254/progress"})),
+        ("a body that is not JSON", answering("progress!")),
+        ("a negative step", answering('{"last": {"step": -1}}')),
+        ("a metric that is NaN", answering('{"last": {"step": 1, "metrics": {"loss": NaN}}}')),
+        ("a body that is too long", answering(b" " * (3 << 20) + REPORT.encode())),
+        ("a compressed bomb", answering(gzip.compress(b" " * (50 << 20)), headers={"Content-Encoding": "gzip"})),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_what_is_no_report(serve: Serve, name: str, answer: Answer) -> None:
-    """The trainer's own code can answer in the sidecar's place: nothing of it is followed or kept."""
+async def test_an_invalid_report_is_neither_followed_nor_kept(serve: Serve, name: str, answer: Answer) -> None:
+    """A user's code can respond in the sidecar's place."""
     before = count("failure")
     poller = ProgressPoller(await serve(answer))
-    assert not await asked(poller)
+    assert not await polled(poller)
     assert poller.last(KEY, "run", "pod") is None
     assert count("failure") == before + 1
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "no address at all", "::1"])
-async def test_nobody_there(unused_tcp_port: int, address: str) -> None:
-    """A Pod that is gone, or that no network policy lets the operator reach, is an entry in a metric."""
+async def test_a_sidecar_that_cannot_be_reached_is_counted(unused_tcp_port: int, address: str) -> None:
+    """A deleted Pod, or a network policy, shows in a metric."""
     before = count("failure")
-    assert not await asked(ProgressPoller(unused_tcp_port), address=address)
+    assert not await polled(ProgressPoller(unused_tcp_port), address=address)
     assert count("failure") == before + 1
 
 
-async def test_a_pod_without_an_address_is_not_asked() -> None:
+async def test_a_pod_without_an_address_is_not_polled() -> None:
     """A Pod has no IP before it runs."""
-    assert not await asked(ProgressPoller(), address="")
+    assert not await polled(ProgressPoller(), address="")
 
 
-async def test_one_that_hangs_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sidecar whose node hangs holds one of the few places for two seconds at most."""
+async def test_a_poll_ends_after_its_timeout(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sidecar whose node hangs occupies a slot for two seconds at most."""
 
     async def answer(request: web.Request) -> web.Response:
         await asyncio.sleep(30)
         return web.Response()
 
     monkeypatch.setattr(progress_polling, "_TIMEOUT_SECONDS", 0.2)
-    assert not await asked(ProgressPoller(await serve(answer)))
+    assert not await polled(ProgressPoller(await serve(answer)))
 
 
-async def test_a_few_at_a_time(serve: Serve) -> None:
-    """Five hundred runs are not asked at once."""
+async def test_at_most_16_sidecars_are_polled_at_the_same_time(serve: Serve) -> None:
+    """Five hundred runs do not open five hundred connections."""
     now = most = 0
     full, release = asyncio.Event(), asyncio.Event()
 
@@ -168,7 +176,7 @@ async def test_a_few_at_a_time(serve: Serve) -> None:
         return web.Response(text=REPORT)
 
     poller = ProgressPoller(await serve(answer))
-    tasks = [asyncio.create_task(asked(poller, key=KEY._replace(name=f"run-{number}"))) for number in range(50)]
+    tasks = [asyncio.create_task(polled(poller, key=KEY._replace(name=f"run-{number}"))) for number in range(50)]
     await asyncio.wait_for(full.wait(), 5)
     await asyncio.sleep(0.05)
     release.set()
@@ -176,12 +184,12 @@ async def test_a_few_at_a_time(serve: Serve) -> None:
     assert most == 16
 
 
-async def test_what_is_gone_is_forgotten(serve: Serve) -> None:
-    """Runs that come and go do not fill the operator's memory, also where one goes while it is asked."""
+async def test_a_deleted_run_is_dropped_also_while_it_is_polled(serve: Serve) -> None:
+    """Runs that are created and deleted do not fill the operator's memory."""
     poller = ProgressPoller(await serve(answering(REPORT)))
     poller.start(KEY, "run", "pod", "127.0.0.1", lambda key: None)
-    asking = poller._running[KEY]
+    task = poller._running[KEY]
     assert len(poller) == 1
     poller.keep_only(lambda run: False)
-    await asking
+    await task
     assert (len(poller), poller.last(KEY, "run", "pod")) == (0, None)

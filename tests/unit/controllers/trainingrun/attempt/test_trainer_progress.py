@@ -1,4 +1,4 @@
-"""The trainer's progress in the status: enough to see how far it is, and no write for nothing."""
+"""Progress of the trainer in the status: it shows how far the training is, and causes no needless writes."""
 
 from typing import NamedTuple
 
@@ -12,8 +12,10 @@ from modelops.controllers.trainingrun.attempt.trainer_progress import latest_pro
 from support.builders.common import NOW, ago
 
 
-def report(step: int = 50, total: int | None = 100, minutes: float = 10, **metrics: float) -> ProgressReport:
-    """Of a trainer that made `step` steps in so many minutes, up to now."""
+def report(
+    step: int = 50, total: int | None = 100, minutes: float = 10, metrics: dict[str, float] | None = None
+) -> ProgressReport:
+    """Build the report of a trainer that made `step` steps in so many minutes, up to now."""
     last = ProgressPoint(step=step, metrics=metrics or {"loss": 0.5})
     return ProgressReport(
         last=last,
@@ -24,21 +26,22 @@ def report(step: int = 50, total: int | None = 100, minutes: float = 10, **metri
     )
 
 
-def test_half_done() -> None:
-    """All that a report says, in whole percent and whole minutes."""
+def test_a_report_becomes_progress_in_whole_percent_and_minutes() -> None:
+    """Half of the steps took ten minutes: the end is estimated in ten minutes."""
     assert progress_status(report(), NOW) == Progress(
         step=50, total_steps=100, percent=50, ends_at="2026-11-05T12:10:00Z", metrics={"loss": 0.5}
     )
 
 
-def test_the_end_does_not_move_for_seconds() -> None:
-    """Reports that guess an end within the same minute give the same status."""
-    ends = {progress_status(report(minutes=10 + number / 60), NOW).ends_at for number in (1, 20, 40, 60)}
-    assert ends == {"2026-11-05T12:11:00Z"}
+def test_estimates_within_the_same_minute_give_the_same_status() -> None:
+    """The estimate moves with every report; the status must not."""
+    shown = [progress_status(report(minutes=10 + seconds / 60), NOW) for seconds in (1, 20, 40, 60)]
+    assert {progress.ends_at for progress in shown if progress is not None} == {"2026-11-05T12:11:00Z"}
+    assert None not in shown
 
 
-class Case(NamedTuple):
-    """A report, and one field of what comes of it."""
+class ProgressCase(NamedTuple):
+    """One row: a report, and one field of the progress."""
 
     name: str
     report: ProgressReport
@@ -46,40 +49,50 @@ class Case(NamedTuple):
     expected: object
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        Case("without a total there is no percentage", report(total=None), "percent", None),
-        Case("without a total there is no end", report(total=None), "ends_at", None),
-        Case("99.9 percent are not 100", report(step=999, total=1000), "percent", 99),
-        Case("more steps than there should be are 100 percent", report(step=101), "percent", 100),
-        Case("a trainer that hangs past its end has none", report().model_copy(
-            update={"started_at": ago(hours=3), "updated_at": ago(hours=2)}), "ends_at", None),
-        Case("only so many metrics are shown", report(**{f"m{n:02}": n for n in range(30)}), "metrics",
-             {f"m{n:02}": n for n in range(20)}),
-        Case("a name without end is not shown", report(**{"x" * 65: 1, "loss": 2}), "metrics", {"loss": 2}),
-        Case("without an objective there is no trace", report(), "trace", []),
-    ],
-    ids=lambda case: case.name,
-)  # fmt: skip
-def test_what_a_report_comes_to(case: Case) -> None:
-    """Each part of the status says what is known, or nothing."""
+PAST_ITS_END = report().model_copy(update={"started_at": ago(hours=3), "updated_at": ago(hours=2)})
+"""Report of two hours ago, whose training should have taken two hours."""
+THIRTY: dict[str, float] = {f"m{number:02}": number for number in range(30)}
+CASES = [
+    ProgressCase("without a total there is no percentage", report(total=None), field="percent", expected=None),
+    ProgressCase("without a total there is no end", report(total=None), field="ends_at", expected=None),
+    ProgressCase("999 of 1000 steps are 99 percent", report(step=999, total=1000), field="percent", expected=99),
+    ProgressCase("more steps than the total are 100 percent", report(step=101), field="percent", expected=100),
+    ProgressCase("a trainer beyond its estimated end has no end", PAST_ITS_END, field="ends_at", expected=None),
+    ProgressCase(
+        "the first twenty metrics are shown",
+        report(metrics=THIRTY),
+        field="metrics",
+        expected={name: THIRTY[name] for name in list(THIRTY)[:20]},
+    ),
+    ProgressCase(
+        "a metric whose name is too long is not shown",
+        report(metrics={"x" * 65: 1, "loss": 2}),
+        field="metrics",
+        expected={"loss": 2},
+    ),
+    ProgressCase("without an objective there is no trace", report(), field="trace", expected=[]),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_progress_shows_what_is_known_or_nothing(case: ProgressCase) -> None:
+    """Each row's name is the promise that it protects."""
     progress = progress_status(case.report, NOW)
     assert getattr(progress, case.field) == case.expected
 
 
-def test_a_trial_shows_its_objective() -> None:
-    """A sweep goes by the objective over the steps: points that have it, and it is never cut from the metrics."""
+def test_a_trials_progress_has_the_trace_of_its_objective() -> None:
+    """Early stopping compares traces. The objective is among the metrics, however many there are."""
     last = {f"m{number}": 0.0 for number in range(30)} | {"loss": 0.5}
-    progress = progress_status(report(**last), NOW, "loss")
+    progress = progress_status(report(metrics=last), NOW, "loss")
     assert progress is not None
     assert progress.trace == [TracePoint(step=0, value=1.0), TracePoint(step=50, value=0.5)]
     assert len(progress.metrics) == 20
     assert progress.metrics["loss"] == 0.5
 
 
-def test_nothing_said_yet() -> None:
-    """A trainer that writes no metrics.jsonl shows no progress, rather than one of 0."""
+def test_a_trainer_without_metrics_has_no_progress() -> None:
+    """A run without metrics.jsonl does not show 0 percent."""
     assert progress_status(ProgressReport(), NOW) is None
 
 
@@ -96,9 +109,9 @@ moments = st.datetimes().map(lambda moment: moment.isoformat() + "Z") | st.text(
         points=st.lists(st.builds(ProgressPoint, step=st.integers(0, 2**53)), max_size=32),
     )
 )
-def test_no_report_raises(given_: ProgressReport) -> None:
-    """What is written beside a user's code cannot keep the operator from a run."""
-    assert progress_status(given_, NOW, "loss") is not None
+def test_any_report_gives_valid_progress(report_: ProgressReport) -> None:
+    """A user's code can send any report: it must not keep the operator from reconciling the run."""
+    assert progress_status(report_, NOW, "loss") is not None
 
 
 PROGRESS = Progress(step=1, ends_at=ago(), metrics={"loss": 1})
@@ -109,15 +122,24 @@ OTHER_METRIC = PROGRESS.model_copy(update={"metrics": {"loss": 2.0}})
 
 
 @pytest.mark.parametrize(
-    ("name", "shown", "told", "expected"),
+    ("written", "reported", "expected"),
     [
-        ("the first is", None, PROGRESS, PROGRESS),
-        ("silence is no news", PROGRESS, None, PROGRESS),
-        ("another guess of the end is no news", PROGRESS, PROGRESS.model_copy(update={"ends_at": None}), PROGRESS),
-        ("another step is", PROGRESS, NEXT, NEXT),
-        ("another metric is", PROGRESS, OTHER_METRIC, OTHER_METRIC),
+        (None, PROGRESS, PROGRESS),
+        (PROGRESS, None, PROGRESS),
+        (PROGRESS, PROGRESS.model_copy(update={"ends_at": None}), PROGRESS),
+        (PROGRESS, NEXT, NEXT),
+        (PROGRESS, OTHER_METRIC, OTHER_METRIC),
+    ],
+    ids=[
+        "the first report is written",
+        "without a report nothing is written",
+        "another estimate of the end is not written",
+        "another step is written",
+        "another metric is written",
     ],
 )
-def test_what_is_news(name: str, shown: Progress | None, told: Progress | None, expected: Progress) -> None:
-    """A thousand runs that train must not keep etcd busy with guesses."""
-    assert latest_progress(shown, told) is expected, name
+def test_only_another_step_or_metric_is_written(
+    written: Progress | None, reported: Progress | None, expected: Progress
+) -> None:
+    """A thousand runs that train must not keep etcd busy with estimates."""
+    assert latest_progress(written, reported) is expected

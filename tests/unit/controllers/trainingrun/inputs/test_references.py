@@ -1,4 +1,4 @@
-"""What a trainer's environment refers to: each object is read once, and what is not there is named."""
+"""References of a trainer's environment: each object is read once, and missing ones are named."""
 
 import copy
 from typing import Any, cast
@@ -16,7 +16,7 @@ _SECRET = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "settings", "
 
 
 class _Cluster:
-    """Has some objects, and counts how often each is asked for."""
+    """API server that has some objects, and records what it is asked for."""
 
     def __init__(self, **objects: Body) -> None:
         self.objects = objects
@@ -30,12 +30,12 @@ class _Cluster:
 
 async def _read(env: list[dict[str, Any]], cluster: _Cluster) -> tuple[dict[str, str], tuple[str, ...]]:
     run = training_run(trainer={"image": "trainer:1", "command": ["train"], "env": env})
-    found = await read_references(run, cast(ReconcileContext, cluster))
-    return found.digests, found.missing
+    references = await read_references(run, cast(ReconcileContext, cluster))
+    return references.digests, references.missing
 
 
 async def test_an_object_is_read_once_however_many_keys_are_used() -> None:
-    """A ConfigMap and a Secret of one name are two objects."""
+    """A ConfigMap and a Secret of the same name are two objects."""
     cluster = _Cluster(
         **{CONFIG_MAPS.kind: {"data": {"mode": "a", "depth": "3"}}, SECRETS.kind: {"data": {"token": "eA=="}}}
     )
@@ -51,14 +51,15 @@ async def test_an_object_is_read_once_however_many_keys_are_used() -> None:
         ({CONFIG_MAPS.kind: {"data": {"other": "a"}}}, ("key mode of ConfigMap settings",)),
         ({CONFIG_MAPS.kind: {"binaryData": {"mode": "YQ=="}}}, ()),
     ],
+    ids=["missing object", "missing key", "key in binaryData"],
 )
-async def test_what_is_not_there_is_named(objects: dict[str, Body], missing: tuple[str, ...]) -> None:
-    """A run waits for it in words that say what to make."""
+async def test_missing_objects_and_keys_are_named(objects: dict[str, Body], missing: tuple[str, ...]) -> None:
+    """The run's message says what to create."""
     assert (await _read([_MAP], _Cluster(**objects)))[1] == missing
 
 
-async def test_only_the_keys_in_use_count() -> None:
-    """Another key of the same object changes nothing for the run; the one in use does."""
+async def test_only_keys_in_use_change_the_digest() -> None:
+    """Another key of the same object is not an input of the run."""
     (before, _), (same, _), (other, _) = [
         await _read([_MAP], _Cluster(**{CONFIG_MAPS.kind: {"data": data}}))
         for data in ({"mode": "a"}, {"mode": "a", "depth": "3"}, {"mode": "b"})

@@ -1,4 +1,4 @@
-"""What a sweep does: as many trials as asked for, each once whatever happens, and the best one's model."""
+"""Plan of a sweep: as many trials as the spec says, each once whatever happens, and the model of the best trial."""
 
 import copy
 import random
@@ -29,65 +29,66 @@ MORE_MEMORY = {"image": "example/train:1", "command": ["x"], "resources": {"limi
 STOPPING = {"earlyStopping": {"median": {"startStep": 2, "minTrials": 2}}}
 
 
-def begun(**changes: Any) -> Simulation:
-    """A sweep whose first trials have begun."""
-    made = Simulation(sweep_run(**changes))
-    made.step()
-    return made
+def started(**changes: Any) -> Simulation:
+    """Return a sweep whose first trials have been created."""
+    sweep = Simulation(sweep_run(**changes))
+    sweep.step()
+    return sweep
 
 
 def finished(*values: float, **changes: Any) -> Simulation:
-    """A sweep of so many trials, one after the other, each with its value."""
-    made = begun(maxTrials=len(values), **changes)
+    """Return a sweep that has run a trial for each value, one after the other."""
+    sweep = started(maxTrials=len(values), **changes)
     for number, value in enumerate(values):
-        made.ends(number, value)
-        made.step()
-    return made
+        sweep.finish(number, auc=value)
+        sweep.step()
+    return sweep
 
 
 def message(plan: Plan) -> str:
-    told = condition_of(plan, "Ready")
-    assert told is not None
-    return told.message
+    """Return the message of Ready."""
+    ready = condition_of(plan, "Ready")
+    assert ready is not None
+    return ready.message
 
 
-def parameters(made: Simulation) -> dict[int, dict[str, str]]:
-    assert made.status.sweep is not None
-    return {row.number: row.parameters for row in made.status.sweep.trials}
+def parameters(sweep: Simulation) -> dict[int, dict[str, str]]:
+    assert sweep.status.sweep is not None
+    return {row.number: row.parameters for row in sweep.status.sweep.trials}
 
 
-def test_as_many_trials_begin_as_may_run_at_once() -> None:
-    made = Simulation(sweep_run(parallelism=3))
-    decided = made.step()
+def test_as_many_trials_are_created_as_may_run_at_the_same_time() -> None:
+    sweep = Simulation(sweep_run(parallelism=3))
+    decided = sweep.step()
     assert len(decided.apply) == 3
-    assert made.table() == {0: "Running", 1: "Running", 2: "Running"}
+    assert sweep.table() == {0: "Running", 1: "Running", 2: "Running"}
     assert reason(decided) == "False Sweeping"
     assert message(decided) == "0/6 trials ended"
-    assert made.status.started_at is not None
+    assert sweep.status.started_at is not None
 
 
-def test_a_trial_that_ends_makes_room_for_the_next() -> None:
-    made = begun(parallelism=2)
-    made.ends(1, 0.8)
-    decided = made.step()
-    assert made.table() == {0: "Running", 1: "Succeeded", 2: "Running"}
+def test_the_next_trial_is_created_once_another_has_ended() -> None:
+    sweep = started(parallelism=2)
+    sweep.finish(1, auc=0.8)
+    decided = sweep.step()
+    assert sweep.table() == {0: "Running", 1: "Succeeded", 2: "Running"}
     assert message(decided) == "1/6 trials ended; best: trial 1, auc 0.8"
 
 
-def test_nothing_is_written_while_the_table_stays_as_it_is() -> None:
-    """A trial's progress, written every 15 seconds, must not cost a write of the sweep's status each time."""
-    made = begun(parallelism=2)
-    before, written = made.status, made.written
-    made.tells(0, 0.1, 0.2)
-    decided = made.step()
-    assert made.status == before
-    assert made.written == written
+def test_the_progress_of_a_trial_causes_no_write_of_the_sweep() -> None:
+    """The progress of a trial changes every 15 seconds. The status of the sweep must not be written each time."""
+    sweep = started(parallelism=2)
+    before, written = sweep.status, sweep.written
+    sweep.report(0, auc=(0.1, 0.2))
+    decided = sweep.step()
+    assert sweep.status == before
+    assert sweep.written == written
     assert message(decided) == "0/6 trials ended"
 
 
-def test_the_best_trials_model_is_the_sweeps() -> None:
-    made = finished(0.7, 0.9, 0.8)
-    status = made.status
+def test_the_model_of_the_best_trial_is_the_sweeps_model() -> None:
+    sweep = finished(0.7, 0.9, 0.8)
+    status = sweep.status
     assert status.outcome is not None
     assert (status.outcome.state, status.outcome.reason) == ("Succeeded", "Trained")
     assert status.outcome.message == "best of 3 trials: trial 1, auc 0.9"
@@ -96,88 +97,88 @@ def test_the_best_trials_model_is_the_sweeps() -> None:
     assert status.metrics == {"other": 1.0, "auc": 0.9}
     assert status.sweep is not None
     assert status.sweep.best == 1
-    assert model_parameters(made.run, status) == {"max_depth": "4", **parameters(made)[1]}
+    assert model_parameters(sweep.run, status) == {"max_depth": "4", **parameters(sweep)[1]}
 
 
-def test_for_a_loss_the_least_is_the_best() -> None:
-    made = finished(0.7, 0.2, 0.8, objective={"metric": "auc", "goal": "Minimize"})
-    assert made.status.sweep is not None
-    assert made.status.sweep.best == 1
+def test_with_goal_minimize_the_least_value_is_the_best() -> None:
+    sweep = finished(0.7, 0.2, 0.8, objective={"metric": "auc", "goal": "Minimize"})
+    assert sweep.status.sweep is not None
+    assert sweep.status.sweep.best == 1
 
 
 def test_of_equal_trials_the_first_is_the_best() -> None:
-    """Otherwise which model comes out would depend on which trial ended first."""
-    made = finished(0.7, 0.9, 0.9)
-    assert made.status.sweep is not None
-    assert made.status.sweep.best == 1
-    rows = [Trial(number=n, run="r", state="Succeeded", objective=value) for n, value in ((0, -2.0), (1, 0.0))]
-    assert best_trial(made.seen().sweep.objective, rows) == rows[1]
+    """Otherwise the model would depend on which trial ended first."""
+    sweep = finished(0.7, 0.9, 0.9)
+    assert sweep.status.sweep is not None
+    assert sweep.status.sweep.best == 1
+    rows = [Trial(number=n, run="r", state="Succeeded", objective=auc) for n, auc in ((0, -2.0), (1, 0.0))]
+    assert best_trial(sweep.seen().sweep.objective, rows) == rows[1]
 
 
-def test_a_grid_ends_when_its_points_are_tried() -> None:
+def test_a_grid_ends_when_all_its_points_were_run() -> None:
     depth = {"name": "depth", "type": "int", "min": 2, "max": 4}
-    made = begun(algorithm="grid", parameters=[depth], maxTrials=10, parallelism=5)
-    assert len(made.bodies) == 3
+    sweep = started(algorithm="grid", parameters=[depth], maxTrials=10, parallelism=5)
+    assert len(sweep.bodies) == 3
     for number in range(3):
-        made.ends(number, 0.5)
-    made.step()
-    assert made.status.outcome is not None
-    assert sorted(one["depth"] for one in parameters(made).values()) == ["2", "3", "4"]
+        sweep.finish(number, auc=0.5)
+    sweep.step()
+    assert sweep.status.outcome is not None
+    assert sorted(trial["depth"] for trial in parameters(sweep).values()) == ["2", "3", "4"]
 
 
 def test_a_trial_without_the_objective_has_failed() -> None:
-    made = begun(maxFailedTrials=0)
-    made.ends(0)
-    made.step()
-    assert made.status.outcome is not None
-    assert made.status.outcome.reason == "SweepFailed"
-    assert 'ObjectiveMissing: the trainer wrote no "auc" to' in made.status.outcome.message
+    sweep = started(maxFailedTrials=0)
+    sweep.finish(0)
+    sweep.step()
+    assert sweep.status.outcome is not None
+    assert sweep.status.outcome.reason == "SweepFailed"
+    assert 'ObjectiveMissing: the trainer wrote no "auc" to' in sweep.status.outcome.message
 
 
-def test_a_few_failures_are_borne() -> None:
-    made = begun(maxTrials=3, maxFailedTrials=2)
+def test_a_sweep_succeeds_in_spite_of_max_failed_trials_failures() -> None:
+    sweep = started(maxTrials=3, maxFailedTrials=2)
     for number in range(2):
-        made.ends(number, state="Failed", reason="OutOfMemory")
-        told = made.step()
-    assert message(told) == "2/3 trials ended, 2 failed"
-    made.ends(2, 0.5)
-    made.step()
-    assert made.status.outcome is not None
-    assert made.status.outcome.state == "Succeeded"
+        sweep.finish(number, state="Failed", reason="OutOfMemory")
+        decided = sweep.step()
+    assert message(decided) == "2/3 trials ended, 2 failed"
+    sweep.finish(2, auc=0.5)
+    sweep.step()
+    assert sweep.status.outcome is not None
+    assert sweep.status.outcome.state == "Succeeded"
 
 
-def test_too_many_failures_end_the_sweep_and_what_still_runs() -> None:
-    """Whatever is left would only burn the quota."""
-    made = begun(parallelism=3, maxFailedTrials=1)
-    running = made.body(1)["metadata"]["name"]
-    made.ends(2, state="Failed", reason="TrainerFailed")
-    made.step()
-    made.now += timedelta(minutes=1)
-    made.ends(0, state="Failed", reason="OutOfMemory")
-    decided = made.step()
-    outcome = made.status.outcome
+def test_too_many_failures_end_the_sweep_and_its_active_trials() -> None:
+    """The active trials would only use up the quota."""
+    sweep = started(parallelism=3, maxFailedTrials=1)
+    running = sweep.body(1)["metadata"]["name"]
+    sweep.finish(2, state="Failed", reason="TrainerFailed")
+    sweep.step()
+    sweep.now += timedelta(minutes=1)
+    sweep.finish(0, state="Failed", reason="OutOfMemory")
+    decided = sweep.step()
+    outcome = sweep.status.outcome
     assert outcome is not None
     assert (outcome.state, outcome.reason) == ("Failed", "SweepFailed")
-    name = made.body(0)["metadata"]["name"]
+    name = sweep.body(0)["metadata"]["name"]
     assert outcome.message == (
         f"2/6 trials failed, maxFailedTrials is 1; the last, trial 0 (TrainingRun {name}): OutOfMemory: so it ended: 0"
     )
     assert running in deleted(decided)
-    assert made.table() == {0: "Failed", 1: "Stopped", 2: "Failed", 3: "Stopped"}
+    assert sweep.table() == {0: "Failed", 1: "Stopped", 2: "Failed", 3: "Stopped"}
 
 
 def test_a_sweep_without_a_success_has_failed() -> None:
-    made = begun(maxTrials=2, maxFailedTrials=2, parallelism=2)
-    made.ends(0, state="Failed", reason="TrainerFailed")
-    made.ends(1, state="Stopped", reason="Stopped")
-    made.step()
-    assert made.status.outcome is not None
-    assert made.status.outcome.message.startswith("0/2 trials succeeded: 1 failed, 1 stopped; the last, trial 0")
+    sweep = started(maxTrials=2, maxFailedTrials=2, parallelism=2)
+    sweep.finish(0, state="Failed", reason="TrainerFailed")
+    sweep.finish(1, state="Stopped", reason="Stopped")
+    sweep.step()
+    assert sweep.status.outcome is not None
+    assert sweep.status.outcome.message.startswith("0/2 trials succeeded: 1 failed, 1 stopped; the last, trial 0")
 
 
-def test_a_trial_that_waits_for_a_person_is_told_of() -> None:
-    """A wrong image would hold the sweep up for ever, and its own status is where one looks."""
-    made = begun(parallelism=2)
+def test_the_reason_of_a_stalled_trial_is_shown_by_the_sweep() -> None:
+    """A wrong image would hold up the sweep for ever, and a person looks at the sweep's status first."""
+    sweep = started(parallelism=2)
     condition = {
         "type": "Stalled",
         "status": "True",
@@ -185,102 +186,102 @@ def test_a_trial_that_waits_for_a_person_is_told_of() -> None:
         "message": "no such image",
         "lastTransitionTime": "2026-11-05T12:00:00Z",
     }
-    made.tells(1, conditions=[condition])
-    decided = made.step()
+    sweep.report(1, conditions=[condition])
+    decided = sweep.step()
     assert reason(decided, "Stalled") == "True ImagePullFailed"
-    assert message(decided) == f"trial 1 (TrainingRun {made.body(1)['metadata']['name']}): no such image"
+    assert message(decided) == f"trial 1 (TrainingRun {sweep.body(1)['metadata']['name']}): no such image"
 
 
-def test_a_trial_that_will_not_be_the_best_is_stopped_once() -> None:
-    made = begun(parallelism=3, **STOPPING)
+def test_a_trial_below_the_median_is_stopped_once() -> None:
+    sweep = started(parallelism=3, **STOPPING)
     for number in (0, 1):
-        made.tells(number, 0.7, 0.8)
-        made.ends(number, 0.8)
-    made.tells(2, 0.1, 0.2)
-    made.step()
-    why = "step 2: best auc 0.2 is worse than the median 0.75 of 2 trials"
-    assert made.body(2)["metadata"]["annotations"]["modelops.dev/stop"] == why
-    assert made.table()[2] == "Running"
-    written = made.written
-    made.tells(2, 0.1, 0.2, 0.9)
-    made.step()
-    assert made.body(2)["metadata"]["annotations"]["modelops.dev/stop"] == why
-    assert made.written == written
-    made.ends(2, state="Stopped", reason="Stopped")
-    decided = made.step()
-    assert made.table()[2] == "Stopped"
+        sweep.report(number, auc=(0.7, 0.8))
+        sweep.finish(number, auc=0.8)
+    sweep.report(2, auc=(0.1, 0.2))
+    sweep.step()
+    reason_to_stop = "step 2: best auc 0.2 is worse than the median 0.75 of 2 trials"
+    assert sweep.body(2)["metadata"]["annotations"]["modelops.dev/stop"] == reason_to_stop
+    assert sweep.table()[2] == "Running"
+    written = sweep.written
+    sweep.report(2, auc=(0.1, 0.2, 0.9))
+    sweep.step()
+    assert sweep.body(2)["metadata"]["annotations"]["modelops.dev/stop"] == reason_to_stop
+    assert sweep.written == written
+    sweep.finish(2, state="Stopped", reason="Stopped")
+    decided = sweep.step()
+    assert sweep.table()[2] == "Stopped"
     assert message(decided) == "3/6 trials ended; best: trial 0, auc 0.8"
 
 
 def test_without_early_stopping_no_trial_is_stopped() -> None:
-    made = begun(parallelism=3)
+    sweep = started(parallelism=3)
     for number in (0, 1):
-        made.tells(number, 0.7, 0.8)
-        made.ends(number, 0.8)
-    made.tells(2, 0.1, 0.2)
-    made.step()
-    assert "modelops.dev/stop" not in made.body(2)["metadata"]["annotations"]
+        sweep.report(number, auc=(0.7, 0.8))
+        sweep.finish(number, auc=0.8)
+    sweep.report(2, auc=(0.1, 0.2))
+    sweep.step()
+    assert "modelops.dev/stop" not in sweep.body(2)["metadata"]["annotations"]
 
 
-def test_tpe_waits_for_the_trial_that_it_learns_from() -> None:
-    """With two at once, trial 2 is suggested from trial 0. Who ends first does not change what is tried."""
-    made = begun(algorithm="tpe", parallelism=2)
-    made.ends(1, 0.5)
-    made.step()
-    assert made.table() == {0: "Running", 1: "Succeeded"}
-    made.ends(0, 0.4)
-    made.step()
-    assert made.table() == {0: "Succeeded", 1: "Succeeded", 2: "Running", 3: "Running"}
+def test_tpe_creates_a_trial_only_after_those_that_it_learns_from() -> None:
+    """With two at the same time, trial 2 is suggested from trial 0. Which trial ends first does not change it."""
+    sweep = started(algorithm="tpe", parallelism=2)
+    sweep.finish(1, auc=0.5)
+    sweep.step()
+    assert sweep.table() == {0: "Running", 1: "Succeeded"}
+    sweep.finish(0, auc=0.4)
+    sweep.step()
+    assert sweep.table() == {0: "Succeeded", 1: "Succeeded", 2: "Running", 3: "Running"}
 
 
-def test_trials_are_kept_as_long_as_the_sweeps_pods_and_the_table_for_ever() -> None:
-    """They are the table's evidence. That they go trains nothing again."""
-    made = finished(0.7, 0.9, spec={"ttlAfterFinished": "10m"})
-    assert len(made.bodies) == 2
-    waits = made.step()
-    assert waits.requeue_after == timedelta(minutes=10)
-    made.now += timedelta(minutes=10)
-    made.step()
-    assert made.bodies == {}
-    last = made.step()
+def test_trials_are_kept_for_ttl_after_finished_and_the_table_for_ever() -> None:
+    """Nothing is trained again when the trials are deleted."""
+    sweep = finished(0.7, 0.9, spec={"ttlAfterFinished": "10m"})
+    assert len(sweep.bodies) == 2
+    decided = sweep.step()
+    assert decided.requeue_after == timedelta(minutes=10)
+    sweep.now += timedelta(minutes=10)
+    sweep.step()
+    assert sweep.bodies == {}
+    last = sweep.step()
     assert last.apply == ()
     assert last.requeue_after is None
-    assert made.table() == {0: "Succeeded", 1: "Succeeded"}
+    assert sweep.table() == {0: "Succeeded", 1: "Succeeded"}
 
 
-def test_no_trial_goes_before_the_outcome_is_written() -> None:
-    """A `ttlAfterFinished` of nothing, and an operator that dies between two writes: the models must not be lost."""
-    made = begun(maxTrials=1, spec={"ttlAfterFinished": "0s"})
-    made.ends(0, 0.5)
-    decided = made.step(status_written=False)
+def test_no_trial_is_deleted_before_the_outcome_is_written() -> None:
+    """With `ttlAfterFinished: 0s` and an operator that is killed between two writes, the models must not be lost."""
+    sweep = started(maxTrials=1, spec={"ttlAfterFinished": "0s"})
+    sweep.finish(0, auc=0.5)
+    decided = sweep.step(status_written=False)
     assert deleted(decided) == []
-    made.step()
-    assert made.status.outcome is not None
-    assert len(made.bodies) == 1
-    made.step()
-    assert made.bodies == {}
+    sweep.step()
+    assert sweep.status.outcome is not None
+    assert len(sweep.bodies) == 1
+    sweep.step()
+    assert sweep.bodies == {}
 
 
 def test_new_data_starts_new_trials() -> None:
-    """What still runs for the old data ends at once; what has ended stays until there is a new best."""
-    made = begun(parallelism=2, maxTrials=2)
-    made.ends(0, 0.9)
-    made.step()
-    old = {number: made.body(number)["metadata"]["name"] for number in (0, 1)}
-    made.letter = "b"
-    decided = made.step()
+    """Active trials of the old data are deleted at once, ended ones once the new search has an outcome."""
+    sweep = started(parallelism=2, maxTrials=2)
+    sweep.finish(0, auc=0.9)
+    sweep.step()
+    old = {number: sweep.body(number)["metadata"]["name"] for number in (0, 1)}
+    sweep.data = "b"
+    decided = sweep.step()
     assert deleted(decided) == [old[1]]
-    assert made.table() == {0: "Running", 1: "Running"}
-    assert made.status.sweep is not None
-    assert made.status.sweep.best is None
-    new = [row.run for row in made.status.sweep.trials]
+    assert sweep.table() == {0: "Running", 1: "Running"}
+    assert sweep.status.sweep is not None
+    assert sweep.status.sweep.best is None
+    new = [row.run for row in sweep.status.sweep.trials]
     assert set(new) & set(old.values()) == set()
     for name in new:
-        number = int(made.bodies[name]["metadata"]["annotations"]["modelops.dev/trial"])
-        made.bodies.pop(old[number], None)
-        made.ends(number, 0.5)
-    made.bodies[old[0]] = {**made.bodies[new[0]], "metadata": {**made.bodies[new[0]]["metadata"], "name": old[0]}}
-    assert deleted(made.step()) == [old[0]]
+        number = int(sweep.bodies[name]["metadata"]["annotations"]["modelops.dev/trial"])
+        sweep.bodies.pop(old[number], None)
+        sweep.finish(number, auc=0.5)
+    sweep.bodies[old[0]] = {**sweep.bodies[new[0]], "metadata": {**sweep.bodies[new[0]]["metadata"], "name": old[0]}}
+    assert deleted(sweep.step()) == [old[0]]
 
 
 @pytest.mark.parametrize(
@@ -296,105 +297,105 @@ def test_new_data_starts_new_trials() -> None:
     ],
     ids=str,
 )
-def test_trials_stay_where_a_change_does_not_concern_them(change: dict[str, Any], stay: bool) -> None:
-    """More trials for a sweep must not train those again that there are."""
-    made = finished(0.7, 0.9)
-    before = set(made.bodies)
-    made.run = sweep_run(generation=2, **{"maxTrials": 2, **change})
-    made.step()
-    made.step()
-    assert made.status.sweep is not None
-    assert (before <= {row.run for row in made.status.sweep.trials}) is stay
+def test_trials_stay_if_a_change_of_the_spec_does_not_concern_them(change: dict[str, Any], stay: bool) -> None:
+    """A greater maxTrials must not train the existing trials again."""
+    sweep = finished(0.7, 0.9)
+    before = set(sweep.bodies)
+    sweep.run = sweep_run(generation=2, **{"maxTrials": 2, **change})
+    sweep.step()
+    sweep.step()
+    assert sweep.status.sweep is not None
+    assert (before <= {row.run for row in sweep.status.sweep.trials}) is stay
 
 
-def test_fewer_trials_end_the_sweep_with_those_that_there_are() -> None:
-    made = begun(maxTrials=4, parallelism=2)
-    made.ends(0, 0.5)
-    made.step()
-    made.run = sweep_run(generation=2, maxTrials=1)
-    decided = made.step()
+def test_a_smaller_max_trials_ends_the_sweep_with_the_trials_that_remain() -> None:
+    sweep = started(maxTrials=4, parallelism=2)
+    sweep.finish(0, auc=0.5)
+    sweep.step()
+    sweep.run = sweep_run(generation=2, maxTrials=1)
+    decided = sweep.step()
     assert len(deleted(decided)) == 2
-    assert made.status.outcome is not None
-    assert made.table() == {0: "Succeeded"}
+    assert sweep.status.outcome is not None
+    assert sweep.table() == {0: "Succeeded"}
 
 
-def test_a_retry_makes_those_again_that_failed() -> None:
-    made = begun(maxTrials=3, parallelism=3, maxFailedTrials=1)
-    made.ends(0, 0.5)
+def test_a_retry_creates_only_the_failed_trials_again() -> None:
+    sweep = started(maxTrials=3, parallelism=3, maxFailedTrials=1)
+    sweep.finish(0, auc=0.5)
     for number in (1, 2):
-        made.ends(number, state="Failed", reason="TrainerFailed")
-    made.step()
-    before = parameters(made)
-    kept, gone = made.body(0)["metadata"]["uid"], made.body(1)["metadata"]["uid"]
-    made.run = sweep_run(maxTrials=3, parallelism=3, maxFailedTrials=1, annotations={"modelops.dev/retry": "1"})
-    made.step()
-    # What the run's own plan writes once it has acted on the annotation.
-    made.status = made.status.model_copy(update={"last_handled_retry": "1"})
-    made.step()
-    assert made.table() == {0: "Succeeded", 1: "Running", 2: "Running"}
-    assert parameters(made) == before
-    assert made.body(0)["metadata"]["uid"] == kept
-    assert made.body(1)["metadata"]["uid"] != gone
+        sweep.finish(number, state="Failed", reason="TrainerFailed")
+    sweep.step()
+    before = parameters(sweep)
+    kept, gone = sweep.body(0)["metadata"]["uid"], sweep.body(1)["metadata"]["uid"]
+    sweep.run = sweep_run(maxTrials=3, parallelism=3, maxFailedTrials=1, annotations={"modelops.dev/retry": "1"})
+    sweep.step()
+    # The run's own plan writes that the annotation was handled.
+    sweep.status = sweep.status.model_copy(update={"last_handled_retry": "1"})
+    sweep.step()
+    assert sweep.table() == {0: "Succeeded", 1: "Running", 2: "Running"}
+    assert parameters(sweep) == before
+    assert sweep.body(0)["metadata"]["uid"] == kept
+    assert sweep.body(1)["metadata"]["uid"] != gone
     for number in (1, 2):
-        made.ends(number, 0.1)
-    made.step()
-    assert made.status.outcome is not None
-    assert made.status.outcome.state == "Succeeded"
+        sweep.finish(number, auc=0.1)
+    sweep.step()
+    assert sweep.status.outcome is not None
+    assert sweep.status.outcome.state == "Succeeded"
 
 
-def test_more_memory_is_another_chance_for_those_that_failed() -> None:
-    """As for every run. Those that have succeeded are left alone."""
+def test_more_memory_trains_only_the_failed_trials_again() -> None:
+    """Like every failed run. Trials that have succeeded stay."""
     small = {**MORE_MEMORY, "resources": {"limits": {"memory": "1Gi"}}}
-    given_ = {"maxTrials": 2, "maxFailedTrials": 0, "parallelism": 2}
-    made = begun(**given_, spec={"trainer": small})
-    made.ends(0, 0.5)
-    made.ends(1, state="Failed", reason="OutOfMemory")
-    made.step()
-    assert made.status.outcome is not None
-    assert made.status.outcome.state == "Failed"
-    made.run = sweep_run(generation=2, **given_, spec={"trainer": MORE_MEMORY})
-    made.step()
-    assert made.status.outcome is None
-    assert made.table() == {0: "Succeeded", 1: "Running"}
-    assert made.body(1)["spec"]["trainer"]["resources"] == {"limits": {"memory": "8Gi"}}
-    assert made.body(0)["metadata"]["generation"] == 1
-    made.ends(1, 0.7)
-    made.step()
-    assert made.status.outcome is not None
-    assert made.status.outcome.state == "Succeeded"
+    fields: dict[str, Any] = {"maxTrials": 2, "maxFailedTrials": 0, "parallelism": 2}
+    sweep = started(**fields, spec={"trainer": small})
+    sweep.finish(0, auc=0.5)
+    sweep.finish(1, state="Failed", reason="OutOfMemory")
+    sweep.step()
+    assert sweep.status.outcome is not None
+    assert sweep.status.outcome.state == "Failed"
+    sweep.run = sweep_run(generation=2, **fields, spec={"trainer": MORE_MEMORY})
+    sweep.step()
+    assert sweep.status.outcome is None
+    assert sweep.table() == {0: "Succeeded", 1: "Running"}
+    assert sweep.body(1)["spec"]["trainer"]["resources"] == {"limits": {"memory": "8Gi"}}
+    assert sweep.body(0)["metadata"]["generation"] == 1
+    sweep.finish(1, auc=0.7)
+    sweep.step()
+    assert sweep.status.outcome is not None
+    assert sweep.status.outcome.state == "Succeeded"
 
 
-def test_a_change_that_helps_nothing_fails_again_at_once() -> None:
-    made = begun(maxTrials=1, maxFailedTrials=0)
-    made.ends(0, state="Failed", reason="TrainerFailed")
-    made.step()
-    written = made.written
-    made.run = sweep_run(generation=2, maxTrials=1, maxFailedTrials=0)
-    made.step()
-    assert made.written == written
-    assert made.status.outcome is not None
-    assert made.status.outcome.state == "Failed"
+def test_a_change_that_does_not_concern_the_trials_fails_again_at_once() -> None:
+    sweep = started(maxTrials=1, maxFailedTrials=0)
+    sweep.finish(0, state="Failed", reason="TrainerFailed")
+    sweep.step()
+    written = sweep.written
+    sweep.run = sweep_run(generation=2, maxTrials=1, maxFailedTrials=0)
+    sweep.step()
+    assert sweep.written == written
+    assert sweep.status.outcome is not None
+    assert sweep.status.outcome.state == "Failed"
 
 
-def test_a_trial_that_somebody_deletes_is_made_again_as_it_was() -> None:
-    made = begun(parallelism=3)
-    before = parameters(made)
-    del made.bodies[made.body(1)["metadata"]["name"]]
-    made.step()
-    assert parameters(made) == before
-    assert len(made.bodies) == 3
+def test_a_trial_that_a_person_deletes_is_created_again_with_the_same_parameters() -> None:
+    sweep = started(parallelism=3)
+    before = parameters(sweep)
+    del sweep.bodies[sweep.body(1)["metadata"]["name"]]
+    sweep.step()
+    assert parameters(sweep) == before
+    assert len(sweep.bodies) == 3
 
 
-def test_a_run_that_is_no_sweep_any_more_loses_its_trials() -> None:
-    made = begun(parallelism=2)
-    seen = made.seen()
+def test_a_run_without_its_former_sweep_deletes_the_trials() -> None:
+    sweep = started(parallelism=2)
+    seen = sweep.seen()
     plain = seen.run.model_copy(update={"spec": seen.run.spec.model_copy(update={"sweep": None})})
     seen = type(seen)(plain, seen.resolved, seen.now, seen.children)
     assert len(deleted(collect_garbage(Plan(status=TrainingRunStatus()), seen))) == 2
 
 
-def test_a_run_that_never_was_a_sweep_is_left_alone() -> None:
-    seen = begun().seen()
+def test_the_plan_of_a_run_that_never_had_a_sweep_is_unchanged() -> None:
+    seen = started().seen()
     plain = seen.run.model_copy(update={"spec": seen.run.spec.model_copy(update={"sweep": None})})
     plan = Plan(status=TrainingRunStatus(), requeue_after=timedelta(minutes=1))
     assert collect_garbage(plan, type(seen)(plain, seen.resolved, NOW)) is plan
@@ -402,23 +403,26 @@ def test_a_run_that_never_was_a_sweep_is_left_alone() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["random", "tpe"]), st.integers(1, 4))
-def test_whatever_happens_the_same_trials_are_made_and_each_once(seed: int, algorithm: str, parallelism: int) -> None:
-    """The operator dies after any write, before or after its status; trials end in any order. The sweep that comes out
-    is the one that nothing disturbed, and never do more trials run than may.
+def test_each_trial_is_created_once_however_often_the_operator_is_killed(
+    seed: int, algorithm: str, parallelism: int
+) -> None:
+    """The operator is killed after any write, before or after its status, and trials end in any order.
+
+    The table is the same as without any disturbance, and never do more trials run than `parallelism` allows.
     """
     chance = random.Random(seed)
-    given_ = {"algorithm": algorithm, "parallelism": parallelism, "maxTrials": 9, "seed": seed}
+    fields: dict[str, Any] = {"algorithm": algorithm, "parallelism": parallelism, "maxTrials": 9, "seed": seed}
 
-    def value(made: Simulation, number: int) -> float:
-        return float(made.body(number)["spec"]["parameters"]["rate"])
+    def value(sweep: Simulation, number: int) -> float:
+        return float(sweep.body(number)["spec"]["parameters"]["rate"])
 
-    calm = begun(**given_)
+    calm = started(**fields)
     while calm.status.outcome is None:
         first = min(number for number, state in calm.table().items() if state == "Running")
-        calm.ends(first, value(calm, first))
+        calm.finish(first, auc=value(calm, first))
         calm.step()
 
-    rough = Simulation(sweep_run(**given_))
+    rough = Simulation(sweep_run(**fields))
     steps = 0
     while rough.status.outcome is None:
         steps += 1
@@ -431,69 +435,69 @@ def test_whatever_happens_the_same_trials_are_made_and_each_once(seed: int, algo
         ]
         assert len(running) <= parallelism
         if running and chance.random() < 0.6:
-            one = chance.choice(running)
-            rough.ends(one, value(rough, one))
+            number = chance.choice(running)
+            rough.finish(number, auc=value(rough, number))
     assert rough.written == 9
     assert parameters(rough) == parameters(calm)
     assert rough.status.sweep == calm.status.sweep
 
 
-def test_a_result_that_is_taken_over_keeps_its_parameters() -> None:
-    """The model's origin must say what it was made with, though this sweep has tried nothing."""
-    made = finished(0.7, 0.9)
-    status = made.status
-    whole = model_parameters(made.run, status)
-    other = reused_table(made.seen().sweep, "another", whole, status.metrics)
+def test_a_reused_result_keeps_its_parameters() -> None:
+    """The origin of the model has the parameters, though this sweep has run no trial."""
+    sweep = finished(0.7, 0.9)
+    status = sweep.status
+    whole = model_parameters(sweep.run, status)
+    other = reused_table(sweep.seen().sweep, "another", whole, status.metrics)
     assert other.trials == [
-        Trial(number=0, run="another", parameters=parameters(made)[1], state="Succeeded", objective=0.9)
+        Trial(number=0, run="another", parameters=parameters(sweep)[1], state="Succeeded", objective=0.9)
     ]
-    assert model_parameters(made.run, TrainingRunStatus(sweep=other)) == whole
+    assert model_parameters(sweep.run, TrainingRunStatus(sweep=other)) == whole
 
 
-async def test_a_sweep_sees_its_own_trials_as_they_are_now() -> None:
-    """Of each trial the newest version that was heard of, and no run of anybody else."""
-    made = begun(parallelism=2)
+async def test_a_sweep_observes_the_newest_version_of_its_own_trials() -> None:
+    """Runs of other owners are not observed."""
+    sweep = started(parallelism=2)
     cache = Cache({"TrainingRun": by_owner})
-    for body in made.bodies.values():
+    for body in sweep.bodies.values():
         cache.put(body)
-    stranger = copy.deepcopy(made.body(0))
+    stranger = copy.deepcopy(sweep.body(0))
     stranger["metadata"] |= {"name": "stranger", "uid": "s", "ownerReferences": []}
     cache.put(stranger)
     context = ReconcileContext(cache, cast(Kube, None), operator_settings(), NOW)
-    run = made.run.model_copy(update={"status": made.status})
-    first = await observe(run, made.resolved, context)
-    assert [one.number for one in first.trials] == [0, 1]
+    run = sweep.run.model_copy(update={"status": sweep.status})
+    first = await observe(run, sweep.resolved, context)
+    assert [trial.number for trial in first.trials] == [0, 1]
     assert first.suggested == {}
-    made.ends(0, 0.5)
-    made.body(0)["metadata"]["resourceVersion"] = "2"
-    cache.put(made.body(0))
-    then = await observe(run, made.resolved, context)
-    assert [one.result.state for one in then.trials] == ["Succeeded", "Running"]
-    assert then.suggested == made.seen().suggested
+    sweep.finish(0, auc=0.5)
+    sweep.body(0)["metadata"]["resourceVersion"] = "2"
+    cache.put(sweep.body(0))
+    then = await observe(run, sweep.resolved, context)
+    assert [trial.result.state for trial in then.trials] == ["Succeeded", "Running"]
+    assert then.suggested == sweep.seen().suggested
     assert list(then.suggested) == [2]
 
 
-async def test_a_sweep_that_has_ended_asks_for_no_suggestions() -> None:
-    """Its trials are gone some day, and none is made again for that."""
-    made = finished(0.7)
+async def test_a_sweep_that_has_ended_has_no_suggestions() -> None:
+    """No trial is created again after its deletion."""
+    sweep = finished(0.7)
     context = ReconcileContext(Cache({"TrainingRun": by_owner}), cast(Kube, None), operator_settings(), NOW)
-    seen = await observe(made.run.model_copy(update={"status": made.status}), made.resolved, context)
+    seen = await observe(sweep.run.model_copy(update={"status": sweep.status}), sweep.resolved, context)
     assert (seen.children, seen.suggested) == ((), {})
 
 
-def test_trials_that_there_are_come_before_new_ones() -> None:
-    """Where a quota has no room for a new one, the others must still hear that they shall stop."""
-    made = begun(parallelism=4, **STOPPING)
+def test_existing_trials_are_applied_before_new_ones() -> None:
+    """A quota without room for a new trial must not keep a request to stop from the others."""
+    sweep = started(parallelism=4, **STOPPING)
     for number in (0, 1):
-        made.tells(number, 0.7, 0.8)
-        made.ends(number, 0.8)
-    made.tells(2, 0.1, 0.2)
-    numbers = [body["metadata"]["annotations"]["modelops.dev/trial"] for body in made.plan().apply]
+        sweep.report(number, auc=(0.7, 0.8))
+        sweep.finish(number, auc=0.8)
+    sweep.report(2, auc=(0.1, 0.2))
+    numbers = [body["metadata"]["annotations"]["modelops.dev/trial"] for body in sweep.plan().apply]
     assert numbers == ["2", "3", "4", "5"]
 
 
 @pytest.mark.parametrize(
-    ("goal", "target", "value", "enough"),
+    ("goal", "target", "value", "reached"),
     [
         ("Maximize", 0.8, 0.8, True),
         ("Maximize", 0.8, 0.79, False),
@@ -502,17 +506,17 @@ def test_trials_that_there_are_come_before_new_ones() -> None:
         ("Minimize", 0.0, 0.0, True),
     ],
 )
-def test_a_trial_that_is_good_enough_ends_the_sweep(goal: str, target: float, value: float, enough: bool) -> None:
-    """As Katib's goal: what would come after it costs and helps nobody."""
-    made = begun(parallelism=2, objective={"metric": "auc", "goal": goal, "target": target})
-    made.ends(1, value)
-    decided = made.step()
-    assert (made.status.outcome is not None) is enough
-    if enough:
-        assert made.status.outcome is not None
-        assert made.status.outcome.message == (
+def test_a_trial_that_reaches_the_target_ends_the_sweep(goal: str, target: float, value: float, reached: bool) -> None:
+    """Like the goal of a Katib experiment: further trials would cost and not help."""
+    sweep = started(parallelism=2, objective={"metric": "auc", "goal": goal, "target": target})
+    sweep.finish(1, auc=value)
+    decided = sweep.step()
+    assert (sweep.status.outcome is not None) is reached
+    if reached:
+        assert sweep.status.outcome is not None
+        assert sweep.status.outcome.message == (
             f"best of 2 trials: trial 1, auc {value:.4g}, target {target:.4g} reached"
         )
-        assert made.table() == {0: "Stopped", 1: "Succeeded"}
-        assert deleted(decided) == [made.status.sweep.trials[0].run] if made.status.sweep else False
-        assert made.step().apply == ()
+        assert sweep.table() == {0: "Stopped", 1: "Succeeded"}
+        assert deleted(decided) == [sweep.status.sweep.trials[0].run] if sweep.status.sweep else False
+        assert sweep.step().apply == ()

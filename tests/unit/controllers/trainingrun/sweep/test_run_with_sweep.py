@@ -1,4 +1,4 @@
-"""A run with a sweep in the plan of all runs: trials instead of a Job, and one ModelVersion at the end."""
+"""Plan of a run with a sweep: trials instead of a Job, and one ModelVersion at the end."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,8 +25,8 @@ from support.run_observations import inputs_of
 from support.sweeps import Simulation, sweep_run
 
 
-class Whole(Simulation):
-    """The simulation, with the plan of all runs."""
+class RunSimulation(Simulation):
+    """Simulation with the plan of the whole run."""
 
     def __init__(self, **changes: Any) -> None:
         super().__init__(sweep_run(**{"maxTrials": 2, "parallelism": 2, **changes}))
@@ -35,7 +35,7 @@ class Whole(Simulation):
     def plan(self) -> Plan:
         """Decide as the controller does, on the run and its Dataset."""
         run = self.run.model_copy(update={"status": self.status})
-        inputs = inputs_of(run, {"mortgage": dataset(status={"snapshot": snapshot(self.letter)})}, now=self.now)
+        inputs = inputs_of(run, {"mortgage": dataset(status={"snapshot": snapshot(self.data)})}, now=self.now)
         assert isinstance(inputs, ResolvedInputs)
         sweep = SweepObservation(run, inputs, self.now, tuple(child_of(body) for body in self.bodies.values()))
         if run.spec.sweep is not None and not outcome_holds(run, inputs):
@@ -45,7 +45,7 @@ class Whole(Simulation):
         return plan(Observation(run, settings(), self.now, inputs, versions=self.versions, sweep=sweep))
 
     def apply(self, body: Body) -> None:
-        """ModelVersions are kept beside the trials."""
+        """Apply a trial or a ModelVersion."""
         if body["kind"] == "ModelVersion":
             body = {
                 **body,
@@ -56,7 +56,7 @@ class Whole(Simulation):
             super().apply(body)
 
     def step(self, **how: Any) -> Plan:
-        """With the conditions, as the machinery writes them."""
+        """Carry a plan out, and write its conditions as the machinery does."""
         decided = super().step(**how)
         conditions = merge(self.status.conditions, decided.conditions, self.run.metadata.generation, self.now)
         self.status = self.status.model_copy(
@@ -65,132 +65,135 @@ class Whole(Simulation):
         return decided
 
 
-def ended(**changes: Any) -> Whole:
-    made = Whole(**changes)
-    made.step()
-    made.ends(0, 0.7)
-    made.ends(1, 0.9)
-    made.step()
-    return made
+def ended(**changes: Any) -> RunSimulation:
+    """Return a sweep whose two trials have succeeded: trial 1 is the best."""
+    sweep = RunSimulation(**changes)
+    sweep.step()
+    sweep.finish(0, auc=0.7)
+    sweep.finish(1, auc=0.9)
+    sweep.step()
+    return sweep
 
 
-def test_trials_begin_and_no_job() -> None:
-    made = Whole()
-    decided = made.step()
+def test_a_sweep_creates_trials_and_no_job() -> None:
+    sweep = RunSimulation()
+    decided = sweep.step()
     assert [name.split()[0] for name in names(decided.apply)] == ["TrainingRun", "TrainingRun"]
     assert reason(decided) == "False Sweeping"
     assert reason(decided, "Reproducible") == "True Pinned"
-    assert made.status.cache is not None
-    assert made.status.cache.result == "Miss"
+    assert sweep.status.cache is not None
+    assert sweep.status.cache.result == "Miss"
 
 
-def test_trials_train_on_what_the_sweep_has_pinned() -> None:
-    """Whatever the Dataset has become: the trial's own plan takes its data from its sweep."""
-    made = Whole()
-    made.step()
-    child = TrainingRun.model_validate(made.body(0))
+def test_trials_train_on_the_data_that_the_sweep_has_pinned() -> None:
+    """Also if the Dataset has a newer snapshot."""
+    sweep = RunSimulation()
+    sweep.step()
+    child = TrainingRun.model_validate(sweep.body(0))
     inputs = inputs_of(child, {"mortgage": dataset(status={"snapshot": snapshot("b")})})
     assert isinstance(inputs, ResolvedInputs)
-    assert [one.digest for one in inputs.inputs.datasets] == [digest("a")]
+    assert [dataset.digest for dataset in inputs.inputs.datasets] == [digest("a")]
 
 
-def test_one_version_comes_out_with_the_best_parameters() -> None:
-    made = ended()
-    (version,) = made.versions
+def test_the_only_version_has_the_parameters_of_the_best_trial() -> None:
+    sweep = ended()
+    (version,) = sweep.versions
     origin = version.spec.origin
     assert origin.sweep == "search"
-    assert origin.parameters == {"max_depth": "4", **TrainingRun.model_validate(made.body(1)).spec.parameters}
+    assert origin.parameters == {"max_depth": "4", **TrainingRun.model_validate(sweep.body(1)).spec.parameters}
     assert origin.metrics["auc"] == 0.9
     assert version.spec.artifact.uri == "s3://store/m/1/"
-    decided = made.step()
+    decided = sweep.step()
     assert reason(decided) == "True Trained"
     assert decided.apply == ()
-    assert made.status.model_version == version.metadata.name
+    assert sweep.status.model_version == version.metadata.name
 
 
-def test_a_version_that_somebody_deleted_is_made_again_though_the_trials_are_gone() -> None:
-    made = ended()
-    before, made.versions = made.versions, ()
-    made.now += timedelta(hours=2)
-    made.step()
-    assert made.bodies == {}
-    assert made.versions[0].spec == before[0].spec
+def test_a_deleted_version_is_created_again_after_the_deletion_of_the_trials() -> None:
+    sweep = ended()
+    (before,) = sweep.versions
+    sweep.versions = sweep.versions[1:]
+    sweep.now += timedelta(hours=2)
+    sweep.step()
+    assert sweep.bodies == {}
+    (after,) = sweep.versions
+    assert after.spec == before.spec
 
 
 def test_a_failed_sweep_is_final_until_the_spec_changes() -> None:
-    made = Whole(maxFailedTrials=0)
-    made.step()
-    made.ends(0, state="Failed", reason="TrainerFailed")
-    decided = made.step()
+    sweep = RunSimulation(maxFailedTrials=0)
+    sweep.step()
+    sweep.finish(0, state="Failed", reason="TrainerFailed")
+    decided = sweep.step()
     assert reason(decided, "Stalled") == "True SweepFailed"
     assert reason(decided, "Succeeded") == "False SweepFailed"
-    made.now += timedelta(hours=2)
-    made.step()
-    assert made.bodies == {}
-    assert made.step().apply == ()
-    made.run = sweep_run(maxTrials=2, parallelism=2, maxFailedTrials=1, generation=2)
-    assert len(made.step().apply) == 2
+    sweep.now += timedelta(hours=2)
+    sweep.step()
+    assert sweep.bodies == {}
+    assert sweep.step().apply == ()
+    sweep.run = sweep_run(maxTrials=2, parallelism=2, maxFailedTrials=1, generation=2)
+    assert len(sweep.step().apply) == 2
 
 
-def test_a_sweep_that_is_stopped_ends_its_trials() -> None:
-    made = Whole()
-    made.step()
-    made.ends(0, 0.5)
-    made.run = sweep_run(maxTrials=2, parallelism=2, annotations={"modelops.dev/stop": "enough"})
-    running = made.body(1)["metadata"]["name"]
-    decided = made.step()
+def test_a_requested_stop_of_a_sweep_deletes_its_active_trials() -> None:
+    sweep = RunSimulation()
+    sweep.step()
+    sweep.finish(0, auc=0.5)
+    sweep.run = sweep_run(maxTrials=2, parallelism=2, annotations={"modelops.dev/stop": "enough"})
+    running = sweep.body(1)["metadata"]["name"]
+    decided = sweep.step()
     assert deleted(decided) == [running]
-    assert made.table() == {0: "Succeeded", 1: "Stopped"}
-    assert made.status.outcome is not None
-    assert made.status.outcome.state == "Stopped"
-    assert made.status.failed_attempts == []
-    assert made.step().apply == ()
+    assert sweep.table() == {0: "Succeeded", 1: "Stopped"}
+    assert sweep.status.outcome is not None
+    assert sweep.status.outcome.state == "Stopped"
+    assert sweep.status.failed_attempts == []
+    assert sweep.step().apply == ()
 
 
-def test_a_retry_of_a_failed_sweep_tries_again_what_failed() -> None:
-    made = Whole(maxFailedTrials=0)
-    made.step()
-    made.ends(0, 0.5)
-    made.ends(1, state="Failed", reason="TrainerFailed")
-    made.step()
-    made.run = sweep_run(maxTrials=2, parallelism=2, maxFailedTrials=0, annotations={"modelops.dev/retry": "1"})
-    made.step()
-    made.step()
-    assert made.status.last_handled_retry == "1"
-    assert made.table() == {0: "Succeeded", 1: "Running"}
-    made.ends(1, 0.6)
-    made.step()
-    assert len(made.versions) == 1
+def test_a_requested_retry_of_a_failed_sweep_runs_the_failed_trials_again() -> None:
+    sweep = RunSimulation(maxFailedTrials=0)
+    sweep.step()
+    sweep.finish(0, auc=0.5)
+    sweep.finish(1, state="Failed", reason="TrainerFailed")
+    sweep.step()
+    sweep.run = sweep_run(maxTrials=2, parallelism=2, maxFailedTrials=0, annotations={"modelops.dev/retry": "1"})
+    sweep.step()
+    sweep.step()
+    assert sweep.status.last_handled_retry == "1"
+    assert sweep.table() == {0: "Succeeded", 1: "Running"}
+    sweep.finish(1, auc=0.6)
+    sweep.step()
+    assert len(sweep.versions) == 1
 
 
-def test_the_same_sweep_elsewhere_is_a_hit_with_its_parameters() -> None:
-    """Its version under other gates must still say which parameters it was made with."""
+def test_another_run_with_the_same_sweep_reuses_the_result_and_its_parameters() -> None:
+    """The version with other gates has the parameters of the search too."""
     first = ended()
     gates = {"versionTemplate": {"gates": [{"metric": "auc", "min": 0.5}]}}
-    other = Whole(name="again", spec={"output": {"model": "mortgage", "format": "sklearn", **gates}})
+    other = RunSimulation(name="again", spec={"output": {"model": "mortgage", "format": "sklearn", **gates}})
     other.versions = first.versions
     decided = other.step()
     assert reason(decided) == "True CacheHit"
     assert other.bodies == {}
     assert other.versions[1].spec.origin.parameters == first.versions[0].spec.origin.parameters
-    told = condition_of(decided, "Ready")
-    assert told is not None
-    assert "nothing was trained" in told.message
+    ready = condition_of(decided, "Ready")
+    assert ready is not None
+    assert "nothing was trained" in ready.message
 
 
 def test_new_data_starts_another_search() -> None:
-    made = Whole(spec={"rerunOn": ["DatasetChange"]})
-    made.step()
-    made.ends(0, 0.7)
-    made.letter = "b"
-    made.step()
-    assert made.table() == {0: "Succeeded", 1: "Running"}
-    made.ends(1, 0.8)
-    made.step()
-    before = set(made.bodies)
-    decided = made.step()
+    sweep = RunSimulation(spec={"rerunOn": ["DatasetChange"]})
+    sweep.step()
+    sweep.finish(0, auc=0.7)
+    sweep.data = "b"
+    sweep.step()
+    assert sweep.table() == {0: "Succeeded", 1: "Running"}
+    sweep.finish(1, auc=0.8)
+    sweep.step()
+    before = set(sweep.bodies)
+    decided = sweep.step()
     assert len(decided.apply) == 2
     assert isinstance(decided.status, TrainingRunStatus)
     assert decided.status.cache is not None
     assert decided.status.cache.reason.startswith("dataset train: sha256:aaa")
-    assert len(set(made.bodies) - before) == 2
+    assert len(set(sweep.bodies) - before) == 2

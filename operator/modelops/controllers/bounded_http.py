@@ -1,0 +1,131 @@
+"""HTTP client for addresses that users choose: bounded responses, no redirects, no cookies, no local addresses."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+import aiohttp
+from yarl import URL
+
+from modelops.api.addresses import LocalAddress, local_address_kind
+
+T = TypeVar("T")
+_CHUNK_BYTES = 1 << 16
+
+
+class ResponseTooLargeError(ValueError):
+    """A response with more bytes than the caller reads."""
+
+
+class AddressDeniedError(OSError):
+    """A connection to an address that the session does not allow."""
+
+
+def open_session(timeout_seconds: float, denied: frozenset[LocalAddress] = frozenset()) -> aiohttp.ClientSession:
+    """Return a session without cookies that connects to none of the `denied` kinds of addresses.
+
+    `timeout_seconds` bounds a request as a whole, its response included.
+    """
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=timeout_seconds),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        # Callers bound their own concurrency: a wait for a connection would count against the request's timeout.
+        connector=aiohttp.TCPConnector(limit=0, socket_factory=_socket_factory(denied)),
+        auto_decompress=False,  # a few bytes can decompress to any number
+        headers={"Accept-Encoding": "identity"},
+    )
+
+
+async def fetch_each(
+    addresses: Iterable[str],
+    fetch: Callable[[aiohttp.ClientSession, str], Awaitable[T]],
+    *,
+    timeout_seconds: float,
+    concurrency: int,
+) -> dict[str, T | None]:
+    """Return what `fetch` returns for each of these Pod IPs.
+
+    The value is None where `fetch` raises ClientError, OSError or ValueError. That is not an error: a Pod may be
+    starting or terminating.
+    """
+    slots = asyncio.Semaphore(concurrency)
+
+    async def fetch_one(session: aiohttp.ClientSession, address: str) -> T | None:
+        async with slots:
+            try:
+                return await fetch(session, address)
+            except (aiohttp.ClientError, OSError, ValueError):
+                return None
+
+    distinct = sorted(set(addresses))
+    async with open_session(timeout_seconds) as session:
+        results = await asyncio.gather(*(fetch_one(session, address) for address in distinct))
+    return dict(zip(distinct, results, strict=True))
+
+
+async def get(session: aiohttp.ClientSession, url: URL, max_bytes: int) -> bytes:
+    """Return the body of a response with status 200.
+
+    Raises ValueError for any other status, and what `request` raises.
+    """
+    status, body = await request(session, "GET", url, max_bytes)
+    if status != 200:
+        raise ValueError(f"HTTP {status}")
+    return body
+
+
+async def request(
+    session: aiohttp.ClientSession, method: str, url: URL, max_bytes: int, **options: Any
+) -> tuple[int, bytes]:
+    """Return the status and the body of a response. `options` are those of aiohttp's request.
+
+    Raises:
+        aiohttp.ClientError: The connection or the HTTP exchange failed.
+        OSError: The address cannot be reached; AddressDeniedError and TimeoutError among them.
+        ValueError: The URL is invalid.
+        ResponseTooLargeError: The body has more than `max_bytes`.
+    """
+    # A redirect would send the operator to an address of the server's choice.
+    async with session.request(method, url, allow_redirects=False, **options) as response:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > max_bytes:
+                raise ResponseTooLargeError(f"response larger than {max_bytes} bytes")
+        return response.status, bytes(body)
+
+
+def describe_failure(error: Exception, timeout_seconds: float) -> str:
+    """Return why a request failed, for the user who chose the URL.
+
+    The error's own words are not among them: they may reveal what listens where the user has no access.
+    """
+    match error:
+        case asyncio.TimeoutError():
+            return f"no response within {timeout_seconds:g} s"
+        case ResponseTooLargeError():
+            return str(error)
+        case aiohttp.ClientConnectorDNSError():
+            return "host name not found"
+        case aiohttp.ClientConnectorError(os_error=AddressDeniedError() as denied):
+            return str(denied)
+        case aiohttp.ClientConnectionError():
+            return "connection failed or closed early"
+        case aiohttp.InvalidURL() | ValueError():
+            return "URL not valid"
+    return "response is not HTTP"
+
+
+def _socket_factory(denied: frozenset[LocalAddress]) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+    """Return a factory that checks an address when it is connected to: a name may resolve to another one later."""
+
+    def create(resolved: aiohttp.AddrInfoType) -> socket.socket:
+        family, type_, protocol, _, address = resolved
+        if local_address_kind(ipaddress.ip_address(address[0])) in denied:
+            # The same words for each address: a name may have several.
+            raise AddressDeniedError("address not allowed: loopback, link-local, multicast or unspecified")
+        return socket.socket(family, type_, protocol)
+
+    return create
