@@ -98,7 +98,7 @@ MISTAKES = [
                 "analysis": {"checks": [{"name": "agreement", "job": {"image": "judge:1"}}]},
             }
         },
-        says=["agreement is the name of a check of the operator's: give yours another one"],
+        says=["agreement is the name of a built-in check: choose another name"],
     ),
     Mistake(
         "Pods must not run as root", {"pod.runAsUser": 0}, says=["spec.pod.runAsUser", "greater than or equal to 1"]
