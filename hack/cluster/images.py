@@ -1,4 +1,4 @@
-"""The images: which there are, what each is made of, and their building by Docker or buildah, once for a content."""
+"""Container images: their sources, and their build by Docker or buildah, once for each content of the sources."""
 
 import json
 import os
@@ -17,14 +17,14 @@ BASE_NAME = f"{REPOSITORY}/base"
 
 @dataclass(frozen=True)
 class Image:
-    """One image: its Dockerfile and target, and the files that it is made of."""
+    """Image with its Dockerfile, the target in the Dockerfile, and its sources: paths whose content decides on a rebuild."""
 
     name: str
     dockerfile: str
     sources: tuple[str, ...]
     target: str | None = None
     on: str | None = None
-    """The image of ours that it is built on, given as the argument BASE."""
+    """Name of the image in ALL that the Dockerfile gets as the argument BASE."""
 
 
 def _own(name: str, *parts: str) -> Image:
@@ -33,9 +33,9 @@ def _own(name: str, *parts: str) -> Image:
 
 
 OWN = (
-    _own("operator", "__main__.py", "api", "lineage", "store", "machinery", "controllers"),
-    _own("worker", "api", "lineage", "store", "worker"),
-    _own("monitor", "api", "monitor"),
+    _own("operator", "__main__.py", "api", "lineage", "stats", "store", "machinery", "controllers"),
+    _own("worker", "api", "lineage", "stats", "store", "worker"),
+    _own("monitor", "api", "stats", "monitor"),
     _own("server", "api", "server"),
 )
 ALL = (
