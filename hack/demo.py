@@ -128,9 +128,8 @@ def roll_out(cluster: places.Cluster, steps: Steps, images: dict[str, Built], mo
         failed = [rollouts_.bad(manifests[name]) for name in ("slow", "wrong")]
     with steps.step("Requests in the meantime") as step:
         if load.failures:
-            raise StepError(
-                f"{len(load.failures)} requests failed, {load.answers.total()} were answered; first failure: {load.failures[0]}"
-            )
+            answered, failures = load.answers.total(), load.failures
+            raise StepError(f"{len(failures)} requests failed, {answered} were answered; first failure: {failures[0]}")
         step.note(f"{load.answers.total():,} answered, none failed")
     print(f"\nRolled back, and why:\n\n{rollouts.evidence(failed)}")
 

@@ -146,9 +146,9 @@ class _Counted:
         self._analysis = ""
 
     def words(self, version: str) -> str:
-        """Return how many requests the stable version and the given version have answered."""
+        """Return how many requests a version, and all others, have answered since the step began."""
         new = Counter(self._load.answers) - self._before
-        return f"{new.total() - new[version]} requests by the stable version, {new[version]} by {version}"
+        return f"{new.total() - new[version]} requests by other versions, {new[version]} by {version}"
 
     def show(self, body: Body, version: str) -> None:
         """Show requests and the analysis of this step."""
