@@ -201,8 +201,8 @@ def _gates_passed(body: Body) -> bool:
 
 def _ready_message(body: Body) -> str:
     conditions = body["status"].get("conditions", [])
-    ready = next((condition for condition in conditions if condition["type"] == "Ready"), {})
-    return str(ready.get("message", "no status yet"))
+    messages = (condition.get("message", "") for condition in conditions if condition["type"] == "Ready")
+    return str(next(messages, "no status yet"))
 
 
 def _serves(body: Body, version: str) -> bool:

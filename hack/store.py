@@ -4,9 +4,9 @@ import hashlib
 from contextlib import suppress
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
+import boto3  # type: ignore[import-untyped]
+from botocore.config import Config  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from hack.deploy import ACCESS_KEY, SECRET_KEY
 from hack.kubectl import Kubectl

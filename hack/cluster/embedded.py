@@ -76,8 +76,9 @@ class Embedded:
         """Return the names in the node's image store."""
         return set(self._ctr("images", "list", "--quiet").split())
 
-    def load(self, step: Step, archive_file: Path, names: tuple[str, ...]) -> None:
-        """Load an image into the node's store, under several names."""
+    def load(self, step: Step, archive_file: Path | None, names: tuple[str, ...]) -> None:
+        """Load an image from an archive into the node's store, under several names."""
+        assert archive_file is not None, "without Docker, every image is built as an archive"
         self._import(step, archive_file)
         present = self.images()
         first = next(name for name in names if name in present)
@@ -183,7 +184,8 @@ class Embedded:
         return ready.startswith("True") and bool(account)
 
     def _kubectl(self, kubernetes: Path, *arguments: str) -> str:
-        command = [kubernetes / "kubectl", "--kubeconfig", self.cluster.kubeconfig, "--request-timeout=5s", *arguments]
+        options = ("--kubeconfig", str(self.cluster.kubeconfig), "--request-timeout=5s")
+        command = [str(kubernetes / "kubectl"), *options, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
     def _import(self, step: Step, archive_file: Path) -> None:
