@@ -1,7 +1,7 @@
-"""A training script as SageMaker's documentation has them: nothing here knows who runs it.
+"""Training script in the style of SageMaker's documentation, independent of the platform that runs the script.
 
-Hyperparameters come as arguments or from /opt/ml/input/config/hyperparameters.json, where both a string and a JSON
-string inside one are seen in the wild.
+Hyperparameters are arguments, or come from /opt/ml/input/config/hyperparameters.json. There, a value is a string, or a
+JSON string within a string; both occur in practice.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def parse(words):
 
 
 def check_contract():
-    """What SageMaker promises a container."""
+    """Check the environment that SageMaker guarantees to a container. Raises AssertionError."""
     assert json.loads(os.environ["SM_CHANNELS"]) == ["train"], os.environ["SM_CHANNELS"]
     assert os.environ["SM_CURRENT_HOST"] in json.loads(os.environ["SM_HOSTS"])
     assert int(os.environ["SM_NUM_CPUS"]) >= 1
