@@ -14,6 +14,7 @@ import sys
 import traceback
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 NUMBERS = ["dir", "hir", "lvr", "ccs", "mcs", "uria", "comdominiom"]
 ANSWERS = ["pbcr", "dmi", "self", "single"]
@@ -54,20 +55,21 @@ def answers(url: str, model: str, rows: list[dict[str, str]]) -> list[int]:
     return [int(value) for value in outputs["predict"]]
 
 
-def column(name: str, datatype: str, shape: list[int], data: list) -> dict:
+def column(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict[str, Any]:
     """Build an input of a request: one column of the table."""
     return {"name": name, "datatype": datatype, "shape": shape, "data": data}
 
 
 def main() -> int:
+    """Run the check. Return the exit code."""
     given = arguments()
     rows = applications(given.data)
     predictions = answers(os.environ["MODELOPS_CANDIDATE_URL"], given.model, rows)
     right = sum(answer == (row[LABEL] == "yes") for answer, row in zip(predictions, rows, strict=True))
     accuracy = right / len(rows)
-    message = f"accuracy {accuracy:.3f}: {right} of {len(rows)} answers are right"
+    message = f"accuracy {accuracy:.3f} ({right} of {len(rows)} answers are right)"
     if accuracy < given.accuracy:
-        message += f", at least {given.accuracy:g} must be"
+        message += f", must be at least {given.accuracy:g}"
     print(message, flush=True)
     if given.message:
         given.message.write_text(message)
