@@ -140,6 +140,7 @@ def train(steps: int, pause: float) -> dict[str, float]:
 
 
 def main() -> None:
+    """Train with the other workers; the first worker writes the metrics."""
     steps, pause = hyperparameters()
     join()
     metrics = train(steps, pause)

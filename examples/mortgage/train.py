@@ -20,6 +20,7 @@ import sys
 import traceback
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import joblib
 import pandas as pd
@@ -63,7 +64,7 @@ def hyperparameters() -> Hyperparameters:
     """Return the hyperparameters, parsed from strings. Raises ValueError for one that is unknown."""
     file = place("SM_INPUT_CONFIG_DIR", "/opt/ml/input/config") / "hyperparameters.json"
     given = json.loads(file.read_text()) if file.exists() else {}
-    known = {field.name: field.type for field in fields(Hyperparameters)}
+    known: dict[str, Any] = {field.name: field.type for field in fields(Hyperparameters)}
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise ValueError(f"unknown hyperparameters: {', '.join(unknown)}; known are {', '.join(known)}")
@@ -111,6 +112,7 @@ def features(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def main() -> None:
+    """Train, and write model, metrics and predictions."""
     given = hyperparameters()
     rows = applications()
     denied = (rows[LABEL] == given.positive).astype(int)

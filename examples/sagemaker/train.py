@@ -15,7 +15,8 @@ from pathlib import Path
 PREFIX = Path("/opt/ml")
 
 
-def parse(words):
+def parse(words: list[str]) -> argparse.Namespace:
+    """Parse hyperparameters and directories; a hyperparameter of the file is the default of its argument."""
     given = json.loads((PREFIX / "input/config/hyperparameters.json").read_text() or "{}")
     parser = argparse.ArgumentParser()
     parser.add_argument("--neighbours", type=int, default=int(given.get("neighbours", 5)))
@@ -26,7 +27,7 @@ def parse(words):
     return parser.parse_known_args(words)[0]
 
 
-def check_contract():
+def check_contract() -> None:
     """Check the environment that SageMaker guarantees to a container. Raises AssertionError."""
     assert json.loads(os.environ["SM_CHANNELS"]) == ["train"], os.environ["SM_CHANNELS"]
     assert os.environ["SM_CURRENT_HOST"] in json.loads(os.environ["SM_HOSTS"])
@@ -39,7 +40,8 @@ def check_contract():
     assert "train" in json.loads((PREFIX / "input/config/inputdataconfig.json").read_text())
 
 
-def main():
+def main() -> None:
+    """Train a classifier, and write the model and a report."""
     arguments = parse(sys.argv[1:])
     check_contract()
 
