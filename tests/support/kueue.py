@@ -15,7 +15,7 @@ class Queue:
     space: Space
     name: str = "team"
 
-    def make(self, pods: int) -> None:
+    def set_quota(self, pods: int) -> None:
         """Make it, or change how many Pods may run at once. A Job of a higher priority may take a lower one's place."""
         name, space = self.space.name, self.space
         quotas = {**_PLENTY, "pods": pods}
