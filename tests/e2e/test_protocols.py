@@ -1,4 +1,4 @@
-"""Custom model servers, such as servers of language models: requests and responses pass unchanged in both directions."""
+"""Custom model servers, such as servers of language models: requests and responses pass unchanged both ways."""
 
 import itertools
 import json
