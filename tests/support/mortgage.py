@@ -52,23 +52,23 @@ def serves(version: str) -> Any:
 
 def versions(space: Space) -> list[str]:
     """The ModelVersions, the oldest first."""
-    found = space.listed("modelversions")
-    return [one["metadata"]["name"] for one in sorted(found, key=lambda one: one["metadata"]["creationTimestamp"])]
+    bodies = sorted(space.listed("modelversions"), key=lambda body: body["metadata"]["creationTimestamp"])
+    return [body["metadata"]["name"] for body in bodies]
 
 
 def address(space: Space) -> str:
-    """Where the InferenceService answers."""
+    """The address of the InferenceService."""
     return space.address("approvals")
 
 
 def resource_versions(space: Space) -> dict[str, str]:
-    """Every object of ours and every child, with its resourceVersion: what a write would change."""
+    """The resourceVersion of every object of modelops and of every child: any write changes it."""
     kinds = "datasets,trainingruns,modelversions,inferenceservices,jobs,deployments,services,pods"
     listed = json.loads(space.cluster.kubectl("get", kinds, "-n", space.name, "-o", "json"))["items"]
-    return {f"{one['kind']}/{one['metadata']['name']}": one["metadata"]["resourceVersion"] for one in listed}
+    return {f"{body['kind']}/{body['metadata']['name']}": body["metadata"]["resourceVersion"] for body in listed}
 
 
 def message(body: Body) -> str:
-    """What Ready says."""
+    """The message of the condition Ready."""
     ready = condition(body, "Ready")
     return ready["message"] if ready else ""

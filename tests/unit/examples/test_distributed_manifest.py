@@ -29,6 +29,6 @@ def test_it_runs_the_script_that_is_in_the_image() -> None:
 
 
 def test_the_script_knows_every_parameter() -> None:
-    """It refuses others."""
-    known = next(ast.literal_eval(one) for one in ast.walk(ast.parse(SCRIPT)) if isinstance(one, ast.Set))
+    """The script refuses any other parameter."""
+    known = next(ast.literal_eval(node) for node in ast.walk(ast.parse(SCRIPT)) if isinstance(node, ast.Set))
     assert set(RUN.spec.parameters) == known

@@ -20,12 +20,12 @@ MORTGAGE = ROOT / "examples" / "mortgage"
 
 @contextmanager
 def candidate(answer: Callable[[dict], list]) -> Iterator[str]:
-    """A model that answers what `answer` makes of the request's columns; its URL."""
+    """Serve a model whose predictions are `answer` of the request's columns; yield its URL."""
 
     class Model(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            columns = {one["name"]: one["data"] for one in asked["inputs"]}
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            columns = {tensor["name"]: tensor["data"] for tensor in request["inputs"]}
             found = self.path == "/v2/models/approval/infer"
             body = json.dumps({"outputs": [{"name": "predict", "data": answer(columns)}]}).encode()
             self.send_response(200 if found else 404)
@@ -45,7 +45,7 @@ def candidate(answer: Callable[[dict], list]) -> Iterator[str]:
     server.server_close()
 
 
-def judged(url: str, message: Path, *words: str) -> subprocess.CompletedProcess:
+def run_judge(url: str, message: Path, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [
             sys.executable,
@@ -74,42 +74,52 @@ def known() -> dict[tuple[float, ...], int]:
 def oracle(columns: dict) -> list[int]:
     outcomes = known()
     return [
-        outcomes[one] for one in zip(*(columns[n] for n in ("dir", "hir", "lvr", "ccs", "mcs", "uria")), strict=True)
+        outcomes[row] for row in zip(*(columns[n] for n in ("dir", "hir", "lvr", "ccs", "mcs", "uria")), strict=True)
     ]
 
 
 @pytest.mark.parametrize(
-    ("answer", "words", "code", "verdict"),
+    ("answer", "words", "code", "message"),
     [
-        pytest.param(oracle, (), 0, "accuracy 1.000", id="one that knows every outcome passes"),
+        pytest.param(oracle, (), 0, "accuracy 1.000", id="a candidate that knows every outcome passes"),
         pytest.param(
-            lambda columns: [1 - one for one in oracle(columns)], (), 1, ", at least 0.8 must be", id="inverse"
+            lambda columns: [1 - deny for deny in oracle(columns)],
+            (),
+            1,
+            ", at least 0.8 must be",
+            id="the opposite of every outcome fails",
         ),
-        pytest.param(lambda columns: [0] * len(columns["dir"]), (), 0, "accuracy 0.8", id="one that denies nobody"),
+        pytest.param(
+            lambda columns: [0] * len(columns["dir"]),
+            (),
+            0,
+            "accuracy 0.8",
+            id="a candidate that approves everybody passes",
+        ),
         pytest.param(
             lambda columns: [0] * len(columns["dir"]),
             ("--accuracy", "0.95"),
             1,
             ", at least 0.95 must be",
-            id="one that denies nobody, with a higher bound",
+            id="a candidate that approves everybody fails with a higher bound",
         ),
     ],
 )
-def test_answers_are_judged_by_known_outcomes(tmp_path, answer, words, code, verdict):
+def test_answers_are_compared_with_known_outcomes(tmp_path, answer, words, code, message):
     """The exit code is the check's outcome, and the message has the numbers."""
     with candidate(answer) as url:
-        ended = judged(url, tmp_path / "message", *words)
+        ended = run_judge(url, tmp_path / "message", *words)
     assert ended.returncode == code, ended.stderr
-    assert verdict in (tmp_path / "message").read_text()
+    assert message in (tmp_path / "message").read_text()
 
 
-@pytest.mark.parametrize("answer", [None, lambda columns: [0]], ids=["nobody answers", "too few answers"])
-def test_what_cannot_be_judged_is_no_verdict(tmp_path, answer):
+@pytest.mark.parametrize("answer", [None, lambda columns: [0]], ids=["no server answers", "too few answers"])
+def test_a_candidate_that_cannot_be_measured_is_inconclusive(tmp_path, answer):
     """An exit code of 1 would say that the candidate is wrong, and roll it back."""
     if answer is None:
-        ended = judged("http://127.0.0.1:1", tmp_path / "message")
+        ended = run_judge("http://127.0.0.1:1", tmp_path / "message")
     else:
         with candidate(answer) as url:
-            ended = judged(url, tmp_path / "message")
+            ended = run_judge(url, tmp_path / "message")
     assert ended.returncode == 2
     assert not (tmp_path / "message").exists()

@@ -54,8 +54,8 @@ def unknown(given, known, path):
             else:
                 yield from unknown(value, known[name], f"{path}.{name}")
     elif isinstance(given, list):
-        for one, other in zip(given, known, strict=True):
-            yield from unknown(one, other, path)
+        for given_item, known_item in zip(given, known, strict=True):
+            yield from unknown(given_item, known_item, path)
 
 
 def test_the_schema_names_every_column_of_the_data():
@@ -64,8 +64,8 @@ def test_the_schema_names_every_column_of_the_data():
     assert [column.name for column in parsed("Dataset").spec.schema_.columns] == header[1:]
 
 
-def looked_at(tmp_path, rows):
-    """What a snapshot Job finds in the header and so many rows, measured against all of them."""
+def read_rows(tmp_path, rows):
+    """Return the violations and the profile of the data's first rows, as a snapshot Job finds them."""
     spec, lines = parsed("Dataset").spec, (MORTGAGE / "data/applications.csv").read_bytes().splitlines(keepends=True)
     check, profile = SchemaValidator(spec.schema_.columns, tmp_path), Profile(spec.schema_, spec.checks)
     (tmp_path / "object").write_bytes(b"".join(lines[: rows + 1]))
@@ -88,17 +88,17 @@ def looked_at(tmp_path, rows):
                 "rows: -62.2% against the current snapshot, must be at least -20%",
                 'column "black": DifferenceInProportionsOfLabels 0.24 for group "yes", must be at most 0.2',
             ],
-            id="most of it gone",
+            id="the first 900 rows alone",
         ),
     ],
 )
 def test_the_data_keeps_the_schema_and_the_checks(tmp_path, rows, failed):
-    """The bounds mean something for this data: it keeps them, but not by far."""
+    """The bounds mean something for this data, which keeps them, but not by far."""
     (tmp_path / "whole").mkdir()
     checks = parsed("Dataset").spec.checks
-    _, whole = looked_at(tmp_path / "whole", 2381)
+    _, whole = read_rows(tmp_path / "whole", 2381)
     baseline = Baseline.model_validate(whole.document("sha256:0", "csv"))
-    violations, profile = looked_at(tmp_path, rows)
+    violations, profile = read_rows(tmp_path, rows)
     results = evaluate(checks, CheckInputs(profile, baseline, None, datetime.now(UTC)))
     assert violations is None
     assert rejections(checks, results) == failed
@@ -109,14 +109,14 @@ def test_the_data_keeps_the_schema_and_the_checks(tmp_path, rows, failed):
 
 def test_they_refer_to_each_other():
     run, service = parsed("TrainingRun"), parsed("InferenceService")
-    assert [one.ref.name for one in run.spec.datasets] == ["applications"]
+    assert [dataset.ref.name for dataset in run.spec.datasets] == ["applications"]
     assert service.spec.model.name == run.spec.output.model == "approval"
     (secret,) = (body for body in OBJECTS if body["kind"] == "Secret")
     assert parsed("Dataset").spec.source.s3.secret_ref.name == secret["metadata"]["name"] == "s3"
 
 
 def test_the_versions_to_roll_out_are_held_to_the_first_ones_gates():
-    """What is slow or wrong comes as far as a rollout by no fault of the gates, but because a person lets it."""
+    """A slow or wrong version gets as far as a rollout because a person approves it, not because gates are missing."""
     first = parsed("TrainingRun").spec.output
     runs = {name: TrainingRun.model_validate(body).spec for name, body in ROLLOUTS.items()}
     assert {name: run.output.version_template.approval.value for name, run in runs.items()} == {
@@ -131,7 +131,7 @@ def test_the_versions_to_roll_out_are_held_to_the_first_ones_gates():
 
 def test_the_rollout_judges_what_the_gates_cannot_see():
     rollout = parsed("InferenceService").spec.rollout
-    assert [one.weight for one in rollout.steps] == [20, 50]
+    assert [step.weight for step in rollout.steps] == [20, 50]
     (check,) = rollout.analysis.checks
     (script,) = (word for word in check.job.command if word.endswith(".py"))
     assert (MORTGAGE / Path(script).name).exists()

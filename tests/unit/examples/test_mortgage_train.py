@@ -61,7 +61,7 @@ def test_the_sweeps_best_trial_passes_the_examples_gates(tmp_path):
         assert ended.returncode == 0, ended.stderr
         metrics[number] = json.loads((training.output / "metrics.json").read_text())
         table[number] = EarlierTrial(parameters, "Succeeded", metrics[number][sweep.objective.metric])
-    best = max(metrics.values(), key=lambda one: one[sweep.objective.metric])
+    best = max(metrics.values(), key=lambda values: values[sweep.objective.metric])
     gates = run["spec"]["output"]["versionTemplate"]["gates"]
     assert gates
     for gate in gates:
@@ -89,12 +89,12 @@ def test_the_versions_to_roll_out_pass_their_gates(tmp_path, name, instead):
 
 
 def test_the_wrong_version_denies_what_the_others_approve(trained, tmp_path):
-    """It is wrong for real, although its own metrics say that it is not."""
+    """The version's own metrics show nothing wrong, so that only a rollout can find its fault."""
     wrong = Training(tmp_path)
     assert wrong.run(positive="no").returncode == 0
     table = pd.read_csv(MORTGAGE / "data/applications.csv").dropna()
-    said = [joblib.load(one.model / "model.joblib").predict(table) for one in (trained, wrong)]
-    assert (said[0] == said[1]).mean() < 0.1
+    predictions = [joblib.load(training.model / "model.joblib").predict(table) for training in (trained, wrong)]
+    assert (predictions[0] == predictions[1]).mean() < 0.1
 
 
 def test_step_metrics_are_a_line_each(trained):
@@ -106,7 +106,7 @@ def test_step_metrics_are_a_line_each(trained):
 
 
 def test_predictions_name_the_groups(trained):
-    """Whoever judges the model's fairness has label, prediction and group of every held-out row."""
+    """The fairness of the model can be measured: every held-out row has its label, prediction and group."""
     with (trained.output / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert rows[0].keys() == {"label", "prediction", "black"}
@@ -123,7 +123,7 @@ def test_the_protected_attribute_and_the_label_are_no_features(trained):
 def test_the_examples_request_fits_the_model(trained):
     """Row 1 of the data, as the README sends it."""
     request = json.loads((MORTGAGE / "request.json").read_text())
-    columns = {one["name"]: one["data"] for one in request["inputs"]}
+    columns = {tensor["name"]: tensor["data"] for tensor in request["inputs"]}
     model = joblib.load(trained.model / "model.joblib")
     assert set(columns) == set(model.feature_names_in_)
     first = pd.read_csv(MORTGAGE / "data/applications.csv").iloc[0]
@@ -136,7 +136,8 @@ def test_the_same_inputs_give_the_same_bytes(trained, tmp_path):
     """An artifact's digest can be reproduced."""
     again = Training(tmp_path)
     assert again.run(c="1.0", threshold="0.5").returncode == 0
-    first, second = (hashlib.sha256((one.model / "model.joblib").read_bytes()).hexdigest() for one in (trained, again))
+    files = [(training.model / "model.joblib").read_bytes() for training in (trained, again)]
+    first, second = (hashlib.sha256(content).hexdigest() for content in files)
     assert first == second
 
 
@@ -144,7 +145,7 @@ def test_other_hyperparameters_give_another_model(trained, tmp_path):
     """`threshold` is the model's own: what serves decides as what was measured."""
     other = Training(tmp_path)
     assert other.run(threshold="0.2").returncode == 0
-    recall = [json.loads((one.output / "metrics.json").read_text())["recall"] for one in (trained, other)]
+    recall = [json.loads((training.output / "metrics.json").read_text())["recall"] for training in (trained, other)]
     assert recall[1] > recall[0]
 
 
@@ -156,7 +157,7 @@ def test_other_hyperparameters_give_another_model(trained, tmp_path):
     ],
 )
 def test_a_failure_leaves_its_reason(tmp_path, hyperparameters, empty, reason):
-    """What is in output/failure becomes the TrainingRun's message."""
+    """The file output/failure becomes the TrainingRun's message."""
     data = tmp_path / "data"
     data.mkdir()
     training = Training(tmp_path, data) if empty else Training(tmp_path)
@@ -166,5 +167,5 @@ def test_a_failure_leaves_its_reason(tmp_path, hyperparameters, empty, reason):
 
 
 def test_the_sagemaker_script_knows_nothing_of_modelops():
-    """It proves the contract only as long as it is written against SageMaker's alone."""
+    """The script proves the contract only as long as it uses nothing but SageMaker's."""
     assert "modelops" not in (EXAMPLES / "sagemaker/train.py").read_text().lower()

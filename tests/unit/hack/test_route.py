@@ -19,13 +19,13 @@ spec:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("argument", "expected"),
     [("10.96.0.0/16", "10.96.0.0/16"), ("10.96.0.0/16,fd00:10:96::/112", "10.96.0.0/16"), ("fd00::/112", "fd00::/112")],
     ids=["kind's own", "the first of two families", "IPv6 alone"],
 )
-def test_where_services_are(told: str, expected: str) -> None:
-    """By what the API server itself gives addresses from."""
-    assert service_range(MANIFEST.format(told)) == ip_network(expected)
+def test_the_service_range_is_read_from_the_api_servers_command(argument: str, expected: str) -> None:
+    """The API server gives Services their addresses from this range."""
+    assert service_range(MANIFEST.format(argument)) == ip_network(expected)
 
 
 def test_another_manifest_is_told() -> None:
