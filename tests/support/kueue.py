@@ -10,13 +10,13 @@ _PLENTY = {"cpu": "1000", "memory": "1000Gi"}
 
 @dataclass(frozen=True)
 class Queue:
-    """A LocalQueue, and a ClusterQueue of its own."""
+    """A LocalQueue, and a ClusterQueue that nobody else has a part of."""
 
     space: Space
     name: str = "team"
 
-    def make(self, pods: int) -> None:
-        """Make both, or change how many Pods may run at once. A Job may preempt another of a lower priority."""
+    def set_quota(self, pods: int) -> None:
+        """Make it, or change how many Pods may run at once. A Job of a higher priority may take a lower one's place."""
         name, space = self.space.name, self.space
         quotas = {**_PLENTY, "pods": pods}
         resources = [{"name": resource, "nominalQuota": quota} for resource, quota in quotas.items()]
@@ -44,12 +44,11 @@ class Queue:
             kubectl("delete", f"{kind}.kueue.x-k8s.io", name, "--ignore-not-found", "--timeout=60s")
 
     def evictions(self) -> list[str]:
-        """Kueue's reasons for every Job of this namespace that it has stopped.
-
-        The condition stays, as False, when the Job runs again.
+        """Why Kueue has ever stopped a Job of this namespace, in its own words. The condition stays, as False, when the
+        Job runs again.
         """
-        evicted = [condition(workload, "Evicted") for workload in self.space.listed("workloads.kueue.x-k8s.io")]
-        return [shown["message"] for shown in evicted if shown is not None]
+        evicted = [condition(one, "Evicted") for one in self.space.listed("workloads.kueue.x-k8s.io")]
+        return [one["message"] for one in evicted if one is not None]
 
 
 def _object(kind: str, name: str, spec: Body, namespace: str | None = None) -> Body:

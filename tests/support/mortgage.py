@@ -52,23 +52,23 @@ def serves(version: str) -> Any:
 
 def versions(space: Space) -> list[str]:
     """The ModelVersions, the oldest first."""
-    bodies = sorted(space.listed("modelversions"), key=lambda body: body["metadata"]["creationTimestamp"])
-    return [body["metadata"]["name"] for body in bodies]
+    found = space.listed("modelversions")
+    return [one["metadata"]["name"] for one in sorted(found, key=lambda one: one["metadata"]["creationTimestamp"])]
 
 
 def address(space: Space) -> str:
-    """The address of the InferenceService."""
+    """Where the InferenceService answers."""
     return space.address("approvals")
 
 
 def resource_versions(space: Space) -> dict[str, str]:
-    """The resourceVersion of every object of modelops and of every child: any write changes it."""
+    """Every object of ours and every child, with its resourceVersion: what a write would change."""
     kinds = "datasets,trainingruns,modelversions,inferenceservices,jobs,deployments,services,pods"
     listed = json.loads(space.cluster.kubectl("get", kinds, "-n", space.name, "-o", "json"))["items"]
-    return {f"{body['kind']}/{body['metadata']['name']}": body["metadata"]["resourceVersion"] for body in listed}
+    return {f"{one['kind']}/{one['metadata']['name']}": one["metadata"]["resourceVersion"] for one in listed}
 
 
 def message(body: Body) -> str:
-    """The message of the condition Ready."""
+    """What Ready says."""
     ready = condition(body, "Ready")
     return ready["message"] if ready else ""

@@ -23,7 +23,7 @@ from support.kubernetes_api import KubernetesApi
 
 Body = dict[str, Any]
 SIDE_BY_SIDE = 2.0
-"""Factor by which tests may wait longer than they would alone: other tests run beside them."""
+"""How many times longer a test waits at most than it would alone: other tests run beside it."""
 _BY_A_TEST: Body = {"imported": {"source": "a test"}}
 
 
@@ -79,13 +79,13 @@ class RealCluster:
             time.sleep(0.2)
 
     def operator_pod(self, within: float = 60.0) -> Body:
-        """The leader's Pod. A Lease may still name a Pod that has been deleted."""
+        """The replica that acts. A Lease may still name one that is gone."""
         deadline = time.monotonic() + within
         while True:
             pod = self.api.get("pod", self.leader(within), NAMESPACE)
             if pod is not None and "deletionTimestamp" not in pod["metadata"]:
                 return pod
-            assert time.monotonic() < deadline, f"no replica of the operator is the leader after {within:.0f} s"
+            assert time.monotonic() < deadline, f"no replica of the operator acts after {within:.0f} s"
             time.sleep(0.2)
 
 
@@ -114,7 +114,7 @@ class Space:
         self.cluster.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
 
     def dataset(self, name: str = "data", prefix: str = "data/", **spec: Any) -> Body:
-        """A Dataset of the bucket that probes often."""
+        """A Dataset of the bucket that looks often."""
         source = {"bucket": self.bucket, "prefix": prefix, "endpoint": ENDPOINT, "region": "us-east-1"}
         own = {"source": {"s3": {**source, "secretRef": {"name": "s3"}}}, "interval": "2s", "settle": "0s", **spec}
         return self.object("Dataset", name, own)
@@ -174,15 +174,15 @@ class Space:
 
 
 def has(type_: str, status: str = "True", reason: str | None = None) -> Callable[[Body], bool]:
-    """A check whether a condition of the newest generation has this status, and this reason if one is given."""
+    """Whether a condition is so, of the newest generation."""
 
     def check(body: Body) -> bool:
-        shown = condition(body, type_)
+        one = condition(body, type_)
         return (
-            shown is not None
-            and shown["status"] == status
-            and reason in (None, shown["reason"])
-            and shown.get("observedGeneration") == body["metadata"]["generation"]
+            one is not None
+            and one["status"] == status
+            and reason in (None, one["reason"])
+            and one.get("observedGeneration") == body["metadata"]["generation"]
         )
 
     return check
@@ -190,13 +190,13 @@ def has(type_: str, status: str = "True", reason: str | None = None) -> Callable
 
 def condition(body: Body, type_: str) -> Body | None:
     """A condition of an object."""
-    conditions: list[Body] = body.get("status", {}).get("conditions", [])
-    return next((shown for shown in conditions if shown["type"] == type_), None)
+    found: list[Body] = body.get("status", {}).get("conditions", [])
+    return next((one for one in found if one["type"] == type_), None)
 
 
 @contextlib.contextmanager
 def space_of_its_own(cluster: RealCluster) -> Iterator[Space]:
-    """A space with an unused name, until the end of the block."""
+    """A space with a name that nobody has, until the end of the block."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     yield make_space(cluster, name)
     cluster.kubectl("delete", "namespace", name, "--wait=false")

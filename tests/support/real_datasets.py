@@ -25,9 +25,9 @@ def digest_of(space: Space, prefix: str) -> str:
     """The digest by the documentation, from what S3 itself lists: sorted lines of key, version, size, entity tag."""
     listed = space.cluster.s3.list_object_versions(Bucket=space.bucket, Prefix=prefix)
     lines = [
-        "\0".join((entry["Key"], entry["VersionId"], str(entry["Size"]), entry["ETag"].strip('"'))).encode() + b"\n"
-        for entry in listed.get("Versions", [])
-        if entry["IsLatest"] and (entry["Size"] or not entry["Key"].endswith("/"))
+        "\0".join((one["Key"], one["VersionId"], str(one["Size"]), one["ETag"].strip('"'))).encode() + b"\n"
+        for one in listed.get("Versions", [])
+        if one["IsLatest"] and (one["Size"] or not one["Key"].endswith("/"))
     ]
     return "sha256:" + hashlib.sha256(b"".join(sorted(lines))).hexdigest()
 
