@@ -1,4 +1,4 @@
-"""The mortgage example's judge, run as the check's Job runs it, on a candidate that answers as a test wants."""
+"""The mortgage example's judge, run as the check's Job runs it, on a candidate with scripted answers."""
 
 import csv
 import json
@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.checkout import ROOT
 
 MORTGAGE = ROOT / "examples" / "mortgage"
+Columns = dict[str, list[Any]]
+Predictions = Callable[[Columns], list[int]]
 
 
 @contextmanager
-def candidate(answer: Callable[[dict], list]) -> Iterator[str]:
+def candidate(answer: Predictions) -> Iterator[str]:
     """Serve a model whose predictions are `answer` of the request's columns; yield its URL."""
 
     class Model(BaseHTTPRequestHandler):
@@ -45,7 +48,7 @@ def candidate(answer: Callable[[dict], list]) -> Iterator[str]:
     server.server_close()
 
 
-def run_judge(url: str, message: Path, *words: str) -> subprocess.CompletedProcess:
+def run_judge(url: str, message: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             sys.executable,
@@ -54,7 +57,7 @@ def run_judge(url: str, message: Path, *words: str) -> subprocess.CompletedProce
             str(MORTGAGE / "data/applications.csv"),
             "--message",
             str(message),
-            *words,
+            *arguments,
         ],
         env={"PATH": os.environ["PATH"], "MODELOPS_CANDIDATE_URL": url},
         capture_output=True,
@@ -64,22 +67,22 @@ def run_judge(url: str, message: Path, *words: str) -> subprocess.CompletedProce
     )
 
 
-def known() -> dict[tuple[float, ...], int]:
-    """The outcome of each application, by its numbers."""
+def outcomes_by_numbers() -> dict[tuple[float, ...], int]:
+    """Return the outcome of each application, by its numbers."""
     names = ["dir", "hir", "lvr", "ccs", "mcs", "uria"]
     with (MORTGAGE / "data/applications.csv").open() as file:
         return {tuple(float(row[name]) for name in names): int(row["deny"] == "yes") for row in csv.DictReader(file)}
 
 
-def oracle(columns: dict) -> list[int]:
-    outcomes = known()
+def oracle(columns: Columns) -> list[int]:
+    outcomes = outcomes_by_numbers()
     return [
         outcomes[row] for row in zip(*(columns[n] for n in ("dir", "hir", "lvr", "ccs", "mcs", "uria")), strict=True)
     ]
 
 
 @pytest.mark.parametrize(
-    ("answer", "words", "code", "message"),
+    ("answer", "arguments", "code", "message"),
     [
         pytest.param(oracle, (), 0, "accuracy 1.000", id="a candidate that knows every outcome passes"),
         pytest.param(
@@ -105,16 +108,18 @@ def oracle(columns: dict) -> list[int]:
         ),
     ],
 )
-def test_answers_are_compared_with_known_outcomes(tmp_path, answer, words, code, message):
+def test_answers_are_compared_with_known_outcomes(
+    tmp_path: Path, answer: Predictions, arguments: tuple[str, ...], code: int, message: str
+) -> None:
     """The exit code is the check's outcome, and the message has the numbers."""
     with candidate(answer) as url:
-        ended = run_judge(url, tmp_path / "message", *words)
+        ended = run_judge(url, tmp_path / "message", *arguments)
     assert ended.returncode == code, ended.stderr
     assert message in (tmp_path / "message").read_text()
 
 
 @pytest.mark.parametrize("answer", [None, lambda columns: [0]], ids=["no server answers", "too few answers"])
-def test_a_candidate_that_cannot_be_measured_is_inconclusive(tmp_path, answer):
+def test_a_candidate_that_cannot_be_measured_is_inconclusive(tmp_path: Path, answer: Predictions | None) -> None:
     """An exit code of 1 would say that the candidate is wrong, and roll it back."""
     if answer is None:
         ended = run_judge("http://127.0.0.1:1", tmp_path / "message")

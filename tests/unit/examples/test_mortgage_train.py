@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import joblib
-import pandas as pd
+import joblib  # type: ignore[import-untyped]
+import pandas as pd  # type: ignore[import-untyped]
 import pytest
 import yaml
 
@@ -27,7 +27,7 @@ class Training:
     def __init__(self, root: Path, data: Path = MORTGAGE / "data") -> None:
         self.model, self.output, self.config, self.data = root / "model", root / "output", root / "config", data
 
-    def run(self, **hyperparameters: str) -> subprocess.CompletedProcess:
+    def run(self, **hyperparameters: str) -> subprocess.CompletedProcess[str]:
         self.config.mkdir(parents=True, exist_ok=True)
         (self.config / "hyperparameters.json").write_text(json.dumps(hyperparameters))
         environment = {
@@ -49,11 +49,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Training:
     return training
 
 
-def test_the_sweeps_best_trial_passes_the_examples_gates(tmp_path):
+def test_the_sweeps_best_trial_passes_the_examples_gates(tmp_path: Path) -> None:
     """`make demo` ends with a model that serves."""
     run = yaml.safe_load((MORTGAGE / "manifests/trainingrun.yaml").read_text())
     sweep = Sweep.model_validate(run["spec"]["sweep"])
-    table, metrics = {}, {}
+    table: dict[int, EarlierTrial] = {}
+    metrics: dict[int, dict[str, float]] = {}
     for number in range(sweep.max_trials):
         training = Training(tmp_path / str(number))
         parameters = suggest(sweep, [number], table)[number]
@@ -70,25 +71,25 @@ def test_the_sweeps_best_trial_passes_the_examples_gates(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "instead"),
+    ("name", "changed"),
     [
         pytest.param("second", {}, id="the second"),
         pytest.param("slow", {"trees": "100"}, id="the slow one, with fewer trees"),
         pytest.param("wrong", {}, id="the wrong one"),
     ],
 )
-def test_the_versions_to_roll_out_pass_their_gates(tmp_path, name, instead):
+def test_the_versions_to_roll_out_pass_their_gates(tmp_path: Path, name: str, changed: dict[str, str]) -> None:
     """Otherwise `make demo` would wait for them in vain."""
     run = yaml.safe_load((MORTGAGE / f"rollouts/{name}.yaml").read_text())
     training = Training(tmp_path)
-    ended = training.run(**{**run["spec"]["parameters"], **instead})
+    ended = training.run(**{**run["spec"]["parameters"], **changed})
     assert ended.returncode == 0, ended.stderr
     metrics = json.loads((training.output / "metrics.json").read_text())
     for gate in run["spec"]["output"]["versionTemplate"]["gates"]:
         assert metrics[gate["metric"]] >= gate["min"]
 
 
-def test_the_wrong_version_denies_what_the_others_approve(trained, tmp_path):
+def test_the_wrong_version_denies_what_the_others_approve(trained: Training, tmp_path: Path) -> None:
     """The version's own metrics show nothing wrong, so that only a rollout can find its fault."""
     wrong = Training(tmp_path)
     assert wrong.run(positive="no").returncode == 0
@@ -97,7 +98,7 @@ def test_the_wrong_version_denies_what_the_others_approve(trained, tmp_path):
     assert (predictions[0] == predictions[1]).mean() < 0.1
 
 
-def test_step_metrics_are_a_line_each(trained):
+def test_step_metrics_are_a_line_each(trained: Training) -> None:
     lines = [json.loads(line) for line in (trained.output / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     assert lines[-1]["roc_auc"] == pytest.approx(
@@ -105,7 +106,7 @@ def test_step_metrics_are_a_line_each(trained):
     )
 
 
-def test_predictions_name_the_groups(trained):
+def test_predictions_name_the_groups(trained: Training) -> None:
     """The fairness of the model can be measured: every held-out row has its label, prediction and group."""
     with (trained.output / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -115,12 +116,12 @@ def test_predictions_name_the_groups(trained):
     assert right == pytest.approx(json.loads((trained.output / "metrics.json").read_text())["accuracy"], abs=1e-6)
 
 
-def test_the_protected_attribute_and_the_label_are_no_features(trained):
+def test_the_protected_attribute_and_the_label_are_no_features(trained: Training) -> None:
     model = joblib.load(trained.model / "model.joblib")
     assert not {"black", "deny", ""} & set(model.feature_names_in_)
 
 
-def test_the_examples_request_fits_the_model(trained):
+def test_the_examples_request_fits_the_model(trained: Training) -> None:
     """Row 1 of the data, as the README sends it."""
     request = json.loads((MORTGAGE / "request.json").read_text())
     columns = {tensor["name"]: tensor["data"] for tensor in request["inputs"]}
@@ -132,7 +133,7 @@ def test_the_examples_request_fits_the_model(trained):
     assert model.predict(pd.DataFrame(columns)[list(model.feature_names_in_)]).tolist() == [0]
 
 
-def test_the_same_inputs_give_the_same_bytes(trained, tmp_path):
+def test_the_same_inputs_give_the_same_bytes(trained: Training, tmp_path: Path) -> None:
     """An artifact's digest can be reproduced."""
     again = Training(tmp_path)
     assert again.run(c="1.0", threshold="0.5").returncode == 0
@@ -141,7 +142,7 @@ def test_the_same_inputs_give_the_same_bytes(trained, tmp_path):
     assert first == second
 
 
-def test_other_hyperparameters_give_another_model(trained, tmp_path):
+def test_other_hyperparameters_give_another_model(trained: Training, tmp_path: Path) -> None:
     """`threshold` is the model's own: what serves decides as what was measured."""
     other = Training(tmp_path)
     assert other.run(threshold="0.2").returncode == 0
@@ -156,7 +157,7 @@ def test_other_hyperparameters_give_another_model(trained, tmp_path):
         ({}, True, "FileNotFoundError: there is no CSV file in "),
     ],
 )
-def test_a_failure_leaves_its_reason(tmp_path, hyperparameters, empty, reason):
+def test_a_failure_leaves_its_reason(tmp_path: Path, hyperparameters: dict[str, str], empty: bool, reason: str) -> None:
     """The file output/failure becomes the TrainingRun's message."""
     data = tmp_path / "data"
     data.mkdir()
@@ -166,6 +167,6 @@ def test_a_failure_leaves_its_reason(tmp_path, hyperparameters, empty, reason):
     assert not training.model.exists()
 
 
-def test_the_sagemaker_script_knows_nothing_of_modelops():
+def test_the_sagemaker_script_knows_nothing_of_modelops() -> None:
     """The script proves the contract only as long as it uses nothing but SageMaker's."""
     assert "modelops" not in (EXAMPLES / "sagemaker/train.py").read_text().lower()
