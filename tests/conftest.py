@@ -15,8 +15,9 @@ from hack.cluster.__main__ import node
 from hack.deploy import deploy
 from hack.steps import Step, Steps
 from hack.test_cluster import wait_until_ready
-from support import real_cluster, side_by_side
-from support.real_cluster import RealCluster, Space
+from support import side_by_side
+from support.cluster import real_cluster
+from support.cluster.real_cluster import RealCluster, Space
 
 _CLUSTER_VARIABLE = "MODELOPS_TEST_CLUSTER"
 

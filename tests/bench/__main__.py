@@ -32,8 +32,8 @@ from hack.deploy import NAMESPACE, RELEASE, deploy
 from hack.steps import Step, Steps
 from modelops.machinery.kube import Kube
 from modelops.machinery.resources import TRAINING_RUNS
-from support import operator_process, real_cluster
-from support.real_cluster import RealCluster
+from support.cluster import operator_process, real_cluster
+from support.cluster.real_cluster import RealCluster
 
 RUNS = 500
 _SPACE = "bench"

@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from support.fast_model import ANSWER
+from support.proxy.fast_model import ANSWER
 
 _BODY = b'{"inputs": [{"name": "input-0", "shape": [1, 4], "datatype": "FP64", "data": [0.8, 41.0, 0.1, 3.0]}]}'
 _REQUEST = (

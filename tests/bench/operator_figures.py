@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.process_figures import cpu_seconds, rss_peak_mib
-from support import operator_process
-from support.real_cluster import RealCluster
+from support.cluster import operator_process
+from support.cluster.real_cluster import RealCluster
 
 _WRITES = ("APPLY", "PATCH", "POST", "DELETE")
 

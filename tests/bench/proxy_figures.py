@@ -22,9 +22,9 @@ from statistics import median
 from bench.load import Load, load
 from bench.process_figures import cpu_seconds, rss_mib
 from bench.report import Figure
-from support.bare_envoy import BareEnvoy, running_bare_envoy
-from support.fast_model import FastModel, running_fast_model
-from support.proxies import Proxy, running_proxy, split
+from support.proxy.bare_envoy import BareEnvoy, running_bare_envoy
+from support.proxy.fast_model import FastModel, running_fast_model
+from support.proxy.proxies import Proxy, running_proxy, split
 
 
 @dataclass(frozen=True)

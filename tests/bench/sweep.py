@@ -6,8 +6,8 @@ from typing import Any
 
 from bench import operator_figures
 from bench.report import Figure
-from support import real_cluster
-from support.real_cluster import Body, RealCluster, Space, has
+from support.cluster import real_cluster
+from support.cluster.real_cluster import Body, RealCluster, Space, has
 
 _TRIALS = 50
 _AT_ONCE = 5

@@ -19,8 +19,8 @@ from hack.cluster.__main__ import load_images
 from hack.cluster.images import Built
 from hack.steps import Steps
 from hack.test_cluster import READY_FILE_VARIABLE
-from support.kueue import Queue
-from support.real_cluster import RealCluster, Space
+from support.cluster.kueue import Queue
+from support.cluster.real_cluster import RealCluster, Space
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from support import scripted_model
-from support.real_cluster import Body, Space
-from support.traffic import Traffic
+from support.cluster import scripted_model
+from support.cluster.real_cluster import Body, Space
+from support.cluster.traffic import Traffic
 
 REPLICAS = {"min": 1, "max": 3, "targetCPU": 20}
 ROLLOUT = {"steps": [{"weight": 40}]}

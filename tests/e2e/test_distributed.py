@@ -8,7 +8,7 @@ import yaml
 
 from hack.cluster import places
 from hack.cluster.images import Built
-from support.real_cluster import Body, Space, has
+from support.cluster.real_cluster import Body, Space, has
 
 _EXAMPLE = places.CHECKOUT / "examples" / "distributed" / "trainingrun.yaml"
 _IMAGE = "modelops-example/distributed:dev"

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from hack.deploy import NAMESPACE, RELEASE
-from support import mortgage, operator_process
-from support.real_cluster import Body, Space, has
+from support.cluster import mortgage, operator_process
+from support.cluster.real_cluster import Body, Space, has
 
 
 @pytest.mark.ends_the_operator

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from support import language_server
-from support.real_cluster import Space, has
+from support.cluster import language_server
+from support.cluster.real_cluster import Space, has
 
 _MIB = 2**20
 

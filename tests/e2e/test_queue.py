@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from hack.kueue import PODS_READY_WITHIN_SECONDS
-from support.kueue import Queue
-from support.real_cluster import Body, Space, condition, has, moment
+from support.cluster.kueue import Queue
+from support.cluster.real_cluster import Body, Space, condition, has, moment
 
 _SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}}
 _TRAINS_FOR = """

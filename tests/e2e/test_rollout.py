@@ -1,8 +1,8 @@
 """Versions that cannot serve never receive a request, and the stable version continues to serve."""
 
-from support import mortgage
-from support.real_cluster import Space, condition, has
-from support.traffic import Traffic
+from support.cluster import mortgage
+from support.cluster.real_cluster import Space, condition, has
+from support.cluster.traffic import Traffic
 
 
 def test_a_version_that_cannot_serve_leaves_the_stable_version_serving(space: Space) -> None:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from support import scripted_model
-from support.real_cluster import Body, Space
-from support.traffic import Traffic
+from support.cluster import scripted_model
+from support.cluster.real_cluster import Body, Space
+from support.cluster.traffic import Traffic
 
 _JUDGE = """
 import json, os, sys, urllib.request

@@ -1,8 +1,8 @@
 """Analysis of a candidate's predictions: agreement with the stable version, and distance of the distributions."""
 
-from support import scripted_model
-from support.real_cluster import Body, Space
-from support.traffic import Traffic
+from support.cluster import scripted_model
+from support.cluster.real_cluster import Body, Space
+from support.cluster.traffic import Traffic
 
 AGREEMENT: Body = {"agreement": {"min": 0.9}}
 DISTANCE: Body = {"predictionDistance": {"max": 0.5}}

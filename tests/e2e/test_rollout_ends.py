@@ -1,8 +1,8 @@
 """Rollback of worse versions, with evidence in the status, and retries of failed versions."""
 
-from support import scripted_model
-from support.real_cluster import Body, Space, moment
-from support.traffic import Traffic
+from support.cluster import scripted_model
+from support.cluster.real_cluster import Body, Space, moment
+from support.cluster.traffic import Traffic
 
 ANALYSIS = {
     "interval": "1s",

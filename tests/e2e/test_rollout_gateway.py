@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from support import scripted_model
-from support.real_cluster import Body, Space, condition, has
+from support.cluster import scripted_model
+from support.cluster.real_cluster import Body, Space, condition, has
 
 GATEWAY = {"parentRefs": [{"name": "edge", "namespace": "gateways"}], "hostnames": ["models.example"]}
 ROLLOUT = {"steps": [{"weight": 30, "hold": "2s"}]}

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from support import operator_process, scripted_model
-from support.real_cluster import Space
-from support.traffic import Traffic
+from support.cluster import operator_process, scripted_model
+from support.cluster.real_cluster import Space
+from support.cluster.traffic import Traffic
 
 ANALYSIS = {"interval": "1s", "minRequests": 3, "errorRate": {"max": 0.01}}
 

@@ -1,8 +1,8 @@
 """Control of a rollout by a person, with annotations and changes of the spec."""
 
-from support import scripted_model
-from support.real_cluster import Space, condition
-from support.traffic import Traffic
+from support.cluster import scripted_model
+from support.cluster.real_cluster import Space, condition
+from support.cluster.traffic import Traffic
 
 ROLLOUT = {"steps": [{"weight": 25}, {"weight": 75, "hold": "1h"}]}
 

@@ -1,7 +1,7 @@
 """Stepped rollouts under load."""
 
-from support import scripted_model
-from support.real_cluster import Space, has
+from support.cluster import scripted_model
+from support.cluster.real_cluster import Space, has
 
 ANALYSIS = {
     "interval": "2s",

@@ -1,8 +1,8 @@
 """Rollouts with the strategies BlueGreen and Shadow, and rolling updates, none with a lost request."""
 
-from support import scripted_model
-from support.real_cluster import Body, Space, condition, has
-from support.traffic import Traffic
+from support.cluster import scripted_model
+from support.cluster.real_cluster import Body, Space, condition, has
+from support.cluster.traffic import Traffic
 
 ANALYSIS = {"interval": "1s", "minRequests": 5, "errorRate": {"max": 0.01}, "latency": [{"quantile": 0.5, "max": "1s"}]}
 

@@ -1,6 +1,6 @@
 """Training scripts written for SageMaker."""
 
-from support.real_cluster import Space, has
+from support.cluster.real_cluster import Space, has
 
 
 def test_a_training_script_for_sagemaker_runs_unchanged(space: Space) -> None:

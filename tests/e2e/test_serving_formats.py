@@ -11,7 +11,7 @@ import pytest
 from kserve import InferInput, InferRequest, InferResponse  # type: ignore[import-untyped]
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub  # type: ignore[import-untyped]
 
-from support.real_cluster import Body, Space, condition, has
+from support.cluster.real_cluster import Body, Space, condition, has
 from support.small_models import MODELS, Arrays, SmallModel
 
 _GRPC = "onnx"

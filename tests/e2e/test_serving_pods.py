@@ -5,8 +5,8 @@ import time
 
 import httpx
 
-from support import scripted_model
-from support.real_cluster import Body, Space
+from support.cluster import scripted_model
+from support.cluster.real_cluster import Body, Space
 
 _LIMITS: Body = {"timeout": "4s", "maxBody": "1Ki", "maxConcurrency": 2}
 _WARM = {"warmUp": {"requests": [{"path": scripted_model.PATH, "body": scripted_model.REQUEST, "repeat": 3}]}}

@@ -6,9 +6,9 @@ import pytest
 
 from hack import demo
 from modelops.api.crds import KINDS
-from support import mortgage, operator_metrics, operator_process
-from support.real_cluster import Space, has
-from support.traffic import Traffic
+from support.cluster import mortgage, operator_metrics, operator_process
+from support.cluster.real_cluster import Space, has
+from support.cluster.traffic import Traffic
 
 
 @pytest.mark.ends_the_operator

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable
 
-from support import mortgage
-from support.real_cluster import Body, Space, has
-from support.traffic import Traffic
+from support.cluster import mortgage
+from support.cluster.real_cluster import Body, Space, has
+from support.cluster.traffic import Traffic
 
 
 def test_a_good_version_is_promoted_and_a_slow_and_a_wrong_one_are_approve_and_wait_for_rollback(space: Space) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.api_server import ApiServer
-from support.real_cluster import RealCluster
+from support.cluster.api_server import ApiServer
+from support.cluster.real_cluster import RealCluster
 
 
 @pytest.fixture(scope="session")

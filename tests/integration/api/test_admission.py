@@ -9,7 +9,7 @@ import pytest
 from hack.steps import StepError
 from modelops.api.crds import KINDS
 from modelops.api.kinds import GROUP, Kind
-from support.admission import (
+from support.cluster.admission import (
     DEPTH,
     KERNEL,
     KEY,
@@ -23,8 +23,8 @@ from support.admission import (
     minimal,
     sweep,
 )
-from support.api_server import ApiServer, Body, causes, message
-from support.real_cluster import RealCluster
+from support.cluster.api_server import ApiServer, Body, causes, message
+from support.cluster.real_cluster import RealCluster
 
 
 @pytest.mark.parametrize(

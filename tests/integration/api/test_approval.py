@@ -11,9 +11,9 @@ import yaml
 
 from hack import kubectl
 from modelops.api.annotations import APPROVE, APPROVED_BY
-from support import real_cluster
-from support.api_server import ApiServer, Body, message
-from support.real_cluster import RealCluster, Space, condition, has
+from support.cluster import real_cluster
+from support.cluster.api_server import ApiServer, Body, message
+from support.cluster.real_cluster import RealCluster, Space, condition, has
 
 _DIGEST = "sha256:" + "a" * 64
 _OTHER_DIGEST = "sha256:" + "b" * 64

@@ -2,8 +2,8 @@
 
 import pytest
 
-from support.admission import ABSENT, Mistake, assert_rejected, columns
-from support.api_server import ApiServer, Body
+from support.cluster.admission import ABSENT, Mistake, assert_rejected, columns
+from support.cluster.api_server import ApiServer, Body
 
 
 def bias(metric: str) -> Body:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from support.admission import ABSENT, CONTAINER, Mistake, assert_rejected
-from support.api_server import ApiServer
+from support.cluster.admission import ABSENT, CONTAINER, Mistake, assert_rejected
+from support.cluster.api_server import ApiServer
 
 MISTAKES = [
     Mistake("a model is required", {"model": ABSENT}, says=["spec.model: Required value"]),

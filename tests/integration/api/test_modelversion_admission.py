@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from support.admission import ABSENT, DIGEST, ORIGIN_DATASET, Mistake, assert_rejected, changed, minimal
-from support.api_server import ApiServer, causes, message
-from support.real_cluster import RealCluster
+from support.cluster.admission import ABSENT, DIGEST, ORIGIN_DATASET, Mistake, assert_rejected, changed, minimal
+from support.cluster.api_server import ApiServer, causes, message
+from support.cluster.real_cluster import RealCluster
 
 MISTAKES = [
     Mistake("a model is required", {"model": ABSENT}, says=["spec.model: Required value"]),

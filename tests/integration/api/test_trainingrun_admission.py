@@ -2,8 +2,8 @@
 
 import pytest
 
-from support.admission import ABSENT, DEPTH, KERNEL, KEY, RATE, TRAIN_CHANNEL, Mistake, assert_rejected, sweep
-from support.api_server import ApiServer
+from support.cluster.admission import ABSENT, DEPTH, KERNEL, KEY, RATE, TRAIN_CHANNEL, Mistake, assert_rejected, sweep
+from support.cluster.api_server import ApiServer
 
 MISTAKES = [
     Mistake("trainer is required", {"trainer": ABSENT}, says=["spec.trainer: Required value"]),

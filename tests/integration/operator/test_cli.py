@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hack.cluster import places
-from support import mortgage
-from support.real_cluster import Body, Space, has
+from support.cluster import mortgage
+from support.cluster.real_cluster import Body, Space, has
 
 _STEPS = {"strategy": "Canary", "steps": [{"weight": 20}, {"weight": 60}]}
 _WRITES = "open('/opt/ml/model/model', 'w').write('weights')"

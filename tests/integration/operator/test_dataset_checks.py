@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from support import operator_metrics, real_cluster
-from support.real_cluster import Body, RealCluster, Space, has
-from support.real_datasets import current, digest_of, message
+from support.cluster import operator_metrics, real_cluster
+from support.cluster.real_cluster import Body, RealCluster, Space, has
+from support.cluster.real_datasets import current, digest_of, message
 
 _GOOD = "lvr,deny\n0.5,true\n0.7,false\n"
 _LEVEL = "lvr\n" + "\n".join(str(number / 100) for number in range(100)) + "\n"

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from hack.cluster import machine
-from support import real_cluster
-from support.real_cluster import Body, RealCluster, Space, has
-from support.real_datasets import claim_of, current, digest_of, message
+from support.cluster import real_cluster
+from support.cluster.real_cluster import Body, RealCluster, Space, has
+from support.cluster.real_datasets import claim_of, current, digest_of, message
 
 _GOOD = "lvr,deny\n0.5,true\n0.7,false\n"
 _FEW = {"maxObjects": 2}

@@ -9,9 +9,9 @@ import pytest
 
 from hack import store
 from hack.deploy import ACCESS_KEY, ENDPOINT, SECRET_KEY
-from support import real_cluster
-from support.real_cluster import Body, RealCluster, Space, condition, has, moment
-from support.real_datasets import current, digest_of, message, reason
+from support.cluster import real_cluster
+from support.cluster.real_cluster import Body, RealCluster, Space, condition, has, moment
+from support.cluster.real_datasets import current, digest_of, message, reason
 
 _GOOD = "lvr,deny\n0.5,true\n0.7,false\n"
 _SCHEMA: Body = {

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from modelops.api.crds import KINDS
-from support import operator_metrics, operator_process
-from support.real_cluster import Body, Space, has
+from support.cluster import operator_metrics, operator_process
+from support.cluster.real_cluster import Body, Space, has
 
 _OURS = ("datasets", "trainingruns", "modelversions", "inferenceservices", "jobs", "deployments", "services")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from support import real_cluster
-from support.real_cluster import Body, RealCluster, Space, condition, has
+from support.cluster import real_cluster
+from support.cluster.real_cluster import Body, RealCluster, Space, condition, has
 
 _WRITES = "open('/opt/ml/model/model', 'w').write('weights')"
 _RESUMES = f"""

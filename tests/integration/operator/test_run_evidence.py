@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hack.cluster import machine
-from support.real_cluster import Body, Space, has
-from support.real_datasets import claim_of
+from support.cluster.real_cluster import Body, Space, has
+from support.cluster.real_datasets import claim_of
 
 _SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}}
 _REPORTS_PROGRESS = """

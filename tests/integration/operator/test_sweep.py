@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from support import real_cluster
-from support.real_cluster import Body, RealCluster, Space, condition, has
-from support.real_sweeps import (
+from support.cluster import real_cluster
+from support.cluster.real_cluster import Body, RealCluster, Space, condition, has
+from support.cluster.real_sweeps import (
     FAILS_BELOW_HALF,
     SCORES,
     SEARCH,

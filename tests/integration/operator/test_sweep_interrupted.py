@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from support import operator_process
-from support.real_cluster import RealCluster, Space, has
-from support.real_sweeps import SCORES, SEARCH, TRIALS_OF_THE_SEED, ended_trials, sweep_run, trials
+from support.cluster import operator_process
+from support.cluster.real_cluster import RealCluster, Space, has
+from support.cluster.real_sweeps import SCORES, SEARCH, TRIALS_OF_THE_SEED, ended_trials, sweep_run, trials
 
 pytestmark = pytest.mark.ends_the_operator
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from support import real_cluster
-from support.real_cluster import Body, RealCluster, Space, condition, has
+from support.cluster import real_cluster
+from support.cluster.real_cluster import Body, RealCluster, Space, condition, has
 
 _WRITES = (
     "import os; open('/opt/ml/model/model', 'w').write(os.environ.get('SM_HPS', '') + os.environ.get('GREETING', ''))"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.proxies import Model, Pair, Proxy, running_model, running_proxy
+from support.proxy.proxies import Model, Pair, Proxy, running_model, running_proxy
 
 
 @pytest.fixture

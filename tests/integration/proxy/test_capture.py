@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from modelops.controllers.inferenceservice.analysis.reports import distributions, fetch_reports
-from support.proxies import Answer, Model, Pair, Proxy, running_model, running_proxy
+from support.proxy.proxies import Answer, Model, Pair, Proxy, running_model, running_proxy
 
 PATH = "/v1/models/approval:predict"
 MAX_CAPTURED_BYTES = 65_536

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from support import tools
 from support.checkout import ROOT
-from support.proxies import Proxy
+from support.proxy.proxies import Proxy
 
 SCRIPT = ROOT / "operator/modelops/worker/scripts/drain.sh"
 

@@ -11,8 +11,8 @@ import grpc  # type: ignore[import-untyped]
 import pytest
 
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Cluster, counters, parse_json
-from support.echo import echo_server
-from support.proxies import Answer, Model, Proxy, free_ports, running_model, running_proxy
+from support.proxy.echo import echo_server
+from support.proxy.proxies import Answer, Model, Proxy, free_ports, running_model, running_proxy
 
 MAX_BYTES = 100_000
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench.load import load
-from support.fast_model import FastModel, running_fast_model
-from support.proxies import Proxy, running_proxy
+from support.proxy.fast_model import FastModel, running_fast_model
+from support.proxy.proxies import Proxy, running_proxy
 
 
 @pytest.fixture

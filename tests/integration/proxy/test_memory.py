@@ -4,7 +4,7 @@ import contextlib
 import socket
 from pathlib import Path
 
-from support.proxies import Model, Proxy, running_proxy
+from support.proxy.proxies import Model, Proxy, running_proxy
 
 MIB = 1 << 20
 HEAD = b"POST /slow HTTP/1.1\r\nHost: model\r\nContent-Length: %d\r\n\r\n" % (64 * MIB)

@@ -14,8 +14,8 @@ import grpc  # type: ignore[import-untyped]
 import pytest
 
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Cluster, Counters, counters, parse_json
-from support.echo import echo_server
-from support.proxies import Answer, Model, Pair, Proxy, running_proxy
+from support.proxy.echo import echo_server
+from support.proxy.proxies import Answer, Model, Pair, Proxy, running_proxy
 
 STABLE = "approval-1%"
 CANDIDATE = "approval-2"

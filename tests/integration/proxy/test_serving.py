@@ -7,8 +7,8 @@ import uuid
 import grpc  # type: ignore[import-untyped]
 import pytest
 
-from support.echo import echo_server
-from support.proxies import Proxy
+from support.proxy.echo import echo_server
+from support.proxy.proxies import Proxy
 
 
 def test_responses_name_the_version_and_the_request(proxy: Proxy) -> None:

@@ -10,7 +10,7 @@ from modelops.cli import render
 from modelops.cli.lineage import one_pod_per_version, trace_lineage
 from modelops.cli.patches import RequestRefusedError
 from modelops.controllers.inferenceservice.pod.template import lineage_annotations
-from support.cli_objects import DIGEST
+from support.controllers.cli_objects import DIGEST
 
 KEY = "sha256:" + "b" * 64
 RUN = {"trainingRun": {"name": "train", "uid": "u", "inputKey": KEY}, "image": f"trainer@{DIGEST}"}

@@ -13,7 +13,7 @@ from modelops.api.dataset import Dataset
 from modelops.api.inferenceservice import InferenceService
 from modelops.cli import patches
 from modelops.cli.patches import MAX_REASON, Patch, RequestRefusedError
-from support.cli_objects import DIGEST, canary, candidate, condition, failure, run, service, version
+from support.controllers.cli_objects import DIGEST, canary, candidate, condition, failure, run, service, version
 
 STAMP = "2026-11-25T12:00:00.000001Z"
 ROLLING_UPDATE = {"strategy": "Rolling", "onFailure": "Pause"}

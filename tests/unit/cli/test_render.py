@@ -15,8 +15,8 @@ from modelops.controllers.inferenceservice.analysis.evidence import Distribution
 from modelops.controllers.inferenceservice.observation import WindowCounts
 from support.builders.inferenceservices import inference_service
 from support.builders.modelversions import version
-from support.cli_objects import SINCE, canary, candidate, condition, failure, service
-from support.fake_cluster import Cluster
+from support.controllers.cli_objects import SINCE, canary, candidate, condition, failure, service
+from support.controllers.fake_cluster import Cluster
 
 NOW = datetime(2026, 11, 25, 12, 4, 0, tzinfo=UTC)
 PAUSED = {"modelops.dev/pause": "true"}

@@ -7,7 +7,7 @@ import pytest
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.cli.rollout_state import Hold, RolloutState, hold, rollout_state
-from support.cli_objects import canary, candidate, condition, service
+from support.controllers.cli_objects import canary, candidate, condition, service
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from modelops.api.rollout import Hook, PrometheusQuery
 from modelops.controllers.inferenceservice.analysis.hooks import call_hook
 from modelops.controllers.inferenceservice.analysis.prometheus import query_prometheus
 from support.builders.analyses import check_arguments
-from support.http_responder import http_responders
+from support.proxy.http_responder import http_responders
 
 ALL_ADDRESSES: frozenset[LocalAddress] = frozenset()
 

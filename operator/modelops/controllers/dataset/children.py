@@ -12,7 +12,7 @@ from modelops.api.contract.tasks import VOLUME_DIR, ProbeTask, SnapshotTask
 from modelops.api.dataset import Dataset
 from modelops.api.durations import parse_duration
 from modelops.controllers.containers import SCRATCH, credential_volumes, empty_dir, pod_defaults, worker_container
-from modelops.controllers.dataset.checks import checks_of
+from modelops.controllers.dataset.checks_digest import checks_of
 from modelops.controllers.metadata import labels, owner_references
 from modelops.controllers.sources import claim_mount, claim_volume, place_of
 from modelops.lineage.digests import json_digest, short

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from modelops.api.dataset import Candidate, DatasetStatus, Snapshot
 from modelops.controllers.dataset import children
-from modelops.controllers.dataset.checks import checks_of
+from modelops.controllers.dataset.checks_digest import checks_of
 from modelops.controllers.dataset.observe import Observation
 from modelops.controllers.dataset.schedule import next_probe_at, probed_for_spec, refresh_requested
 from modelops.machinery.conditions import format_timestamp

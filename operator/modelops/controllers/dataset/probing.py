@@ -10,8 +10,8 @@ from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from modelops.api.contract.tasks import S3Place
+from modelops.controllers.background import Background
 from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
-from modelops.machinery.background import Background
 from modelops.machinery.resources import Key
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials

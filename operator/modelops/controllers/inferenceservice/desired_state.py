@@ -11,8 +11,8 @@ from modelops.controllers.inferenceservice.pod.template import selector
 from modelops.controllers.inferenceservice.revisions import children
 from modelops.controllers.inferenceservice.revisions.observed import ObservedRevision
 from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
+from modelops.controllers.inferenceservice.traffic.envoy_routes import rendered
 from modelops.controllers.inferenceservice.traffic.propagation import pods_to_notify, split_of
-from modelops.controllers.inferenceservice.traffic.routes import rendered
 from modelops.controllers.inferenceservice.traffic.shift import http_route
 from modelops.controllers.inferenceservice.traffic.steps import Step
 from modelops.machinery.matching import already_applied

@@ -20,7 +20,7 @@ from modelops.controllers.inferenceservice.rollout.status import (
     with_serving_suffix,
 )
 from modelops.controllers.inferenceservice.rollout.steady_state import steady_state
-from modelops.controllers.inferenceservice.rollout.stepped import stepped
+from modelops.controllers.inferenceservice.rollout.stepped_update import stepped
 from modelops.machinery.conditions import DesiredCondition, in_progress, stalled, waiting
 from modelops.machinery.ownership import is_owned_by
 from modelops.machinery.plan import Plan, first_plan

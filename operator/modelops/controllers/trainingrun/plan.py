@@ -6,7 +6,7 @@ from datetime import timedelta
 from modelops.api.trainingrun_status import CacheResult
 from modelops.controllers.requeue import earliest
 from modelops.controllers.trainingrun.attempt import retrying
-from modelops.controllers.trainingrun.attempt.steps import plan_attempt
+from modelops.controllers.trainingrun.attempt.plan import plan_attempt
 from modelops.controllers.trainingrun.caching import CACHE_HIT, cache_miss, find_cached_result
 from modelops.controllers.trainingrun.context import SHORTLY, RunContext, run_context
 from modelops.controllers.trainingrun.finish import finish, new_outcome

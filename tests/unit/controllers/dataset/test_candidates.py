@@ -5,7 +5,7 @@ import pytest
 from modelops.controllers.dataset.plan import plan
 from support.builders.common import ago
 from support.builders.plans import names
-from support.dataset_cases import (
+from support.controllers.dataset_cases import (
     CHECKS,
     GOOD,
     PROBE_TIMEOUT,

@@ -11,7 +11,7 @@ from modelops.controllers.dataset import children
 from modelops.machinery.resources import Body
 from support.builders.common import ago, digest, settings
 from support.builders.datasets import CLAIM, dataset, snapshot
-from support.dataset_cases import (
+from support.controllers.dataset_cases import (
     CHECKS,
     GOOD,
     ON_CLAIM,

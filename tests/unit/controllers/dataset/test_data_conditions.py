@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from modelops.controllers.dataset.checks import checks_of
+from modelops.controllers.dataset.checks_digest import checks_of
 from modelops.controllers.dataset.plan import plan
 from modelops.machinery.plan import Plan
 from support.builders.common import ago
 from support.builders.datasets import dataset, snapshot
 from support.builders.plans import condition_of, reason
-from support.dataset_cases import GOOD, observe, probe, probe_result
+from support.controllers.dataset_cases import GOOD, observe, probe, probe_result
 
 DAY = {"freshWithin": "24h"}
 WARNS = {"rows": {"min": 100}, "onViolation": "Warn"}

@@ -8,7 +8,7 @@ from support.builders.common import ago, digest
 from support.builders.datasets import snapshot
 from support.builders.jobs import job, waiting
 from support.builders.plans import condition_of, reason
-from support.dataset_cases import (
+from support.controllers.dataset_cases import (
     ACCESS_DENIED,
     BECOMES_CURRENT,
     CHANGED_TO_C,

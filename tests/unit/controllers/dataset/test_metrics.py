@@ -12,7 +12,7 @@ from modelops.machinery.object_metrics import ObjectMetrics
 from modelops.machinery.resources import Body
 from support.builders.common import NOW, ago, metadata
 from support.builders.datasets import S3, snapshot
-from support.dataset_cases import candidate
+from support.controllers.dataset_cases import candidate
 
 LABELS = {"namespace": "team-a", "dataset": "mortgage"}
 

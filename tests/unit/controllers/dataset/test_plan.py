@@ -9,7 +9,7 @@ from modelops.controllers.dataset.probe_result import SourceProblem
 from support.builders.common import ago
 from support.builders.datasets import dataset
 from support.builders.plans import deleted, names, reason
-from support.dataset_cases import (
+from support.controllers.dataset_cases import (
     CHECKS,
     GOOD,
     PROBE_TIMEOUT,

@@ -11,7 +11,7 @@ from support.builders.common import ago
 from support.builders.datasets import CLAIM
 from support.builders.jobs import job, waiting
 from support.builders.plans import condition_of, names, reason
-from support.dataset_cases import (
+from support.controllers.dataset_cases import (
     LOST_ACCESS,
     ON_CLAIM,
     PROBE_DUE,

@@ -8,7 +8,7 @@ from support.builders.common import ago
 from support.builders.datasets import CLAIM, snapshot
 from support.builders.jobs import job
 from support.builders.plans import reason
-from support.dataset_cases import (
+from support.controllers.dataset_cases import (
     ACCESS_DENIED,
     BECOMES_CURRENT,
     CHANGED_TO_C,

@@ -7,7 +7,7 @@ from modelops.controllers.inferenceservice.pod.template import REVISION
 from modelops.machinery.plan import Plan
 from support.builders.inferenceservices import Json, inference_service
 from support.builders.modelversions import version
-from support.fake_cluster import Cluster
+from support.controllers.fake_cluster import Cluster
 from support.golden import assert_golden
 
 V1, V2 = version("mortgage-1"), version("mortgage-2", letter="b")

@@ -17,7 +17,7 @@ from modelops.machinery.resources import key_of
 from support.builders.common import NOW, settings
 from support.builders.inferenceservices import Json, inference_service, revision_of, service_object
 from support.builders.modelversions import version
-from support.fake_cluster import Cluster
+from support.controllers.fake_cluster import Cluster
 
 V1 = version("mortgage-1", letter="a", created="2026-11-05T10:00:00Z")
 V2 = version("mortgage-2", letter="b", created="2026-11-05T11:00:00Z")

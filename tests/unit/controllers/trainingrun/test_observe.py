@@ -17,7 +17,7 @@ from modelops.machinery.resources import Body, Resource
 from support.builders.common import NOW, ago, metadata, settings
 from support.builders.datasets import S3, snapshot
 from support.builders.trainingruns import PINNED, training_run
-from support.run_observations import VERSION
+from support.controllers.run_observations import VERSION
 
 TOKEN = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}}
 TRAINER: dict[str, Any] = {"image": PINNED, "command": ["python", "train.py"], "env": [TOKEN]}

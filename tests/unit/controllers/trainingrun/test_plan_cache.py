@@ -4,7 +4,7 @@ import pytest
 
 from modelops.api.trainingrun import TrainingRun
 from support.builders.trainingruns import training_run
-from support.run_observations import TAG, VERSION, RunCase, check, job_name, observe, pinned, version_of
+from support.controllers.run_observations import TAG, VERSION, RunCase, check, job_name, observe, pinned, version_of
 
 
 def sibling(reason: str = "Trained") -> TrainingRun:

@@ -8,7 +8,7 @@ from modelops.controllers.trainingrun.plan import plan
 from support.builders.common import ago
 from support.builders.jobs import RUNNING, job, pod, terminated
 from support.builders.plans import condition_of, deleted, reason
-from support.run_observations import (
+from support.controllers.run_observations import (
     DEFAULT_TTL,
     POLLED_EVERY,
     ROOMY,

@@ -7,7 +7,7 @@ import pytest
 from modelops.controllers.trainingrun.inputs.references import References
 from modelops.controllers.trainingrun.plan import plan
 from support.builders.plans import condition_of, reason
-from support.run_observations import (
+from support.controllers.run_observations import (
     POLLED_EVERY,
     REFERENCES_READ_EVERY,
     SHORTLY,

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import AnalysisCheckResult
 from modelops.api.rollout import AnalysisCheck
+from modelops.controllers.background import Background
 from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
 from modelops.controllers.inferenceservice.analysis.hooks import call_hook
 from modelops.controllers.inferenceservice.analysis.prometheus import query_prometheus
 from modelops.controllers.inferenceservice.analysis.results import check_result
 from modelops.controllers.inferenceservice.analysis.windows import RolloutAttempt
-from modelops.machinery.background import Background
 from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.resources import Key
 

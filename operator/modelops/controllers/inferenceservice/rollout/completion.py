@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from modelops.api.inferenceservice_status import CandidateVersion, FailedVersion, InferenceServiceStatus
 from modelops.controllers.inferenceservice.observation import Observation
-from modelops.controllers.inferenceservice.rollout.state_machine import DISCARDED, Cause
 from modelops.controllers.inferenceservice.rollout.status import build_status, failure_conditions
 from modelops.controllers.inferenceservice.rollout.steady_state import steady_state
+from modelops.controllers.inferenceservice.rollout.transitions import DISCARDED, Cause
 from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.plan import Event, Plan
 

@@ -10,8 +10,8 @@ from modelops.controllers.inferenceservice.rollout.annotations import RESUME, no
 from modelops.controllers.inferenceservice.rollout.completion import promote, remove
 from modelops.controllers.inferenceservice.rollout.rolling_replicas import other_replicas, target_replicas
 from modelops.controllers.inferenceservice.rollout.state import RolloutState
-from modelops.controllers.inferenceservice.rollout.state_machine import Outcome, Transition, transition
 from modelops.controllers.inferenceservice.rollout.status import build_status, with_serving_suffix
+from modelops.controllers.inferenceservice.rollout.transitions import Outcome, Transition, transition
 from modelops.controllers.inferenceservice.traffic.capacity import weight_of
 from modelops.machinery.conditions import DesiredCondition, format_timestamp, in_progress, stalled
 from modelops.machinery.plan import Plan

@@ -3,7 +3,7 @@
 from modelops.api.inferenceservice_status import CandidateVersion, FailedVersion, InferenceServiceStatus
 from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.pod.names import url
-from modelops.controllers.inferenceservice.rollout.state_machine import DISCARDED
+from modelops.controllers.inferenceservice.rollout.transitions import DISCARDED
 from modelops.machinery.conditions import DesiredCondition, condition, ready, stalled
 
 ROLLED_BACK = "RolledBack"

@@ -15,7 +15,7 @@ from modelops.controllers.inferenceservice.analysis.proxy_stats import ProxyStat
 from modelops.controllers.inferenceservice.pod.names import ROUTES_ANNOTATION
 from modelops.controllers.inferenceservice.pod.template import Serving
 from modelops.controllers.inferenceservice.revisions.observed import ServerPod
-from modelops.controllers.inferenceservice.traffic.routes import Split
+from modelops.controllers.inferenceservice.traffic.envoy_routes import Split
 from modelops.controllers.inferenceservice.traffic.steps import Step
 from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.resources import Body

@@ -4,8 +4,8 @@ from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.pod.names import candidate_service_name, service_name
 from modelops.controllers.inferenceservice.pod.template import SERVICE_PORT
 from modelops.controllers.inferenceservice.traffic import gateway
+from modelops.controllers.inferenceservice.traffic.envoy_routes import rendered
 from modelops.controllers.inferenceservice.traffic.propagation import routes_in_effect, split_of
-from modelops.controllers.inferenceservice.traffic.routes import rendered
 from modelops.controllers.inferenceservice.traffic.steps import Step
 from modelops.machinery.matching import already_applied
 from modelops.machinery.resources import Body

@@ -11,9 +11,9 @@ from yarl import URL
 
 from modelops.api.contract.reports import ProgressReport
 from modelops.api.contract.tasks import PROGRESS_PORT
+from modelops.controllers.background import Background
 from modelops.controllers.bounded_http import get, open_session
 from modelops.machinery import metrics
-from modelops.machinery.background import Background
 from modelops.machinery.resources import Key
 
 POLL_EVERY = timedelta(seconds=15)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from support.http_responder import Serve, http_responders
+from support.proxy.http_responder import Serve, http_responders
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from modelops.controllers.inferenceservice.analysis.check_runner import CheckRun
 from modelops.controllers.inferenceservice.analysis.windows import RolloutAttempt
 from modelops.machinery.resources import Key
 from support.builders.analyses import check_arguments
-from support.http_responder import Serve, respond
+from support.proxy.http_responder import Serve, respond
 
 ALL_ADDRESSES: frozenset[LocalAddress] = frozenset()
 KEY = Key("InferenceService", "team", "mortgage")

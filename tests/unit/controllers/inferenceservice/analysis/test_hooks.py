@@ -12,7 +12,7 @@ from modelops.api.rollout import Hook
 from modelops.controllers.inferenceservice.analysis import hooks
 from modelops.controllers.inferenceservice.analysis.hooks import call_hook
 from support.builders.analyses import check_arguments
-from support.http_responder import Serve, respond
+from support.proxy.http_responder import Serve, respond
 
 ALL_ADDRESSES: frozenset[LocalAddress] = frozenset()
 """The servers of these tests are on loopback, which the operator does not connect to by default."""

@@ -14,7 +14,7 @@ from support.builders.analyses import check_result
 from support.builders.common import NOW
 from support.builders.inferenceservices import Json, inference_service, revision_of
 from support.builders.modelversions import version
-from support.fake_cluster import Cluster
+from support.controllers.fake_cluster import Cluster
 
 V1, V2, V3 = (version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))
 R1 = revision_of(inference_service(), V1)

@@ -12,7 +12,7 @@ from modelops.api.rollout import PrometheusQuery
 from modelops.controllers.inferenceservice.analysis import prometheus
 from modelops.controllers.inferenceservice.analysis.prometheus import compare_with_bounds, query_prometheus
 from support.builders.analyses import check_arguments
-from support.http_responder import Serve, respond
+from support.proxy.http_responder import Serve, respond
 
 ALL_ADDRESSES: frozenset[LocalAddress] = frozenset()
 NOT_PROMETHEUS = "response is not of the Prometheus API: check the address"

@@ -8,7 +8,7 @@ from aiohttp import web
 from modelops.controllers.inferenceservice.analysis import proxy_stats
 from modelops.controllers.inferenceservice.analysis.proxy_stats import fetch_proxy_stats
 from support.checkout import TEST_DATA
-from support.http_responder import Handler, Serve, respond
+from support.proxy.http_responder import Handler, Serve, respond
 
 FIGURES = (TEST_DATA / "envoy-figures.json").read_bytes()
 ROUTES = (TEST_DATA / "envoy-routes-dump.json").read_bytes()

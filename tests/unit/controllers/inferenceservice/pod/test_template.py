@@ -10,8 +10,8 @@ from modelops.api.contract.tasks import FetchModelTask
 from modelops.controllers.inferenceservice.pod.template import REVISION, lineage_annotations, serving_of
 from modelops.controllers.inferenceservice.revisions import children
 from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
+from modelops.controllers.inferenceservice.traffic.envoy_routes import rendered
 from modelops.controllers.inferenceservice.traffic.propagation import split_of
-from modelops.controllers.inferenceservice.traffic.routes import rendered
 from modelops.machinery.matching import already_applied
 from modelops.monitor.envoy.bootstrap import bootstrap
 from modelops.monitor.settings import Settings as ProxySettings

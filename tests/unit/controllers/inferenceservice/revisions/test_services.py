@@ -10,7 +10,7 @@ from modelops.controllers.inferenceservice.revisions import children
 from modelops.machinery.matching import already_applied
 from support.builders.inferenceservices import inference_service, pod_template
 from support.builders.modelversions import version
-from support.fake_cluster import Cluster
+from support.controllers.fake_cluster import Cluster
 
 
 def ports(service: dict[str, Any]) -> list[tuple[str, int, str]]:

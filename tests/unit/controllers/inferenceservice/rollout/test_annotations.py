@@ -8,7 +8,7 @@ from modelops.controllers.inferenceservice.rollout.annotations import Requests, 
 from modelops.machinery.plan import Plan
 from support.builders.inferenceservices import Json, inference_service
 from support.builders.modelversions import version
-from support.fake_cluster import Cluster
+from support.controllers.fake_cluster import Cluster
 
 V1, V2, V3 = (version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))
 

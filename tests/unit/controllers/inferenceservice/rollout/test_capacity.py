@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from modelops.api.rollout import Rollout
 from modelops.controllers.inferenceservice.rollout.annotations import Requests
-from modelops.controllers.inferenceservice.rollout.state_machine import transition
+from modelops.controllers.inferenceservice.rollout.transitions import transition
 from modelops.controllers.inferenceservice.traffic.capacity import pods_for, weight_of
 from modelops.controllers.inferenceservice.traffic.steps import Step, steps
 from support.builders.inferenceservices import Json, inference_service, revision_of
 from support.builders.modelversions import version
-from support.fake_cluster import Cluster
-from support.rollout_states import rollout_state
+from support.controllers.fake_cluster import Cluster
+from support.controllers.rollout_states import rollout_state
 
 V1, V2 = version("mortgage-1"), version("mortgage-2", letter="b")
 SERVICE = inference_service(pinned="mortgage-1")

@@ -10,7 +10,7 @@ from modelops.machinery.conditions import find
 from modelops.machinery.plan import Delete, Plan
 from support.builders.inferenceservices import Json, ended, inference_service, revision_of
 from support.builders.modelversions import version
-from support.fake_cluster import Cluster
+from support.controllers.fake_cluster import Cluster
 
 V1, V2, V3 = (version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))
 R1, R2, R3 = (revision_of(inference_service(), each) for each in (V1, V2, V3))

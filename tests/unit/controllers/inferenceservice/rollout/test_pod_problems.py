@@ -10,7 +10,7 @@ from modelops.controllers.inferenceservice.rollout.pod_problems import most_urge
 from modelops.machinery.conditions import find
 from support.builders.inferenceservices import Json, ended, inference_service, pod, pod_body, revision_of, waits
 from support.builders.modelversions import version
-from support.fake_cluster import Cluster
+from support.controllers.fake_cluster import Cluster
 
 SERVICE = inference_service(pinned="mortgage-1")
 V1, V2 = version("mortgage-1"), version("mortgage-2", letter="b")

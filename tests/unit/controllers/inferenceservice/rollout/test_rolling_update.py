@@ -10,7 +10,7 @@ from modelops.controllers.inferenceservice.rollout.rolling_replicas import other
 from modelops.machinery.conditions import find
 from support.builders.inferenceservices import Json, deployment, inference_service, pod_body, pod_template, revision_of
 from support.builders.modelversions import version
-from support.fake_cluster import Cluster
+from support.controllers.fake_cluster import Cluster
 
 SERVICE = inference_service(pinned="mortgage-1")
 V1, V2, V3 = VERSIONS = tuple(version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))

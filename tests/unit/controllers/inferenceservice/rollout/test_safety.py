@@ -15,7 +15,7 @@ from modelops.machinery.resources import Key
 from support.builders.common import NAMESPACE
 from support.builders.inferenceservices import Json, inference_service, revision_of
 from support.builders.modelversions import version
-from support.fake_cluster import Cluster
+from support.controllers.fake_cluster import Cluster
 
 V1, V2, V3 = (version(f"mortgage-{number}", letter=letter) for number, letter in enumerate("abc", 1))
 SERVICE = inference_service(pinned="mortgage-1")

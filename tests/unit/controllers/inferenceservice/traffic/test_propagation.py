@@ -14,7 +14,7 @@ from modelops.controllers.inferenceservice.traffic.steps import Step
 from support.builders.common import NOW
 from support.builders.inferenceservices import Json, inference_service, pod
 from support.builders.modelversions import version
-from support.rollout_states import seconds_ago
+from support.controllers.rollout_states import seconds_ago
 
 SERVICE, V1 = inference_service(), version()
 NEW, OLD = "weights-new", "weights-old"

@@ -18,7 +18,7 @@ from modelops.machinery.resources import Body
 from support.builders.common import NOW, ago
 from support.builders.jobs import RUNNING, job, pod, terminated
 from support.builders.plans import condition_of, deleted, names, reason
-from support.run_observations import failed, job_name, observe, pinned, running, status_of
+from support.controllers.run_observations import failed, job_name, observe, pinned, running, status_of
 
 DONE = terminated(0)
 

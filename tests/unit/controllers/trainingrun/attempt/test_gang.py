@@ -14,7 +14,7 @@ from support.builders.common import settings
 from support.builders.jobs import RUNNING, job, pod, terminated
 from support.builders.plans import names, reason
 from support.builders.trainingruns import training_run
-from support.run_observations import job_name, observe, pinned, resolved_inputs
+from support.controllers.run_observations import job_name, observe, pinned, resolved_inputs
 
 TWO: Body = {"workers": {"count": 2}}
 

@@ -16,7 +16,7 @@ from modelops.machinery.controller import StalledError
 from modelops.machinery.resources import Body
 from support.builders.common import NOW, ago
 from support.builders.plans import deleted, names, reason
-from support.run_observations import SHORTLY, job_name, observe, pinned, running
+from support.controllers.run_observations import SHORTLY, job_name, observe, pinned, running
 
 FOLLOWS: Body = {"rerunOn": ["DatasetChange"]}
 STARTED_AGO = timedelta(hours=1)

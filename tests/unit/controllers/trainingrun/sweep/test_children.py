@@ -19,7 +19,7 @@ from modelops.machinery.matching import already_applied
 from modelops.machinery.resources import Body, Key
 from support.builders.common import NAMESPACE
 from support.builders.trainingruns import training_run
-from support.sweeps import DATA, resolved, sweep_run
+from support.controllers.sweeps import DATA, resolved, sweep_run
 
 WHOLE: Body = {
     "rerunOn": ["DatasetChange"],

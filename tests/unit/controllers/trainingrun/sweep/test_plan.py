@@ -23,7 +23,7 @@ from modelops.machinery.plan import Plan
 from support.builders.common import NOW
 from support.builders.common import settings as operator_settings
 from support.builders.plans import condition_of, deleted, reason
-from support.sweeps import Simulation, sweep_run
+from support.controllers.sweeps import Simulation, sweep_run
 
 MORE_MEMORY = {"image": "example/train:1", "command": ["x"], "resources": {"limits": {"memory": "8Gi"}}}
 STOPPING = {"earlyStopping": {"median": {"startStep": 2, "minTrials": 2}}}

@@ -21,8 +21,8 @@ from modelops.machinery.resources import Body
 from support.builders.common import digest, settings
 from support.builders.datasets import dataset, snapshot
 from support.builders.plans import condition_of, deleted, names, reason
-from support.run_observations import inputs_of
-from support.sweeps import Simulation, sweep_run
+from support.controllers.run_observations import inputs_of
+from support.controllers.sweeps import Simulation, sweep_run
 
 
 class RunSimulation(Simulation):

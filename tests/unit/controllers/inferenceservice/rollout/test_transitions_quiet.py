@@ -4,7 +4,7 @@ import pytest
 
 from modelops.api.inferenceservice_status import AnalysisResult
 from support.builders.inferenceservices import Json
-from support.rollout_states import BLUE_GREEN, next_transition, seconds_ago
+from support.controllers.rollout_states import BLUE_GREEN, next_transition, seconds_ago
 
 OWN_CHECK: Json = {"checks": [{"name": "smoke", "hook": {"url": "http://judge.example"}}]}
 ERROR_RATE: Json = {"errorRate": {"max": 0.1}}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelops.api.kinds import API_VERSION
-from support.api_server import ApiServer, Body, causes
+from support.cluster.api_server import ApiServer, Body, causes
 
 NAMESPACE = "default"
 DIGEST = "sha256:" + "a" * 64

@@ -12,7 +12,7 @@ from modelops.api.annotations import REFRESH
 from modelops.api.contract.reports import Failure, SnapshotReport, Violations
 from modelops.api.dataset import Dataset, DatasetStatus
 from modelops.controllers.dataset import children
-from modelops.controllers.dataset.checks import checks_of
+from modelops.controllers.dataset.checks_digest import checks_of
 from modelops.controllers.dataset.observe import Observation
 from modelops.controllers.dataset.plan import plan
 from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem

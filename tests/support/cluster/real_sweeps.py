@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from support.real_cluster import Body, Space
+from support.cluster.real_cluster import Body, Space
 
 SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}}
 START = (

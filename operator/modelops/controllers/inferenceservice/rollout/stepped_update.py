@@ -17,8 +17,8 @@ from modelops.controllers.inferenceservice.rollout.analysis_schedule import (
 from modelops.controllers.inferenceservice.rollout.annotations import nothing_to_do
 from modelops.controllers.inferenceservice.rollout.completion import promote, remove
 from modelops.controllers.inferenceservice.rollout.state import RolloutState
-from modelops.controllers.inferenceservice.rollout.state_machine import Outcome, Transition, transition
 from modelops.controllers.inferenceservice.rollout.status import build_status, with_serving_suffix
+from modelops.controllers.inferenceservice.rollout.transitions import Outcome, Transition, transition
 from modelops.controllers.requeue import earliest
 from modelops.machinery.conditions import DesiredCondition, in_progress, stalled
 from modelops.machinery.plan import Event, Plan

@@ -6,8 +6,8 @@ import pytest
 
 from modelops.controllers.inferenceservice.rollout.annotations import Requests
 from modelops.controllers.inferenceservice.rollout.pod_problems import Problem
-from modelops.controllers.inferenceservice.rollout.state_machine import Outcome, Transition
-from support.rollout_states import (
+from modelops.controllers.inferenceservice.rollout.transitions import Outcome, Transition
+from support.controllers.rollout_states import (
     ANALYSED,
     CANARY,
     ON_FAILURE_PAUSE,

@@ -19,7 +19,7 @@ from hack.deploy import ACCESS_KEY, ENDPOINT, NAMESPACE, RELEASE, SECRET_KEY
 from hack.kubectl import Kubectl
 from hack.steps import Step
 from modelops.lineage.digests import ArtifactFile, artifact_digest
-from support.kubernetes_api import KubernetesApi
+from support.cluster.kubernetes_api import KubernetesApi
 
 Body = dict[str, Any]
 PARALLEL_SLOWDOWN = 2.0

@@ -12,8 +12,8 @@ from pathlib import Path
 import envoy  # type: ignore[import-untyped]
 
 from modelops.monitor.envoy.upstreams import LOOPBACK, socket_address
-from support.fast_model import FastModel
-from support.proxies import free_ports
+from support.proxy.fast_model import FastModel
+from support.proxy.proxies import free_ports
 
 _EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
 

@@ -7,7 +7,7 @@ from modelops.api.inferenceservice_status import AnalysisResult, CandidateVersio
 from modelops.api.rollout import Rollout
 from modelops.controllers.inferenceservice.rollout.annotations import Requests
 from modelops.controllers.inferenceservice.rollout.state import RolloutState
-from modelops.controllers.inferenceservice.rollout.state_machine import Transition, transition
+from modelops.controllers.inferenceservice.rollout.transitions import Transition, transition
 from modelops.controllers.inferenceservice.traffic.steps import steps
 from modelops.machinery.conditions import format_timestamp
 from support.builders.common import NOW, digest

@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from modelops.api.kinds import Kind
-from support.real_cluster import RealCluster
+from support.cluster.real_cluster import RealCluster
 
 
 def samples(cluster: RealCluster) -> list[Any]:

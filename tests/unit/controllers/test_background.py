@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from modelops.machinery.background import Background
+from modelops.controllers.background import Background
 from modelops.machinery.resources import Key
 
 KEY = Key("Dataset", "team-a", "mortgage")

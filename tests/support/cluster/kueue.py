@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from support.real_cluster import Body, Space, condition
+from support.cluster.real_cluster import Body, Space, condition
 
 _API = "kueue.x-k8s.io/v1beta2"
 _PLENTY = {"cpu": "1000", "memory": "1000Gi"}

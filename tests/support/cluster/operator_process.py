@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hack.deploy import NAMESPACE, RELEASE
-from support.real_cluster import RealCluster
+from support.cluster.real_cluster import RealCluster
 
 
 def kill_leader(cluster: RealCluster) -> None:

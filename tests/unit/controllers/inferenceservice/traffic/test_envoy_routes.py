@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.controllers.inferenceservice.traffic.routes import RenderedRoutes, Split, name_of, rendered, routes
+from modelops.controllers.inferenceservice.traffic.envoy_routes import RenderedRoutes, Split, name_of, rendered, routes
 
 PLAIN = Split(version="credit-3", revision="abc", readiness_path="/v2/health/ready")
 Json = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from hack.cluster import places
-from support.real_cluster import Body, Space, has
+from support.cluster.real_cluster import Body, Space, has
 
 EXAMPLE = places.CHECKOUT / "examples" / "mortgage"
 REQUEST = (EXAMPLE / "request.json").read_text()

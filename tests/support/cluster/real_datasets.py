@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from support.real_cluster import Body, Space, condition, has
+from support.cluster.real_cluster import Body, Space, condition, has
 
 
 def message(body: Body, type_: str = "Ready") -> str:

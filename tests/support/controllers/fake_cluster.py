@@ -26,7 +26,7 @@ from modelops.controllers.inferenceservice.revisions.observed import (
 )
 from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
 from modelops.controllers.inferenceservice.revisions.version_selection import select_template
-from modelops.controllers.inferenceservice.traffic.routes import name_of
+from modelops.controllers.inferenceservice.traffic.envoy_routes import name_of
 from modelops.controllers.jobs import job_state
 from modelops.machinery import conditions
 from modelops.machinery.conditions import format_timestamp

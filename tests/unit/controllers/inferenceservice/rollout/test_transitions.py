@@ -6,9 +6,9 @@ import pytest
 
 from modelops.controllers.inferenceservice.rollout.annotations import Requests
 from modelops.controllers.inferenceservice.rollout.state import RolloutState, weighted_step
-from modelops.controllers.inferenceservice.rollout.state_machine import Outcome, Transition
+from modelops.controllers.inferenceservice.rollout.transitions import Outcome, Transition
 from support.builders.inferenceservices import Json
-from support.rollout_states import (
+from support.controllers.rollout_states import (
     ANALYSED,
     APPROVED_BLUE_GREEN,
     BLUE_GREEN,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from modelops.lineage.digests import ArtifactFile, artifact_digest
-from support.real_cluster import Body, Space, has
-from support.traffic import Traffic
+from support.cluster.real_cluster import Body, Space, has
+from support.cluster.traffic import Traffic
 
 MODEL = "behaving"
 PATH = f"/v2/models/{MODEL}/infer"

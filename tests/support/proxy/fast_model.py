@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 ANSWER = b'{"model_name": "fast", "outputs": [{"name": "score", "datatype": "FP64", "shape": [1], "data": [0.5]}]}'
 """Body of every response."""
@@ -34,7 +33,7 @@ class FastModel:
 def running_fast_model() -> Iterator[FastModel]:
     """Run the model."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "support.fast_model"], cwd=Path(__file__).parents[1], stdout=subprocess.PIPE
+        [sys.executable, "-m", "support.proxy.fast_model"], cwd=ROOT / "tests", stdout=subprocess.PIPE
     )
     assert process.stdout is not None
     with process:

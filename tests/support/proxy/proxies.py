@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from modelops.controllers.inferenceservice.pod.names import ROUTES_FILE
-from modelops.controllers.inferenceservice.traffic.routes import Split, name_of, routes
-from support.fast_model import FastModel
-
-ROOT = Path(__file__).parents[2]
+from modelops.controllers.inferenceservice.traffic.envoy_routes import Split, name_of, routes
+from support.checkout import ROOT
+from support.proxy.fast_model import FastModel
 
 
 def split(**changed: Any) -> Split:
