@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from support.checkout import ROOT
+
 ANSWER = b'{"model_name": "fast", "outputs": [{"name": "score", "datatype": "FP64", "shape": [1], "data": [0.5]}]}'
 """Body of every response."""
 _RESPONSE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(ANSWER), ANSWER)
