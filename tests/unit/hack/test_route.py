@@ -28,13 +28,13 @@ def test_the_service_range_is_read_from_the_api_servers_command(argument: str, e
     assert service_range(MANIFEST.format(argument)) == ip_network(expected)
 
 
-def test_another_manifest_is_told() -> None:
-    """In a sentence, not by a stack."""
+def test_a_manifest_without_a_service_range_is_reported() -> None:
+    """The error is a sentence, not a stack."""
     with pytest.raises(StepError, match="names no --service-cluster-ip-range"):
         service_range("spec: {}")
 
 
-def test_what_a_person_is_told_to_run() -> None:
+def test_the_command_for_a_person_to_run() -> None:
     """The whole command, with this cluster's own addresses; and the Service that is tried is the API server's."""
     route = Route(ip_network("10.96.0.0/16"), "172.18.0.2")
     assert " ".join(route.command) == "ip route replace 10.96.0.0/16 via 172.18.0.2"
