@@ -26,11 +26,11 @@ class ClusterError(Exception):
 
 
 class UnreachableError(ClusterError):
-    """A cluster that does not answer properly; a later request may succeed."""
+    """The cluster does not answer, or not as a Kubernetes API does; a later request may succeed."""
 
 
 class NotFoundError(ClusterError):
-    """An object that does not exist."""
+    """The object does not exist in the client's namespace."""
 
 
 class Cluster:
@@ -101,11 +101,11 @@ class Cluster:
         )
 
     def pod(self, name: str) -> Body:
-        """Return a Pod. Raises as `get` does."""
+        """Return the body of a Pod. Raises as `get` does."""
         return self._call(f"Pod {name}", self._core.read_namespaced_pod, name, self.namespace)
 
     def pods(self, selector: str) -> list[Body]:
-        """Return the Pods that a label selector matches."""
+        """Return the bodies of the Pods that a label selector matches. Raises ClusterError."""
         pods = self._call("Pods", self._core.list_namespaced_pod, self.namespace, label_selector=selector)
         items: list[Body] = pods["items"]
         return items

@@ -24,7 +24,7 @@ class RolloutState(IntEnum):
 
 @dataclass(frozen=True)
 class Hold:
-    """What a candidate's step waits for, besides its analysis."""
+    """Condition that a candidate's step waits for, besides its analysis."""
 
     until: datetime | None
     """End of the hold. None for a hold without an end, or one that has not begun."""

@@ -16,7 +16,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 class ResponseTooLargeError(ValueError):
-    """A response with more bytes than the caller reads."""
+    """The response has more bytes than the caller allows."""
 
 
 class AddressDeniedError(OSError):

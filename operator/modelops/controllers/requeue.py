@@ -1,4 +1,4 @@
-"""When to look at an object again. Pure."""
+"""Time of the next reconcile of an object. Pure."""
 
 from datetime import datetime, timedelta
 from typing import TypeVar

@@ -1,1 +1,1 @@
-"""What all kinds share: watches, cache, queue, applying, status, Events, leader election and health."""
+"""Machinery of all kinds: watches, cache, queue, applying, status, Events, leader election and health."""

@@ -15,7 +15,7 @@ _TIMEOUT_SECONDS = 30
 _PAGE = 500
 _CONNECTIONS = 64
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
-"""Asks for a response without spec and status, which we have just sent: with them a Job's is ten times as long."""
+"""Media type of a response without spec and status, which we have just sent: with them a Job's is ten times as long."""
 
 
 class ApiError(Exception):

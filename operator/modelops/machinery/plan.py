@@ -30,7 +30,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one object needs now, carried out in the order of the fields."""
+    """Writes that one object needs now, carried out in the order of the fields."""
 
     apply: tuple[Body, ...] = ()
     """Children to apply, where the existing object differs."""

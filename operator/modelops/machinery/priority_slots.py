@@ -16,7 +16,7 @@ _BURSTS_AT_MOST = 12
 
 
 class Priority(IntEnum):
-    """What a reconcile is about to do. The lower value gets a slot first."""
+    """Purpose of a reconcile. The lower value gets a slot first."""
 
     CHILDREN = 0
     """Plan and write children: when a thousand objects appear at once, work starts before statuses are written."""

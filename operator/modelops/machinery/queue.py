@@ -28,7 +28,7 @@ class Queue:
         self._waiters: deque[asyncio.Future[None]] = deque()
 
     def add(self, key: Key) -> None:
-        """Queue `key`."""
+        """Queue `key` unless it is queued. A key that is being processed is queued again by `done`."""
         if key in self._processing:
             self._again.add(key)
         elif key not in self._since:

@@ -39,7 +39,7 @@ class Resource:
     trim: Callable[[Body], Body] = lambda body: body
     """Drops the parts of an object that no decision reads."""
     provided_by: str = ""
-    """What must be installed for the resource, such as `the Gateway API`. Empty: part of Kubernetes."""
+    """Product that defines the resource, such as `the Gateway API`. Empty: part of Kubernetes."""
 
     @property
     def api_version(self) -> str:

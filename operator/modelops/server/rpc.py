@@ -28,7 +28,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]  # kserve has no types
         self._model = model
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:
-        """Predict."""
+        """Return the predictions for a request's tensors."""
         return await self._call_for_version(super().ModelInfer, request, context, request.model_version)
 
     async def ModelMetadata(self, request: Any, context: Any) -> Any:

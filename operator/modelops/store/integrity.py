@@ -104,7 +104,7 @@ class ChecksumVerifier:
 
 
 def etag_verifier(etag: str, answer: Mapping[str, Any]) -> Md5Verifier | None:
-    """Return a verifier by an ETag that is an MD5, unless S3's answer says that it only looks like an MD5."""
+    """Return a verifier by an ETag that is an MD5, None unless S3's answer shows that it is that of the bytes."""
     return Md5Verifier(etag) if _MD5.fullmatch(etag) and _is_made_from_the_bytes(answer) else None
 
 

@@ -7,7 +7,7 @@ from modelops.store.pages import NO_VERSION
 
 
 def remove(client: S3Client, bucket: str, pinned: PinnedObject) -> None:
-    """Delete an object as it was listed, so that its bytes are gone in a bucket with versions too. Raises S3Error."""
+    """Delete an object as it was listed; in a bucket with versions, that version. Raises S3Error."""
     version = {} if pinned.version_id == NO_VERSION else {"VersionId": pinned.version_id}
     with translate_errors(client, bucket, pinned.key):
         client.delete_object(Bucket=bucket, Key=pinned.key, **version)

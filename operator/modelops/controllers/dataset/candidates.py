@@ -88,7 +88,7 @@ def settling(context: Context) -> Plan | None:
 
 
 def settled(context: Context) -> Plan | None:
-    """Create the Job that reads the data."""
+    """Create the Job that reads the data, and show the candidate as Checking."""
     candidate, dataset, digest = _candidate(context, "Checking"), context.seen.dataset, context.probe.digest
     job = context.seen.snapshot_job_for(digest)
     name = children.snapshot_job_name(dataset, digest)

@@ -1,4 +1,4 @@
-"""A Dataset's children: the snapshot Job, which reads a candidate, and the probe Job, which looks for one. Pure.
+"""A Dataset's children: the snapshot Job, which reads a candidate, and the probe Job, which finds changes. Pure.
 
 Both pin, check and profile the data. The snapshot Job gets the digest that it must find, the probe Job gets the digests
 that were decided on already and need not be read.

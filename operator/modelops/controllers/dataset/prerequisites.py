@@ -1,4 +1,4 @@
-"""What must exist before a source can be probed: the Secrets, and the claim."""
+"""Prerequisites of a probe: the Secrets and the claim that the source names."""
 
 import base64
 import binascii

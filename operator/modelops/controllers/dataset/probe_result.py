@@ -9,7 +9,7 @@ from modelops.store.listing import ListingSummary, TooManyObjects
 
 @dataclass(frozen=True)
 class SourceProblem:
-    """Why a source cannot be probed.
+    """Reason for which a source cannot be probed.
 
     Waiting: a Secret or a claim does not exist yet. Transient: a retry can help. Stalled: a person must change
     something.

@@ -1,4 +1,4 @@
-"""All children for the revisions that a plan wants, and the deletion of those that it does not want. Pure."""
+"""Children of the desired revisions, and the deletion of all other children. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from modelops.machinery.resources import (
 
 @dataclass(frozen=True)
 class DesiredRevision:
-    """A revision that a plan wants."""
+    """Desired state of one revision: its number of Pods, and the split of its traffic."""
 
     template: RevisionTemplate
     replicas: int
@@ -46,7 +46,7 @@ class DesiredRevision:
 
 @dataclass(frozen=True)
 class DesiredRevisions:
-    """The revisions that a plan wants, and which of them the two Services select."""
+    """Desired revisions, and the revisions that the two Services select."""
 
     revisions: Sequence[DesiredRevision]
     selected: str | None

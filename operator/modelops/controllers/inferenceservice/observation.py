@@ -1,4 +1,4 @@
-"""All that the decisions of an InferenceService rest on, in one value. Pure."""
+"""Observation of an InferenceService: the single argument of its plan. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -14,7 +14,7 @@ from modelops.controllers.trainingrun.sweep.identity import outcome_holds
 from modelops.machinery.conditions import format_timestamp
 
 SHORTLY = timedelta(seconds=2)
-"""Requeue of a plan that goes on as soon as its own writes are done."""
+"""Requeue of a plan that continues as soon as its own writes are done."""
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ class PredictionStore:
 
 
 class InvalidPredictionsError(ValueError):
-    """Content that `PredictionStore.take` does not write."""
+    """The response is not in the format of `PredictionStore.take`."""
 
 
 def parse_predictions(content: bytes) -> dict[str, Table]:

@@ -15,7 +15,7 @@ from modelops.monitor.capture.agreement import MAX_RESPONSE_BYTES, parse_predict
 from modelops.monitor.capture.tables import Table
 
 BATCH_SIZE = 128
-"""How many predictions are fetched from a Pod per call."""
+"""Number of predictions that are fetched from a Pod per call."""
 FETCH_AFTER_SECONDS = (1.5, 3.0, 6.0, 12.0, 24.0, 45.0)
 """Age of a mirrored request at each attempt to fetch the other prediction: Envoy logs in batches, and the other model
 may be slow."""
@@ -101,7 +101,7 @@ class Pairing:
             try:
                 predictions = self._fetch(address, [request.key for request in batch])
             except (OSError, ValueError, http.client.HTTPException):
-                break  # a Pod that does not answer must not delay the others; the next attempt asks it again
+                break  # a Pod that does not answer must not delay the others; the next attempt fetches from it again
             for request in batch:
                 other = predictions.pop(request.key, None)
                 if other is not None:

@@ -46,7 +46,7 @@ _HARDENING: Json = {
 
 
 def bootstrap(settings: Settings) -> Json:
-    """Build the whole document."""
+    """Build Envoy's bootstrap configuration: listeners, clusters, admin address and memory limits."""
     all_clusters = [*clusters(settings), capture_cluster(settings)]
     listeners = [_ingress(settings), _stats(settings), *([_fallback(settings)] if settings.candidate_host else [])]
     return {

@@ -43,11 +43,11 @@ class TrainerState(Enum):
     """Whether the trainer may still write to its checkpoints while they are scanned."""
 
     RUNS = "runs"
-    """It writes, and there will be another scan."""
+    """The trainer writes, and there will be another scan."""
     MAY_WRITE = "may write"
-    """It may be writing, and this is the last scan. A killed trainer counts too: its last file may be half written."""
+    """The trainer may be writing, and this is the last scan; also after a kill: the last file may be half written."""
     ENDED = "ended"
-    """It has ended by itself, so every file is complete."""
+    """The trainer has exited and was not killed, so every file is complete."""
 
 
 class SyncAbandonedError(Exception):

@@ -34,7 +34,7 @@ class VolumeFile(NamedTuple):
 
 
 def parse_line(line: bytes) -> VolumeFile:
-    """Parse `VolumeFile.line`."""
+    """Parse a line that `VolumeFile.line` wrote."""
     path, size, modified = line.removesuffix(b"\n").decode().split("\0")
     return VolumeFile(path, int(size), int(modified))
 

@@ -40,7 +40,7 @@ find_program() {
 }
 
 finish() {
-    # A signal goes to the whole group: it must not end `mv` now and lose the exit code.
+    # A signal reaches the whole group: it must not end `mv` now and lose the exit code.
     trap '' HUP INT QUIT TERM USR1 USR2
     echo "$1" >"$state/exit-code.new" && "$busybox" mv "$state/exit-code.new" "$state/exit-code"
     exit "$1"

@@ -23,7 +23,7 @@ def wait_for_end(state: Path, stop: GracefulStop, sleep: Callable[[float], None]
         if stop.requested:
             return False
         sleep(_POLL_SECONDS)
-    # Non-blocking: opening a pipe whose writer has already gone would wait for another writer.
+    # Non-blocking: opening a pipe whose writer has already exited would wait for another writer.
     pipe = os.open(state / "alive", os.O_RDONLY | os.O_NONBLOCK)
     try:
         while _has_writer(pipe):

@@ -157,7 +157,7 @@ def test_a_failed_check_is_one_sentence(case: Case) -> None:
     assert rejections([DataCheck.model_validate(case.check)], [result]) == [case.sentence]
 
 
-def test_rejections_and_warnings_are_told_apart() -> None:
+def test_rejections_are_kept_apart_from_warnings() -> None:
     """A check with onViolation Warn never rejects; a check that passed or was skipped has no sentence."""
     checks = [
         DataCheck.model_validate(check)

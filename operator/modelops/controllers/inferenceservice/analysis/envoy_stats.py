@@ -20,7 +20,7 @@ to the stable Pod's own model: those requests do not count for the candidate, wh
 
 
 class UnreadableStatsError(ValueError):
-    """A page that Envoy does not write."""
+    """The response is not a statistics page of Envoy."""
 
 
 @dataclass(frozen=True)

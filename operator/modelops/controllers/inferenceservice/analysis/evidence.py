@@ -14,7 +14,7 @@ class Pairs:
 
     compared: int = 0
     agreed: int = 0
-    """Those with the same prediction of both versions."""
+    """Requests with the same prediction of both versions."""
 
     def since(self, before: Self) -> "Pairs":
         """Return what was added after `before`. A count below that of `before` means a restart: then all of it was."""
@@ -35,7 +35,7 @@ class Sides:
 
 @dataclass(frozen=True)
 class Distributions:
-    """What the Pods' monitors reported for a window. None stands for what no Pod has reported yet."""
+    """Reports of the Pods' monitors in a window. A field is None until a Pod has reported it."""
 
     inputs: Sides | None = None
     predictions: Sides | None = None

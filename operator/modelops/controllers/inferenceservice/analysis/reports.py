@@ -27,7 +27,7 @@ _MAX_CHARACTERS = 256
 
 
 class UnreadableReportError(ValueError):
-    """A report that no monitor writes."""
+    """The response is not a report of a monitor."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Windows of an analysis: what Pods counted since the last one, summed over Pods.
 
-A Pod counts from its start. What belongs to a window is the difference between two readings. Readings and sums are
-this process's memory alone: an operator that restarts begins a new window, and loses only time.
+A Pod counts from its start, so a window has the difference between two readings. Readings and sums are in this
+process's memory alone: an operator that restarts begins a new window, and loses only time.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class Cumulative(Protocol):
         """Return what was added after `before`; all of it after a restart."""
 
     def __add__(self, other: Self) -> Self:
-        """Return the sum of both."""
+        """Return the sum of the counts of two Pods, or of two times."""
 
 
 C = TypeVar("C", bound=Cumulative)

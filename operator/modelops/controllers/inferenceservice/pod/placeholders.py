@@ -1,4 +1,4 @@
-"""Placeholders in words that a chart or a user wrote, such as `{model_name}`. Pure."""
+"""Placeholders in text from a chart or a user, such as `{model_name}`. Pure."""
 
 import re
 from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""Which version is selected, which revisions exist, and the objects of a revision."""
+"""Selected version, observed revisions, and the objects of a revision."""

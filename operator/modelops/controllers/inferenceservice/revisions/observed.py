@@ -65,7 +65,7 @@ class ServerPod:
 
 @dataclass(frozen=True)
 class ObservedRevision:
-    """A revision that exists."""
+    """Deployment of a revision, its template and its Pods."""
 
     deployment: Body
     template: RevisionTemplate

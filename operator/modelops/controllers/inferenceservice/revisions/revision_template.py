@@ -1,4 +1,4 @@
-"""The Pod template of a revision, and what its Pods serve. Pure."""
+"""Pod template of a revision, and the version that its Pods serve. Pure."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -9,7 +9,7 @@ from modelops.machinery.resources import Body
 
 @dataclass(frozen=True)
 class RevisionTemplate:
-    """A Pod template, and what its Pods serve, read from the template once."""
+    """A Pod template, and the version that its Pods serve, read from the template once."""
 
     body: Body
     serving: Serving

@@ -8,7 +8,7 @@ from modelops.api.inferenceservice_status import LastHandledRequests
 from modelops.machinery.plan import Event
 
 RESUME = f"the annotation {PAUSE} to be removed"
-"""What a paused rollout waits for."""
+"""End of the sentence "waiting for …" of a paused rollout."""
 _LIMIT = 1024
 
 

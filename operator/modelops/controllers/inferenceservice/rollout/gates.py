@@ -1,4 +1,4 @@
-"""What holds a candidate back, in order: the first closed gate decides what the rollout waits for. Pure.
+"""Gates before a candidate's next step, in order: the rollout waits for the first closed gate. Pure.
 
 A candidate advances when no gate is closed. So the condition message, the next reconcile and the transition itself
 cannot disagree.
@@ -21,7 +21,7 @@ _ROUNDING = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class ClosedGate:
-    """A condition for the next step that does not hold yet."""
+    """Gate before the next step that has not opened: the reason to wait, and when to evaluate the gate again."""
 
     waiting_for: str
     requeue_after: timedelta | None = None

@@ -1,4 +1,4 @@
-"""The first revision of all: no version serves that the candidate could be compared with, or rolled back to. Pure."""
+"""Initial rollout: no version serves that the candidate could be compared with, or rolled back to. Pure."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Why a Pod is not ready, in words that a person can act on. Pure."""
+"""Reasons for which a Pod is not ready, as messages that a person can act on. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _LOG_TAIL = 1000
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a Pod is not ready."""
+    """Reason for which a Pod is not ready, with a message for a person."""
 
     reason: str
     message: str

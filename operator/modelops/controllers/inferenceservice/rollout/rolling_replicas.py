@@ -1,4 +1,4 @@
-"""How many Pods each revision has in a rolling update: a ready Pod of the candidate replaces a stable one. Pure."""
+"""Number of Pods of each revision in a rolling update: a ready Pod of the candidate replaces a stable one. Pure."""
 
 from collections.abc import Iterable
 

@@ -18,7 +18,7 @@ from modelops.machinery.conditions import format_timestamp, parse_timestamp
 
 @dataclass(frozen=True)
 class RolloutState:
-    """A candidate, and what was observed of its Pods and its traffic.
+    """A candidate, and the observed state of its Pods and its traffic.
 
     The candidate's status is all that the operator remembers of a rollout: `step` is the step that the candidate is in
     or enters, `weight` is the traffic that it gets, and `step_since` is the time at which the traffic took effect.

@@ -114,7 +114,7 @@ def _events(seen: Observation, state: RolloutState, after: RolloutState, ignored
 
 
 def _step_event(before: RolloutState, after: RolloutState) -> tuple[Event, ...]:
-    """Return an Event for another step, or another weight."""
+    """Return an Event if the candidate enters another step, or its weight changes within a step."""
     candidate = after.candidate
     if (before.candidate.weight, before.candidate.step) == (candidate.weight, candidate.step):
         return ()

@@ -26,7 +26,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a rollout ended, or what it fails by while a person decides."""
+    """Reason for the end of a rollout, or for its failure while a person decides."""
 
     reason: str
     message: str
@@ -34,16 +34,16 @@ class Cause:
 
 @dataclass(frozen=True)
 class Transition:
-    """What becomes of a candidate now."""
+    """Next state of a candidate: its status, and the outcome if the rollout ends."""
 
     candidate: CandidateVersion
     """The candidate's status after the transition."""
     outcome: Outcome | None = None
-    """None while the rollout goes on."""
+    """None while the rollout continues."""
     cause: Cause | None = None
-    """Why the rollout ended without promotion, or what `onFailure: Pause` holds it by."""
+    """Reason for the end without promotion, or for the hold by `onFailure: Pause`."""
     waiting_for: str = ""
-    """What the rollout waits for, to follow the words "waiting for"."""
+    """End of the sentence "waiting for …"; empty if the rollout does not wait."""
     requeue_after: timedelta | None = None
     """When time alone may change something."""
     ignored: tuple[str, ...] = ()

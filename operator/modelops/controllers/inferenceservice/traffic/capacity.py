@@ -1,4 +1,4 @@
-"""How many Pods a weight takes, and which weight Pods give. Pure."""
+"""Number of Pods that a weight needs, and greatest weight that a number of Pods can serve. Pure."""
 
 from modelops.controllers.inferenceservice.traffic.steps import Step
 

@@ -19,7 +19,7 @@ _EXIT_CODE_ONLY = "the trainer e"
 
 @dataclass(frozen=True)
 class JobFailure:
-    """Why a Job failed."""
+    """Reason and message of a failed Job, for the status."""
 
     reason: str
     message: str
@@ -27,7 +27,7 @@ class JobFailure:
 
 @dataclass(frozen=True)
 class JobSuccess:
-    """The model that a Job published."""
+    """Model that a Job published, and its metrics."""
 
     artifact: RunArtifact
     metrics: Metrics
@@ -35,13 +35,13 @@ class JobSuccess:
 
 @dataclass(frozen=True)
 class ReportLost:
-    """The Job is complete, but its report cannot be read any more."""
+    """The Job is complete, but its report was deleted with its Pod."""
 
     message: str
 
 
 def job_outcome(job: JobState) -> JobSuccess | JobFailure | ReportLost:
-    """Return how a finished Job ended."""
+    """Return the model of a finished Job, the reason of its failure, or that its report is lost."""
     pod = job.deciding_pod
     if job.state == "Complete":
         report = pod.report(SIDECAR, SidecarReport) if pod else None

@@ -43,7 +43,7 @@ class _Poll:
 
 
 class ProgressPoller(Background[_Run, _Poll]):
-    """The last report of each run's sidecar, and the polls under way.
+    """Last report of each run's sidecar, and the polls under way.
 
     Progress fails open: a sidecar that does not answer is counted in a metric, and polled again later.
     """
@@ -53,7 +53,7 @@ class ProgressPoller(Background[_Run, _Poll]):
         self._port = port
 
     def last(self, key: Key, run_uid: str, pod_uid: str) -> ProgressReport | None:
-        """Return the last report of this very Pod of this very run."""
+        """Return the last report, None without one. UIDs exclude reports of a namesake, and of an earlier Pod."""
         poll = self._results.get(_Run(key, run_uid))
         return poll.report if poll is not None and poll.pod_uid == pod_uid else None
 

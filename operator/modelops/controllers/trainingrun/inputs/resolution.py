@@ -17,7 +17,7 @@ from modelops.lineage.input_key import Components
 
 @dataclass(frozen=True)
 class ResolvedInputs:
-    """Inputs to have a model for, and their key."""
+    """Pinned inputs of a training, and their input key."""
 
     inputs: Inputs
     key: str

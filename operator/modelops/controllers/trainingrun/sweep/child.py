@@ -52,7 +52,7 @@ class Child:
 
     @property
     def delete(self) -> Delete:
-        """Deletion of this very run."""
+        """Deletion of this run by UID, and of no other with the same name."""
         return Delete(key_of(self.body), self.run.metadata.uid)
 
 
