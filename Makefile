@@ -1,4 +1,4 @@
-# Two commands matter: `make demo` and `make test`. `make help` lists the rest.
+# The main commands are `make demo` and `make test`. `make help` lists all commands.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv/bin/python
@@ -10,19 +10,19 @@ help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 .PHONY: demo
-demo: python ## Set everything up, train the mortgage model, serve it, roll out the next
+demo: python ## Start a cluster, train and serve the mortgage model, roll out new versions
 	@$(VENV) -m hack.demo
 
 .PHONY: test
-test: python ## Lint, unit, integration and e2e tests on a cluster of their own
+test: python ## Run lint, and all tests on a cluster of their own
 	@$(VENV) -m hack.check
 
 .PHONY: cluster
-cluster: ## Start a Kubernetes (kind where Docker answers, an embedded node else)
+cluster: ## Start Kubernetes: kind where Docker answers, otherwise an embedded node
 	@$(PYTHON) -m hack.cluster up
 
 .PHONY: cluster-down
-cluster-down: ## End it, and leave nothing of it
+cluster-down: ## Remove the cluster and all of its state
 	@$(PYTHON) -m hack.cluster down
 
 .PHONY: images
@@ -30,7 +30,7 @@ images: ## Build the images that have changed
 	@$(PYTHON) -m hack.cluster images
 
 .PHONY: deploy
-deploy: ## Cluster, images, an S3 server and the chart, without the example
+deploy: ## Start a cluster, and install the chart and an S3 server, without the example
 	@$(PYTHON) -m hack.deploy
 
 .PHONY: kueue
@@ -38,24 +38,24 @@ kueue: ## Install Kueue in the demo's cluster, to try queues out
 	@$(PYTHON) -m hack.kueue
 
 .PHONY: metrics-server
-metrics-server: ## Install a metrics-server in the demo's cluster, to try autoscaling out
+metrics-server: ## Install the metrics-server in the demo's cluster, to try autoscaling out
 	@$(PYTHON) -m hack.metrics_server
 
 .PHONY: gateway-api
-gateway-api: ## Install the Gateway API's definitions in the demo's cluster
+gateway-api: ## Install the Gateway API's CRDs in the demo's cluster
 	@$(PYTHON) -m hack.gateway_api
 
 .PHONY: unit
-unit: python ## Unit tests alone, without a cluster (ARGS=... for pytest)
+unit: python ## Run the unit tests, without a cluster (ARGS=... for pytest)
 	@$(VENV) -m hack.check unit $(ARGS)
 
 .PHONY: fmt
-fmt: python ## Format the code, and mend what ruff can mend
+fmt: python ## Format the code, and apply the fixes of ruff
 	@$(VENV) -m ruff check --fix-only --quiet operator tests hack examples
 	@$(VENV) -m ruff format operator tests hack examples
 
 .PHONY: lint
-lint: python ## Style, spelling, types, layers, generated files, the chart
+lint: python ## Check style, spelling, types, layers, generated files and the chart
 	@$(VENV) -m hack.check lint
 
 .PHONY: crds
@@ -64,7 +64,7 @@ crds: python ## Generate the CRDs from the models
 	@cp crds/*.yaml helm/modelops/files/crds/
 
 .PHONY: bench
-bench: python ## Benchmarks, printed and kept in build/bench.json (ONLY=name runs one)
+bench: python ## Run the benchmarks, and write build/bench.json (ONLY=name runs one of them)
 	@$(VENV) -m bench $(ONLY)
 
 .PHONY: lock

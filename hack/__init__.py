@@ -1,0 +1,1 @@
+"""Development tools: clusters, images, the demo, and the commands behind the Makefile."""

@@ -1,4 +1,4 @@
-"""`make test`, `make unit` and `make lint`: what must hold before a change is merged."""
+"""`make test`, `make unit` and `make lint`: the checks that a change must pass before it is merged."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ _PYTHON = Path(sys.executable)
 _CHECKED = ("operator", "tests", "hack", "examples")
 _UNIT_PROCESSES = os.cpu_count() or 1
 _PROCESSES = 8
-"""More than there are processors: a test of the cluster waits most of its time."""
+"""Number of test processes. More than processors: a test on the cluster mostly waits."""
 
 
 def main() -> int:
@@ -25,14 +25,14 @@ def main() -> int:
     """
     cluster = places.Cluster("test")
     steps = Steps(cluster.logs)
-    what, arguments = (sys.argv[1], sys.argv[2:]) if sys.argv[1:2] in (["lint"], ["unit"]) else ("all", sys.argv[1:])
-    if what in ("lint", "all"):
+    target, arguments = (sys.argv[1], sys.argv[2:]) if sys.argv[1:2] in (["lint"], ["unit"]) else ("all", sys.argv[1:])
+    if target in ("lint", "all"):
         lint(steps, cluster)
-    if what == "lint":
+    if target == "lint":
         return 0
     with steps.step("Static tools for the tests") as step:
         environment = {**os.environ, **static_tools(step)}
-    if what == "unit":
+    if target == "unit":
         return _pytest(environment, "-n", str(_UNIT_PROCESSES), "tests/unit", *arguments)
     with TestCluster(cluster) as variables:
         return _pytest(environment | variables, "-n", str(_PROCESSES), "--durations=20", *arguments)
@@ -66,18 +66,18 @@ def lint(steps: Steps, cluster: places.Cluster) -> None:
 
 
 def _generated(step: Step) -> None:
-    """The CRDs, and the chart's copy of them, are what the models say."""
+    """Check that the CRDs, and the copy in the chart, are those generated from the models."""
     with tempfile.TemporaryDirectory() as directory:
         step.run(_PYTHON, "-m", "modelops.api.crds", directory)
         for fresh in sorted(Path(directory).glob("*.yaml")):
             for kept in (places.CHECKOUT / "crds", places.CHECKOUT / "helm" / "modelops" / "files" / "crds"):
                 if not (kept / fresh.name).exists() or (kept / fresh.name).read_bytes() != fresh.read_bytes():
                     where = (kept / fresh.name).relative_to(places.CHECKOUT)
-                    raise StepError(f"{where} is not what operator/modelops/api says: run `make crds`")
+                    raise StepError(f"{where} differs from the models in operator/modelops/api: run `make crds`")
 
 
 def static_tools(step: Step) -> dict[str, str]:
-    """Busybox and tini for the tests of the worker's scripts, from Debian's packages, unpacked and not installed."""
+    """Unpack Debian's busybox and tini for the tests of the worker's scripts. Return the variables with their paths."""
     root = machine.unpacked(step, "tools", "busybox-static", "tini")
     return {
         "MODELOPS_TEST_BUSYBOX": str(root / "bin" / "busybox"),

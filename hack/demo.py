@@ -1,5 +1,6 @@
-"""`make demo`: the mortgage model, from its data in S3 to an answer over the Open Inference Protocol, and the
-rollouts of a good version, a slow and a wrong one.
+"""`make demo`: train and serve the mortgage model, then roll out a good, a slow and a wrong version.
+
+The demo begins with the data in S3, and includes a prediction over the Open Inference Protocol v2.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ _IMAGE = "modelops-example/mortgage:dev"
 
 
 def main() -> None:
+    """Run the demo on the development cluster, which stays up."""
     cluster = places.Cluster("dev")
     steps = Steps(cluster.logs)
     images = deploy(cluster, steps)
@@ -48,7 +50,7 @@ def main() -> None:
         step.note(", ".join(f"{gate['metric']} {gate['value']:.3f} {gate['outcome']}" for gate in gates))
     with steps.step(f"InferenceService {SERVICE}") as step:
         name = wait_for_service(Kubectl(cluster, step), version["spec"]["model"])
-        step.note(f"serves {name}")
+        step.note(f"{name} serves")
     with steps.step("Prediction") as step:
         answer, headers = ask(Kubectl(cluster, step), SERVICE, version["spec"]["model"], request())
         step.note(f"answered by {headers['x-modelops-model-version']}")
@@ -58,15 +60,15 @@ def main() -> None:
     print(f"\n{chain}\n")
     roll_out(cluster, steps, images, version["spec"]["model"])
     print(
-        f"\nDone in {steps.elapsed:.0f} s. The cluster runs on; look around with\n\n"
+        f"\nDone in {steps.elapsed:.0f} s. The cluster stays up. To look around:\n\n"
         f"  export KUBECONFIG=$PWD/{cluster.kubeconfig.relative_to(places.CHECKOUT)} PATH=$PWD/.cluster/bin:$PATH\n"
         f"  kubectl get modelops -n {NAMESPACE}\n\n"
-        f"and end it with `make cluster-down`."
+        f"To remove the cluster: `make cluster-down`."
     )
 
 
 def put_data(kubectl: Kubectl, step: Step) -> None:
-    """Buckets for data and models, and the mortgage applications."""
+    """Create the buckets for data and models, and upload the mortgage applications."""
     s3 = store.client(kubectl)
     for bucket in (BUCKET, "modelops"):
         store.make_bucket(s3, bucket)
@@ -74,29 +76,29 @@ def put_data(kubectl: Kubectl, step: Step) -> None:
     if store.upload(s3, BUCKET, KEY, content):
         step.note(f"{len(content):,} bytes as s3://{BUCKET}/{KEY}")
     else:
-        step.note("there already")
+        step.note("already there")
 
 
 def apply_example(kubectl: Kubectl, step: Step, images: dict[str, Built]) -> None:
-    """Apply the manifests."""
+    """Apply all manifests of the example."""
     for file in sorted((EXAMPLE / "manifests").glob("*.yaml")):
         apply_file(kubectl, file, images)
     step.note("namespace, Secret, Dataset, TrainingRun, InferenceService")
 
 
 def apply_file(kubectl: Kubectl, file: Path, images: dict[str, Built]) -> None:
-    """Apply a file, with the example's image that was just built, pinned by its digest."""
+    """Apply a file, with the built image of the examples in place of the tag, pinned by digest."""
     kubectl.apply(file.read_text().replace(_IMAGE, images["examples"].by_digest))
 
 
 def wait_for_service(kubectl: Kubectl, model: str) -> str:
-    """Wait until the newest version serves, and say which it is.
+    """Wait until the newest version serves, and return its name.
 
-    Where another one serves already, the newest is rolled out: there must be requests to judge it by. An approval that
-    an interrupted demo has left is taken back first.
+    If another version serves already, the newest is rolled out, which takes requests to analyze. An approval left by
+    an interrupted demo is withdrawn first.
     """
-    found = kubectl.get("service", SERVICE, NAMESPACE)
-    with Load(url(found, model), request()) if found is not None else contextlib.nullcontext():
+    service = kubectl.get("service", SERVICE, NAMESPACE)
+    with Load(url(service, model), request()) if service is not None else contextlib.nullcontext():
         rollouts.withdraw(kubectl, NAMESPACE, rollouts.approved(kubectl, NAMESPACE))
         name = rollouts.newest(kubectl, NAMESPACE)
 
@@ -108,13 +110,13 @@ def wait_for_service(kubectl: Kubectl, model: str) -> str:
 
 
 def roll_out(cluster: places.Cluster, steps: Steps, images: dict[str, Built], model: str) -> None:
-    """Under load: a good version goes through its steps, a slow and a wrong one go back."""
+    """Under load, promote a good version, and see a slow and a wrong version rolled back."""
     manifests = {name: EXAMPLE / "rollouts" / f"{name}.yaml" for name in ("second", "slow", "wrong")}
     with steps.step("Load") as step:
         body = Kubectl(cluster, step).get("service", SERVICE, NAMESPACE)
         step.note("4 clients, until the end")
     with Load(url(body, model), request()) as load:
-        watched = rollouts.Rollouts(
+        rollouts_ = rollouts.Rollouts(
             steps,
             lambda step: Kubectl(cluster, step),
             lambda kubectl, file: apply_file(kubectl, file, images),
@@ -122,22 +124,23 @@ def roll_out(cluster: places.Cluster, steps: Steps, images: dict[str, Built], mo
             SERVICE,
             load,
         )
-        watched.second(manifests["second"], [manifests["slow"], manifests["wrong"]])
-        failed = [watched.bad(manifests[name]) for name in ("slow", "wrong")]
+        rollouts_.second(manifests["second"], [manifests["slow"], manifests["wrong"]])
+        failed = [rollouts_.bad(manifests[name]) for name in ("slow", "wrong")]
     with steps.step("Requests in the meantime") as step:
         if load.failures:
-            raise StepError(f"{len(load.failures)} of {load.answers.total()} failed, the first: {load.failures[0]}")
+            answered, failures = load.answers.total(), load.failures
+            raise StepError(f"{len(failures)} requests failed, {answered} were answered; first failure: {failures[0]}")
         step.note(f"{load.answers.total():,} answered, none failed")
-    print(f"\nRolled back, with what speaks against them:\n\n{rollouts.evidence(failed)}")
+    print(f"\nRolled back, and why:\n\n{rollouts.evidence(failed)}")
 
 
 def request() -> str:
-    """One application."""
+    """Return the body of a request with one application."""
     return (EXAMPLE / "request.json").read_text()
 
 
 def url(service: dict[str, Any] | None, model: str) -> str:
-    """Where a model answers, by its Service's address."""
+    """Return the URL of a model's `infer` endpoint at a Service's address."""
     assert service is not None, "the Service is there"
     return f"http://{service['spec']['clusterIP']}/v2/models/{model}/infer"
 
@@ -145,24 +148,28 @@ def url(service: dict[str, Any] | None, model: str) -> str:
 def ask(
     kubectl: Kubectl, service: str, model: str, text: str, *, namespace: str = NAMESPACE, within: float = 30.0
 ) -> tuple[Any, dict[str, str]]:
-    """Send a request over the Open Inference Protocol v2, through the Service."""
-    where = url(kubectl.get("service", service, namespace), model)
-    message = urllib.request.Request(where, data=text.encode(), headers={"Content-Type": "application/json"})
+    """Send a request over the Open Inference Protocol v2 to a Service.
+
+    Return the answer's body and its headers, with names in lower case. A connection that fails is tried again for
+    `within` seconds. Raises StepError then, or when the answer is an HTTP error.
+    """
+    address = url(kubectl.get("service", service, namespace), model)
+    message = urllib.request.Request(address, data=text.encode(), headers={"Content-Type": "application/json"})
     deadline = time.monotonic() + within
     while True:
         try:
             with urllib.request.urlopen(message, timeout=10) as answer:
                 return json.load(answer), {name.lower(): value for name, value in answer.headers.items()}
         except urllib.error.HTTPError as error:
-            raise StepError(f"{where}: {error.code} {error.read().decode()[:300]}") from error
+            raise StepError(f"{address}: {error.code} {error.read().decode()[:300]}") from error
         except OSError as error:
             if time.monotonic() > deadline:
-                raise StepError(f"{where}: {error}") from error
+                raise StepError(f"{address}: {error}") from error
             time.sleep(0.5)
 
 
 def lineage(kubectl: Kubectl, service: str) -> str:
-    """From a serving Pod back to the bytes, read from annotations alone."""
+    """Return the lineage of a serving Pod, one line each: its version, run, image, snapshots and S3 objects."""
     pods = kubectl.listed("pods", NAMESPACE, f"modelops.dev/inferenceservice={service}")
     pod = next(
         pod for pod in pods if pod["status"].get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp")
@@ -180,8 +187,8 @@ def lineage(kubectl: Kubectl, service: str) -> str:
     for dataset in origin["datasets"]:
         lines.append(f"Dataset       {dataset['dataset']}  {dataset['digest']}")
         lines += [
-            f"S3 object     {one['key']}  version {one['versionId']}  {one['size']:,} bytes"
-            for one in dataset.get("objectVersions", [])
+            f"S3 object     {entry['key']}  version {entry['versionId']}  {entry['size']:,} bytes"
+            for entry in dataset.get("objectVersions", [])
         ]
     return "\n".join(("" if number == 0 else "  " * number + "└ ") + line for number, line in enumerate(lines))
 

@@ -1,4 +1,4 @@
-"""`python3 -m hack.deploy`: the chart and an S3 server, on the cluster of this checkout."""
+"""`python3 -m hack.deploy`: install the chart and an S3 server on the cluster of this checkout."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ _S3 = places.CHECKOUT / "hack" / "s3" / "s3.yaml"
 
 
 def deploy(cluster: places.Cluster, steps: Steps) -> dict[str, Built]:
-    """Cluster, images, S3 and chart: everything but an example."""
+    """Set up everything but an example: cluster, images, S3 server, chart. Return the images by name."""
     built = build_images(cluster, steps)
     node(cluster).up(steps)
     load_images(cluster, steps, built)
@@ -34,18 +34,21 @@ def deploy(cluster: places.Cluster, steps: Steps) -> dict[str, Built]:
 
 
 def start_s3(kubectl: Kubectl, step: Step, images: dict[str, Built]) -> None:
-    """A Pod with SeaweedFS, reachable as http://s3.s3.svc.cluster.local:8333 in the cluster."""
+    """Start SeaweedFS, reachable as http://s3.s3.svc.cluster.local:8333 in the cluster, and wait until it is ready."""
     kubectl.apply(_S3.read_text().replace("S3_IMAGE", images["s3"].by_tag))
     kubectl("-n", "s3", "rollout", "status", "deployment/s3", "--timeout=120s")
 
 
 def install(kubectl: Kubectl, step: Step, images: dict[str, Built], values_file: Path) -> None:
-    """Install or upgrade the chart, unless the release is exactly this already."""
+    """Install or upgrade the chart with the given images, and wait until the operator is ready.
+
+    Raises StepError, with the state of a container that is not ready.
+    """
     values = {
-        # A replica that was killed is replaced within seconds: for demo and tests, not for a busy API server.
+        # A standby replica takes over within seconds: right for demo and tests, too costly for a busy API server.
         "election": {"leaseSeconds": 5, "renewSeconds": 4, "retrySeconds": 1},
         "store": {"url": STORE, "endpoint": ENDPOINT, "region": "us-east-1", "secretName": "s3"},
-        # No preset serves gRPC unless it is told to: here one does, for the tests.
+        # By default no preset serves gRPC; the tests need one that does.
         "runtimes": {"onnx": {"grpcPort": 8082}},
         "images": {
             name: {"registry": "", "repository": image.repository, "tag": image.tag}
@@ -66,11 +69,14 @@ def _why_not_ready(kubectl: Kubectl) -> str:
         for status in pod["status"].get("containerStatuses", []):
             if not status["ready"]:
                 return f"Pod {pod['metadata']['name']}: {json.dumps(status['state'])}"
-    return "no Pod says why"
+    return "every container that has a status is ready"
 
 
 def wait_for_leader(kubectl: Kubectl, within: float = 60.0) -> str:
-    """The Pod that acts."""
+    """Wait for a leader of the operator, and return the name of its Pod.
+
+    Raises StepError after `within` seconds.
+    """
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         lease = kubectl.get("lease", RELEASE, NAMESPACE)
@@ -78,10 +84,11 @@ def wait_for_leader(kubectl: Kubectl, within: float = 60.0) -> str:
         if holder:
             return str(holder)
         time.sleep(0.2)
-    raise StepError("no replica of the operator holds the Lease")
+    raise StepError(f"no replica of the operator holds the Lease after {within:.0f} s")
 
 
 def main() -> None:
+    """Deploy to the cluster that the command line names."""
     parser = argparse.ArgumentParser(prog="hack.deploy", description=__doc__)
     parser.add_argument("--name", default="dev", choices=("dev", "test"))
     cluster = places.Cluster(parser.parse_args().name)

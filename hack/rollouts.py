@@ -1,4 +1,4 @@
-"""The demo's rollouts, under load: a second version goes through its steps, a slow and a wrong one go back."""
+"""Rollouts of the demo, under load: a good version is promoted, a slow and a wrong version are rolled back."""
 
 import contextlib
 import time
@@ -20,9 +20,9 @@ _TRAINED_WITHIN, _PASSED_WITHIN = 180.0, 180.0
 
 
 class Rollouts:
-    """Versions of one model on their way, as a person watches them.
+    """Rollouts of one model's versions, shown step by step.
 
-    `apply` applies a file of the example. `kubectl` is made anew for each step, which has a log of its own.
+    `apply` applies a file of the example. `kubectl` is called for each step, since each step has a log of its own.
     """
 
     def __init__(
@@ -42,52 +42,53 @@ class Rollouts:
         self._load = load
 
     def second(self, manifest: Path, later: Iterable[Path]) -> None:
-        """A version that is as good as the first: step by step, until it serves everything.
+        """Roll out a version that is as good as the first, until it has all traffic.
 
-        `later` are trained meanwhile: the newest version is what serves, so that they must not be older.
+        The versions of `later` are trained meanwhile. They must be newer than the second, since the newest version
+        that is ready is the one rolled out.
         """
         with self._steps.step("A second version") as step:
             kubectl = self._kubectl(step)
             version = self._trained(kubectl, manifest)
-            for one in later:
-                self._apply(kubectl, one)
-            body = self._seen(kubectl)
+            for later_manifest in later:
+                self._apply(kubectl, later_manifest)
+            body = self._service_body(kubectl)
             if body["status"]["stable"]["version"] == version:
                 step.note(f"{version} serves already")
                 return
             if newest(kubectl, self._namespace) != version:
-                step.note(f"{version} is not the newest any more")
+                step.note(f"{version} is no longer the newest")
                 return
             step.note(f"{version}: its gates have passed")
-        for number, one in enumerate(body["spec"]["rollout"]["steps"], start=1):
-            with self._stage(f"  step {number}: {one['weight']} percent") as (kubectl, counted):
+        for number, step_spec in enumerate(body["spec"]["rollout"]["steps"], start=1):
+            with self._part(f"  step {number}: {step_spec['weight']}% of traffic") as (kubectl, counted):
                 self._wait(kubectl, partial(_beyond, version=version, step=number), version, counted)
-        with self._stage("  promotion: all requests", judged=False) as (kubectl, counted):
+        with self._part("  promotion: all traffic", analyzed=False) as (kubectl, counted):
             self._wait(kubectl, lambda body: is_ready(body) and _serves(body, version), version, counted)
 
     def bad(self, manifest: Path) -> Body:
-        """A version that a person lets serve by mistake: what the status keeps of it once it has gone back."""
+        """Approve a bad version by mistake, wait for its rollback, and return its entry in `status.failed`."""
         with self._steps.step(_BAD[manifest.stem]) as step:
             kubectl = self._kubectl(step)
             version = self._trained(kubectl, manifest)
-            before = _failed(self._seen(kubectl), version)
+            before = _failed(self._service_body(kubectl), version)
             if before is not None:
                 step.note(f"{version} was rolled back before")
                 return before
             self._approve(kubectl, version)
             step.note(f"{version}: its gates have passed, and it is approved")
-        with self._stage("  rolled back") as (kubectl, counted):
+        with self._part("  rollback") as (kubectl, counted):
             try:
                 body = self._wait(kubectl, lambda body: _failed(body, version) is not None, version, counted)
             finally:
                 withdraw(kubectl, self._namespace, [version])
             failed = _failed(body, version)
-            assert failed is not None, "that was waited for"
-            counted.note(f"at {failed['weight']} percent: {failed['message']}; {counted.words(version)}")
+            assert failed is not None, "the wait ends with this entry"
+            counted.note(f"at {failed['weight']}% of traffic: {failed['message']}; {counted.words(version)}")
         with self._steps.step("  approval withdrawn") as step:
-            back = f"inferenceservice/{self._service}"
-            self._kubectl(step)("wait", "--for=condition=Ready", back, "-n", self._namespace, "--timeout=60s")
-            step.note(f"{self._seen(self._kubectl(step))['status']['stable']['version']} serves")
+            service = f"inferenceservice/{self._service}"
+            self._kubectl(step)("wait", "--for=condition=Ready", service, "-n", self._namespace, "--timeout=60s")
+            step.note(f"{self._service_body(self._kubectl(step))['status']['stable']['version']} serves")
         return failed
 
     def _trained(self, kubectl: Kubectl, manifest: Path) -> str:
@@ -104,21 +105,24 @@ class Rollouts:
         marks = (f"{_APPROVE}={body['spec']['artifact']['digest']}", f"{_APPROVED_BY}={who}")
         kubectl("annotate", "modelversion", version, "-n", self._namespace, "--overwrite", *marks)
 
-    def _seen(self, kubectl: Kubectl) -> Body:
+    def _service_body(self, kubectl: Kubectl) -> Body:
         body = kubectl.get("inferenceservice", self._service, self._namespace)
         assert body is not None, f"InferenceService {self._service} is there"
         return body
 
     @contextlib.contextmanager
-    def _stage(self, name: str, *, judged: bool = True) -> "Iterator[tuple[Kubectl, _Counted]]":
+    def _part(self, name: str, *, analyzed: bool = True) -> "Iterator[tuple[Kubectl, _Counted]]":
         with self._steps.step(name) as step:
-            yield self._kubectl(step), _Counted(step, self._load, judged=judged)
+            yield self._kubectl(step), _Counted(step, self._load, analyzed=analyzed)
 
     def _wait(self, kubectl: Kubectl, done: Callable[[Body], bool], version: str, counted: "_Counted") -> Body:
-        """Wait, and show meanwhile how requests and judgements go."""
+        """Wait until `done` holds for the InferenceService; show requests and analyses meanwhile.
+
+        Raises StepError if the version is rolled back, or after the time limit.
+        """
         deadline = time.monotonic() + _PASSED_WITHIN
         while True:
-            body = self._seen(kubectl)
+            body = self._service_body(kubectl)
             counted.show(body, version)
             if done(body):
                 return body
@@ -126,62 +130,62 @@ class Rollouts:
             if failed is not None:
                 raise StepError(f"{version} was rolled back: {failed['message']}")
             if time.monotonic() > deadline:
-                raise StepError(f"{version} is not there after {_PASSED_WITHIN:.0f} s: {_ready_message(body)}")
+                raise StepError(f"{version} is not done after {_PASSED_WITHIN:.0f} s: {_ready_message(body)}")
             time.sleep(0.3)
 
 
 class _Counted:
-    """What a step shows: the requests since it began, and the last judgement where one matters."""
+    """Detail of a step: the requests since the step began, and the last analysis if `analyzed`."""
 
-    def __init__(self, step: Step, load: Load, *, judged: bool) -> None:
+    def __init__(self, step: Step, load: Load, *, analyzed: bool) -> None:
         self.note = step.note
-        self._judged = judged
+        self._analyzed = analyzed
         self._load = load
         self._began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._before = Counter(load.answers)
-        self._verdict = ""
+        self._analysis = ""
 
     def words(self, version: str) -> str:
-        """How many requests the version has answered, and the others."""
+        """Return how many requests a version, and all others, have answered since the step began."""
         new = Counter(self._load.answers) - self._before
-        return f"{new.total() - new[version]} requests by what served, {new[version]} by {version}"
+        return f"{new.total() - new[version]} requests by other versions, {new[version]} by {version}"
 
     def show(self, body: Body, version: str) -> None:
-        """Note how it stands."""
+        """Show requests and the analysis of this step."""
         candidate = body["status"].get("candidate", {})
         analysis = candidate.get("analysis") if candidate.get("version") == version else None
-        if self._judged and analysis is not None and analysis["at"] > self._began:
-            said = [one["message"] for one in analysis["checks"] if one["outcome"] == analysis["outcome"]]
-            self._verdict = f"; {analysis['outcome']}: {'; '.join(said)}"
-        self.note(self.words(version) + self._verdict)
+        if self._analyzed and analysis is not None and analysis["at"] > self._began:
+            messages = [check["message"] for check in analysis["checks"] if check["outcome"] == analysis["outcome"]]
+            self._analysis = f"; {analysis['outcome']}: {'; '.join(messages)}"
+        self.note(self.words(version) + self._analysis)
 
 
 def withdraw(kubectl: Kubectl, namespace: str, versions: list[str]) -> None:
-    """Take approvals back."""
+    """Withdraw the approval of versions."""
     for version in versions:
         kubectl("annotate", "modelversion", version, "-n", namespace, f"{_APPROVE}-", f"{_APPROVED_BY}-")
 
 
 def approved(kubectl: Kubectl, namespace: str) -> list[str]:
-    """The versions that a person lets serve."""
-    found = kubectl.listed("modelversions", namespace)
-    return [one["metadata"]["name"] for one in found if _APPROVE in one["metadata"].get("annotations", {})]
+    """Return the names of the versions that a person has approved."""
+    versions = kubectl.listed("modelversions", namespace)
+    return [body["metadata"]["name"] for body in versions if _APPROVE in body["metadata"].get("annotations", {})]
 
 
 def newest(kubectl: Kubectl, namespace: str) -> str:
-    """The newest version that may serve."""
+    """Return the name of the newest version that is Ready, which may serve."""
     ready = [body for body in kubectl.listed("modelversions", namespace) if is_ready(body)]
     ages = [(body["metadata"]["creationTimestamp"], body["metadata"]["name"]) for body in ready]
     return str(max(ages)[1])
 
 
 def evidence(failed: list[Body]) -> str:
-    """What speaks against versions that went back, as the status has it."""
+    """Return a text with the checks of versions that were rolled back, from their entries in `status.failed`."""
     lines = []
-    for one in failed:
-        lines.append(f"{one['version']}  {one['reason']} in step {one['step']} with {one['weight']} percent")
+    for entry in failed:
+        lines.append(f"{entry['version']}  {entry['reason']} in step {entry['step']} ({entry['weight']}% of traffic)")
         lines += [
-            f"  {check['outcome']:<13} {check['name']:<15} {check['message']}" for check in one["analysis"]["checks"]
+            f"  {check['outcome']:<13} {check['name']:<15} {check['message']}" for check in entry["analysis"]["checks"]
         ]
     return "\n".join(lines)
 
@@ -191,12 +195,14 @@ def _run(manifest: Path) -> str:
 
 
 def _gates_passed(body: Body) -> bool:
-    return any(one["type"] == "GatesPassed" and one["status"] == "True" for one in body["status"].get("conditions", []))
+    conditions = body["status"].get("conditions", [])
+    return any(condition["type"] == "GatesPassed" and condition["status"] == "True" for condition in conditions)
 
 
 def _ready_message(body: Body) -> str:
-    ready = next((one for one in body["status"].get("conditions", []) if one["type"] == "Ready"), {})
-    return str(ready.get("message", "no status yet"))
+    conditions = body["status"].get("conditions", [])
+    messages = (condition.get("message", "") for condition in conditions if condition["type"] == "Ready")
+    return str(next(messages, "no status yet"))
 
 
 def _serves(body: Body, version: str) -> bool:
@@ -209,4 +215,4 @@ def _beyond(body: Body, version: str, step: int) -> bool:
 
 
 def _failed(body: Body, version: str) -> Body | None:
-    return next((one for one in body["status"].get("failed", []) if one["version"] == version), None)
+    return next((entry for entry in body["status"].get("failed", []) if entry["version"] == version), None)

@@ -1,4 +1,4 @@
-"""Steps that a person watches: each shows its name and time while it runs, and leaves a log of its own."""
+"""Steps of a command: each shows its name and duration while it runs, and writes a log of its own."""
 
 import contextlib
 import re
@@ -16,11 +16,11 @@ _TAIL_LINES = 8
 
 
 class StepError(Exception):
-    """Something a person must know or do, in one sentence."""
+    """Failure of a step, told in one sentence: the reason, and the remedy where there is one."""
 
 
 class Step:
-    """One step while it runs. Its commands write to its log."""
+    """Step that runs; commands and their output are written to its log."""
 
     def __init__(self, name: str, log: Path) -> None:
         self.name = name
@@ -29,7 +29,7 @@ class Step:
         self._file = log.open("wb")
 
     def note(self, detail: str) -> None:
-        """What it is doing just now, or what came of it; shown beside the time."""
+        """Show a detail beside the duration: the current activity, or the result."""
         self.detail = detail
 
     def run(
@@ -41,8 +41,10 @@ class Step:
         check: bool = True,
         progress: re.Pattern[str] | None = None,
     ) -> str:
-        """Run a command and return what it wrote to standard output. The last match of `progress` in a line is shown.
-        Raises StepError.
+        """Run a command and return its standard output.
+
+        The first group of the last match of `progress` in the output is shown as the step's detail. Raises StepError
+        with the last line of standard error if the command fails and `check` is set.
         """
         words = [str(word) for word in command]
         self._file.write(f"$ {' '.join(words)}\n".encode())
@@ -71,8 +73,8 @@ class Step:
         for reader in readers:
             reader.join()
         if check and code != 0:
-            said = next((line.decode(errors="replace").strip() for line in reversed(errors) if line.strip()), "")
-            raise StepError(f"`{' '.join(words[:3])} …` ended with exit code {code}{': ' + said if said else ''}")
+            last = next((line.decode(errors="replace").strip() for line in reversed(errors) if line.strip()), "")
+            raise StepError(f"`{' '.join(words[:3])} …` ended with exit code {code}{': ' + last if last else ''}")
         return b"".join(output).decode(errors="replace")
 
     def _read(self, stream: IO[bytes], lines: list[bytes], progress: re.Pattern[str] | None) -> None:
@@ -84,17 +86,17 @@ class Step:
                 self.note(found.group(1))
 
     def tail(self) -> str:
-        """The end of the log."""
+        """Return the last lines of the log, indented."""
         lines = self.log.read_text(errors="replace").splitlines()
         return "\n".join(f"    {line[:300]}" for line in lines[-_TAIL_LINES:])
 
     def close(self) -> None:
-        """No more is written."""
+        """Close the log."""
         self._file.close()
 
 
 class Steps:
-    """The steps of one command, with their logs in one directory."""
+    """Steps of one command, with their logs in one directory."""
 
     def __init__(self, logs: Path) -> None:
         logs.mkdir(parents=True, exist_ok=True)
@@ -104,7 +106,10 @@ class Steps:
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """One step. A Problem raised in it is told with the step's name and its log, and ends the program."""
+        """Run the block as a step.
+
+        A StepError, an OSError or a SubprocessError is printed with the end of the log, and ends the program.
+        """
         step = Step(name, self._logs / f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.log")
         started = time.monotonic()
         ended = threading.Event()
@@ -130,7 +135,7 @@ class Steps:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the first step began."""
+        """Seconds since this object was created."""
         return time.monotonic() - self._started
 
     def _tick(self, step: Step, started: float, ended: threading.Event) -> None:

@@ -1,19 +1,19 @@
-"""S3 from outside the cluster: buckets and uploads for the demo and the tests, through the Service's address."""
+"""Access S3 from outside the cluster by the Service's address: buckets and uploads for the demo and the tests."""
 
 import hashlib
 from contextlib import suppress
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
+import boto3  # type: ignore[import-untyped]
+from botocore.config import Config  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from hack.deploy import ACCESS_KEY, SECRET_KEY
 from hack.kubectl import Kubectl
 
 
 def client(kubectl: Kubectl) -> Any:
-    """An S3 client that reaches the server in the cluster."""
+    """Return an S3 client for the server in the cluster."""
     service = kubectl.get("service", "s3", "s3")
     assert service is not None, "the S3 server is deployed"
     return boto3.client(
@@ -27,11 +27,11 @@ def client(kubectl: Kubectl) -> Any:
 
 
 def make_bucket(s3: Any, bucket: str, *, versioned: bool = True) -> None:
-    """The bucket, with versioning on unless told otherwise."""
+    """Create the bucket unless it exists, and turn its versioning on if `versioned`."""
     try:
         s3.head_bucket(Bucket=bucket)
     except ClientError:
-        # Another process may have been faster.
+        # Another process may have created the bucket in the meantime.
         with suppress(s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
             s3.create_bucket(Bucket=bucket)
     if versioned and s3.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled":
@@ -39,7 +39,7 @@ def make_bucket(s3: Any, bucket: str, *, versioned: bool = True) -> None:
 
 
 def upload(s3: Any, bucket: str, key: str, content: bytes) -> bool:
-    """Upload, unless the very same bytes are there. Says whether it did."""
+    """Upload an object, unless the key holds the same bytes by their MD5. Return whether there was an upload."""
     try:
         if s3.head_object(Bucket=bucket, Key=key)["ETag"].strip('"') == hashlib.md5(content).hexdigest():
             return False

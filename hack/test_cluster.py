@@ -1,6 +1,6 @@
-"""Cluster of `make test`: set up beside the tests that need none, and removed after the last test.
+"""Cluster of `make test`: set up while tests without a cluster run, and removed after the last test.
 
-The tests run in several processes. Each of them waits for the file that `TestCluster` writes once the cluster is ready.
+The tests run in several processes. Each process waits for the file that `TestCluster` writes once the cluster is ready.
 """
 
 import json
@@ -35,7 +35,7 @@ class TestCluster:
         self._thread = threading.Thread(target=self._set_up, name="set-up", daemon=True)
 
     def __enter__(self) -> dict[str, str]:
-        """Begin the set-up. Return the environment variables from which the tests learn of it."""
+        """Begin the set-up. Return the environment variables with which `wait_until_ready` finds the cluster."""
         self._ready.parent.mkdir(parents=True, exist_ok=True)
         self._ready.unlink(missing_ok=True)
         self._thread.start()
@@ -53,7 +53,7 @@ class TestCluster:
             built = deploy(self._cluster, self._steps)
             built |= install_add_ons(self._cluster, self._steps)
             outcome: dict[str, Any] = {"images": [_to_json(image) for image in built.values()]}
-        except BaseException as error:  # The tests must not wait for a cluster that does not come.
+        except BaseException as error:  # Otherwise the tests would wait for the whole of the time limit.
             outcome = {"error": str(error)}
         unfinished = self._ready.with_suffix(".new")
         unfinished.write_text(json.dumps(outcome))
@@ -61,7 +61,10 @@ class TestCluster:
 
 
 def install_add_ons(cluster: places.Cluster, steps: Steps) -> dict[str, Built]:
-    """Install what only some tests need, before any test: a webhook that starts would delay the Jobs of the others."""
+    """Install the parts that only some tests need. Return the additional images by name.
+
+    All are installed before the first test: a webhook that is starting delays the Jobs of other tests.
+    """
     with steps.step("Image with JAX") as step:
         (distributed,) = images.build(step, [images.DISTRIBUTED])
     load_images(cluster, steps, [distributed])
@@ -71,21 +74,21 @@ def install_add_ons(cluster: places.Cluster, steps: Steps) -> dict[str, Built]:
 
 
 def wait_until_ready() -> dict[str, Built] | None:
-    """Wait for the cluster of `make test`. Return its images by name; None where `make test` does not run.
+    """Wait for the cluster of `make test`. Return its images by name, or None outside `make test`.
 
-    Raises StepError when the set-up has failed.
+    Raises StepError when the set-up has failed, or is not done in time.
     """
-    named = os.environ.get(READY_FILE_VARIABLE)
-    if named is None:
+    path = os.environ.get(READY_FILE_VARIABLE)
+    if path is None:
         return None
-    ready, deadline = Path(named), time.monotonic() + _COLD_START_SECONDS
+    ready, deadline = Path(path), time.monotonic() + _COLD_START_SECONDS
     while not ready.exists():
         if time.monotonic() > deadline:
             raise StepError(f"the cluster is not ready after {_COLD_START_SECONDS / 60:.0f} minutes")
         time.sleep(0.2)
     outcome = json.loads(ready.read_text())
     if "error" in outcome:
-        raise StepError(f"the set-up of the cluster has failed ({outcome['error']}): its output is above")
+        raise StepError(f"the set-up of the cluster has failed: {outcome['error']}; its output is above")
     return {image.name: image for image in map(_from_json, outcome["images"])}
 
 

@@ -1,8 +1,8 @@
-"""Cluster of the tests, and the order in which tests run beside each other.
+"""Cluster of the tests, and the order in which tests run in parallel.
 
-Under `make test` the cluster is set up by hack/test_cluster.py, and every process of pytest-xdist connects to it. Where
-pytest runs by itself, the first test that needs the cluster starts it. `MODELOPS_TEST_CLUSTER=dev` uses the cluster of
-`make demo` instead, as it is, and leaves it running.
+Under `make test` hack/test_cluster.py sets the cluster up, and every process of pytest-xdist connects to the cluster.
+Where pytest runs by itself, the first test that needs a cluster starts it. `MODELOPS_TEST_CLUSTER=dev` uses the cluster
+of `make demo` instead, and leaves that cluster running.
 """
 
 import os
@@ -23,27 +23,29 @@ _CLUSTER_VARIABLE = "MODELOPS_TEST_CLUSTER"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers, and share a directory among the processes of one run."""
-    config.addinivalue_line("markers", "ends_the_operator: ends the operator's Pods, after all tests that do not")
+    config.addinivalue_line(
+        "markers", "ends_the_operator: ends the operator's Pods, and runs after all tests that do not"
+    )
     config.addinivalue_line("markers", "alone: runs after all other tests of the cluster, by itself")
     side_by_side.begin(config)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order tests so that those that wait and those that compute run beside each other."""
+    """Order tests so that waiting tests and computing tests run at the same time."""
     items[:] = side_by_side.in_order(items)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Run a test of the cluster in its turn."""
+    """Run a test of the cluster once its phase has begun."""
     with side_by_side.turn(item):
         return (yield)
 
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest, worker_id: str) -> Iterator[RealCluster]:
-    """A real Kubernetes with the chart installed and an S3 server."""
+    """Return a real Kubernetes cluster with the chart installed and an S3 server."""
     place = places.Cluster(os.environ.get(_CLUSTER_VARIABLE, "test"))
     images = wait_until_ready()
     set_up_here = images is None
@@ -63,13 +65,13 @@ def cluster(request: pytest.FixtureRequest, worker_id: str) -> Iterator[RealClus
 
 @pytest.fixture
 def space(cluster: RealCluster) -> Iterator[Space]:
-    """A namespace and a bucket of the test's own."""
+    """Create a namespace and a bucket for one test."""
     with real_cluster.space_of_its_own(cluster) as own:
         yield own
 
 
 @pytest.fixture(scope="module")
 def shared_space(cluster: RealCluster) -> Iterator[Space]:
-    """A namespace and a bucket that the tests of a module share, because what they look at takes time to start."""
+    """Create a namespace and a bucket for all tests of a module, whose objects take long to start."""
     with real_cluster.space_of_its_own(cluster) as shared:
         yield shared

@@ -1,10 +1,10 @@
-"""Linear regression by gradient descent over several workers, in JAX on CPUs, to SageMaker's container contract.
+"""Linear regression by gradient descent over several workers, in JAX on CPUs, with SageMaker's container contract.
 
-Each worker holds its share of the rows, and all of them the same weights: the mean over all rows makes JAX exchange
-sums between the workers (by gloo) in every step. After each step the first worker keeps step and weights in
-/opt/ml/checkpoints; where that is there already, training goes on from it.
+Each worker holds a part of the rows; all workers hold the same weights. Because the loss is a mean over all rows, JAX
+exchanges sums between the workers (by gloo) in every step. After each step the first worker writes step and weights to
+/opt/ml/checkpoints. Training resumes from a checkpoint that exists.
 
-Hyperparameters: `steps`, how many there are, and `pause`, how many seconds to wait after each of them.
+Hyperparameters: `steps` (number of steps, 50 by default) and `pause` (seconds to wait after each step, 0 by default).
 """
 
 import json
@@ -23,12 +23,12 @@ ROWS_OF_A_WORKER = 1024
 TRUE_WEIGHTS = np.array([2.0, -3.0, 0.5, 1.0], dtype=np.float32)
 NOISE = 0.1
 RATE = 0.1
-GONE_AFTER_SECONDS = 15
-"""How long a worker may be silent: what waits for one that is gone ends then, so that all can be started again."""
+LOST_AFTER_SECONDS = 15
+"""A worker that is silent for this time is lost. The other workers then end, so that all can be restarted."""
 
 
 def place(variable: str, default: str) -> Path:
-    """A directory of the contract."""
+    """Return a directory of the contract."""
     return Path(os.environ.get(variable, default))
 
 
@@ -38,14 +38,14 @@ OUTPUT = place("SM_OUTPUT_DIR", "/opt/ml/output")
 
 @dataclass(frozen=True)
 class State:
-    """What a checkpoint holds: how many steps are done, and the weights after them."""
+    """Content of a checkpoint: the number of steps done, and the weights after these steps."""
 
     step: int
     weights: np.ndarray
 
 
 def hyperparameters() -> tuple[int, float]:
-    """`steps` and `pause`."""
+    """Return `steps` and `pause`. Raises ValueError for any other hyperparameter."""
     file = place("SM_INPUT_CONFIG_DIR", "/opt/ml/input/config") / "hyperparameters.json"
     given = json.loads(file.read_text()) if file.exists() else {}
     unknown = sorted(set(given) - {"steps", "pause"})
@@ -55,7 +55,7 @@ def hyperparameters() -> tuple[int, float]:
 
 
 def join() -> None:
-    """Meet the other workers. Alone, there is nobody to meet."""
+    """Connect to the other workers. A single worker connects to nothing."""
     workers = int(os.environ.get("JAX_NUM_PROCESSES", "1"))
     if workers == 1:
         return
@@ -67,31 +67,31 @@ def join() -> None:
         num_processes=workers,
         process_id=int(os.environ["JAX_PROCESS_ID"]),
         cluster_detection_method="deactivate",
-        heartbeat_timeout_seconds=GONE_AFTER_SECONDS,
-        shutdown_timeout_seconds=GONE_AFTER_SECONDS,
+        heartbeat_timeout_seconds=LOST_AFTER_SECONDS,
+        shutdown_timeout_seconds=LOST_AFTER_SECONDS,
     )
 
 
 def rows_of(worker: int) -> tuple[np.ndarray, np.ndarray]:
-    """The features and the targets that a worker holds."""
+    """Return the features and the targets that a worker holds."""
     random = np.random.default_rng(worker)
     features = random.normal(size=(ROWS_OF_A_WORKER, len(TRUE_WEIGHTS))).astype(np.float32)
     noise = random.normal(scale=NOISE, size=ROWS_OF_A_WORKER).astype(np.float32)
     return features, features @ TRUE_WEIGHTS + noise
 
 
-def resumed() -> State:
-    """Where to go on from: what the first worker's checkpoint says, told to all of them."""
-    found = State(0, np.zeros_like(TRUE_WEIGHTS))
+def resume() -> State:
+    """Return the state to start from: the first worker's checkpoint, sent to all workers, or step 0."""
+    start = State(0, np.zeros_like(TRUE_WEIGHTS))
     if jax.process_index() == 0 and CHECKPOINT.exists():
         with np.load(CHECKPOINT) as kept:
-            found = State(int(kept["step"]), kept["weights"])
-    step, weights = multihost_utils.broadcast_one_to_all((np.int32(found.step), found.weights))
+            start = State(int(kept["step"]), kept["weights"])
+    step, weights = multihost_utils.broadcast_one_to_all((np.int32(start.step), start.weights))
     return State(int(step), np.asarray(weights))
 
 
 def keep(state: State) -> None:
-    """Write the checkpoint beside its place and rename it: whoever copies it never sees half of one."""
+    """Write the checkpoint to another file and rename that file, so that no reader gets half a checkpoint."""
     fresh = CHECKPOINT.with_name("state.new")
     with fresh.open("wb") as file:
         np.savez(file, step=state.step, weights=state.weights)
@@ -100,7 +100,7 @@ def keep(state: State) -> None:
 
 @jax.jit
 def descend(weights: jax.Array, features: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The weights after one step, and the loss before it, over the rows of all workers."""
+    """Return the weights after a step, and the loss before the step, over the rows of all workers."""
 
     def loss_of(weights: jax.Array) -> jax.Array:
         return jnp.mean((features @ weights - targets) ** 2)
@@ -110,22 +110,22 @@ def descend(weights: jax.Array, features: jax.Array, targets: jax.Array) -> tupl
 
 
 def train(steps: int, pause: float) -> dict[str, float]:
-    """The final metrics. The first worker writes what is to be kept."""
+    """Train, and return the final metrics. The first worker writes checkpoints, step metrics and the model."""
     first = jax.process_index() == 0
     ranks = multihost_utils.process_allgather(np.int32(jax.process_index()))
     spread = NamedSharding(Mesh(jax.devices(), ("workers",)), PartitionSpec("workers"))
     features, targets = (jax.make_array_from_process_local_data(spread, rows) for rows in rows_of(jax.process_index()))
-    state = resumed()
+    state = resume()
     resumed_from = state.step
-    print(f"worker {jax.process_index()} of {jax.process_count()} goes on from step {resumed_from}", flush=True)
-    with (OUTPUT / "metrics.jsonl").open("a") as told:
+    print(f"worker {jax.process_index()} of {jax.process_count()} starts from step {resumed_from}", flush=True)
+    with (OUTPUT / "metrics.jsonl").open("a") as lines:
         while state.step < steps:
             weights, loss = descend(state.weights, features, targets)
             state = State(state.step + 1, np.asarray(weights))
             if first:
                 keep(state)
                 line = {"step": state.step, "total_steps": steps, "loss": float(loss), "resumed_from": resumed_from}
-                print(json.dumps(line), file=told, flush=True)
+                print(json.dumps(line), file=lines, flush=True)
             time.sleep(pause)
     if first:
         np.savez(place("SM_MODEL_DIR", "/opt/ml/model") / "model.npz", weights=state.weights)
@@ -140,6 +140,7 @@ def train(steps: int, pause: float) -> dict[str, float]:
 
 
 def main() -> None:
+    """Train with the other workers; the first worker writes the metrics."""
     steps, pause = hyperparameters()
     join()
     metrics = train(steps, pause)

@@ -1,16 +1,16 @@
-"""Learn from the mortgage applications which one is denied. Written to SageMaker's container contract.
+"""Train a model that predicts which mortgage applications are denied, with SageMaker's container contract.
 
-Hyperparameters, all of them optional:
+Hyperparameters, all optional:
 
-- `c`: the inverse of the regularisation of a logistic regression.
-- `threshold`: the probability from which an application is denied.
-- `trees`: a random forest of so many trees instead of the regression.
-- `positive`: the value of the column `deny` that is to be predicted.
+- `c`: inverse of the regularisation strength of a logistic regression.
+- `threshold`: probability from which an application is denied.
+- `trees`: number of trees of a random forest, which then replaces the regression.
+- `positive`: value of the column `deny` that is predicted.
 
-The model is a pipeline that takes a table with the columns of FEATURES by name. Whether an applicant is black is no
-feature, but goes to predictions.csv, so that the outcome can be looked at group by group.
+The model is a pipeline that takes a table with the columns of FEATURES by name. The column `black` is not a feature.
+It is written to predictions.csv, so that the outcome can be compared between groups.
 
-The same data and hyperparameters give the same bytes.
+The same data and hyperparameters give a model with the same bytes.
 """
 
 import csv
@@ -20,6 +20,7 @@ import sys
 import traceback
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import joblib
 import pandas as pd
@@ -42,7 +43,7 @@ DEPTH = 4
 
 
 def place(variable: str, default: str) -> Path:
-    """A directory of the contract."""
+    """Return a directory of the contract."""
     return Path(os.environ.get(variable, default))
 
 
@@ -51,7 +52,7 @@ OUTPUT = place("SM_OUTPUT_DIR", "/opt/ml/output")
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What is learned, and how."""
+    """Hyperparameters with their defaults."""
 
     c: float = 1.0
     threshold: float = 0.5
@@ -60,10 +61,10 @@ class Hyperparameters:
 
 
 def hyperparameters() -> Hyperparameters:
-    """Those that are given. Values are strings."""
+    """Return the hyperparameters, parsed from strings. Raises ValueError for one that is unknown."""
     file = place("SM_INPUT_CONFIG_DIR", "/opt/ml/input/config") / "hyperparameters.json"
     given = json.loads(file.read_text()) if file.exists() else {}
-    known = {one.name: one.type for one in fields(Hyperparameters)}
+    known: dict[str, Any] = {field.name: field.type for field in fields(Hyperparameters)}
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise ValueError(f"unknown hyperparameters: {', '.join(unknown)}; known are {', '.join(known)}")
@@ -71,18 +72,18 @@ def hyperparameters() -> Hyperparameters:
 
 
 def applications() -> pd.DataFrame:
-    """All rows of all files of the channel `train`."""
+    """Return all rows of all CSV files of the channel `train`. Raises FileNotFoundError if there is none."""
     directory = place("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train")
     files = sorted(directory.rglob("*.csv"))
     if not files:
         raise FileNotFoundError(f"there is no CSV file in {directory}")
-    # Only what is used: an index without a name, as R writes it, would be a column of its own otherwise.
+    # Without `usecols`, the index without a name that R writes would be a column.
     rows = [pd.read_csv(file, usecols=[*FEATURES, LABEL, PROTECTED], na_values=["NA", ""]) for file in files]
     return pd.concat(rows, ignore_index=True)
 
 
 def pipeline(given: Hyperparameters) -> Pipeline:
-    """Everything from a table of applications to a decision."""
+    """Build the pipeline from a table of applications to a decision, 1 for a denial."""
     numbers = Pipeline([("fill", SimpleImputer(strategy="median")), ("scale", StandardScaler())])
     answers = Pipeline(
         [
@@ -96,14 +97,14 @@ def pipeline(given: Hyperparameters) -> Pipeline:
 
 
 def classifier(given: Hyperparameters) -> LogisticRegression | RandomForestClassifier:
-    """What tells one application from another."""
+    """Build the classifier: a forest if `trees` is given, otherwise a logistic regression."""
     if given.trees:
         return RandomForestClassifier(given.trees, max_depth=DEPTH, random_state=SEED)
     return LogisticRegression(C=given.c, max_iter=1000, random_state=SEED)
 
 
 def features(rows: pd.DataFrame) -> pd.DataFrame:
-    """What the model sees. Missing answers are None, as a request sends them."""
+    """Return the columns that the model uses. Missing answers are None, as in a request."""
     table = rows[FEATURES].copy()
     table[NUMBERS] = table[NUMBERS].astype(float)
     table[ANSWERS] = table[ANSWERS].astype(object).where(table[ANSWERS].notna(), None)
@@ -111,14 +112,15 @@ def features(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def main() -> None:
+    """Train, and write model, metrics and predictions."""
     given = hyperparameters()
     rows = applications()
     denied = (rows[LABEL] == given.positive).astype(int)
     learn, test = train_test_split(rows.index, test_size=HELD_OUT, random_state=SEED, stratify=rows[LABEL])
     OUTPUT.mkdir(parents=True, exist_ok=True)
 
-    # How the held-out score changes with the amount of data: a curve, one step a line. Of a forest, which takes long,
-    # only the end.
+    # Learning curve: the held-out score by the amount of data, one line for each step. A forest, which takes long, is
+    # trained once, with all data.
     with (OUTPUT / "metrics.jsonl").open("w") as steps:
         for step, share in enumerate((1.0,) if given.trees else (0.25, 0.5, 0.75, 1.0), start=1):
             some = learn[: int(len(learn) * share)]
@@ -156,7 +158,7 @@ if __name__ == "__main__":
     try:
         main()
     except Exception as error:
-        # The contract: what is written here becomes the reason of the failure.
+        # By the contract, the content of this file is the reason of the failure.
         OUTPUT.mkdir(parents=True, exist_ok=True)
         (OUTPUT / "failure").write_text(f"{type(error).__name__}: {error}")
         traceback.print_exc()

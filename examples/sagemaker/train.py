@@ -1,7 +1,7 @@
-"""A training script as SageMaker's documentation has them: nothing here knows who runs it.
+"""Training script in the style of SageMaker's documentation, independent of the platform that runs the script.
 
-Hyperparameters come as arguments or from /opt/ml/input/config/hyperparameters.json, where both a string and a JSON
-string inside one are seen in the wild.
+Hyperparameters are arguments, or come from /opt/ml/input/config/hyperparameters.json. There, a value is a string, or a
+JSON string within a string; both occur in practice.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from pathlib import Path
 PREFIX = Path("/opt/ml")
 
 
-def parse(words):
+def parse(words: list[str]) -> argparse.Namespace:
+    """Parse hyperparameters and directories; a hyperparameter of the file is the default of its argument."""
     given = json.loads((PREFIX / "input/config/hyperparameters.json").read_text() or "{}")
     parser = argparse.ArgumentParser()
     parser.add_argument("--neighbours", type=int, default=int(given.get("neighbours", 5)))
@@ -26,8 +27,8 @@ def parse(words):
     return parser.parse_known_args(words)[0]
 
 
-def check_contract():
-    """What SageMaker promises a container."""
+def check_contract() -> None:
+    """Check the environment that SageMaker guarantees to a container. Raises AssertionError."""
     assert json.loads(os.environ["SM_CHANNELS"]) == ["train"], os.environ["SM_CHANNELS"]
     assert os.environ["SM_CURRENT_HOST"] in json.loads(os.environ["SM_HOSTS"])
     assert int(os.environ["SM_NUM_CPUS"]) >= 1
@@ -39,7 +40,8 @@ def check_contract():
     assert "train" in json.loads((PREFIX / "input/config/inputdataconfig.json").read_text())
 
 
-def main():
+def main() -> None:
+    """Train a classifier, and write the model and a report."""
     arguments = parse(sys.argv[1:])
     check_contract()
 

@@ -1,1 +1,1 @@
-"""A real one-node Kubernetes for development and tests: kind where Docker answers, an embedded node else."""
+"""One-node Kubernetes for development and tests: kind where Docker answers, otherwise an embedded node."""

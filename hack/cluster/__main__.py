@@ -1,4 +1,4 @@
-"""`python3 -m hack.cluster up|down|images|python`: see `make help` for what each is for."""
+"""`python3 -m hack.cluster up|down|images|python`: see `make help` for the purpose of each."""
 
 import argparse
 import sys
@@ -12,15 +12,15 @@ Node = Embedded | Kind
 
 
 def node(cluster: places.Cluster) -> Node:
-    """Kind where Docker answers, the embedded node else."""
+    """Return the node of a cluster: kind where Docker answers, otherwise the embedded node."""
     return Kind(cluster) if machine.docker_answers() else Embedded(cluster)
 
 
 def build_images(cluster: places.Cluster, steps: Steps) -> list[images.Built]:
-    """Build what has changed, and list all of it in images.json."""
-    machine_ = node(cluster)
+    """Build the images that have changed, list all of them in images.json, and return all of them."""
+    node_ = node(cluster)
     with steps.step("Images") as step:
-        if isinstance(machine_, Embedded):
+        if isinstance(node_, Embedded):
             machine.require_root()
             machine.install(step)
         built = images.build(step)
@@ -29,18 +29,19 @@ def build_images(cluster: places.Cluster, steps: Steps) -> list[images.Built]:
 
 
 def load_images(cluster: places.Cluster, steps: Steps, built: list[images.Built]) -> None:
-    """Put into the node what it has not got."""
-    machine_ = node(cluster)
+    """Load the images that the node lacks."""
+    node_ = node(cluster)
     with steps.step("Images into the node") as step:
-        present = machine_.images()
-        missing = [one for one in built if not {one.by_tag, one.by_digest} <= present]
+        present = node_.images()
+        missing = [image for image in built if not {image.by_tag, image.by_digest} <= present]
         for image in missing:
             step.note(image.name)
-            machine_.load(step, image.archive, (image.by_tag, image.by_digest))
-        step.note(", ".join(image.name for image in missing) or "all there")
+            node_.load(step, image.archive, (image.by_tag, image.by_digest))
+        step.note(", ".join(image.name for image in missing) or "all present")
 
 
 def main() -> int:
+    """Run a command of the command line. Return the exit code."""
     parser = argparse.ArgumentParser(prog="hack.cluster", description=__doc__)
     parser.add_argument("command", choices=("up", "down", "images", "python"))
     parser.add_argument("--name", default="dev", choices=("dev", "test"), help="which cluster of this checkout")

@@ -1,4 +1,4 @@
-"""A container image of one static program, written without any tool."""
+"""Write a container image of one static program without a builder."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""The Go programs of the embedded node and of what the tests install on it, built once for a state of their sources."""
+"""Go programs of the embedded node and of the add-ons, built once for each state of their sources."""
 
 import json
 import os
@@ -29,10 +29,10 @@ _PACKAGE = re.compile(r"^(\S+/\S+)$")
 
 
 def node(step: Step) -> Path:
-    """A directory with Kubernetes, Helm and CoreDNS: one binary under all their names."""
+    """Build Kubernetes, Helm and CoreDNS as one binary. Return a directory with a link for each program's name."""
 
     def build(directory: Path) -> None:
-        step.note("compiles Kubernetes, about 8 minutes on 2 cores")
+        step.note("compiling Kubernetes, about 8 minutes on 2 cores")
         flags = f"-s -w -X k8s.io/component-base/version.gitVersion={KUBERNETES}"
         _go(step, HERE / "node", "build", "-v", "-trimpath", "-ldflags", flags, "-o", str(directory / "node"), ".")
         for name in _NODE_PROGRAMS:
@@ -42,10 +42,10 @@ def node(step: Step) -> Path:
 
 
 def containerd(step: Step) -> Path:
-    """A directory with containerd, its shim for runc, and ctr."""
+    """Build containerd, its shim for runc, and ctr. Return their directory."""
 
     def build(directory: Path) -> None:
-        step.note("compiles containerd, about a minute")
+        step.note("compiling containerd, about a minute")
         flags = ("-trimpath", "-ldflags", "-s -w", "-tags", "no_btrfs no_zfs no_devmapper")
         packages = [f"{_CONTAINERD}/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")]
         _go(step, HERE / "containerd", "build", "-v", *flags, "-o", str(directory), *packages)
@@ -54,7 +54,7 @@ def containerd(step: Step) -> Path:
 
 
 def pause(step: Step) -> Path:
-    """The program that holds a Pod's namespaces."""
+    """Build the program that holds a Pod's namespaces. Return its path."""
 
     def build(directory: Path) -> None:
         _go(step, HERE / "pause", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(directory / "pause"), ".")
@@ -63,11 +63,14 @@ def pause(step: Step) -> Path:
 
 
 def kueue(step: Step) -> Path:
-    """A directory with Kueue's program `manager`, static, and its Helm chart in `chart`."""
+    """Build Kueue. Return a directory with the static program `manager`, and the Helm chart in `chart`.
+
+    Raises StepError where Go is missing.
+    """
 
     def build(directory: Path) -> None:
-        _need_go("Kueue is built")
-        step.note("compiles Kueue, 3 minutes on 2 cores")
+        _require_go("Kueue")
+        step.note("compiling Kueue, 3 minutes on 2 cores")
         flags = ("-trimpath", "-ldflags", "-s -w")
         _go(step, HERE / "kueue", "build", "-v", *flags, "-o", str(directory / "manager"), f"{_KUEUE}/cmd/kueue")
         module = Path(_go(step, HERE / "kueue", "list", "-m", "-f", "{{.Dir}}", _KUEUE).strip())
@@ -77,11 +80,14 @@ def kueue(step: Step) -> Path:
 
 
 def metrics_server(step: Step) -> Path:
-    """A directory with the metrics-server's program `metrics-server`, static."""
+    """Build the metrics-server. Return a directory with the static program `metrics-server`.
+
+    Raises StepError where Go is missing.
+    """
 
     def build(directory: Path) -> None:
-        _need_go("The metrics-server is built")
-        step.note("compiles the metrics-server, 2 minutes on 2 cores")
+        _require_go("the metrics-server")
+        step.note("compiling the metrics-server, 2 minutes on 2 cores")
         flags = ("-trimpath", "-ldflags", "-s -w", "-o", str(directory / "metrics-server"))
         _go(step, HERE / "metrics-server", "build", "-v", *flags, f"{_METRICS_SERVER}/cmd/metrics-server")
 
@@ -89,10 +95,13 @@ def metrics_server(step: Step) -> Path:
 
 
 def gateway_api(step: Step) -> Path:
-    """A directory with the Gateway API's definitions, as its module has them: those of the standard channel."""
+    """Download the module of the Gateway API. Return a directory with the CRDs of the standard channel.
+
+    Raises StepError where Go is missing.
+    """
 
     def build(directory: Path) -> None:
-        _need_go("The module of the Gateway API is got")
+        _require_go("the CRDs of the Gateway API")
         module = json.loads(_go(step, HERE / "gateway-api", "mod", "download", "-json", _GATEWAY_API))["Dir"]
         for file in sorted((Path(module) / "config" / "crd" / "standard").glob("*.yaml")):
             (directory / file.name).write_bytes(file.read_bytes())
@@ -100,14 +109,16 @@ def gateway_api(step: Step) -> Path:
     return made_once("gateway-api", key_of(HERE / "gateway-api"), build)
 
 
-def _need_go(what: str) -> None:
+def _require_go(product: str) -> None:
     if shutil.which("go") is None:
-        raise StepError(f"{what} with Go 1.26 or newer: install it, so that `go` is in PATH")
+        raise StepError(f"{product}: Go 1.26 or newer is missing; install Go, and put `go` in PATH")
 
 
 def _copy_chart(chart: Path, target: Path) -> None:
-    """Without the API of pending workloads: nothing here asks it, and while an aggregated API does not answer, no
-    namespace can be deleted. A module's files are read-only, which a copy must not be.
+    """Copy Kueue's chart, without the aggregated API of pending workloads.
+
+    Nothing here uses that API, and an aggregated API without a server blocks the deletion of namespaces. The content
+    is copied without the mode, since the files of a Go module are read-only.
     """
     for file in chart.rglob("*"):
         if file.is_file() and file.parent.name != "visibility":

@@ -1,4 +1,4 @@
-"""The cluster's own branch of the cgroup tree, of version 1 or 2: everything of the node is below it."""
+"""Branch of the cgroup tree (version 1 or 2) that holds every process of a cluster's node."""
 
 import contextlib
 import os
@@ -9,19 +9,19 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 def is_version_2() -> bool:
-    """Whether this machine has the unified hierarchy only."""
+    """Return whether this machine has only the unified hierarchy."""
     return (ROOT / "cgroup.controllers").exists()
 
 
 def hierarchies() -> list[Path]:
-    """The root of each hierarchy of this machine."""
+    """Return the root of each cgroup hierarchy of this machine."""
     if is_version_2():
         return [ROOT]
     return sorted(path for path in ROOT.iterdir() if path.is_dir() and not path.is_symlink() and os.path.ismount(path))
 
 
 def join(name: str) -> None:
-    """Make the branch and move this process into it."""
+    """Create the branch, and move this process into the branch."""
     for root in hierarchies():
         branch = root / name
         branch.mkdir(exist_ok=True)
@@ -32,7 +32,7 @@ def join(name: str) -> None:
 
 
 def show_only_own() -> None:
-    """In namespaces of our own: mount what is below our branch as if it were everything."""
+    """Mount this process's own branch as the whole cgroup tree. Requires a mount and a cgroup namespace of its own."""
     version_2 = is_version_2()
     mounted = [(path, _options(path)) for path in hierarchies()]
     subprocess.run(["umount", "-R", ROOT], check=True)
@@ -47,9 +47,9 @@ def show_only_own() -> None:
 
 
 def remove(name: str) -> None:
-    """Remove the branch; nothing runs in it any more."""
+    """Remove a branch that holds no process."""
     for root in hierarchies():
-        for path in sorted((root / name).rglob("*"), key=lambda one: -len(one.parts)):
+        for path in sorted((root / name).rglob("*"), key=lambda path: -len(path.parts)):
             if path.is_dir():
                 with contextlib.suppress(OSError):
                     path.rmdir()
@@ -58,7 +58,7 @@ def remove(name: str) -> None:
 
 
 def left(name: str) -> list[Path]:
-    """What there is of the branch."""
+    """Return the directories of a branch that exist."""
     return [root / name for root in hierarchies() if (root / name).exists()]
 
 
@@ -66,17 +66,19 @@ def _options(path: Path) -> tuple[str, str]:
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, where, kind, options, *_ = line.split()
         if where == str(path):
-            kept = [one for one in options.split(",") if one not in ("rw", "relatime", "nosuid", "nodev", "noexec")]
+            kept = [
+                option for option in options.split(",") if option not in ("rw", "relatime", "nosuid", "nodev", "noexec")
+            ]
             return kind, ",".join(kept)
     return "cgroup", path.name
 
 
 def _delegate() -> None:
-    """Version 2 lets no process stay beside branches with controllers."""
+    """Move all processes into a leaf: version 2 allows no processes beside branches with controllers."""
     leaf = ROOT / "init"
     leaf.mkdir(exist_ok=True)
     for pid in (ROOT / "cgroup.procs").read_text().split():
         with contextlib.suppress(OSError):
             (leaf / "cgroup.procs").write_text(pid)
     controllers = (ROOT / "cgroup.controllers").read_text().split()
-    (ROOT / "cgroup.subtree_control").write_text(" ".join(f"+{one}" for one in controllers))
+    (ROOT / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in controllers))

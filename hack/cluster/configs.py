@@ -1,4 +1,4 @@
-"""The configuration of every program of the embedded node."""
+"""Configuration and command line of every program of the embedded node."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ PAUSE_IMAGE = "localhost/modelops/pause:1"
 
 @dataclass(frozen=True)
 class Program:
-    """A program that the node keeps running."""
+    """Program that the node keeps running."""
 
     name: str
     command: list[str]
@@ -22,7 +22,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Node:
-    """Where the node's programs and files are."""
+    """Paths of a node's programs and files, and its network."""
 
     state: Path
     network: Network
@@ -32,15 +32,16 @@ class Node:
 
     @property
     def certificates(self) -> Path:
+        """Directory of keys and certificates."""
         return self.state / "pki"
 
     @property
     def socket(self) -> Path:
-        """Containerd's."""
+        """Socket of containerd."""
         return self.state / "run" / "containerd.sock"
 
     def config(self, name: str) -> Path:
-        """A configuration file."""
+        """Return the path of a configuration file."""
         return self.state / "config" / name
 
 
@@ -57,7 +58,7 @@ def write(node: Node) -> None:
 
 
 def programs(node: Node) -> list[Program]:
-    """What runs on the node, in the order of starting."""
+    """Return the programs of the node, in the order of their start."""
     certificates = node.certificates
     network = node.network
 
@@ -91,7 +92,7 @@ def programs(node: Node) -> list[Program]:
             f"--kubelet-client-certificate={certificates}/apiserver-kubelet.crt",
             f"--kubelet-client-key={certificates}/apiserver-kubelet.key",
             "--kubelet-preferred-address-types=InternalIP",
-            # Aggregated APIs, such as the metrics-server's: who they are asked by, they are told in headers.
+            # An aggregated API, such as the metrics-server's, gets the user of a request in headers.
             f"--requestheader-client-ca-file={certificates}/ca.crt",
             "--requestheader-allowed-names=front-proxy",
             "--requestheader-username-headers=X-Remote-User",
@@ -158,7 +159,7 @@ runtime_type = "io.containerd.runc.v2"
 
 
 def _cni(node: Node) -> object:
-    # ptp and not bridge: every packet between Pods passes the node's own stack, where Services are undone.
+    # ptp, not bridge: packets between Pods must pass the node's own stack, where Services' addresses are translated.
     return {
         "cniVersion": "1.0.0",
         "name": "pods",
@@ -219,7 +220,7 @@ def _kube_proxy(node: Node) -> object:
 
 
 def _corefile(node: Node) -> str:
-    # No way out of the cluster: names outside it are answered with a refusal at once, not with a wait.
+    # Without `forward`: names outside the cluster are refused at once instead of after a timeout.
     return f"""{DOMAIN}:53 in-addr.arpa:53 {{
     errors
     cache 5

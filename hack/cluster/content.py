@@ -1,4 +1,4 @@
-"""Content keys: what is made from the same bytes is made once."""
+"""Directories in the cache, keyed by the content that they are made from."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ _IGNORED = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 
 
 def key_of(*parts: str | Path) -> str:
-    """A short hash of texts and of the content of files and directories."""
+    """Return a hash, 16 hexadecimal digits, of texts, and of the names and content of files and directories."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, str):
@@ -32,7 +32,11 @@ def _files(path: Path) -> Iterable[Path]:
 
 
 def made_once(kind: str, key: str, make: Callable[[Path], None]) -> Path:
-    """The directory that `make` fills, made at most once for a key. An interrupted try leaves nothing that counts."""
+    """Return the directory in the cache that `make` has filled for a key; call `make` only if there is none.
+
+    `make` fills another directory, renamed at the end: after an interruption the key has no directory. The newest
+    four directories of a kind are kept.
+    """
     final = places.cache() / kind / key
     if final.is_dir():
         os.utime(final)
@@ -52,7 +56,7 @@ def made_once(kind: str, key: str, make: Callable[[Path], None]) -> Path:
 
 def _forget_old(kind: Path, keep: int = 4) -> None:
     entries = sorted(
-        (one for one in kind.iterdir() if not one.name.startswith(".")), key=lambda one: one.stat().st_mtime
+        (entry for entry in kind.iterdir() if not entry.name.startswith(".")), key=lambda entry: entry.stat().st_mtime
     )
     for old in entries[:-keep]:
         shutil.rmtree(old, ignore_errors=True)

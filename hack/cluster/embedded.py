@@ -1,4 +1,4 @@
-"""The embedded node: up, down, and its image store."""
+"""Embedded node: start, removal, and image store."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ _IMAGE_LABEL = "io.cri-containerd.image=managed"
 
 
 class Embedded:
-    """One cluster of this checkout, as a process tree in namespaces of its own."""
+    """Cluster of this checkout as a process tree in namespaces of its own."""
 
     def __init__(self, cluster: places.Cluster) -> None:
         self.cluster = cluster
@@ -29,7 +29,10 @@ class Embedded:
         self._branch = f"modelops-{cluster.id}"
 
     def up(self, steps: Steps) -> None:
-        """Running and Ready afterwards."""
+        """Start the node unless it runs, and wait until the node is Ready.
+
+        Raises StepError where the machine lacks root, apt-get or Go, or when the node is not Ready in time.
+        """
         with steps.step("System packages") as step:
             machine.require_root()
             machine.install(step)
@@ -43,9 +46,9 @@ class Embedded:
             addresses = network.reserve(self.cluster)
             node = configs.Node(self.cluster.state, addresses, etcd, kubernetes, containerd)
             if self._running() is not None and self._ready(kubernetes):
-                step.note("runs already")
+                step.note("already running")
                 return
-            self._remove_rests(step)
+            self._remove_leftovers(step)
             pki.make(step, node.certificates, addresses)
             self._start(step, node)
             self._write_kubeconfig(node)
@@ -55,26 +58,27 @@ class Embedded:
             step.note(f"ready on {addresses.node}")
 
     def programs(self, step: Step) -> Path:
-        """Kubernetes' programs, with kubectl and helm where a person finds them."""
+        """Build Kubernetes' programs, and link kubectl and helm in `.cluster/bin`. Return their directory."""
         kubernetes = binaries.node(step)
         for name in ("kubectl", "helm"):
             places.offer(name, kubernetes / name)
         return kubernetes
 
     def down(self, steps: Steps) -> None:
-        """No process, mount, namespace, interface or cgroup of it is left, and none of its state."""
-        with steps.step(f"Node {self.cluster.name} goes") as step:
-            self._remove_rests(step)
+        """Remove the node: processes, mounts, namespaces, network interface, cgroups and state."""
+        with steps.step(f"Removing node {self.cluster.name}") as step:
+            self._remove_leftovers(step)
             shutil.rmtree(self.cluster.state, ignore_errors=True)
             for leftover in ("kubeconfig", "images.json"):
                 (self.cluster.outputs / leftover).unlink(missing_ok=True)
 
     def images(self) -> set[str]:
-        """The names in the node's image store."""
+        """Return the names in the node's image store."""
         return set(self._ctr("images", "list", "--quiet").split())
 
-    def load(self, step: Step, archive_file: Path, names: tuple[str, ...]) -> None:
-        """Put an image into the node's store, under several names."""
+    def load(self, step: Step, archive_file: Path | None, names: tuple[str, ...]) -> None:
+        """Load an image from an archive into the node's store, under several names."""
+        assert archive_file is not None, "without Docker, every image is built as an archive"
         self._import(step, archive_file)
         present = self.images()
         first = next(name for name in names if name in present)
@@ -121,15 +125,15 @@ class Embedded:
         raise StepError(f"the node's first process did not start: see {self.cluster.state / 'init.log'}")
 
     def _running(self) -> int | None:
-        """The PID, if that is still the process that was started."""
+        """Return the PID of the node, if the process with that PID is still the one that was started."""
         try:
             pid, started = self._pid_file.read_text().split()
         except (OSError, ValueError):
             return None
         return int(pid) if _start_time(int(pid)) == started else None
 
-    def _remove_rests(self, step: Step) -> None:
-        """What a crash, or a node that runs, leaves."""
+    def _remove_leftovers(self, step: Step) -> None:
+        """Kill the node if it runs, and remove the leftovers of a crash."""
         pid = self._running()
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
@@ -173,14 +177,15 @@ class Embedded:
         raise StepError(f"the node is not Ready after {_READY_WITHIN:.0f} s: see {self.cluster.state / 'logs'}")
 
     def _ready(self, kubernetes: Path) -> bool:
-        """The node is Ready, and Pods can be admitted."""
+        """Return whether the node is Ready, and Pods can be admitted."""
         path = "jsonpath={.items[0].status.conditions[?(@.type=='Ready')].status}"
         ready = self._kubectl(kubernetes, "get", "nodes", "-o", path)
         account = self._kubectl(kubernetes, "get", "serviceaccount", "default", "-n", "default", "-o", "name")
         return ready.startswith("True") and bool(account)
 
     def _kubectl(self, kubernetes: Path, *arguments: str) -> str:
-        command = [kubernetes / "kubectl", "--kubeconfig", self.cluster.kubeconfig, "--request-timeout=5s", *arguments]
+        options = ("--kubeconfig", str(self.cluster.kubeconfig), "--request-timeout=5s")
+        command = [str(kubernetes / "kubectl"), *options, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
     def _import(self, step: Step, archive_file: Path) -> None:
@@ -198,7 +203,10 @@ class Embedded:
 
 
 def _start_time(pid: int) -> str:
-    """Tells a process from a later one of the same PID. Empty where there is none."""
+    """Return the start time of a process, which differs from that of a later process with the same PID.
+
+    The text is empty if no process has the PID.
+    """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:

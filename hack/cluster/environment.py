@@ -1,4 +1,4 @@
-"""The Python environment of the tests and the demo, made once for a state of its lock file."""
+"""Python environment of the tests and the demo, created once for each state of the lock file."""
 
 import os
 import shutil
@@ -14,15 +14,18 @@ LOCK = places.CHECKOUT / "requirements" / "dev.txt"
 
 
 def python(step: Step) -> Path:
-    """The interpreter that has everything, and `.venv` as a link to its environment."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - this says so to whoever has an older one
-        raise StepError(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}")
+    """Create the environment unless it exists, and link it as `.venv`. Return its interpreter.
+
+    Raises StepError where Python is older than 3.11, or the module venv is missing and cannot be installed.
+    """
+    if sys.version_info < (3, 11):  # noqa: UP036 - the message is for older versions
+        raise StepError(f"Python 3.11 or newer is required, this is {sys.version.split()[0]}")
     root = places.cache() / "python" / key_of(LOCK, sys.version, sys.executable)
     complete = root / "complete"
     if not complete.exists():
         shutil.rmtree(root, ignore_errors=True)
         _require_venv(step)
-        step.note("installs requirements/dev.txt")
+        step.note("installing requirements/dev.txt")
         step.run(sys.executable, "-m", "venv", root)
         install = ("install", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", LOCK)
         step.run(root / "bin" / "python", "-m", "pip", *install)
@@ -41,6 +44,6 @@ def _require_venv(step: Step) -> None:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise StepError("Python's venv is missing: install python3-venv")
-    step.note("installs python3-venv")
+    step.note("installing python3-venv")
     step.run("apt-get", "-q", "update")
     step.run("apt-get", "-q", "install", "-y", "--no-install-recommends", "python3-venv", "python3-pip")

@@ -1,4 +1,4 @@
-"""The images: which there are, what each is made of, and their building by Docker or buildah, once for a content."""
+"""Container images: their sources, and their build by Docker or buildah, once for each content of the sources."""
 
 import json
 import os
@@ -17,14 +17,14 @@ BASE_NAME = f"{REPOSITORY}/base"
 
 @dataclass(frozen=True)
 class Image:
-    """One image: its Dockerfile and target, and the files that it is made of."""
+    """Image to build from a target of a Dockerfile; a change of the content of `sources` makes a new image."""
 
     name: str
     dockerfile: str
     sources: tuple[str, ...]
     target: str | None = None
     on: str | None = None
-    """The image of ours that it is built on, given as the argument BASE."""
+    """Name of the image in ALL that the Dockerfile gets as the argument BASE."""
 
 
 def _own(name: str, *parts: str) -> Image:
@@ -33,9 +33,9 @@ def _own(name: str, *parts: str) -> Image:
 
 
 OWN = (
-    _own("operator", "__main__.py", "api", "lineage", "store", "machinery", "controllers"),
-    _own("worker", "api", "lineage", "store", "worker"),
-    _own("monitor", "api", "monitor"),
+    _own("operator", "__main__.py", "api", "lineage", "stats", "store", "machinery", "controllers"),
+    _own("worker", "api", "lineage", "stats", "store", "worker"),
+    _own("monitor", "api", "stats", "monitor"),
     _own("server", "api", "server"),
 )
 ALL = (
@@ -60,12 +60,12 @@ DISTRIBUTED = Image(
     "examples/distributed/Dockerfile",
     ("requirements/distributed.txt", "examples/distributed/train.py"),
 )
-"""With JAX. Not in ALL: only the tests that need it wait for it."""
+"""Image with JAX. Not in ALL: only a few tests need the image, and its build is long."""
 
 
 @dataclass(frozen=True)
 class Built:
-    """An image that was built. `archive` is an OCI archive, absent where Docker holds the image."""
+    """Image that was built. `archive` is an OCI archive, or None where Docker holds the image."""
 
     name: str
     tag: str
@@ -74,22 +74,28 @@ class Built:
 
     @property
     def repository(self) -> str:
+        """Name without tag and digest."""
         return f"{REPOSITORY}/{self.name}"
 
     @property
     def by_tag(self) -> str:
+        """Name with the tag, which is the content key."""
         return f"{self.repository}:{self.tag}"
 
     @property
     def by_digest(self) -> str:
+        """Name with the digest."""
         return f"{self.repository}@{self.digest}"
 
 
-def build(step: Step, wanted: Iterable[Image] = ALL) -> list[Built]:
-    """Build what has changed."""
+def build(step: Step, images: Iterable[Image] = ALL) -> list[Built]:
+    """Build the images whose sources have changed, and return all of `images`, as built now or before.
+
+    An image follows the image that it is built on.
+    """
     builder = _Docker(step) if machine.docker_answers() else _Buildah(step)
     built: dict[str, Built] = {}
-    for image in wanted:
+    for image in images:
         step.note(image.name)
         base = built[image.on] if image.on else None
         sources = [places.CHECKOUT / source for source in (image.dockerfile, *image.sources)]
@@ -100,14 +106,14 @@ def build(step: Step, wanted: Iterable[Image] = ALL) -> list[Built]:
 
 
 def write_list(built: Iterable[Built], file: Path) -> None:
-    """`images.json`: for each image its repository, tag and digest."""
+    """Write `images.json`: by the name of each image its repository, tag and digest."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    listed = {one.name: {"repository": one.repository, "tag": one.tag, "digest": one.digest} for one in built}
+    listed = {image.name: {"repository": image.repository, "tag": image.tag, "digest": image.digest} for image in built}
     file.write_text(json.dumps(listed, indent=2) + "\n")
 
 
 class _Buildah:
-    """Builds without a daemon, in a chroot, on a base of Debian's packages."""
+    """Builder without a daemon, in a chroot, on a base image of Debian packages."""
 
     base_key = key_of(BASE_PACKAGES)
 
@@ -148,7 +154,7 @@ class _Buildah:
         return name
 
     def _mounts(self, directory: Path) -> tuple[str, ...]:
-        """What pip needs of this machine: its settings, its certificates, and a cache."""
+        """Return the mounts that pip needs in a build: this machine's settings and certificates, and a cache."""
         settings = directory / "pip.conf"
         variables = {
             name[4:].lower().replace("_", "-"): value for name, value in os.environ.items() if name.startswith("PIP_")
@@ -177,7 +183,7 @@ def _policy() -> Path:
 
 
 class _Docker:
-    """Builds with Docker, which holds the images itself."""
+    """Builder with Docker, which holds the images itself."""
 
     base_key = "docker"
 

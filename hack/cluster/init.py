@@ -1,7 +1,7 @@
-"""`python3 -m hack.cluster.init STATE`: the first process of the embedded node, in namespaces of its own.
+"""`python3 -m hack.cluster.init STATE`: first process (PID 1) of the embedded node, in namespaces of its own.
 
-It gives the node its surroundings (cgroups, network, /run), starts its programs, starts again what ends, and reaps
-what is left to it. When it is killed, the kernel ends everything else of the node with it.
+The process sets up cgroups, network and /run of the node, starts the node's programs, restarts programs that end, and
+reaps orphans. When PID 1 of a PID namespace is killed, the kernel kills all other processes of the namespace.
 """
 
 import json
@@ -20,6 +20,7 @@ _RESTART_SECONDS = 2.0
 
 
 def main() -> None:
+    """Set up the node, and keep its programs running until a signal ends the process."""
     state = Path(sys.argv[1])
     setup = json.loads((state / "init.json").read_text())
     socket.sethostname(NODE_NAME)

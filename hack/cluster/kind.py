@@ -1,4 +1,4 @@
-"""kind, where a Docker daemon answers."""
+"""Node by kind, where a Docker daemon answers."""
 
 import contextlib
 import os
@@ -17,14 +17,17 @@ _API_SERVER = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 
 
 class Kind:
-    """One cluster of this checkout, as a container."""
+    """Cluster of this checkout as a container."""
 
     def __init__(self, cluster: places.Cluster) -> None:
         self.cluster = cluster
         self._name = f"modelops-{cluster.id}"
 
     def up(self, steps: Steps) -> None:
-        """Running and Ready afterwards."""
+        """Start the node unless it runs, wait until the node is Ready, and open the route to its Services.
+
+        Raises StepError where kind and Go are missing, or without a route.
+        """
         with steps.step("Programs") as step:
             kind = _kind(step)
             self.programs(step)
@@ -32,22 +35,22 @@ class Kind:
             self.cluster.outputs.mkdir(parents=True, exist_ok=True)
             if self._name in step.run(kind, "get", "clusters").split():
                 step.run(kind, "export", "kubeconfig", "--name", self._name, "--kubeconfig", self.cluster.kubeconfig)
-                step.note("runs already")
+                step.note("already running")
             else:
                 where = ("--name", self._name, "--kubeconfig", self.cluster.kubeconfig)
                 step.run(kind, "create", "cluster", *where, "--config", _CONFIG, "--wait", "120s")
-        with steps.step("Route to its Services") as step:
+        with steps.step("Route to the Services") as step:
             self._route().open(step)
 
     def programs(self, step: Step) -> None:
-        """Kubectl and helm where a person finds them: this machine's, or our own."""
+        """Link kubectl and helm in `.cluster/bin`: those of this machine, or those built here."""
         for name in ("kubectl", "helm"):
             found = shutil.which(name)
             places.offer(name, Path(found) if found else binaries.node(step) / name)
 
     def down(self, steps: Steps) -> None:
-        """The container is gone."""
-        with steps.step(f"Node {self.cluster.name} goes") as step:
+        """Remove the container and the route."""
+        with steps.step(f"Removing node {self.cluster.name}") as step:
             with contextlib.suppress(StepError):
                 self._route().close(step)
             step.run(_kind(step), "delete", "cluster", "--name", self._name, "--kubeconfig", self.cluster.kubeconfig)
@@ -55,11 +58,11 @@ class Kind:
                 (self.cluster.outputs / leftover).unlink(missing_ok=True)
 
     def images(self) -> set[str]:
-        """The names in the node's image store."""
+        """Return the names in the node's image store."""
         return set(self._node("ctr", "-n", "k8s.io", "images", "list", "--quiet").split())
 
     def load(self, step: Step, archive_file: Path | None, names: tuple[str, ...]) -> None:
-        """Put an image, from an archive or else from Docker, into the node's store, under several names."""
+        """Load an image into the node's store, under several names: from an archive, or from Docker if that is None."""
         what = ("docker-image", names[0]) if archive_file is None else ("image-archive", archive_file)
         step.run(_kind(step), "load", *what, "--name", self._name)
         for name in names[1:]:
@@ -69,7 +72,7 @@ class Kind:
         addresses = "{{range .NetworkSettings.Networks}}{{println .IPAddress}}{{end}}"
         found = self._docker("inspect", "--format", addresses, self._container).split()
         if not found:
-            raise StepError(f"container {self._container} has no address: is it stopped?")
+            raise StepError(f"container {self._container} has no address: is the container stopped?")
         return Route(service_range(self._node("cat", _API_SERVER)), found[0])
 
     @property
@@ -91,10 +94,10 @@ def _kind(step: Step) -> Path:
     if found:
         return Path(found)
     if shutil.which("go") is None:
-        raise StepError("Docker answers, but neither `kind` nor Go to build it is in PATH: install one of them")
+        raise StepError("Docker answers, but neither `kind` nor Go to build kind is in PATH: install one of them")
 
     def build(directory: Path) -> None:
-        step.note("builds kind")
+        step.note("building kind")
         step.run("go", "install", f"sigs.k8s.io/kind@{_VERSION}", env={**os.environ, "GOBIN": str(directory)})
 
     return made_once("kind", _VERSION, build) / "kind"

@@ -1,4 +1,4 @@
-"""What the machine must have: root, or Docker; and, for the embedded node, a few Debian packages."""
+"""Requirements on this machine: Docker; or root, Go and a few Debian packages for the embedded node."""
 
 import os
 import shutil
@@ -21,50 +21,52 @@ PROGRAMS = {
     "unshare": "util-linux",
     "/usr/lib/cni/ptp": "containernetworking-plugins",
 }
-"""A program that is needed → the Debian package that brings it."""
+"""Required program → Debian package that contains the program."""
 
 
 def docker_answers() -> bool:
-    """Whether a Docker daemon can be used."""
+    """Return whether a Docker daemon answers, and MODELOPS_CLUSTER is not `embedded`."""
     if shutil.which("docker") is None or os.environ.get("MODELOPS_CLUSTER") == "embedded":
         return False
     return subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=False).returncode == 0
 
 
 def require_root() -> None:
-    """Raises StepError with what is missing."""
+    """Check that the embedded node can run here. Raises StepError where root, apt-get or Go is missing."""
     if os.geteuid() != 0:
-        raise StepError("no Docker daemon answers, and the embedded node needs root: start Docker, or run this as root")
+        raise StepError(
+            "no Docker daemon answers, and the embedded node needs root: start Docker, or run this command as root"
+        )
     if shutil.which("apt-get") is None:
         raise StepError("no Docker daemon answers, and the embedded node needs Debian's apt-get: start Docker")
     if shutil.which("go") is None:
-        raise StepError("the embedded node is built with Go 1.26 or newer: install it, so that `go` is in PATH")
+        raise StepError("the embedded node: Go 1.26 or newer is missing; install Go, and put `go` in PATH")
 
 
 def missing_packages() -> list[str]:
-    """The Debian packages that bring what is not there yet."""
+    """Return the Debian packages of the required programs that are missing."""
     return sorted({package for program, package in PROGRAMS.items() if shutil.which(program) is None})
 
 
 def install(step: Step) -> None:
-    """Install what is missing, naming it first."""
+    """Install the missing packages, and show their names first."""
     missing = missing_packages()
     if not missing:
-        step.note("all there")
+        step.note("all present")
         return
-    step.note("installs " + ", ".join(missing))
+    step.note("installing " + ", ".join(missing))
     step.run("apt-get", "-q", "update")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     step.run("apt-get", "-q", "install", "-y", "--no-install-recommends", *missing, env=quiet)
 
 
 def etcd(step: Step) -> Path:
-    """The etcd program. Installing its package would start a service on this machine."""
+    """Return the path of etcd, from an unpacked package: installing the package would start a service here."""
     return unpacked(step, "etcd", "etcd-server") / "usr" / "bin" / "etcd"
 
 
 def unpacked(step: Step, kind: str, *packages: str) -> Path:
-    """A directory with the files of Debian packages, which are not installed."""
+    """Download and unpack Debian packages without installing them. Return the directory of their files."""
 
     def unpack(directory: Path) -> None:
         step.run("apt-get", "-q", "update")

@@ -1,4 +1,4 @@
-"""The cluster's certificates: one authority, and one certificate for each program that speaks to the API server."""
+"""Certificates of a cluster: one authority, and one certificate for each client of the API server."""
 
 import base64
 from pathlib import Path
@@ -20,7 +20,7 @@ CLIENTS = {
 
 
 def make(step: Step, directory: Path, network: Network) -> None:
-    """Write `ca.crt`, `sa.key`, `<name>.crt` and `<name>.key`, unless they are there."""
+    """Write `ca.crt`, `sa.key`, and `<name>.crt` and `<name>.key` of each client, unless these files exist."""
     if not (directory / "complete").exists():
         _make_authority(step, directory, network)
     for name, subject in CLIENTS.items():
@@ -42,7 +42,7 @@ def _make_authority(step: Step, directory: Path, network: Network) -> None:
 
 
 def kubeconfig(directory: Path, network: Network, user: str, *, embed: bool = False) -> str:
-    """A kubeconfig for one of the clients, with the certificates in it where `embed` says so."""
+    """Return a kubeconfig for one of CLIENTS, with paths of the certificates, or with their content if `embed`."""
     parts = {
         "certificate-authority": directory / "ca.crt",
         "client-certificate": directory / f"{user}.crt",

@@ -1,4 +1,4 @@
-"""Where things are: the checkout, the cache outside it, and the state of each cluster."""
+"""Paths of the checkout, of the cache outside the checkout, and of the state of each cluster."""
 
 import hashlib
 import os
@@ -9,12 +9,15 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def cache() -> Path:
-    """What is expensive to make, keyed by content and shared by all checkouts."""
+    """Return the directory of build products, keyed by content and shared by all checkouts.
+
+    The variable MODELOPS_CACHE overrides the default.
+    """
     return Path(os.environ.get("MODELOPS_CACHE") or Path.home() / ".cache" / "modelops")
 
 
 def offer(name: str, program: Path) -> None:
-    """Put a program where a person finds it: .cluster/bin."""
+    """Link a program in .cluster/bin, the directory that a person adds to PATH."""
     link = CHECKOUT / ".cluster" / "bin" / name
     if not link.is_symlink() or link.readlink() != program:
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -24,32 +27,32 @@ def offer(name: str, program: Path) -> None:
 
 @dataclass(frozen=True)
 class Cluster:
-    """One cluster of this checkout. Its id holds a hash of the checkout's path: two checkouts never share a cluster."""
+    """Cluster of this checkout. Its id holds a hash of the checkout's path: two checkouts never share a cluster."""
 
     name: str
 
     @property
     def id(self) -> str:
-        """Unique on this machine, and short enough for a network interface."""
+        """Identifier, unique on this machine and short enough for the name of a network interface."""
         return f"{self.name[:4]}{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:6]}"
 
     @property
     def state(self) -> Path:
-        """What the cluster keeps: etcd's data, containers, certificates, logs."""
+        """Directory of the cluster's state: etcd's data, containers, certificates, logs."""
         return cache() / "clusters" / self.id
 
     @property
     def outputs(self) -> Path:
-        """What a person uses: kubeconfig, images.json, bin/."""
+        """Directory for a person's use, in the checkout: kubeconfig, images.json, bin/."""
         root = CHECKOUT / ".cluster"
         return root if self.name == "dev" else root / self.name
 
     @property
     def kubeconfig(self) -> Path:
-        """How to reach it."""
+        """Kubeconfig of the cluster's administrator."""
         return self.outputs / "kubeconfig"
 
     @property
     def logs(self) -> Path:
-        """Logs of the steps that set it up."""
+        """Directory of the logs of steps."""
         return self.outputs / "logs"

@@ -1,4 +1,4 @@
-"""The way from this machine to the Services of a cluster in a container: S3 and models are asked by their addresses."""
+"""Route from this machine to the Services of a cluster in a container, by which S3 and models are reached."""
 
 import ipaddress
 import os
@@ -17,25 +17,25 @@ _TIMEOUT_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Route:
-    """The Services' addresses are behind the node's."""
+    """Route to the range of the Services through the node's address."""
 
     services: ipaddress.IPv4Network | ipaddress.IPv6Network
     node: str
 
     @property
     def command(self) -> tuple[str, ...]:
-        """What makes it. Needs root."""
+        """Command that creates the route. Requires root."""
         return ("ip", "route", "replace", str(self.services), "via", self.node)
 
     @property
     def api_server(self) -> str:
-        """The address of the Service `kubernetes`, which is always the first."""
+        """Address of the Service `kubernetes`, always the first of the range."""
         return str(self.services[1])
 
     def open(self, step: Step) -> None:
-        """Have it, where that can be. Raises StepError with the command where it cannot."""
-        if _may():
-            # Even where something answers there: another cluster on this machine may have the same addresses.
+        """Create the route if this process may. Raises StepError with the command if the API server does not answer."""
+        if _may_change_routes():
+            # Even if the address answers already: another cluster on this machine may have the same range.
             step.run(*self.command, check=False)
         if not self._answers():
             raise StepError(
@@ -44,12 +44,12 @@ class Route:
             )
 
     def close(self, step: Step) -> None:
-        """Take it away, if it is there."""
-        if _may():
+        """Remove the route if it exists and this process may."""
+        if _may_change_routes():
             step.run("ip", "route", "del", str(self.services), "via", self.node, check=False)
 
     def _answers(self) -> bool:
-        """Whether the API server's Service does. Not at once in a cluster that has just come up."""
+        """Return whether the API server's Service answers; try a few times, for a cluster that has just started."""
         for _ in range(_TRIES):
             try:
                 socket.create_connection((self.api_server, _PORT), _TIMEOUT_SECONDS).close()
@@ -59,13 +59,16 @@ class Route:
         return False
 
 
-def _may() -> bool:
+def _may_change_routes() -> bool:
     return os.geteuid() == 0 and shutil.which("ip") is not None
 
 
 def service_range(api_server: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """The Services' addresses, by the API server's manifest: the first range where there is one of each family."""
-    found = _RANGE.search(api_server)
-    if found is None:
-        raise StepError("the API server's manifest names no --service-cluster-ip-range: is the node one of kind?")
-    return ipaddress.ip_network(found[1])
+    """Return the range of the Services from the API server's manifest, the first if there is one of each IP family.
+
+    Raises StepError if the manifest has none.
+    """
+    match = _RANGE.search(api_server)
+    if match is None:
+        raise StepError("the API server's manifest has no --service-cluster-ip-range: was the node created by kind?")
+    return ipaddress.ip_network(match[1])

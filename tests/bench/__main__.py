@@ -1,16 +1,25 @@
-"""`make bench [ONLY=name]`: the controllers under load on the real cluster of the tests, the worker under much data.
+"""`make bench [ONLY=name]`: benchmarks of the controllers under load, of the worker with much data, and of the proxy.
 
-`trainingruns_500`: 500 TrainingRuns created at once, whose Pods no node takes, until 500 Jobs exist. `restart`: the
-operator started again with all of that settled. `sweep_50`: what a trial of a sweep costs beside a run of its own.
-`snapshot`: prefixes of up to 100,000 objects. `fetch`: large and small objects against one after the other. `proxy`:
-a request through a model's proxy. The last three need no cluster. ONLY names one of them, or one of their figures.
+On the cluster of the tests:
+
+- `trainingruns_500`: time until 500 TrainingRuns, created at once, have 500 Jobs, whose Pods fit no node.
+- `restart`: start of the operator with all of these objects settled.
+- `sweep_50`: cost of a trial of a sweep, compared with a run of its own.
+
+Without a cluster:
+
+- `snapshot`: snapshots of prefixes of up to 100,000 objects.
+- `fetch`: parallel fetch of large and small objects, compared with a serial one.
+- `proxy`: requests through a model's proxy.
+
+ONLY is a benchmark's name, or the name of one of its figures.
 """
 
 import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from kubernetes.aio import client, config
 
@@ -32,31 +41,33 @@ _AT_ONCE = 32
 
 
 async def trainingruns_500(cluster: RealCluster) -> list[Figure]:
-    """From the first creation until all Jobs exist; then what each run cost in writes until nothing changes."""
+    """Measure the time from the first creation until all Jobs exist, then the writes until nothing changes."""
     await _remove(cluster)
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _SPACE}})
-    before = operator_figures.look(cluster)
+    before = operator_figures.read(cluster)
     async with await _api(cluster) as counting:
         started = time.monotonic()
         await _create(await _api(cluster))
         created = time.monotonic() - started
         await _until(lambda: _count_jobs(counting), RUNS)
         seconds = time.monotonic() - started
-    at_jobs = operator_figures.look(cluster)
+    at_jobs = operator_figures.read(cluster)
     await _settled(cluster)
-    after = operator_figures.look(cluster)
+    after = operator_figures.read(cluster)
     return [
-        Figure("trainingruns_500_created", created, "s", "how long the client took to create them"),
+        Figure("trainingruns_500_created", created, "s", "creation of all runs by the client"),
         Figure("trainingruns_500_jobs", seconds, "s", "< 3 (Kubeflow Trainer 12.3, raised limits 9.9)"),
         Figure("trainingruns_500_cpu", at_jobs.cpu_seconds - before.cpu_seconds, "CPU s", "< 2 (Trainer 4.5 to 5.9)"),
         Figure("trainingruns_500_rss", after.rss_peak_mib, "MiB", "< 120 (Trainer 74 + 85)"),
         Figure("trainingruns_500_api_errors", after.errors - before.errors, "calls", "0"),
-        Figure("writes_per_run_pending", (after.writes - before.writes) / RUNS, "writes", "<= 6 until it has finished"),
+        Figure(
+            "writes_per_run_pending", (after.writes - before.writes) / RUNS, "writes", "<= 6 until a run has finished"
+        ),
     ]
 
 
 async def restart(cluster: RealCluster) -> list[Figure]:
-    """Both replicas ended, with everything settled."""
+    """Measure the time until both replicas have started again and written nothing, with all objects settled."""
     if len(cluster.kubectl.listed("trainingruns", _SPACE)) < RUNS:
         await trainingruns_500(cluster)
     cluster.kubectl("scale", "deployment", RELEASE, "-n", NAMESPACE, "--replicas=0")
@@ -65,7 +76,7 @@ async def restart(cluster: RealCluster) -> list[Figure]:
     cluster.kubectl("scale", "deployment", RELEASE, "-n", NAMESPACE, "--replicas=2")
     cluster.kubectl("rollout", "status", f"deployment/{RELEASE}", "-n", NAMESPACE, "--timeout=120s")
     seconds = await _settled(cluster) - started
-    after = operator_figures.look(cluster)
+    after = operator_figures.read(cluster)
     return [
         Figure("restart_objects", after.objects, "objects", "settled, in the cache"),
         Figure("restart_ready", seconds, "s", "< 15, Pod start and election included"),
@@ -80,34 +91,39 @@ WITHOUT_CLUSTER = {"snapshot": data_figures.snapshots, "fetch": data_figures.fet
 
 
 async def _settled(cluster: RealCluster, quiet_seconds: float = 6.0) -> float:
-    """Until the operator has written nothing for a while and nothing waits. Since when, on the monotonic clock."""
+    """Wait until the operator writes nothing for `quiet_seconds` and its queue is empty.
+
+    Return the start of that time on the monotonic clock.
+    """
     last, since = -1.0, time.monotonic()
     while time.monotonic() - since < quiet_seconds:
         await asyncio.sleep(0.5)
-        seen = operator_figures.look(cluster)
-        if seen.writes != last or seen.queue:
-            last, since = seen.writes, time.monotonic()
+        figures = operator_figures.read(cluster)
+        if figures.writes != last or figures.queue:
+            last, since = figures.writes, time.monotonic()
     return since
 
 
 async def _api(cluster: RealCluster) -> client.ApiClient:
     configuration = client.Configuration()
-    await config.load_kube_config(config_file=str(cluster.place.kubeconfig), client_configuration=configuration)
+    await config.load_kube_config(  # type: ignore[no-untyped-call]
+        config_file=str(cluster.place.kubeconfig), client_configuration=configuration
+    )
     configuration.connection_pool_maxsize = _AT_ONCE
     return client.ApiClient(configuration)
 
 
 async def _create(api: client.ApiClient) -> None:
-    """With the operator's own client, which is the lightest at hand: this process shares two cores with all others."""
+    """Create the runs with the operator's client, which is light: this process shares two cores with the cluster."""
     kube = Kube(api)
     free = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(number: int) -> None:
+    async def create_run(number: int) -> None:
         async with free:
             await kube.create(TRAINING_RUNS, _run(number))
 
     try:
-        await asyncio.gather(*(one(number) for number in range(RUNS)))
+        await asyncio.gather(*(create_run(number) for number in range(RUNS)))
     finally:
         await kube.close()
 
@@ -132,10 +148,10 @@ async def _count_jobs(api: client.ApiClient) -> int:
     return len(page["items"]) + int(page["metadata"].get("remainingItemCount", 0))
 
 
-async def _until(count: Callable[[], "asyncio.Future[int]"], wanted: int, within: float = 120.0) -> None:
+async def _until(count: Callable[[], Awaitable[int]], expected: int, within: float = 120.0) -> None:
     deadline = time.monotonic() + within
-    while await count() < wanted:
-        assert time.monotonic() < deadline, f"fewer than {wanted} Jobs after {within:.0f} s"
+    while await count() < expected:
+        assert time.monotonic() < deadline, f"fewer than {expected} Jobs after {within:.0f} s"
         await asyncio.sleep(0.05)
 
 
@@ -148,7 +164,7 @@ def main() -> int:
     chosen = {name for name in (*SCENARIOS, *WITHOUT_CLUSTER) if not only or only.startswith(name)}
     if not chosen:
         known = ", ".join((*SCENARIOS, *WITHOUT_CLUSTER))
-        print(f"no benchmark is called {only}; there are {known}", file=sys.stderr)
+        print(f"no benchmark is named {only}; known are {known}", file=sys.stderr)
         return 2
     place = places.Cluster("test")
     steps = Steps(place.logs)

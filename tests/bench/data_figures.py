@@ -1,9 +1,9 @@
-"""Snapshots and fetches against a real S3 on this machine, without a cluster: time, peak memory, throughput.
+"""Time, peak memory and throughput of snapshots and fetches, with an S3 server on this machine and no cluster.
 
-The worker runs as a process of its own, as in a Pod, so its start is in every time. Server and worker share the
-machine's cores: what counts is the ratio to the same requests made one after the other. That is measured twice, on the
-loopback, where one connection is as fast as the machine, and `far`: behind a proxy that answers after 20 ms and gives
-each connection 20 MiB/s, as object stores far away do.
+The worker runs as a process of its own, as in a Pod, so every time includes the process's start. Server and worker
+share the machine's cores, so the meaningful figure is the ratio to the same requests made one after the other. The
+ratio is measured twice: on the loopback, where one connection is as fast as the machine, and `far`, behind a proxy
+with a latency of 20 ms and 20 MiB/s for each connection, like a distant object store.
 """
 
 import json
@@ -38,7 +38,7 @@ _LARGE_BYTES = 256 * _MIB
 
 @dataclass
 class _Ended:
-    """How a worker ended, what it took, and what it said."""
+    """Result of a worker that ended: duration, peak memory, report."""
 
     seconds: float
     rss_peak_mib: float
@@ -47,7 +47,7 @@ class _Ended:
 
 @dataclass
 class _Server:
-    """A service, its client, and a Pod's directories."""
+    """S3 server, its client, and the root of a Pod's directories."""
 
     endpoint: str
     client: Any
@@ -82,24 +82,27 @@ class _Server:
             )
         rss = 0.0
         while process.poll() is None:
-            # Not by its resource usage: that counts from the fork on, when it still was this process.
+            # Resource usage would count from the fork on, when the child was still a copy of this process.
             with suppress(OSError):
                 rss = max(rss, rss_peak_mib(process.pid))
             time.sleep(0.02)
         seconds = time.monotonic() - started
-        told = json.loads(report.read_bytes())
-        assert process.returncode == 0, told
-        return _Ended(seconds, rss, told)
+        result = json.loads(report.read_bytes())
+        assert process.returncode == 0, result
+        return _Ended(seconds, rss, result)
 
 
 def snapshots(counts: tuple[int, ...] = COUNTS) -> list[Figure]:
-    """Prefixes of so many tiny objects: to pin them, and to pin, read, check and profile them."""
+    """Measure pinning, and pinning with reading, checking and profiling, of prefixes of tiny objects.
+
+    `counts` are the numbers of objects, one prefix each.
+    """
     with _server() as server:
         return [figure for count in counts for figure in _snapshot(server, count)]
 
 
 def fetches() -> list[Figure]:
-    """Large and small objects, fetched by the worker and, to compare, one after the other by a loop."""
+    """Measure the worker's fetch of large and of small objects, compared with a serial loop."""
     with _server() as server:
         large, small = server.bucket("large"), server.bucket("small")
         block = os.urandom(_MIB) * (_LARGE_BYTES // _MIB)
@@ -124,15 +127,15 @@ def _snapshot(server: _Server, count: int) -> Iterator[Figure]:
     task = {"source": server.place(bucket), "store": server.place(server.bucket(f"store-{count}"))}
     task["format"] = {"type": "csv"}
     taken = server.worker("snapshot", {**task, "probe": {"settleSeconds": 0}})
-    survey = {"settleSeconds": 0, "knownDigests": [taken.report["digest"]]}
-    pinned = server.worker("snapshot", {**task, "probe": survey})
+    probe = {"settleSeconds": 0, "knownDigests": [taken.report["digest"]]}
+    pinned = server.worker("snapshot", {**task, "probe": probe})
     assert (taken.report["rows"], pinned.report["unchanged"]) == (count, True)
     name = f"snapshot_{count}"
-    yield Figure(f"{name}_list_pages", pages, "s", "the LIST pages alone, one after the other")
-    yield Figure(f"{name}_pin", pinned.seconds, "s", "listed and pinned, the process's start included")
-    yield Figure(f"{name}_pin_ratio", pinned.seconds / pages, "x the pages", "<= 1.2, where the start counts little")
+    yield Figure(f"{name}_list_pages", pages, "s", "all LIST pages alone, serially")
+    yield Figure(f"{name}_pin", pinned.seconds, "s", "listed and pinned, with the process's start")
+    yield Figure(f"{name}_pin_ratio", pinned.seconds / pages, "x the pages", "<= 1.2 where the start is a small part")
     yield Figure(f"{name}_pin_rss", pinned.rss_peak_mib, "MiB", "flat")
-    yield Figure(f"{name}_whole", taken.seconds, "s", "every object read, checked and profiled as well")
+    yield Figure(f"{name}_whole", taken.seconds, "s", "also every object read, checked and profiled")
     yield Figure(f"{name}_whole_rss", taken.rss_peak_mib, "MiB", "flat")
 
 
@@ -149,21 +152,21 @@ def _fetch(server: _Server, bucket: str, name: str, unit: str) -> Iterator[Figur
         "checkpoints": f"s3://{store}/checkpoints/",
     }
     started = time.monotonic()
-    for one in objects:
-        body = server.client.get_object(Bucket=bucket, Key=one.key, VersionId=one.version_id)["Body"]
-        with (server.root / "one").open("wb") as file:
+    for entry in objects:
+        body = server.client.get_object(Bucket=bucket, Key=entry.key, VersionId=entry.version_id)["Body"]
+        with (server.root / "object").open("wb") as file:
             for chunk in body.iter_chunks(_MIB):
                 file.write(chunk)
     serial = time.monotonic() - started
     fetched = server.worker("fetch", task)
     again = server.worker("fetch", task)
-    amount = sum(one.size for one in objects) / _MIB if unit == "MiB/s" else len(objects)
-    yield Figure(f"fetch_{name}_serial", amount / serial, unit, "one after the other, unverified")
-    yield Figure(f"fetch_{name}", amount / fetched.seconds, unit, "verified, the process's start included")
-    target = "> 4" if name.startswith("far") else "as the CPU lets it, which makes an MD5 besides"
+    amount = sum(entry.size for entry in objects) / _MIB if unit == "MiB/s" else len(objects)
+    yield Figure(f"fetch_{name}_serial", amount / serial, unit, "serial, unverified")
+    yield Figure(f"fetch_{name}", amount / fetched.seconds, unit, "verified, with the process's start")
+    target = "> 4" if name.startswith("far") else "limited by the CPU, which also computes an MD5"
     yield Figure(f"fetch_{name}_speedup", serial / fetched.seconds, "x", target)
     yield Figure(f"fetch_{name}_rss", fetched.rss_peak_mib, "MiB", "flat")
-    yield Figure(f"fetch_{name}_again", again.seconds, "s", "run again where all is there")
+    yield Figure(f"fetch_{name}_again", again.seconds, "s", "again, with all objects present")
 
 
 def _client(endpoint: str) -> Any:
@@ -172,7 +175,7 @@ def _client(endpoint: str) -> Any:
 
 def _fill(server: _Server, bucket: str, objects: Iterable[tuple[str, bytes]], *, threads: int = 8) -> None:
     for _ in map_ordered(
-        objects, lambda one: server.client.put_object(Bucket=bucket, Key=one[0], Body=one[1]), threads=threads
+        objects, lambda item: server.client.put_object(Bucket=bucket, Key=item[0], Body=item[1]), threads=threads
     ):
         pass
 

@@ -1,4 +1,4 @@
-"""Clients that ask without pause, all in one process of its own that costs little; every answer is checked."""
+"""Clients that send requests without pause, in one cheap process of their own; every answer is checked."""
 
 import json
 import select
@@ -17,43 +17,43 @@ _REQUEST = (
     b"content-length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
 )
 _GIVEN_UP_SECONDS = 5.0
-"""An answer that takes longer is none."""
+"""Time limit of an answer."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What clients saw."""
+    """Result of a load: counts, duration and latencies."""
 
     answered: int
     failed: int
-    """Requests whose answer was another one, or was not complete, or did not come."""
+    """Requests with a wrong, an incomplete or no answer."""
     seconds: float
     p50_ms: float
     p99_ms: float
 
     @property
     def rate(self) -> float:
-        """Requests answered in a second."""
+        """Answered requests per second."""
         return self.answered / self.seconds
 
 
 def load(port: int, clients: int, seconds: float) -> Load:
-    """So many clients, each with a connection that is kept, for so long."""
+    """Send requests by a number of clients for a number of seconds, each over one connection that is kept."""
     command = [sys.executable, "-m", "bench.load", str(port), str(clients), str(seconds)]
     output = subprocess.run(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, check=True).stdout
     return Load(**json.loads(output))
 
 
 class _Clients:
-    """On one thread, woken by whichever connection has something to read."""
+    """Clients on one thread, which waits for the next connection with data (epoll)."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._ready = select.epoll()
         self._connections: dict[int, socket.socket] = {}
-        self._asked: dict[int, float] = {}
+        self._sent: dict[int, float] = {}
         self._begun: dict[int, bytes] = {}
-        self._took: list[float] = []
+        self._seconds: list[float] = []
         self._failed = 0
 
     def run(self, clients: int, seconds: float) -> Load:
@@ -61,22 +61,22 @@ class _Clients:
         until = started + seconds
         for _ in range(clients):
             self._begin()
-        while self._asked:
-            for number, _ in self._ready.poll(_GIVEN_UP_SECONDS) or [(number, 0) for number in self._asked]:
-                asks = self._read(number)
-                if asks is not None and time.perf_counter() < until:
-                    self._ask(asks)
-        took = sorted(self._took)
+        while self._sent:
+            for number, _ in self._ready.poll(_GIVEN_UP_SECONDS) or [(number, 0) for number in self._sent]:
+                idle = self._read(number)
+                if idle is not None and time.perf_counter() < until:
+                    self._send(idle)
+        seconds_taken = sorted(self._seconds)
         return Load(
-            answered=len(took),
+            answered=len(seconds_taken),
             failed=self._failed,
             seconds=time.perf_counter() - started,
-            p50_ms=took[len(took) // 2] * 1000 if took else 0.0,
-            p99_ms=took[len(took) * 99 // 100] * 1000 if took else 0.0,
+            p50_ms=seconds_taken[len(seconds_taken) // 2] * 1000 if seconds_taken else 0.0,
+            p99_ms=seconds_taken[len(seconds_taken) * 99 // 100] * 1000 if seconds_taken else 0.0,
         )
 
     def _begin(self) -> None:
-        self._ask(self._connect())
+        self._send(self._connect())
 
     def _connect(self) -> int:
         connection = socket.create_connection(("127.0.0.1", self._port), timeout=_GIVEN_UP_SECONDS)
@@ -87,25 +87,25 @@ class _Clients:
         self._ready.register(number, select.EPOLLIN)
         return number
 
-    def _ask(self, number: int) -> None:
-        self._asked[number] = time.perf_counter()
+    def _send(self, number: int) -> None:
+        self._sent[number] = time.perf_counter()
         self._connections[number].send(_REQUEST)
 
     def _read(self, number: int) -> int | None:
-        """The connection on which to ask next, once this answer is complete or will never be."""
+        """Read from a connection. Return the connection for the next request, or None if the answer is incomplete."""
         try:
             received = self._connections[number].recv(65536)
         except OSError:
             received = b""
         answer = self._begun.pop(number, b"") + received
         if answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(ANSWER):
-            self._took.append(time.perf_counter() - self._asked.pop(number))
+            self._seconds.append(time.perf_counter() - self._sent.pop(number))
             return number
         if received and answer.startswith(b"HTTP/1.1 200 "[: len(answer)]):
             self._begun[number] = answer
             return None
         self._failed += 1
-        del self._asked[number]
+        del self._sent[number]
         self._connections.pop(number).close()
         return self._connect()
 

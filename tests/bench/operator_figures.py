@@ -1,4 +1,4 @@
-"""The acting replica from outside: its CPU and memory as the kernel counts them, its API calls as it counts them."""
+"""Figures of the leader: CPU and memory from the kernel, API calls from the leader's metrics."""
 
 import urllib.request
 from dataclasses import dataclass
@@ -14,35 +14,37 @@ _WRITES = ("APPLY", "PATCH", "POST", "DELETE")
 
 @dataclass(frozen=True)
 class Figures:
-    """One look at the operator."""
+    """Figures of the leader at one moment."""
 
     cpu_seconds: float
     rss_peak_mib: float
     writes: float
-    """Writes to objects; Events and the Lease are not among them."""
+    """Writes to objects, without those to Events and the Lease."""
     errors: float
     """API calls that ended with 4xx or 5xx."""
     queue: float
     objects: float
-    """In the cache."""
+    """Objects in the cache."""
 
 
-def look(cluster: RealCluster) -> Figures:
-    """At the replica that acts."""
+def read(cluster: RealCluster) -> Figures:
+    """Read the figures of the leader."""
     pod = cluster.operator_pod()
     pid = max(operator_process.pids(pod["metadata"]["uid"]), key=rss_peak_mib)
     address = pod["status"]["podIP"]
     with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=5) as answer:
         families = list(text_string_to_metric_families(answer.read().decode()))
     samples = [sample for family in families for sample in family.samples]
-    calls = [one for one in samples if one.name == "modelops_api_calls_total"]
+    calls = [sample for sample in samples if sample.name == "modelops_api_calls_total"]
     return Figures(
         cpu_seconds=cpu_seconds(pid),
         rss_peak_mib=rss_peak_mib(pid),
         writes=sum(
-            one.value for one in calls if one.labels["verb"] in _WRITES and one.labels["resource"] not in ("events",)
+            call.value
+            for call in calls
+            if call.labels["verb"] in _WRITES and call.labels["resource"] not in ("events",)
         ),
-        errors=sum(one.value for one in calls if one.labels["code"][0] in "045"),
-        objects=sum(one.value for one in samples if one.name == "modelops_cached_objects"),
-        queue=next((one.value for one in samples if one.name == "modelops_queue_depth"), 0.0),
+        errors=sum(call.value for call in calls if call.labels["code"][0] in "045"),
+        objects=sum(sample.value for sample in samples if sample.name == "modelops_cached_objects"),
+        queue=next((sample.value for sample in samples if sample.name == "modelops_queue_depth"), 0.0),
     )

@@ -1,22 +1,22 @@
-"""A process's CPU and memory as the kernel counts them."""
+"""CPU and memory of a process, as the kernel counts them."""
 
 import os
 from pathlib import Path
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU seconds since its start, of all its threads, in user and in kernel mode."""
+    """Return the CPU seconds of all threads since the process's start, in user and kernel mode."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def rss_mib(pid: int) -> float:
-    """What it has in memory, in MiB."""
+    """Return the resident memory in MiB."""
     return _status_mib(pid, "VmRSS")
 
 
 def rss_peak_mib(pid: int) -> float:
-    """The most that it has ever had in memory, in MiB."""
+    """Return the highest resident memory so far in MiB."""
     return _status_mib(pid, "VmHWM")
 
 

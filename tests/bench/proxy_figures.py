@@ -1,9 +1,9 @@
-"""What the proxy in front of a model costs, and what its monitor's troubles cost: the real Envoy, without a cluster.
+"""Cost of the proxy in front of a model, also while the proxy's monitor fails: the real Envoy, without a cluster.
 
-Everything is on the loopback: the clients, Envoy as the Pod's container starts it, and a model that costs next to
-nothing. CPU is that of Envoy alone, as the kernel counts it, and the states of the proxy take turns, so that what
-counts is the ratio between them: it holds on a machine that does other things besides. Peers' figures were measured
-on another day; their ratios to a bare Envoy, which takes its turn here as well, make up for the difference.
+Everything is on the loopback: the clients, Envoy as the Pod's container starts Envoy, and a model that costs almost
+nothing. CPU is that of Envoy alone, as the kernel counts CPU. The states of the proxy take turns, so that their ratios
+hold on a machine with other load. Figures of peers were measured on another day; they are compared by their ratio to
+a bare Envoy, which is also measured here.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -28,19 +29,19 @@ from support.proxies import Proxy, running_proxy, split
 
 @dataclass(frozen=True)
 class Peer:
-    """Another proxy in front of a fast backend: medians under `wrk -t1 -c32`, on two cores with nothing else to do."""
+    """Another proxy in front of a fast backend: medians under `wrk -t1 -c32`, on two idle cores."""
 
     cpu: float
-    """CPU seconds for 1,000 requests."""
+    """CPU seconds per 1,000 requests."""
     p99_ms: float
     rss_mib: float
 
 
 BARE_ENVOY = Peer(0.050, 2.9, 65)
 KSERVE_AGENT = Peer(0.059, 5.8, 66)
-"""KServe's agent, the sidecar that logs requests, with its logger off."""
+"""KServe's agent, the sidecar that logs requests, with the logger off."""
 KSERVE_LOGGER = Peer(0.20, 16, 920)
-"""The same with its logger on for every request, until its backlog is drained."""
+"""KServe's agent with the logger on for every request, until the backlog is drained."""
 ROUNDS = 5
 _CLIENTS = 32
 _BUSY_SECONDS = 2.0
@@ -52,18 +53,18 @@ _WEIGHT_CHANGES = 10
 
 @dataclass(frozen=True)
 class _Took:
-    """A round in one state."""
+    """Figures of one state in a round."""
 
     load: Load
     cpu: float
-    """CPU seconds of Envoy for 1,000 requests."""
+    """CPU seconds of Envoy per 1,000 requests."""
     rss: float
-    """Envoy's, in MiB, at its end."""
+    """Resident memory of Envoy in MiB, at the end."""
 
 
 @dataclass(frozen=True)
 class _Round:
-    """All states, one after the other."""
+    """Figures of all states, measured one after the other."""
 
     direct: Load
     bare: _Took
@@ -75,7 +76,7 @@ class _Round:
 
 
 def requests(rounds: int = ROUNDS) -> list[Figure]:
-    """Past the proxy, through it, and through those whose monitor hangs, or ends whenever it starts."""
+    """Measure requests without a proxy, with a healthy proxy, and with a monitor that hangs or is killed."""
     with (
         tempfile.TemporaryDirectory(prefix="modelops-bench-") as directory,
         running_fast_model() as model,
@@ -89,7 +90,7 @@ def requests(rounds: int = ROUNDS) -> list[Figure]:
 
 @dataclass(frozen=True)
 class _Proxies:
-    """One for each state, so that a round of one leaves the others as they are."""
+    """Proxies, one for each state, so that a round of a state does not change the others."""
 
     bare: BareEnvoy
     healthy: Proxy
@@ -101,19 +102,23 @@ class _Proxies:
 def _all(model: FastModel, root: Path) -> Iterator[_Proxies]:
     with contextlib.ExitStack() as running:
 
-        def started(name: str, **told: object) -> Proxy:
+        def started(name: str, **settings: object) -> Proxy:
             (root / name).mkdir()
-            return running.enter_context(running_proxy(model, root / name, **told))
+            return running.enter_context(running_proxy(model, root / name, **settings))
 
         bare = running.enter_context(running_bare_envoy(model, root))
         frozen, dead = started("frozen"), started("dead")
         healthy = started("healthy", CANDIDATE_HOST="127.0.0.1", CANDIDATE_PORT=frozen.http)
         for proxy in (healthy, frozen, dead):
-            proxy.wait_until(lambda proxy=proxy: proxy.request("/monitor/metrics", port=proxy.stats).status == 200)
-        # It hangs: it takes connections, and neither reads nor answers.
+            proxy.wait_until(partial(_monitor_answers, proxy))
+        # A stopped monitor hangs: connections are accepted, but nothing is read or answered.
         os.kill(frozen.children()["monitor"], signal.SIGSTOP)
         running.enter_context(_meanwhile(lambda: _kill_monitor(dead), every=0.05))
         yield _Proxies(bare, healthy, frozen, dead)
+
+
+def _monitor_answers(proxy: Proxy) -> bool:
+    return proxy.request("/monitor/metrics", port=proxy.stats).status == 200
 
 
 def _round(model: FastModel, proxies: _Proxies) -> _Round:
@@ -131,45 +136,61 @@ def _round(model: FastModel, proxies: _Proxies) -> _Round:
 
 def _costs(taken: list[_Round]) -> Iterator[Figure]:
     def middle(of: Callable[[_Round], float]) -> float:
-        return median(of(one) for one in taken)
+        return median(of(round_) for round_ in taken)
 
     agent, logger = f"KServe's agent {KSERVE_AGENT.cpu}", f"its logger on {KSERVE_LOGGER.cpu}"
-    cpu = middle(lambda one: one.healthy.cpu)
-    yield Figure("proxy_direct_rate", middle(lambda one: one.direct.rate), "req/s", f"no proxy, {_CLIENTS} clients")
-    yield Figure("proxy_rate", middle(lambda one: one.healthy.load.rate), "req/s", "clients and model beside it")
+    cpu = middle(lambda round_: round_.healthy.cpu)
+    yield Figure(
+        "proxy_direct_rate", middle(lambda round_: round_.direct.rate), "req/s", f"no proxy, {_CLIENTS} clients"
+    )
+    yield Figure(
+        "proxy_rate",
+        middle(lambda round_: round_.healthy.load.rate),
+        "req/s",
+        "with clients and model on the same machine",
+    )
     yield Figure("proxy_cpu", cpu, "CPU s", f"1,000 requests: <= {KSERVE_AGENT.cpu} ({agent}, {logger})")
     yield Figure("proxy_rate_per_cpu", 1000 / cpu, "req/CPU s", f">= {1000 / KSERVE_AGENT.cpu:,.0f} ({agent})")
     yield Figure("proxy_cpu_to_agent", cpu / KSERVE_AGENT.cpu, "x", f"<= 1 ({agent})")
     yield Figure("proxy_cpu_to_logger", cpu / KSERVE_LOGGER.cpu, "x", f"< 0.5 ({logger}; nothing is captured here)")
-    yield Figure("proxy_rss", middle(lambda one: one.healthy.rss), "MiB", f"KServe's agent {KSERVE_AGENT.rss_mib}")
-    to_bare = middle(lambda one: one.healthy.cpu / one.bare.cpu)
+    yield Figure(
+        "proxy_rss", middle(lambda round_: round_.healthy.rss), "MiB", f"KServe's agent {KSERVE_AGENT.rss_mib}"
+    )
+    to_bare = middle(lambda round_: round_.healthy.cpu / round_.bare.cpu)
     target = f"<= {KSERVE_AGENT.cpu / BARE_ENVOY.cpu:.2f}, as KServe's agent"
     yield Figure("proxy_cpu_to_bare_envoy", to_bare, "x", target)
-    to_bare = middle(lambda one: one.healthy.load.p99_ms / one.bare.load.p99_ms)
+    to_bare = middle(lambda round_: round_.healthy.load.p99_ms / round_.bare.load.p99_ms)
     target = f"<= {KSERVE_AGENT.p99_ms / BARE_ENVOY.p99_ms:.2f}, as KServe's agent; {_CLIENTS} clients"
     yield Figure("proxy_p99_to_bare_envoy", to_bare, "x", target)
-    p50 = middle(lambda one: one.healthy_calm.p50_ms - one.direct_calm.p50_ms)
-    p99 = middle(lambda one: one.healthy_calm.p99_ms - one.direct_calm.p99_ms)
+    p50 = middle(lambda round_: round_.healthy_calm.p50_ms - round_.direct_calm.p50_ms)
+    p99 = middle(lambda round_: round_.healthy_calm.p99_ms - round_.direct_calm.p99_ms)
     yield Figure("proxy_p50_added", p50, "ms", "to a direct call, 1 client")
     yield Figure("proxy_p99_added", p99, "ms", "to a direct call, 1 client")
 
 
 def _troubles(taken: list[_Round]) -> Iterator[Figure]:
-    states: dict[str, Callable[[_Round], _Took]] = {"frozen": lambda one: one.frozen, "dead": lambda one: one.dead}
+    states: dict[str, Callable[[_Round], _Took]] = {
+        "frozen": lambda round_: round_.frozen,
+        "dead": lambda round_: round_.dead,
+    }
     for name, state in states.items():
-        p99 = median(state(one).load.p99_ms / one.healthy.load.p99_ms for one in taken)
-        cpu = median(state(one).cpu / one.healthy.cpu for one in taken)
-        rss = median(state(one).rss / one.healthy.rss for one in taken)
+        p99 = median(state(round_).load.p99_ms / round_.healthy.load.p99_ms for round_ in taken)
+        cpu = median(state(round_).cpu / round_.healthy.cpu for round_ in taken)
+        rss = median(state(round_).rss / round_.healthy.rss for round_ in taken)
         yield Figure(f"proxy_{name}_p99", p99, "x healthy", "about 1")
         yield Figure(f"proxy_{name}_cpu", cpu, "x healthy", "about 1")
         yield Figure(f"proxy_{name}_rss", rss, "x healthy", "about 1")
-    loads = [one for each in taken for one in (each.healthy_calm, each.healthy.load, each.frozen.load, each.dead.load)]
-    yield Figure("proxy_failed", sum(one.failed for one in loads), "requests", "0")
-    yield Figure("proxy_answered", sum(one.answered for one in loads), "requests", "in all these states")
+    loads = [
+        load_
+        for round_ in taken
+        for load_ in (round_.healthy_calm, round_.healthy.load, round_.frozen.load, round_.dead.load)
+    ]
+    yield Figure("proxy_failed", sum(load_.failed for load_ in loads), "requests", "0")
+    yield Figure("proxy_answered", sum(load_.answered for load_ in loads), "requests", "in all states")
 
 
 def _weights(proxy: Proxy, candidate: Proxy) -> Iterator[Figure]:
-    """From the moment that the file is replaced until the first answer of the version that has all requests now."""
+    """Measure the time from the replacement of the file to the first answer of the version that now has all traffic."""
     candidate.route(version="candidate", revision="def")
     took = []
     for change in range(_WEIGHT_CHANGES):
@@ -179,7 +200,7 @@ def _weights(proxy: Proxy, candidate: Proxy) -> Iterator[Figure]:
         while proxy.request("/invocations", "POST", b"{}").headers["x-modelops-model-version"] != version:
             assert time.monotonic() - started < 10, f"{version} has not answered after 10 s"
         took.append(time.monotonic() - started)
-    yield Figure("proxy_weight_change", median(took), "s", "< 2 with the kubelet's part, which is not in here")
+    yield Figure("proxy_weight_change", median(took), "s", "< 2 with the kubelet's part, not measured here")
     yield Figure("proxy_weight_change_longest", max(took), "s", f"of {_WEIGHT_CHANGES}")
 
 
@@ -191,7 +212,7 @@ def _busy(port: int, envoy: int) -> _Took:
 
 
 def _scraped(proxy: Proxy) -> _Took:
-    """While Prometheus asks for the monitor's figures: one that hangs does so to somebody."""
+    """Measure while the monitor is scraped, as by Prometheus: a monitor that hangs then has open connections."""
     with _meanwhile(lambda: _scrape(proxy), every=_SCRAPED_EVERY):
         return _busy(proxy.http, proxy.children()["envoy"])
 
@@ -213,11 +234,11 @@ def _scrape(proxy: Proxy) -> None:
 def _meanwhile(do: Callable[[], None], every: float) -> Iterator[None]:
     done = threading.Event()
 
-    def again_and_again() -> None:
+    def repeat() -> None:
         while not done.wait(every):
             do()
 
-    thread = threading.Thread(target=again_and_again)
+    thread = threading.Thread(target=repeat)
     thread.start()
     try:
         yield

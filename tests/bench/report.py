@@ -1,4 +1,4 @@
-"""Figures: printed as a table, and kept in build/bench.json."""
+"""Figures, printed as a table and written to build/bench.json."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ RESULT = places.CHECKOUT / "build" / "bench.json"
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value, and the target it is held against, as text."""
+    """Measured value, with its target as text."""
 
     name: str
     value: float
@@ -20,17 +20,19 @@ class Figure:
 
 
 def keep(figures: list[Figure], file: Path = RESULT) -> None:
-    """Write the figures, in place of older ones of the same names."""
+    """Write the figures to a file, in place of older figures of the same names."""
     file.parent.mkdir(exist_ok=True)
     before = json.loads(file.read_text()) if file.exists() else []
     new = {figure.name: asdict(figure) for figure in figures}
-    file.write_text(json.dumps([*(one for one in before if one["name"] not in new), *new.values()], indent=1) + "\n")
+    file.write_text(
+        json.dumps([*(figure for figure in before if figure["name"] not in new), *new.values()], indent=1) + "\n"
+    )
 
 
 def table(figures: list[Figure]) -> str:
-    """For people."""
+    """Return a text with a line for each figure, in aligned columns."""
     rows = [("name", "value", "unit", "target")]
-    rows += [(one.name, _shown(one.value), one.unit, one.target) for one in figures]
+    rows += [(figure.name, _shown(figure.value), figure.unit, figure.target) for figure in figures]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 

@@ -1,7 +1,8 @@
-"""What a trial of a sweep costs beside a run of its own: the same 50 runs, as one sweep and one by one."""
+"""Cost of a trial of a sweep compared with a run of its own: the same 50 runs, as one sweep and one by one."""
 
 import asyncio
 import time
+from typing import Any
 
 from bench import operator_figures
 from bench.report import Figure
@@ -16,20 +17,20 @@ _LONGEST_SECONDS = 1800
 
 
 async def sweep_50(cluster: RealCluster) -> list[Figure]:
-    """50 trials of a trainer that does nothing, 5 at once; then 50 runs of the same trainer, 5 at once as well."""
+    """Measure 50 trials of a trainer that does nothing, then 50 runs of the same trainer, both 5 at once."""
     cluster.kubectl("delete", "namespace", _SPACE, "--ignore-not-found", "--wait=true", "--timeout=300s")
     space = real_cluster.make_space(cluster, _SPACE)
-    before = operator_figures.look(cluster)
+    before = operator_figures.read(cluster)
     as_sweep = await asyncio.to_thread(_as_sweep, space)
-    between = operator_figures.look(cluster)
+    between = operator_figures.read(cluster)
     one_by_one = await asyncio.to_thread(_one_by_one, space)
-    after = operator_figures.look(cluster)
+    after = operator_figures.read(cluster)
     cpu = (between.cpu_seconds - before.cpu_seconds) - (after.cpu_seconds - between.cpu_seconds)
     return [
         Figure("sweep_50_trial", as_sweep / _TRIALS, "s", "total / 50, 5 trials at once, random"),
-        Figure("sweep_50_plain_run", one_by_one / _TRIALS, "s", "the same 50 as runs of their own, 5 at once"),
+        Figure("sweep_50_plain_run", one_by_one / _TRIALS, "s", "the same 50 as separate runs, 5 at once"),
         Figure("sweep_50_overhead", (as_sweep - one_by_one) / _TRIALS, "s", "< 0.2 a trial"),
-        Figure("sweep_50_cpu", cpu / _TRIALS, "CPU s", "of the operator, a trial more than a run"),
+        Figure("sweep_50_cpu", cpu / _TRIALS, "CPU s", "of the operator, more for a trial than for a run"),
         Figure("sweep_50_writes", (between.writes - before.writes) / _TRIALS, "writes", "a trial"),
         Figure("sweep_50_rss", between.rss_peak_mib, "MiB", "< 200, with Optuna loaded"),
     ]
@@ -51,13 +52,13 @@ def _as_sweep(space: Space) -> float:
 
 
 def _one_by_one(space: Space) -> float:
-    """A client that begins the next run whenever one has ended, as the sweep does."""
+    """Create the next run whenever a run has ended, as the sweep does. Return the seconds that all runs took."""
     started = time.monotonic()
     begun = 0
     while True:
         assert time.monotonic() - started < _LONGEST_SECONDS, "the runs have not ended in half an hour"
-        runs = [one for one in space.listed("trainingruns") if one["metadata"]["name"].startswith("plain-")]
-        ended = sum("outcome" in one.get("status", {}) for one in runs)
+        runs = [run for run in space.listed("trainingruns") if run["metadata"]["name"].startswith("plain-")]
+        ended = sum("outcome" in run.get("status", {}) for run in runs)
         if ended == _TRIALS:
             return time.monotonic() - started
         due = min(_TRIALS, ended + _AT_ONCE)
@@ -67,7 +68,7 @@ def _one_by_one(space: Space) -> float:
         time.sleep(0.1)
 
 
-def _run(space: Space, name: str, **spec: Body) -> Body:
+def _run(space: Space, name: str, **spec: Any) -> Body:
     body = space.run(name, dataset=None, cache={"mode": "Ignore"}, **spec)
     body["spec"]["trainer"] |= {
         "command": ["sh", "-c", _NOTHING],

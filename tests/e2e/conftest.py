@@ -1,7 +1,7 @@
-"""What only some e2e tests need: a Kueue, a metrics-server, the Gateway API, and an image with JAX.
+"""Add-ons that only some e2e tests need: Kueue, metrics-server, the Gateway API, and an image with JAX.
 
-`make test` puts all of it into its cluster at the start. Where pytest runs by itself, a fixture installs its part and
-removes it after its last test.
+`make test` installs all add-ons into its cluster at the start. Where pytest runs by itself, each fixture installs its
+add-on before the first test that needs it and removes it after the last.
 """
 
 import os
@@ -25,37 +25,37 @@ from support.real_cluster import RealCluster, Space
 
 @pytest.fixture(scope="session")
 def kueue(cluster: RealCluster, request: pytest.FixtureRequest) -> Iterator[None]:
-    """A real Kueue in the tests' cluster, which evicts Jobs whose Pods are not ready in time."""
+    """Install a real Kueue in the tests' cluster, which evicts Jobs whose Pods are not ready in time."""
     with _installed(kueue_add_on, cluster, request):
         yield
 
 
 @pytest.fixture(scope="session")
 def metrics_server(cluster: RealCluster, request: pytest.FixtureRequest) -> Iterator[None]:
-    """A real metrics-server, by which an autoscaler knows the CPU that Pods use."""
+    """Install a real metrics-server, from which an autoscaler reads the CPU usage of Pods."""
     with _installed(metrics_server_add_on, cluster, request):
         yield
 
 
 @pytest.fixture(scope="session")
 def gateway_api(cluster: RealCluster, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Definitions of the Gateway API, without any Gateway."""
+    """Install the definitions of the Gateway API, without any Gateway."""
     with _installed(gateway_api_add_on, cluster, request):
         yield
 
 
 @pytest.fixture
 def queue(kueue: None, space: Space) -> Iterator[Queue]:
-    """A queue of the test's own, in the test's namespace, with quota for one Pod."""
-    own = Queue(space)
-    own.make(pods=1)
-    yield own
-    own.remove()
+    """Create a queue in the test's namespace, with quota for one Pod, and delete it after the test."""
+    team_queue = Queue(space)
+    team_queue.set_quota(pods=1)
+    yield team_queue
+    team_queue.remove()
 
 
 @pytest.fixture(scope="session")
 def jax_image(cluster: RealCluster, request: pytest.FixtureRequest) -> Built:
-    """The training image of examples/distributed, in the node's store."""
+    """Return the training image of examples/distributed, loaded into the node's image store."""
     if images.DISTRIBUTED.name in cluster.images:
         return cluster.images[images.DISTRIBUTED.name]
     capture = request.config.pluginmanager.getplugin("capturemanager")

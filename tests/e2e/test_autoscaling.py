@@ -1,9 +1,9 @@
-"""A real metrics-server, a real HorizontalPodAutoscaler: Pods come with the load, and a candidate gets its share."""
+"""Autoscaling by a real metrics-server and HorizontalPodAutoscaler, also during a rollout."""
 
 import pytest
 
 from support import scripted_model
-from support.real_cluster import Space
+from support.real_cluster import Body, Space
 from support.traffic import Traffic
 
 REPLICAS = {"min": 1, "max": 3, "targetCPU": 20}
@@ -13,9 +13,11 @@ ROLLOUT = {"steps": [{"weight": 40}]}
 pytestmark = pytest.mark.usefixtures("metrics_server")
 
 
-def test_pods_come_with_the_load_and_the_candidate_with_its_share(space: Space) -> None:
-    """The autoscaler's number of Pods stays, whatever is applied. The candidate for 40 percent of what three Pods do
-    has two. One that is promoted has all of them before the old ones go.
+def test_autoscaled_pods_follow_the_load_and_a_candidate_gets_pods_for_its_weight(space: Space) -> None:
+    """Applying the InferenceService again keeps the number of Pods that the autoscaler chose.
+
+    A candidate with 40 percent of the traffic of three Pods has two Pods. A promoted candidate has all its Pods before
+    the old Pods are deleted.
     """
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     space.apply(_scaled(space, "v1"))
@@ -40,7 +42,7 @@ def test_pods_come_with_the_load_and_the_candidate_with_its_share(space: Space) 
     assert (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (1, 3)
 
 
-def _scaled(space: Space, version: str) -> dict:
+def _scaled(space: Space, version: str) -> Body:
     body = scripted_model.service(space, version, rollout=ROLLOUT)
     body["spec"]["replicas"] = REPLICAS
     return body

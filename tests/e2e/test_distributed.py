@@ -1,4 +1,4 @@
-"""Several workers that train one model together, on a real cluster."""
+"""Training with several workers, on a real cluster."""
 
 import json
 from typing import Any
@@ -17,9 +17,7 @@ _SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}}
 
 
 def test_two_workers_train_one_model(space: Space, jax_image: Built) -> None:
-    """More than one worker is a matter of one field: they find each other, and what they have learned together comes
-    out once.
-    """
+    """`workers.count` alone makes a training distributed: the workers connect, and one model is published."""
     space.apply(_regression(space, jax_image, steps="20", pause="0"))
     done = space.wait("trainingrun", "regression", has("Ready"), within=180)
     metrics = done["status"]["metrics"]
@@ -27,12 +25,14 @@ def test_two_workers_train_one_model(space: Space, jax_image: Built) -> None:
     assert metrics["ranks"] == 2
     assert metrics["resumed_from"] == 0
     assert done["status"]["attempts"] == 1
-    assert [one["metadata"]["name"] for one in space.listed("modelversions")] == [done["status"]["modelVersion"]]
+    assert [version["metadata"]["name"] for version in space.listed("modelversions")] == [
+        done["status"]["modelVersion"]
+    ]
     assert [path for path, _ in _model(space, done)] == ["model.npz"]
 
 
-def test_a_killed_worker_starts_all_of_them_again_from_the_checkpoint(space: Space, jax_image: Built) -> None:
-    """One worker is not worth anything without the others: when one is lost, all begin again, and where they were."""
+def test_all_workers_restart_from_the_checkpoint_after_one_was_killed(space: Space, jax_image: Built) -> None:
+    """A gang cannot continue without one of its workers: all workers restart, from the last checkpoint."""
     space.apply(_regression(space, jax_image, steps="400", pause="0.1"))
     begun = space.wait("trainingrun", "regression", lambda body: _step(body) > 0, within=120)
     before = _pods_by_rank(space, begun)
@@ -81,17 +81,17 @@ if rank == 0:
     with open("/opt/ml/model/environments.json", "w") as file:
         json.dump([all_[number] for number in sorted(all_)], file)
 else:
-    # What it writes is not published: only the first worker's model is.
+    # Not published: only the model of rank 0 is.
     open("/opt/ml/model/not-mine", "w").write("x")
     with patiently(socket.create_connection, place) as connection:
         connection.sendall(json.dumps(mine).encode())
 """
-"""The first worker waits where MASTER_ADDR and MASTER_PORT say, the others tell it what they see."""
+"""Script: rank 0 listens at MASTER_ADDR and MASTER_PORT, and collects the environments of the other workers."""
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax", "plain"])
-def test_each_worker_finds_the_others_by_its_variables(space: Space, framework: str) -> None:
-    """Training code for torchrun, JAX, SageMaker or for none of these runs with several workers unchanged."""
+def test_workers_of_each_framework_find_each_other_by_environment_variables(space: Space, framework: str) -> None:
+    """Training code for torchrun, JAX, SageMaker or none of these runs unchanged with several workers."""
     run = space.run(
         "meets", _MEETS, dataset=None, workers={"count": 3, "framework": framework, "processesPerWorker": 2}
     )
@@ -102,18 +102,19 @@ def test_each_worker_finds_the_others_by_its_variables(space: Space, framework: 
     assert path == "environments.json"
     workers: list[dict[str, Any]] = json.loads(content)
 
-    assert [one["RANK"] for one in workers] == ["0", "1", "2"]
-    assert {one["WORLD_SIZE"] for one in workers} == {"3"}
+    assert [worker["RANK"] for worker in workers] == ["0", "1", "2"]
+    assert {worker["WORLD_SIZE"] for worker in workers} == {"3"}
     hosts = workers[0]["resources"]["hosts"]
     assert len(set(hosts)) == 3
-    assert all(one["resources"]["hosts"] == json.loads(one["SM_HOSTS"]) == hosts for one in workers)
-    assert [one["resources"]["current_host"] for one in workers] == [one["SM_CURRENT_HOST"] for one in workers] == hosts
+    assert all(worker["resources"]["hosts"] == json.loads(worker["SM_HOSTS"]) == hosts for worker in workers)
+    assert [worker["resources"]["current_host"] for worker in workers] == hosts
+    assert [worker["SM_CURRENT_HOST"] for worker in workers] == hosts
     addresses = workers[0]["addresses"]
     assert len(set(addresses)) == 3
-    assert all(one["addresses"] == addresses for one in workers)
+    assert all(worker["addresses"] == addresses for worker in workers)
     address, port = workers[0]["MASTER_ADDR"], workers[0]["MASTER_PORT"]
-    for rank, one in enumerate(workers):
-        assert {name: value for name, value in one.items() if name.startswith(("PET_", "JAX_"))} == {
+    for rank, worker in enumerate(workers):
+        assert {name: value for name, value in worker.items() if name.startswith(("PET_", "JAX_"))} == {
             "torch": {
                 "PET_NNODES": "3",
                 "PET_NPROC_PER_NODE": "2",
@@ -131,7 +132,7 @@ def test_each_worker_finds_the_others_by_its_variables(space: Space, framework: 
 
 
 def _regression(space: Space, image: Built, **parameters: str) -> Body:
-    """The example's TrainingRun."""
+    """Return the example's TrainingRun, with these parameters."""
     body: Body = yaml.safe_load(_EXAMPLE.read_text().replace(_IMAGE, image.by_digest))
     body["metadata"]["namespace"] = space.name
     body["spec"]["parameters"] = parameters
@@ -143,7 +144,7 @@ def _step(run: Body) -> int:
 
 
 def _pods_by_rank(space: Space, run: Body) -> dict[str, Body]:
-    """The workers of the Job that the status names."""
+    """Return the Pods of the Job that the status names, by completion index."""
     pods = space.listed("pods", f"batch.kubernetes.io/job-name={run['status']['job']}")
     return {pod["metadata"]["labels"][_RANK]: pod for pod in pods}
 
@@ -153,15 +154,15 @@ def _uid(pod: Body) -> str:
 
 
 def _kill_trainer(space: Space, pod: Body) -> None:
-    """Kill -9 of the user's process, which is neither the container's first nor the supervisor."""
+    """Send SIGKILL to the user's process, which is neither PID 1 of the container nor the supervisor."""
     kill = ("/modelops/bin/busybox", "killall", "-9", "python3")
     space.cluster.kubectl("exec", "-n", space.name, pod["metadata"]["name"], "-c", "trainer", "--", *kill)
 
 
 def _model(space: Space, run: Body) -> list[tuple[str, bytes]]:
-    """The files of the model that a run published, by path."""
+    """Return path and content of each file of the model that a run published."""
     version = space.get("modelversion", run["status"]["modelVersion"])
     bucket, _, prefix = version["spec"]["artifact"]["uri"].removeprefix("s3://").partition("/")
     s3 = space.cluster.s3
-    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]]
+    keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]]
     return [(key.removeprefix(prefix), s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]

@@ -1,4 +1,4 @@
-"""A server of one's own, such as one of language models: what it and its clients say to each other passes unharmed."""
+"""Custom model servers, such as servers of language models: requests and responses pass unchanged both ways."""
 
 import itertools
 import json
@@ -18,7 +18,7 @@ _MIB = 2**20
 
 @pytest.fixture(scope="module")
 def client(shared_space: Space) -> Iterator[httpx.Client]:
-    """HTTP to the InferenceService, whatever proxies this machine has."""
+    """Return an HTTP client of the InferenceService, which ignores the proxy settings of this machine."""
     server = {
         "image": shared_space.cluster.images["examples"].by_digest,
         "command": ["python3", "-c"],
@@ -32,76 +32,80 @@ def client(shared_space: Space) -> Iterator[httpx.Client]:
     )
     shared_space.wait("inferenceservice", "llm", has("Ready"))
     url = f"http://{shared_space.address('llm')}"
-    with httpx.Client(base_url=url, trust_env=False, timeout=2 * language_server.PATIENCE) as one:
-        yield one
+    with httpx.Client(base_url=url, trust_env=False, timeout=2 * language_server.PATIENCE) as http:
+        yield http
 
 
-def test_events_arrive_one_by_one_as_they_are_sent(client: httpx.Client) -> None:
-    """Tokens are on the screen as soon as they are there: the server sends none before the client has the last."""
-    seen = []
+def test_streamed_events_arrive_one_by_one_as_the_server_sends_them(client: httpx.Client) -> None:
+    """No event waits in a buffer: the server sends an event only after the client has received the previous event."""
+    events = []
     with client.stream("POST", "/v1/chat/completions", json={"model": "llm", "stream": True}) as answer:
         assert answer.headers["content-type"] == "text/event-stream"
         assert answer.headers["x-modelops-model-version"] == "llm"
         for event in _events(answer):
-            seen.append(event)
+            events.append(event)
             if event != "[DONE]":
                 client.post(f"/came/{json.loads(event)['number']}")
-    assert seen == [*(json.dumps({"number": number}) for number in range(language_server.EVENTS)), "[DONE]"]
+    assert events == [*(json.dumps({"number": number}) for number in range(language_server.EVENTS)), "[DONE]"]
 
 
-def test_a_client_that_goes_away_ends_the_answer(client: httpx.Client) -> None:
-    """Nobody pays for tokens that nobody reads: the server finds out, and can stop."""
+def test_a_client_that_disconnects_ends_the_response_of_the_server(client: httpx.Client) -> None:
+    """The server notices the disconnect, and can stop generating tokens that no client reads."""
     with client.stream("POST", "/v1/completions") as answer:
         assert len(list(itertools.islice(_events(answer), 3))) == 3
     assert client.get("/gone").json() is True
 
 
-def test_an_answer_that_takes_ten_seconds_arrives(client: httpx.Client) -> None:
-    """Generation is slow, and no time limit on the way is shorter."""
+def test_a_response_that_takes_ten_seconds_arrives(client: httpx.Client) -> None:
+    """Generation is slow: no time limit between client and server is shorter."""
     answer = client.post("/slow/10")
     assert (answer.status_code, answer.content) == (200, b"at last")
     assert answer.elapsed.total_seconds() >= 10
 
 
-def test_a_container_for_sagemaker_is_asked_at_its_paths(client: httpx.Client) -> None:
-    """One that was written for SageMaker's hosting serves as it is, /ping being its readiness path."""
+def test_a_container_for_sagemaker_hosting_serves_unchanged_at_its_paths(client: httpx.Client) -> None:
+    """A container for SageMaker hosting answers /invocations and custom headers, with /ping as readiness path."""
     assert client.get("/ping").status_code == 200
-    told = {"Content-Type": "text/csv", "Accept": "text/csv", "X-Amzn-SageMaker-Custom-Attributes": "trace=7; who=a,b"}
-    answer = client.post("/invocations", content=b"1,2\n", headers=told)
+    headers = {
+        "Content-Type": "text/csv",
+        "Accept": "text/csv",
+        "X-Amzn-SageMaker-Custom-Attributes": "trace=7; who=a,b",
+    }
+    answer = client.post("/invocations", content=b"1,2\n", headers=headers)
     assert (answer.status_code, answer.content) == (200, b"1,2\n")
     assert answer.headers["content-type"] == "text/csv"
-    assert _missing(told, answer) == {}
+    assert _missing(headers, answer) == {}
 
 
-def test_method_path_and_headers_arrive_unharmed(client: httpx.Client) -> None:
-    """A model's name may have a slash in it, a token may be long, and a header may be there twice."""
+def test_method_path_and_headers_reach_the_server_unchanged(client: httpx.Client) -> None:
+    """A model's name may contain a slash, a token may be long, and a header may occur twice."""
     path = "/models/org%2Fname/a%20b;c=1?x=1&x=2&q=%C3%A9+z"
-    told = {
+    headers = {
         "Authorization": "Bearer " + "t" * 8192,
         "Content-Type": 'multipart/form-data; boundary="=_b"',
         "Cookie": "a=1; b=2",
         "X-Quoted": '"a, b"; c="\\""',
         "X-Request-Id": "mine",
     }
-    answer = client.put(path, content=b"x", headers=told)
-    asked = json.loads(answer.headers["x-asked"])
-    assert (answer.status_code, asked["method"], asked["path"]) == (200, "PUT", path)
-    assert _missing(told, answer) == {}
+    answer = client.put(path, content=b"x", headers=headers)
+    request = json.loads(answer.headers["x-asked"])
+    assert (answer.status_code, request["method"], request["path"]) == (200, "PUT", path)
+    assert _missing(headers, answer) == {}
     assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
-    assert answer.headers["content-type"] == told["Content-Type"]
+    assert answer.headers["content-type"] == headers["Content-Type"]
     assert answer.headers["x-request-id"] == "mine"
 
 
-def test_a_binary_body_arrives_unharmed_both_ways(client: httpx.Client) -> None:
-    """Images and tensors are bytes of any value, and more of them than a buffer of the proxy's holds."""
+def test_a_binary_body_passes_unchanged_in_both_directions(client: httpx.Client) -> None:
+    """Images and tensors contain bytes of any value, and are larger than a buffer of the proxy."""
     body = os.urandom(_MIB) + bytes(range(256))
     answer = client.post("/echo", content=body, headers={"Content-Type": "image/png"})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
     assert answer.content == body
 
 
-def test_a_body_in_chunks_arrives_unharmed(client: httpx.Client) -> None:
-    """A client that does not know the length beforehand sends chunks of any size."""
+def test_a_chunked_request_body_passes_unchanged(client: httpx.Client) -> None:
+    """A client that does not know the length in advance sends chunks of any size."""
     chunks = [b"a", os.urandom(_MIB), b"", os.urandom(17), b"\r\n0\r\n\r\n"]
     answer = client.post("/echo", content=iter(chunks))
     assert answer.status_code == 200, answer.text
@@ -113,7 +117,7 @@ def _events(answer: httpx.Response) -> Iterator[str]:
     return (line.removeprefix("data: ") for line in answer.iter_lines() if line)
 
 
-def _missing(told: dict[str, str], answer: httpx.Response) -> dict[str, Any]:
-    """The headers that the server did not get as they were sent, with what it got."""
-    got = {name.lower(): value for name, value in json.loads(answer.headers["x-asked"])["headers"]}
-    return {name: got.get(name.lower()) for name, value in told.items() if got.get(name.lower()) != value}
+def _missing(headers: dict[str, str], answer: httpx.Response) -> dict[str, Any]:
+    """Return the headers that the server did not receive as sent, each with the received value."""
+    received = {name.lower(): value for name, value in json.loads(answer.headers["x-asked"])["headers"]}
+    return {name: received.get(name.lower()) for name, value in headers.items() if received.get(name.lower()) != value}

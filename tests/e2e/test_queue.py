@@ -1,4 +1,4 @@
-"""TrainingRuns that wait in a queue of a real Kueue, which evicts Jobs whose Pods are not ready in time."""
+"""TrainingRuns in a queue of a real Kueue, which evicts Jobs whose Pods are not ready in time."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,7 +13,7 @@ import sys, time
 time.sleep({seconds})
 open("/opt/ml/model/model", "w").write("x")
 """
-_GOES_ON = """
+_RESUMES = """
 import json, os, time
 place = "/opt/ml/checkpoints/step"
 first = int(open(place).read()) if os.path.exists(place) else 0
@@ -28,31 +28,32 @@ for step in range(first + 1, last + 1):
 open("/opt/ml/model/model", "w").write("x")
 json.dump({"resumed_from": first}, open("/opt/ml/output/metrics.json", "w"))
 """
-"""Two minutes, if nothing comes between, and then not much more; and its checkpoint is one number."""
+"""Script: 480 steps of 0.25 s, or 8 more from a checkpoint, which holds the number of the last step."""
 _LONG = PODS_READY_WITHIN_SECONDS + 10
 _TIMEOUT = 60
 
 
-def test_with_quota_for_one_the_second_run_waits_its_turn(space: Space, queue: Queue) -> None:
-    """Who waits for quota is told so in Kueue's own words, and has neither failed nor lost any of its time; and who
-    trains for longer than Kueue waits for Pods to be ready is left alone.
+def test_with_quota_for_one_pod_the_second_run_waits_for_the_first(space: Space, queue: Queue) -> None:
+    """A run that waits for quota shows Kueue's message, does not fail, and its timeout does not run.
+
+    Kueue does not evict a run that trains for longer than Kueue waits for Pods to be ready.
     """
     space.apply(_queued(space, "first", _TRAINS_FOR.format(seconds=_LONG)))
     space.wait("trainingrun", "first", has("Running"))
     second = _queued(space, "second", _TRAINS_FOR.format(seconds=1), timeout=f"{_TIMEOUT}s")
     space.apply(second)
-    waits = space.wait("trainingrun", "second", _waits_because("insufficient unused quota for pods"))
-    assert has("Ready", "False", "Queued")(waits)
+    waiting = space.wait("trainingrun", "second", _is_queued_with("insufficient unused quota for pods"))
+    assert has("Ready", "False", "Queued")(waiting)
     assert has("Running", "True")(space.get("trainingrun", "first"))
 
-    seen: list[Body] = []
+    states: list[Body] = []
 
     def ready(body: Body) -> bool:
-        seen.append(body)
+        states.append(body)
         return has("Ready")(body)
 
     done = space.wait("trainingrun", "second", ready, within=_LONG + 90)
-    assert not [body for body in seen if has("Stalled")(body) or has("Succeeded", "False")(body)]
+    assert not [body for body in states if has("Stalled")(body) or has("Succeeded", "False")(body)]
     assert not has("Queued")(done)
     succeeded = condition(done, "Succeeded")
     assert succeeded is not None
@@ -64,11 +65,11 @@ def test_with_quota_for_one_the_second_run_waits_its_turn(space: Space, queue: Q
     assert queue.evictions() == []
 
 
-def test_a_run_that_is_preempted_goes_on_from_its_checkpoint(space: Space, queue: Queue) -> None:
-    """To give way to what is more urgent costs no attempt and no finished work."""
+def test_a_preempted_run_resumes_from_its_checkpoint(space: Space, queue: Queue) -> None:
+    """Preemption by a run of higher priority costs neither an attempt nor finished work."""
     urgent = f"urgent-{space.name}"
     space.apply(_priority_class(urgent))
-    space.apply(_queued(space, "patient", _GOES_ON))
+    space.apply(_queued(space, "patient", _RESUMES))
     space.wait("trainingrun", "patient", lambda body: body.get("status", {}).get("progress", {}).get("step", 0) > 0)
     space.apply(_queued(space, "urgent", _TRAINS_FOR.format(seconds=1), pod={"priorityClassName": urgent}))
 
@@ -78,31 +79,31 @@ def test_a_run_that_is_preempted_goes_on_from_its_checkpoint(space: Space, queue
     done = space.wait("trainingrun", "patient", has("Ready"), within=120)
 
     assert done["status"]["metrics"]["resumed_from"] > 0
-    assert not [one for one in done["status"].get("failedAttempts", []) if one["counted"]]
+    assert not [attempt for attempt in done["status"].get("failedAttempts", []) if attempt["counted"]]
     assert len(queue.evictions()) == 1
     assert len(space.listed("modelversions")) == 2
     space.cluster.kubectl("delete", "priorityclass", urgent)
 
 
-def test_workers_are_admitted_all_at_once_or_not_at_all(space: Space, queue: Queue) -> None:
-    """Half of the workers would hold quota and wait for the others."""
+def test_a_gang_is_admitted_only_once_there_is_quota_for_all_workers(space: Space, queue: Queue) -> None:
+    """A gang admitted in part would hold quota while it waits for its other workers."""
     space.apply(_queued(space, "pair", _TRAINS_FOR.format(seconds=1), workers={"count": 2}))
-    space.wait("trainingrun", "pair", _waits_because("quota for pods"))
+    space.wait("trainingrun", "pair", _is_queued_with("quota for pods"))
     assert space.listed("pods") == []
-    queue.make(pods=2)
+    queue.set_quota(pods=2)
     done = space.wait("trainingrun", "pair", has("Ready"))
     assert done["status"]["attempts"] == 1
 
 
 def _queued(space: Space, name: str, script: str, **spec: object) -> Body:
-    """A TrainingRun that asks for little but its place in the queue. The model is another one with each name."""
+    """Build a TrainingRun in the queue with small resource requests. Its model has the run's name."""
     run = space.run(name, script, dataset=None, queueName="team", **spec)
     run["spec"]["trainer"]["resources"] = _SMALL
     return run
 
 
-def _waits_because(words: str) -> Callable[[Body], bool]:
-    """Whether a run is queued, and Kueue's words are told."""
+def _is_queued_with(words: str) -> Callable[[Body], bool]:
+    """Return a predicate: the run is queued, and its condition contains Kueue's words."""
 
     def check(body: Body) -> bool:
         queued = condition(body, "Queued")
@@ -112,7 +113,7 @@ def _waits_because(words: str) -> Callable[[Body], bool]:
 
 
 def _priority_class(name: str) -> Body:
-    """For Kueue: the scheduler has room for all and stops nobody."""
+    """Build a PriorityClass that only Kueue acts on: the scheduler never preempts for it."""
     return {
         "apiVersion": "scheduling.k8s.io/v1",
         "kind": "PriorityClass",

@@ -1,13 +1,14 @@
-"""What must never serve does not, and what serves goes on serving."""
+"""Versions that cannot serve never receive a request, and the stable version continues to serve."""
 
 from support import mortgage
 from support.real_cluster import Space, condition, has
 from support.traffic import Traffic
 
 
-def test_what_cannot_serve_leaves_the_old_version_serving(space: Space) -> None:
-    """Bytes that are not the digest's, and a server that is never ready: neither costs the version that serves one
-    request, and the status says what is wrong.
+def test_a_version_that_cannot_serve_leaves_the_stable_version_serving(space: Space) -> None:
+    """Neither an artifact with a wrong digest nor a server that never starts costs a request.
+
+    The status says what is wrong.
     """
     space.upload("mortgage/applications.csv", mortgage.data())
     dataset, run, service = mortgage.manifests(space)
@@ -27,15 +28,15 @@ def test_what_cannot_serve_leaves_the_old_version_serving(space: Space) -> None:
     with Traffic(mortgage.address(space), mortgage.PATH, mortgage.REQUEST) as traffic:
         traffic.answered_by(good)
         space.apply(forged)
-        told = space.wait("inferenceservice", "approvals", has("Stalled"), within=90)
-        assert condition(told, "Stalled")["reason"] == "DigestMismatch"  # type: ignore[index]
-        assert told["status"]["stable"]["version"] == good
-        assert "candidate" not in told["status"]
-        assert told["status"]["failed"][0]["version"] == "forged"
+        stalled = space.wait("inferenceservice", "approvals", has("Stalled"), within=90)
+        assert condition(stalled, "Stalled")["reason"] == "DigestMismatch"  # type: ignore[index]
+        assert stalled["status"]["stable"]["version"] == good
+        assert "candidate" not in stalled["status"]
+        assert stalled["status"]["failed"][0]["version"] == "forged"
 
         space.cluster.kubectl("delete", "modelversion", "forged", "-n", space.name)
-        back = space.wait("inferenceservice", "approvals", mortgage.serves(good), within=90)
-        assert "candidate" not in back["status"]
+        restored = space.wait("inferenceservice", "approvals", mortgage.serves(good), within=90)
+        assert "candidate" not in restored["status"]
 
         never_ready = {
             "image": space.cluster.images["examples"].by_digest,
@@ -43,12 +44,12 @@ def test_what_cannot_serve_leaves_the_old_version_serving(space: Space) -> None:
         }
         broken = {**service, "spec": {**service["spec"], "server": {"container": never_ready}}}
         space.apply(broken)
-        shown = space.wait(
+        crashing = space.wait(
             "inferenceservice",
             "approvals",
             lambda body: "no model here" in str(body["status"].get("candidate", {}).get("problem")),
             within=90,
         )
-        assert shown["status"]["stable"]["version"] == good
+        assert crashing["status"]["stable"]["version"] == good
     assert traffic.failures == []
     assert set(traffic.answers) == {good}

@@ -1,4 +1,4 @@
-"""Checks of the user's own judge a candidate: a hook, a query of Prometheus, and a Job for each step."""
+"""Analysis of a candidate by user-defined checks: a webhook, a Prometheus query, and a Job per step."""
 
 from typing import Any
 
@@ -15,9 +15,10 @@ sys.exit(0 if value < 5 else 1)
 """
 
 
-def test_a_hook_prometheus_and_a_job_judge_each_step(space: Space) -> None:
-    """What answers with a right value gets through, and what answers with a wrong one does not, though it is quick and
-    without an error: the Job's last words are the evidence.
+def test_a_hook_a_prometheus_query_and_a_job_decide_about_each_step(space: Space) -> None:
+    """A candidate with right predictions is promoted, and a candidate with wrong ones is rolled back.
+
+    The wrong candidate is neither slow nor does it return errors. The last output of the check's Job is in the status.
     """
     space.apply(
         scripted_model.version(space, "v1"),
@@ -33,10 +34,10 @@ def test_a_hook_prometheus_and_a_job_judge_each_step(space: Space) -> None:
         scripted_model.address(space), scripted_model.PATH, scripted_model.REQUEST, clients=2, pause=0.05
     ) as traffic:
         space.apply(scripted_model.service(space, "v2", rollout=_rollout(space)))
-        judged = space.wait("inferenceservice", "isvc", _passed, within=90)
-        names = {check["name"]: check["message"] for check in judged["status"]["candidate"]["analysis"]["checks"]}
-        assert set(names) == {"hook", "query", "job"}
-        assert names["job"] == "exit code 0"
+        passed = space.wait("inferenceservice", "isvc", _passed, within=90)
+        messages = {check["name"]: check["message"] for check in passed["status"]["candidate"]["analysis"]["checks"]}
+        assert set(messages) == {"hook", "query", "job"}
+        assert messages["job"] == "exit code 0"
         space.wait("inferenceservice", "isvc", scripted_model.serves("v2"), within=90)
         space.apply(scripted_model.service(space, "wrong", rollout=_rollout(space)))
         body = space.wait("inferenceservice", "isvc", scripted_model.failed("wrong", "AnalysisFailed"), within=90)

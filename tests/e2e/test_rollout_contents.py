@@ -1,4 +1,4 @@
-"""A candidate is judged by what it answers: by agreement with the stable version, and by how its predictions lie."""
+"""Analysis of a candidate's predictions: agreement with the stable version, and distance of the distributions."""
 
 from support import scripted_model
 from support.real_cluster import Body, Space
@@ -8,8 +8,8 @@ AGREEMENT: Body = {"agreement": {"min": 0.9}}
 DISTANCE: Body = {"predictionDistance": {"max": 0.5}}
 
 
-def test_wrong_answers_are_found_in_copies_of_requests(space: Space) -> None:
-    """Nobody gets one of them, and either check alone finds them. A version that answers alike is promoted by both."""
+def test_wrong_predictions_are_detected_in_mirrored_requests(space: Space) -> None:
+    """No client gets a wrong prediction, and each check alone detects them. An equal version passes both checks."""
     space.apply(
         scripted_model.version(space, "v1"),
         scripted_model.version(space, "v2"),
@@ -23,22 +23,26 @@ def test_wrong_answers_are_found_in_copies_of_requests(space: Space) -> None:
     ) as traffic:
         space.apply(scripted_model.service(space, "v2", rollout=rollout))
         space.wait("inferenceservice", "isvc", scripted_model.serves("v2"), within=90)
-        wrong = ((AGREEMENT, "agreement: 0% (0 of"), (DISTANCE, 'predictionDistance: 1 (JensenShannon, column "y")'))
-        for check, found in wrong:
-            assert found in _failure_by(space, check)
+        messages_by_check = (
+            (AGREEMENT, "agreement: 0% (0 of"),
+            (DISTANCE, 'predictionDistance: 1 (JensenShannon, column "y")'),
+        )
+        for check, message in messages_by_check:
+            assert message in _failure_message(space, check)
     assert traffic.failures == []
     assert "wrong" not in traffic.answers
 
 
-def _failure_by(space: Space, check: Body) -> str:
-    """What the wrong version is rolled back by, where this alone is asked of it. Another way of rolling it out has it
-    tried again.
+def _failure_message(space: Space, check: Body) -> str:
+    """Roll the wrong version out with one check alone, and return the message of its rollback.
+
+    A changed `spec.rollout` makes the operator retry a failed version.
     """
     known = len(space.get("inferenceservice", "isvc")["status"].get("failed", []))
     space.apply(scripted_model.service(space, "wrong", rollout=_shadow(check)))
     failed = scripted_model.failed("wrong", "AnalysisFailed")
     body = space.wait(
-        "inferenceservice", "isvc", lambda one: failed(one) and len(one["status"]["failed"]) > known, within=90
+        "inferenceservice", "isvc", lambda body: failed(body) and len(body["status"]["failed"]) > known, within=90
     )
     message: str = body["status"]["failed"][0]["message"]
     return message

@@ -1,4 +1,4 @@
-"""A version that is worse leaves by itself, quickly, with evidence, and is not tried again for nothing."""
+"""Rollback of worse versions, with evidence in the status, and retries of failed versions."""
 
 from support import scripted_model
 from support.real_cluster import Body, Space, moment
@@ -14,9 +14,10 @@ ROLLOUT = {"steps": [{"weight": 40, "hold": "30s"}], "analysis": ANALYSIS, "dead
 IMPATIENT = {**ROLLOUT, "deadline": "10s"}
 
 
-def test_versions_that_are_worse_are_rolled_back(space: Space) -> None:
-    """One that is slow, one that fails, one that crashes and one that never becomes ready: each is gone from the
-    requests within three seconds of the verdict, the numbers are in the status, and the stable version answers on.
+def test_slow_failing_and_crashing_versions_are_rolled_back_without_a_lost_request(space: Space) -> None:
+    """A slow, a failing, a crashing and a never-ready version receive no request three seconds after their rollback.
+
+    The figures are in the status, and the stable version continues to serve.
     """
     bad: dict[str, Body] = {
         "slow": {"delayMs": 1000},
@@ -49,16 +50,16 @@ def test_versions_that_are_worse_are_rolled_back(space: Space) -> None:
         silent = _rolled_back_from(space, "silent", "DeadlineExceeded", IMPATIENT)
         assert "waiting for Pods, 0 of 1 ready" in silent["message"]
         assert {"crashing", "silent"} & set(traffic.answers) == set()
-        # Not even by a connection that was kept, when a later candidate got its share.
+        # Not even by a kept-alive connection, once a later candidate received traffic.
         for entry in (slow, failing):
             assert traffic.last_request[entry["version"]] - moment(entry["at"]).timestamp() < 3
     assert traffic.failures == []
     deployments = space.listed("deployments")
-    assert [one["metadata"]["labels"]["modelops.dev/modelversion"] for one in deployments] == ["v1"]
+    assert [deployment["metadata"]["labels"]["modelops.dev/modelversion"] for deployment in deployments] == ["v1"]
 
 
-def test_a_version_that_failed_is_tried_again_when_asked(space: Space) -> None:
-    """Applying the same again does nothing. The annotation retry, or another way of rolling it out, does."""
+def test_a_failed_version_is_retried_only_on_request(space: Space) -> None:
+    """The annotation `retry` retries a failed version. Applying the same InferenceService again does not."""
     space.apply(
         scripted_model.version(space, "v1"), scripted_model.with_wrong_digest(scripted_model.version(space, "forged"))
     )
@@ -68,9 +69,9 @@ def test_a_version_that_failed_is_tried_again_when_asked(space: Space) -> None:
     space.apply(again)
     first = space.wait("inferenceservice", "isvc", scripted_model.failed("forged", "DigestMismatch"), within=90)
     space.apply({**again, "metadata": {**again["metadata"], "labels": {"looked-at": "again"}}})
-    quiet = space.get("inferenceservice", "isvc")
-    assert quiet["status"]["failed"] == first["status"]["failed"]
-    assert "candidate" not in quiet["status"]
+    unchanged = space.get("inferenceservice", "isvc")
+    assert unchanged["status"]["failed"] == first["status"]["failed"]
+    assert "candidate" not in unchanged["status"]
 
     scripted_model.annotate(space, retry="once more")
     space.wait("inferenceservice", "isvc", lambda body: "candidate" in body["status"], within=30)

@@ -1,4 +1,4 @@
-"""The operator may end at any instant of a rollout."""
+"""Rollouts while the operator is killed."""
 
 import time
 
@@ -12,8 +12,8 @@ ANALYSIS = {"interval": "1s", "minRequests": 3, "errorRate": {"max": 0.01}}
 
 
 @pytest.mark.ends_the_operator
-def test_a_rollout_goes_on_after_each_end_of_the_operator(space: Space) -> None:
-    """It is killed again and again, wherever the rollout happens to be; the version arrives, and no request is lost."""
+def test_a_rollout_completes_though_the_operator_is_killed_again_and_again(space: Space) -> None:
+    """A kill at any moment of a rollout neither stops the rollout nor loses a request."""
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     steps = [{"weight": 10, "hold": "2s"}, {"weight": 50, "hold": "2s"}, {"weight": 90, "hold": "2s"}]
     rollout = {"steps": steps, "analysis": ANALYSIS}
@@ -24,9 +24,9 @@ def test_a_rollout_goes_on_after_each_end_of_the_operator(space: Space) -> None:
         scripted_model.address(space), scripted_model.PATH, scripted_model.REQUEST, clients=4, pause=0.03
     ) as traffic:
         space.apply(scripted_model.service(space, "v2", rollout=rollout))
-        until = time.monotonic() + 150
+        deadline = time.monotonic() + 150
         while not scripted_model.serves("v2")(space.get("inferenceservice", "isvc")):
-            assert time.monotonic() < until, space.get("inferenceservice", "isvc")["status"]
+            assert time.monotonic() < deadline, space.get("inferenceservice", "isvc")["status"]
             if kills < 6:
                 operator_process.kill_leader(space.cluster)
                 kills += 1

@@ -1,4 +1,4 @@
-"""People hold, move and end a rollout, by annotation and by what they apply."""
+"""Control of a rollout by a person, with annotations and changes of the spec."""
 
 from support import scripted_model
 from support.real_cluster import Space, condition
@@ -7,9 +7,11 @@ from support.traffic import Traffic
 ROLLOUT = {"steps": [{"weight": 25}, {"weight": 75, "hold": "1h"}]}
 
 
-def test_people_promote_pause_abort_and_go_back(space: Space) -> None:
-    """A step without hold waits for a person; abort takes the candidate back, and so does applying the stable version;
-    another version in the middle begins from step one; promote-full goes straight to the end.
+def test_a_person_promotes_aborts_and_reverts_rollouts_without_a_lost_request(space: Space) -> None:
+    """A step without `hold` waits for a person; `promote` ends it, and `promote-full` ends the whole rollout.
+
+    `abort` rolls the candidate back, and so does selecting the stable version again. Another candidate in the middle of
+    a rollout starts at step one.
     """
     space.apply(*(scripted_model.version(space, name) for name in ("v1", "v2", "v3")))
     space.apply(scripted_model.service(space, "v1", rollout=ROLLOUT))
@@ -25,19 +27,19 @@ def test_people_promote_pause_abort_and_go_back(space: Space) -> None:
         assert moved["status"]["candidate"]["weight"] == 75
 
         space.apply(scripted_model.service(space, "v3", rollout=ROLLOUT))
-        anew = space.wait("inferenceservice", "isvc", scripted_model.in_step(1), within=60)
-        assert anew["status"]["candidate"]["version"] == "v3"
-        assert "failed" not in anew["status"]
+        replaced = space.wait("inferenceservice", "isvc", scripted_model.in_step(1), within=60)
+        assert replaced["status"]["candidate"]["version"] == "v3"
+        assert "failed" not in replaced["status"]
         traffic.answered_by("v3")
         scripted_model.annotate(space, abort="not this one")
-        back = space.wait("inferenceservice", "isvc", scripted_model.failed("v3", "Aborted"), within=60)
-        assert back["status"]["failed"][0]["message"] == "not this one"
+        aborted = space.wait("inferenceservice", "isvc", scripted_model.failed("v3", "Aborted"), within=60)
+        assert aborted["status"]["failed"][0]["message"] == "not this one"
 
         space.apply(scripted_model.service(space, "v2", rollout=ROLLOUT))
         space.wait("inferenceservice", "isvc", scripted_model.in_step(1), within=60)
         space.apply(scripted_model.service(space, "v1", rollout=ROLLOUT))
-        home = space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=30)
-        assert "RolledBack" not in [one["type"] for one in home["status"]["conditions"]]
+        reverted = space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=30)
+        assert "RolledBack" not in [entry["type"] for entry in reverted["status"]["conditions"]]
 
         space.apply(scripted_model.service(space, "v2", rollout=ROLLOUT))
         space.wait("inferenceservice", "isvc", scripted_model.in_step(1), within=60)

@@ -1,4 +1,4 @@
-"""A new version reaches users step by step, and no request is lost on the way."""
+"""Stepped rollouts under load."""
 
 from support import scripted_model
 from support.real_cluster import Space, has
@@ -11,8 +11,8 @@ ANALYSIS = {
 }
 
 
-def test_a_version_is_rolled_out_in_steps_under_load(space: Space) -> None:
-    """Short, long and streamed requests all get whole answers while the shares move and the old Pods go."""
+def test_a_stepped_rollout_under_load_loses_no_request(space: Space) -> None:
+    """Short, long and streamed requests all get whole responses while traffic shifts and old Pods terminate."""
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     rollout = {"steps": [{"weight": 20, "hold": "4s"}, {"weight": 60, "hold": "4s"}], "analysis": ANALYSIS}
     space.apply(scripted_model.service(space, "v1", replicas=2, rollout=rollout))
@@ -20,9 +20,10 @@ def test_a_version_is_rolled_out_in_steps_under_load(space: Space) -> None:
     with scripted_model.all_kinds_of_traffic(space, slow_clients=2) as (short, long, streamed):
         short.answered_by("v1")
         space.apply(scripted_model.service(space, "v2", replicas=2, rollout=rollout))
-        shown = space.wait("inferenceservice", "isvc", scripted_model.in_step(1), within=60)
-        assert shown["status"]["stable"] == {**shown["status"]["stable"], "version": "v1", "replicas": 2, "ready": 2}
-        assert shown["status"]["candidate"]["weight"] == 20
+        first_step = space.wait("inferenceservice", "isvc", scripted_model.in_step(1), within=60)
+        stable = first_step["status"]["stable"]
+        assert stable == {**stable, "version": "v1", "replicas": 2, "ready": 2}
+        assert first_step["status"]["candidate"]["weight"] == 20
         shares = short.shares(2.5)
         assert 0.1 < shares["v2"] < 0.3, shares
         space.wait("inferenceservice", "isvc", scripted_model.in_step(2), within=60)

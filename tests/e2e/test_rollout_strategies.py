@@ -1,4 +1,4 @@
-"""Blue/green, shadow and Pod by Pod: each its own way, none of them with a lost request."""
+"""Rollouts with the strategies BlueGreen and Shadow, and rolling updates, none with a lost request."""
 
 from support import scripted_model
 from support.real_cluster import Body, Space, condition, has
@@ -7,9 +7,10 @@ from support.traffic import Traffic
 ANALYSIS = {"interval": "1s", "minRequests": 5, "errorRate": {"max": 0.01}, "latency": [{"quantile": 0.5, "max": "1s"}]}
 
 
-def test_blue_green_moves_everything_at_once(space: Space) -> None:
-    """The candidate stands ready with all its Pods and copies of requests first, then it gets everything, and the old
-    Pods stay until it has been watched.
+def test_a_blue_green_rollout_shifts_all_traffic_at_once(space: Space) -> None:
+    """The candidate first has all its Pods and only mirrored requests, then all traffic.
+
+    The old Pods stay until the end of `blueGreen.watch`.
     """
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     rollout = {
@@ -35,8 +36,8 @@ def test_blue_green_moves_everything_at_once(space: Space) -> None:
     assert traffic.failures == []
 
 
-def test_a_shadow_answers_nobody_and_is_discarded(space: Space) -> None:
-    """It gets copies of all requests and is judged by them; then it goes, and its evidence stays."""
+def test_a_shadow_candidate_answers_no_client_and_is_discarded(space: Space) -> None:
+    """Mirrored requests alone are analyzed. Then the candidate is discarded, and its analysis stays in the status."""
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2", failEvery=2))
     analysis = {**ANALYSIS, "errorRate": {"max": 0.9}}
     rollout = {"strategy": "Shadow", "shadow": {"duration": "4s", "then": "Discard"}, "analysis": analysis}
@@ -46,18 +47,19 @@ def test_a_shadow_answers_nobody_and_is_discarded(space: Space) -> None:
         scripted_model.address(space), scripted_model.PATH, scripted_model.REQUEST, clients=4, pause=0.03
     ) as traffic:
         space.apply(scripted_model.service(space, "v2", rollout=rollout))
-        gone = space.wait("inferenceservice", "isvc", has("Ready", reason="Discarded"), within=90)
+        discarded = space.wait("inferenceservice", "isvc", has("Ready", reason="Discarded"), within=90)
     assert traffic.failures == []
     assert set(traffic.answers) == {"v1"}
-    (entry,) = gone["status"]["failed"]
+    (entry,) = discarded["status"]["failed"]
     assert entry["reason"] == "Discarded"
     assert entry["analysis"]["candidate"]["requests"] >= 5
     assert entry["analysis"]["candidate"]["errors"] >= 1
 
 
-def test_pods_are_replaced_one_by_one_and_back(space: Space) -> None:
-    """Without a rollout in the spec. In the middle a pause leaves Pods of both, and then the stable version is applied
-    again, whose Pods come back before the others go.
+def test_a_rolling_update_replaces_pods_one_by_one_and_can_be_reverted(space: Space) -> None:
+    """Without `spec.rollout` Pods are replaced one by one, and a pause keeps Pods of both versions.
+
+    When the stable version is selected again, its Pods are ready before the candidate's Pods are deleted.
     """
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
     space.apply(scripted_model.service(space, "v1", replicas=3))
@@ -71,18 +73,17 @@ def test_pods_are_replaced_one_by_one_and_back(space: Space) -> None:
         assert condition(middle, "Reconciling") is not None
         scripted_model.annotate(space, pause="true")
         space.wait("inferenceservice", "isvc", _is_paused, within=30)
-        wanted = _replicas(space)
+        replicas = _replicas(space)
         traffic.shares(6)
-        assert _replicas(space) == wanted
-        assert min(wanted["v1"], wanted["v2"]) > 0
+        assert _replicas(space) == replicas
+        assert min(replicas["v1"], replicas["v2"]) > 0
         scripted_model.annotate(space, pause="false")
         space.apply(scripted_model.service(space, "v1", replicas=3))
         space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=90)
         space.apply(scripted_model.service(space, "v2", replicas=3))
         space.wait("inferenceservice", "isvc", scripted_model.serves("v2"), within=90)
     assert traffic.failures == []
-    names = {one["metadata"]["labels"]["modelops.dev/modelversion"] for one in space.listed("deployments")}
-    assert names == {"v2"}
+    assert _replicas(space).keys() == {"v2"}
 
 
 def _is_paused(body: Body) -> bool:
@@ -91,6 +92,9 @@ def _is_paused(body: Body) -> bool:
 
 
 def _replicas(space: Space) -> dict[str, int]:
-    """How many Pods each version shall have."""
+    """Return `spec.replicas` of each version's Deployment."""
     deployments = space.listed("deployments")
-    return {one["metadata"]["labels"]["modelops.dev/modelversion"]: one["spec"]["replicas"] for one in deployments}
+    return {
+        deployment["metadata"]["labels"]["modelops.dev/modelversion"]: deployment["spec"]["replicas"]
+        for deployment in deployments
+    }

@@ -1,12 +1,10 @@
-"""A script written for SageMaker runs unchanged."""
+"""Training scripts written for SageMaker."""
 
 from support.real_cluster import Space, has
 
 
-def test_a_script_for_sagemaker_trains_unchanged(space: Space) -> None:
-    """Existing training code needs no change: its paths, environment variables and hyperparameters are where it expects
-    them, and what it leaves behind becomes a ModelVersion.
-    """
+def test_a_training_script_for_sagemaker_runs_unchanged(space: Space) -> None:
+    """SageMaker's paths, environment variables and hyperparameters are present, and the result is a ModelVersion."""
     for part in range(2):
         rows = "".join(f"{number},{number % 3},{'yes' if number % 2 else 'no'}\n" for number in range(20))
         space.upload(f"data/part-{part}.csv", f"x,y,deny\n{rows}")

@@ -1,15 +1,15 @@
-"""Each format that the presets load, served by the project's own server: the answers are the model's own."""
+"""Each format that the presets load, served by the project's own server: predictions equal the library's own."""
 
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import httpx
 import numpy as np
 import pytest
-from kserve import InferInput, InferRequest, InferResponse
-from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
+from kserve import InferInput, InferRequest, InferResponse  # type: ignore[import-untyped]
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub  # type: ignore[import-untyped]
 
 from support.real_cluster import Body, Space, condition, has
 from support.small_models import MODELS, Arrays, SmallModel
@@ -22,7 +22,7 @@ _LENGTH = "inference-header-content-length"
 
 @dataclass(frozen=True)
 class Served:
-    """An InferenceService that is ready. Service, model and ModelVersion have the format's name."""
+    """Ready InferenceService. Service, model and ModelVersion have the format's name."""
 
     name: str
     model: SmallModel
@@ -30,13 +30,13 @@ class Served:
 
     @property
     def infer(self) -> str:
-        """Where it is asked."""
+        """URL of the model's inference endpoint."""
         return f"http://{self.address}/v2/models/{self.name}/infer"
 
 
 @pytest.fixture(scope="module")
 def models(shared_space: Space) -> dict[str, SmallModel]:
-    """A model of each format, and one that is none: all of them start at once."""
+    """Serve a model of each format and a broken one, all started at once, and return the models by format."""
     trained = {name: make() for name, make in MODELS.items()}
     for name, model in trained.items():
         shared_space.apply(shared_space.imported(name, model.files, name), _service(shared_space, name, name))
@@ -47,76 +47,77 @@ def models(shared_space: Space) -> dict[str, SmallModel]:
 
 @pytest.fixture(params=MODELS)
 def served(request: pytest.FixtureRequest, shared_space: Space, models: dict[str, SmallModel]) -> Served:
-    """One of them, once it is ready."""
+    """Return the InferenceService of one format, once it is ready."""
     return _ready(shared_space, models, request.param)
 
 
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
-    """HTTP that goes straight to the cluster, whatever proxies this machine has."""
-    with httpx.Client(trust_env=False, timeout=30) as one:
-        yield one
+    """Return an HTTP client that ignores the proxy settings of this machine."""
+    with httpx.Client(trust_env=False, timeout=30) as http:
+        yield http
 
 
-def test_json_is_answered_as_the_model_answers(served: Served, client: httpx.Client) -> None:
-    """The plainest client there is gets the library's own answers."""
+def test_json_requests_get_the_predictions_of_the_model(served: Served, client: httpx.Client) -> None:
+    """A client with plain JSON gets the predictions of the library that trained the model."""
     inputs = [
         {"name": name, "shape": list(values.shape), "datatype": _datatype(values), "data": values.ravel().tolist()}
         for name, values in served.model.inputs.items()
     ]
     answer = client.post(served.infer, json={"id": "7", "inputs": inputs})
     assert answer.status_code == 200, answer.text
-    said = answer.json()
-    assert (said["id"], said["model_name"], said["model_version"]) == ("7", served.name, served.name)
+    response = answer.json()
+    assert (response["id"], response["model_name"], response["model_version"]) == ("7", served.name, served.name)
     assert answer.headers["x-modelops-model-version"] == served.name
-    _same({one["name"]: np.reshape(one["data"], one["shape"]) for one in said["outputs"]}, served.model)
+    outputs = {output["name"]: np.reshape(output["data"], output["shape"]) for output in response["outputs"]}
+    _assert_same(outputs, served.model)
 
 
-def test_binary_tensors_are_answered_as_the_model_answers(served: Served, client: httpx.Client) -> None:
-    """Clients that send arrays as bytes, text among them, get arrays as bytes."""
+def test_binary_tensors_get_the_predictions_of_the_model(served: Served, client: httpx.Client) -> None:
+    """Clients that send arrays as bytes, also of text, get arrays as bytes."""
     request = _request(served, binary_data_output=True)
     body, length = request.to_rest()
     answer = client.post(served.infer, content=body, headers={_LENGTH: str(length)})
     assert answer.status_code == 200, answer.text
     assert len(json.loads(answer.content[: int(answer.headers[_LENGTH])])["outputs"]) == len(served.model.outputs)
-    _same(_arrays(InferResponse.from_bytes(answer.content, int(answer.headers[_LENGTH]))), served.model)
+    _assert_same(_arrays(InferResponse.from_bytes(answer.content, int(answer.headers[_LENGTH]))), served.model)
 
 
-def test_metadata_tells_what_to_ask_and_what_comes_back(served: Served, client: httpx.Client) -> None:
-    """A client that knows nothing of the model can write a request from what the server says of it."""
-    told = client.get(f"http://{served.address}/v2/models/{served.name}").json()
-    assert (told["name"], told["versions"]) == (served.name, [served.name])
-    asked = served.model.inputs
-    if len(asked) > 1:
-        assert {one["name"] for one in told["inputs"]} == asked.keys()
+def test_model_metadata_describes_inputs_and_outputs(served: Served, client: httpx.Client) -> None:
+    """A client that knows nothing of the model can build a request from its metadata."""
+    metadata = client.get(f"http://{served.address}/v2/models/{served.name}").json()
+    assert (metadata["name"], metadata["versions"]) == (served.name, [served.name])
+    inputs = served.model.inputs
+    if len(inputs) > 1:
+        assert {tensor["name"] for tensor in metadata["inputs"]} == inputs.keys()
     else:
-        assert [len(one["shape"]) for one in told["inputs"]] == [values.ndim for values in asked.values()]
-    outputs = {one["name"]: one for one in told["outputs"]}
+        assert [len(tensor["shape"]) for tensor in metadata["inputs"]] == [values.ndim for values in inputs.values()]
+    outputs = {tensor["name"]: tensor for tensor in metadata["outputs"]}
     assert outputs.keys() == served.model.outputs.keys()
     for name, values in served.model.outputs.items():
         assert outputs[name]["shape"] == [-1, *values.shape[1:]]
 
 
-def test_grpc_is_answered_as_the_model_answers(shared_space: Space, models: dict[str, SmallModel]) -> None:
-    """A preset with a port for gRPC answers it at the Service's port 8081, and names the version as HTTP does."""
+def test_grpc_requests_get_the_predictions_of_the_model(shared_space: Space, models: dict[str, SmallModel]) -> None:
+    """A preset with a gRPC port answers at the Service's port 8081, and names the version in a header as HTTP does."""
     served = _ready(shared_space, models, _GRPC)
     with grpc.insecure_channel(f"{served.address}:8081") as channel:
         infer = GRPCInferenceServiceStub(channel).ModelInfer
         answer, call = infer.with_call(_request(served).to_grpc(), timeout=30, wait_for_ready=True)
-    _same(_arrays(InferResponse.from_grpc(answer)), served.model)
+    _assert_same(_arrays(InferResponse.from_grpc(answer)), served.model)
     assert answer.model_version == served.name
     assert dict(call.initial_metadata())["x-modelops-model-version"] == served.name
 
 
-def test_a_model_that_does_not_load_says_why_in_the_status(shared_space: Space, models: dict[str, SmallModel]) -> None:
-    """Who imported the wrong file finds out from the InferenceService alone: the server's own words are there."""
-    told = shared_space.wait("inferenceservice", _BROKEN, _says("does not load as sklearn"), within=120)
-    why = "model.joblib is not a pickle, or is truncated"
-    assert why in told["status"]["candidate"]["problem"]
-    ready = condition(told, "Ready")
+def test_the_status_says_why_a_model_does_not_load(shared_space: Space, models: dict[str, SmallModel]) -> None:
+    """The InferenceService alone shows that a wrong file was imported: its status has the server's message."""
+    broken = shared_space.wait("inferenceservice", _BROKEN, _has_problem("does not load as sklearn"), within=120)
+    reason = "model.joblib is not a pickle, or is truncated"
+    assert reason in broken["status"]["candidate"]["problem"]
+    ready = condition(broken, "Ready")
     assert ready is not None
     assert (ready["status"], ready["reason"]) == ("False", "CrashLoopBackOff")
-    assert why in ready["message"]
+    assert reason in ready["message"]
 
 
 def _service(space: Space, name: str, runtime: str) -> Body:
@@ -129,16 +130,16 @@ def _ready(space: Space, models: dict[str, SmallModel], name: str) -> Served:
     return Served(name, models[name], space.address(name))
 
 
-def _says(words: str) -> Callable[[Body], bool]:
+def _has_problem(words: str) -> Callable[[Body], bool]:
     return lambda body: words in str(body.get("status", {}).get("candidate", {}).get("problem"))
 
 
 def _request(served: Served, **parameters: bool) -> InferRequest:
     inputs = []
     for name, values in served.model.inputs.items():
-        one = InferInput(name, list(values.shape), _datatype(values))
-        one.set_data_from_numpy(values, binary_data=True)
-        inputs.append(one)
+        tensor = InferInput(name, list(values.shape), _datatype(values))
+        tensor.set_data_from_numpy(values, binary_data=True)
+        inputs.append(tensor)
     return InferRequest(served.name, inputs, parameters=parameters or None)
 
 
@@ -147,14 +148,15 @@ def _datatype(values: np.ndarray) -> str:
 
 
 def _arrays(answer: InferResponse) -> Arrays:
-    return {one.name: one.as_numpy() for one in answer.outputs}
+    return {output.name: output.as_numpy() for output in answer.outputs}
 
 
-def _same(answers: Arrays, model: SmallModel) -> None:
-    """Text may come as bytes, and float32 as JSON loses digits: nothing else may differ."""
+def _assert_same(answers: Arrays, model: SmallModel) -> None:
+    """Assert equal predictions, except that text may be bytes and that float32 loses digits as JSON."""
     assert answers.keys() == model.outputs.keys()
     for name, expected in model.outputs.items():
         if expected.dtype.kind in "OU":
-            assert [one.decode() if isinstance(one, bytes) else one for one in answers[name]] == expected.tolist()
+            texts = [value.decode() if isinstance(value, bytes) else value for value in answers[name]]
+            assert texts == expected.tolist()
         else:
             np.testing.assert_allclose(answers[name], expected, rtol=1e-6)

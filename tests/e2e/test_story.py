@@ -1,4 +1,4 @@
-"""The README's story on a real cluster: data to model to answers, new data to a new model, under live traffic."""
+"""The README's story on a real cluster: data becomes a served model, and new data a new model, under live traffic."""
 
 import json
 
@@ -12,9 +12,10 @@ from support.traffic import Traffic
 
 
 @pytest.mark.ends_the_operator
-def test_from_data_to_answers_and_on_to_the_next_model(space: Space) -> None:
-    """The whole promise: trained, registered, served, traced back to the bytes; and again, without one lost request,
-    when the data has changed; and nothing written when all of it is applied once more.
+def test_data_becomes_a_served_model_and_new_data_replaces_it_without_a_lost_request(space: Space) -> None:
+    """A model is trained, registered, served, and traced back to the bytes that it was trained on.
+
+    Changed data produces and serves a new model without a lost request. Applying all manifests again writes nothing.
     """
     space.upload("mortgage/applications.csv", mortgage.data())
     space.apply(*mortgage.manifests(space))
@@ -54,14 +55,14 @@ def test_from_data_to_answers_and_on_to_the_next_model(space: Space) -> None:
 
 
 def _walk_back_to_the_bytes(space: Space, version: str) -> None:
-    """By marks alone, from the Pod to the object versions in S3: and those are the bytes that were learned."""
+    """Follow annotations and statuses from the Pod to the object versions in S3, and compare their bytes."""
     pods = space.listed("pods", "modelops.dev/inferenceservice=approvals")
-    marks = pods[0]["metadata"]["annotations"]
+    annotations = pods[0]["metadata"]["annotations"]
     body = space.get("modelversion", version)
-    assert marks["modelops.dev/artifact-digest"] == body["spec"]["artifact"]["digest"]
-    assert marks["modelops.dev/input-key"] == body["spec"]["origin"]["trainingRun"]["inputKey"]
+    assert annotations["modelops.dev/artifact-digest"] == body["spec"]["artifact"]["digest"]
+    assert annotations["modelops.dev/input-key"] == body["spec"]["origin"]["trainingRun"]["inputKey"]
     dataset = body["spec"]["origin"]["datasets"][0]
-    assert json.loads(marks["modelops.dev/dataset-digests"]) == {"train": dataset["digest"]}
+    assert json.loads(annotations["modelops.dev/dataset-digests"]) == {"train": dataset["digest"]}
     assert space.get("dataset", "applications")["status"]["snapshot"]["digest"] == dataset["digest"]
     pinned = dataset["objectVersions"][0]
     bytes_ = space.cluster.s3.get_object(Bucket=space.bucket, Key=pinned["key"], VersionId=pinned["versionId"])

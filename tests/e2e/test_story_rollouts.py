@@ -1,4 +1,4 @@
-"""The story of rollouts under live traffic: a good version reaches everybody, a slow and a wrong one go back."""
+"""The README's rollouts under live traffic: a good version is promoted, a slow and a wrong one are rolled back."""
 
 import time
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from support.real_cluster import Body, Space, has
 from support.traffic import Traffic
 
 
-def test_a_second_version_reaches_everybody_and_bad_ones_go_back(space: Space) -> None:
-    """No request is lost on the way, whichever way it is; and the status keeps what speaks against what went back."""
+def test_a_good_version_is_promoted_and_a_slow_and_a_wrong_one_are_approve_and_wait_for_rollback(space: Space) -> None:
+    """No promotion and no rollback loses a request, and the status keeps the reason of each rollback."""
     space.upload("mortgage/applications.csv", mortgage.data())
     space.apply(*mortgage.manifests(space))
     first = space.wait("trainingrun", "approval", has("Ready"), within=180)["status"]["modelVersion"]
@@ -24,19 +24,19 @@ def test_a_second_version_reaches_everybody_and_bad_ones_go_back(space: Space) -
         _watch(space, lambda body: _note_step(body, second, steps) and mortgage.serves(second)(body))
         assert steps == [(1, 20), (2, 50)]
 
-        failed = _rolled_back(space, _trained(space, "slow"), second)
+        failed = _approve_and_wait_for_rollback(space, _trained(space, "slow"), second)
         assert (failed["step"], failed["weight"]) == (1, 20)
-        (check,) = (one for one in failed["analysis"]["checks"] if one["outcome"] == "Failed")
+        (check,) = (entry for entry in failed["analysis"]["checks"] if entry["outcome"] == "Failed")
         assert check["name"] == "latency 0.5"
         assert "requests), above 5 times stable " in check["message"]
         assert check["message"] in failed["message"]
-        took = {side: failed["analysis"][side]["latency"][0]["milliseconds"] for side in ("candidate", "stable")}
-        assert took["candidate"] > 5 * took["stable"]
+        latencies = {side: failed["analysis"][side]["latency"][0]["milliseconds"] for side in ("candidate", "stable")}
+        assert latencies["candidate"] > 5 * latencies["stable"]
         assert failed["analysis"]["candidate"]["requests"] >= 10
 
-        failed = _rolled_back(space, _trained(space, "wrong"), second)
+        failed = _approve_and_wait_for_rollback(space, _trained(space, "wrong"), second)
         assert (failed["step"], failed["weight"]) == (1, 20)
-        (check,) = (one for one in failed["analysis"]["checks"] if one["outcome"] == "Failed")
+        (check,) = (entry for entry in failed["analysis"]["checks"] if entry["outcome"] == "Failed")
         assert check["name"] == "known-outcomes"
         assert check["message"].startswith("accuracy 0.1")
         assert check["message"] in failed["message"]
@@ -44,30 +44,30 @@ def test_a_second_version_reaches_everybody_and_bad_ones_go_back(space: Space) -
         shares = traffic.shares(2.0)
         assert shares == {second: 1.0}
     assert traffic.failures == []
-    assert set(traffic.answers) == {one["metadata"]["name"] for one in space.listed("modelversions")}
+    assert set(traffic.answers) == {version["metadata"]["name"] for version in space.listed("modelversions")}
 
 
 def _trained(space: Space, name: str) -> str:
-    """Its version, whose gates have passed."""
+    """Train the demo's version of this name, and return its ModelVersion once its gates have passed."""
     space.apply(mortgage.rollout(space, name))
     version: str = space.wait("trainingrun", f"approval-{name}", has("Ready"), within=120)["status"]["modelVersion"]
     space.wait("modelversion", version, has("GatesPassed"))
     return version
 
 
-def _rolled_back(space: Space, version: str, back_to: str) -> Body:
-    """Approve it, see it go back, and withdraw the approval: what the status keeps of it."""
+def _approve_and_wait_for_rollback(space: Space, version: str, back_to: str) -> Body:
+    """Approve a version, wait for its rollback, and remove the approval. Return its entry in `status.failed`."""
     digest = space.get("modelversion", version)["spec"]["artifact"]["digest"]
-    mark, by = "modelops.dev/approve", "modelops.dev/approved-by"
+    approve, approved_by = "modelops.dev/approve", "modelops.dev/approved-by"
     annotate = ("annotate", "modelversion", version, "-n", space.name)
-    who = space.cluster.kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
-    space.cluster.kubectl(*annotate, f"{mark}={digest}", f"{by}={who}")
+    user = space.cluster.kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
+    space.cluster.kubectl(*annotate, f"{approve}={digest}", f"{approved_by}={user}")
     body = space.wait("inferenceservice", "approvals", has("RolledBack", reason="AnalysisFailed"), within=90)
     assert has("Stalled", reason="AnalysisFailed")(body)
     assert body["status"]["stable"] == {**body["status"]["stable"], "version": back_to, "replicas": 2, "ready": 2}
     failed: Body = body["status"]["failed"][0]
     assert (failed["version"], failed["reason"]) == (version, "AnalysisFailed")
-    space.cluster.kubectl(*annotate, f"{mark}-", f"{by}-")
+    space.cluster.kubectl(*annotate, f"{approve}-", f"{approved_by}-")
     space.wait("inferenceservice", "approvals", mortgage.serves(back_to))
     return failed
 
@@ -80,10 +80,10 @@ def _watch(space: Space, done: Callable[[Body], bool], within: float = 120.0) ->
 
 
 def _note_step(body: Body, version: str, steps: list[tuple[int, int]]) -> bool:
-    """The steps of a version that have taken effect, each once."""
+    """Append the step of a version to `steps` once it has taken effect, each step once. Return True."""
     candidate = body["status"].get("candidate", {})
     if candidate.get("version") == version and "stepSince" in candidate:
-        at = (candidate["step"], candidate["weight"])
-        if at not in steps:
-            steps.append(at)
+        step = (candidate["step"], candidate["weight"])
+        if step not in steps:
+            steps.append(step)
     return True

@@ -1,4 +1,4 @@
-"""The API server without kubectl: tests that wait poll it all the time, and a process for each poll costs 0.1 CPU s."""
+"""Client of the API server without kubectl, since a process for each poll of a waiting test costs 0.1 s of CPU."""
 
 import base64
 import json
@@ -18,7 +18,10 @@ _WATCH_SECONDS = 2
 
 
 class KubernetesApi:
-    """Objects of any kind, named as for kubectl: by kind, singular, plural or short name, with or without a group."""
+    """Client for objects of any kind.
+
+    Kinds are named as for kubectl: by kind, singular, plural or short name, with or without a group.
+    """
 
     def __init__(self, kubeconfig: Path) -> None:
         self._http = connect(kubeconfig)
@@ -44,20 +47,20 @@ class KubernetesApi:
         return body
 
     def listed(self, kind: str, namespace: str, selector: str = "") -> list[Body]:
-        """Return the objects of a kind, or of several kinds that commas part."""
-        found: list[Body] = []
-        for each in kind.split(","):
-            answer = self._http.get(self._path(each, namespace), params={"labelSelector": selector} if selector else {})
+        """Return the objects of a kind, or of several kinds separated by commas."""
+        objects: list[Body] = []
+        for name in kind.split(","):
+            answer = self._http.get(self._path(name, namespace), params={"labelSelector": selector} if selector else {})
             answer.raise_for_status()
             listed = answer.json()
-            of_each = {"apiVersion": listed["apiVersion"], "kind": listed["kind"].removesuffix("List")}
-            found += [{**of_each, **item} for item in listed["items"]]
-        return found
+            type_meta = {"apiVersion": listed["apiVersion"], "kind": listed["kind"].removesuffix("List")}
+            objects += [{**type_meta, **item} for item in listed["items"]]
+        return objects
 
     def states(self, kind: str, name: str, namespace: str, seconds: float) -> Iterator[Body | None]:
-        """Yield an object as it is now and, by a watch, each later state for `seconds`; None where it is absent.
+        """Yield the state of an object now and each later state for `seconds`; None while the object does not exist.
 
-        Where nothing changes, the newest state comes again every few seconds. The last one comes at the end.
+        Without changes the newest state is yielded again every few seconds. The last state is yielded at the end.
         """
         path, deadline = self._path(kind, namespace), time.monotonic() + seconds
         selected = {"fieldSelector": f"metadata.name={name}"}
@@ -91,21 +94,21 @@ class KubernetesApi:
         return "/".join(parts + ([name] if name else []))
 
     def _resource(self, kind: str, api_version: str | None) -> tuple[str, Body]:
-        wanted = f"{api_version or ''} {kind}".lower()
+        key = f"{api_version or ''} {kind}".lower()
         with self._lock:
-            if wanted not in self._resources:
+            if key not in self._resources:
                 self._discover()
-            assert wanted in self._resources, f"the API server has no resource called {kind}"
-            return self._resources[wanted]
+            assert key in self._resources, f"the API server has no resource called {kind}"
+            return self._resources[key]
 
     def _discover(self) -> None:
-        """Read all resources of the preferred versions. The first group that has a name keeps it, as for kubectl."""
+        """Read the resources of all groups. The first group with a resource name keeps the name, as for kubectl."""
         groups = self._http.get("/apis").raise_for_status().json()["groups"]
         versions = ["v1", *(version["groupVersion"] for group in groups for version in group["versions"])]
         for version in versions:
             root = f"/api/{version}" if version == "v1" else f"/apis/{version}"
             answer = self._http.get(root)
-            if answer.status_code != 200:  # An aggregated API that does not answer yet.
+            if answer.status_code != 200:  # An aggregated API may not be available yet.
                 continue
             group = version.partition("/")[0] if "/" in version else ""
             for resource in answer.json()["resources"]:
@@ -117,17 +120,17 @@ class KubernetesApi:
                     resource["kind"].lower(),
                 }
                 for name in {*names, *resource.get("shortNames", ())}:
-                    for known in (f" {name}", f" {name}.{group}", f"{version} {name}".lower()):
-                        self._resources.setdefault(known, (root, resource))
+                    for key in (f" {name}", f" {name}.{group}", f"{version} {name}".lower()):
+                        self._resources.setdefault(key, (root, resource))
 
 
 def connect(kubeconfig: Path) -> httpx.Client:
-    """Return a client of the API server, with the administrator's certificate. For many threads."""
+    """Return a thread-safe HTTP client of the API server, with the administrator's certificate."""
     config = yaml.safe_load(kubeconfig.read_text())
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
     with TemporaryDirectory() as directory:
-        # A context loads a client's certificate only from files.
+        # An SSL context loads a client certificate only from files.
         parts = {name: Path(directory) / name for name in ("client-certificate", "client-key")}
         for name, file in parts.items():
             file.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""Queues of Kueue for one test, with quota for a number of Pods."""
+"""Kueue queues for one test, with quota for a number of Pods."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ _PLENTY = {"cpu": "1000", "memory": "1000Gi"}
 
 @dataclass(frozen=True)
 class Queue:
-    """A LocalQueue, and a ClusterQueue that nobody else has a part of."""
+    """LocalQueue with a ClusterQueue of its own."""
 
     space: Space
     name: str = "team"
 
-    def make(self, pods: int) -> None:
-        """Make it, or change how many Pods may run at once. A Job of a higher priority may take a lower one's place."""
+    def set_quota(self, pods: int) -> None:
+        """Create or change the queues, with quota for `pods` Pods at once. Higher priorities preempt lower ones."""
         name, space = self.space.name, self.space
         quotas = {**_PLENTY, "pods": pods}
         resources = [{"name": resource, "nominalQuota": quota} for resource, quota in quotas.items()]
@@ -36,7 +36,7 @@ class Queue:
         )
 
     def remove(self) -> None:
-        """Remove it, and what waits in it."""
+        """Delete the queues and all TrainingRuns of the namespace."""
         kubectl, name = self.space.cluster.kubectl, self.space.name
         kubectl("delete", "trainingruns", "-n", name, "--all", "--wait=true", "--timeout=60s")
         kubectl("delete", "localqueues.kueue.x-k8s.io", self.name, "-n", name, "--ignore-not-found", "--timeout=60s")
@@ -44,11 +44,13 @@ class Queue:
             kubectl("delete", f"{kind}.kueue.x-k8s.io", name, "--ignore-not-found", "--timeout=60s")
 
     def evictions(self) -> list[str]:
-        """Why Kueue has ever stopped a Job of this namespace, in its own words. The condition stays, as False, when the
-        Job runs again.
+        """Return Kueue's message for each Job of this namespace that Kueue has ever evicted.
+
+        The condition Evicted stays, with the status False, when the Job runs again.
         """
-        evicted = [condition(one, "Evicted") for one in self.space.listed("workloads.kueue.x-k8s.io")]
-        return [one["message"] for one in evicted if one is not None]
+        workloads = self.space.listed("workloads.kueue.x-k8s.io")
+        evicted = [condition(workload, "Evicted") for workload in workloads]
+        return [entry["message"] for entry in evicted if entry is not None]
 
 
 def _object(kind: str, name: str, spec: Body, namespace: str | None = None) -> Body:

@@ -1,4 +1,4 @@
-"""The mortgage example, in a namespace and a bucket of a test's own."""
+"""The mortgage example, in the namespace and the bucket of a test."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from hack.cluster import places
-from support.real_cluster import Body, Space, condition, has
+from support.real_cluster import Body, Space, has
 
 EXAMPLE = places.CHECKOUT / "examples" / "mortgage"
 REQUEST = (EXAMPLE / "request.json").read_text()
@@ -16,18 +16,18 @@ _IMAGE = "modelops-example/mortgage:dev"
 
 
 def data() -> str:
-    """The applications."""
+    """Return the example's data: mortgage applications as CSV."""
     return (EXAMPLE / "data" / "applications.csv").read_text()
 
 
 def manifests(space: Space) -> list[Body]:
-    """Dataset, TrainingRun and InferenceService as the README shows them."""
+    """Return Dataset, TrainingRun and InferenceService of the README, moved to the test's namespace and bucket."""
     files = [EXAMPLE / "manifests" / f"{name}.yaml" for name in ("dataset", "trainingrun", "inferenceservice")]
     return [_moved(file, space) for file in files]
 
 
 def rollout(space: Space, name: str) -> Body:
-    """The TrainingRun of a version that the demo rolls out: second, slow or wrong."""
+    """Return the TrainingRun of a version that the demo rolls out: second, slow or wrong."""
     return _moved(EXAMPLE / "rollouts" / f"{name}.yaml", space)
 
 
@@ -42,7 +42,7 @@ def _moved(file: Path, space: Space) -> Body:
 
 
 def serves(version: str) -> Any:
-    """Whether an InferenceService serves a version, and only that."""
+    """Return a predicate: the InferenceService is Ready, and its stable version is this version."""
 
     def check(body: Body) -> bool:
         return has("Ready")(body) and body["status"]["stable"]["version"] == version
@@ -50,25 +50,13 @@ def serves(version: str) -> Any:
     return check
 
 
-def versions(space: Space) -> list[str]:
-    """The ModelVersions, the oldest first."""
-    found = space.listed("modelversions")
-    return [one["metadata"]["name"] for one in sorted(found, key=lambda one: one["metadata"]["creationTimestamp"])]
-
-
 def address(space: Space) -> str:
-    """Where the InferenceService answers."""
+    """Return the cluster IP of the InferenceService's Service."""
     return space.address("approvals")
 
 
 def resource_versions(space: Space) -> dict[str, str]:
-    """Every object of ours and every child, with its resourceVersion: what a write would change."""
+    """Return the resourceVersion of each object and child in the namespace, which any write would change."""
     kinds = "datasets,trainingruns,modelversions,inferenceservices,jobs,deployments,services,pods"
     listed = json.loads(space.cluster.kubectl("get", kinds, "-n", space.name, "-o", "json"))["items"]
-    return {f"{one['kind']}/{one['metadata']['name']}": one["metadata"]["resourceVersion"] for one in listed}
-
-
-def message(body: Body) -> str:
-    """What Ready says."""
-    ready = condition(body, "Ready")
-    return ready["message"] if ready else ""
+    return {f"{body['kind']}/{body['metadata']['name']}": body["metadata"]["resourceVersion"] for body in listed}

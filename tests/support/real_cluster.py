@@ -1,4 +1,4 @@
-"""The real cluster that integration and e2e tests run on: objects by kubectl, S3 by its Service."""
+"""Access to the real cluster of integration and e2e tests: to objects by the API server, to S3 by its Service."""
 
 import contextlib
 import hashlib
@@ -22,14 +22,14 @@ from modelops.lineage.digests import ArtifactFile, artifact_digest
 from support.kubernetes_api import KubernetesApi
 
 Body = dict[str, Any]
-SIDE_BY_SIDE = 2.0
-"""How many times longer a test waits at most than it would alone: other tests run beside it."""
+PARALLEL_SLOWDOWN = 2.0
+"""Factor of all time limits, since other tests run at the same time."""
 _BY_A_TEST: Body = {"imported": {"source": "a test"}}
 
 
 @dataclass(frozen=True)
 class RealCluster:
-    """A cluster with the chart and an S3 server on it."""
+    """Cluster with the chart installed and an S3 server."""
 
     place: places.Cluster
     kubectl: Kubectl
@@ -38,7 +38,7 @@ class RealCluster:
     s3: Any
 
     def apply(self, *bodies: Body) -> None:
-        """Apply as `kubectl apply --server-side` does. Raises ApplyRefusedError with the API server's words."""
+        """Apply as `kubectl apply --server-side` does. Raises ApplyRefusedError with the API server's message."""
         for body in bodies:
             try:
                 self.api.apply(body)
@@ -46,27 +46,28 @@ class RealCluster:
                 raise ApplyRefusedError(error.response.json().get("message", "")) from error
 
     def get(self, kind: str, name: str, namespace: str) -> Body:
-        """An object that must be there."""
+        """Return an object, which must exist."""
         body = self.api.get(kind, name, namespace)
         assert body is not None, f"{kind} {namespace}/{name} is not there"
         return body
 
     def wait(self, kind: str, name: str, namespace: str, done: Callable[[Body], bool], within: float = 90.0) -> Body:
-        """Wait until an object is as `done` wants it, and return that state of it. The failure shows its status.
+        """Wait until `done` accepts a state of an object, and return this state.
 
-        Every state is seen, also one that lasts for a moment. A field that is not there yet (KeyError) is waited for.
+        `done` gets every state, also short-lived ones. A KeyError of `done` means "not yet": a field may still be
+        missing. Raises AssertionError with the object's status after `within` seconds times PARALLEL_SLOWDOWN.
         """
         body: Body | None = None
-        for body in self.api.states(kind, name, namespace, within * SIDE_BY_SIDE):
+        for body in self.api.states(kind, name, namespace, within * PARALLEL_SLOWDOWN):
             if body is not None and _is_done(done, body):
                 return body
-        shown = json.dumps(body["status"] if body and "status" in body else body, indent=1)
-        raise AssertionError(f"{kind} {namespace}/{name}: waited {within * SIDE_BY_SIDE:.0f} s in vain:\n{shown}")
+        status = json.dumps(body["status"] if body and "status" in body else body, indent=1)
+        raise AssertionError(f"{kind} {namespace}/{name}: waited {within * PARALLEL_SLOWDOWN:.0f} s in vain:\n{status}")
 
     def gone(self, kind: str, name: str, namespace: str, within: float = 60.0) -> None:
         """Wait until an object is deleted."""
-        if all(body is not None for body in self.api.states(kind, name, namespace, within * SIDE_BY_SIDE)):
-            raise AssertionError(f"{kind} {namespace}/{name} is still there after {within * SIDE_BY_SIDE:.0f} s")
+        if all(body is not None for body in self.api.states(kind, name, namespace, within * PARALLEL_SLOWDOWN)):
+            raise AssertionError(f"{kind} {namespace}/{name} is still there after {within * PARALLEL_SLOWDOWN:.0f} s")
 
     def leader(self, within: float = 60.0) -> str:
         """Return the name of the Pod that holds the Lease."""
@@ -79,7 +80,7 @@ class RealCluster:
             time.sleep(0.2)
 
     def operator_pod(self, within: float = 60.0) -> Body:
-        """The replica that acts. A Lease may still name one that is gone."""
+        """Return the leader's Pod. A Lease may still name a Pod that is deleted: wait for the next leader then."""
         deadline = time.monotonic() + within
         while True:
             pod = self.api.get("pod", self.leader(within), NAMESPACE)
@@ -97,12 +98,12 @@ def _is_done(done: Callable[[Body], bool], body: Body) -> bool:
 
 
 class ApplyRefusedError(Exception):
-    """The API server did not take an object."""
+    """An object was refused by the API server."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """A namespace of one test, with credentials for the store, and a bucket of its own."""
+    """Namespace of a test, with credentials for the store in the Secret `s3`, and a bucket."""
 
     cluster: RealCluster
     name: str
@@ -114,13 +115,13 @@ class Space:
         self.cluster.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
 
     def dataset(self, name: str = "data", prefix: str = "data/", **spec: Any) -> Body:
-        """A Dataset of the bucket that looks often."""
+        """Build a Dataset of a prefix of the bucket, with a short interval."""
         source = {"bucket": self.bucket, "prefix": prefix, "endpoint": ENDPOINT, "region": "us-east-1"}
         own = {"source": {"s3": {**source, "secretRef": {"name": "s3"}}}, "interval": "2s", "settle": "0s", **spec}
         return self.object("Dataset", name, own)
 
     def run(self, name: str = "train", script: str = "", dataset: str | None = "data", **spec: Any) -> Body:
-        """A TrainingRun of a Python script, in the examples' image."""
+        """Build a TrainingRun of a Python script, in the examples' image."""
         image = self.cluster.images["examples"].by_digest
         own: Body = {
             "trainer": {"image": image, "command": ["python3", "-c", script]},
@@ -132,7 +133,7 @@ class Space:
         return self.object("TrainingRun", name, own)
 
     def imported(self, name: str, files: dict[str, bytes], format_: str) -> Body:
-        """Upload an artifact's files into the bucket. A ModelVersion of it, of a model of the same name."""
+        """Upload an artifact's files into the bucket, and build its ModelVersion, of a model of the same name."""
         prefix = f"models/{name}/"
         for path, content in files.items():
             self.upload(prefix + path, content)
@@ -148,11 +149,11 @@ class Space:
         return self.object("ModelVersion", name, {"model": name, "artifact": artifact, "origin": _BY_A_TEST})
 
     def address(self, service: str) -> str:
-        """Where an InferenceService answers, as this machine reaches it."""
+        """Return the cluster IP of an InferenceService's Service, which this machine can reach."""
         return str(self.get("service", service)["spec"]["clusterIP"])
 
     def object(self, kind: str, name: str, spec: Body) -> Body:
-        """An object of ours."""
+        """Build an object of an API of the operator, in this namespace."""
         metadata = {"name": name, "namespace": self.name}
         return {"apiVersion": "modelops.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
 
@@ -161,49 +162,49 @@ class Space:
         self.cluster.apply(*bodies)
 
     def get(self, kind: str, name: str) -> Body:
-        """An object that must be there."""
+        """Return an object, which must exist."""
         return self.cluster.get(kind, name, self.name)
 
     def wait(self, kind: str, name: str, done: Callable[[Body], bool], within: float = 90.0) -> Body:
-        """Wait until an object is so."""
+        """Wait until `done` accepts a state of an object, and return this state. See RealCluster.wait."""
         return self.cluster.wait(kind, name, self.name, done, within)
 
     def listed(self, kind: str, selector: str = "") -> list[Body]:
-        """The objects of a kind."""
+        """Return the objects of a kind that a label selector selects."""
         return self.cluster.api.listed(kind, self.name, selector)
 
 
 def has(type_: str, status: str = "True", reason: str | None = None) -> Callable[[Body], bool]:
-    """Whether a condition is so, of the newest generation."""
+    """Return a predicate: a condition of the newest generation has this status and reason."""
 
     def check(body: Body) -> bool:
-        one = condition(body, type_)
+        entry = condition(body, type_)
         return (
-            one is not None
-            and one["status"] == status
-            and reason in (None, one["reason"])
-            and one.get("observedGeneration") == body["metadata"]["generation"]
+            entry is not None
+            and entry["status"] == status
+            and reason in (None, entry["reason"])
+            and entry.get("observedGeneration") == body["metadata"]["generation"]
         )
 
     return check
 
 
 def condition(body: Body, type_: str) -> Body | None:
-    """A condition of an object."""
-    found: list[Body] = body.get("status", {}).get("conditions", [])
-    return next((one for one in found if one["type"] == type_), None)
+    """Return a condition of an object; None where the status has no such condition."""
+    conditions: list[Body] = body.get("status", {}).get("conditions", [])
+    return next((entry for entry in conditions if entry["type"] == type_), None)
 
 
 @contextlib.contextmanager
 def space_of_its_own(cluster: RealCluster) -> Iterator[Space]:
-    """A space with a name that nobody has, until the end of the block."""
+    """Create a Space with a new name, and delete its namespace at the end of the block."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     yield make_space(cluster, name)
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def make_space(cluster: RealCluster, name: str, *, versioned: bool = True) -> Space:
-    """A namespace that holds Pods to the restricted standard, with the Secret `s3`, and a bucket of the same name."""
+    """Create a namespace with the restricted Pod security standard and the Secret `s3`, and a bucket of its name."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     cluster.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}},
@@ -219,7 +220,7 @@ def make_space(cluster: RealCluster, name: str, *, versioned: bool = True) -> Sp
 
 
 def connect(place: places.Cluster, step: Step, images: dict[str, Built]) -> RealCluster:
-    """The cluster, as tests use it."""
+    """Connect to a cluster that is set up."""
     kubectl = Kubectl(place, step)
     s3 = store.client(kubectl)
     store.make_bucket(s3, "modelops")
@@ -227,5 +228,5 @@ def connect(place: places.Cluster, step: Step, images: dict[str, Built]) -> Real
 
 
 def moment(text: str) -> datetime:
-    """The time that Kubernetes wrote."""
+    """Parse a timestamp of Kubernetes."""
     return datetime.fromisoformat(text)

@@ -1,4 +1,4 @@
-"""Datasets on the real cluster: what the documentation says of them, looked up where it is kept."""
+"""Datasets on the real cluster: their conditions, and digests recomputed from what S3 lists."""
 
 import hashlib
 from collections.abc import Callable
@@ -8,39 +8,39 @@ from support.real_cluster import Body, Space, condition, has
 
 
 def message(body: Body, type_: str = "Ready") -> str:
-    """A condition's message."""
-    found = condition(body, type_)
-    assert found is not None
-    return str(found["message"])
+    """Return the message of a condition, which must exist."""
+    entry = condition(body, type_)
+    assert entry is not None
+    return str(entry["message"])
 
 
 def reason(body: Body, type_: str = "Ready") -> str:
-    """A condition's reason."""
-    found = condition(body, type_)
-    assert found is not None
-    return str(found["reason"])
+    """Return the reason of a condition, which must exist."""
+    entry = condition(body, type_)
+    assert entry is not None
+    return str(entry["reason"])
 
 
 def digest_of(space: Space, prefix: str) -> str:
-    """The digest by the documentation, from what S3 itself lists: sorted lines of key, version, size, entity tag."""
+    """Compute the documented digest from S3's own listing: sorted lines of key, version, size and entity tag."""
     listed = space.cluster.s3.list_object_versions(Bucket=space.bucket, Prefix=prefix)
     lines = [
-        "\0".join((one["Key"], one["VersionId"], str(one["Size"]), one["ETag"].strip('"'))).encode() + b"\n"
-        for one in listed.get("Versions", [])
-        if one["IsLatest"] and (one["Size"] or not one["Key"].endswith("/"))
+        "\0".join((entry["Key"], entry["VersionId"], str(entry["Size"]), entry["ETag"].strip('"'))).encode() + b"\n"
+        for entry in listed.get("Versions", [])
+        if entry["IsLatest"] and (entry["Size"] or not entry["Key"].endswith("/"))
     ]
     return "sha256:" + hashlib.sha256(b"".join(sorted(lines))).hexdigest()
 
 
 def current(digest: str) -> Callable[[Body], bool]:
-    """Whether a digest is that of the current snapshot."""
+    """Return a predicate: the Dataset is Ready, and its current snapshot has this digest."""
     return lambda body: body.get("status", {}).get("snapshot", {}).get("digest") == digest and has("Ready")(body)
 
 
 def claim_of(space: Space, name: str, directory: Path) -> tuple[Body, Body]:
-    """A volume on a directory of this machine, which the embedded node shares, and the claim that takes it."""
+    """Build a PersistentVolume on a directory that the embedded node shares, and the claim bound to the volume."""
     size = {"storage": "1Gi"}
-    about = {"storageClassName": "", "accessModes": ["ReadWriteMany"]}
+    common = {"storageClassName": "", "accessModes": ["ReadWriteMany"]}
     volume = f"{space.name}-{name}"
     return (
         {
@@ -48,7 +48,7 @@ def claim_of(space: Space, name: str, directory: Path) -> tuple[Body, Body]:
             "kind": "PersistentVolume",
             "metadata": {"name": volume},
             "spec": {
-                **about,
+                **common,
                 "capacity": size,
                 "hostPath": {"path": str(directory), "type": "Directory"},
                 "persistentVolumeReclaimPolicy": "Retain",
@@ -59,6 +59,6 @@ def claim_of(space: Space, name: str, directory: Path) -> tuple[Body, Body]:
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
             "metadata": {"name": name, "namespace": space.name},
-            "spec": {**about, "resources": {"requests": size}, "volumeName": volume},
+            "spec": {**common, "resources": {"requests": size}, "volumeName": volume},
         },
     )

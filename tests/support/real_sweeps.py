@@ -47,11 +47,11 @@ TRIALS_OF_THE_SEED = [
     {"x": "2.5290311111625146", "n": "3"},
     {"x": "0.19070421850883323", "n": "1"},
 ]
-"""Parameters of the eight trials of SEARCH."""
+"""Parameters of the eight trials of SEARCH, which its seed determines."""
 
 
 def sweep_run(space: Space, name: str, script: str, search: Body, dataset: str | None = "data", **spec: Any) -> Body:
-    """Build a TrainingRun that sweeps, whose trials are never cache hits."""
+    """Build a TrainingRun with a sweep, whose trials are never cache hits."""
     body = space.run(name, script, dataset, sweep=search, cache={"mode": "Ignore"}, **spec)
     body["spec"]["trainer"]["resources"] = SMALL
     return body
@@ -59,8 +59,8 @@ def sweep_run(space: Space, name: str, script: str, search: Body, dataset: str |
 
 def trials(body: Body) -> list[Body]:
     """Return the trials that a status lists."""
-    found: list[Body] = body.get("status", {}).get("sweep", {}).get("trials", [])
-    return found
+    listed: list[Body] = body.get("status", {}).get("sweep", {}).get("trials", [])
+    return listed
 
 
 def ended_trials(count: int) -> Callable[[Body], bool]:

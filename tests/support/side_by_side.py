@@ -1,8 +1,8 @@
-"""How tests run beside each other in the processes of pytest-xdist.
+"""Order and phases of tests in the parallel processes of pytest-xdist.
 
-Tests of the cluster wait most of the time, the others compute. They alternate, so that neither the processor nor the
-cluster idles. A test that ends the operator's Pods would disturb others' clocks: such tests run after all other tests
-of the cluster, beside each other. A test that is `alone` runs after those.
+Tests of the cluster wait most of the time, the other tests compute. Both alternate, so that neither the processor nor
+the cluster idles. A test that ends the operator's Pods would delay other tests: tests marked `ends_the_operator` run
+after all other tests of the cluster, in parallel. Tests marked `alone` run last, one after the other.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _expected: dict["Phase", int] = {}
 
 
 class Phase(IntEnum):
-    """When a test may run. A phase begins once all tests of the phases before it have ended."""
+    """Phase in which a test runs. A phase begins once all tests of earlier phases have ended."""
 
     CALM = 0
     ENDS_THE_OPERATOR = 1
@@ -31,7 +31,7 @@ class Phase(IntEnum):
 
 
 def begin(config: pytest.Config) -> None:
-    """Make the directory in which the processes of one run note what has ended. Called in each of the processes."""
+    """Create the directory in which the processes of one run record ended tests. Called in each process."""
     if not hasattr(config, "workerinput"):
         directory = tempfile.TemporaryDirectory(prefix="modelops-tests-")
         config.add_cleanup(directory.cleanup)
@@ -39,10 +39,10 @@ def begin(config: pytest.Config) -> None:
 
 
 def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """Order the tests by phase, and let those of the cluster alternate with those that compute.
+    """Order the tests by phase, and let tests of the cluster alternate with computing tests.
 
-    Tests of one group are kept together and run in one process: those of a module where they share a fixture of the
-    module, or where they are quick; else each test is a group of its own.
+    Tests of one group stay together and run in one process. A module is a group if its tests share a module-scoped
+    fixture or need no cluster. Every other test is a group of its own.
     """
     of_cluster: dict[Phase, dict[str, list[pytest.Item]]] = {phase: defaultdict(list) for phase in Phase}
     computing: dict[str, list[pytest.Item]] = defaultdict(list)
@@ -58,7 +58,7 @@ def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 
 @contextmanager
 def turn(item: pytest.Item) -> Iterator[None]:
-    """Wait for the phase of a test before the block, and note after it that the test has ended."""
+    """Wait for the phase of a test before the block, and record the end of the test after the block."""
     if os.environ.get("PYTEST_XDIST_WORKER") is None or not _needs_cluster(item):
         yield
         return
@@ -71,14 +71,14 @@ def turn(item: pytest.Item) -> Iterator[None]:
 
 
 def phase_of(item: pytest.Item) -> Phase:
-    """Phase of a test of the cluster, by its markers."""
+    """Return the phase of a test of the cluster, by its markers."""
     if item.get_closest_marker("alone") is not None:
         return Phase.ALONE
     return Phase.ENDS_THE_OPERATOR if item.get_closest_marker("ends_the_operator") is not None else Phase.CALM
 
 
 def group_of(item: pytest.Item) -> str:
-    """Name of the group whose tests run in one process, one after the other."""
+    """Return the name of the group whose tests run in one process, one after the other."""
     marker = item.get_closest_marker("xdist_group")
     if marker is not None:
         return str(marker.args[0])
@@ -94,11 +94,11 @@ def _needs_cluster(item: pytest.Item) -> bool:
 def _shares_a_fixture(item: pytest.Item) -> bool:
     info = getattr(item, "_fixtureinfo", None)
     definitions = info.name2fixturedefs.items() if info is not None else ()
-    return any(found[-1].scope == "module" or name == "api" for name, found in definitions)
+    return any(fixtures[-1].scope == "module" or name == "api" for name, fixtures in definitions)
 
 
 def _alternating(calm: list[list[pytest.Item]], computing: list[list[pytest.Item]]) -> Iterator[list[pytest.Item]]:
-    """Spread the groups that compute evenly among those of the cluster, of which each begins with one."""
+    """Spread the computing groups evenly among the groups of the cluster, after each of them."""
     each, more = divmod(len(computing), max(len(calm), 1))
     rest = iter(computing)
     for number, group in enumerate(calm):

@@ -1,4 +1,4 @@
-"""`kubectl modelops` on a real cluster: requests take effect, and the printed state is true."""
+"""`kubectl modelops` on a real cluster: requests take effect, and the printed state is that of the objects."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Plugin:
-    """Plugin in the namespace of a test."""
+    """`kubectl modelops` in the namespace of a test."""
 
     space: Space
 
@@ -52,7 +52,7 @@ class Plugin:
         )
 
 
-def _done(answer: Answer) -> None:
+def _assert_succeeded(answer: Answer) -> None:
     assert (answer.code, answer.error) == (0, ""), answer
 
 
@@ -77,7 +77,7 @@ def _imported(space: Space, name: str, artifact: Body, approval: str = "Automati
     return space.object("ModelVersion", name, {**spec, "approval": approval})
 
 
-def test_rollouts_by_hand(space: Space) -> None:
+def test_a_person_controls_a_rollout_with_the_plugin_alone(space: Space) -> None:
     """A person follows, promotes, pauses, aborts and retries a rollout without knowing an annotation."""
     plugin = Plugin(space)
     space.upload("mortgage/applications.csv", mortgage.data())
@@ -87,9 +87,9 @@ def test_rollouts_by_hand(space: Space) -> None:
     first = space.wait("trainingrun", "approval", has("Ready"), within=180)["status"]["modelVersion"]
     space.wait("inferenceservice", "approvals", mortgage.serves(first), within=120)
 
-    shown = plugin("rollout", "status", "approvals")
-    assert shown.code == 0, shown
-    assert first in shown.out
+    status = plugin("rollout", "status", "approvals")
+    assert status.code == 0, status
+    assert first in status.out
     refused = plugin("rollout", "promote", "approvals")
     assert refused.code == 3
     assert (
@@ -97,33 +97,33 @@ def test_rollouts_by_hand(space: Space) -> None:
     )
 
     digest = space.get("dataset", "applications")["status"]["snapshot"]["digest"]
-    walked = plugin("lineage", "approvals")
-    _done(walked)
-    (pod_line, *rest) = walked.out.splitlines()
+    lineage = plugin("lineage", "approvals")
+    _assert_succeeded(lineage)
+    (pod_line, *rest) = lineage.out.splitlines()
     assert first in rest[0]
     assert any("applications" in line and digest in line for line in rest)
-    assert plugin("lineage", pod_line.split()[1]).out == walked.out
+    assert plugin("lineage", pod_line.split()[1]).out == lineage.out
 
     artifact = space.get("modelversion", first)["spec"]["artifact"]
     space.apply(_imported(space, "second", artifact, approval="Manual"))
     space.wait("modelversion", "second", has("Ready", "False", "AwaitingApproval"))
-    _done(plugin("approve", "second"))
+    _assert_succeeded(plugin("approve", "second"))
     approved = space.wait("modelversion", "second", has("Ready"))["status"]["approval"]
     me = space.cluster.kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
     assert (approved["by"], approved["digest"]) == (me.strip(), artifact["digest"])
 
     space.wait("inferenceservice", "approvals", _in_step(1, "second"), within=120)
     watch = plugin.start("rollout", "status", "approvals", "--watch")
-    shown = plugin("rollout", "status", "approvals")
-    assert shown.code == 2, shown
-    assert "1/2 (20% of traffic)" in shown.out
-    assert "until promoted" in shown.out
-    _done(plugin("rollout", "pause", "approvals"))
+    status = plugin("rollout", "status", "approvals")
+    assert status.code == 2, status
+    assert "1/2 (20% of traffic)" in status.out
+    assert "until promoted" in status.out
+    _assert_succeeded(plugin("rollout", "pause", "approvals"))
     assert "paused" in plugin("rollout", "status", "approvals").out
-    _done(plugin("rollout", "resume", "approvals"))
-    _done(plugin("rollout", "promote", "approvals"))
+    _assert_succeeded(plugin("rollout", "resume", "approvals"))
+    _assert_succeeded(plugin("rollout", "promote", "approvals"))
     space.wait("inferenceservice", "approvals", _in_step(2, "second"), within=120)
-    _done(plugin("rollout", "promote", "approvals"))
+    _assert_succeeded(plugin("rollout", "promote", "approvals"))
     space.wait("inferenceservice", "approvals", mortgage.serves("second"), within=120)
     printed, error = watch.communicate(timeout=60)
     assert (watch.returncode, error) == (0, "")
@@ -133,21 +133,21 @@ def test_rollouts_by_hand(space: Space) -> None:
 
     space.apply(_imported(space, "third", artifact))
     space.wait("inferenceservice", "approvals", _in_step(1, "third"), within=120)
-    _done(plugin("rollout", "abort", "approvals", "--reason", "answers look wrong"))
+    _assert_succeeded(plugin("rollout", "abort", "approvals", "--reason", "answers look wrong"))
     space.wait("inferenceservice", "approvals", has("RolledBack"), within=60)
-    shown = plugin("rollout", "status", "approvals")
-    assert shown.code == 1, shown
-    assert "Aborted" in shown.out
-    assert "answers look wrong" in shown.out
-    _done(plugin("rollout", "retry", "approvals"))
+    status = plugin("rollout", "status", "approvals")
+    assert status.code == 1, status
+    assert "Aborted" in status.out
+    assert "answers look wrong" in status.out
+    _assert_succeeded(plugin("rollout", "retry", "approvals"))
     space.wait("inferenceservice", "approvals", _in_step(1, "third"), within=120)
-    _done(plugin("rollout", "promote", "approvals", "--full"))
+    _assert_succeeded(plugin("rollout", "promote", "approvals", "--full"))
     space.wait("inferenceservice", "approvals", mortgage.serves("third"), within=120)
     assert plugin("rollout", "status", "approvals").code == 0
 
 
-def test_data_and_runs_by_hand(space: Space) -> None:
-    """The operator acts on each request, and on a repeated one again."""
+def test_a_person_refreshes_stops_retries_and_reruns_with_the_plugin_alone(space: Space) -> None:
+    """The operator handles each request, and handles a repeated request again."""
     plugin = Plugin(space)
     space.upload("data/a.csv", "x\n1\n")
     slow = space.run("slow", "import time; time.sleep(600)", dataset=None)
@@ -159,20 +159,20 @@ def test_data_and_runs_by_hand(space: Space) -> None:
     space.wait("dataset", "data", has("Ready"))
     for _ in range(2):
         before = space.get("dataset", "data")["status"].get("lastHandledRefresh")
-        _done(plugin("refresh", "data"))
+        _assert_succeeded(plugin("refresh", "data"))
         space.wait("dataset", "data", _refreshed_after(before))
 
     space.wait("trainingrun", "slow", lambda body: body["status"].get("attempts") == 1)
     assert plugin("retry", "slow").code == 3
-    _done(plugin("stop", "slow", "--reason", "too expensive"))
+    _assert_succeeded(plugin("stop", "slow", "--reason", "too expensive"))
     ended = space.wait("trainingrun", "slow", lambda body: "outcome" in body["status"])["status"]["outcome"]
     assert ended["state"] == "Stopped"
     assert "too expensive" in ended["message"]
-    _done(plugin("retry", "slow"))
+    _assert_succeeded(plugin("retry", "slow"))
     space.wait("trainingrun", "slow", lambda body: "outcome" not in body["status"])
 
     key = space.wait("trainingrun", "quick", has("Ready"))["status"]["inputKey"]
-    _done(plugin("rerun", "quick"))
+    _assert_succeeded(plugin("rerun", "quick"))
     space.wait("trainingrun", "quick", lambda body: has("Ready")(body) and body["status"]["inputKey"] != key)
 
     missing = plugin("stop", "nothing")

@@ -1,4 +1,4 @@
-"""Checks on whole snapshots, with evidence; how old data grows; what Prometheus is told; and data that is gone."""
+"""Checks of whole snapshots, freshness, metrics of Datasets, and data deleted from the bucket."""
 
 import time
 import uuid
@@ -18,11 +18,11 @@ _SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}}
 
 
 @pytest.fixture(scope="module")
-def begun(cluster: RealCluster) -> Iterator[Space]:
-    """Datasets of one namespace, all begun at once since each takes a Job: a test looks at its own alone."""
+def shared(cluster: RealCluster) -> Iterator[Space]:
+    """Return a namespace with the Datasets of all tests, started at once because each waits for a Job."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     space = real_cluster.make_space(cluster, name)
-    for prefix in ("rows", "warns", "fresh", "told", "gone"):
+    for prefix in ("rows", "warns", "fresh", "metered", "gone"):
         space.upload(f"{prefix}/a.csv", _GOOD)
     space.upload("drift/a.csv", _LEVEL)
     space.upload("growth/a.csv", _LEVEL)
@@ -34,122 +34,120 @@ def begun(cluster: RealCluster) -> Iterator[Space]:
         _dataset(space, "drift", checks=[{"column": "lvr", "drift": {"max": 0.2}}]),
         _dataset(space, "growth", checks=[{"rowsChange": {"min": -0.1, "max": 0.1}}]),
         _dataset(space, "fresh", checks=[{"freshWithin": "45s", "onViolation": "Warn"}]),
-        _dataset(space, "told", checks=[{"rows": {"min": 2}}]),
+        _dataset(space, "metered", checks=[{"rows": {"min": 2}}]),
     )
     yield space
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def _dataset(space: Space, name: str, **spec: Any) -> Body:
-    """A Dataset of the prefix of its name."""
+    """Build a Dataset whose prefix is its name."""
     return space.dataset(name, f"{name}/", **{"interval": "1s", **spec})
 
 
-def test_data_that_fails_a_check_never_becomes_current(begun: Space) -> None:
-    """Too few rows are rejected with what was counted, and the last good snapshot stays until good data comes."""
-    good = digest_of(begun, "rows/")
-    taken = begun.wait("dataset", "rows", current(good))
-    assert taken["status"]["snapshot"]["checks"] == [{"value": 2, "outcome": "Passed"}]
+def test_a_snapshot_that_fails_a_check_never_becomes_current(shared: Space) -> None:
+    """A candidate with too few rows is rejected with its row count, and the last good snapshot stays current."""
+    good = digest_of(shared, "rows/")
+    dataset = shared.wait("dataset", "rows", current(good))
+    assert dataset["status"]["snapshot"]["checks"] == [{"value": 2, "outcome": "Passed"}]
 
-    begun.upload("rows/a.csv", "lvr,deny\n0.5,true\n")
-    told = begun.wait("dataset", "rows", has("Valid", "False", "CheckFailed"))
-    candidate = told["status"]["candidate"]
+    shared.upload("rows/a.csv", "lvr,deny\n0.5,true\n")
+    dataset = shared.wait("dataset", "rows", has("Valid", "False", "CheckFailed"))
+    candidate = dataset["status"]["candidate"]
     assert (candidate["state"], candidate["reason"]) == ("Rejected", "CheckFailed")
     assert candidate["checks"] == [{"value": 1, "outcome": "Failed"}]
-    assert has("Ready", "True", "CandidateRejected")(told)
-    assert told["status"]["snapshot"]["digest"] == good
+    assert has("Ready", "True", "CandidateRejected")(dataset)
+    assert dataset["status"]["snapshot"]["digest"] == good
 
-    begun.upload("rows/a.csv", _GOOD + "0.9,false\n")
-    mended = begun.wait("dataset", "rows", current(digest_of(begun, "rows/")))
+    shared.upload("rows/a.csv", _GOOD + "0.9,false\n")
+    mended = shared.wait("dataset", "rows", current(digest_of(shared, "rows/")))
     assert has("Valid", "True", "Checked")(mended)
 
 
-def test_a_check_that_warns_lets_data_become_current(begun: Space) -> None:
-    """What only warns is taken, says so, and goes on saying so as long as it is current."""
-    begun.wait("dataset", "warns", current(digest_of(begun, "warns/")))
-    begun.upload("warns/a.csv", "lvr,deny\n0.5,true\n0.7,\n")
-    digest = digest_of(begun, "warns/")
-    begun.wait("dataset", "warns", current(digest))
-    warned = begun.wait("dataset", "warns", has("Valid", "False", "CheckWarned"))
+def test_a_snapshot_that_fails_a_check_with_on_violation_warn_becomes_current(shared: Space) -> None:
+    """The violation stays in the conditions as long as the snapshot is current."""
+    shared.wait("dataset", "warns", current(digest_of(shared, "warns/")))
+    shared.upload("warns/a.csv", "lvr,deny\n0.5,true\n0.7,\n")
+    digest = digest_of(shared, "warns/")
+    shared.wait("dataset", "warns", current(digest))
+    warned = shared.wait("dataset", "warns", has("Valid", "False", "CheckWarned"))
     assert warned["status"]["snapshot"]["checks"] == [{"value": 0.5, "outcome": "Failed"}]
     assert '"deny"' in message(warned, "Valid")
     assert "candidate" not in warned["status"]
-    assert _told_of(begun, "warns", "SnapshotWarned")
+    assert _has_event(shared, "warns", "SnapshotWarned")
 
 
-def test_data_that_has_drifted_is_rejected(begun: Space) -> None:
-    """The first snapshot has nothing to drift from; the next is held against it, column by column."""
-    first = begun.wait("dataset", "drift", current(digest_of(begun, "drift/")))
-    assert [one["outcome"] for one in first["status"]["snapshot"]["checks"]] == ["Skipped"]
-    begun.upload("drift/a.csv", _SHIFTED)
-    told = begun.wait("dataset", "drift", has("Valid", "False", "CheckFailed"))
-    (result,) = told["status"]["candidate"]["checks"]
+def test_a_snapshot_that_has_drifted_from_its_baseline_is_rejected(shared: Space) -> None:
+    """The first snapshot has no baseline and skips the check. The second is compared with the first, per column."""
+    first = shared.wait("dataset", "drift", current(digest_of(shared, "drift/")))
+    assert [check["outcome"] for check in first["status"]["snapshot"]["checks"]] == ["Skipped"]
+    shared.upload("drift/a.csv", _SHIFTED)
+    dataset = shared.wait("dataset", "drift", has("Valid", "False", "CheckFailed"))
+    (result,) = dataset["status"]["candidate"]["checks"]
     assert result["outcome"] == "Failed"
     assert result["value"] > 0.2
-    assert '"lvr"' in message(told, "Valid")
-    assert told["status"]["snapshot"]["digest"] == first["status"]["snapshot"]["digest"]
+    assert '"lvr"' in message(dataset, "Valid")
+    assert dataset["status"]["snapshot"]["digest"] == first["status"]["snapshot"]["digest"]
 
 
-def test_data_that_has_shrunk_is_rejected(begun: Space) -> None:
-    """Half of an upload is no snapshot, where the spec says how much a Dataset may change at once."""
-    begun.wait("dataset", "growth", current(digest_of(begun, "growth/")))
-    begun.upload("growth/a.csv", "\n".join(_LEVEL.splitlines()[:51]) + "\n")
-    told = begun.wait("dataset", "growth", has("Valid", "False", "CheckFailed"))
-    (result,) = told["status"]["candidate"]["checks"]
+def test_a_snapshot_that_has_shrunk_beyond_the_check_rows_change_is_rejected(shared: Space) -> None:
+    """An incomplete upload does not become current where the spec limits the change of the row count."""
+    shared.wait("dataset", "growth", current(digest_of(shared, "growth/")))
+    shared.upload("growth/a.csv", "\n".join(_LEVEL.splitlines()[:51]) + "\n")
+    dataset = shared.wait("dataset", "growth", has("Valid", "False", "CheckFailed"))
+    (result,) = dataset["status"]["candidate"]["checks"]
     assert result == {"value": -0.5, "outcome": "Failed"}
 
 
-def test_a_snapshot_that_grows_old_says_so(begun: Space) -> None:
-    """Nothing happens but time: the Dataset stays Ready, and new data makes it fresh again."""
-    begun.wait("dataset", "fresh", has("Ready"))
-    stale = begun.wait("dataset", "fresh", has("Fresh", "False", "Stale"), within=120)
+def test_a_snapshot_older_than_fresh_within_is_stale_until_new_data_arrives(shared: Space) -> None:
+    """A stale Dataset stays Ready, and new data makes the Dataset fresh again."""
+    shared.wait("dataset", "fresh", has("Ready"))
+    stale = shared.wait("dataset", "fresh", has("Fresh", "False", "Stale"), within=120)
     assert "45s" in message(stale, "Fresh")
     assert has("Ready", "True", "SnapshotCurrent")(stale)
-    assert _told_of(begun, "fresh", "Stale")
-    begun.upload("fresh/a.csv", _GOOD + "0.9,false\n")
-    begun.wait("dataset", "fresh", has("Fresh", "True"))
+    assert _has_event(shared, "fresh", "Stale")
+    shared.upload("fresh/a.csv", _GOOD + "0.9,false\n")
+    shared.wait("dataset", "fresh", has("Fresh", "True"))
 
 
-def test_prometheus_is_told_of_datasets_that_there_are(begun: Space) -> None:
-    """Age, size and rejection of every Dataset are there to alert on, and go with it."""
-    taken = begun.wait("dataset", "told", current(digest_of(begun, "told/")))
-    figures = _wait_for_figures(begun, "told", lambda found: found.get("snapshot_rows") == 2)
+def test_metrics_of_a_dataset_exist_as_long_as_the_dataset(shared: Space) -> None:
+    """Age, size and rejection of every Dataset are metrics to alert on, which end with the Dataset."""
+    dataset = shared.wait("dataset", "metered", current(digest_of(shared, "metered/")))
+    figures = _wait_for_figures(shared, "metered", lambda figures: figures.get("snapshot_rows") == 2)
     assert (figures["snapshot_objects"], figures["snapshot_bytes"]) == (1, len(_GOOD))
-    taken_at = real_cluster.moment(taken["status"]["snapshot"]["createdAt"])
-    assert figures["snapshot_timestamp_seconds"] == taken_at.timestamp()
+    created_at = real_cluster.moment(dataset["status"]["snapshot"]["createdAt"])
+    assert figures["snapshot_timestamp_seconds"] == created_at.timestamp()
     assert figures["candidate_rejected"] == 0
 
-    before = _rejections(begun.cluster)
-    begun.upload("told/a.csv", "lvr,deny\n0.5,true\n")
-    begun.wait("dataset", "told", has("Valid", "False", "CheckFailed"))
-    _wait_for_figures(begun, "told", lambda found: found.get("candidate_rejected") == 1)
-    assert _rejections(begun.cluster) > before
+    before = _rejections(shared.cluster)
+    shared.upload("metered/a.csv", "lvr,deny\n0.5,true\n")
+    shared.wait("dataset", "metered", has("Valid", "False", "CheckFailed"))
+    _wait_for_figures(shared, "metered", lambda figures: figures.get("candidate_rejected") == 1)
+    assert _rejections(shared.cluster) > before
 
-    begun.cluster.kubectl("delete", "dataset", "told", "-n", begun.name)
-    _wait_for_figures(begun, "told", lambda found: not found)
+    shared.cluster.kubectl("delete", "dataset", "metered", "-n", shared.name)
+    _wait_for_figures(shared, "metered", lambda figures: not figures)
 
 
-def test_a_run_whose_data_was_deleted_says_so(begun: Space) -> None:
-    """A version that somebody deleted from the bucket is gone for good: the run ends, says which object, and is not
-    tried again in vain; the Dataset says that there is nothing.
-    """
-    digest = digest_of(begun, "gone/")
-    begun.wait("dataset", "gone", current(digest))
-    s3 = begun.cluster.s3
-    (version,) = s3.list_object_versions(Bucket=begun.bucket, Prefix="gone/")["Versions"]
-    s3.delete_object(Bucket=begun.bucket, Key="gone/a.csv", VersionId=version["VersionId"])
-    begun.wait("dataset", "gone", has("Ready", "True", "CandidateRejected"))
+def test_a_run_whose_pinned_data_was_deleted_fails_and_names_the_object(shared: Space) -> None:
+    """An object version deleted from the bucket cannot be restored, so the run fails without retries."""
+    digest = digest_of(shared, "gone/")
+    shared.wait("dataset", "gone", current(digest))
+    s3 = shared.cluster.s3
+    (version,) = s3.list_object_versions(Bucket=shared.bucket, Prefix="gone/")["Versions"]
+    s3.delete_object(Bucket=shared.bucket, Key="gone/a.csv", VersionId=version["VersionId"])
+    shared.wait("dataset", "gone", has("Ready", "True", "CandidateRejected"))
 
-    run = begun.run("gone", "pass", "gone")
+    run = shared.run("gone", "pass", "gone")
     run["spec"]["trainer"]["resources"] = _SMALL
-    begun.apply(run)
-    ended = begun.wait("trainingrun", "gone", has("Stalled", "True", "PinnedVersionMissing"))
+    shared.apply(run)
+    ended = shared.wait("trainingrun", "gone", has("Stalled", "True", "PinnedVersionMissing"))
     assert "gone/a.csv" in message(ended)
     assert ended["status"]["inputs"]["datasets"][0]["digest"] == digest
 
 
-def _told_of(space: Space, name: str, reason: str, within: float = 20.0) -> bool:
-    """Whether there is an Event: they are written in the background."""
+def _has_event(space: Space, name: str, reason: str, within: float = 20.0) -> bool:
+    """Return True once there is an Event with this reason. Events are written in the background."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         for event in space.listed("events.events.k8s.io"):
@@ -160,20 +158,21 @@ def _told_of(space: Space, name: str, reason: str, within: float = 20.0) -> bool
 
 
 def _wait_for_figures(space: Space, name: str, done: Any, within: float = 30.0) -> dict[str, float]:
-    """A Dataset's metrics, once they are so."""
+    """Return a Dataset's metrics, without their common prefix, once `done` accepts them."""
     deadline = time.monotonic() + within
     labels = {"namespace": space.name, "dataset": name}
     while True:
         samples = operator_metrics.samples(space.cluster)
         prefix = "modelops_dataset_"
-        found = {one.name.removeprefix(prefix): one.value for one in samples if one.labels == labels}
-        if samples and done(found):
-            return found
-        assert time.monotonic() < deadline, f"not so after {within:.0f} s: {found}"
+        figures = {sample.name.removeprefix(prefix): sample.value for sample in samples if sample.labels == labels}
+        if samples and done(figures):
+            return figures
+        assert time.monotonic() < deadline, f"not so after {within:.0f} s: {figures}"
         time.sleep(0.5)
 
 
 def _rejections(cluster: RealCluster) -> float:
-    wanted = {"kind": "Dataset", "reason": "CandidateRejected"}
+    labels = {"kind": "Dataset", "reason": "CandidateRejected"}
     samples = operator_metrics.samples(cluster)
-    return sum(one.value for one in samples if one.name == "modelops_events_total" and one.labels == wanted)
+    rejections = [sample for sample in samples if sample.name == "modelops_events_total" and sample.labels == labels]
+    return sum((float(sample.value) for sample in rejections), start=0.0)

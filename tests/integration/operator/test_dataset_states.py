@@ -1,4 +1,4 @@
-"""Datasets in every state, on a real bucket: what the status says is what a person must do."""
+"""Datasets in every state, on a real bucket: the status names the problem and its remedy."""
 
 import hashlib
 import uuid
@@ -32,8 +32,8 @@ def _secret(space: Space, name: str, secret_key: str = SECRET_KEY) -> Body:
 
 
 @pytest.fixture(scope="module")
-def begun(cluster: RealCluster) -> Iterator[Space]:
-    """Datasets of one namespace, all begun at once since each takes a Job: a test looks at its own alone."""
+def shared(cluster: RealCluster) -> Iterator[Space]:
+    """Return a namespace with the Datasets of all tests, started at once because each waits for a Job."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     space = real_cluster.make_space(cluster, name)
     plain = f"{name}-plain"
@@ -73,7 +73,7 @@ def begun(cluster: RealCluster) -> Iterator[Space]:
 
 
 def _dataset(space: Space, name: str, spec: Body | None = None, **source: Any) -> Body:
-    """A Dataset of the prefix of its name."""
+    """Build a Dataset whose prefix is its name."""
     whole = {"bucket": space.bucket, "prefix": f"{name}/", "endpoint": ENDPOINT, "region": "us-east-1"}
     s3 = {**whole, "secretRef": {"name": "s3"}, **source}
     return space.object("Dataset", name, {"source": {"s3": s3}, "interval": "1s", "settle": "0s", **(spec or {})})
@@ -87,184 +87,189 @@ def _dataset(space: Space, name: str, spec: Body | None = None, **source: Any) -
         ("no-s3", {"EndpointNotS3", "NoSuchBucket", "AccessDenied", "S3Error"}, ("modelops-metrics",)),
     ],
 )
-def test_a_source_that_says_no_says_what_to_do(
-    begun: Space, name: str, reasons: set[str], words: tuple[str, ...]
+def test_a_source_that_refuses_access_stalls_the_dataset_with_a_remedy(
+    shared: Space, name: str, reasons: set[str], words: tuple[str, ...]
 ) -> None:
-    """Each way in which a source is wrong has a reason of its own, and a sentence that names the place."""
-    told = begun.wait("dataset", name, has("Stalled"))
-    assert reason(told) in reasons
-    assert condition(told, "Ready")["status"] == "False"  # type: ignore[index]
+    """Each misconfiguration of a source has its own reason, and a message that names bucket or endpoint."""
+    dataset = shared.wait("dataset", name, has("Stalled"))
+    assert reason(dataset) in reasons
+    assert condition(dataset, "Ready")["status"] == "False"  # type: ignore[index]
     for word in words:
-        assert word in message(told)
-    assert "snapshot" not in told["status"]
-    assert begun.listed("jobs", f"modelops.dev/dataset={name}") == []
+        assert word in message(dataset)
+    assert "snapshot" not in dataset["status"]
+    assert shared.listed("jobs", f"modelops.dev/dataset={name}") == []
 
 
-@pytest.mark.parametrize(("name", "place"), [("no-port", ":8399"), ("no-name", "nowhere.invalid")])
-def test_a_source_that_does_not_answer_is_asked_again(begun: Space, name: str, place: str) -> None:
-    """A service that is down is no mistake of the user's: the Dataset is not stalled, and says what it waits for."""
-    told = begun.wait("dataset", name, has("Reconciling", "True", "EndpointUnreachable"))
-    assert place in message(told)
-    assert condition(told, "Stalled") is None
+@pytest.mark.parametrize(("name", "endpoint"), [("no-port", ":8399"), ("no-name", "nowhere.invalid")])
+def test_an_unreachable_endpoint_is_retried_and_does_not_stall_the_dataset(
+    shared: Space, name: str, endpoint: str
+) -> None:
+    """An outage is not a mistake of the user: the Dataset is reconciling, and its message names the endpoint."""
+    dataset = shared.wait("dataset", name, has("Reconciling", "True", "EndpointUnreachable"))
+    assert endpoint in message(dataset)
+    assert condition(dataset, "Stalled") is None
 
 
-def test_a_dataset_waits_for_its_secret(begun: Space) -> None:
-    """What is applied in any order converges: the Secret's arrival is seen without anybody touching the Dataset."""
-    waiting = begun.wait("dataset", "later", has("Reconciling", "True", "SecretNotFound"))
+def test_a_dataset_waits_until_its_secret_exists(shared: Space) -> None:
+    """The order of applying does not matter: a Secret created later is noticed without a change of the Dataset."""
+    waiting = shared.wait("dataset", "later", has("Reconciling", "True", "SecretNotFound"))
     assert '"later"' in message(waiting)
-    begun.apply(_secret(begun, "later"))
-    begun.wait("dataset", "later", current(digest_of(begun, "later/")))
+    shared.apply(_secret(shared, "later"))
+    shared.wait("dataset", "later", current(digest_of(shared, "later/")))
 
 
-def test_good_data_becomes_a_snapshot_that_anybody_can_recompute(begun: Space) -> None:
-    """The digest is what the documentation says, over what S3 itself lists, and the manifest in the store is the list
-    that it is the digest of.
-    """
-    digest = digest_of(begun, "good/")
-    body = begun.wait("dataset", "good", current(digest))
+def test_good_data_becomes_a_snapshot_whose_digest_can_be_recomputed(shared: Space) -> None:
+    """The digest is the documented one of S3's own listing, and the digest of the manifest in the store."""
+    digest = digest_of(shared, "good/")
+    body = shared.wait("dataset", "good", current(digest))
     snapshot = body["status"]["snapshot"]
     assert (snapshot["objects"], snapshot["rows"], snapshot["bytes"]) == (3, 6, 3 * len(_GOOD))
     assert "candidate" not in body["status"]
-    assert [one["digest"] for one in body["status"]["history"]] == [digest]
-    assert "sha256:" + hashlib.sha256(_stored(begun, snapshot["manifest"])).hexdigest() == digest
-    assert b"lvr" in _stored(begun, snapshot["profile"])
+    assert [snapshot["digest"] for snapshot in body["status"]["history"]] == [digest]
+    assert "sha256:" + hashlib.sha256(_stored(shared, snapshot["manifest"])).hexdigest() == digest
+    assert b"lvr" in _stored(shared, snapshot["profile"])
     assert has("Valid", "True", "Checked")(body)
     assert has("Reproducible", "True", "Pinned")(body)
 
 
 def _stored(space: Space, uri: str) -> bytes:
-    """What is in the operator's store."""
+    """Return the content of an object in the operator's store."""
     bucket, key = uri.removeprefix("s3://").split("/", 1)
     content: bytes = space.cluster.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     return content
 
 
-def test_nothing_below_a_prefix_is_told(begun: Space) -> None:
-    """No data is more often a wrong prefix than an empty one: it is told, and mended by the first upload."""
-    told = begun.wait("dataset", "empty", has("Stalled", "True", "EmptyPrefix"))
-    assert f"s3://{begun.bucket}/empty/" in message(told)
-    begun.upload("empty/a.csv", _GOOD)
-    begun.wait("dataset", "empty", current(digest_of(begun, "empty/")))
+def test_an_empty_prefix_stalls_the_dataset_until_the_first_upload(shared: Space) -> None:
+    """No objects below a prefix usually mean a wrong prefix, so the status names the prefix."""
+    dataset = shared.wait("dataset", "empty", has("Stalled", "True", "EmptyPrefix"))
+    assert f"s3://{shared.bucket}/empty/" in message(dataset)
+    shared.upload("empty/a.csv", _GOOD)
+    shared.wait("dataset", "empty", current(digest_of(shared, "empty/")))
 
 
 @pytest.mark.parametrize(
     ("name", "reason", "words"),
     [("column", "SchemaViolated", '"deny"'), ("garbled", "Unreadable", "cannot be read as csv")],
 )
-def test_data_that_was_never_good_is_told(begun: Space, name: str, reason: str, words: str) -> None:
-    """A column that is not there, and bytes that are no CSV: a Dataset without any good data stands still, and says
-    why.
+def test_a_dataset_without_any_good_data_is_stalled_with_the_reason(
+    shared: Space, name: str, reason: str, words: str
+) -> None:
+    """A missing column, or bytes that are not CSV, reject the first candidate: there is no snapshot at all."""
+    dataset = shared.wait("dataset", name, has("Stalled", "True", reason))
+    assert words in message(dataset)
+    assert dataset["status"]["candidate"]["state"] == "Rejected"
+    assert dataset["status"]["candidate"]["digest"] == digest_of(shared, f"{name}/")
+    assert "snapshot" not in dataset["status"]
+    assert has("Valid", "False", reason)(dataset)
+
+
+def test_data_that_violates_the_schema_never_becomes_current(shared: Space) -> None:
+    """A bad upload is rejected with the number and places of its violations, until good data arrives.
+
+    The last good snapshot stays current meanwhile.
     """
-    told = begun.wait("dataset", name, has("Stalled", "True", reason))
-    assert words in message(told)
-    assert told["status"]["candidate"]["state"] == "Rejected"
-    assert told["status"]["candidate"]["digest"] == digest_of(begun, f"{name}/")
-    assert "snapshot" not in told["status"]
-    assert has("Valid", "False", reason)(told)
+    good = digest_of(shared, "bad/")
+    shared.wait("dataset", "bad", current(good))
 
-
-def test_bad_data_never_becomes_current(begun: Space) -> None:
-    """A bad upload costs nothing but its own rejection: told with how many violations and where, while the last good
-    snapshot stays, and until good data comes.
-    """
-    good = digest_of(begun, "bad/")
-    begun.wait("dataset", "bad", current(good))
-
-    begun.upload("bad/b.csv", "lvr,deny\n3.41,true\n0.5,\n9,false\n")
-    told = begun.wait("dataset", "bad", has("Valid", "False", "SchemaViolated"))
-    candidate = told["status"]["candidate"]
-    assert (candidate["state"], candidate["digest"]) == ("Rejected", digest_of(begun, "bad/"))
+    shared.upload("bad/b.csv", "lvr,deny\n3.41,true\n0.5,\n9,false\n")
+    dataset = shared.wait("dataset", "bad", has("Valid", "False", "SchemaViolated"))
+    candidate = dataset["status"]["candidate"]
+    assert (candidate["state"], candidate["digest"]) == ("Rejected", digest_of(shared, "bad/"))
     assert candidate["violations"] == 3
-    assert any('column "lvr": 2 of 3 values are above max 2' in one and "3.41" in one for one in candidate["examples"])
-    assert any('column "deny"' in one for one in candidate["examples"])
-    assert has("Ready", "True", "CandidateRejected")(told)
-    assert told["status"]["snapshot"]["digest"] == good
-    assert [one["digest"] for one in told["status"]["history"]] == [good]
+    assert any(
+        'column "lvr": 2 of 3 values are above max 2' in example and "3.41" in example
+        for example in candidate["examples"]
+    )
+    assert any('column "deny"' in example for example in candidate["examples"])
+    assert has("Ready", "True", "CandidateRejected")(dataset)
+    assert dataset["status"]["snapshot"]["digest"] == good
+    assert [snapshot["digest"] for snapshot in dataset["status"]["history"]] == [good]
 
-    begun.upload("bad/b.csv", _GOOD + "0.9,false\n")
-    newest = digest_of(begun, "bad/")
-    mended = begun.wait("dataset", "bad", current(newest))
+    shared.upload("bad/b.csv", _GOOD + "0.9,false\n")
+    newest = digest_of(shared, "bad/")
+    mended = shared.wait("dataset", "bad", current(newest))
     assert "candidate" not in mended["status"]
-    assert [one["digest"] for one in mended["status"]["history"]] == [newest, good]
+    assert [snapshot["digest"] for snapshot in mended["status"]["history"]] == [newest, good]
     assert has("Valid", "True", "Checked")(mended)
 
 
-def test_with_warn_bad_data_becomes_current_and_says_so(begun: Space) -> None:
-    """`onViolation: Warn` takes what can be read, and says what is wrong with it."""
-    taken = begun.wait("dataset", "warn", current(digest_of(begun, "warn/")))
-    assert taken["status"]["snapshot"]["violations"] == 1
-    assert "3.41" in taken["status"]["snapshot"]["examples"][0]
-    assert has("Valid", "False", "SchemaViolated")(taken)
+def test_data_that_violates_a_schema_with_on_violation_warn_becomes_current(shared: Space) -> None:
+    """`onViolation: Warn` accepts readable data, and the status counts and shows its violations."""
+    dataset = shared.wait("dataset", "warn", current(digest_of(shared, "warn/")))
+    assert dataset["status"]["snapshot"]["violations"] == 1
+    assert "3.41" in dataset["status"]["snapshot"]["examples"][0]
+    assert has("Valid", "False", "SchemaViolated")(dataset)
 
 
-def test_another_schema_checks_the_same_data_again(begun: Space) -> None:
-    """What was good by the old schema is not good by the new one before it was checked, and the other way round."""
-    digest = digest_of(begun, "schema/")
-    begun.wait("dataset", "schema", current(digest))
-    begun.apply(_dataset(begun, "schema", {"schema": {"columns": [{"name": "lvr", "type": "number", "max": 0.6}]}}))
-    told = begun.wait("dataset", "schema", has("Valid", "False", "SchemaViolated"))
-    assert told["status"]["candidate"]["digest"] == told["status"]["snapshot"]["digest"] == digest
-    assert has("Ready", "True", "CandidateRejected")(told)
+def test_a_changed_schema_checks_the_same_data_again(shared: Space) -> None:
+    """Data accepted by an old schema may be rejected by a new schema, and the other way round."""
+    digest = digest_of(shared, "schema/")
+    shared.wait("dataset", "schema", current(digest))
+    shared.apply(_dataset(shared, "schema", {"schema": {"columns": [{"name": "lvr", "type": "number", "max": 0.6}]}}))
+    dataset = shared.wait("dataset", "schema", has("Valid", "False", "SchemaViolated"))
+    assert dataset["status"]["candidate"]["digest"] == dataset["status"]["snapshot"]["digest"] == digest
+    assert has("Ready", "True", "CandidateRejected")(dataset)
 
-    begun.apply(_dataset(begun, "schema", {"schema": {"columns": [{"name": "lvr", "type": "number", "max": 0.7}]}}))
-    mended = begun.wait("dataset", "schema", lambda body: has("Ready")(body) and "candidate" not in body["status"])
+    shared.apply(_dataset(shared, "schema", {"schema": {"columns": [{"name": "lvr", "type": "number", "max": 0.7}]}}))
+    mended = shared.wait("dataset", "schema", lambda body: has("Ready")(body) and "candidate" not in body["status"])
     assert has("Valid", "True", "Checked")(mended)
-    assert [one["digest"] for one in mended["status"]["history"]] == [digest]
+    assert [snapshot["digest"] for snapshot in mended["status"]["history"]] == [digest]
 
 
-def test_a_bucket_without_versions_is_told(begun: Space) -> None:
-    """Data that can be overwritten for good is taken, and never called reproducible."""
-    taken = begun.wait("dataset", "plain", has("Ready"))
-    assert has("Reproducible", "False", "BucketNotVersioned")(taken)
-    assert f"{begun.name}-plain" in message(taken, "Reproducible")
-    assert taken["status"]["snapshot"]["versioned"] is False
-    assert taken["status"]["snapshot"]["objectVersions"][0]["versionId"] == "null"
+def test_data_of_a_bucket_without_versioning_is_not_reproducible(shared: Space) -> None:
+    """Data that can be overwritten for good is accepted, with a condition that names the bucket."""
+    dataset = shared.wait("dataset", "plain", has("Ready"))
+    assert has("Reproducible", "False", "BucketNotVersioned")(dataset)
+    assert f"{shared.name}-plain" in message(dataset, "Reproducible")
+    assert dataset["status"]["snapshot"]["versioned"] is False
+    assert dataset["status"]["snapshot"]["objectVersions"][0]["versionId"] == "null"
 
 
-def test_a_change_counts_once_it_has_held_still(begun: Space) -> None:
-    """Uploads are rarely one object: each further one starts the wait anew, and one snapshot is taken of all, no sooner
-    than `settle` after the last.
+def test_a_change_becomes_a_snapshot_once_it_has_settled(shared: Space) -> None:
+    """Each further upload restarts the wait, and one snapshot has all uploads.
+
+    The snapshot starts no sooner than `settle` after the last upload.
     """
-    begun.wait("dataset", "settle", has("Stalled", "True", "EmptyPrefix"))
-    begun.upload("settle/a.csv", _GOOD)
-    first = digest_of(begun, "settle/")
-    seen = begun.wait("dataset", "settle", has("Reconciling", "True", "ChangeSettling"))
-    assert seen["status"]["candidate"]["digest"] == first
-    assert seen["status"]["candidate"]["state"] == "Settling"
-    assert "settling until" in message(seen, "Reconciling")
+    shared.wait("dataset", "settle", has("Stalled", "True", "EmptyPrefix"))
+    shared.upload("settle/a.csv", _GOOD)
+    first = digest_of(shared, "settle/")
+    settling = shared.wait("dataset", "settle", has("Reconciling", "True", "ChangeSettling"))
+    assert settling["status"]["candidate"]["digest"] == first
+    assert settling["status"]["candidate"]["state"] == "Settling"
+    assert "settling until" in message(settling, "Reconciling")
 
-    begun.upload("settle/b.csv", _GOOD)
-    digest = digest_of(begun, "settle/")
-    moved = begun.wait("dataset", "settle", lambda body: body["status"].get("candidate", {}).get("digest") == digest)
-    taken = begun.wait("dataset", "settle", current(digest), within=120)
-    assert [one["digest"] for one in taken["status"]["history"]] == [digest]
-    # A Job goes when it has nothing more to say; what Kubernetes told of its Pod stays.
-    made = {
-        one["involvedObject"]["name"]: one["firstTimestamp"] or one["eventTime"]
-        for one in begun.listed("events")
-        if one["reason"] == "SuccessfulCreate" and one["involvedObject"]["name"].startswith("settle-")
+    shared.upload("settle/b.csv", _GOOD)
+    digest = digest_of(shared, "settle/")
+    moved = shared.wait("dataset", "settle", lambda body: body["status"].get("candidate", {}).get("digest") == digest)
+    dataset = shared.wait("dataset", "settle", current(digest), within=120)
+    assert [snapshot["digest"] for snapshot in dataset["status"]["history"]] == [digest]
+    # A finished Job is deleted; the Events about its Pod stay.
+    starts = {
+        event["involvedObject"]["name"]: event["firstTimestamp"] or event["eventTime"]
+        for event in shared.listed("events")
+        if event["reason"] == "SuccessfulCreate" and event["involvedObject"]["name"].startswith("settle-")
     }
-    (started,) = made.values()
+    (started,) = starts.values()
     waited = moment(started) - moment(moved["status"]["candidate"]["since"])
     assert waited.total_seconds() >= 14.0  # Times are in whole seconds.
 
 
-def test_a_suspended_dataset_is_not_looked_at(begun: Space) -> None:
-    """`suspend` freezes what is current: new data is not looked at before the Dataset is resumed."""
-    before = digest_of(begun, "suspend/")
-    begun.wait("dataset", "suspend", current(before))
-    begun.apply(_dataset(begun, "suspend", {"suspend": True}))
-    begun.wait("dataset", "suspend", has("Ready", "True", "Suspended"))
+def test_a_suspended_dataset_ignores_new_data_until_resumed(shared: Space) -> None:
+    """`suspend` keeps the current snapshot: the source is not probed before the Dataset is resumed."""
+    before = digest_of(shared, "suspend/")
+    shared.wait("dataset", "suspend", current(before))
+    shared.apply(_dataset(shared, "suspend", {"suspend": True}))
+    shared.wait("dataset", "suspend", has("Ready", "True", "Suspended"))
 
-    begun.upload("suspend/b.csv", _GOOD + "0.9,false\n")
-    after = digest_of(begun, "suspend/")
-    # Another Dataset of the same objects has taken the change: there was time to.
-    begun.apply(_dataset(begun, "witness", prefix="suspend/"))
-    begun.wait("dataset", "witness", current(after))
-    kept = begun.get("dataset", "suspend")
+    shared.upload("suspend/b.csv", _GOOD + "0.9,false\n")
+    after = digest_of(shared, "suspend/")
+    # A second Dataset of the same objects shows that there was time for a new snapshot.
+    shared.apply(_dataset(shared, "witness", prefix="suspend/"))
+    shared.wait("dataset", "witness", current(after))
+    kept = shared.get("dataset", "suspend")
     assert kept["status"]["snapshot"]["digest"] == before
     assert has("Ready", "True", "Suspended")(kept)
 
-    begun.apply(_dataset(begun, "suspend"))
-    resumed = begun.wait("dataset", "suspend", current(after))
-    assert [one["digest"] for one in resumed["status"]["history"]] == [after, before]
+    shared.apply(_dataset(shared, "suspend"))
+    resumed = shared.wait("dataset", "suspend", current(after))
+    assert [snapshot["digest"] for snapshot in resumed["status"]["history"]] == [after, before]

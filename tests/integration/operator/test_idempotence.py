@@ -1,4 +1,4 @@
-"""A chain that has settled is left alone: applying it again and a new operator write nothing at all."""
+"""Reconciliation of unchanged objects: neither a second apply nor a new leader writes anything."""
 
 import time
 
@@ -12,10 +12,8 @@ _OURS = ("datasets", "trainingruns", "modelversions", "inferenceservices", "jobs
 
 
 @pytest.mark.ends_the_operator
-def test_nothing_is_written_once_a_chain_has_settled(space: Space) -> None:
-    """Every write is a reason: to apply the same again, to look at everything again and to begin anew after the loss of
-    the replica that acts cost the API server nothing, and touch no object of anybody.
-    """
+def test_nothing_is_written_once_all_objects_are_up_to_date(space: Space) -> None:
+    """A second apply, further reconciles and a new leader after SIGKILL leave every resourceVersion unchanged."""
     manifests = _manifests(space)
     space.upload("data/a.csv", "x,y\n1,2\n3,4\n")
     space.apply(*manifests)
@@ -26,14 +24,14 @@ def test_nothing_is_written_once_a_chain_has_settled(space: Space) -> None:
     settled = _settled(space)
 
     space.apply(*manifests)
-    _looked_again(space)
+    _wait_for_a_full_turn(space)
     assert _versions(space) == settled
 
     operator_process.kill_leader(space.cluster)
     operator_metrics.wait_until_all_reconciled(space.cluster, KINDS)
-    _looked_again(space)
+    _wait_for_a_full_turn(space)
     space.apply(*manifests)
-    _looked_again(space)
+    _wait_for_a_full_turn(space)
     assert _versions(space) == settled
 
 
@@ -62,19 +60,19 @@ def _manifests(space: Space) -> list[Body]:
 
 
 def _versions(space: Space) -> dict[str, str]:
-    """The resourceVersion of everything of ours in the namespace: any write of anybody would change one."""
+    """Return the resourceVersion of each object in the namespace, which any write would change."""
     return {
-        f"{one['kind']}/{one['metadata']['name']}": one["metadata"]["resourceVersion"]
-        for one in space.listed(",".join(_OURS))
+        f"{body['kind']}/{body['metadata']['name']}": body["metadata"]["resourceVersion"]
+        for body in space.listed(",".join(_OURS))
     }
 
 
 def _settled(space: Space, within: float = 30.0) -> dict[str, str]:
-    """The same, once two looks of the operator in a row have left it as it was."""
+    """Return the resourceVersions once a full turn of the operator has left them unchanged."""
     deadline = time.monotonic() + within
     before = _versions(space)
     while True:
-        _looked_again(space)
+        _wait_for_a_full_turn(space)
         now = _versions(space)
         if now == before:
             return now
@@ -84,9 +82,11 @@ def _settled(space: Space, within: float = 30.0) -> dict[str, str]:
         before = now
 
 
-def _looked_again(space: Space) -> None:
-    """A full turn of the operator that acts: a Dataset made now is Ready only once it has seen the present, and then
-    the source of each older one has been looked at as well.
+def _wait_for_a_full_turn(space: Space) -> None:
+    """Wait for a full turn of the leader, which has reached a new Dataset.
+
+    The leader has then received all earlier changes, and has probed the sources of older Datasets with the same
+    interval.
     """
     name = f"witness-{time.monotonic_ns()}"
     witness = space.dataset(name, prefix="there-is-nothing-here/", interval="1s")

@@ -1,4 +1,4 @@
-"""What a TrainingRun tells while it trains and leaves behind, and data that is read where it is."""
+"""Progress and records of a TrainingRun, and training on a claim mounted in place."""
 
 import json
 import urllib.request
@@ -12,7 +12,7 @@ from support.real_cluster import Body, Space, has
 from support.real_datasets import claim_of
 
 _SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}}
-_TELLS = """
+_REPORTS_PROGRESS = """
 import json, time
 with open('/opt/ml/output/metrics.jsonl', 'w') as steps:
     for step in range(1, 81):
@@ -36,33 +36,33 @@ def _object(space: Space, uri: str) -> bytes:
     return content
 
 
-def test_progress_is_told_while_it_trains_and_all_of_it_is_kept(space: Space) -> None:
-    """A person sees how far a training is, Prometheus its metrics, an audit every step, the packages and the code."""
-    space.apply(_run(space, "tells", _TELLS))
+def test_progress_is_shown_during_training_and_every_step_is_kept(space: Space) -> None:
+    """The status shows progress, /metrics the newest values. The ModelVersion names history, packages and commit."""
+    space.apply(_run(space, "reports", _REPORTS_PROGRESS))
 
-    def shows(body: Body) -> bool:
+    def has_estimate(body: Body) -> bool:
         return has("Running", "True", "Training")(body) and "endsAt" in body["status"].get("progress", {})
 
-    seen = space.wait("trainingrun", "tells", shows, within=120)["status"]["progress"]
-    assert seen["totalSteps"] == 80
-    assert seen["metrics"]["loss"] == pytest.approx(1 / seen["step"])
-    assert 0 < seen["percent"] < 100
-    (pod,) = space.listed("pods", "modelops.dev/trainingrun=tells")
+    progress = space.wait("trainingrun", "reports", has_estimate, within=120)["status"]["progress"]
+    assert progress["totalSteps"] == 80
+    assert progress["metrics"]["loss"] == pytest.approx(1 / progress["step"])
+    assert 0 < progress["percent"] < 100
+    (pod,) = space.listed("pods", "modelops.dev/trainingrun=reports")
     with urllib.request.urlopen(f"http://{pod['status']['podIP']}:9102/metrics", timeout=5) as answer:
-        told = answer.read().decode()
-    assert 'metric="loss"' in told
+        metrics = answer.read().decode()
+    assert 'metric="loss"' in metrics
 
-    done = space.wait("trainingrun", "tells", has("Ready", "True", "Trained"), within=120)
+    done = space.wait("trainingrun", "reports", has("Ready", "True", "Trained"), within=120)
     origin = space.get("modelversion", done["status"]["modelVersion"])["spec"]["origin"]
     assert origin["revision"] == "1f4c9a0"
     assert _object(space, origin["packages"]) == b"numpy==2.2.0\n"
     history = [json.loads(line) for line in _object(space, origin["history"]).splitlines()]
-    assert [one["step"] for one in history] == list(range(1, 81))
+    assert [line["step"] for line in history] == list(range(1, 81))
 
 
 @pytest.fixture
 def claim(space: Space, tmp_path: Path) -> Iterator[Path]:
-    """The directory behind the claim `files`."""
+    """Create the claim `files`, and return the directory behind it."""
     tmp_path.chmod(0o755)
     volume, bound = claim_of(space, "files", tmp_path)
     space.apply(volume, bound)
@@ -71,8 +71,8 @@ def claim(space: Space, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.skipif(machine.docker_answers(), reason="kind's node does not have the files of this machine")
-def test_a_claim_is_trained_on_in_place(space: Space, claim: Path) -> None:
-    """Files of a volume are read-only where the trainer looks for them; others than the snapshot's end the run."""
+def test_a_run_reads_a_claim_in_place_and_fails_on_files_of_another_snapshot(space: Space, claim: Path) -> None:
+    """The claim is mounted read-only at the trainer's data path. Files that differ from the snapshot fail the run."""
     data = claim / "mortgage"
     data.mkdir()
     (data / "a.csv").write_text("x\n1\n")
@@ -93,5 +93,5 @@ except OSError as error:
 
     (data / "a.csv").write_text("x\n2\n")
     space.apply(_run(space, "late", script + "# again", "claimed"))
-    told = space.wait("trainingrun", "late", has("Stalled", "True", "PinnedVersionMissing"), within=120)
-    assert "a.csv" in json.dumps(told["status"]["conditions"])
+    run = space.wait("trainingrun", "late", has("Stalled", "True", "PinnedVersionMissing"), within=120)
+    assert "a.csv" in json.dumps(run["status"]["conditions"])

@@ -1,4 +1,4 @@
-"""Sweeps with real trainers: the best trial's model comes out, whatever happens to the operator meanwhile."""
+"""Sweeps with real trainers."""
 
 import time
 import uuid
@@ -21,8 +21,8 @@ from support.real_sweeps import (
 
 
 @pytest.fixture(scope="module")
-def begun(cluster: RealCluster) -> Iterator[Space]:
-    """One namespace for all sweeps: they train at the same time."""
+def shared(cluster: RealCluster) -> Iterator[Space]:
+    """Return a namespace with the sweeps of all tests, which train at the same time."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     space = real_cluster.make_space(cluster, name)
     space.upload("data/a.csv", "x\n1\n")
@@ -55,9 +55,9 @@ def _stopping() -> Body:
     }
 
 
-def test_the_best_trial_becomes_the_model(begun: Space) -> None:
-    """Whoever asks for the best of eight gets one ModelVersion, with its parameters, and the table of all eight."""
-    done = begun.wait("trainingrun", "calm", has("Ready", "True", "Trained"), within=300)["status"]
+def test_the_model_of_the_best_trial_becomes_the_model_version(shared: Space) -> None:
+    """A sweep of eight trials yields one ModelVersion with the best parameters, and a table of all trials."""
+    done = shared.wait("trainingrun", "calm", has("Ready", "True", "Trained"), within=300)["status"]
     trials = done["sweep"]["trials"]
     assert [trial["number"] for trial in trials] == list(range(8))
     assert [trial["parameters"] for trial in trials] == TRIALS_OF_THE_SEED
@@ -69,83 +69,83 @@ def test_the_best_trial_becomes_the_model(begun: Space) -> None:
         assert 1 <= n <= 5
     best = max(trials, key=lambda trial: trial["objective"])
     assert done["sweep"]["best"] == best["number"]
-    (version,) = begun.listed("modelversions", "modelops.dev/trainingrun=calm")
+    (version,) = shared.listed("modelversions", "modelops.dev/trainingrun=calm")
     origin = version["spec"]["origin"]
     assert version["metadata"]["name"] == done["modelVersion"]
     assert origin["parameters"] == best["parameters"]
     assert origin["sweep"] == origin["trainingRun"]["name"] == "calm"
     assert origin["metrics"]["score"] == best["objective"]
-    made = begun.get("trainingrun", best["run"])
-    assert version["spec"]["artifact"]["digest"] == made["status"]["artifact"]["digest"]
-    assert [one["digest"] for one in origin["datasets"]] == [
-        one["digest"] for one in made["status"]["inputs"]["datasets"]
+    best_run = shared.get("trainingrun", best["run"])
+    assert version["spec"]["artifact"]["digest"] == best_run["status"]["artifact"]["digest"]
+    assert [dataset["digest"] for dataset in origin["datasets"]] == [
+        dataset["digest"] for dataset in best_run["status"]["inputs"]["datasets"]
     ]
 
 
-def test_trials_are_runs_that_make_nothing_of_their_own(begun: Space) -> None:
-    """They are found by label, belong to the sweep, and register no versions."""
-    begun.wait("trainingrun", "calm", has("Ready"), within=300)
-    runs = begun.listed("trainingruns", "modelops.dev/sweep=calm")
-    owner = begun.get("trainingrun", "calm")["metadata"]["uid"]
+def test_trials_are_owned_runs_that_register_no_model_versions(shared: Space) -> None:
+    """Trials have the label of their sweep, and the sweep as owner."""
+    shared.wait("trainingrun", "calm", has("Ready"), within=300)
+    runs = shared.listed("trainingruns", "modelops.dev/sweep=calm")
+    owner = shared.get("trainingrun", "calm")["metadata"]["uid"]
     assert len(runs) == 8
-    assert {one["metadata"]["ownerReferences"][0]["uid"] for one in runs} == {owner}
-    assert {one["status"]["outcome"]["state"] for one in runs} == {"Succeeded"}
-    assert not [one for one in runs if "modelVersion" in one["status"]]
+    assert {run["metadata"]["ownerReferences"][0]["uid"] for run in runs} == {owner}
+    assert {run["status"]["outcome"]["state"] for run in runs} == {"Succeeded"}
+    assert not [run for run in runs if "modelVersion" in run["status"]]
 
 
-def test_never_more_trials_run_than_may(begun: Space) -> None:
-    """Kubernetes' own times tell: no moment is in more than three of the trials' Jobs."""
-    begun.wait("trainingrun", "calm", has("Ready"), within=300)
-    runs = begun.listed("trainingruns", "modelops.dev/sweep=calm")
+def test_no_more_trials_than_parallelism_run_at_once(shared: Space) -> None:
+    """By the timestamps of the trials no moment lies in more than three of them."""
+    shared.wait("trainingrun", "calm", has("Ready"), within=300)
+    runs = shared.listed("trainingruns", "modelops.dev/sweep=calm")
     spans = [
         (
-            real_cluster.moment(one["metadata"]["creationTimestamp"]),
-            real_cluster.moment(one["status"]["outcome"]["finishedAt"]),
+            real_cluster.moment(run["metadata"]["creationTimestamp"]),
+            real_cluster.moment(run["status"]["outcome"]["finishedAt"]),
         )
-        for one in runs
+        for run in runs
     ]
     # A trial that begins in the second in which another ended does not overlap it.
     assert all(sum(begin < start < end for begin, end in spans) < 3 for start, _ in spans)
 
 
-def test_too_many_failures_end_the_sweep(begun: Space) -> None:
-    """It says how many, and in the trainer's own words why; no trial begins or runs after that."""
-    told = begun.wait("trainingrun", "fails", has("Stalled", "True", "SweepFailed"), within=180)
-    message = condition(told, "Ready")["message"]  # type: ignore[index]
+def test_more_failed_trials_than_allowed_fail_the_sweep(shared: Space) -> None:
+    """The message has the number of failures and the trainer's output, and no trial runs or starts afterwards."""
+    run = shared.wait("trainingrun", "fails", has("Stalled", "True", "SweepFailed"), within=180)
+    message = condition(run, "Ready")["message"]  # type: ignore[index]
     assert "/20 trials failed, maxFailedTrials is 2" in message
     assert "TrainerFailed" in message
     assert "x is below a half" in message
-    assert told["status"]["outcome"]["state"] == "Failed"
-    assert not [trial for trial in trials(told) if trial["state"] == "Running"]
-    assert begun.listed("modelversions", "modelops.dev/trainingrun=fails") == []
-    before = {one["metadata"]["uid"] for one in begun.listed("trainingruns", "modelops.dev/sweep=fails")}
+    assert run["status"]["outcome"]["state"] == "Failed"
+    assert not [trial for trial in trials(run) if trial["state"] == "Running"]
+    assert shared.listed("modelversions", "modelops.dev/trainingrun=fails") == []
+    before = {run["metadata"]["uid"] for run in shared.listed("trainingruns", "modelops.dev/sweep=fails")}
     time.sleep(3)
-    after = begun.listed("trainingruns", "modelops.dev/sweep=fails")
-    assert {one["metadata"]["uid"] for one in after} <= before
-    assert {one["status"]["outcome"]["state"] for one in after} <= {"Failed"}
+    after = shared.listed("trainingruns", "modelops.dev/sweep=fails")
+    assert {run["metadata"]["uid"] for run in after} <= before
+    assert {run["status"]["outcome"]["state"] for run in after} <= {"Failed"}
 
 
-def test_trials_that_will_not_be_the_best_are_stopped(begun: Space) -> None:
-    """Two of the four would take ten minutes: the sweep does not wait for them, and does not count them as failed."""
-    done = begun.wait("trainingrun", "stops", has("Ready", "True", "Trained"), within=240)["status"]
+def test_trials_below_the_median_are_stopped_early(shared: Space) -> None:
+    """The sweep neither waits for two bad trials of ten minutes nor counts them as failed."""
+    done = shared.wait("trainingrun", "stops", has("Ready", "True", "Trained"), within=240)["status"]
     states = {(trial["parameters"]["kind"], trial["state"]) for trial in done["sweep"]["trials"]}
     assert states == {("good", "Succeeded"), ("bad", "Stopped")}
     (bad, *_) = [trial for trial in done["sweep"]["trials"] if trial["state"] == "Stopped"]
-    run = begun.get("trainingrun", bad["run"])
+    run = shared.get("trainingrun", bad["run"])
     assert "the median of 2 trials" in run["metadata"]["annotations"]["modelops.dev/stop"]
     assert run["status"]["outcome"]["state"] == "Stopped"
 
 
-def test_more_trials_keep_those_that_there_are(begun: Space) -> None:
-    """`maxTrials` raised from 2 to 3 trains one more."""
+def test_raising_max_trials_keeps_existing_trials(shared: Space) -> None:
+    """`maxTrials` raised from 2 to 3 trains a third trial only."""
     search = {**SEARCH, "maxTrials": 2, "seed": 12}
-    begun.apply(sweep_run(begun, "grows", SCORES, search))
-    begun.wait("trainingrun", "grows", has("Ready", "True", "Trained"), within=180)
-    before = {one["metadata"]["uid"] for one in begun.listed("trainingruns", "modelops.dev/sweep=grows")}
-    begun.apply(sweep_run(begun, "grows", SCORES, {**search, "maxTrials": 3}))
-    done = begun.wait(
+    shared.apply(sweep_run(shared, "grows", SCORES, search))
+    shared.wait("trainingrun", "grows", has("Ready", "True", "Trained"), within=180)
+    before = {run["metadata"]["uid"] for run in shared.listed("trainingruns", "modelops.dev/sweep=grows")}
+    shared.apply(sweep_run(shared, "grows", SCORES, {**search, "maxTrials": 3}))
+    done = shared.wait(
         "trainingrun", "grows", lambda body: has("Ready", "True", "Trained")(body) and len(trials(body)) == 3, 180
     )
-    after = {one["metadata"]["uid"] for one in begun.listed("trainingruns", "modelops.dev/sweep=grows")}
+    after = {run["metadata"]["uid"] for run in shared.listed("trainingruns", "modelops.dev/sweep=grows")}
     assert before < after
     assert len(after) == len(trials(done)) == 3

@@ -1,4 +1,4 @@
-"""Sweeps while the operator ends: the same trials, each trained once."""
+"""Sweeps while the operator is killed or restarted."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.ends_the_operator
 
 
 @pytest.mark.parametrize("end", [operator_process.kill_leader, operator_process.restart], ids=["killed", "restarted"])
-def test_a_sweep_makes_the_same_trials_though_the_operator_ends_twice(
+def test_a_sweep_creates_the_same_trials_though_the_operator_ends_twice(
     space: Space, end: Callable[[RealCluster], None]
 ) -> None:
     """The same seed gives the same eight trials, each trained once."""
@@ -35,7 +35,7 @@ def test_a_sweep_makes_the_same_trials_though_the_operator_ends_twice(
 
 
 def test_tpe_tries_the_same_parameters_though_the_operator_is_killed(space: Space) -> None:
-    """TPE learns from results: which of the trials beside a new one had ended by then must make no difference."""
+    """TPE learns from results: suggestions do not depend on which parallel trials had ended at the time."""
     search = {**SEARCH, "algorithm": "tpe", "parallelism": 2, "maxTrials": 9}
     space.upload("data/a.csv", "x\n1\n")
     space.apply(space.dataset(interval="1s"))
@@ -48,8 +48,8 @@ def test_tpe_tries_the_same_parameters_though_the_operator_is_killed(space: Spac
     assert [trial["parameters"] for trial in trials(first)] == [trial["parameters"] for trial in trials(second)]
 
 
-def test_deleted_trials_of_a_finished_sweep_stay_in_its_table(space: Space) -> None:
-    """`ttlAfterFinished` deletes the trials, and nothing is trained again, not even by an operator that has just begun."""
+def test_deleted_trials_of_a_finished_sweep_stay_in_its_status(space: Space) -> None:
+    """`ttlAfterFinished` deletes the trials, and no operator trains them again, not even after a restart."""
     search = {**SEARCH, "maxTrials": 2, "seed": 13}
     space.upload("data/a.csv", "x\n1\n")
     space.apply(space.dataset(interval="1s"), sweep_run(space, "tidy", SCORES, search, ttlAfterFinished="1s"))

@@ -1,4 +1,4 @@
-"""TrainingRuns in every state, with real trainers: each end has a reason of its own, and the trainer's own words."""
+"""TrainingRuns in every state, with real trainers: each failure has its own reason and the trainer's output."""
 
 import uuid
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}}
 
 
 def _run(space: Space, name: str, script: str, *, dataset: str | None = None, **spec: Any) -> Body:
-    """A TrainingRun that asks for little, so that many fit on one node."""
+    """Build a TrainingRun with small resource requests, so that many fit on one node."""
     trainer = spec.pop("trainer", {})
     body = space.run(name, script, dataset, **spec)
     body["spec"]["trainer"] = {**body["spec"]["trainer"], "resources": _SMALL, **trainer}
@@ -24,8 +24,8 @@ def _run(space: Space, name: str, script: str, *, dataset: str | None = None, **
 
 
 @pytest.fixture(scope="module")
-def begun(cluster: RealCluster) -> Iterator[Space]:
-    """Runs of one namespace, all begun at once since each takes its time: a test looks at its own alone."""
+def shared(cluster: RealCluster) -> Iterator[Space]:
+    """Return a namespace with the runs of all tests, started at once because each takes time."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     space = real_cluster.make_space(cluster, name)
     space.upload("data/a.csv", "x\n1\n")
@@ -66,7 +66,7 @@ def begun(cluster: RealCluster) -> Iterator[Space]:
         _run(space, "quantity", _WRITES, trainer={"resources": {"limits": {"memory": "-1Gi"}}}),
         _run(space, "no-data", _WRITES, dataset="nowhere"),
     )
-    # A ConfigMap is looked for every half minute: it comes as soon as its absence has been told.
+    # A ConfigMap is read every half minute: it is created as soon as the status has named it as missing.
     space.wait("trainingrun", "later", has("Reconciling", "True", "ReferenceNotFound"))
     metadata = {"name": "later", "namespace": name}
     space.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"greeting": "hello"}})
@@ -75,9 +75,9 @@ def begun(cluster: RealCluster) -> Iterator[Space]:
 
 
 def _ready(body: Body) -> Body:
-    found = condition(body, "Ready")
-    assert found is not None
-    return found
+    ready = condition(body, "Ready")
+    assert ready is not None
+    return ready
 
 
 def _jobs(space: Space, name: str) -> list[Body]:
@@ -96,116 +96,119 @@ def _jobs(space: Space, name: str) -> list[Body]:
         ("for-good", "TrainerFailed", ("code 7",)),
     ],
 )
-def test_a_failure_says_what_happened(begun: Space, name: str, reason: str, words: tuple[str, ...]) -> None:
-    """Each end of a trainer is told apart, in words a person can act on, and is final: one attempt, no model."""
-    told = begun.wait("trainingrun", name, has("Stalled", "True", reason))
+def test_each_failure_of_a_trainer_has_its_own_reason_and_message(
+    shared: Space, name: str, reason: str, words: tuple[str, ...]
+) -> None:
+    """Each failure is final, after one attempt and without a model, and its message names the cause."""
+    run = shared.wait("trainingrun", name, has("Stalled", "True", reason))
     for word in words:
-        assert word in _ready(told)["message"], _ready(told)["message"]
-    assert has("Ready", "False", reason)(told)
-    assert has("Succeeded", "False", reason)(told)
-    assert told["status"]["outcome"]["state"] == "Failed"
-    assert told["status"]["outcome"]["reason"] == reason
-    assert told["status"]["attempts"] == 1
-    assert "modelVersion" not in told["status"]
-    assert begun.listed("modelversions", f"modelops.dev/trainingrun={name}") == []
+        assert word in _ready(run)["message"], _ready(run)["message"]
+    assert has("Ready", "False", reason)(run)
+    assert has("Succeeded", "False", reason)(run)
+    assert run["status"]["outcome"]["state"] == "Failed"
+    assert run["status"]["outcome"]["reason"] == reason
+    assert run["status"]["attempts"] == 1
+    assert "modelVersion" not in run["status"]
+    assert shared.listed("modelversions", f"modelops.dev/trainingrun={name}") == []
 
 
-def test_a_failure_is_retried_as_often_as_allowed(begun: Space) -> None:
-    """`retries.limit: 1` is two attempts, and the end says why the last one failed."""
-    told = begun.wait("trainingrun", "retried", has("Stalled", "True", "TrainerFailed"))
-    assert told["status"]["attempts"] == 2
-    assert "code 5" in _ready(told)["message"]
+def test_a_failed_run_is_retried_up_to_its_limit(shared: Space) -> None:
+    """`retries.limit: 1` allows two attempts, and the message says why the last attempt failed."""
+    run = shared.wait("trainingrun", "retried", has("Stalled", "True", "TrainerFailed"))
+    assert run["status"]["attempts"] == 2
+    assert "code 5" in _ready(run)["message"]
 
 
-def test_an_image_that_cannot_be_had_is_told(begun: Space) -> None:
-    """A wrong image is told at once and by its name, while the Job goes on trying."""
-    told = begun.wait("trainingrun", "image", has("Stalled", "True", "ImagePullFailed"))
-    assert "localhost/modelops/nothing:1" in _ready(told)["message"]
-    assert "outcome" not in told["status"]
+def test_an_image_that_cannot_be_pulled_stalls_the_run(shared: Space) -> None:
+    """The message names the image, while the kubelet retries the pull."""
+    run = shared.wait("trainingrun", "image", has("Stalled", "True", "ImagePullFailed"))
+    assert "localhost/modelops/nothing:1" in _ready(run)["message"]
+    assert "outcome" not in run["status"]
 
 
-def test_a_job_that_the_api_server_refuses_is_told_in_its_words(begun: Space) -> None:
-    """What only Kubernetes can judge, such as a quantity, is told with the field that it complains of."""
-    told = begun.wait("trainingrun", "quantity", has("Stalled"), within=20)
-    assert _ready(told)["reason"] in ("Invalid", "BadRequest")
-    assert "must be greater than or equal to 0" in _ready(told)["message"]
-    assert _jobs(begun, "quantity") == []
+def test_a_job_refused_by_the_api_server_stalls_the_run_with_its_message(shared: Space) -> None:
+    """Values that only the API server validates, such as quantities, are shown with the server's message."""
+    run = shared.wait("trainingrun", "quantity", has("Stalled"), within=20)
+    assert _ready(run)["reason"] in ("Invalid", "BadRequest")
+    assert "must be greater than or equal to 0" in _ready(run)["message"]
+    assert _jobs(shared, "quantity") == []
 
 
-def test_a_run_waits_for_its_dataset(begun: Space) -> None:
-    """What is applied in any order converges: a Dataset that is not there is waited for by name."""
-    told = begun.wait("trainingrun", "no-data", has("Reconciling", "True", "DatasetNotFound"))
-    assert '"nowhere"' in _ready(told)["message"]
-    assert condition(told, "Stalled") is None
-    assert _jobs(begun, "no-data") == []
+def test_a_run_waits_until_its_dataset_exists(shared: Space) -> None:
+    """The order of applying does not matter: the message names the missing Dataset."""
+    run = shared.wait("trainingrun", "no-data", has("Reconciling", "True", "DatasetNotFound"))
+    assert '"nowhere"' in _ready(run)["message"]
+    assert condition(run, "Stalled") is None
+    assert _jobs(shared, "no-data") == []
 
 
-def test_a_run_waits_for_its_config_map(begun: Space) -> None:
-    """A ConfigMap that is not there is named; the run begins by itself once it is, and its content is in the model."""
-    told = [
+def test_a_run_waits_until_its_config_map_exists(shared: Space) -> None:
+    """The Event names the missing ConfigMap, and the run starts without a change once the ConfigMap exists."""
+    messages = [
         event["message"]
-        for event in begun.listed("events")
+        for event in shared.listed("events")
         if event["involvedObject"]["name"] == "later" and event["reason"] == "ReferenceNotFound"
     ]
-    assert ["later" in message for message in told] == [True], told
-    done = begun.wait("trainingrun", "later", has("Ready", "True", "Trained"))
-    artifact = begun.get("modelversion", done["status"]["modelVersion"])["spec"]["artifact"]
+    assert ["later" in message for message in messages] == [True], messages
+    done = shared.wait("trainingrun", "later", has("Ready", "True", "Trained"))
+    artifact = shared.get("modelversion", done["status"]["modelVersion"])["spec"]["artifact"]
     bucket, prefix = artifact["uri"].removeprefix("s3://").split("/", 1)
-    assert b"hello" in begun.cluster.s3.get_object(Bucket=bucket, Key=f"{prefix}model")["Body"].read()
+    assert b"hello" in shared.cluster.s3.get_object(Bucket=bucket, Key=f"{prefix}model")["Body"].read()
 
 
-def test_the_same_inputs_are_trained_once(begun: Space) -> None:
-    """A second run with the same inputs takes the first one's model, without a Job; and with another parameter it
-    trains, and says which input was another.
+def test_runs_with_the_same_inputs_are_trained_once(shared: Space) -> None:
+    """A second run with the same inputs has the model of the first, without a Job.
+
+    With another parameter the second run trains, and its status names the changed input.
     """
-    first = begun.wait("trainingrun", "first", has("Ready", "True", "Trained"))["status"]
+    first = shared.wait("trainingrun", "first", has("Ready", "True", "Trained"))["status"]
     assert first["cache"]["result"] == "Miss"
-    version = begun.get("modelversion", first["modelVersion"])
+    version = shared.get("modelversion", first["modelVersion"])
 
-    second = _run(begun, "second", _WRITES, parameters={"depth": "3"})
-    begun.apply(second)
-    taken = begun.wait("trainingrun", "second", has("Ready", "True", "CacheHit"))["status"]
-    assert taken["inputKey"] == first["inputKey"]
-    assert taken["cache"]["result"] == "Hit"
-    assert first["modelVersion"] in taken["cache"]["reason"]
-    assert taken["artifact"] == first["artifact"]
-    assert begun.get("modelversion", taken["modelVersion"])["spec"]["artifact"] == version["spec"]["artifact"]
-    assert _jobs(begun, "second") == []
+    second = _run(shared, "second", _WRITES, parameters={"depth": "3"})
+    shared.apply(second)
+    hit = shared.wait("trainingrun", "second", has("Ready", "True", "CacheHit"))["status"]
+    assert hit["inputKey"] == first["inputKey"]
+    assert hit["cache"]["result"] == "Hit"
+    assert first["modelVersion"] in hit["cache"]["reason"]
+    assert hit["artifact"] == first["artifact"]
+    assert shared.get("modelversion", hit["modelVersion"])["spec"]["artifact"] == version["spec"]["artifact"]
+    assert _jobs(shared, "second") == []
 
-    begun.apply(_run(begun, "second", _WRITES, parameters={"depth": "4"}))
-    other = begun.wait("trainingrun", "second", has("Ready", "True", "Trained"))["status"]
+    shared.apply(_run(shared, "second", _WRITES, parameters={"depth": "4"}))
+    other = shared.wait("trainingrun", "second", has("Ready", "True", "Trained"))["status"]
     assert other["cache"] == {"result": "Miss", "reason": 'parameters: {"depth":"3"} → {"depth":"4"}'}
     assert other["inputKey"] != first["inputKey"]
-    assert other["modelVersion"] != taken["modelVersion"]
-    assert len(_jobs(begun, "second")) == 1
-    assert begun.get("modelversion", taken["modelVersion"])["spec"]["artifact"] == version["spec"]["artifact"]
+    assert other["modelVersion"] != hit["modelVersion"]
+    assert len(_jobs(shared, "second")) == 1
+    assert shared.get("modelversion", hit["modelVersion"])["spec"]["artifact"] == version["spec"]["artifact"]
 
 
-def test_a_run_follows_its_dataset(begun: Space) -> None:
-    """`rerunOn: [DatasetChange]` trains again on new data, and the new model's origin is the new snapshot."""
-    first = begun.wait("trainingrun", "follows", has("Ready", "True", "Trained"))["status"]
-    before = begun.get("dataset", "data")["status"]["snapshot"]["digest"]
-    begun.upload("data/a.csv", "x\n1\n2\n")
-    again = begun.wait(
+def test_a_run_trains_again_on_a_new_snapshot(shared: Space) -> None:
+    """`rerunOn: [DatasetChange]` trains on each new snapshot, which is the origin of the new ModelVersion."""
+    first = shared.wait("trainingrun", "follows", has("Ready", "True", "Trained"))["status"]
+    before = shared.get("dataset", "data")["status"]["snapshot"]["digest"]
+    shared.upload("data/a.csv", "x\n1\n2\n")
+    again = shared.wait(
         "trainingrun",
         "follows",
         lambda body: has("Ready", "True", "Trained")(body) and body["status"]["inputKey"] != first["inputKey"],
     )["status"]
-    after = begun.get("dataset", "data")["status"]["snapshot"]["digest"]
+    after = shared.get("dataset", "data")["status"]["snapshot"]["digest"]
     assert after != before
     assert again["modelVersion"] != first["modelVersion"]
     assert "dataset train: " in again["cache"]["reason"]
     for status, digest in ((first, before), (again, after)):
-        origin = begun.get("modelversion", status["modelVersion"])["spec"]["origin"]
-        assert [one["digest"] for one in origin["datasets"]] == [digest]
+        origin = shared.get("modelversion", status["modelVersion"])["spec"]["origin"]
+        assert [dataset["digest"] for dataset in origin["datasets"]] == [digest]
 
 
-def test_a_mutable_tag_is_never_called_reproducible(begun: Space) -> None:
-    """A tag can come to mean another image: such a run says so, and shares no result."""
-    done = begun.wait("trainingrun", "tag", has("Ready", "True", "Trained"))
+def test_a_run_with_a_mutable_image_tag_is_not_reproducible(shared: Space) -> None:
+    """A tag can be moved to another image, so the run's result is never a cache hit."""
+    done = shared.wait("trainingrun", "tag", has("Ready", "True", "Trained"))
     assert has("Reproducible", "False", "MutableImageTag")(done)
-    assert begun.cluster.images["examples"].by_tag in condition(done, "Reproducible")["message"]  # type: ignore[index]
+    assert shared.cluster.images["examples"].by_tag in condition(done, "Reproducible")["message"]  # type: ignore[index]
     assert "mutable tag" in done["status"]["cache"]["reason"]
     assert "@sha256:" in done["status"]["artifact"]["image"]
-    pinned = begun.wait("trainingrun", "first", has("Ready"))
+    pinned = shared.wait("trainingrun", "first", has("Ready"))
     assert has("Reproducible", "True", "Pinned")(pinned)

@@ -1,4 +1,4 @@
-"""The distributed example's manifest is what the API takes, and fits the script and its image."""
+"""Manifest of the distributed example: the API accepts it, and it fits the script and its image."""
 
 import ast
 import re
@@ -7,21 +7,21 @@ import yaml
 
 from hack.cluster.images import DISTRIBUTED
 from modelops.api.trainingrun import Framework, TrainingRun
-from support.checkout import ROOT
+from support.checkout import EXAMPLES, ROOT
 
-EXAMPLE = ROOT / "examples" / "distributed"
+EXAMPLE = EXAMPLES / "distributed"
 WRITTEN = yaml.safe_load((EXAMPLE / "trainingrun.yaml").read_text())
 RUN = TrainingRun.model_validate(WRITTEN)
 SCRIPT = (EXAMPLE / "train.py").read_text()
 
 
-def test_every_field_is_one_of_the_api() -> None:
+def test_every_field_is_a_field_of_the_api() -> None:
     """A misspelt field would be dropped without a word, and the run would have one worker."""
     assert RUN.spec.model_dump(mode="json", by_alias=True, exclude_unset=True) == WRITTEN["spec"]
     assert (RUN.spec.workers.count, RUN.spec.workers.framework) == (2, Framework.JAX)
 
 
-def test_it_runs_the_script_that_is_in_the_image() -> None:
+def test_the_run_starts_the_script_in_the_image() -> None:
     dockerfile = (ROOT / DISTRIBUTED.dockerfile).read_text()
     copied = dict(re.findall(r"^COPY (\S+) (\S+)$", dockerfile, re.MULTILINE))
     assert set(copied) == set(DISTRIBUTED.sources)
@@ -29,6 +29,6 @@ def test_it_runs_the_script_that_is_in_the_image() -> None:
 
 
 def test_the_script_knows_every_parameter() -> None:
-    """It refuses others."""
-    known = next(ast.literal_eval(one) for one in ast.walk(ast.parse(SCRIPT)) if isinstance(one, ast.Set))
+    """The script refuses any other parameter."""
+    known = next(ast.literal_eval(node) for node in ast.walk(ast.parse(SCRIPT)) if isinstance(node, ast.Set))
     assert set(RUN.spec.parameters) == known

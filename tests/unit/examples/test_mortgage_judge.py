@@ -1,4 +1,4 @@
-"""The mortgage example's judge, run as the check's Job runs it, on a candidate that answers as a test wants."""
+"""Script judge.py of the mortgage example, run as by the check's Job, against a candidate with scripted answers."""
 
 import csv
 import json
@@ -10,25 +10,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support.checkout import ROOT
+from support.checkout import EXAMPLES
 
-MORTGAGE = ROOT / "examples" / "mortgage"
+MORTGAGE = EXAMPLES / "mortgage"
+NUMBERS = ("dir", "hir", "lvr", "ccs", "mcs", "uria")
+Columns = dict[str, list[Any]]
 
 
 @contextmanager
-def candidate(answer: Callable[[dict], list]) -> Iterator[str]:
-    """A model that answers what `answer` makes of the request's columns; its URL."""
+def candidate(answer: Callable[[Columns], list[int]]) -> Iterator[str]:
+    """Run a model that answers with the result of `answer` for the request's columns. Yield its URL."""
 
     class Model(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            columns = {one["name"]: one["data"] for one in asked["inputs"]}
-            found = self.path == "/v2/models/approval/infer"
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            columns = {column["name"]: column["data"] for column in request["inputs"]}
+            known_path = self.path == "/v2/models/approval/infer"
             body = json.dumps({"outputs": [{"name": "predict", "data": answer(columns)}]}).encode()
-            self.send_response(200 if found else 404)
+            self.send_response(200 if known_path else 404)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -45,7 +48,8 @@ def candidate(answer: Callable[[dict], list]) -> Iterator[str]:
     server.server_close()
 
 
-def judged(url: str, message: Path, *words: str) -> subprocess.CompletedProcess:
+def judge(url: str, message: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the script on a candidate, with further arguments."""
     return subprocess.run(
         [
             sys.executable,
@@ -64,52 +68,67 @@ def judged(url: str, message: Path, *words: str) -> subprocess.CompletedProcess:
     )
 
 
-def known() -> dict[tuple[float, ...], int]:
-    """The outcome of each application, by its numbers."""
-    names = ["dir", "hir", "lvr", "ccs", "mcs", "uria"]
+def known_outcomes() -> dict[tuple[float, ...], int]:
+    """Return the outcome of each application by its numbers: 1 for a denial, else 0."""
     with (MORTGAGE / "data/applications.csv").open() as file:
-        return {tuple(float(row[name]) for name in names): int(row["deny"] == "yes") for row in csv.DictReader(file)}
+        return {tuple(float(row[name]) for name in NUMBERS): int(row["deny"] == "yes") for row in csv.DictReader(file)}
 
 
-def oracle(columns: dict) -> list[int]:
-    outcomes = known()
-    return [
-        outcomes[one] for one in zip(*(columns[n] for n in ("dir", "hir", "lvr", "ccs", "mcs", "uria")), strict=True)
-    ]
+def oracle(columns: Columns) -> list[int]:
+    """Answer every application with its known outcome."""
+    outcomes = known_outcomes()
+    return [outcomes[numbers] for numbers in zip(*(columns[name] for name in NUMBERS), strict=True)]
+
+
+def inverse_oracle(columns: Columns) -> list[int]:
+    """Answer every application with the opposite of its known outcome."""
+    return [1 - outcome for outcome in oracle(columns)]
+
+
+def approve_all(columns: Columns) -> list[int]:
+    return [0] * len(columns["dir"])
 
 
 @pytest.mark.parametrize(
-    ("answer", "words", "code", "verdict"),
+    ("answer", "words", "code", "expected_message"),
     [
-        pytest.param(oracle, (), 0, "accuracy 1.000", id="one that knows every outcome passes"),
+        pytest.param(oracle, (), 0, "accuracy 1.000", id="a candidate that knows every outcome passes"),
+        pytest.param(inverse_oracle, (), 1, "must be at least 0.8", id="a candidate that inverts every outcome fails"),
+        pytest.param(approve_all, (), 0, "accuracy 0.8", id="a candidate that approves everyone passes"),
         pytest.param(
-            lambda columns: [1 - one for one in oracle(columns)], (), 1, ", at least 0.8 must be", id="inverse"
-        ),
-        pytest.param(lambda columns: [0] * len(columns["dir"]), (), 0, "accuracy 0.8", id="one that denies nobody"),
-        pytest.param(
-            lambda columns: [0] * len(columns["dir"]),
+            approve_all,
             ("--accuracy", "0.95"),
             1,
-            ", at least 0.95 must be",
-            id="one that denies nobody, with a higher bound",
+            "must be at least 0.95",
+            id="a candidate that approves everyone fails a higher bound",
         ),
     ],
 )
-def test_answers_are_judged_by_known_outcomes(tmp_path, answer, words, code, verdict):
+def test_answers_are_compared_with_known_outcomes(
+    tmp_path: Path, answer: Callable[[Columns], list[int]], words: tuple[str, ...], code: int, expected_message: str
+) -> None:
     """The exit code is the check's outcome, and the message has the numbers."""
     with candidate(answer) as url:
-        ended = judged(url, tmp_path / "message", *words)
+        ended = judge(url, tmp_path / "message", *words)
     assert ended.returncode == code, ended.stderr
-    assert verdict in (tmp_path / "message").read_text()
+    assert expected_message in (tmp_path / "message").read_text()
 
 
-@pytest.mark.parametrize("answer", [None, lambda columns: [0]], ids=["nobody answers", "too few answers"])
-def test_what_cannot_be_judged_is_no_verdict(tmp_path, answer):
-    """An exit code of 1 would say that the candidate is wrong, and roll it back."""
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(None, id="the candidate does not answer"),
+        pytest.param(lambda columns: [0], id="the candidate answers too few applications"),
+    ],
+)
+def test_a_candidate_that_cannot_be_checked_is_an_error(
+    tmp_path: Path, answer: Callable[[Columns], list[int]] | None
+) -> None:
+    """An exit code of 1 would mean that the candidate is wrong, and roll the candidate back."""
     if answer is None:
-        ended = judged("http://127.0.0.1:1", tmp_path / "message")
+        ended = judge("http://127.0.0.1:1", tmp_path / "message")
     else:
         with candidate(answer) as url:
-            ended = judged(url, tmp_path / "message")
+            ended = judge(url, tmp_path / "message")
     assert ended.returncode == 2
     assert not (tmp_path / "message").exists()

@@ -1,12 +1,15 @@
-"""The example's manifests are what the API takes, and fit each other and the data."""
+"""Manifests of the mortgage example: the API accepts them, and they fit each other and the data."""
 
 import csv
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from modelops.api.contract.reports import Violations
 from modelops.api.dataset import Dataset
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.trainingrun import TrainingRun
@@ -16,71 +19,85 @@ from modelops.worker.quality.profiling import Profile
 from modelops.worker.quality.quality_checks import CheckInputs, evaluate
 from modelops.worker.quality.schema_validation import SchemaValidator
 from modelops.worker.tabular.readers import MalformedRows, read_batches
-from support.checkout import ROOT
+from support.checkout import EXAMPLES
 
-MORTGAGE = ROOT / "examples" / "mortgage"
-KINDS = {"Dataset": Dataset, "TrainingRun": TrainingRun, "InferenceService": InferenceService}
+MORTGAGE = EXAMPLES / "mortgage"
+DATA = MORTGAGE / "data" / "applications.csv"
+ROWS = 2381
+KINDS: dict[str, type[Dataset | TrainingRun | InferenceService]] = {
+    "Dataset": Dataset,
+    "TrainingRun": TrainingRun,
+    "InferenceService": InferenceService,
+}
 OBJECTS = [
     body for file in sorted((MORTGAGE / "manifests").glob("*.yaml")) for body in yaml.safe_load_all(file.read_text())
 ]
-
 ROLLOUTS = {file.stem: yaml.safe_load(file.read_text()) for file in sorted((MORTGAGE / "rollouts").glob("*.yaml"))}
 
 
-def parsed(kind):
+def manifest(kind: str) -> dict[str, Any]:
+    """Return the example's only object of a kind."""
     (body,) = (body for body in OBJECTS if body["kind"] == kind)
-    return KINDS[kind].model_validate(body)
+    return dict(body)
 
 
-def test_the_namespace_comes_first_and_is_restricted():
+DATASET = Dataset.model_validate(manifest("Dataset"))
+RUN = TrainingRun.model_validate(manifest("TrainingRun"))
+SERVICE = InferenceService.model_validate(manifest("InferenceService"))
+
+
+def test_the_namespace_comes_first_and_is_restricted() -> None:
     assert OBJECTS[0]["kind"] == "Namespace"
     assert OBJECTS[0]["metadata"]["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
     assert {body["metadata"]["namespace"] for body in OBJECTS[1:]} == {"mortgage"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_field_is_one_of_the_api(kind):
+def test_every_field_is_a_field_of_the_api(kind: str) -> None:
     """A misspelt field would be dropped without a word."""
     for body in (body for body in [*OBJECTS, *ROLLOUTS.values()] if body["kind"] == kind):
         known = KINDS[kind].model_validate(body).spec.model_dump(mode="json", by_alias=True)
-        assert not list(unknown(body["spec"], known, "spec"))
+        assert not list(unknown_fields(body["spec"], known, "spec"))
 
 
-def unknown(given, known, path):
+def unknown_fields(given: object, known: Any, path: str) -> Iterator[str]:
+    """Yield the paths of fields that are given but not known."""
     if isinstance(given, dict):
         for name, value in given.items():
             if name not in known:
                 yield f"{path}.{name}"
             else:
-                yield from unknown(value, known[name], f"{path}.{name}")
+                yield from unknown_fields(value, known[name], f"{path}.{name}")
     elif isinstance(given, list):
-        for one, other in zip(given, known, strict=True):
-            yield from unknown(one, other, path)
+        for given_item, known_item in zip(given, known, strict=True):
+            yield from unknown_fields(given_item, known_item, path)
 
 
-def test_the_schema_names_every_column_of_the_data():
-    with (MORTGAGE / "data/applications.csv").open() as file:
+def test_the_schema_names_every_column_of_the_data() -> None:
+    with DATA.open() as file:
         header = next(csv.reader(file))
-    assert [column.name for column in parsed("Dataset").spec.schema_.columns] == header[1:]
+    assert DATASET.spec.schema_ is not None
+    assert [column.name for column in DATASET.spec.schema_.columns] == header[1:]
 
 
-def looked_at(tmp_path, rows):
-    """What a snapshot Job finds in the header and so many rows, measured against all of them."""
-    spec, lines = parsed("Dataset").spec, (MORTGAGE / "data/applications.csv").read_bytes().splitlines(keepends=True)
-    check, profile = SchemaValidator(spec.schema_.columns, tmp_path), Profile(spec.schema_, spec.checks)
-    (tmp_path / "object").write_bytes(b"".join(lines[: rows + 1]))
-    for batch in read_batches(tmp_path / "object", "a.csv", "csv", MalformedRows()):
-        check.add("a.csv", batch)
+def validate_and_profile(scratch: Path, rows: int) -> tuple[Violations | None, Profile]:
+    """Validate and profile the header and the first rows of the data, as a snapshot Job does."""
+    schema, lines = DATASET.spec.schema_, DATA.read_bytes().splitlines(keepends=True)
+    assert schema is not None
+    validator, profile = SchemaValidator(schema.columns, scratch), Profile(schema, DATASET.spec.checks)
+    (scratch / "object").write_bytes(b"".join(lines[: rows + 1]))
+    for batch in read_batches(scratch / "object", "a.csv", "csv", MalformedRows()):
+        validator.add("a.csv", batch)
         profile.add(batch)
-    check.end_object("a.csv")
-    return check.result(), profile
+    validator.end_object("a.csv")
+    return validator.result(), profile
 
 
 @pytest.mark.parametrize(
-    ("rows", "failed"),
+    ("rows", "rejected_for"),
     [
-        pytest.param(2381, [], id="all of the data"),
-        pytest.param(2081, [], id="without the last 300 rows"),
+        pytest.param(ROWS, [], id="all of the data passes"),
+        pytest.param(ROWS - 300, [], id="the data without the last 300 rows passes"),
         pytest.param(
             900,
             [
@@ -88,51 +105,57 @@ def looked_at(tmp_path, rows):
                 "rows: -62.2% against the current snapshot, must be at least -20%",
                 'column "black": DifferenceInProportionsOfLabels 0.24 for group "yes", must be at most 0.2',
             ],
-            id="most of it gone",
+            id="900 rows are rejected",
         ),
     ],
 )
-def test_the_data_keeps_the_schema_and_the_checks(tmp_path, rows, failed):
-    """The bounds mean something for this data: it keeps them, but not by far."""
-    (tmp_path / "whole").mkdir()
-    checks = parsed("Dataset").spec.checks
-    _, whole = looked_at(tmp_path / "whole", 2381)
+def test_the_data_passes_the_schema_and_the_checks(tmp_path: Path, rows: int, rejected_for: list[str]) -> None:
+    """The bounds of the checks mean something for this data: it passes, but narrowly."""
+    (tmp_path / "baseline").mkdir()
+    checks = DATASET.spec.checks
+    _, whole = validate_and_profile(tmp_path / "baseline", ROWS)
     baseline = Baseline.model_validate(whole.document("sha256:0", "csv"))
-    violations, profile = looked_at(tmp_path, rows)
+    violations, profile = validate_and_profile(tmp_path, rows)
     results = evaluate(checks, CheckInputs(profile, baseline, None, datetime.now(UTC)))
     assert violations is None
-    assert rejections(checks, results) == failed
+    assert rejections(checks, results) == rejected_for
     assert warnings(checks, results) == []
-    if rows == 2381:
-        assert [round(result.value, 3) for result in results] == [2381, 0, 1, 0, 0, 0.191, 0.715]
+    if rows == ROWS:
+        values = [result.value for result in results]
+        assert values == pytest.approx([2381, 0, 1, 0, 0, 0.191, 0.715], abs=0.0005)
 
 
-def test_they_refer_to_each_other():
-    run, service = parsed("TrainingRun"), parsed("InferenceService")
-    assert [one.ref.name for one in run.spec.datasets] == ["applications"]
-    assert service.spec.model.name == run.spec.output.model == "approval"
-    (secret,) = (body for body in OBJECTS if body["kind"] == "Secret")
-    assert parsed("Dataset").spec.source.s3.secret_ref.name == secret["metadata"]["name"] == "s3"
+def test_the_objects_refer_to_each_other() -> None:
+    assert [dataset.ref.name for dataset in RUN.spec.datasets] == ["applications"]
+    assert SERVICE.spec.model.name == RUN.spec.output.model == "approval"
+    source = DATASET.spec.source.s3
+    assert source is not None
+    assert source.secret_ref is not None
+    assert source.secret_ref.name == manifest("Secret")["metadata"]["name"] == "s3"
 
 
-def test_the_versions_to_roll_out_are_held_to_the_first_ones_gates():
-    """What is slow or wrong comes as far as a rollout by no fault of the gates, but because a person lets it."""
-    first = parsed("TrainingRun").spec.output
-    runs = {name: TrainingRun.model_validate(body).spec for name, body in ROLLOUTS.items()}
-    assert {name: run.output.version_template.approval.value for name, run in runs.items()} == {
+def test_the_versions_to_roll_out_have_the_gates_of_the_first_version() -> None:
+    """Gates let the slow and the wrong version through; a person's approval starts their rollouts."""
+    first = RUN.spec.output
+    outputs = {name: TrainingRun.model_validate(body).spec.output for name, body in ROLLOUTS.items()}
+    assert {name: output.version_template.approval.value for name, output in outputs.items()} == {
         "second": "Automatic",
         "slow": "Manual",
         "wrong": "Manual",
     }
-    for run in runs.values():
-        assert run.output.version_template.gates == first.version_template.gates
-        assert (run.output.model, run.output.format) == (first.model, first.format)
+    for output in outputs.values():
+        assert output.version_template.gates == first.version_template.gates
+        assert (output.model, output.format) == (first.model, first.format)
 
 
-def test_the_rollout_judges_what_the_gates_cannot_see():
-    rollout = parsed("InferenceService").spec.rollout
-    assert [one.weight for one in rollout.steps] == [20, 50]
+def test_the_rollout_checks_what_the_gates_cannot_measure() -> None:
+    rollout = SERVICE.spec.rollout
+    assert rollout is not None
+    assert [step.weight for step in rollout.steps] == [20, 50]
+    assert rollout.analysis is not None
     (check,) = rollout.analysis.checks
+    assert check.job is not None
+    assert check.job.command is not None
     (script,) = (word for word in check.job.command if word.endswith(".py"))
     assert (MORTGAGE / Path(script).name).exists()
-    assert check.job.image == parsed("TrainingRun").spec.trainer.image
+    assert check.job.image == RUN.spec.trainer.image

@@ -1,4 +1,4 @@
-"""The examples' training scripts on the real data, by SageMaker's contract alone."""
+"""Training scripts of the examples, run on the real data with only SageMaker's contract."""
 
 import csv
 import hashlib
@@ -8,26 +8,25 @@ import subprocess
 import sys
 from pathlib import Path
 
-import joblib
-import pandas as pd
+import joblib  # type: ignore[import-untyped]
+import pandas as pd  # type: ignore[import-untyped]
 import pytest
 import yaml
 
 from modelops.api.sweep import Sweep
 from modelops.controllers.trainingrun.sweep.suggestions import EarlierTrial, suggest
-from support.checkout import ROOT
+from support.checkout import EXAMPLES
 
-EXAMPLES = ROOT / "examples"
 MORTGAGE = EXAMPLES / "mortgage"
 
 
 class Training:
-    """The directories of one run, and the run itself."""
+    """Run of the training script, with directories of its own."""
 
     def __init__(self, root: Path, data: Path = MORTGAGE / "data") -> None:
         self.model, self.output, self.config, self.data = root / "model", root / "output", root / "config", data
 
-    def run(self, **hyperparameters: str) -> subprocess.CompletedProcess:
+    def run(self, **hyperparameters: str) -> subprocess.CompletedProcess[str]:
         self.config.mkdir(parents=True, exist_ok=True)
         (self.config / "hyperparameters.json").write_text(json.dumps(hyperparameters))
         environment = {
@@ -40,28 +39,35 @@ class Training:
         words = [sys.executable, str(MORTGAGE / "train.py")]
         return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics that the run has written."""
+        metrics: dict[str, float] = json.loads((self.output / "metrics.json").read_text())
+        return metrics
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """Run the script once with the default hyperparameters."""
     training = Training(tmp_path_factory.mktemp("trained"))
     ended = training.run(c="1.0", threshold="0.5")
     assert ended.returncode == 0, ended.stderr
     return training
 
 
-def test_the_sweeps_best_trial_passes_the_examples_gates(tmp_path):
-    """`make demo` ends with a model that serves."""
+def test_the_sweeps_best_trial_passes_the_examples_gates(tmp_path: Path) -> None:
+    """Otherwise `make demo` would have no model to serve."""
     run = yaml.safe_load((MORTGAGE / "manifests/trainingrun.yaml").read_text())
     sweep = Sweep.model_validate(run["spec"]["sweep"])
-    table, metrics = {}, {}
+    table: dict[int, EarlierTrial] = {}
+    metrics: dict[int, dict[str, float]] = {}
     for number in range(sweep.max_trials):
         training = Training(tmp_path / str(number))
         parameters = suggest(sweep, [number], table)[number]
         ended = training.run(**parameters)
         assert ended.returncode == 0, ended.stderr
-        metrics[number] = json.loads((training.output / "metrics.json").read_text())
+        metrics[number] = training.metrics()
         table[number] = EarlierTrial(parameters, "Succeeded", metrics[number][sweep.objective.metric])
-    best = max(metrics.values(), key=lambda one: one[sweep.objective.metric])
+    best = max(metrics.values(), key=lambda trial: trial[sweep.objective.metric])
     gates = run["spec"]["output"]["versionTemplate"]["gates"]
     assert gates
     for gate in gates:
@@ -70,60 +76,60 @@ def test_the_sweeps_best_trial_passes_the_examples_gates(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "instead"),
+    ("name", "overrides"),
     [
-        pytest.param("second", {}, id="the second"),
-        pytest.param("slow", {"trees": "100"}, id="the slow one, with fewer trees"),
-        pytest.param("wrong", {}, id="the wrong one"),
+        pytest.param("second", {}, id="the second version passes its gates"),
+        pytest.param("slow", {"trees": "100"}, id="the slow version, here with fewer trees, passes its gates"),
+        pytest.param("wrong", {}, id="the wrong version passes its gates"),
     ],
 )
-def test_the_versions_to_roll_out_pass_their_gates(tmp_path, name, instead):
+def test_the_versions_to_roll_out_pass_their_gates(tmp_path: Path, name: str, overrides: dict[str, str]) -> None:
     """Otherwise `make demo` would wait for them in vain."""
     run = yaml.safe_load((MORTGAGE / f"rollouts/{name}.yaml").read_text())
     training = Training(tmp_path)
-    ended = training.run(**{**run["spec"]["parameters"], **instead})
+    ended = training.run(**{**run["spec"]["parameters"], **overrides})
     assert ended.returncode == 0, ended.stderr
-    metrics = json.loads((training.output / "metrics.json").read_text())
+    metrics = training.metrics()
     for gate in run["spec"]["output"]["versionTemplate"]["gates"]:
         assert metrics[gate["metric"]] >= gate["min"]
 
 
-def test_the_wrong_version_denies_what_the_others_approve(trained, tmp_path):
-    """It is wrong for real, although its own metrics say that it is not."""
+def test_the_wrong_version_denies_applications_that_others_approve(trained: Training, tmp_path: Path) -> None:
+    """The version is really wrong, although its own metrics are good."""
     wrong = Training(tmp_path)
     assert wrong.run(positive="no").returncode == 0
     table = pd.read_csv(MORTGAGE / "data/applications.csv").dropna()
-    said = [joblib.load(one.model / "model.joblib").predict(table) for one in (trained, wrong)]
-    assert (said[0] == said[1]).mean() < 0.1
+    right_answers, wrong_answers = (
+        joblib.load(training.model / "model.joblib").predict(table) for training in (trained, wrong)
+    )
+    assert (right_answers == wrong_answers).mean() < 0.1
 
 
-def test_step_metrics_are_a_line_each(trained):
+def test_each_step_writes_a_line_of_metrics(trained: Training) -> None:
     lines = [json.loads(line) for line in (trained.output / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
-    assert lines[-1]["roc_auc"] == pytest.approx(
-        json.loads((trained.output / "metrics.json").read_text())["roc_auc"], abs=1e-6
-    )
+    assert lines[-1]["roc_auc"] == pytest.approx(trained.metrics()["roc_auc"], abs=1e-6)
 
 
-def test_predictions_name_the_groups(trained):
-    """Whoever judges the model's fairness has label, prediction and group of every held-out row."""
+def test_predictions_have_label_prediction_and_group_of_every_held_out_row(trained: Training) -> None:
+    """The fairness of the model can be assessed by group."""
     with (trained.output / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert rows[0].keys() == {"label", "prediction", "black"}
     assert {row["black"] for row in rows} == {"yes", "no"}
     right = sum(row["label"] == row["prediction"] for row in rows) / len(rows)
-    assert right == pytest.approx(json.loads((trained.output / "metrics.json").read_text())["accuracy"], abs=1e-6)
+    assert right == pytest.approx(trained.metrics()["accuracy"], abs=1e-6)
 
 
-def test_the_protected_attribute_and_the_label_are_no_features(trained):
+def test_the_protected_attribute_and_the_label_are_not_features(trained: Training) -> None:
     model = joblib.load(trained.model / "model.joblib")
     assert not {"black", "deny", ""} & set(model.feature_names_in_)
 
 
-def test_the_examples_request_fits_the_model(trained):
-    """Row 1 of the data, as the README sends it."""
+def test_the_examples_request_fits_the_model(trained: Training) -> None:
+    """The request of the README is row 1 of the data."""
     request = json.loads((MORTGAGE / "request.json").read_text())
-    columns = {one["name"]: one["data"] for one in request["inputs"]}
+    columns = {column["name"]: column["data"] for column in request["inputs"]}
     model = joblib.load(trained.model / "model.joblib")
     assert set(columns) == set(model.feature_names_in_)
     first = pd.read_csv(MORTGAGE / "data/applications.csv").iloc[0]
@@ -132,31 +138,37 @@ def test_the_examples_request_fits_the_model(trained):
     assert model.predict(pd.DataFrame(columns)[list(model.feature_names_in_)]).tolist() == [0]
 
 
-def test_the_same_inputs_give_the_same_bytes(trained, tmp_path):
+def test_the_same_inputs_give_the_same_bytes(trained: Training, tmp_path: Path) -> None:
     """An artifact's digest can be reproduced."""
     again = Training(tmp_path)
     assert again.run(c="1.0", threshold="0.5").returncode == 0
-    first, second = (hashlib.sha256((one.model / "model.joblib").read_bytes()).hexdigest() for one in (trained, again))
+    first, second = (
+        hashlib.sha256((training.model / "model.joblib").read_bytes()).hexdigest() for training in (trained, again)
+    )
     assert first == second
 
 
-def test_other_hyperparameters_give_another_model(trained, tmp_path):
-    """`threshold` is the model's own: what serves decides as what was measured."""
+def test_other_hyperparameters_give_another_model(trained: Training, tmp_path: Path) -> None:
+    """`threshold` is part of the model: the served model decides as the measured one."""
     other = Training(tmp_path)
     assert other.run(threshold="0.2").returncode == 0
-    recall = [json.loads((one.output / "metrics.json").read_text())["recall"] for one in (trained, other)]
-    assert recall[1] > recall[0]
+    assert other.metrics()["recall"] > trained.metrics()["recall"]
 
 
 @pytest.mark.parametrize(
     ("hyperparameters", "empty", "reason"),
     [
-        ({"depth": "4"}, False, "ValueError: unknown hyperparameters: depth; known are c, threshold, trees, positive"),
-        ({}, True, "FileNotFoundError: there is no CSV file in "),
+        pytest.param(
+            {"depth": "4"},
+            False,
+            "ValueError: unknown hyperparameters: depth; known are c, threshold, trees, positive",
+            id="an unknown hyperparameter fails",
+        ),
+        pytest.param({}, True, "FileNotFoundError: there is no CSV file in ", id="a channel without data fails"),
     ],
 )
-def test_a_failure_leaves_its_reason(tmp_path, hyperparameters, empty, reason):
-    """What is in output/failure becomes the TrainingRun's message."""
+def test_a_failure_writes_its_reason(tmp_path: Path, hyperparameters: dict[str, str], empty: bool, reason: str) -> None:
+    """The content of output/failure becomes the TrainingRun's message."""
     data = tmp_path / "data"
     data.mkdir()
     training = Training(tmp_path, data) if empty else Training(tmp_path)
@@ -165,6 +177,6 @@ def test_a_failure_leaves_its_reason(tmp_path, hyperparameters, empty, reason):
     assert not training.model.exists()
 
 
-def test_the_sagemaker_script_knows_nothing_of_modelops():
-    """It proves the contract only as long as it is written against SageMaker's alone."""
+def test_the_sagemaker_script_does_not_mention_modelops() -> None:
+    """The script proves the contract only if it is written for SageMaker alone."""
     assert "modelops" not in (EXAMPLES / "sagemaker/train.py").read_text().lower()
