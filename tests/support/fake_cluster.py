@@ -65,9 +65,9 @@ class Cluster:
     silent: set[str] = field(default_factory=set)
     """Names of Pods whose proxies do not answer the operator."""
     lingering: timedelta | None = None
-    """How long the Pods of a deleted Deployment take to terminate. None: no time at all."""
+    """Time that the Pods of a deleted Deployment take to terminate. None: they terminate at once."""
     counted: dict[str, ProxyStats] = field(default_factory=dict)
-    """What the proxies have counted, by the Pod's name."""
+    """Statistics of the proxies, by the Pod's name."""
     _created: int = 0
 
     def observe(self, **more: object) -> Observation:

@@ -49,8 +49,8 @@ def crd(kind: type[Kind]) -> dict[str, Any]:
 
 
 def _printer_column(column: Any) -> dict[str, Any]:
-    shown = {"name": column.name, "type": column.type, "jsonPath": column.path}
-    return shown | ({"priority": column.priority} if column.priority else {})
+    required = {"name": column.name, "type": column.type, "jsonPath": column.path}
+    return required | ({"priority": column.priority} if column.priority else {})
 
 
 def _root_schema(kind: type[Kind]) -> dict[str, Any]:

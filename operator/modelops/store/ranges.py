@@ -133,11 +133,11 @@ class Segment:
             at = listed.next
             while until is not None and (last > until or at is None):
                 index += 1
-                taken = self._ranges.extend(index)
-                if taken is None:
+                extension = self._ranges.extend(index)
+                if extension is None:
                     self.beyond = next((key for key in listed.keys if key > until), None)
                     break
-                until = taken.until
+                until = extension.until
             yield from (item for item in listed.objects if until is None or item.pinned.key <= until)
 
 

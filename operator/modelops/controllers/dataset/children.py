@@ -49,14 +49,14 @@ def probe_job(dataset: Dataset, settings: Settings) -> Body:
 
 
 def _name(dataset: Dataset, **purpose: str | None) -> str:
-    decides = {
+    identity = {
         "uid": dataset.metadata.uid,
         "checkedWith": checks_of(dataset.spec),
         "source": dataset.spec.source.wire(),
         "pod": dataset.spec.pod.wire(),
         **purpose,
     }
-    return f"{dataset.metadata.name}-{short(json_digest(decides), 10)}"
+    return f"{dataset.metadata.name}-{short(json_digest(identity), 10)}"
 
 
 def _probe_task(dataset: Dataset) -> ProbeTask:

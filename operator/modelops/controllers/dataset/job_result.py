@@ -92,14 +92,14 @@ def snapshot_current(context: Context, snapshot: Snapshot) -> Plan:
 
 def _evaluate(context: Context, candidate: Candidate, report: SnapshotReport) -> Plan:
     """Accept or reject data that was read, by its violations of the schema and its checks."""
-    spec, found = context.seen.dataset.spec, report.violations
+    spec, violations = context.seen.dataset.spec, report.violations
     if report.profile is None:
-        first = f": {found.examples[0]}" if found is not None and found.examples else ""
+        first = f": {violations.examples[0]}" if violations is not None and violations.examples else ""
         message = f"the data cannot be read as {spec.format.type}{first}"
         return reject(context, candidate, "Unreadable", message, report)
     failed = rejections(spec.checks, report.checks)
-    if found is not None and (spec.schema_ is None or spec.schema_.on_violation == "Reject"):
-        message = "; ".join([describe_violations(found.total, found.examples), *failed])
+    if violations is not None and (spec.schema_ is None or spec.schema_.on_violation == "Reject"):
+        message = "; ".join([describe_violations(violations.total, violations.examples), *failed])
         return reject(context, candidate, "SchemaViolated", message, report)
     if failed:
         return reject(context, candidate, "CheckFailed", "; ".join(failed), report)

@@ -29,7 +29,7 @@ _POD_BY_POD = Rollout(strategy=Strategy.ROLLING, deadline="10m")
 
 @dataclass(frozen=True)
 class WindowCounts:
-    """What Pods have counted since the candidate's last analysis."""
+    """Sums over Pods since the candidate's last analysis: requests by the proxies, contents by the monitors."""
 
     candidate: Counters = field(default_factory=Counters)
     stable: Counters = field(default_factory=Counters)
@@ -39,7 +39,7 @@ class WindowCounts:
 
 @dataclass(frozen=True)
 class Observation:
-    """An InferenceService, its children and all else that a plan depends on. What is derived is computed once."""
+    """An InferenceService, its children and all else that a plan depends on. Derived values are computed once."""
 
     service: InferenceService
     settings: Settings
@@ -55,7 +55,7 @@ class Observation:
     recorded: RevisionTemplate | None = None
     """Template of the stable revision from its ControllerRevision, where another revision is selected."""
     stable_service: Body | None = None
-    """The Service with the InferenceService's name, whoever owns it."""
+    """The Service with the InferenceService's name; its owner may be another object."""
     candidate_service: Body | None = None
     owned: Mapping[Key, Body] = field(default_factory=dict)
     """Autoscalers, the disruption budget and ConfigMaps of this InferenceService."""
@@ -152,15 +152,15 @@ class Observation:
         Another `spec.rollout` or another value of the annotation for a retry is another attempt.
         """
         rollout = self.service.spec.rollout
-        decides = {
+        identity = {
             "revision": self.target,
             "rollout": rollout.wire() if rollout is not None else None,
             "retry": self.requests.handled.retry,
         }
-        return short(json_digest(decides), 10)
+        return short(json_digest(identity), 10)
 
     def check_arguments(self, candidate: CandidateVersion) -> CheckArguments:
-        """Return what the user's own checks get to know of a candidate."""
+        """Return the versions, the weight and the URLs that are passed to the user's own checks."""
         domain = self.settings.cluster_domain
         return CheckArguments(
             namespace=self.service.metadata.namespace,

@@ -101,7 +101,7 @@ def _unchanged(seen: Observation, *conditions: DesiredCondition, requeue_after: 
 
 
 def _owns_service(seen: Observation) -> bool:
-    """Return whether the Service is ours: by its owner, or by its label if a person has removed all owners."""
+    """Return whether the Service belongs to the InferenceService: by owner, or by label if all owners are removed."""
     return is_owned_by(seen.stable_service, seen.service, by_label="WithoutOwner")
 
 

@@ -49,11 +49,11 @@ def _with_model(context: RunContext, outcome: Outcome) -> Plan:
 
 
 def _without_model(context: RunContext, outcome: Outcome) -> Plan:
-    """Show a failed run as stalled. A stopped run is not: it is as a person asked for."""
-    shown = stalled(outcome.reason, outcome.message)
+    """Show a failed run as stalled. A stopped run is not stalled: a person requested the stop."""
+    not_ready = stalled(outcome.reason, outcome.message)
     if outcome.state == "Stopped":
-        shown = (condition(READY, False, outcome.reason, outcome.message),)
-    conditions = (*shown, condition("Succeeded", False, outcome.reason, outcome.message))
+        not_ready = (condition(READY, False, outcome.reason, outcome.message),)
+    conditions = (*not_ready, condition("Succeeded", False, outcome.reason, outcome.message))
     return replace(
         _delete_jobs(context, outcome), status=context.status, conditions=with_reproducible(context, *conditions)
     )

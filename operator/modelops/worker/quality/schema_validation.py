@@ -155,21 +155,21 @@ def _validate(state: _ColumnState, values: ColumnValues, name: str, batch: Batch
     column = state.column
     null = values.kinds == ValueKind.NULL
     fits = _has_type(column.type, values)
-    found = {_NOT_OF_TYPE[column.type]: ~fits & ~null}
+    masks = {_NOT_OF_TYPE[column.type]: ~fits & ~null}
     if not column.nullable:
-        found[_MISSING] = null
+        masks[_MISSING] = null
     if column.min is not None:
-        found[_beyond(f"below min {column.min:g}")] = fits & (values.numbers < column.min)
+        masks[_beyond(f"below min {column.min:g}")] = fits & (values.numbers < column.min)
     if column.max is not None:
-        found[_beyond(f"above max {column.max:g}")] = fits & (values.numbers > column.max)
+        masks[_beyond(f"above max {column.max:g}")] = fits & (values.numbers > column.max)
     if state.allowed is not None or state.uniqueness is not None:
         texts = canonical_texts(values, column.type)
         if state.allowed is not None:
             allowed = pc.is_in(texts, value_set=state.allowed).to_numpy(zero_copy_only=False)
-            found[_NOT_IN_ENUM] = fits & ~allowed
+            masks[_NOT_IN_ENUM] = fits & ~allowed
         if state.uniqueness is not None:
             state.uniqueness.add(texts.filter(pa.array(fits)), locations[fits])
-    for predicate, violates in found.items():
+    for predicate, violates in masks.items():
         count = int(np.count_nonzero(violates))
         if count:
             first = int(np.argmax(violates))

@@ -169,7 +169,7 @@ async def test_the_stable_template_is_read_from_its_record(pinned: str) -> None:
 
 
 def test_a_version_enqueues_the_services_that_select_it() -> None:
-    """Those that follow the model and those that pinned the version, and no other: no polling, no storm."""
+    """Services that follow the model or pin the version need no polling, and other services are not reconciled."""
     controller = inferenceservice.controller()
     filled = cache(service_body(), service_body("pinned", "mortgage-2"), service_body("other", "mortgage-9"))
     enqueued = set(controller.event_mappings[ModelVersion.__name__](version_body(V2), filled))

@@ -218,7 +218,7 @@ ROWS = [*NOT_SERVABLE, *FOREIGN_SERVICES, *ROLLOUTS]
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_plan(row: Row) -> None:
-    """What the conditions say, whether children are written, and what the status shows."""
+    """Every state has its conditions and its status, and children are written only where they must be."""
     decided = plan(row.given)
     conditions = {condition.type: condition for condition in decided.conditions}
     assert (conditions["Ready"].reason, row.condition in conditions) == (row.reason, True)

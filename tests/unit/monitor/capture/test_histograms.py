@@ -96,7 +96,7 @@ def test_numbers_beyond_the_bound_are_counted_in_the_nearest_bin() -> None:
 
 
 def test_a_report_does_not_change_while_more_is_counted() -> None:
-    """It is serialized outside the lock."""
+    """The report is serialized outside the lock."""
     counted = Histograms()
     counted.add(1, {"x": [1.0], "y": ["a"]})
     report = counted.to_json()

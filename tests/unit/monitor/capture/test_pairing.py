@@ -73,7 +73,7 @@ def test_a_prediction_that_is_late_is_fetched_again() -> None:
 
 
 def test_a_prediction_that_never_arrives_counts_as_unpaired() -> None:
-    """It says nothing about the candidate: the stable version's request failed, or its record was dropped."""
+    """Such a request says nothing about the candidate: the stable version failed, or its record was dropped."""
     clock, pods = ManualClock(), OtherPods()
     comparisons = Pairing(pods, clock)
     comparisons.add("a", "10.0.0.1", {"p": [1.0]}, tolerance=0)

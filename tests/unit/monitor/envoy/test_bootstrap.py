@@ -74,7 +74,7 @@ def test_without_a_candidate_all_clusters_are_on_loopback() -> None:
 
 
 def test_the_candidate_is_resolved_by_its_fully_qualified_name() -> None:
-    """It is looked up once, not in each search domain of the Pod, and Envoy starts even if it does not resolve."""
+    """The name is looked up once, not in each search domain of the Pod. Envoy starts even if it does not resolve."""
     config = document(candidate_host="credit-candidate.bank.svc.cluster.local", model_grpc_port="8082")
     assert ports(config)["candidate"] == ("credit-candidate.bank.svc.cluster.local.", 80)
     assert ports(config)["candidate_grpc"] == ("credit-candidate.bank.svc.cluster.local.", 80)

@@ -38,7 +38,7 @@ def test_the_order_of_listing_does_not_change_the_digest(
 def test_sorting_in_chunks_sorts(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], chunk_bytes: int
 ) -> None:
-    """Whatever bytes the lines have, and wherever the chunks end."""
+    """Lines are sorted whatever bytes they have, and wherever the chunks end."""
     file = tmp_path_factory.mktemp("lines") / "lines"
     file.write_bytes(b"".join(line + b"\n" for line in lines))
     sort_lines(file, chunk_bytes=chunk_bytes)

@@ -162,7 +162,7 @@ def test_a_million_violations_of_one_kind_are_one_example(tmp_path: Path) -> Non
 
 
 def test_examples_are_at_most_ten_of_at_most_200_characters(tmp_path: Path) -> None:
-    """However long the names of columns are."""
+    """The limits hold for the longest names of columns too."""
     columns = [{"name": "c" * 250 + str(number), "type": "number"} for number in range(30)]
     violations = violations_of(tmp_path, columns, ("a.csv", b"x\n1\n"))
     assert violations is not None

@@ -13,7 +13,7 @@ from modelops.controllers.inferenceservice.analysis.arguments import CheckArgume
 from modelops.controllers.inferenceservice.analysis.hooks import call_hook
 from modelops.controllers.inferenceservice.analysis.prometheus import query_prometheus
 from modelops.controllers.inferenceservice.analysis.results import check_result
-from modelops.controllers.inferenceservice.analysis.windows import Attempt
+from modelops.controllers.inferenceservice.analysis.windows import RolloutAttempt
 from modelops.machinery.background import Background
 from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.resources import Key
@@ -41,21 +41,21 @@ class CheckRun:
         return self.arguments == arguments and step_since is not None and self.started_at >= parse_timestamp(step_since)
 
 
-class CheckRunner(Background[Attempt, CheckRun]):
+class CheckRunner(Background[RolloutAttempt, CheckRun]):
     """Last run of each attempt's checks, and the runs under way: one at a time for each InferenceService."""
 
     def __init__(self, denied: frozenset[LocalAddress] = frozenset(LocalAddress)) -> None:
         super().__init__(_CONCURRENCY)
         self._denied = denied
 
-    def last(self, attempt: Attempt) -> CheckRun | None:
+    def last(self, attempt: RolloutAttempt) -> CheckRun | None:
         """Return the last run of this attempt's checks."""
         return self._results.get(attempt)
 
     def start(
         self,
         key: Key,
-        attempt: Attempt,
+        attempt: RolloutAttempt,
         checks: Iterable[AnalysisCheck],
         arguments: CheckArguments,
         enqueue: Callable[[Key], None],

@@ -14,7 +14,7 @@ from modelops.controllers.inferenceservice.analysis.check_runner import CheckRun
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.analysis.evaluation import window_ends
 from modelops.controllers.inferenceservice.analysis.reports import MonitorReport
-from modelops.controllers.inferenceservice.analysis.windows import Attempt, Side, Windows
+from modelops.controllers.inferenceservice.analysis.windows import RolloutAttempt, Side, Windows
 from modelops.controllers.inferenceservice.observation import Observation, WindowCounts
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import INFERENCE_SERVICES, Key
@@ -68,7 +68,7 @@ class AnalysisMemory:
         if now.step_since is not None:
             self._run_checks(seen, spec, current, now, enqueue)
 
-    def _count_requests(self, seen: Observation, attempt: Attempt, candidate: CandidateVersion) -> None:
+    def _count_requests(self, seen: Observation, attempt: RolloutAttempt, candidate: CandidateVersion) -> None:
         """Add what the proxies counted.
 
         Behind a Gateway the candidate's Pods count the requests that it answers. Otherwise the stable Pods count the
@@ -90,7 +90,7 @@ class AnalysisMemory:
                     self._requests.add(attempt, "candidate", pod.state.uid, stats.model)
         self._requests.keep_pods(attempt, kept)
 
-    def _count_contents(self, seen: Observation, attempt: Attempt, candidate: CandidateVersion) -> None:
+    def _count_contents(self, seen: Observation, attempt: RolloutAttempt, candidate: CandidateVersion) -> None:
         """Add what the monitors counted: each revision's own Pods report what they answered."""
         sides: dict[str | None, Side] = {seen.stable: "stable", candidate.revision: "candidate"}
         kept = set()
@@ -107,7 +107,7 @@ class AnalysisMemory:
         self,
         seen: Observation,
         spec: Analysis,
-        attempt: Attempt,
+        attempt: RolloutAttempt,
         candidate: CandidateVersion,
         enqueue: Callable[[Key], None],
     ) -> None:
@@ -120,8 +120,8 @@ class AnalysisMemory:
         self._checks.start(key, attempt, spec.checks, arguments, enqueue)
 
 
-def _attempt(service: InferenceService, candidate: CandidateVersion) -> Attempt:
-    return Attempt(service.metadata.uid, candidate.attempt)
+def _attempt(service: InferenceService, candidate: CandidateVersion) -> RolloutAttempt:
+    return RolloutAttempt(service.metadata.uid, candidate.attempt)
 
 
 def _begins_window(spec: Analysis, before: CandidateVersion, now: CandidateVersion) -> bool:

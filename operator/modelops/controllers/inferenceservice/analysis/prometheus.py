@@ -58,7 +58,7 @@ def single_value(body: bytes) -> float | None:
     try:
         response: Any = json.loads(body)
         if response["status"] == "error":
-            # The server's words say what is wrong with the query.
+            # The server's message names the error in the query.
             raise QueryError(f"Prometheus: {response['errorType']}: {response['error']}")
         if response["status"] != "success":
             raise ValueError("status not of Prometheus")
@@ -77,19 +77,19 @@ def single_value(body: bytes) -> float | None:
 
 
 def compare_with_bounds(name: str, query: PrometheusQuery, value: float | None) -> AnalysisCheckResult:
-    """Return whether a value is within the query's bounds. Pure."""
+    """Return the result of a check: inconclusive without a value (None or NaN), failed beyond a bound. Pure."""
     if value is None or math.isnan(value):
         return check_result(name, "Inconclusive", "query returned no value")
-    shown = value if math.isfinite(value) else None
+    finite = value if math.isfinite(value) else None
     if query.max is not None and value > query.max:
-        return check_result(name, "Failed", f"{value:g}, above {query.max:g}", shown)
+        return check_result(name, "Failed", f"{value:g}, above {query.max:g}", finite)
     if query.min is not None and value < query.min:
-        return check_result(name, "Failed", f"{value:g}, below {query.min:g}", shown)
+        return check_result(name, "Failed", f"{value:g}, below {query.min:g}", finite)
     bounds = [
         *([f"at least {query.min:g}"] if query.min is not None else []),
         *([f"at most {query.max:g}"] if query.max is not None else []),
     ]
-    return check_result(name, "Passed", f"{value:g}, {' and '.join(bounds)}", shown)
+    return check_result(name, "Passed", f"{value:g}, {' and '.join(bounds)}", finite)
 
 
 def _placeholders(arguments: CheckArguments) -> dict[str, str]:

@@ -24,8 +24,8 @@ class Cumulative(Protocol):
 C = TypeVar("C", bound=Cumulative)
 
 
-class Attempt(NamedTuple):
-    """Attempt of a rollout."""
+class RolloutAttempt(NamedTuple):
+    """Key of the attempt to roll out a candidate."""
 
     service_uid: str
     """UID of the InferenceService."""
@@ -44,9 +44,9 @@ class Windows(Generic[C]):
     """Windows of all attempts under way."""
 
     def __init__(self) -> None:
-        self._windows: dict[Attempt, _Window[C]] = {}
+        self._windows: dict[RolloutAttempt, _Window[C]] = {}
 
-    def add(self, attempt: Attempt, side: Side, pod: str, reading: C) -> None:
+    def add(self, attempt: RolloutAttempt, side: Side, pod: str, reading: C) -> None:
         """Add what a Pod counted for a side since its last reading.
 
         The first reading adds nothing: its counts may be older than the window.
@@ -59,23 +59,23 @@ class Windows(Generic[C]):
         new, total = reading.since(before), window.sums.get(side)
         window.sums[side] = new if total is None else total + new
 
-    def window(self, attempt: Attempt, side: Side) -> C | None:
+    def window(self, attempt: RolloutAttempt, side: Side) -> C | None:
         """Return what was counted for a side since the window began; None before any Pod was read twice."""
         window = self._windows.get(attempt)
         return window.sums.get(side) if window is not None else None
 
-    def begin(self, attempt: Attempt) -> None:
+    def begin(self, attempt: RolloutAttempt) -> None:
         """Begin a new window where the last one ends: no request is lost between them, and none counts twice."""
         if attempt in self._windows:
             self._windows[attempt].sums = {}
 
-    def keep_pods(self, attempt: Attempt, pods: set[str]) -> None:
+    def keep_pods(self, attempt: RolloutAttempt, pods: set[str]) -> None:
         """Forget the readings of all other Pods. What those Pods counted stays in the window."""
         window = self._windows.get(attempt)
         if window is not None:
             window.last = {key: reading for key, reading in window.last.items() if key[1] in pods}
 
-    def keep_only(self, under_way: Callable[[Attempt], bool]) -> None:
+    def keep_only(self, under_way: Callable[[RolloutAttempt], bool]) -> None:
         """Forget all other attempts."""
         self._windows = {attempt: window for attempt, window in self._windows.items() if under_way(attempt)}
 

@@ -45,16 +45,16 @@ def autoscaler(service: InferenceService, deployment_name: str, minimum: int, ma
     }
 
 
-def desired_replicas(minimum: int, maximum: int | None, found: Body | None) -> int:
+def desired_replicas(minimum: int, maximum: int | None, deployment: Body | None) -> int:
     """Return the replicas to apply with a Deployment: `minimum`, or with an autoscaler the number it has set.
 
-    `maximum` is None without an autoscaler, and `found` is the Deployment in the cluster. With an autoscaler the field
+    `maximum` is None without an autoscaler, and `deployment` is the one in the cluster. With an autoscaler the field
     cannot be left out: server-side apply would remove the field together with its only owner, and the Deployment would
     fall to one Pod until the autoscaler's next evaluation.
     """
     if maximum is None:
         return minimum
-    decided = found["spec"].get("replicas", 1) if found is not None else minimum
+    decided = deployment["spec"].get("replicas", 1) if deployment is not None else minimum
     return min(max(decided, minimum), maximum)
 
 

@@ -91,7 +91,7 @@ def lineage_annotations(version: ModelVersion) -> dict[str, str]:
 
 
 def template(service: InferenceService, version: ModelVersion, settings: Settings) -> Body:
-    """Build the Pod template of a version. Each version has a Deployment of its own."""
+    """Build the Pod template of a version, with the revision's name in its labels: each revision has a Deployment."""
     server = model_server(service, settings, version)
     named = labels(service, COMPONENT, modelversion=version.metadata.name, model=version.spec.model)
     scraped = {
@@ -101,12 +101,12 @@ def template(service: InferenceService, version: ModelVersion, settings: Setting
     }
     serves = {READINESS_PATH: server.probe_path, **({GRPC: "true"} if server.grpc_port is not None else {})}
     metadata = {"labels": named, "annotations": {**lineage_annotations(version), **serves, **scraped}}
-    decides = {
+    identity = {
         "uid": service.metadata.uid,
         "metadata": metadata,
         "spec": _pod(service, version, settings, server, ""),
     }
-    revision = short(json_digest(decides), 10)
+    revision = short(json_digest(identity), 10)
     return {
         "metadata": {**metadata, "labels": {**named, REVISION: revision}},
         "spec": _pod(service, version, settings, server, revision),

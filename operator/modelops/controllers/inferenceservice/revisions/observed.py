@@ -129,13 +129,13 @@ def observed_revisions(deployments: Iterable[Body], pods: Iterable[ServerPod]) -
     The name of a revision is a hash of the InferenceService's UID too: Pods of a deleted namesake do not match.
     """
     server_pods = list(pods)
-    found = []
+    revisions = []
     for deployment in deployments:
         if deployment["metadata"].get("deletionTimestamp") is None:
             template = RevisionTemplate.of(deployment["spec"]["template"])
             own = tuple(pod for pod in server_pods if pod.revision == template.revision)
-            found.append(ObservedRevision(deployment, template, own))
-    return tuple(found)
+            revisions.append(ObservedRevision(deployment, template, own))
+    return tuple(revisions)
 
 
 def orphaned_pods(
@@ -166,8 +166,8 @@ def stable_revision_name(
     if selected is None or selected == before:
         return before or None
     promoted = before is not None and status.candidate is not None and status.candidate.revision == selected
-    answers = any(revision.name == selected and revision.ready for revision in revisions)
-    return selected if promoted or answers else before or None
+    ready = any(revision.name == selected and revision.ready for revision in revisions)
+    return selected if promoted or ready else before or None
 
 
 def _notice(annotation: str) -> RoutesNotice:

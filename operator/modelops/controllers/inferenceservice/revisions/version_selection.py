@@ -34,9 +34,9 @@ def select_template(
     version = _selected(service, versions)
     if isinstance(version, NotServable):
         return version
-    wrong = validate(service, settings, version)
-    if wrong is not None:
-        return NotServable(wrong.reason, wrong.message, stalled=True)
+    misconfiguration = validate(service, settings, version)
+    if misconfiguration is not None:
+        return NotServable(misconfiguration.reason, misconfiguration.message, stalled=True)
     return RevisionTemplate.of(template(service, version, settings))
 
 

@@ -110,8 +110,8 @@ def _problem(name: str, conditions: list[Body], generation: int) -> str:
 
 def _same_parent(reported: Body, ref: Body, namespace: str) -> bool:
     """Return whether a parent in the status is one of the spec. An absent namespace is the route's own."""
-    one, other = ({"namespace": namespace, **parent} for parent in (reported, ref))
-    return all(one.get(field) == other.get(field) for field in ("name", "namespace", "sectionName", "port"))
+    left, right = ({"namespace": namespace, **parent} for parent in (reported, ref))
+    return all(left.get(field) == right.get(field) for field in ("name", "namespace", "sectionName", "port"))
 
 
 def _parent(ref: ParentRef) -> Body:

@@ -77,15 +77,15 @@ def routes(split: Split) -> Json:
 
     The virtual host's name is a hash of all routes: Envoy reports by that name which routes are in effect.
     """
-    found = [_readiness(split), *(_split(split, grpc=True) if split.grpc else []), *_split(split, grpc=False)]
-    name = f"weights-{short(json_digest(found), 16)}"
+    entries = [_readiness(split), *(_split(split, grpc=True) if split.grpc else []), *_split(split, grpc=False)]
+    name = f"weights-{short(json_digest(entries), 16)}"
     return {
         "version_info": name,
         "resources": [
             {
                 "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
                 "name": _NAME,
-                "virtual_hosts": [{"name": name, "domains": ["*"], "routes": found}],
+                "virtual_hosts": [{"name": name, "domains": ["*"], "routes": entries}],
             }
         ],
     }
@@ -113,7 +113,7 @@ def _split(split: Split, *, grpc: bool) -> list[Json]:
     suffix = "_grpc" if grpc else ""
     match: Json = {"prefix": "/", "grpc": {}} if grpc else {"prefix": "/"}
     until = _grpc_until(split.timeout) if grpc else _until(split.timeout)
-    found: list[Json] = []
+    entries: list[Json] = []
     if split.weight > 0:
         weight = {"runtime_fraction": {"default_value": {"numerator": split.weight, "denominator": "HUNDRED"}}}
         route = {"cluster": f"candidate{suffix}", **until, "retry_policy": _FALLBACK}
@@ -121,7 +121,7 @@ def _split(split: Split, *, grpc: bool) -> list[Json]:
             "header": {"key": FORWARDED_HEADER, "value": "true"},
             "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
         }
-        found.append(
+        entries.append(
             {
                 "match": {**match, **weight},
                 "route": route,
@@ -133,14 +133,16 @@ def _split(split: Split, *, grpc: bool) -> list[Json]:
     if split.weight < 100:
         local = {"cluster": f"model{suffix}", **until}
         if grpc:
-            found.append(_own(split, match, _mirroring(split, local, suffix)))
+            entries.append(_own(split, match, _mirroring(split, local, suffix)))
         else:
-            found += _captured(split, match, local)
+            entries += _captured(split, match, local)
     if grpc:
         # The messages of a call are a stream, which must not be buffered until it ends.
         unbuffered = {"@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute"}
-        found = [{**route, "typed_per_filter_config": {_BUFFER: {**unbuffered, "disabled": True}}} for route in found]
-    return found
+        entries = [
+            {**route, "typed_per_filter_config": {_BUFFER: {**unbuffered, "disabled": True}}} for route in entries
+        ]
+    return entries
 
 
 def _captured(split: Split, match: Json, local: Json) -> list[Json]:
@@ -154,8 +156,8 @@ def _captured(split: Split, match: Json, local: Json) -> list[Json]:
     mirrors = split.mirror_percent > 0
     address = _OWN_ADDRESS if split.tolerance is not None else "true"
     captured = _own(split, part, _mirroring(split, local, address=address))
-    found = [_capturing(captured, split.tolerance if mirrors else None)]
-    return found if split.capture_percent == 100 else [*found, plain]
+    entries = [_capturing(captured, split.tolerance if mirrors else None)]
+    return entries if split.capture_percent == 100 else [*entries, plain]
 
 
 def _forwarded(split: Split, match: Json, part: Json, local: Json) -> list[Json]:
@@ -164,14 +166,14 @@ def _forwarded(split: Split, match: Json, part: Json, local: Json) -> list[Json]
     Where responses are compared, every mirrored request is captured that the other Pod has captured too, which the
     address in its header says.
     """
-    found = []
+    entries = []
     if split.tolerance is not None:
         mirrored = {"name": MIRRORED_HEADER, "string_match": {"safe_regex": {"regex": "[0-9a-f.:]+"}}}
-        found.append(_capturing(_own(split, {**match, "headers": [mirrored]}, local), split.tolerance))
+        entries.append(_capturing(_own(split, {**match, "headers": [mirrored]}, local), split.tolerance))
     for name in (FORWARDED_HEADER, MIRRORED_HEADER):
         marked = {**part, "headers": [{"name": name, "present_match": True}]}
-        found.append(_capturing(_own(split, marked, local), None))
-    return found
+        entries.append(_capturing(_own(split, marked, local), None))
+    return entries
 
 
 def _part(percent: int) -> Json:

@@ -86,12 +86,12 @@ def _running(context: RunContext, job: JobState) -> Plan:
         # The Job is deleted once its end is in the status, and not before.
         return replace(_ended_badly(context, job, end), delete=(), requeue_after=SHORTLY)
     missing = gang.is_gang(run) and gang.service_name(context.job_name) not in context.seen.services
-    shown = job_conditions(run, job, context.seen.held_up)
+    running = job_conditions(run, job, context.seen.held_up)
     return Plan(
         apply=(gang.service(run, context.job_name, job.uid),) if missing else (),
         status=_with_job(context, job.key.name).with_status(progress=_progress(context)).status,
-        conditions=with_reproducible(context, *shown.conditions),
-        requeue_after=earliest(end, shown.requeue_after),
+        conditions=with_reproducible(context, *running.conditions),
+        requeue_after=earliest(end, running.requeue_after),
     )
 
 

@@ -104,9 +104,9 @@ def _components(
 
 
 def _pin_datasets(run: TrainingRun, datasets: Datasets) -> list[OriginDataset] | MissingInput:
-    given = pinned_by_parent(run)
-    if given is not None:
-        return given
+    from_parent = pinned_by_parent(run)
+    if from_parent is not None:
+        return from_parent
     pinned: list[OriginDataset] = []
     for used in run.spec.datasets:
         snapshot = _snapshot(used, datasets)

@@ -115,8 +115,8 @@ def trial_table(objective: Objective, rows: Iterable[Trial]) -> SweepStatus:
 
 
 def _trial_run(run: TrainingRun, sweep: Sweep, resolved: ResolvedInputs, number: int, child: Child) -> TrialRun:
-    given = child.run.spec.parameters
-    parameters = {swept.name: given[swept.name] for swept in sweep.parameters if swept.name in given}
+    of_run = child.run.spec.parameters
+    parameters = {swept.name: of_run[swept.name] for swept in sweep.parameters if swept.name in of_run}
     result = trial_result(child, sweep.objective)
     if result.state != "Failed":
         return TrialRun(number, child, parameters, result)

@@ -10,14 +10,14 @@ from modelops.api.addresses import LocalAddress
 from modelops.api.rollout import AnalysisCheck, Hook
 from modelops.controllers.inferenceservice.analysis import hooks
 from modelops.controllers.inferenceservice.analysis.check_runner import CheckRunner
-from modelops.controllers.inferenceservice.analysis.windows import Attempt
+from modelops.controllers.inferenceservice.analysis.windows import RolloutAttempt
 from modelops.machinery.resources import Key
 from support.builders.analyses import check_arguments
 from support.http_responder import Serve, respond
 
 ALL_ADDRESSES: frozenset[LocalAddress] = frozenset()
 KEY = Key("InferenceService", "team", "mortgage")
-ATTEMPT = Attempt("uid", "a1")
+ATTEMPT = RolloutAttempt("uid", "a1")
 THREE = {"status": "success", "data": {"resultType": "scalar", "result": [1.5, "3"]}}
 
 
@@ -56,8 +56,8 @@ async def test_hooks_and_queries_run_and_jobs_do_not(serve: Serve) -> None:
 async def test_results_are_those_of_one_attempt_and_forgotten_with_it() -> None:
     runner = CheckRunner(ALL_ADDRESSES)
     await run(runner, [{"name": "hook", "hook": {"url": "http://127.0.0.1:1"}}])
-    assert runner.last(Attempt("uid", "a2")) is None
-    assert runner.last(Attempt("other", "a1")) is None
+    assert runner.last(RolloutAttempt("uid", "a2")) is None
+    assert runner.last(RolloutAttempt("other", "a1")) is None
     runner.keep_only(lambda attempt: False)
     assert runner.last(ATTEMPT) is None
     assert len(runner) == 0
@@ -83,7 +83,7 @@ async def test_eight_checks_run_at_once_and_one_run_for_each_object(serve: Serve
     keys = [Key("InferenceService", "team", name) for name in "abc"]
     runner, woken = CheckRunner(ALL_ADDRESSES), list[Key]()
     for key in [*keys, *keys]:
-        runner.start(key, Attempt(key.name, "a1"), checks, check_arguments(), woken.append)
+        runner.start(key, RolloutAttempt(key.name, "a1"), checks, check_arguments(), woken.append)
     await finished(runner)
     assert (most, total, sorted(woken)) == (8, 18, keys)
 

@@ -17,7 +17,7 @@ from modelops.controllers.inferenceservice.analysis.reports import (
     fetch_reports,
     parse_report,
 )
-from modelops.controllers.inferenceservice.analysis.windows import Attempt, Windows
+from modelops.controllers.inferenceservice.analysis.windows import RolloutAttempt, Windows
 from modelops.monitor.capture.aggregates import Aggregates
 from modelops.monitor.capture.pairing import Pairing
 
@@ -157,7 +157,7 @@ def test_without_reports_there_are_no_distributions() -> None:
 def test_reports_are_summed_over_pods_and_restarts() -> None:
     """Two Pods, the second of which restarts."""
     windows: Windows[MonitorReport] = Windows()
-    attempt = Attempt("uid", "1")
+    attempt = RolloutAttempt("uid", "1")
     windows.add(attempt, "stable", "one", STABLE)
     windows.add(attempt, "stable", "two", STABLE)
     windows.add(attempt, "stable", "one", STABLE + STABLE)

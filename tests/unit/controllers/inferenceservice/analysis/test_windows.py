@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
-from modelops.controllers.inferenceservice.analysis.windows import Attempt, Windows
+from modelops.controllers.inferenceservice.analysis.windows import RolloutAttempt, Windows
 
-ATTEMPT = Attempt("uid", "a1")
-OTHER = Attempt("uid", "a2")
+ATTEMPT = RolloutAttempt("uid", "a1")
+OTHER = RolloutAttempt("uid", "a2")
 
 
-def requests(windows: Windows[Counters], attempt: Attempt = ATTEMPT) -> int | None:
+def requests(windows: Windows[Counters], attempt: RolloutAttempt = ATTEMPT) -> int | None:
     """Return the candidate's requests in the window."""
     counters = windows.window(attempt, "candidate")
     return counters.requests if counters is not None else None

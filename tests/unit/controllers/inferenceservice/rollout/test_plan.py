@@ -78,7 +78,7 @@ def test_a_first_version_that_is_never_ready_is_replaced_by_the_next() -> None:
 
 
 def test_a_first_version_that_is_late_is_reported() -> None:
-    """It serves all the same once it is ready: there is no other version."""
+    """A late first version serves all the same once it is ready: there is no other version."""
     cluster = Cluster(inference_service(pinned="mortgage-1", rollout=CANARY), [V1])
     cluster.reconcile()
     cluster.wait(600)

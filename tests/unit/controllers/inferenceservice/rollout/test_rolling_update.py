@@ -58,7 +58,7 @@ def test_a_new_revision_gets_one_pod_after_the_other(target: ObservedRevision | 
             revision(2, ready=0, replicas=1), [revision(1, ready=4)], [4], id="all Pods stay before a new one is ready"
         ),
         pytest.param(
-            revision(2, ready=1, replicas=2), [revision(1, ready=4)], [3], id="one Pod goes for one that is ready"
+            revision(2, ready=1, replicas=2), [revision(1, ready=4)], [3], id="one Pod is deleted for one that is ready"
         ),
         pytest.param(
             revision(2, ready=3, replicas=4), [revision(1, ready=2)], [1], id="as many stay as are missing to all"

@@ -363,7 +363,7 @@ def test_a_request_without_an_effect_is_reported() -> None:
 
 
 def test_a_step_forgets_the_analyses_of_the_step_before() -> None:
-    """What passed before proves nothing in this step, and failures that a person overruled do not count."""
+    """Earlier passes prove nothing in this step, and failures that a person overruled do not count."""
     analysed = analysis(failures=1, passes=3)
     entering = next_transition(ANALYSED, step=1, in_effect_for=1, analysed=analysed, requests=PROMOTE).candidate
     assert entering.analysis is not None

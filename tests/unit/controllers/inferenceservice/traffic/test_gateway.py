@@ -47,7 +47,7 @@ def condition(type_: str, status: str = "True", *, generation: int = 4, message:
 
 
 def test_the_route_has_the_defaults_of_its_definition() -> None:
-    """What the API server would fill in is there already, so that nothing is applied twice."""
+    """The route has every field that the API server would fill in, so that nothing is applied twice."""
     assert route(hostnames=["models.example"], pathPrefix="/v2")["spec"] == {
         "parentRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", **PUBLIC}],
         "hostnames": ["models.example"],
@@ -90,7 +90,7 @@ def test_without_mirroring_the_filter_is_removed() -> None:
 
 
 def test_the_route_is_owned_and_not_watched() -> None:
-    """It is deleted with its InferenceService, and its definition need not be installed."""
+    """The route is deleted with its InferenceService, and the route's definition need not be installed."""
     made = route()
     assert made["metadata"]["ownerReferences"][0]["kind"] == "InferenceService"
     assert made["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "modelops"

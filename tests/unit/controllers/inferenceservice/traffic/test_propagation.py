@@ -159,7 +159,7 @@ GATEWAY: Json = {"parentRefs": [{"name": "public"}]}
     ],
 )
 def test_the_split_of_the_stable_revision(step: Step | None, gateway: Json | None, weight: int, mirror: int) -> None:
-    """What the proxies of the stable Pods forward and mirror."""
+    """The proxies of the stable Pods forward the step's weight and mirror the step's percentage."""
     service = inference_service(limits={"timeout": "2s"}, gateway=gateway)
     split = split_of(service, SERVING, step)
     assert (split.weight, split.mirror_percent) == (weight, mirror)

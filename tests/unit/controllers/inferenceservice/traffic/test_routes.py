@@ -256,7 +256,7 @@ def test_a_request_that_may_have_reached_the_model_is_not_retried(split: Split) 
 
 @pytest.mark.parametrize("text", ['v"}],"x":[{"', "%DOWNSTREAM_REMOTE_ADDRESS%", "{{ 1 }}", "a: b", "'; --"])
 def test_the_name_of_a_version_stays_text(text: str) -> None:
-    """It cannot become configuration: JSON escapes it, and % is not a command operator of Envoy."""
+    """The name cannot become configuration: JSON escapes it, and a % in it does not start a command of Envoy."""
     found = json.loads(json.dumps(built(version=text)))
     assert found[-1]["response_headers_to_add"][0]["header"]["value"] == text.replace("%", "%%")
 

@@ -123,7 +123,7 @@ def test_a_gangs_service_is_created_once_and_owned_by_its_job() -> None:
 
 
 def test_a_job_for_a_queue_is_created_suspended() -> None:
-    """It has no Pod before Kueue admits it, though Kueue's webhook may not be available when it is created."""
+    """The Job has no Pod before Kueue admits it, even if Kueue's webhook was not available at its creation."""
     run = training_run(queueName="team-a")
     made, _ = trainer(run)
     assert made["spec"]["suspend"] is True

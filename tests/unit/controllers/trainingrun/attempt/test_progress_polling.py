@@ -94,7 +94,7 @@ async def test_the_operator_reads_the_report_of_the_real_sidecar(
 
 
 async def test_a_run_is_polled_every_15_seconds_at_most(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However often it is reconciled. An equal report does not wake it."""
+    """More reconciles do not poll more often, and a report equal to the last one does not wake the run."""
     times = 0
 
     async def answer(request: web.Request) -> web.Response:
