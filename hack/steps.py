@@ -16,7 +16,7 @@ _TAIL_LINES = 8
 
 
 class StepError(Exception):
-    """Failure of a step, told in one sentence: the reason, and the remedy where there is one."""
+    """Failure of a step. The message is one sentence: the reason, and the remedy if there is one."""
 
 
 class Step:

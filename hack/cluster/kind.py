@@ -45,8 +45,8 @@ class Kind:
     def programs(self, step: Step) -> None:
         """Link kubectl and helm in `.cluster/bin`: those of this machine, or those built here."""
         for name in ("kubectl", "helm"):
-            found = shutil.which(name)
-            places.offer(name, Path(found) if found else binaries.node(step) / name)
+            installed = shutil.which(name)
+            places.offer(name, Path(installed) if installed else binaries.node(step) / name)
 
     def down(self, steps: Steps) -> None:
         """Remove the container and the route."""
@@ -69,11 +69,11 @@ class Kind:
             self._node("ctr", "-n", "k8s.io", "images", "tag", "--force", names[0], name)
 
     def _route(self) -> Route:
-        addresses = "{{range .NetworkSettings.Networks}}{{println .IPAddress}}{{end}}"
-        found = self._docker("inspect", "--format", addresses, self._container).split()
-        if not found:
+        template = "{{range .NetworkSettings.Networks}}{{println .IPAddress}}{{end}}"
+        addresses = self._docker("inspect", "--format", template, self._container).split()
+        if not addresses:
             raise StepError(f"container {self._container} has no address: is the container stopped?")
-        return Route(service_range(self._node("cat", _API_SERVER)), found[0])
+        return Route(service_range(self._node("cat", _API_SERVER)), addresses[0])
 
     @property
     def _container(self) -> str:
@@ -90,9 +90,9 @@ class Kind:
 
 
 def _kind(step: Step) -> Path:
-    found = shutil.which("kind")
-    if found:
-        return Path(found)
+    installed = shutil.which("kind")
+    if installed:
+        return Path(installed)
     if shutil.which("go") is None:
         raise StepError("Docker answers, but neither `kind` nor Go to build kind is in PATH: install one of them")
 

@@ -62,9 +62,9 @@ def reserve(cluster: places.Cluster) -> Network:
     cluster.state.mkdir(exist_ok=True)
     with (root / "networks.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        taken = {json.loads(file.read_text()): file.parent.name for file in root.glob("*/network.json")}
-        own = next((octet for octet, owner in taken.items() if owner == cluster.id), None)
-        in_use = {*taken, *_routed_octets()}
+        owners = {json.loads(file.read_text()): file.parent.name for file in root.glob("*/network.json")}
+        own = next((octet for octet, owner in owners.items() if owner == cluster.id), None)
+        in_use = {*owners, *_routed_octets()}
         octet = (
             own
             if own is not None

@@ -126,17 +126,17 @@ def _snapshot(server: _Server, count: int) -> Iterator[Figure]:
     pages = time.monotonic() - started
     task = {"source": server.place(bucket), "store": server.place(server.bucket(f"store-{count}"))}
     task["format"] = {"type": "csv"}
-    taken = server.worker("snapshot", {**task, "probe": {"settleSeconds": 0}})
-    probe = {"settleSeconds": 0, "knownDigests": [taken.report["digest"]]}
+    snapshot = server.worker("snapshot", {**task, "probe": {"settleSeconds": 0}})
+    probe = {"settleSeconds": 0, "knownDigests": [snapshot.report["digest"]]}
     pinned = server.worker("snapshot", {**task, "probe": probe})
-    assert (taken.report["rows"], pinned.report["unchanged"]) == (count, True)
+    assert (snapshot.report["rows"], pinned.report["unchanged"]) == (count, True)
     name = f"snapshot_{count}"
     yield Figure(f"{name}_list_pages", pages, "s", "all LIST pages alone, serially")
     yield Figure(f"{name}_pin", pinned.seconds, "s", "listed and pinned, with the process's start")
     yield Figure(f"{name}_pin_ratio", pinned.seconds / pages, "x the pages", "<= 1.2 where the start is a small part")
     yield Figure(f"{name}_pin_rss", pinned.rss_peak_mib, "MiB", "flat")
-    yield Figure(f"{name}_whole", taken.seconds, "s", "also every object read, checked and profiled")
-    yield Figure(f"{name}_whole_rss", taken.rss_peak_mib, "MiB", "flat")
+    yield Figure(f"{name}_whole", snapshot.seconds, "s", "also every object read, checked and profiled")
+    yield Figure(f"{name}_whole_rss", snapshot.rss_peak_mib, "MiB", "flat")
 
 
 def _fetch(server: _Server, bucket: str, name: str, unit: str) -> Iterator[Figure]:

@@ -84,8 +84,8 @@ def requests(rounds: int = ROUNDS) -> list[Figure]:
     ):
         for port in (proxies.bare.http, proxies.healthy.http, proxies.frozen.http, proxies.dead.http):
             load(port, _CLIENTS, _WARM_UP_SECONDS)
-        taken = [_round(model, proxies) for _ in range(rounds)]
-        return [*_costs(taken), *_troubles(taken), *_weights(proxies.healthy, proxies.frozen)]
+        measured = [_round(model, proxies) for _ in range(rounds)]
+        return [*_costs(measured), *_troubles(measured), *_weights(proxies.healthy, proxies.frozen)]
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,9 @@ def _round(model: FastModel, proxies: _Proxies) -> _Round:
     )
 
 
-def _costs(taken: list[_Round]) -> Iterator[Figure]:
+def _costs(rounds: list[_Round]) -> Iterator[Figure]:
     def middle(of: Callable[[_Round], float]) -> float:
-        return median(of(round_) for round_ in taken)
+        return median(of(round_) for round_ in rounds)
 
     agent, logger = f"KServe's agent {KSERVE_AGENT.cpu}", f"its logger on {KSERVE_LOGGER.cpu}"
     cpu = middle(lambda round_: round_.healthy.cpu)
@@ -168,21 +168,21 @@ def _costs(taken: list[_Round]) -> Iterator[Figure]:
     yield Figure("proxy_p99_added", p99, "ms", "to a direct call, 1 client")
 
 
-def _troubles(taken: list[_Round]) -> Iterator[Figure]:
+def _troubles(rounds: list[_Round]) -> Iterator[Figure]:
     states: dict[str, Callable[[_Round], _Took]] = {
         "frozen": lambda round_: round_.frozen,
         "dead": lambda round_: round_.dead,
     }
     for name, state in states.items():
-        p99 = median(state(round_).load.p99_ms / round_.healthy.load.p99_ms for round_ in taken)
-        cpu = median(state(round_).cpu / round_.healthy.cpu for round_ in taken)
-        rss = median(state(round_).rss / round_.healthy.rss for round_ in taken)
+        p99 = median(state(round_).load.p99_ms / round_.healthy.load.p99_ms for round_ in rounds)
+        cpu = median(state(round_).cpu / round_.healthy.cpu for round_ in rounds)
+        rss = median(state(round_).rss / round_.healthy.rss for round_ in rounds)
         yield Figure(f"proxy_{name}_p99", p99, "x healthy", "about 1")
         yield Figure(f"proxy_{name}_cpu", cpu, "x healthy", "about 1")
         yield Figure(f"proxy_{name}_rss", rss, "x healthy", "about 1")
     loads = [
         load_
-        for round_ in taken
+        for round_ in rounds
         for load_ in (round_.healthy_calm, round_.healthy.load, round_.frozen.load, round_.dead.load)
     ]
     yield Figure("proxy_failed", sum(load_.failed for load_ in loads), "requests", "0")

@@ -60,30 +60,30 @@ prefixes = ("PET_", "JAX_", "MASTER_", "RANK", "WORLD_SIZE", "SM_HOSTS", "SM_CUR
 mine = {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
 mine["resources"] = json.load(open("/opt/ml/input/config/resourceconfig.json"))
 
-def patiently(ask, *arguments):
+def retry(function, *arguments):
     for _ in range(300):
         try:
-            return ask(*arguments)
+            return function(*arguments)
         except OSError as error:
             last = error
             time.sleep(0.2)
     raise SystemExit(f"{arguments}: {last}")
 
-mine["addresses"] = [patiently(socket.gethostbyname, host) for host in mine["resources"]["hosts"]]
+mine["addresses"] = [retry(socket.gethostbyname, host) for host in mine["resources"]["hosts"]]
 
 if rank == 0:
     server = socket.create_server(("", place[1]))
     all_ = {0: mine}
     while len(all_) < size:
-        with server.accept()[0].makefile() as heard:
-            other = json.load(heard)
+        with server.accept()[0].makefile() as connection:
+            other = json.load(connection)
             all_[int(other["RANK"])] = other
     with open("/opt/ml/model/environments.json", "w") as file:
         json.dump([all_[number] for number in sorted(all_)], file)
 else:
     # Not published: only the model of rank 0 is.
     open("/opt/ml/model/not-mine", "w").write("x")
-    with patiently(socket.create_connection, place) as connection:
+    with retry(socket.create_connection, place) as connection:
         connection.sendall(json.dumps(mine).encode())
 """
 """Script: rank 0 listens at MASTER_ADDR and MASTER_PORT, and collects the environments of the other workers."""

@@ -1,16 +1,13 @@
 """Client of a cluster's API server: one connection for hundreds of requests, with impersonation of users."""
 
-import base64
-import ssl
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
-import yaml
 
 from modelops.api.crds import KINDS
 from modelops.api.kinds import API_VERSION
+from support.kubernetes_api import connect
 
 Body = dict[str, Any]
 _ADDED = ("Checked value must be of type", "some validation rules were not checked")
@@ -21,9 +18,7 @@ class ApiServer:
     """API server of a cluster. Requests are the administrator's, or those of an impersonated user."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        config = yaml.safe_load(kubeconfig.read_text())
-        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        self._http = httpx.Client(base_url=cluster["server"], verify=_context(cluster, user), timeout=30)
+        self._http = connect(kubeconfig)
 
     def create(
         self, body: Body, namespace: str, user: str | None = None, *, dry_run: bool = True, unknown: str = "Strict"
@@ -80,16 +75,3 @@ def message(answer: httpx.Response) -> str:
 
 def _path(kind: str, namespace: str, name: str | None = None) -> str:
     return f"/apis/{API_VERSION}/namespaces/{namespace}/{_PLURALS[kind]}" + (f"/{name}" if name else "")
-
-
-def _context(cluster: Body, user: Body) -> ssl.SSLContext:
-    authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-    context = ssl.create_default_context(cadata=authority)
-    with TemporaryDirectory() as directory:
-        # A context loads client certificates only from files.
-        parts = {name: Path(directory) / name for name in ("client-certificate", "client-key")}
-        for name, file in parts.items():
-            file.touch(mode=0o600)
-            file.write_bytes(base64.b64decode(user[f"{name}-data"]))
-        context.load_cert_chain(parts["client-certificate"], parts["client-key"])
-    return context

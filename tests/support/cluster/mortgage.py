@@ -1,4 +1,4 @@
-"""The mortgage example, in the namespace and the bucket of a test."""
+"""Mortgage example, in the namespace and the bucket of a test."""
 
 import json
 from pathlib import Path

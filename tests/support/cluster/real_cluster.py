@@ -98,7 +98,7 @@ def _is_done(done: Callable[[Body], bool], body: Body) -> bool:
 
 
 class ApplyRefusedError(Exception):
-    """An object was refused by the API server."""
+    """Refusal of an object by the API server, with the server's message."""
 
 
 @dataclass(frozen=True)
