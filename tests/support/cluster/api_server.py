@@ -7,7 +7,7 @@ import httpx
 
 from modelops.api.crds import KINDS
 from modelops.api.kinds import API_VERSION
-from support.kubernetes_api import connect
+from support.cluster.kubernetes_api import connect
 
 Body = dict[str, Any]
 _ADDED = ("Checked value must be of type", "some validation rules were not checked")
