@@ -14,7 +14,7 @@ from hack.test_cluster import TestCluster
 _PYTHON = Path(sys.executable)
 _CHECKED = ("operator", "tests", "hack", "examples")
 _UNIT_PROCESSES = os.cpu_count() or 1
-_PROCESSES = 8
+_PROCESSES = 6
 """Number of test processes. More than processors: a test on the cluster mostly waits."""
 
 

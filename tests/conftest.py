@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from hack.cluster import places
 from hack.cluster.__main__ import node
@@ -20,6 +21,9 @@ from support.cluster import real_cluster
 from support.cluster.real_cluster import RealCluster, Space
 
 _CLUSTER_VARIABLE = "MODELOPS_TEST_CLUSTER"
+# Other tests run in parallel: how long an example takes says nothing about the code.
+settings.register_profile("parallel", deadline=None)
+settings.load_profile("parallel")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -54,7 +54,7 @@ def _rollout(space: Space) -> Body:
         {"name": "query", "prometheus": {"address": judge, "query": 'rate(x{v="{candidate}"}[5m])', "min": 0.5}},
         {"name": "job", "job": {"image": image, "command": ["python3", "-c", _JUDGE]}},
     ]
-    return {"steps": [{"weight": 50, "hold": "6s"}], "analysis": {"interval": "1s", "checks": checks}}
+    return {"steps": [{"weight": 50, "hold": "15s"}], "analysis": {"interval": "1s", "checks": checks}}
 
 
 def _passed(body: Body) -> Any:

@@ -82,7 +82,11 @@ def _dataset(space: Space, name: str, spec: Body | None = None, **source: Any) -
 @pytest.mark.parametrize(
     ("name", "reasons", "words"),
     [
-        ("no-bucket", {"NoSuchBucket"}, ('"there-is-no-such-bucket"', ENDPOINT, "create it or correct its name")),
+        (
+            "no-bucket",
+            {"NoSuchBucket"},
+            ('"there-is-no-such-bucket"', ENDPOINT, "create the bucket or correct the name"),
+        ),
         ("no-access", {"InvalidCredentials", "AccessDenied"}, ("credentials", ENDPOINT)),
         ("no-s3", {"EndpointNotS3", "NoSuchBucket", "AccessDenied", "S3Error"}, ("modelops-metrics",)),
     ],
