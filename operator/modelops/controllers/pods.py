@@ -69,7 +69,7 @@ class PodState:
         return state is not None and state.running
 
     def report(self, container: str, kind: type[R]) -> R | None:
-        """Return the report in a container's termination message; None if there is no valid report."""
+        """Return the report in a container's termination message; None without a valid report."""
         state = self.containers.get(container)
         if state is None or not state.message:
             return None

@@ -13,7 +13,7 @@ from modelops.store.credentials import Credentials
 from modelops.store.errors import Reason, S3Error
 
 S3Client = Any
-"""boto3 makes the classes of its clients at run time, so there is no type to name. Clients are safe for threads."""
+"""boto3 makes the classes of its clients at run time, so they have no importable type. Clients are safe for threads."""
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30

@@ -38,7 +38,7 @@ class DesiredRevision:
     step: Step | None = None
     """Traffic that the revision's Pods forward and mirror to a candidate."""
     autoscaler_max: int | None = None
-    """An autoscaler chooses from `autoscaler_min` to this many Pods. None: there is no autoscaler."""
+    """An autoscaler chooses from `autoscaler_min` to this many Pods. None: the revision has a fixed number of Pods."""
     autoscaler_min: int = 1
     captured: bool = False
     """A candidate is being analysed. The monitor captures contents if the analysis compares them."""

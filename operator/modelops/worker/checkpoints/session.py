@@ -39,7 +39,7 @@ def save_restored(restored: Restored) -> None:
 
 
 def load_restored() -> Restored | None:
-    """Return the record that `fetch` wrote; None if there is no record, or if it cannot be read."""
+    """Return the record that `fetch` wrote; None without a readable record."""
     try:
         return Restored.model_validate_json(_restored_file().read_bytes())
     except (FileNotFoundError, ValidationError):

@@ -60,7 +60,7 @@ class DownloadJournal:
 def fingerprint(file: Path, *, finished: bool) -> str:
     """Return text that changes if the file is replaced and, with `finished`, if the file is written to.
 
-    Empty if there is no file.
+    Empty without a file.
     """
     try:
         status = file.lstat()

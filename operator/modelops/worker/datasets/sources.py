@@ -33,7 +33,7 @@ class SourceState(NamedTuple):
     objects: int
     bytes: int
     last_modified: str | None
-    """Time at which the newest object was written; None if there is no object."""
+    """Time at which the newest object was written; None without objects."""
 
 
 class Source(Protocol):

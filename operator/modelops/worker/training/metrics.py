@@ -17,7 +17,7 @@ _MAX_FILE_BYTES = 1 << 20
 
 
 def read_metrics(file: Path) -> dict[str, float]:
-    """Return the metrics in `file`; empty if there is no file. Raises TaskError(InvalidMetrics)."""
+    """Return the metrics in `file`; empty without a file. Raises TaskError(InvalidMetrics)."""
     if not os.path.lexists(file):
         return {}
     content = open_regular_file(file)
