@@ -163,7 +163,7 @@ class Proxy:
             connection.close()
 
     @staticmethod
-    def wait_until(condition: Callable[[], object], within: float = 20.0) -> None:
+    def wait_until(condition: Callable[[], object], within: float = 60.0) -> None:
         """Wait for a condition. Network errors count as false."""
         until = time.monotonic() + within
         while True:
