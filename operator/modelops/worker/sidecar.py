@@ -4,7 +4,7 @@ import logging
 import time
 from functools import partial
 
-from modelops.api.contract.reports import SidecarReport
+from modelops.api.contract.reports import ProgressPoint, ProgressReport, SidecarReport
 from modelops.api.contract.tasks import SidecarTask
 from modelops.store.errors import S3Error
 from modelops.store.layout import Location, history_of, packages_of
@@ -56,7 +56,7 @@ def run(task: SidecarTask) -> SidecarReport:
         if rank > 0:
             return SidecarReport()
         background.abandon()
-        report = _publish(task)
+        report = _publish(task).model_copy(update={"progress": _last_progress(tail, task.objective)})
         try:
             report = _with_records(report, task)
             _delete_checkpoints(checkpoints, task, background, stop)
@@ -77,6 +77,18 @@ def _publish(task: SidecarTask) -> SidecarReport:
         raise TaskError("NoModelWritten", "the trainer exited with code 0 but wrote nothing to /opt/ml/model")
     metrics = read_metrics(paths.ml() / "output" / "metrics.json")
     return SidecarReport(artifact=publish(files, task.store, task.publish_timeout_seconds), metrics=metrics)
+
+
+def _last_progress(tail: Tail, objective: str | None) -> ProgressReport:
+    """Return the progress by all lines that the trainer wrote, with the values of one metric as points."""
+    tail.read()
+    report = tail.report()
+    points = [
+        ProgressPoint(step=point.step, metrics={objective: point.metrics[objective]})
+        for point in report.points
+        if objective is not None and objective in point.metrics
+    ]
+    return report.model_copy(update={"points": points})
 
 
 def _with_records(report: SidecarReport, task: SidecarTask) -> SidecarReport:

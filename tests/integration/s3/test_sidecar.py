@@ -283,6 +283,19 @@ def test_history_and_packages_are_stored_under_their_digests(training_pod: Train
         assert training_pod.client.get_object(Bucket=training_pod.bucket, Key=key)["Body"].read() == content
 
 
+def test_the_report_has_all_steps_of_the_objective(training_pod: TrainingPod) -> None:
+    """Early stopping compares a trial with those that succeeded, also with one that ended before it was polled."""
+    training_pod.fetch()
+    lines = [json.dumps({"step": step, "score": step / 4, "loss": 1}) for step in range(1, 4)]
+    (training_pod.pod.root / "ml/output/metrics.jsonl").write_text("\n".join([*lines, ""]))
+    training_pod.train("open('../model/model', 'w').write('trained')")
+    sidecar = training_pod.sidecar(objective="score")
+    assert sidecar.wait(30) == 0
+    progress = training_pod.report()["progress"]
+    assert progress["last"] == {"step": 3, "metrics": {"score": 0.75, "loss": 1}}
+    assert progress["points"] == [{"step": step, "metrics": {"score": step / 4}} for step in range(1, 4)]
+
+
 def test_an_interrupted_publish_leaves_no_objects(training_pod: TrainingPod) -> None:
     """A model that was half published when its Pod was evicted costs no space."""
     training_pod.fetch()

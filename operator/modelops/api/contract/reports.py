@@ -72,26 +72,6 @@ class PublishedArtifact(Model):
     files: int
 
 
-class SidecarReport(Model):
-    """Published model and its final metrics, or the failure to publish one."""
-
-    artifact: PublishedArtifact | None = None
-    metrics: dict[str, float] = Field(default_factory=dict)
-    packages: str | None = None
-    """URI (s3://) of the uploaded /opt/ml/output/packages.txt."""
-    history: str | None = None
-    """URI (s3://) of the uploaded /opt/ml/output/metrics.jsonl."""
-    failure: Failure | None = None
-
-
-class FetchReport(Model):
-    """Totals of a fetch, or its failure."""
-
-    objects: int = 0
-    bytes: int = 0
-    failure: Failure | None = None
-
-
 Step = Annotated[int, Field(ge=0, le=2**53)]
 """Step number, at most 2**53: other JSON parsers read numbers as floats."""
 
@@ -104,7 +84,7 @@ class ProgressPoint(Model):
 
 
 class ProgressReport(Model):
-    """Progress of the trainer: the sidecar's response to GET /progress."""
+    """Progress of the trainer: the sidecar's response to GET /progress, and a part of its last report."""
 
     last: ProgressPoint | None = None
     """Last step. None: the trainer has written no metrics yet."""
@@ -116,3 +96,25 @@ class ProgressReport(Model):
     points: Annotated[list[ProgressPoint], Field(max_length=32)] = Field(default_factory=list)
     """At most 32 steps, evenly spaced, including the first and the last. A metric that only some steps have appears at
     the next of these points."""
+
+
+class SidecarReport(Model):
+    """Published model and its final metrics, or the failure to publish one."""
+
+    artifact: PublishedArtifact | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
+    packages: str | None = None
+    """URI (s3://) of the uploaded /opt/ml/output/packages.txt."""
+    history: str | None = None
+    """URI (s3://) of the uploaded /opt/ml/output/metrics.jsonl."""
+    progress: ProgressReport | None = None
+    """Progress at the end of the trainer. The points are those of the task's `objective` alone."""
+    failure: Failure | None = None
+
+
+class FetchReport(Model):
+    """Totals of a fetch, or its failure."""
+
+    objects: int = 0
+    bytes: int = 0
+    failure: Failure | None = None

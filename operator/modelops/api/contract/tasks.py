@@ -92,6 +92,8 @@ class SidecarTask(Model):
     publish_timeout_seconds: float
     checkpoints: str
     """Prefix of the checkpoints, as in FetchTask."""
+    objective: str | None = None
+    """Metric whose values over the steps are reported at the end: the objective of a sweep's trial."""
     stop_seconds: float = 30.0
     """Seconds from SIGTERM to the end of the container: the grace period of the Pod."""
 

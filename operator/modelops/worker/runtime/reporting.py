@@ -21,8 +21,8 @@ def write(report: Model) -> None:
 def truncate_to_limit(report: Model, limit: int = MAX_BYTES) -> bytes:
     """Encode a report in at most `limit` bytes. Pure.
 
-    What is left out, in this order: all examples but the first, pinned objects or URIs of records, the end of the
-    failure's message, the last example. Counts, digests, metrics and results of checks always stay.
+    What is left out, in this order: all examples but the first, pinned objects, the progress or URIs of records, the
+    end of the failure's message, the last example. Counts, digests, metrics and results of checks always stay.
     """
     while len(content := _encoded(report)) > limit:
         shorter = _shortened_once(report)
@@ -46,7 +46,7 @@ def _shortened_once(report: Model) -> Model | None:
         if report.object_versions:
             return report.model_copy(update={"object_versions": report.object_versions[:-1]})
     if isinstance(report, SidecarReport):
-        for field in ("packages", "history"):
+        for field in ("progress", "packages", "history"):
             if getattr(report, field) is not None:
                 return report.model_copy(update={field: None})
     failure: Failure | None = getattr(report, "failure", None)

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.api.checks import DataCheckResult
-from modelops.api.contract.reports import Failure, PublishedArtifact, SidecarReport, SnapshotReport, Violations
+from modelops.api.contract.reports import (
+    Failure,
+    ProgressPoint,
+    ProgressReport,
+    PublishedArtifact,
+    SidecarReport,
+    SnapshotReport,
+    Violations,
+)
 from modelops.api.types import ObjectVersion
 from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.reporting import truncate_to_limit
@@ -53,7 +61,15 @@ def test_metrics_are_reported_in_full_or_refused(metrics: dict[str, Any], messag
         return
     artifact = PublishedArtifact(uri="s3://" + "b" * 600 + "/", digest="sha256:" + "0" * 64, bytes=1, files=1)
     failure = Failure(reason="R", message=message)
-    report = SidecarReport(artifact=artifact, metrics=kept, packages=record, history=record, failure=failure)
+    points = [ProgressPoint(step=step, metrics={"score": 0.5}) for step in range(32)]
+    report = SidecarReport(
+        artifact=artifact,
+        metrics=kept,
+        packages=record,
+        history=record,
+        progress=ProgressReport(last=points[-1], points=points),
+        failure=failure,
+    )
     content = truncate_to_limit(report)
     assert len(content) <= 4096
     assert json.loads(content).get("metrics", {}) == kept

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from modelops.api.contract.reports import FetchReport, PublishedArtifact, SidecarReport
+from modelops.api.contract.reports import FetchReport, ProgressReport, PublishedArtifact, SidecarReport
 from modelops.api.trainingrun_status import RunArtifact
 from modelops.api.types import Metrics
 from modelops.controllers.jobs import JobState
@@ -27,10 +27,11 @@ class JobFailure:
 
 @dataclass(frozen=True)
 class JobSuccess:
-    """Model that a Job published, and its metrics."""
+    """Model that a Job published, its metrics, and the progress at the end."""
 
     artifact: RunArtifact
     metrics: Metrics
+    progress: ProgressReport | None
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def job_outcome(job: JobState) -> JobSuccess | JobFailure | ReportLost:
         report = pod.report(SIDECAR, SidecarReport) if pod else None
         if pod is None or report is None or report.artifact is None:
             return ReportLost(f"Job {job.key.name} is complete, but its Pod was deleted before its report was read")
-        return JobSuccess(_artifact(report, report.artifact, pod.containers[TRAINER].image_id), report.metrics)
+        artifact = _artifact(report, report.artifact, pod.containers[TRAINER].image_id)
+        return JobSuccess(artifact, report.metrics, report.progress)
     if job.finished_reason == "DeadlineExceeded":
         return JobFailure(job.finished_reason, "the attempt exceeded its timeout")
     if pod is None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from modelops.api.contract.reports import ProgressReport
 from modelops.api.trainingrun_status import Progress
 from modelops.controllers.jobs import JobState
 from modelops.controllers.requeue import earliest
@@ -89,18 +90,18 @@ def _running(context: RunContext, job: JobState) -> Plan:
     running = job_conditions(run, job, context.seen.held_up)
     return Plan(
         apply=(gang.service(run, context.job_name, job.uid),) if missing else (),
-        status=_with_job(context, job.key.name).with_status(progress=_progress(context)).status,
+        status=_with_job(context, job.key.name).with_status(progress=_progress(context, context.seen.progress)).status,
         conditions=with_reproducible(context, *running.conditions),
         requeue_after=earliest(end, running.requeue_after),
     )
 
 
-def _progress(context: RunContext) -> Progress | None:
+def _progress(context: RunContext, report: ProgressReport | None) -> Progress | None:
     """Return the trainer's progress. A trial's has the objective's trace too, which early stopping compares."""
-    if context.seen.progress is None:
+    if report is None:
         return context.status.progress
     objective = context.seen.run.metadata.annotations.get(OBJECTIVE)
-    return latest_progress(context.status.progress, progress_status(context.seen.progress, context.seen.now, objective))
+    return latest_progress(context.status.progress, progress_status(report, context.seen.now, objective))
 
 
 def _ended(context: RunContext, job: JobState) -> Plan:
@@ -115,10 +116,13 @@ def _ended(context: RunContext, job: JobState) -> Plan:
             )
         case JobFailure() as failure:
             return _ended_badly(context, job, failure)
-        case JobSuccess(artifact, metrics):
+        case JobSuccess(artifact, metrics, last):
             count = context.attempt
             message = f"trained by Job {job.key.name} in {count} attempt{'s' if count != 1 else ''}"
-            trained = _with_job(context, job.key.name).with_status(artifact=artifact, metrics=metrics)
+            progress = _progress(context, last)
+            trained = _with_job(context, job.key.name).with_status(
+                artifact=artifact, metrics=metrics, progress=progress
+            )
             return finish(trained, new_outcome(context, "Succeeded", "Trained", message))
 
 

@@ -22,6 +22,7 @@ from modelops.controllers.trainingrun.attempt import gang
 from modelops.controllers.trainingrun.attempt.environment import ML, trainer_environment
 from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
+from modelops.controllers.trainingrun.sweep.metadata import OBJECTIVE
 from modelops.lineage.digests import hex_digits
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
@@ -83,6 +84,7 @@ def pod_spec(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job
             store=store,
             publish_timeout_seconds=parse_duration(run.spec.output.publish_timeout).total_seconds(),
             checkpoints=checkpoints,
+            objective=run.metadata.annotations.get(OBJECTIVE),
             stop_seconds=_GRACE_SECONDS,
         ),
         store_secrets,

@@ -18,7 +18,7 @@ from modelops.machinery.resources import Body
 from support.builders.common import NOW, ago
 from support.builders.jobs import RUNNING, job, pod, terminated
 from support.builders.plans import condition_of, deleted, names, reason
-from support.controllers.run_observations import failed, job_name, observe, pinned, running, status_of
+from support.controllers.run_observations import MODEL, failed, job_name, observe, pinned, running, status_of
 
 DONE = terminated(0)
 
@@ -231,6 +231,17 @@ def test_a_handled_stop_does_not_stop_the_run_for_the_next_spec() -> None:
     stopped = status_of(plan(observe(status=pinned(), jobs=(running(job_name()),), annotations=stop))).wire()
     done = plan(observe(status=stopped, annotations=stop, generation=2, parameters={"max_depth": "9"}))
     assert reason(done) == "False JobCreated"
+
+
+def test_a_trial_that_was_never_polled_has_the_trace_of_its_report() -> None:
+    """A sweep's early stopping compares with every trial that succeeded, also with one that no poll has reached."""
+    points = [ProgressPoint(step=step, metrics={"score": step / 4}) for step in (1, 2)]
+    report = MODEL.model_copy(update={"progress": ProgressReport(last=points[-1], points=points)})
+    ended = job(job_name(), pod("Succeeded", init=DONE, trainer=DONE, sidecar=terminated(0, report)), ended="Complete")
+    trial = {"modelops.dev/objective": "score"}
+    progress = status_of(plan(observe(status=pinned(), jobs=(ended,), annotations=trial))).progress
+    assert progress is not None
+    assert [(point.step, point.value) for point in progress.trace] == [(1, 0.25), (2, 0.5)]
 
 
 def test_progress_stays_in_the_status_without_a_newer_report() -> None:
