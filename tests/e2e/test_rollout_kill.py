@@ -5,7 +5,7 @@ import time
 import pytest
 
 from support.cluster import operator_process, scripted_model
-from support.cluster.real_cluster import Space
+from support.cluster.real_cluster import PARALLEL_SLOWDOWN, Space
 from support.cluster.traffic import Traffic
 
 ANALYSIS = {"interval": "1s", "minRequests": 3, "errorRate": {"max": 0.01}}
@@ -24,7 +24,7 @@ def test_a_rollout_completes_though_the_operator_is_killed_again_and_again(space
         scripted_model.address(space), scripted_model.PATH, scripted_model.REQUEST, clients=4, pause=0.03
     ) as traffic:
         space.apply(scripted_model.service(space, "v2", rollout=rollout))
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 150 * PARALLEL_SLOWDOWN
         while not scripted_model.serves("v2")(space.get("inferenceservice", "isvc")):
             assert time.monotonic() < deadline, space.get("inferenceservice", "isvc")["status"]
             if kills < 6:

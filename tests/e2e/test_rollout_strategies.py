@@ -40,7 +40,7 @@ def test_a_shadow_candidate_answers_no_client_and_is_discarded(space: Space) -> 
     """Mirrored requests alone are analyzed. Then the candidate is discarded, and its analysis stays in the status."""
     space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2", failEvery=2))
     analysis = {**ANALYSIS, "errorRate": {"max": 0.9}}
-    rollout = {"strategy": "Shadow", "shadow": {"duration": "4s", "then": "Discard"}, "analysis": analysis}
+    rollout = {"strategy": "Shadow", "shadow": {"duration": "10s", "then": "Discard"}, "analysis": analysis}
     space.apply(scripted_model.service(space, "v1", rollout=rollout))
     space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=120)
     with Traffic(

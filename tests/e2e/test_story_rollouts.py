@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from support.cluster import mortgage
-from support.cluster.real_cluster import Body, Space, has
+from support.cluster.real_cluster import PARALLEL_SLOWDOWN, Body, Space, has
 from support.cluster.traffic import Traffic
 
 
@@ -73,7 +73,7 @@ def _approve_and_wait_for_rollback(space: Space, version: str, back_to: str) -> 
 
 
 def _watch(space: Space, done: Callable[[Body], bool], within: float = 120.0) -> None:
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
     while not done(body := space.get("inferenceservice", "approvals")):
         assert time.monotonic() < deadline, body["status"]
         time.sleep(0.2)

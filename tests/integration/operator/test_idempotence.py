@@ -6,7 +6,7 @@ import pytest
 
 from modelops.api.crds import KINDS
 from support.cluster import operator_metrics, operator_process
-from support.cluster.real_cluster import Body, Space, has
+from support.cluster.real_cluster import PARALLEL_SLOWDOWN, Body, Space, has
 
 _OURS = ("datasets", "trainingruns", "modelversions", "inferenceservices", "jobs", "deployments", "services")
 
@@ -69,7 +69,7 @@ def _versions(space: Space) -> dict[str, str]:
 
 def _settled(space: Space, within: float = 30.0) -> dict[str, str]:
     """Return the resourceVersions once a full turn of the operator has left them unchanged."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
     before = _versions(space)
     while True:
         _wait_for_a_full_turn(space)

@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from modelops.api.kinds import Kind
-from support.cluster.real_cluster import RealCluster
+from support.cluster.real_cluster import PARALLEL_SLOWDOWN, RealCluster
 
 
 def samples(cluster: RealCluster) -> list[Any]:
@@ -25,7 +25,7 @@ def samples(cluster: RealCluster) -> list[Any]:
 
 def wait_until_all_reconciled(cluster: RealCluster, kinds: Sequence[type[Kind]], within: float = 60.0) -> None:
     """Wait until a new leader has reconciled every object of the kinds. `within` is in seconds."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
     while True:
         counts = _counts(cluster)
         if counts and all(counts["reconciled", kind.__name__] >= counts["cached", kind.plural] > 0 for kind in kinds):

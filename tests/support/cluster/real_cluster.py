@@ -71,7 +71,7 @@ class RealCluster:
 
     def leader(self, within: float = 60.0) -> str:
         """Return the name of the Pod that holds the Lease."""
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
         while True:
             holder = ((self.api.get("lease", RELEASE, NAMESPACE) or {}).get("spec") or {}).get("holderIdentity")
             if holder:
@@ -81,7 +81,7 @@ class RealCluster:
 
     def operator_pod(self, within: float = 60.0) -> Body:
         """Return the leader's Pod. A Lease may still name a Pod that is deleted: wait for the next leader then."""
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
         while True:
             pod = self.api.get("pod", self.leader(within), NAMESPACE)
             if pod is not None and "deletionTimestamp" not in pod["metadata"]:
@@ -168,6 +168,21 @@ class Space:
     def wait(self, kind: str, name: str, done: Callable[[Body], bool], within: float = 90.0) -> Body:
         """Wait until `done` accepts a state of an object, and return this state. See RealCluster.wait."""
         return self.cluster.wait(kind, name, self.name, done, within)
+
+    def event(self, name: str, reason: str, within: float = 20.0) -> str:
+        """Wait for an Event about an object of this name, and return its message. Events are written in the background.
+
+        Raises AssertionError with all Events of the object after `within` seconds times PARALLEL_SLOWDOWN.
+        """
+        deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
+        while True:
+            events = [event for event in self.listed("events") if event["involvedObject"]["name"] == name]
+            for event in events:
+                if event["reason"] == reason:
+                    return str(event["message"])
+            reasons = [event["reason"] for event in events]
+            assert time.monotonic() < deadline, f"no Event {reason} about {self.name}/{name}, only {reasons}"
+            time.sleep(0.5)
 
     def listed(self, kind: str, selector: str = "") -> list[Body]:
         """Return the objects of a kind that a label selector selects."""

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 
 from hack.load import VERSION, Clients
+from support.cluster.real_cluster import PARALLEL_SLOWDOWN
 
 
 class Traffic(Clients):
@@ -42,7 +43,7 @@ class Traffic(Clients):
 
     def answered_by(self, version: str, within: float = 60.0) -> None:
         """Wait until a version has answered a request."""
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
         while not self.answers[version]:
             assert time.monotonic() < deadline, f"{version} has not answered after {within:.0f} s: {self.answers}"
             time.sleep(0.1)
