@@ -36,7 +36,7 @@ def main() -> None:
         apply_example(Kubectl(cluster, step), step, images)
     with steps.step("Dataset applications") as step:
         kubectl = Kubectl(cluster, step)
-        wait_for_leader(kubectl)
+        wait_for_leader(kubectl.get)
         dataset = kubectl.wait("dataset", "applications", NAMESPACE, is_ready, within=180)
         snapshot = dataset["status"]["snapshot"]
         step.note(f"{snapshot['rows']} rows, {snapshot['digest'][:19]}…")

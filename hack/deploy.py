@@ -3,7 +3,9 @@
 import argparse
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hack.cluster import places
 from hack.cluster.__main__ import build_images, load_images, node
@@ -72,15 +74,14 @@ def _why_not_ready(kubectl: Kubectl) -> str:
     return "every container that has a status is ready"
 
 
-def wait_for_leader(kubectl: Kubectl, within: float = 60.0) -> str:
-    """Wait for a leader of the operator, and return the name of its Pod.
+def wait_for_leader(get: Callable[[str, str, str], dict[str, Any] | None], within: float = 60.0) -> str:
+    """Wait for a leader of the operator, and return the name of its Pod. `get` reads an object by kind and name.
 
     Raises StepError after `within` seconds.
     """
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
-        lease = kubectl.get("lease", RELEASE, NAMESPACE)
-        holder = (lease or {}).get("spec", {}).get("holderIdentity")
+        holder = ((get("lease", RELEASE, NAMESPACE) or {}).get("spec") or {}).get("holderIdentity")
         if holder:
             return str(holder)
         time.sleep(0.2)

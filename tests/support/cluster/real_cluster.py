@@ -15,7 +15,7 @@ import httpx
 from hack import store
 from hack.cluster import places
 from hack.cluster.images import Built
-from hack.deploy import ACCESS_KEY, ENDPOINT, NAMESPACE, RELEASE, SECRET_KEY
+from hack.deploy import ACCESS_KEY, ENDPOINT, NAMESPACE, SECRET_KEY, wait_for_leader
 from hack.kubectl import Kubectl
 from hack.steps import Step
 from modelops.lineage.digests import ArtifactFile, artifact_digest
@@ -71,13 +71,7 @@ class RealCluster:
 
     def leader(self, within: float = 60.0) -> str:
         """Return the name of the Pod that holds the Lease."""
-        deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
-        while True:
-            holder = ((self.api.get("lease", RELEASE, NAMESPACE) or {}).get("spec") or {}).get("holderIdentity")
-            if holder:
-                return str(holder)
-            assert time.monotonic() < deadline, f"no replica of the operator holds the Lease after {within:.0f} s"
-            time.sleep(0.2)
+        return wait_for_leader(self.api.get, within * PARALLEL_SLOWDOWN)
 
     def operator_pod(self, within: float = 60.0) -> Body:
         """Return the leader's Pod. A Lease may still name a Pod that is deleted: wait for the next leader then."""

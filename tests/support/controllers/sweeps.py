@@ -21,6 +21,7 @@ from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import Body
 from support.builders.common import NOW, digest
+from support.builders.plans import condition_of
 from support.builders.trainingruns import training_run
 
 DATA = {
@@ -171,3 +172,32 @@ class Simulation:
         """Return number → state of each trial in the status."""
         assert self.status.sweep is not None
         return {row.number: row.state for row in self.status.sweep.trials}
+
+
+def started(**changes: Any) -> Simulation:
+    """Return a sweep whose first trials have been created."""
+    sweep = Simulation(sweep_run(**changes))
+    sweep.step()
+    return sweep
+
+
+def finished(*values: float, **changes: Any) -> Simulation:
+    """Return a sweep that has run a trial for each value, one after the other."""
+    sweep = started(maxTrials=len(values), **changes)
+    for number, value in enumerate(values):
+        sweep.finish(number, auc=value)
+        sweep.step()
+    return sweep
+
+
+def message(plan: Plan) -> str:
+    """Return the message of Ready."""
+    ready = condition_of(plan, "Ready")
+    assert ready is not None
+    return ready.message
+
+
+def parameters(sweep: Simulation) -> dict[int, dict[str, str]]:
+    """Return the parameters of each trial of the table, by number."""
+    assert sweep.status.sweep is not None
+    return {row.number: row.parameters for row in sweep.status.sweep.trials}
