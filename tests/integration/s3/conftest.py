@@ -14,6 +14,14 @@ from support import s3_server, tools
 from support.worker_pod import WorkerPod
 
 _numbers = itertools.count()
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run all tests of this directory in one process: every process would start a server of its own."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.xdist_group("s3"))
 
 
 @pytest.fixture(scope="session")
