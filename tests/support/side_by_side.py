@@ -1,8 +1,9 @@
 """Order and phases of tests in the parallel processes of pytest-xdist.
 
-Tests of the cluster wait most of the time, the other tests compute. Both alternate, so that neither the processor nor
-the cluster idles. A test that ends the operator's Pods would delay other tests: tests marked `ends_the_operator` run
-after all other tests of the cluster, in parallel. Tests marked `alone` run last, one after the other.
+Tests of the cluster wait most of the time, the other tests compute. Half of the latter run first, while the cluster is
+set up. After that both alternate, so that neither the processor nor the cluster idles. A test that ends the operator's
+Pods would delay other tests: tests marked `ends_the_operator` run after all other tests of the cluster, in parallel.
+Tests marked `alone` run last, one after the other.
 """
 
 import hashlib
@@ -53,7 +54,10 @@ def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     _expected.update({phase: sum(map(len, groups.values())) for phase, groups in of_cluster.items()})
     calm = list(of_cluster[Phase.CALM].values())
     last = [group for phase in (Phase.ENDS_THE_OPERATOR, Phase.ALONE) for group in of_cluster[phase].values()]
-    return [item for group in (*_alternating(calm, list(computing.values())), *last) for item in group]
+    groups = list(computing.values())
+    # The cluster is being set up at first: a process that comes to a test of the cluster waits.
+    first, rest = groups[: len(groups) // 2], groups[len(groups) // 2 :]
+    return [item for group in (*first, *_alternating(calm, rest), *last) for item in group]
 
 
 @contextmanager
