@@ -12,10 +12,10 @@ COPY = re.compile(r"^COPY (?!--from)(.+) \S+$", re.MULTILINE)
 
 
 def copied(image: Image) -> set[str]:
-    """Return the paths of the checkout that the image's stage, and its stage of libraries, copy."""
+    """Return the paths of the checkout that the image's stage, and its stage of code, copy."""
     _, *parts = STAGE.split((ROOT / image.dockerfile).read_text())
     stages = dict(zip(parts[::2], parts[1::2], strict=True))
-    names = [image.target, f"{image.target}-libraries"] if image.target else list(stages)
+    names = [image.target, f"{image.target}-code"] if image.target else list(stages)
     return {path for name in names for paths in COPY.findall(stages[name]) for path in paths.split()}
 
 
