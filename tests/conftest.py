@@ -7,6 +7,7 @@ of `make demo` instead, and leaves that cluster running.
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -39,6 +40,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order tests so that waiting tests and computing tests run at the same time."""
     items[:] = side_by_side.in_order(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> side_by_side.GroupScheduling:
+    """Run the tests of one group in one process."""
+    return side_by_side.GroupScheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,6 +7,7 @@ Tests marked `alone` run last, one after the other.
 """
 
 import hashlib
+import json
 import os
 import tempfile
 import time
@@ -14,9 +15,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
+from functools import cache
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 _RUN_VARIABLE = "MODELOPS_TEST_RUN"
 _LONGEST_TURN_SECONDS = 30 * 60.0
@@ -39,18 +42,28 @@ def begin(config: pytest.Config) -> None:
         os.environ[_RUN_VARIABLE] = directory.name
 
 
-def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """Order the tests by phase, and let tests of the cluster alternate with computing tests.
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Scheduling that runs the tests of one group in one process, in the order of `in_order`.
 
     Tests of one group stay together and run in one process. A module is a group if its tests share a module-scoped
-    fixture or need no cluster. Every other test is a group of its own.
+    fixture or need no cluster. Every other test is a group of its own. The groups are read from the file that every
+    process has written: xdist's own `loadgroup` appends a group to the test's id, which pytest 9.2 no longer allows.
     """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return str(_written_groups()[nodeid])
+
+
+def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Order the tests by phase, and let tests of the cluster alternate with computing tests. Write their groups."""
     of_cluster: dict[Phase, dict[str, list[pytest.Item]]] = {phase: defaultdict(list) for phase in Phase}
     computing: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
-        name = group_of(item)
-        item.add_marker(pytest.mark.xdist_group(name))
-        (of_cluster[phase_of(item)] if _needs_cluster(item) else computing)[name].append(item)
+        (of_cluster[phase_of(item)] if _needs_cluster(item) else computing)[group_of(item)].append(item)
+    if (worker := os.environ.get("PYTEST_XDIST_WORKER")) is not None:
+        unfinished = _groups_file().with_suffix(f".{worker}")
+        unfinished.write_text(json.dumps({item.nodeid: group_of(item) for item in items}))
+        unfinished.rename(_groups_file())
     _expected.update({phase: sum(map(len, groups.values())) for phase, groups in of_cluster.items()})
     calm = list(of_cluster[Phase.CALM].values())
     last = [group for phase in (Phase.ENDS_THE_OPERATOR, Phase.ALONE) for group in of_cluster[phase].values()]
@@ -87,7 +100,7 @@ def group_of(item: pytest.Item) -> str:
     if marker is not None:
         return str(marker.args[0])
     if not _needs_cluster(item) or _shares_a_fixture(item):
-        return str(item.path)
+        return item.nodeid.partition("::")[0]
     return item.nodeid
 
 
@@ -118,6 +131,16 @@ def _wait_for_phases_before(phase: Phase) -> None:
         while before < phase and len(list(_ended(before).iterdir())) < _expected[before]:
             assert time.monotonic() < deadline, f"tests of phase {before.name} have not ended"
             time.sleep(0.2)
+
+
+def _groups_file() -> Path:
+    return Path(os.environ[_RUN_VARIABLE]) / "groups.json"
+
+
+@cache
+def _written_groups() -> dict[str, str]:
+    groups: dict[str, str] = json.loads(_groups_file().read_text())
+    return groups
 
 
 def _ended(phase: Phase) -> Path:
