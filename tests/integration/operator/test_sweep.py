@@ -132,7 +132,7 @@ def test_trials_below_the_median_are_stopped_early(shared: Space) -> None:
     assert states == {("good", "Succeeded"), ("bad", "Stopped")}
     (bad, *_) = [trial for trial in done["sweep"]["trials"] if trial["state"] == "Stopped"]
     run = shared.get("trainingrun", bad["run"])
-    assert "the median of 2 trials" in run["metadata"]["annotations"]["modelops.dev/stop"]
+    assert "worse than the median 0.9 of 2 trials" in run["metadata"]["annotations"]["modelops.dev/stop"]
     assert run["status"]["outcome"]["state"] == "Stopped"
 
 

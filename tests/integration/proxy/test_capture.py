@@ -153,6 +153,9 @@ def test_a_chunked_request_passes_unchanged(proxy: Proxy) -> None:
 def test_predictions_for_mirrored_requests_are_compared(peers: Pair) -> None:
     """Exactly the requests that the candidate answers differently disagree, and predictions pass between Pods only."""
     stable, candidate = peers.stable, peers.candidate
+    # Envoy drops the records of requests before its monitor listens.
+    stable.wait_until(stable.report)
+    candidate.wait_until(candidate.report)
     stable.route(mirror_percent=100, capture_percent=100, tolerance=0.01)
     candidate.route(capture_percent=100, tolerance=0.01, candidate=True)
 

@@ -183,7 +183,7 @@ def test_checkpoints_of_a_trainer_that_ignores_sigterm_are_saved(training_pod: T
     """Unchanged files are saved before the kubelet kills every container; a file that is being written is not."""
     training_pod.fetch()
     training_pod.train(WRITES_FOR_EVER)
-    sidecar = training_pod.sidecar(stopSeconds=3)
+    sidecar = training_pod.sidecar(stopSeconds=10)
     wait_for(lambda: (training_pod.checkpoints / "log").exists())
     began = time.monotonic()
     sidecar.terminate()
@@ -316,7 +316,7 @@ def test_a_publish_completes_within_the_grace_period_after_sigterm(training_pod:
     sidecar = training_pod.sidecar()
     wait_for(lambda: training_pod.keys("ops/models/"))
     sidecar.terminate()
-    assert sidecar.wait(20) == 0
+    assert sidecar.wait(60) == 0
     assert training_pod.report()["artifact"]["files"] == 2
 
 
