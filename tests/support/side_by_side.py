@@ -62,7 +62,8 @@ def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
         (of_cluster[phase_of(item)] if _needs_cluster(item) else computing)[group_of(item)].append(item)
     if (worker := os.environ.get("PYTEST_XDIST_WORKER")) is not None:
         unfinished = _groups_file().with_suffix(f".{worker}")
-        unfinished.write_text(json.dumps({item.nodeid: group_of(item) for item in items}))
+        # By phase: a test that waits for a phase must not hold up tests of that phase in its own process.
+        unfinished.write_text(json.dumps({item.nodeid: f"{phase_of(item).name} {group_of(item)}" for item in items}))
         unfinished.rename(_groups_file())
     _expected.update({phase: sum(map(len, groups.values())) for phase, groups in of_cluster.items()})
     calm = list(of_cluster[Phase.CALM].values())
