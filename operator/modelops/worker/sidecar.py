@@ -22,7 +22,7 @@ from modelops.worker.runtime.retry import retry
 from modelops.worker.runtime.stores import client_of
 from modelops.worker.training import trainer_exit
 from modelops.worker.training.metrics import read_metrics
-from modelops.worker.training.progress_server import serve_progress
+from modelops.worker.training.progress_server import read_new_lines, serve_progress
 from modelops.worker.training.rank import own_rank
 from modelops.worker.training.tailing import Tail
 
@@ -81,7 +81,7 @@ def _publish(task: SidecarTask) -> SidecarReport:
 
 def _last_progress(tail: Tail, objective: str | None) -> ProgressReport:
     """Return the progress by all lines that the trainer wrote, with the values of one metric as points."""
-    tail.read()
+    read_new_lines(tail)
     report = tail.report()
     points = [
         ProgressPoint(step=point.step, metrics={objective: point.metrics[objective]})

@@ -40,12 +40,17 @@ def serve_progress(tail: Tail) -> Iterator[None]:
             server.server_close()
 
 
+def read_new_lines(tail: Tail) -> None:
+    """Read what the trainer has written since. A failure is logged, and does not reach the training."""
+    try:
+        tail.read()
+    except Exception:
+        _log.exception("metrics.jsonl cannot be read")
+
+
 def _follow(tail: Tail, stopping: threading.Event) -> None:
     while not stopping.wait(_READ_INTERVAL_SECONDS):
-        try:
-            tail.read()
-        except Exception:
-            _log.exception("metrics.jsonl cannot be read")
+        read_new_lines(tail)
 
 
 def _start_server(tail: Tail) -> "_Server | None":

@@ -21,11 +21,12 @@ def _utc_now() -> datetime:
 
 
 class Tail:
-    """Progress from the lines of a file so far. `read` and `report` may be called from different threads."""
+    """Progress from the lines of a file so far. All methods may be called from different threads."""
 
     def __init__(self, file: Path, now: Callable[[], datetime] = _utc_now) -> None:
         self._file = file
         self._now = now
+        self._reading = threading.Lock()
         self._lock = threading.Lock()
         self._identity: tuple[int, int] | None = None
         self._ignored = 0
@@ -33,6 +34,10 @@ class Tail:
 
     def read(self) -> None:
         """Read new lines. A file that was truncated or replaced is read from its beginning."""
+        with self._reading:
+            self._read()
+
+    def _read(self) -> None:
         content = open_regular_file(self._file)
         if content is None:
             return  # Not written yet, or deleted: the progress so far stays.

@@ -1,11 +1,15 @@
 """metrics.jsonl is read while it is written, rotated and truncated: no line counts twice, or before it is complete."""
 
+import contextlib
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from modelops.worker.training import tailing
 from modelops.worker.training.tailing import Tail
 
 
@@ -118,3 +122,39 @@ def test_anything_but_a_regular_file_is_not_read(file: Path, kind: str) -> None:
     }
     make[kind]()
     assert read_steps(Tail(file)) == []
+
+
+def test_two_threads_that_read_at_once_count_no_line_twice(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sidecar reads the last lines at the end of the trainer, perhaps while its thread reads them too."""
+    both_have_read = threading.Barrier(2)
+
+    class SlowFile:
+        """File whose reader waits for another reader, though not for long."""
+
+        def __init__(self, file: Any) -> None:
+            self._file = file
+
+        def __enter__(self) -> "SlowFile":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._file.close()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._file, name)
+
+        def read(self, size: int) -> bytes:
+            content: bytes = self._file.read(size)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both_have_read.wait(0.5)
+            return content
+
+    monkeypatch.setattr(tailing, "open_regular_file", lambda path: SlowFile(path.open("rb")))
+    file.write_bytes(b"not JSON\n" + lines(1, 2))
+    tail = Tail(file)
+    readers = [threading.Thread(target=tail.read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert tail.ignored == 1
