@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -281,9 +282,11 @@ def test_a_frozen_monitor_loses_no_request_and_dropped_records_are_counted(proxy
     proxy.wait_until(lambda: proxy.received() == 1)
     os.kill(proxy.children()["monitor"], signal.SIGSTOP)
     body = json.dumps({"instances": [list(range(8_000))]}).encode()
+    began = time.monotonic()
     responses = [proxy.request(PATH, "POST", body, Content_Type="application/json") for _ in range(100)]
     assert {response.status for response in responses} == {200}
     assert all(response.body == body for response in responses)
+    assert time.monotonic() - began < 20
     os.kill(proxy.children()["monitor"], signal.SIGCONT)
     proxy.wait_until(lambda: proxy.report()["records"]["dropped"] > 0)
     proxy.wait_until(lambda: proxy.received() + proxy.report()["records"]["dropped"] == 101)

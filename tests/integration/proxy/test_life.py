@@ -59,7 +59,7 @@ def test_sigterm_terminates_the_container_within_five_seconds(proxy: Proxy) -> N
     """The model has terminated before, so no request is left to wait for."""
     proxy.wait_until(lambda: "monitor" in proxy.children())
     proxy.process.send_signal(signal.SIGTERM)
-    assert proxy.process.wait(60) == 0
+    assert proxy.process.wait(5) == 0
 
 
 def test_the_container_restarts_with_the_files_of_the_previous_run(proxy: Proxy) -> None:

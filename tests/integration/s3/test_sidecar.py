@@ -188,7 +188,7 @@ def test_checkpoints_of_a_trainer_that_ignores_sigterm_are_saved(training_pod: T
     began = time.monotonic()
     sidecar.terminate()
     assert sidecar.wait(30) == EXIT_RETRY
-    assert time.monotonic() - began > 1.5
+    assert 1.5 < time.monotonic() - began < 11
     assert training_pod.restore(tmp_path / "next") == {"first": b"1"}
 
 
@@ -197,12 +197,12 @@ def test_an_unreachable_store_does_not_delay_the_report(training_pod: TrainingPo
     training_pod.fetch()
     trainer = training_pod.train(SAVES_AT_SIGTERM)
     sidecar = training_pod.sidecar(
-        stopSeconds=3, store={"bucket": "b", "endpoint": "http://127.0.0.1:9", "secretName": "s3"}
+        stopSeconds=10, store={"bucket": "b", "endpoint": "http://127.0.0.1:9", "secretName": "s3"}
     )
     wait_for(lambda: (training_pod.checkpoints / "first").exists())
     os.killpg(trainer.pid, signal.SIGTERM)
     sidecar.terminate()
-    assert sidecar.wait(60) == EXIT_RETRY
+    assert sidecar.wait(11) == EXIT_RETRY
     assert training_pod.report()["failure"]["reason"] == "Terminated"
 
 

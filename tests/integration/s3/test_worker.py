@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -342,6 +343,8 @@ def test_a_secret_that_is_corrected_during_publishing_is_used(
 
 def test_publishing_that_times_out_reports_the_cause(pod: WorkerPod) -> None:
     write_model(pod)
+    began = time.monotonic()
     outcome = pod.run("sidecar", sidecar_task(pod, "never-made", publish_timeout_seconds=1))
     assert outcome.failure == (1, "PublishFailed")
     assert "not found; create the bucket or correct the name" in outcome.report["failure"]["message"]
+    assert time.monotonic() - began < 15

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from modelops.machinery.priority_slots import Priority, PrioritySlots
+from support.manual_clock import ManualClock
 
 
 async def test_no_more_reconciles_run_than_there_are_slots() -> None:
@@ -56,22 +57,25 @@ async def test_a_cancelled_waiter_loses_no_slot() -> None:
     await asyncio.wait_for(slots.acquire(Priority.CHILDREN), 1)
 
 
-async def test_statuses_wait_for_the_end_of_a_burst_of_children() -> None:
+async def test_statuses_wait_for_the_end_of_a_burst_of_children(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five hundred runs applied at once have their Jobs before the API server gets five hundred statuses."""
-    slots, order = PrioritySlots(4), list[str]()
+    slots, clock, order = PrioritySlots(4), ManualClock(), list[str]()
 
-    async def write_status() -> None:
-        async with slots.hold(Priority.STATUS):
-            order.append("status")
+    async def create_children(seconds: float) -> None:
+        """Create as many children as make a burst while a status waits, three times."""
+        clock.now += seconds
+        if len(order) < 3:
+            order.append("children")
+            for _ in range(8):
+                slots.child_created()
 
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", clock)
+    monkeypatch.setattr(asyncio, "sleep", create_children)
     for _ in range(8):
         slots.child_created()
-    writing = asyncio.create_task(write_status())
-    await asyncio.sleep(0)
-    slots.child_created()
-    order.append("last child")
-    await writing
-    assert order == ["last child", "status"]
+    async with slots.hold(Priority.STATUS):
+        order.append("status")
+    assert order == ["children", "children", "children", "status"]
 
 
 async def test_the_status_of_a_single_child_is_written_at_once() -> None:

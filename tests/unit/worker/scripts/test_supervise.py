@@ -233,7 +233,7 @@ def test_an_unreachable_store_is_worth_a_retry(pod: SimpleNamespace) -> None:
 def test_sigterm_ends_a_waiting_sidecar_at_once(pod: SimpleNamespace) -> None:
     """A deleted Pod does not last for its whole grace period."""
     install(("busybox",), ("supervise.sh",))
-    waiting = sidecar(pod)
+    waiting = sidecar(pod, stopSeconds=600)
     assert "waiting" in read_line(waiting)
     waiting.terminate()
     assert waiting.wait(60) == EXIT_RETRY

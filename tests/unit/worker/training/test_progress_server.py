@@ -84,10 +84,12 @@ def test_any_other_path_is_not_found(file: Path, port: int) -> None:
 
 def test_a_client_that_hangs_blocks_nothing(tmp_path: Path, port: int) -> None:
     """Neither another client nor the end of the sidecar waits for a client that never completes its request."""
+    before = time.monotonic()
     with closing(socket.socket()) as silent, serve_progress(Tail(tmp_path / "metrics.jsonl")):
         silent.connect(("127.0.0.1", port))
         silent.sendall(b"GET /prog")
         assert get(port, "/progress")[0] == 200
+    assert time.monotonic() - before < 3
 
 
 def test_a_port_in_use_does_not_stop_the_training(tmp_path: Path, port: int) -> None:
