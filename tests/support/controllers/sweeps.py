@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from modelops.api.trainingrun import TrainingRun
-from modelops.api.trainingrun_status import Inputs, TrainingRunStatus
+from modelops.api.trainingrun_status import Inputs, Outcome, TrainingRunStatus
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.sweep.child import child_of
 from modelops.controllers.trainingrun.sweep.garbage_collection import collect_garbage
@@ -76,6 +76,11 @@ class Simulation:
     def resolved(self) -> ResolvedInputs:
         """Current inputs of the run."""
         return resolved(self.run, self.data)
+
+    def outcome(self) -> Outcome:
+        """Return the outcome of the run, which must have one."""
+        assert self.status.outcome is not None
+        return self.status.outcome
 
     def seen(self) -> SweepObservation:
         """Observe the run and its trials, with suggestions."""

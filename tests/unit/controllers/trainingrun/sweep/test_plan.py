@@ -100,9 +100,8 @@ def test_a_trial_without_the_objective_has_failed() -> None:
     sweep = started(maxFailedTrials=0)
     sweep.finish(0)
     sweep.step()
-    assert sweep.status.outcome is not None
-    assert sweep.status.outcome.reason == "SweepFailed"
-    assert 'ObjectiveMissing: the trainer wrote no "auc" to' in sweep.status.outcome.message
+    assert sweep.outcome().reason == "SweepFailed"
+    assert 'ObjectiveMissing: the trainer wrote no "auc" to' in sweep.outcome().message
 
 
 def test_a_sweep_succeeds_in_spite_of_max_failed_trials_failures() -> None:
@@ -113,8 +112,7 @@ def test_a_sweep_succeeds_in_spite_of_max_failed_trials_failures() -> None:
     assert message(decided) == "2/3 trials ended, 2 failed"
     sweep.finish(2, auc=0.5)
     sweep.step()
-    assert sweep.status.outcome is not None
-    assert sweep.status.outcome.state == "Succeeded"
+    assert sweep.outcome().state == "Succeeded"
 
 
 def test_too_many_failures_end_the_sweep_and_its_active_trials() -> None:
@@ -142,8 +140,7 @@ def test_a_sweep_without_a_success_has_failed() -> None:
     sweep.finish(0, state="Failed", reason="TrainerFailed")
     sweep.finish(1, state="Stopped", reason="Stopped")
     sweep.step()
-    assert sweep.status.outcome is not None
-    assert sweep.status.outcome.message.startswith("0/2 trials succeeded: 1 failed, 1 stopped; the last, trial 0")
+    assert sweep.outcome().message.startswith("0/2 trials succeeded: 1 failed, 1 stopped; the last, trial 0")
 
 
 def test_the_reason_of_a_stalled_trial_is_shown_by_the_sweep() -> None:
@@ -316,10 +313,7 @@ def test_a_trial_that_reaches_the_target_ends_the_sweep(goal: str, target: float
     decided = sweep.step()
     assert (sweep.status.outcome is not None) is reached
     if reached:
-        assert sweep.status.outcome is not None
-        assert sweep.status.outcome.message == (
-            f"best of 2 trials: trial 1, auc {value:.4g}, target {target:.4g} reached"
-        )
+        assert sweep.outcome().message == (f"best of 2 trials: trial 1, auc {value:.4g}, target {target:.4g} reached")
         assert sweep.table() == {0: "Stopped", 1: "Succeeded"}
         assert deleted(decided) == [sweep.status.sweep.trials[0].run] if sweep.status.sweep else False
         assert sweep.step().apply == ()

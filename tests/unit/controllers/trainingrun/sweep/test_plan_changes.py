@@ -121,8 +121,7 @@ def test_a_retry_creates_only_the_failed_trials_again() -> None:
     for number in (1, 2):
         sweep.finish(number, auc=0.1)
     sweep.step()
-    assert sweep.status.outcome is not None
-    assert sweep.status.outcome.state == "Succeeded"
+    assert sweep.outcome().state == "Succeeded"
 
 
 def test_more_memory_trains_only_the_failed_trials_again() -> None:
@@ -133,8 +132,7 @@ def test_more_memory_trains_only_the_failed_trials_again() -> None:
     sweep.finish(0, auc=0.5)
     sweep.finish(1, state="Failed", reason="OutOfMemory")
     sweep.step()
-    assert sweep.status.outcome is not None
-    assert sweep.status.outcome.state == "Failed"
+    assert sweep.outcome().state == "Failed"
     sweep.run = sweep_run(generation=2, **fields, spec={"trainer": MORE_MEMORY})
     sweep.step()
     assert sweep.status.outcome is None
@@ -143,8 +141,7 @@ def test_more_memory_trains_only_the_failed_trials_again() -> None:
     assert sweep.body(0)["metadata"]["generation"] == 1
     sweep.finish(1, auc=0.7)
     sweep.step()
-    assert sweep.status.outcome is not None
-    assert sweep.status.outcome.state == "Succeeded"
+    assert sweep.outcome().state == "Succeeded"
 
 
 def test_a_change_that_does_not_concern_the_trials_fails_again_at_once() -> None:
@@ -155,8 +152,7 @@ def test_a_change_that_does_not_concern_the_trials_fails_again_at_once() -> None
     sweep.run = sweep_run(generation=2, maxTrials=1, maxFailedTrials=0)
     sweep.step()
     assert sweep.written == written
-    assert sweep.status.outcome is not None
-    assert sweep.status.outcome.state == "Failed"
+    assert sweep.outcome().state == "Failed"
 
 
 def test_a_trial_that_a_person_deletes_is_created_again_with_the_same_parameters() -> None:

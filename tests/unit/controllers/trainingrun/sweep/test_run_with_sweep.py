@@ -144,8 +144,7 @@ def test_a_requested_stop_of_a_sweep_deletes_its_active_trials() -> None:
     decided = sweep.step()
     assert deleted(decided) == [running]
     assert sweep.table() == {0: "Succeeded", 1: "Stopped"}
-    assert sweep.status.outcome is not None
-    assert sweep.status.outcome.state == "Stopped"
+    assert sweep.outcome().state == "Stopped"
     assert sweep.status.failed_attempts == []
     assert sweep.step().apply == ()
 
