@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def _pytest(environment: dict[str, str], *arguments: str) -> int:
-    command = [str(_PYTHON), "-m", "pytest", "-q", "--dist", "loadscope", "--no-loadscope-reorder", *arguments]
+    command = [str(_PYTHON), "-m", "pytest", "-q", "--dist", "loadscope", *arguments]
     return subprocess.run(command, cwd=places.CHECKOUT, env=environment, check=False).returncode
 
 

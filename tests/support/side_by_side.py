@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
@@ -50,6 +51,10 @@ class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
     process has written: xdist's own `loadgroup` appends a group to the test's id, which pytest 9.2 no longer allows.
     """
 
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        config.option.loadscopereorder = False  # By default the largest groups come first, before their phase.
+        super().__init__(config, log)
+
     def _split_scope(self, nodeid: str) -> str:
         return str(_written_groups()[nodeid])
 
@@ -58,19 +63,22 @@ def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Order the tests by phase, and let tests of the cluster alternate with computing tests. Write their groups."""
     of_cluster: dict[Phase, dict[str, list[pytest.Item]]] = {phase: defaultdict(list) for phase in Phase}
     computing: dict[str, list[pytest.Item]] = defaultdict(list)
+    groups: dict[str, str] = {}
     for item in items:
-        (of_cluster[phase_of(item)] if _needs_cluster(item) else computing)[group_of(item)].append(item)
+        phase, name = phase_of(item), group_of(item)
+        (of_cluster[phase] if _needs_cluster(item) else computing)[name].append(item)
+        # By phase: a test that waits for a phase must not hold up tests of that phase in its own process.
+        groups[item.nodeid] = f"{phase.name} {name}"
     if (worker := os.environ.get("PYTEST_XDIST_WORKER")) is not None:
         unfinished = _groups_file().with_suffix(f".{worker}")
-        # By phase: a test that waits for a phase must not hold up tests of that phase in its own process.
-        unfinished.write_text(json.dumps({item.nodeid: f"{phase_of(item).name} {group_of(item)}" for item in items}))
+        unfinished.write_text(json.dumps(groups))
         unfinished.rename(_groups_file())
     _expected.update({phase: sum(map(len, groups.values())) for phase, groups in of_cluster.items()})
     calm = list(of_cluster[Phase.CALM].values())
     last = [group for phase in (Phase.ENDS_THE_OPERATOR, Phase.ALONE) for group in of_cluster[phase].values()]
-    groups = list(computing.values())
     # The cluster is being set up at first: a process that comes to a test of the cluster waits.
-    first, rest = groups[: len(groups) // 2], groups[len(groups) // 2 :]
+    half = len(computing) // 2
+    first, rest = list(computing.values())[:half], list(computing.values())[half:]
     return [item for group in (*first, *_alternating(calm, rest), *last) for item in group]
 
 
