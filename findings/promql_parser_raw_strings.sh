@@ -1,5 +1,5 @@
 #!/bin/sh
-# promql-parser reads the escapes of PromQL's raw strings.
+# promql-parser refuses a regular expression's escapes in PromQL's raw strings.
 #
 # Guess: a string in backticks has no escapes, as Prometheus documents it, so the usual way to write a regular
 #        expression in PromQL parses, and means the same as the quoted string with doubled backslashes.

@@ -54,6 +54,7 @@ def admin() -> Iterator[Admin]:
 def drain(
     pod: SimpleNamespace, port: int, *, max_seconds: int = 600, min_seconds: int = 0
 ) -> "subprocess.Popen[bytes]":
+    """Start the hook. Its greatest time is longer than any wait for it: it must not end for that reason."""
     install(("busybox",), ("drain.sh",))
     script = pod.shared / "bin/drain.sh"
     text, changes = re.subn("port=15000", f"port={port}", script.read_text())
