@@ -1,13 +1,13 @@
 """Loss of the operator: SIGKILL after each step from data to answers, and a graceful handover of the Lease."""
 
-import time
 from datetime import datetime, timedelta
 
 import pytest
 
 from hack.deploy import NAMESPACE, RELEASE
 from support.cluster import mortgage, operator_process
-from support.cluster.real_cluster import PARALLEL_SLOWDOWN, Body, Space, has
+from support.cluster.polling import poll
+from support.cluster.real_cluster import Body, Space, has
 
 
 @pytest.mark.ends_the_operator
@@ -56,11 +56,7 @@ def _is_complete(job: Body) -> bool:
 
 def _wait_for_any(space: Space, kind: str, selector: str = "", within: float = 60.0) -> Body:
     """Return the first object of a kind once there is any."""
-    deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
-    while not (objects := space.listed(kind, selector)):
-        assert time.monotonic() < deadline, f"no {kind} {selector} after {within:.0f} s"
-        time.sleep(0.1)
-    return objects[0]
+    return poll(lambda: space.listed(kind, selector), len, within=within, awaited=f"{kind} {selector}")[0]
 
 
 @pytest.mark.alone

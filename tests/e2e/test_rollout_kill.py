@@ -5,7 +5,8 @@ import time
 import pytest
 
 from support.cluster import operator_process, scripted_model
-from support.cluster.real_cluster import PARALLEL_SLOWDOWN, Space
+from support.cluster.polling import PARALLEL_SLOWDOWN
+from support.cluster.real_cluster import Space
 from support.cluster.traffic import Traffic
 
 ANALYSIS = {"interval": "1s", "minRequests": 3, "errorRate": {"max": 0.01}}

@@ -1,12 +1,12 @@
 """Pods that start and terminate under load: open requests complete, and terminating Pods get no new request."""
 
 import asyncio
-import time
 
 import httpx
 
 from support.cluster import scripted_model
-from support.cluster.real_cluster import PARALLEL_SLOWDOWN, Body, Space
+from support.cluster.polling import poll
+from support.cluster.real_cluster import Body, Space
 
 _LIMITS: Body = {"timeout": "4s", "maxBody": "1Ki", "maxConcurrency": 2}
 _WARM = {"warmUp": {"requests": [{"path": scripted_model.PATH, "body": scripted_model.REQUEST, "repeat": 3}]}}
@@ -76,7 +76,9 @@ def _delete_a_pod(space: Space, version: str) -> None:
 
 def _wait_for_pod_count(space: Space, count: int, within: float = 90.0) -> None:
     """Wait until there are `count` Pods, including terminating ones."""
-    deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
-    while len(pods := space.listed("pods")) != count:
-        assert time.monotonic() < deadline, [pod["metadata"]["name"] for pod in pods]
-        time.sleep(0.5)
+    poll(
+        lambda: [pod["metadata"]["name"] for pod in space.listed("pods")],
+        lambda names: len(names) == count,
+        within=within,
+        awaited=f"{count} Pods",
+    )

@@ -1,10 +1,7 @@
 """The README's rollouts under live traffic: a good version is promoted, a slow and a wrong one are rolled back."""
 
-import time
-from collections.abc import Callable
-
 from support.cluster import mortgage
-from support.cluster.real_cluster import PARALLEL_SLOWDOWN, Body, Space, has
+from support.cluster.real_cluster import Body, Space, has
 from support.cluster.traffic import Traffic
 
 
@@ -21,7 +18,12 @@ def test_a_good_version_is_promoted_and_a_slow_and_a_wrong_one_are_approve_and_w
         slow, wrong = (mortgage.rollout(space, name) for name in ("slow", "wrong"))
         space.apply(slow, wrong)
         steps: list[tuple[int, int]] = []
-        _watch(space, lambda body: _note_step(body, second, steps) and mortgage.serves(second)(body))
+        space.wait(
+            "inferenceservice",
+            "approvals",
+            lambda body: _note_step(body, second, steps) and mortgage.serves(second)(body),
+            within=120,
+        )
         assert steps == [(1, 20), (2, 50)]
 
         failed = _approve_and_wait_for_rollback(space, _trained(space, "slow"), second)
@@ -70,13 +72,6 @@ def _approve_and_wait_for_rollback(space: Space, version: str, back_to: str) -> 
     space.cluster.kubectl(*annotate, f"{approve}-", f"{approved_by}-")
     space.wait("inferenceservice", "approvals", mortgage.serves(back_to))
     return failed
-
-
-def _watch(space: Space, done: Callable[[Body], bool], within: float = 120.0) -> None:
-    deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
-    while not done(body := space.get("inferenceservice", "approvals")):
-        assert time.monotonic() < deadline, body["status"]
-        time.sleep(0.2)
 
 
 def _note_step(body: Body, version: str, steps: list[tuple[int, int]]) -> bool:

@@ -1,6 +1,5 @@
 """Checks of whole snapshots, freshness, metrics of Datasets, and data deleted from the bucket."""
 
-import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import pytest
 
 from support.cluster import operator_metrics, real_cluster
-from support.cluster.real_cluster import PARALLEL_SLOWDOWN, Body, RealCluster, Space, has
+from support.cluster.polling import poll
+from support.cluster.real_cluster import Body, RealCluster, Space, has
 from support.cluster.real_datasets import current, digest_of, message
 
 _GOOD = "lvr,deny\n0.5,true\n0.7,false\n"
@@ -74,7 +74,7 @@ def test_a_snapshot_that_fails_a_check_with_on_violation_warn_becomes_current(sh
     assert warned["status"]["snapshot"]["checks"] == [{"value": 0.5, "outcome": "Failed"}]
     assert '"deny"' in message(warned, "Valid")
     assert "candidate" not in warned["status"]
-    assert shared.event("warns", "SnapshotWarned")
+    assert shared.events("warns", "SnapshotWarned")
 
 
 def test_a_snapshot_that_has_drifted_from_its_baseline_is_rejected(shared: Space) -> None:
@@ -105,7 +105,7 @@ def test_a_snapshot_older_than_fresh_within_is_stale_until_new_data_arrives(shar
     stale = shared.wait("dataset", "fresh", has("Fresh", "False", "Stale"), within=120)
     assert "45s" in message(stale, "Fresh")
     assert has("Ready", "True", "SnapshotCurrent")(stale)
-    assert shared.event("fresh", "Stale")
+    assert shared.events("fresh", "Stale")
     shared.upload("fresh/a.csv", _GOOD + "0.9,false\n")
     shared.wait("dataset", "fresh", has("Fresh", "True"))
 
@@ -119,10 +119,11 @@ def test_metrics_of_a_dataset_exist_as_long_as_the_dataset(shared: Space) -> Non
     assert figures["snapshot_timestamp_seconds"] == created_at.timestamp()
     assert figures["candidate_rejected"] == 0
 
+    before = _rejections(shared.cluster)
     shared.upload("metered/a.csv", "lvr,deny\n0.5,true\n")
     shared.wait("dataset", "metered", has("Valid", "False", "CheckFailed"))
     _wait_for_figures(shared, "metered", lambda figures: figures.get("candidate_rejected") == 1)
-    assert _rejections(shared.cluster) >= 1
+    assert _rejections(shared.cluster) > before
 
     shared.cluster.kubectl("delete", "dataset", "metered", "-n", shared.name)
     _wait_for_figures(shared, "metered", lambda figures: not figures)
@@ -147,16 +148,19 @@ def test_a_run_whose_pinned_data_was_deleted_fails_and_names_the_object(shared: 
 
 def _wait_for_figures(space: Space, name: str, done: Any, within: float = 30.0) -> dict[str, float]:
     """Return a Dataset's metrics, without their common prefix, once `done` accepts them."""
-    deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
-    labels = {"namespace": space.name, "dataset": name}
-    while True:
+    labels, prefix = {"namespace": space.name, "dataset": name}, "modelops_dataset_"
+
+    def read() -> dict[str, float] | None:
+        """Return the figures; None if the operator has not answered."""
         samples = operator_metrics.samples(space.cluster)
-        prefix = "modelops_dataset_"
-        figures = {sample.name.removeprefix(prefix): sample.value for sample in samples if sample.labels == labels}
-        if samples and done(figures):
-            return figures
-        assert time.monotonic() < deadline, f"not so after {within:.0f} s: {figures}"
-        time.sleep(0.5)
+        of_dataset = (sample for sample in samples if sample.labels == labels)
+        return {sample.name.removeprefix(prefix): sample.value for sample in of_dataset} if samples else None
+
+    figures = poll(
+        read, lambda figures: figures is not None and done(figures), within=within, awaited=f"the figures of {name}"
+    )
+    assert figures is not None
+    return figures
 
 
 def _rejections(cluster: RealCluster) -> float:

@@ -6,7 +6,8 @@ import pytest
 
 from modelops.api.crds import KINDS
 from support.cluster import operator_metrics, operator_process
-from support.cluster.real_cluster import PARALLEL_SLOWDOWN, Body, Space, has
+from support.cluster.polling import PARALLEL_SLOWDOWN
+from support.cluster.real_cluster import Body, Space, has
 
 _OURS = ("datasets", "trainingruns", "modelversions", "inferenceservices", "jobs", "deployments", "services")
 
@@ -77,7 +78,7 @@ def _settled(space: Space, within: float = 30.0) -> dict[str, str]:
         if now == before:
             return now
         assert time.monotonic() < deadline, (
-            f"still written to after {within:.0f} s: {dict(now.items() - before.items())}"
+            f"still written to after {within * PARALLEL_SLOWDOWN:.0f} s: {dict(now.items() - before.items())}"
         )
         before = now
 

@@ -144,7 +144,8 @@ def test_a_run_waits_until_its_dataset_exists(shared: Space) -> None:
 
 def test_a_run_waits_until_its_config_map_exists(shared: Space) -> None:
     """The Event names the missing ConfigMap, and the run starts without a change once the ConfigMap exists."""
-    assert "later" in shared.event("later", "ReferenceNotFound")
+    messages = shared.events("later", "ReferenceNotFound")
+    assert ["later" in message for message in messages] == [True], messages
     done = shared.wait("trainingrun", "later", has("Ready", "True", "Trained"))
     artifact = shared.get("modelversion", done["status"]["modelVersion"])["spec"]["artifact"]
     bucket, prefix = artifact["uri"].removeprefix("s3://").split("/", 1)

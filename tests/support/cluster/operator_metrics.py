@@ -1,6 +1,5 @@
 """Metrics of the operator's leader."""
 
-import time
 import urllib.request
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,7 +8,8 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from modelops.api.kinds import Kind
-from support.cluster.real_cluster import PARALLEL_SLOWDOWN, RealCluster
+from support.cluster.polling import poll
+from support.cluster.real_cluster import RealCluster
 
 
 def samples(cluster: RealCluster) -> list[Any]:
@@ -25,13 +25,12 @@ def samples(cluster: RealCluster) -> list[Any]:
 
 def wait_until_all_reconciled(cluster: RealCluster, kinds: Sequence[type[Kind]], within: float = 60.0) -> None:
     """Wait until a new leader has reconciled every object of the kinds. `within` is in seconds."""
-    deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
-    while True:
-        counts = _counts(cluster)
-        if counts and all(counts["reconciled", kind.__name__] >= counts["cached", kind.plural] > 0 for kind in kinds):
-            return
-        assert time.monotonic() < deadline, f"not all objects were reconciled after {within:.0f} s: {counts}"
-        time.sleep(0.2)
+
+    def all_reconciled(counts: dict[tuple[str, str], float]) -> bool:
+        numbers = [(counts["reconciled", kind.__name__], counts["cached", kind.plural]) for kind in kinds]
+        return all(reconciled >= cached > 0 for reconciled, cached in numbers)
+
+    poll(lambda: _counts(cluster), all_reconciled, within=within, awaited="a reconcile of every object")
 
 
 def _counts(cluster: RealCluster) -> dict[tuple[str, str], float]:

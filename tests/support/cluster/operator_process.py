@@ -4,11 +4,11 @@ import contextlib
 import fcntl
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from hack.deploy import NAMESPACE, RELEASE
+from support.cluster.polling import poll
 from support.cluster.real_cluster import RealCluster
 
 
@@ -33,10 +33,7 @@ def restart(cluster: RealCluster) -> None:
         before = {pod["metadata"]["name"] for pod in cluster.api.listed("pods", NAMESPACE)}
         cluster.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--wait=true")
         cluster.kubectl("rollout", "status", f"deployment/{RELEASE}", "-n", NAMESPACE, "--timeout=90s")
-        deadline = time.monotonic() + 60
-        while cluster.leader() in before:
-            assert time.monotonic() < deadline, "no new replica became the leader"
-            time.sleep(0.2)
+        poll(cluster.leader, lambda leader: leader not in before, within=60, awaited="a new replica as the leader")
 
 
 @contextlib.contextmanager

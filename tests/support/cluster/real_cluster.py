@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,10 +19,9 @@ from hack.kubectl import Kubectl
 from hack.steps import Step
 from modelops.lineage.digests import ArtifactFile, artifact_digest
 from support.cluster.kubernetes_api import KubernetesApi
+from support.cluster.polling import PARALLEL_SLOWDOWN, poll
 
 Body = dict[str, Any]
-PARALLEL_SLOWDOWN = 2.0
-"""Factor of all time limits, since other tests run at the same time."""
 _BY_A_TEST: Body = {"imported": {"source": "a test"}}
 
 
@@ -75,13 +73,14 @@ class RealCluster:
 
     def operator_pod(self, within: float = 60.0) -> Body:
         """Return the leader's Pod. A Lease may still name a Pod that is deleted: wait for the next leader then."""
-        deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
-        while True:
-            pod = self.api.get("pod", self.leader(within), NAMESPACE)
-            if pod is not None and "deletionTimestamp" not in pod["metadata"]:
-                return pod
-            assert time.monotonic() < deadline, f"no replica of the operator acts after {within:.0f} s"
-            time.sleep(0.2)
+        pod = poll(
+            lambda: self.api.get("pod", self.leader(within), NAMESPACE),
+            lambda pod: pod is not None and "deletionTimestamp" not in pod["metadata"],
+            within=within,
+            awaited="a replica of the operator that acts",
+        )
+        assert pod is not None
+        return pod
 
 
 def _is_done(done: Callable[[Body], bool], body: Body) -> bool:
@@ -163,20 +162,22 @@ class Space:
         """Wait until `done` accepts a state of an object, and return this state. See RealCluster.wait."""
         return self.cluster.wait(kind, name, self.name, done, within)
 
-    def event(self, name: str, reason: str, within: float = 20.0) -> str:
-        """Wait for an Event about an object of this name, and return its message. Events are written in the background.
+    def events(self, name: str, reason: str, within: float = 20.0) -> list[str]:
+        """Wait for an Event about an object, and return the messages of all with this reason.
 
-        Raises AssertionError with all Events of the object after `within` seconds times PARALLEL_SLOWDOWN.
+        Events are written in the background.
         """
-        deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
-        while True:
-            events = [event for event in self.listed("events") if event["involvedObject"]["name"] == name]
-            for event in events:
-                if event["reason"] == reason:
-                    return str(event["message"])
-            reasons = [event["reason"] for event in events]
-            assert time.monotonic() < deadline, f"no Event {reason} about {self.name}/{name}, only {reasons}"
-            time.sleep(0.5)
+        events = poll(
+            lambda: [
+                (event["reason"], str(event["message"]))
+                for event in self.listed("events")
+                if event["involvedObject"]["name"] == name
+            ],
+            lambda events: any(has_reason == reason for has_reason, _ in events),
+            within=within,
+            awaited=f"an Event {reason} about {self.name}/{name}",
+        )
+        return [message for has_reason, message in events if has_reason == reason]
 
     def listed(self, kind: str, selector: str = "") -> list[Body]:
         """Return the objects of a kind that a label selector selects."""

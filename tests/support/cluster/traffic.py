@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 from hack.load import VERSION, Clients
-from support.cluster.real_cluster import PARALLEL_SLOWDOWN
+from support.cluster.polling import poll
 
 
 class Traffic(Clients):
@@ -43,10 +43,7 @@ class Traffic(Clients):
 
     def answered_by(self, version: str, within: float = 60.0) -> None:
         """Wait until a version has answered a request."""
-        deadline = time.monotonic() + within * PARALLEL_SLOWDOWN
-        while not self.answers[version]:
-            assert time.monotonic() < deadline, f"{version} has not answered after {within:.0f} s: {self.answers}"
-            time.sleep(0.1)
+        poll(lambda: self.answers, lambda answers: answers[version], within=within, awaited=f"an answer of {version}")
 
     def forget(self, version: str) -> None:
         """Restart the count of a version's responses, to see whether it answers again."""
