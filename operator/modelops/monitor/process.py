@@ -1,4 +1,4 @@
-"""ModelMetrics process: receives captured requests from Envoy, serves the monitor's pages and probes the model.
+"""Process of the monitor: receives captured requests from Envoy, serves the monitor's pages and probes the model.
 
 Requests never pass through the monitor, and it runs at low CPU priority. SIGTERM keeps its default action: the monitor
 has nothing to finish.
@@ -31,9 +31,10 @@ def run(settings: Settings) -> None:
     http_server = MonitorServer(
         settings.monitor_port, metrics.registry, aggregates, lambda: records_dropped(settings.admin_port)
     )
+    # Before the pages: once a report can be read, no record is dropped because nothing receives it.
+    server = receiver.start(aggregates, settings.capture_socket)
     for target in (http_server.serve_forever, pairing.run):
         threading.Thread(target=target, daemon=True).start()
-    server = receiver.start(aggregates, settings.capture_socket)
     while server:
         metrics.probe()
         time.sleep(PROBE_INTERVAL_SECONDS)
