@@ -20,6 +20,8 @@ class Admin(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[str] = []
         self.active_requests = 0
+        self.silent_for = 0
+        """How many more requests get no response before nc gives up."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -32,6 +34,10 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(f"http.ingress.downstream_rq_active: {self.server.active_requests}\n")
 
     def _answer(self, text: str) -> None:
+        if self.server.silent_for > 0:
+            self.server.silent_for -= 1
+            time.sleep(4)
+            return
         self.server.requests.append(f"{self.command} {self.path}")
         self.send_response(200)
         self.send_header("Content-Length", str(len(text)))
@@ -76,6 +82,28 @@ def test_the_hook_waits_for_requests_in_flight(pod: SimpleNamespace, admin: Admi
     assert hook.wait(60) == 0
     assert admin.requests[0] == "POST /drain_listeners?graceful&skip_exit"
     assert admin.requests[1] == "GET /stats?filter=http.ingress.downstream_rq_active&format=text"
+
+
+def test_the_hook_asks_again_when_envoy_is_late(pod: SimpleNamespace, admin: Admin) -> None:
+    """On a busy node Envoy may take seconds to answer. Without its drain, requests arrive until the model ends."""
+    admin.active_requests = 1
+    admin.silent_for = 2
+    hook = drain(pod, admin.server_port)
+    wait_for_requests(admin, 1)
+    assert admin.requests[0] == "POST /drain_listeners?graceful&skip_exit"
+    admin.silent_for = 2
+    wait_for_requests(admin, len(admin.requests) + 2)
+    assert all(request.startswith("GET ") for request in admin.requests[1:])
+    assert hook.poll() is None
+    admin.active_requests = 0
+    assert hook.wait(60) == 0
+
+
+def wait_for_requests(admin: Admin, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while len(admin.requests) < count:
+        assert time.monotonic() < deadline, f"only {admin.requests} arrived"
+        time.sleep(0.05)
 
 
 def test_the_hook_lasts_as_long_as_other_proxies_keep_a_connection(pod: SimpleNamespace, admin: Admin) -> None:
