@@ -57,8 +57,12 @@ def _traffic_in_effect(state: RolloutState) -> ClosedGate | None:
 
 
 def _not_paused(state: RolloutState) -> ClosedGate | None:
-    """Before each step. A pause does not hold back the promotion after the last one."""
-    if state.after_last_step or not state.requests.paused:
+    """Before each step, and in a rolling update, whose promotion deletes the last stable Pod.
+
+    After the steps of a rollout, a pause does not hold back the promotion.
+    """
+    is_rolling = not state.steps
+    if not state.requests.paused or (state.after_last_step and not is_rolling):
         return None
     return ClosedGate(RESUME)
 

@@ -178,16 +178,18 @@ def test_a_pod_that_is_ready_now_and_then_is_not_progress() -> None:
     assert cluster.service.status.failed[0].reason == "DeadlineExceeded"
 
 
-def test_a_pause_holds_an_update() -> None:
-    """No Pod of either version is created or deleted until the pause ends."""
+@pytest.mark.parametrize("replaced", [1, 2, 3, 4])
+def test_a_pause_holds_an_update(replaced: int) -> None:
+    """No Pod of either version is created or deleted until the pause ends, even once all new Pods are ready."""
     cluster = updating(4)
-    for _ in range(2):
+    for _ in range(replaced):
         cluster.reconcile()
         cluster.start()
         cluster.ready(at_most=1)
     cluster.annotate(pause="true")
     cluster.reconcile()
     before = cluster.count(R1), cluster.count(R2)
+    assert min(before) > 0
     for _ in range(5):
         cluster.settle(2)
         cluster.wait(1000)
