@@ -61,7 +61,8 @@ def test_a_rolling_update_replaces_pods_one_by_one_and_can_be_reverted(space: Sp
 
     When the stable version is selected again, its Pods are ready before the candidate's Pods are deleted.
     """
-    space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2"))
+    # Each new Pod takes so long that the update is still under way when the pause comes.
+    space.apply(scripted_model.version(space, "v1"), scripted_model.version(space, "v2", readyAfter=5))
     space.apply(scripted_model.service(space, "v1", replicas=3))
     space.wait("inferenceservice", "isvc", scripted_model.serves("v1"), within=120)
     with Traffic(

@@ -1,5 +1,7 @@
 """The README's rollouts under live traffic: a good version is promoted, a slow and a wrong one are rolled back."""
 
+import re
+
 from support.cluster import mortgage
 from support.cluster.real_cluster import Body, Space, has
 from support.cluster.traffic import Traffic
@@ -30,11 +32,14 @@ def test_a_good_version_is_promoted_and_a_slow_and_a_wrong_one_are_approve_and_w
         assert (failed["step"], failed["weight"]) == (1, 20)
         (check,) = (entry for entry in failed["analysis"]["checks"] if entry["outcome"] == "Failed")
         assert check["name"] == "latency 0.5"
-        assert "requests), above 5 times stable " in check["message"]
+        assert ", above 5 times stable " in check["message"]
         assert check["message"] in failed["message"]
         latencies = {side: failed["analysis"][side]["latency"][0]["milliseconds"] for side in ("candidate", "stable")}
         assert latencies["candidate"] > 5 * latencies["stable"]
-        assert failed["analysis"]["candidate"]["requests"] >= 10
+        # Of some of them the latency is known in a later window than the one that counted them.
+        timed = re.search(r"\((\d+) requests\), above", check["message"])
+        assert timed is not None
+        assert int(timed[1]) >= 10
 
         failed = _approve_and_wait_for_rollback(space, _trained(space, "wrong"), second)
         assert (failed["step"], failed["weight"]) == (1, 20)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +9,8 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+
+from support.ports import free_ports
 
 ACCESS_KEY = "modelops-test"
 SECRET_KEY = "modelops-test-secret"
@@ -44,7 +45,8 @@ def start(directory: Path) -> Seaweed:
             }
         )
     )
-    s3, *others = _free_ports(9)
+    # Every port is given: otherwise weed derives ports from others by adding 10000.
+    s3, *others = free_ports(9)
     names = (
         "s3.port.grpc",
         "master.port",
@@ -95,18 +97,6 @@ def start(directory: Path) -> Seaweed:
 
 def _identity(name: str, access_key: str, secret_key: str, actions: list[str]) -> dict[str, object]:
     return {"name": name, "credentials": [{"accessKey": access_key, "secretKey": secret_key}], "actions": actions}
-
-
-def _free_ports(count: int) -> list[int]:
-    # Every port is given: otherwise weed derives ports from others by adding 10000.
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for bound in sockets:
-            bound.bind(("127.0.0.1", 0))
-        return [bound.getsockname()[1] for bound in sockets]
-    finally:
-        for bound in sockets:
-            bound.close()
 
 
 def _answers(endpoint: str) -> bool:

@@ -11,8 +11,9 @@ import grpc  # type: ignore[import-untyped]
 import pytest
 
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Cluster, counters, parse_json
+from support.ports import free_port
 from support.proxy.echo import echo_server
-from support.proxy.proxies import Answer, Model, Proxy, free_ports, running_model, running_proxy
+from support.proxy.proxies import Answer, Model, Proxy, running_model, running_proxy
 
 MAX_BYTES = 100_000
 
@@ -92,7 +93,7 @@ def test_rejections_for_overload_count_as_errors_of_either_version(limited: Prox
 
 def test_the_concurrency_limit_holds_for_requests_of_an_unreachable_candidate(model: Model, tmp_path: Path) -> None:
     """A candidate that crashes must not overload the stable version."""
-    (unused_port,) = free_ports(1)
+    unused_port = free_port()
     settings = {"CANDIDATE_HOST": "127.0.0.1", "CANDIDATE_PORT": unused_port, "MAX_CONCURRENCY": 1}
     with running_proxy(model, tmp_path, **settings) as stable:
         stable.route(weight=100)

@@ -5,6 +5,7 @@ failEvery   every so many requests, respond 500
 value       the prediction; a response's id is the number of the request
 crash       exit before listening
 neverReady  never become ready
+readyAfter  become ready so many seconds after the start
 
 `/long?seconds=10` responds after so long, `/stream?seconds=3` sends an event every 0.2 s, `/api/v1/query` responds with
 the value as Prometheus would. Run with `python3 -c`.
@@ -22,6 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 with open("/mnt/models/behaviour.json") as file:
     BEHAVIOUR = json.load(file)
 REQUEST_NUMBERS = count(1)
+STARTED = time.monotonic()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -30,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        if BEHAVIOUR.get("neverReady"):
+        if BEHAVIOUR.get("neverReady") or time.monotonic() < STARTED + BEHAVIOUR.get("readyAfter", 0):
             self.respond(503, {})
         else:
             self.respond(200, {"ready": True})

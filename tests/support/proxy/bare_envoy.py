@@ -12,8 +12,8 @@ from pathlib import Path
 import envoy  # type: ignore[import-untyped]
 
 from modelops.monitor.envoy.upstreams import LOOPBACK, socket_address
+from support.ports import free_port
 from support.proxy.fast_model import FastModel
-from support.proxy.proxies import free_ports
 
 _EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
 
@@ -29,7 +29,7 @@ class BareEnvoy:
 @contextlib.contextmanager
 def running_bare_envoy(model: FastModel, directory: Path) -> Iterator[BareEnvoy]:
     """Run Envoy with one worker, as the proxies of tests have."""
-    (port,) = free_ports(1)
+    port = free_port()
     file = directory / "bare-envoy.json"
     file.write_text(json.dumps(_bootstrap(port, model.server_port)))
     options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]

@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from typing import Any
 from modelops.controllers.inferenceservice.pod.names import ROUTES_FILE
 from modelops.controllers.inferenceservice.traffic.envoy_routes import Split, name_of, routes
 from support.checkout import ROOT
+from support.ports import free_ports
 from support.proxy.fast_model import FastModel
 
 
@@ -311,12 +311,3 @@ def running_proxy(model: Model | FastModel, directory: Path, **changed: object) 
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         print(log.read_text())
-
-
-def free_ports(count: int) -> list[int]:
-    """Return so many ports on which no process listens."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for unbound in sockets:
-            unbound.bind(("127.0.0.1", 0))
-        return [bound.getsockname()[1] for bound in sockets]

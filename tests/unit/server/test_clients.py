@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -18,6 +17,7 @@ from modelops.server import rpc
 from modelops.server.model import ServedModel
 from modelops.server.predictor import Signature, Tensor
 from modelops.server.rest import application
+from support.ports import free_port
 
 _TIMEOUT_SECONDS = 20
 
@@ -65,9 +65,7 @@ class Running:
         self._task = asyncio.create_task(self._server.serve())
         await until(lambda: self._server.started)
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.grpc_port = free.getsockname()[1]
+        self.grpc_port = free_port()
         self._remote = await rpc.start(self._plane, self.served, "127.0.0.1", self.grpc_port, 1 << 20)
 
     async def stop(self) -> None:

@@ -3,7 +3,6 @@
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 
 from modelops.server.__main__ import parse_arguments
 from support.checkout import OPERATOR
+from support.ports import free_port
 
 
 def command(directory: Path, *more: str) -> list[str]:
@@ -39,13 +39,6 @@ def command(directory: Path, *more: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": "/tmp", "PYTHONPATH": str(OPERATOR)}
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def test_a_missing_model_gives_exit_code_2_and_one_sentence(tmp_path: Path) -> None:

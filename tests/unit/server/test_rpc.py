@@ -1,6 +1,5 @@
 """The protocol over gRPC: tensors of every type, in either of its two forms."""
 
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceSt
 from modelops.server import rpc
 from modelops.server.model import ServedModel
 from modelops.server.predictor import Signature, Tensor
+from support.ports import free_port
 
 OUTPUTS = {
     "float": np.array([[1.5, 2.5], [3.5, 4.5]]),
@@ -48,9 +48,7 @@ def model() -> EveryType:
 async def stub(model: EveryType) -> AsyncIterator[GRPCInferenceServiceStub]:
     served, registry = ServedModel(model, "m", "m-1"), ModelRepository()
     registry.update(served)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = await rpc.start(DataPlane(registry), served, "127.0.0.1", port, MAX_BYTES)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield GRPCInferenceServiceStub(channel)

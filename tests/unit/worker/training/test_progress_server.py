@@ -14,13 +14,12 @@ from modelops.api.contract.reports import ProgressReport
 from modelops.worker.training import progress_server
 from modelops.worker.training.progress_server import serve_progress
 from modelops.worker.training.tailing import Tail
+from support.ports import free_port
 
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        free: int = listener.getsockname()[1]
+    free = free_port()
     monkeypatch.setenv(progress_server.PORT_VARIABLE, str(free))
     monkeypatch.setattr(progress_server, "_READ_INTERVAL_SECONDS", 0.02)
     return free
