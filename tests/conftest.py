@@ -33,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "ends_the_operator: ends the operator's Pods, and runs after all tests that do not"
     )
     config.addinivalue_line("markers", "alone: runs after all other tests of the cluster, by itself")
+    config.addinivalue_line("markers", "takes_minutes: starts before other tests of the cluster")
     side_by_side.begin(config)
 
 

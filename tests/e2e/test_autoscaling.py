@@ -13,6 +13,7 @@ ROLLOUT = {"steps": [{"weight": 40}]}
 pytestmark = pytest.mark.usefixtures("metrics_server")
 
 
+@pytest.mark.takes_minutes
 def test_autoscaled_pods_follow_the_load_and_a_candidate_gets_pods_for_its_weight(space: Space) -> None:
     """Applying the InferenceService again keeps the number of Pods that the autoscaler chose.
 

@@ -31,6 +31,7 @@ def test_two_workers_train_one_model(space: Space, jax_image: Built) -> None:
     assert [path for path, _ in _model(space, done)] == ["model.npz"]
 
 
+@pytest.mark.takes_minutes
 def test_all_workers_restart_from_the_checkpoint_after_one_was_killed(space: Space, jax_image: Built) -> None:
     """A gang cannot continue without one of its workers: all workers restart, from the last checkpoint."""
     space.apply(_regression(space, jax_image, steps="400", pause="0.1"))

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
 from hack.kueue import PODS_READY_WITHIN_SECONDS
 from support.cluster.kueue import Queue
 from support.cluster.real_cluster import Body, Space, condition, has, moment
@@ -33,6 +35,7 @@ _LONG = PODS_READY_WITHIN_SECONDS + 10
 _TIMEOUT = 60
 
 
+@pytest.mark.takes_minutes
 def test_with_quota_for_one_pod_the_second_run_waits_for_the_first(space: Space, queue: Queue) -> None:
     """A run that waits for quota shows Kueue's message, does not fail, and its timeout does not run.
 

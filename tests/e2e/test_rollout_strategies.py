@@ -1,5 +1,7 @@
 """Rollouts with the strategies BlueGreen and Shadow, and rolling updates, none with a lost request."""
 
+import pytest
+
 from support.cluster import scripted_model
 from support.cluster.real_cluster import Body, Space, condition, has
 from support.cluster.traffic import Traffic
@@ -56,6 +58,7 @@ def test_a_shadow_candidate_answers_no_client_and_is_discarded(space: Space) -> 
     assert entry["analysis"]["candidate"]["errors"] >= 1
 
 
+@pytest.mark.takes_minutes
 def test_a_rolling_update_replaces_pods_one_by_one_and_can_be_reverted(space: Space) -> None:
     """Without `spec.rollout` Pods are replaced one by one, and a pause keeps Pods of both versions.
 

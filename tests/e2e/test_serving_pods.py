@@ -3,6 +3,7 @@
 import asyncio
 
 import httpx
+import pytest
 
 from support.cluster import scripted_model
 from support.cluster.polling import poll
@@ -12,6 +13,7 @@ _LIMITS: Body = {"timeout": "4s", "maxBody": "1Ki", "maxConcurrency": 2}
 _WARM = {"warmUp": {"requests": [{"path": scripted_model.PATH, "body": scripted_model.REQUEST, "repeat": 3}]}}
 
 
+@pytest.mark.takes_minutes
 def test_deleted_and_scaled_down_pods_lose_no_request(space: Space) -> None:
     """Short requests, requests of ten seconds and streams all get whole responses.
 

@@ -2,11 +2,14 @@
 
 import re
 
+import pytest
+
 from support.cluster import mortgage
 from support.cluster.real_cluster import Body, Space, has
 from support.cluster.traffic import Traffic
 
 
+@pytest.mark.takes_minutes
 def test_a_good_version_is_promoted_and_a_slow_and_a_wrong_one_are_approve_and_wait_for_rollback(space: Space) -> None:
     """No promotion and no rollback loses a request, and the status keeps the reason of each rollback."""
     space.upload("mortgage/applications.csv", mortgage.data())

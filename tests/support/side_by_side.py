@@ -1,7 +1,8 @@
 """Order and phases of tests in the parallel processes of pytest-xdist.
 
 Tests of the cluster wait most of the time, the other tests compute. Half of the latter run first, while the cluster is
-set up. After that both alternate, so that neither the processor nor the cluster idles. A test that ends the operator's
+set up. After that both alternate, so that neither the processor nor the cluster idles. Tests of the cluster that are
+marked `takes_minutes` come first. A test that ends the operator's
 Pods would delay other tests: tests marked `ends_the_operator` run after all other tests of the cluster, in parallel.
 Tests marked `alone` run last, one after the other.
 """
@@ -74,7 +75,8 @@ def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
         unfinished.write_text(json.dumps(groups))
         unfinished.rename(_groups_file())
     _expected.update({phase: sum(map(len, groups.values())) for phase, groups in of_cluster.items()})
-    calm = list(of_cluster[Phase.CALM].values())
+    # A long test that began last would keep all other processes waiting.
+    calm = sorted(of_cluster[Phase.CALM].values(), key=_is_short)
     last = [group for phase in (Phase.ENDS_THE_OPERATOR, Phase.ALONE) for group in of_cluster[phase].values()]
     # The cluster is being set up at first: a process that comes to a test of the cluster waits.
     half = len(computing) // 2
@@ -111,6 +113,10 @@ def group_of(item: pytest.Item) -> str:
     if not _needs_cluster(item) or _shares_a_fixture(item):
         return item.nodeid.partition("::")[0]
     return item.nodeid
+
+
+def _is_short(group: Sequence[pytest.Item]) -> bool:
+    return all(item.get_closest_marker("takes_minutes") is None for item in group)
 
 
 def _needs_cluster(item: pytest.Item) -> bool:

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pytest
+
 from hack.cluster import places
 from support.cluster import mortgage
 from support.cluster.real_cluster import Body, Space, has
@@ -77,6 +79,7 @@ def _imported(space: Space, name: str, artifact: Body, approval: str = "Automati
     return space.object("ModelVersion", name, {**spec, "approval": approval})
 
 
+@pytest.mark.takes_minutes
 def test_a_person_controls_a_rollout_with_the_plugin_alone(space: Space) -> None:
     """A person follows, promotes, pauses, aborts and retries a rollout without knowing an annotation."""
     plugin = Plugin(space)
@@ -146,6 +149,7 @@ def test_a_person_controls_a_rollout_with_the_plugin_alone(space: Space) -> None
     assert plugin("rollout", "status", "approvals").code == 0
 
 
+@pytest.mark.takes_minutes
 def test_a_person_refreshes_stops_retries_and_reruns_with_the_plugin_alone(space: Space) -> None:
     """The operator handles each request, and handles a repeated request again."""
     plugin = Plugin(space)

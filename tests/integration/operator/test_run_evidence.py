@@ -36,6 +36,7 @@ def _object(space: Space, uri: str) -> bytes:
     return content
 
 
+@pytest.mark.takes_minutes
 def test_progress_is_shown_during_training_and_every_step_is_kept(space: Space) -> None:
     """The status shows progress, /metrics the newest values. The ModelVersion names history, packages and commit."""
     space.apply(_run(space, "reports", _REPORTS_PROGRESS))

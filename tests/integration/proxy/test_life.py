@@ -55,17 +55,17 @@ def test_the_container_terminates_with_envoy(proxy: Proxy) -> None:
     assert proxy.process.wait(60) == 137
 
 
-def test_sigterm_terminates_the_container_within_five_seconds(proxy: Proxy) -> None:
-    """The model has terminated before, so no request is left to wait for."""
+def test_sigterm_terminates_the_container_without_a_drain(proxy: Proxy) -> None:
+    """The model has terminated before, so no request is left to wait for. A drain would last 20 seconds."""
     proxy.wait_until(lambda: "monitor" in proxy.children())
     proxy.process.send_signal(signal.SIGTERM)
-    assert proxy.process.wait(5) == 0
+    assert proxy.process.wait(15) == 0
 
 
 def test_the_container_restarts_with_the_files_of_the_previous_run(proxy: Proxy) -> None:
     """A restarted container finds the /tmp of the previous one."""
     os.kill(proxy.children()["envoy"], signal.SIGKILL)
-    proxy.process.wait(5)
+    proxy.process.wait(60)
     command = ["-c", "import os, sys; os.execv(sys.executable, [sys.executable, '-m', 'modelops.monitor'])"]
     with proxy.log.open("ab") as log:
         proxy.process = subprocess.Popen(
@@ -105,7 +105,7 @@ def test_the_models_drain_hook_waits_for_requests_in_flight(proxy: Proxy, tmp_pa
     statuses: list[int] = []
     slow = threading.Thread(target=lambda: statuses.append(proxy.request("/slow").status))
     slow.start()
-    assert proxy.model.arrived.wait(10)
+    assert proxy.model.arrived.wait(60)
     hook = subprocess.Popen([tmp_path / "busybox", "sh", tmp_path / "drain.sh", "0", "20", "0"])
     try:
         proxy.wait_until(lambda: proxy.request("/").headers.get("connection") == "close")

@@ -59,7 +59,7 @@ def test_a_request_beyond_the_concurrency_limit_gives_429(limited: Proxy) -> Non
     """The response has Retry-After, probes are not rejected, and the operator can tell an overflow from an error."""
     slow = threading.Thread(target=limited.request, args=("/slow",))
     slow.start()
-    assert limited.model.arrived.wait(10)
+    assert limited.model.arrived.wait(60)
     response = limited.request("/", "POST", b"x")
     assert (response.status, response.headers["retry-after"]) == (429, "1")
     assert error(response).startswith("request rejected: this Pod already processes 1 request; ")
@@ -82,7 +82,7 @@ def test_rejections_for_overload_count_as_errors_of_either_version(limited: Prox
             stable.route(weight=weight)
             slow = threading.Thread(target=stable.request, args=("/slow",))
             slow.start()
-            assert busy.arrived.wait(10)
+            assert busy.arrived.wait(60)
             assert stable.request("/", "POST", b"x").status == 429
             busy.proceed.set()
             slow.join()
@@ -99,7 +99,7 @@ def test_the_concurrency_limit_holds_for_requests_of_an_unreachable_candidate(mo
         stable.route(weight=100)
         slow = threading.Thread(target=stable.request, args=("/slow",))
         slow.start()
-        assert model.arrived.wait(10)
+        assert model.arrived.wait(60)
         response = stable.request("/", "POST", b"x")
         assert (response.status, response.headers["retry-after"]) == (429, "1")
         assert error(response).startswith("request rejected: this Pod already processes 1 request; ")

@@ -101,7 +101,7 @@ def test_a_slow_candidate_does_not_delay_mirrored_requests(pair: Pair) -> None:
     pair.stable.model.proceed.set()
     pair.stable.route(mirror_percent=100)
     assert pair.stable.request("/slow").headers["x-modelops-model-version"] == STABLE
-    assert pair.candidate.model.arrived.wait(10)
+    assert pair.candidate.model.arrived.wait(60)
 
 
 def test_a_client_cannot_mark_its_request_as_mirrored_to_the_candidate(pair: Pair) -> None:
@@ -203,7 +203,7 @@ def test_a_candidate_that_crashes_during_a_request_has_failed_it(pair: Pair) -> 
     responses: list[Answer] = []
     client = threading.Thread(target=lambda: responses.append(pair.stable.request("/slow", "POST", b"x")))
     client.start()
-    assert pair.candidate.model.arrived.wait(10)
+    assert pair.candidate.model.arrived.wait(60)
     os.killpg(pair.candidate.process.pid, 9)
     client.join()
     assert [response.status for response in responses] == [503]

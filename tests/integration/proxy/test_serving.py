@@ -110,7 +110,7 @@ def test_requests_in_flight_are_reported(proxy: Proxy) -> None:
     assert (active("model"), active("model_grpc")) == ("0", "0")
     slow = threading.Thread(target=proxy.request, args=("/slow",))
     slow.start()
-    assert proxy.model.arrived.wait(10)
+    assert proxy.model.arrived.wait(60)
     assert (active("model"), active("model_grpc")) == ("1", "0")
     with echo_server(proxy.grpc, delay=1), grpc.insecure_channel(f"127.0.0.1:{proxy.http}") as channel:
         call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer").future(b"hello", timeout=10)

@@ -111,7 +111,7 @@ def test_the_server_serves_both_protocols_and_terminates_gracefully(tmp_path: Pa
             assert failure(stub.ModelMetadata, messages.ModelMetadataRequest(name="x"))[0] == grpc.StatusCode.NOT_FOUND
             assert stub.ModelReady(messages.ModelReadyRequest(name="m")).ready
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

@@ -225,7 +225,7 @@ def test_an_unreachable_store_is_worth_a_retry(pod: SimpleNamespace) -> None:
     """A store that stays unreachable past the timeout fails the attempt, and the message names the store."""
     (pod.ml / "model/model.bin").write_bytes(b"model")
     supervise(pod, "true").wait()
-    assert sidecar(pod).wait(20) == EXIT_RETRY
+    assert sidecar(pod).wait(60) == EXIT_RETRY
     assert reported_failure(pod).reason == "PublishFailed"
     assert "http://127.0.0.1:9" in reported_failure(pod).message
 
