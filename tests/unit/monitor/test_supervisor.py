@@ -89,8 +89,9 @@ def test_a_monitor_that_cannot_be_started_does_not_affect_envoy() -> None:
 def test_the_monitors_memory_is_bounded_and_envoys_is_not(supervise: Supervise, tmp_path: Path) -> None:
     """A leak of the monitor must not take memory from Envoy."""
     first, second = tmp_path / "monitor", tmp_path / "envoy"
-    supervise(f"ulimit -v > {second}; exec sleep 60", f"sleep 0.3; ulimit -v > {first}; exec sleep 60")
-    until = time.monotonic() + 10
+    limited = "while [ $(ulimit -v) = unlimited ]; do sleep 0.05; done"
+    supervise(f"sleep 1; ulimit -v > {second}; exec sleep 60", f"{limited}; ulimit -v > {first}; exec sleep 60")
+    until = time.monotonic() + 60
     while not (first.exists() and first.read_text().strip() and second.exists() and second.read_text().strip()):
         assert time.monotonic() < until
         time.sleep(0.05)
