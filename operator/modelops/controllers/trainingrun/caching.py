@@ -1,9 +1,8 @@
-"""Find the result that a run may reuse instead of training: another run's, or a ModelVersion's. Pure."""
+"""Find the result that a run may reuse instead of training: that of another run which is still there. Pure."""
 
 from dataclasses import dataclass
 
 from modelops.api.durations import parse_duration
-from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import CacheMode, TrainingRun
 from modelops.api.trainingrun_status import CacheResult, RunArtifact
 from modelops.api.types import Metrics, StringMap
@@ -22,28 +21,24 @@ CACHE_HIT = "CacheHit"
 class CachedResult:
     """A model that was made from the same inputs."""
 
-    source: str
-    """Object that has the result, as `ModelVersion name`."""
+    run: str
+    """Name of the TrainingRun that trained the model."""
     artifact: RunArtifact
     metrics: Metrics
-    made_by: str
-    """TrainingRun that trained the model."""
     parameters: StringMap
 
 
 def find_cached_result(seen: Observation, resolved: ResolvedInputs) -> CachedResult | None:
     """Return the newest result that the run may reuse.
 
-    A result of a mutable tag is never reused: the tag may name another image by now.
+    A result of a mutable tag is never reused: the tag may name another image by now. A ModelVersion alone is not
+    believed, since its origin is what its author wrote; the status of a run is written by the operator alone.
     """
     cache = seen.run.spec.cache
     if cache.mode is CacheMode.IGNORE or not has_pinned_image(seen.run):
         return None
     oldest = seen.now - parse_duration(cache.ttl) if cache.ttl is not None else None
-    results = [
-        *(_of_version(version) for version in seen.versions if _made_from(version, resolved)),
-        *(result for sibling in seen.siblings if (result := _of_run(sibling)) is not None),
-    ]
+    results = [result for sibling in seen.siblings if (result := _result_of(sibling)) is not None]
     fresh = [(made_at, result) for made_at, result in results if oldest is None or parse_timestamp(made_at) >= oldest]
     return max(fresh, key=lambda dated: dated[0])[1] if fresh else None
 
@@ -66,38 +61,18 @@ def _why_missed(seen: Observation, resolved: ResolvedInputs) -> str:
         return "cache.mode is Ignore"
     if not has_pinned_image(seen.run):
         return "the image is a mutable tag, so no other result is reused; pin it by digest"
-    if spec.cache.ttl is not None and (seen.versions or seen.siblings):
+    if spec.cache.ttl is not None and seen.siblings:
         return f"the results for these inputs are older than cache.ttl ({spec.cache.ttl})"
+    if seen.versions:
+        name = min(version.metadata.name for version in seen.versions)
+        return f"ModelVersion {name} names these inputs, but no TrainingRun with its result is there to confirm it"
     return "no result for these inputs in this namespace"
 
 
-def _made_from(version: ModelVersion, resolved: ResolvedInputs) -> bool:
-    origin = version.spec.origin
-    return origin.training_run is not None and origin.training_run.input_key == resolved.key
-
-
-def _of_version(version: ModelVersion) -> tuple[str, CachedResult]:
-    """Return the result of a ModelVersion, and its time."""
-    artifact, origin = version.spec.artifact, version.spec.origin
-    reused = RunArtifact(
-        uri=artifact.uri,
-        digest=artifact.digest,
-        bytes=artifact.bytes,
-        image=origin.image or "",
-        packages=origin.packages,
-        history=origin.history,
-    )
-    made_at = version.metadata.creation_timestamp
-    made_by = origin.training_run.name if origin.training_run is not None else ""
-    source = f"ModelVersion {version.metadata.name}"
-    return made_at, CachedResult(source, reused, origin.metrics, made_by, origin.parameters)
-
-
-def _of_run(run: TrainingRun) -> tuple[str, CachedResult] | None:
+def _result_of(run: TrainingRun) -> tuple[str, CachedResult] | None:
     """Return a run's result and its time; None if the run reused it: a result must not become younger by that."""
     outcome, artifact = run.status.outcome, run.status.artifact
     if artifact is None or outcome is None or outcome.reason == CACHE_HIT:
         return None
     parameters = model_parameters(run, run.status)
-    source = f"TrainingRun {run.metadata.name}"
-    return outcome.finished_at, CachedResult(source, artifact, run.status.metrics, run.metadata.name, parameters)
+    return outcome.finished_at, CachedResult(run.metadata.name, artifact, run.status.metrics, parameters)

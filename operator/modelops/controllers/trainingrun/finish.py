@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Literal
 
 from modelops.api.durations import parse_duration
+from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun_status import Outcome
 from modelops.controllers.trainingrun import children
 from modelops.controllers.trainingrun.context import SHORTLY, RunContext
@@ -38,7 +39,7 @@ def _with_model(context: RunContext, outcome: Outcome) -> Plan:
         )
     version = children.model_version(context.seen.run, context.resolved, context.status)
     name = version["metadata"]["name"]
-    exists = any(other.metadata.name == name for other in context.seen.versions)
+    exists = any(other.metadata.name == name and _has(context, other) for other in context.seen.versions)
     conditions = (*ready(outcome.reason, f"ModelVersion {name}: {outcome.message}"), succeeded)
     return replace(
         _delete_jobs(context, outcome),
@@ -46,6 +47,12 @@ def _with_model(context: RunContext, outcome: Outcome) -> Plan:
         status=context.status.model_copy(update={"model_version": name}),
         conditions=with_reproducible(context, *conditions),
     )
+
+
+def _has(context: RunContext, version: ModelVersion) -> bool:
+    """Return whether a ModelVersion has the run's artifact: a run that reused the result has the same version."""
+    artifact = context.status.artifact
+    return artifact is not None and version.spec.artifact.digest == artifact.digest
 
 
 def _without_model(context: RunContext, outcome: Outcome) -> Plan:

@@ -43,7 +43,7 @@ class Observation:
     services: frozenset[str] = frozenset()
     """Names of the headless Services of its workers."""
     versions: tuple[ModelVersion, ...] = ()
-    """ModelVersions of the namespace that were made from the inputs."""
+    """ModelVersions of the namespace that name the inputs as their origin."""
     siblings: tuple[TrainingRun, ...] = ()
     """Other runs of the namespace that have succeeded for the inputs."""
     sweep: SweepObservation | None = None

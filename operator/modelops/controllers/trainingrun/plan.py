@@ -85,12 +85,12 @@ def _cached(context: RunContext) -> Plan | None:
         return None
     sweep = context.seen.run.spec.sweep
     hit = context.with_status(
-        cache=CacheResult(result="Hit", reason=f"{result.source} has the same inputs"),
+        cache=CacheResult(result="Hit", reason=f"TrainingRun {result.run} has the same inputs"),
         artifact=result.artifact,
         metrics=result.metrics,
-        sweep=reused_table(sweep, result.made_by, result.parameters, result.metrics) if sweep else None,
+        sweep=reused_table(sweep, result.run, result.parameters, result.metrics) if sweep else None,
     )
-    message = f"reused the result of {result.source}, nothing was trained"
+    message = f"reused the result of TrainingRun {result.run}, nothing was trained"
     return finish(hit, new_outcome(context, "Succeeded", CACHE_HIT, message))
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from modelops.api.trainingrun import TrainingRun
+from support.builders.common import digest
 from support.builders.trainingruns import training_run
 from support.controllers.run_observations import TAG, VERSION, RunCase, check, job_name, observe, pinned, version_of
 
@@ -15,24 +16,43 @@ def sibling(reason: str = "Trained") -> TrainingRun:
 
 OTHERS = (version_of(training_run("another")),)
 """ModelVersion that another run has made from the same inputs."""
+_OTHER_ARTIFACT = VERSION.spec.artifact.model_copy(update={"digest": digest("f")})
+FORGED = VERSION.model_copy(update={"spec": VERSION.spec.model_copy(update={"artifact": _OTHER_ARTIFACT})})
+"""ModelVersion of the same name and origin with another artifact."""
 CASES = [
     RunCase(
-        "the ModelVersion of another run with the same inputs is reused, without a Job",
-        observe(versions=OTHERS),
+        "the result of another run is reused without a Job, and its ModelVersion is the run's too",
+        observe(versions=OTHERS, seen={"siblings": (sibling(),)}),
         ready="True CacheHit",
         succeeded="True CacheHit",
-        cache=f"Hit: ModelVersion {VERSION.metadata.name} has the same inputs",
+        cache="Hit: TrainingRun sibling has the same inputs",
+    ),
+    RunCase(
+        "a ModelVersion that names these inputs is not believed without the run that made it",
+        observe(versions=OTHERS),
+        ready="False JobCreated",
+        applies=[f"Job {job_name()}"],
+        cache=f"Miss: ModelVersion {VERSION.metadata.name} names these inputs, but no TrainingRun with its result is "
+        "there to confirm it",
+    ),
+    RunCase(
+        "a ModelVersion with the expected name and another artifact is not taken for the run's",
+        observe(versions=(FORGED,), seen={"siblings": (sibling(),)}),
+        ready="True CacheHit",
+        applies=[f"ModelVersion {VERSION.metadata.name}"],
+        succeeded="True CacheHit",
+        cache="Hit: TrainingRun sibling has the same inputs",
     ),
     RunCase(
         "with cache.mode Ignore no result is reused",
-        observe(versions=OTHERS, cache={"mode": "Ignore"}),
+        observe(seen={"siblings": (sibling(),)}, cache={"mode": "Ignore"}),
         ready="False JobCreated",
         applies=[f"Job {job_name()}"],
         cache="Miss: cache.mode is Ignore",
     ),
     RunCase(
         "the result of a mutable tag is never reused",
-        observe(versions=(version_of(training_run("another"), trainer=TAG),), trainer=TAG),
+        observe(seen={"siblings": (sibling(),)}, trainer=TAG),
         ready="False JobCreated",
         applies=[f"Job {job_name(trainer=TAG)}"],
         cache="Miss: the image is a mutable tag, so no other result is reused; pin it by digest",

@@ -31,6 +31,7 @@ class RunSimulation(Simulation):
     def __init__(self, **changes: Any) -> None:
         super().__init__(sweep_run(**{"maxTrials": 2, "parallelism": 2, **changes}))
         self.versions: tuple[ModelVersion, ...] = ()
+        self.siblings: tuple[TrainingRun, ...] = ()
 
     def plan(self) -> Plan:
         """Decide as the controller does, on the run and its Dataset."""
@@ -42,7 +43,9 @@ class RunSimulation(Simulation):
             earlier = {trial.number: trial.as_earlier_trial for trial in sweep.trials}
             numbers = trials_due(run.spec.sweep, sweep.trials)
             sweep = replace(sweep, suggested=suggest(run.spec.sweep, numbers, earlier))
-        return plan(Observation(run, settings(), self.now, inputs, versions=self.versions, sweep=sweep))
+        return plan(
+            Observation(run, settings(), self.now, inputs, versions=self.versions, siblings=self.siblings, sweep=sweep)
+        )
 
     def apply(self, body: Body) -> None:
         """Apply a trial or a ModelVersion."""
@@ -171,6 +174,7 @@ def test_another_run_with_the_same_sweep_reuses_the_result_and_its_parameters() 
     gates = {"versionTemplate": {"gates": [{"metric": "auc", "min": 0.5}]}}
     other = RunSimulation(name="again", spec={"output": {"model": "mortgage", "format": "sklearn", **gates}})
     other.versions = first.versions
+    other.siblings = (first.run.model_copy(update={"status": first.status}),)
     decided = other.step()
     assert reason(decided) == "True CacheHit"
     assert other.bodies == {}
