@@ -71,6 +71,14 @@ bench: python ## Run the benchmarks, and write build/bench.json (ONLY=name runs 
 lock: python ## Lock the requirements again, with hashes
 	@$(VENV) -m hack.lock
 
+.PHONY: audit
+audit: python ## Look up known vulnerabilities of all locked requirements
+	@$(VENV) -m hack.supply_chain audit
+
+.PHONY: sbom
+sbom: python ## Write a bill of materials (CycloneDX) of each image into build/sbom
+	@$(VENV) -m hack.supply_chain sbom
+
 .PHONY: python
 python:
 	@$(PYTHON) -m hack.cluster python
