@@ -10,7 +10,7 @@ from modelops.api.kinds import Kind, PrinterColumn
 from modelops.api.markers import list_atomic, list_set, rules
 from modelops.api.pods import Arguments, Environment, Image, Resources, ServingPodOptions, VolumeMounts
 from modelops.api.rollout import Analysis, Rollout
-from modelops.api.types import DurationText, Name, Quantity, minimum_duration
+from modelops.api.types import DurationText, Hostname, Name, ObjectName, Quantity, minimum_duration
 
 
 class ServedModel(Model):
@@ -25,7 +25,7 @@ class ServedModel(Model):
     """Name of a model: its newest Ready version serves, and a newer one replaces it."""
     channel: Literal["Approved"] | None = None
     """Approved: versions that passed their gates and, if required, a person's approval. The default with a name."""
-    version: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = None
+    version: ObjectName | None = None
     """Name of a ModelVersion: this version serves, and no other."""
 
 
@@ -92,7 +92,7 @@ class Server(Model):
         ),
     )
 
-    runtime: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = None
+    runtime: Name | None = None
     """Preset of the chart, such as sklearn, xgboost, lightgbm or onnx."""
     resources: Resources | None = None
     """Resource requests and limits of the preset's container. Absent: the preset's own."""
@@ -169,11 +169,11 @@ class Replicas(Model):
 class ParentRef(Model):
     """A Gateway, as in an HTTPRoute."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    name: ObjectName
     """Name of the Gateway."""
-    namespace: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = None
+    namespace: Name | None = None
     """Namespace of the Gateway. Absent: the InferenceService's."""
-    section_name: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = None
+    section_name: ObjectName | None = None
     """One listener of the Gateway. Absent: all listeners."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """One port of the Gateway. Absent: all ports."""
@@ -184,9 +184,7 @@ class Gateway(Model):
 
     parent_refs: Annotated[list[ParentRef], Field(min_length=1, max_length=8), list_atomic()]
     """Gateways that the HTTPRoute attaches to."""
-    hostnames: Annotated[
-        list[Annotated[str, StringConstraints(min_length=1, max_length=253)]], Field(max_length=16), list_set()
-    ] = Field(default_factory=list)
+    hostnames: Annotated[list[Hostname], Field(max_length=16), list_set()] = Field(default_factory=list)
     """Hostnames of the HTTPRoute. Absent: all hostnames of the listener."""
     path_prefix: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=512)] = "/"
     """Prefix of the paths that are routed to the model. The path is not rewritten."""

@@ -6,9 +6,8 @@ from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
 from modelops.api.markers import list_atomic, list_map
-from modelops.api.types import Conditions, Digest, LongText, Text, Timestamp
+from modelops.api.types import Conditions, Digest, LongText, ObjectName, Text, Timestamp
 
-VersionName = Annotated[str, StringConstraints(max_length=253)]
 RevisionName = Annotated[str, StringConstraints(max_length=63)]
 Count = Annotated[int, Field(ge=0)]
 AnalysisOutcome = Literal["Passed", "Failed", "Inconclusive", "Error"]
@@ -17,7 +16,7 @@ AnalysisOutcome = Literal["Passed", "Failed", "Inconclusive", "Error"]
 class ServingVersion(Model):
     """A version and the Pods that serve it."""
 
-    version: VersionName
+    version: ObjectName
     """The ModelVersion."""
     digest: Digest
     """Digest of the version's artifact."""
@@ -85,7 +84,7 @@ class AnalysisResult(Model):
 class CandidateVersion(Model):
     """A version that is being rolled out."""
 
-    version: VersionName
+    version: ObjectName
     """The ModelVersion."""
     digest: Digest
     """Digest of the version's artifact."""
@@ -122,7 +121,7 @@ class FailedVersion(Model):
     `modelops.dev/retry` changes.
     """
 
-    version: VersionName
+    version: ObjectName
     """The ModelVersion."""
     digest: Digest
     """Digest of the version's artifact."""

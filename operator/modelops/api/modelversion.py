@@ -9,15 +9,18 @@ from modelops.api.base import Model
 from modelops.api.kinds import Kind, PrinterColumn
 from modelops.api.markers import list_atomic, list_map, list_set, rules
 from modelops.api.types import (
+    ChannelName,
     Conditions,
     DataSource,
     Digest,
     Metrics,
     Name,
+    ObjectName,
     ObjectVersion,
     StringMap,
     Text,
     Timestamp,
+    Uid,
     Uri,
 )
 
@@ -83,9 +86,9 @@ class Artifact(Model):
 class OriginRun(Model):
     """TrainingRun that trained a model."""
 
-    name: Annotated[str, StringConstraints(max_length=253)]
+    name: ObjectName
     """Name of the TrainingRun."""
-    uid: Annotated[str, StringConstraints(max_length=64)]
+    uid: Uid
     """UID of the TrainingRun."""
     input_key: Digest
     """SHA-256 of everything that determined the result."""
@@ -94,9 +97,9 @@ class OriginRun(Model):
 class OriginDataset(Model):
     """Snapshot of a Dataset that a model was trained on."""
 
-    name: Annotated[str, StringConstraints(max_length=63)]
+    name: ChannelName
     """Name of the run's channel."""
-    dataset: Annotated[str, StringConstraints(max_length=253)]
+    dataset: ObjectName
     """Name of the Dataset."""
     digest: Digest
     """Digest of the snapshot."""
@@ -142,7 +145,7 @@ class Origin(Model):
     """Where the list of the trainer's installed packages is stored, if the trainer wrote one."""
     history: Uri | None = None
     """Where the trainer's metrics.jsonl is stored."""
-    sweep: Annotated[str, StringConstraints(max_length=253)] | None = None
+    sweep: ObjectName | None = None
     """TrainingRun with a sweep whose best trial trained the model."""
 
 
@@ -201,9 +204,7 @@ class ModelVersionStatus(Model):
     """Result of each of spec.gates."""
     approval: ApprovalStatus | None = None
     """Whether, when and by whom the version was approved."""
-    served_by: Annotated[list[Annotated[str, StringConstraints(max_length=253)]], Field(max_length=64), list_set()] = (
-        Field(default_factory=list)
-    )
+    served_by: Annotated[list[ObjectName], Field(max_length=64), list_set()] = Field(default_factory=list)
     """Names of the InferenceServices whose stable version this is."""
     conditions: Conditions = Field(default_factory=list)
     """Ready: the version may serve. Reconciling: waiting for a person's approval. Stalled: a gate failed, or the

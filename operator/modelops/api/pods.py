@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
 from modelops.api.markers import list_atomic, list_map, opaque_object, rules
-from modelops.api.types import LocalRef, Opaque, Quantity
+from modelops.api.types import DataKey, LocalRef, Name, ObjectName, Opaque, Quantity
 
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=256)]
 Image = Annotated[str, StringConstraints(pattern=r"^[^\s]+$", min_length=1, max_length=1024)]
@@ -17,9 +17,9 @@ Arguments = Annotated[list[Argument], Field(max_length=64), list_atomic()]
 class KeyRef(Model):
     """Key of a ConfigMap or Secret in the same namespace."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    name: ObjectName
     """Name of the ConfigMap or Secret."""
-    key: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    key: DataKey
     """Key in its data."""
 
 
@@ -50,6 +50,7 @@ class EnvVar(Model):
 
 
 Environment = Annotated[list[EnvVar], Field(max_length=64), list_map("name")]
+FileMode = Annotated[int, Field(ge=0, le=0o777)]
 Quantities = Annotated[dict[str, Quantity], Field(max_length=16)]
 
 
@@ -80,7 +81,7 @@ class Toleration(Model):
 class PodOptions(Model):
     """Scheduling and identity of Pods."""
 
-    service_account_name: Annotated[str, StringConstraints(max_length=253)] | None = None
+    service_account_name: ObjectName | None = None
     """ServiceAccount of the Pods, for workload identity. Its token is not mounted."""
     node_selector: Annotated[
         dict[str, Annotated[str, StringConstraints(max_length=63)]],
@@ -91,7 +92,7 @@ class PodOptions(Model):
     """Taints of nodes that the Pods tolerate."""
     affinity: Annotated[Opaque, opaque_object()] | None = None
     """Node affinity, Pod affinity and anti-affinity, as in a Pod."""
-    priority_class_name: Annotated[str, StringConstraints(max_length=253)] | None = None
+    priority_class_name: ObjectName | None = None
     """PriorityClass of the Pods."""
     image_pull_secrets: Annotated[list[LocalRef], Field(max_length=16), list_map("name")] = Field(default_factory=list)
     """Secrets with credentials for pulling images."""
@@ -110,7 +111,7 @@ class VolumeMount(Model):
         ),
     )
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=63)]
+    name: Name
     """Name of the volume, from `volumes`."""
     mount_path: Annotated[str, StringConstraints(pattern=r"^/[^:]*$", max_length=512)]
     """Path in the container."""
@@ -121,6 +122,55 @@ class VolumeMount(Model):
 
 
 VolumeMounts = Annotated[list[VolumeMount], Field(max_length=16), list_map("mountPath")]
+
+
+class KeyFile(Model):
+    """Key of a ConfigMap or Secret as a file, as in a Pod."""
+
+    key: DataKey
+    """Key in its data."""
+    path: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    """Path of the file in the volume: relative, and without `..`."""
+    mode: FileMode | None = None
+    """Permission bits of the file. Absent: `defaultMode`."""
+
+
+KeyFiles = Annotated[list[KeyFile], Field(max_length=64), list_atomic()]
+
+
+class ClaimVolume(Model):
+    """PersistentVolumeClaim as a volume, as in a Pod."""
+
+    claim_name: ObjectName
+    """Name of the claim."""
+    read_only: bool | None = None
+    """Whether every mount of the volume is read-only."""
+
+
+class ConfigMapVolume(Model):
+    """ConfigMap as a volume, as in a Pod."""
+
+    name: ObjectName
+    """Name of the ConfigMap."""
+    items: KeyFiles | None = None
+    """Keys that become files. Absent: every key, as a file of its name."""
+    default_mode: FileMode | None = None
+    """Permission bits of the files. Absent: 420, which is 0644."""
+    optional: bool | None = None
+    """Whether Pods start without the ConfigMap or its keys."""
+
+
+class SecretVolume(Model):
+    """Secret as a volume, as in a Pod."""
+
+    secret_name: ObjectName
+    """Name of the Secret."""
+    items: KeyFiles | None = None
+    """Keys that become files. Absent: every key, as a file of its name."""
+    default_mode: FileMode | None = None
+    """Permission bits of the files. Absent: 420, which is 0644."""
+    optional: bool | None = None
+    """Whether Pods start without the Secret or its keys."""
 
 
 class Volume(Model):
@@ -140,14 +190,14 @@ class Volume(Model):
         ),
     )
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
+    name: Name
     """Name of the volume, for `volumeMounts`."""
-    persistent_volume_claim: Annotated[Opaque, opaque_object()] | None = None
-    """PersistentVolumeClaim: `claimName` and `readOnly`, as in a Pod."""
-    config_map: Annotated[Opaque, opaque_object()] | None = None
-    """ConfigMap: `name` and `items`, as in a Pod."""
-    secret: Annotated[Opaque, opaque_object()] | None = None
-    """Secret: `secretName` and `items`, as in a Pod."""
+    persistent_volume_claim: ClaimVolume | None = None
+    """PersistentVolumeClaim of this namespace."""
+    config_map: ConfigMapVolume | None = None
+    """ConfigMap of this namespace."""
+    secret: SecretVolume | None = None
+    """Secret of this namespace."""
     empty_dir: Annotated[Opaque, opaque_object()] | None = None
     """Directory that is deleted with the Pod. `medium: Memory` with `sizeLimit` makes a larger /dev/shm."""
 

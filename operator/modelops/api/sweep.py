@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
 from modelops.api.markers import list_map, list_set, rules
-from modelops.api.types import CellText, StringMap
+from modelops.api.types import CellText, ObjectName, StringMap
 
 
 class Algorithm(StrEnum):
@@ -148,7 +148,7 @@ class Trial(Model):
 
     number: Annotated[int, Field(ge=0)]
     """Number of the trial, from 0."""
-    run: Annotated[str, StringConstraints(max_length=253)]
+    run: ObjectName
     """TrainingRun of the trial."""
     parameters: StringMap = Field(default_factory=dict)
     """Values of the swept parameters."""

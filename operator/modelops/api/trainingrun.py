@@ -12,15 +12,16 @@ from modelops.api.modelversion import ArtifactFormat, VersionTemplate
 from modelops.api.pods import Arguments, Environment, Image, PodOptions, Resources
 from modelops.api.sweep import Sweep
 from modelops.api.trainingrun_status import TrainingRunStatus
-from modelops.api.types import DurationText, LocalRef, Name, StringMap, minimum_duration
+from modelops.api.types import ChannelName, DurationText, LocalRef, Name, ObjectName, StringMap, minimum_duration
 
-QueueName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=63)]
+QueueName = Annotated[ObjectName, StringConstraints(max_length=63)]
+"""Name of a queue of Kueue, which is a label's value as well."""
 
 
 class DatasetInput(Model):
     """Dataset to train on."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=63)]
+    name: ChannelName
     """Name of the channel: the data is in /opt/ml/input/data/<name>/."""
     ref: LocalRef
     """Dataset of this namespace."""

@@ -8,7 +8,7 @@ from modelops.api.base import Model
 from modelops.api.markers import list_atomic, list_map
 from modelops.api.modelversion import OriginDataset
 from modelops.api.sweep import SweepStatus
-from modelops.api.types import Conditions, Digest, LongText, Metrics, StringMap, Text, Timestamp, Uri
+from modelops.api.types import Conditions, Digest, LongText, Metrics, Name, ObjectName, StringMap, Text, Timestamp, Uri
 
 
 class Attempt(Model):
@@ -20,7 +20,7 @@ class Attempt(Model):
     """Reason of its end, in one word."""
     message: Text
     """Reason of its end, in a sentence."""
-    node: Annotated[str, StringConstraints(max_length=253)] | None = None
+    node: ObjectName | None = None
     """Node of its Pod, of a gang's first Pod to fail."""
     started_at: Timestamp | None = None
     """Creation of its Pod."""
@@ -120,7 +120,7 @@ class TrainingRunStatus(Model):
     """Inputs of the run, pinned."""
     cache: CacheResult | None = None
     """Cache hit or miss, and its reason."""
-    job: Annotated[str, StringConstraints(max_length=63)] | None = None
+    job: Name | None = None
     """Job of the last attempt."""
     attempts: Annotated[int, Field(ge=0)] | None = None
     """Number of attempts for these inputs."""
@@ -146,7 +146,7 @@ class TrainingRunStatus(Model):
     """Model that the run published."""
     metrics: Metrics = Field(default_factory=dict)
     """Final metrics of the trainer."""
-    model_version: Annotated[str, StringConstraints(max_length=253)] | None = None
+    model_version: ObjectName | None = None
     """ModelVersion of the model. Until a run for new inputs succeeds, that of the run before."""
     conditions: Conditions = Field(default_factory=list)
     """Ready: a ModelVersion exists for the current inputs. Reconciling: the model is not ready yet. Stalled: a person

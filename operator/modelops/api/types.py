@@ -9,7 +9,20 @@ from modelops.api.base import Model
 from modelops.api.durations import parse_duration
 from modelops.api.markers import Rule, list_map, list_set, rules
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
+_DNS_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+OBJECT_NAME_PATTERN = f"^{_DNS_LABEL}([.]{_DNS_LABEL})*$"
+Name = Annotated[str, StringConstraints(pattern=f"^{_DNS_LABEL}$", max_length=63)]
+"""DNS-1123 label, such as the name of a namespace."""
+ObjectName = Annotated[str, StringConstraints(pattern=OBJECT_NAME_PATTERN, max_length=253)]
+"""DNS-1123 subdomain: the name of an object of any kind that a field refers to."""
+Uid = Annotated[str, StringConstraints(pattern="^[-a-zA-Z0-9]+$", max_length=64)]
+"""UID of an object."""
+Hostname = Annotated[str, StringConstraints(pattern=f"^([*][.])?{_DNS_LABEL}([.]{_DNS_LABEL})*$", max_length=253)]
+"""Host name of a route, whose first label may be `*`, as in the Gateway API."""
+DataKey = Annotated[str, StringConstraints(pattern=r"^[.]?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$", max_length=253)]
+"""Key in the data of a ConfigMap or Secret. Never `.` or `..`, and never begins with `..`, as in Kubernetes."""
+ChannelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=63)]
+"""Name of a training channel, which is a directory of the trainer's."""
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 Text = Annotated[str, StringConstraints(max_length=1024)]
 LongText = Annotated[str, StringConstraints(max_length=32768)]
@@ -59,7 +72,7 @@ DurationText = Annotated[
 class LocalRef(Model):
     """Reference by name to an object in the same namespace."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    name: ObjectName
     """Name of the object."""
 
 
@@ -89,7 +102,7 @@ class VolumeSource(Model):
         )
     )
 
-    claim_name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    claim_name: ObjectName
     """Name of the claim. Its access mode must let snapshot Jobs and training Pods mount the claim at the same time."""
     path: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
     """Directory in the claim, such as `data/mortgage`. Absent: the whole claim."""
