@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio import client, config
 from pydantic_core import from_json, to_json
+from yarl import URL
 
 from modelops.machinery import metrics
 from modelops.machinery.resources import MANAGER, Body, Resource
@@ -190,7 +191,8 @@ class Kube:
         headers = {"Accept": accept, "Content-Type": content_type}
         if token := await self._configuration.get_api_key_with_prefix("BearerToken"):
             headers["Authorization"] = token
-        url = self._configuration.host + quote(path) + ("?" + urlencode(query) if query else "")
+        # Sent as it is written: aiohttp would otherwise decode parts of it, and resolve dot segments.
+        url = URL(self._configuration.host + path + ("?" + urlencode(query) if query else ""), encoded=True)
         code = "0"
         try:
             data = None if body is None else to_json(body)

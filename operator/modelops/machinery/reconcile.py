@@ -17,7 +17,7 @@ from modelops.machinery.matching import already_applied, merge_patch
 from modelops.machinery.ownership import is_owned_by
 from modelops.machinery.plan import Delete, Event, Plan
 from modelops.machinery.priority_slots import Priority, PrioritySlots
-from modelops.machinery.resources import BY_KIND, JOBS, WATCHED, Body, Key, Resource, key_of
+from modelops.machinery.resources import BY_KIND, JOBS, WATCHED, Body, InvalidNameError, Key, Resource, key_of
 from modelops.machinery.settings import Settings
 
 _STALLED_REQUEUE = timedelta(minutes=5)
@@ -73,6 +73,8 @@ class Reconciler:
                 await self._delete(delete)
         except StalledError as problem:
             plan = _stalled(problem.reason, problem.message)
+        except InvalidNameError as problem:
+            plan = _stalled("InvalidName", str(problem))
         except ApiError as error:
             if not error.permanent:
                 raise

@@ -1,10 +1,14 @@
 """Resources that the operator watches and writes: their place in the API, and what of them the cache keeps."""
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from modelops.api.kinds import GROUP, VERSION
+from modelops.api.types import OBJECT_NAME_PATTERN
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "modelops"
@@ -12,7 +16,14 @@ CHILD_SELECTOR = f"{MANAGED_BY}={MANAGER}"
 """Label selector of everything that the operator creates."""
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
+_OBJECT_NAME = re.compile(OBJECT_NAME_PATTERN)
+_LONGEST_NAME = 253
+
 Body = dict[str, Any]
+
+
+class InvalidNameError(ValueError):
+    """A name or namespace is not a DNS-1123 subdomain, so no object can have it and no request is made."""
 
 
 class Key(NamedTuple):
@@ -47,17 +58,29 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
-        """Return the path of the URL: of the resource, of one object, or of a subresource."""
-        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        parts = [root]
-        if namespace:
-            parts += ["namespaces", namespace]
-        parts.append(self.plural)
-        if name:
-            parts.append(name)
-        if subresource:
-            parts.append(subresource)
-        return "/".join(parts)
+        """Return the path of the URL, encoded: of the resource, of one object, or of a subresource.
+
+        Raises InvalidNameError for a namespace or name that could not be one segment of the path, such as `../other`.
+        """
+        segments = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        if namespace is not None:
+            segments += ["namespaces", _checked(namespace, f"namespace of a {self.kind}")]
+        segments.append(self.plural)
+        if name is not None:
+            segments.append(_checked(name, f"name of a {self.kind}"))
+        if subresource is not None:
+            segments.append(subresource)
+        return "".join("/" + quote(segment, safe="") for segment in segments)
+
+
+def _checked(text: str, what: str) -> str:
+    if len(text) > _LONGEST_NAME or not _OBJECT_NAME.fullmatch(text):
+        shown = json.dumps(text[:_LONGEST_NAME])
+        raise InvalidNameError(
+            f"{shown} cannot be the {what}; use at most 253 lower-case letters, digits, dashes"
+            " and dots, as in a DNS name"
+        )
+    return text
 
 
 def _trim_metadata(body: Body) -> Body:
