@@ -8,8 +8,8 @@ from modelops.machinery.cache import Cache, Indexer, IndexKey
 from modelops.machinery.controller import Controller, EventMapping
 from modelops.machinery.freshness import Freshness
 from modelops.machinery.ownership import kind_label
-from modelops.machinery.queue import Queue
 from modelops.machinery.resources import PARENTS, WATCHED, Body, Key, Resource, key_of
+from modelops.machinery.scheduling.queue import Queue
 
 _PARENT_KINDS = {resource.kind for resource in PARENTS}
 

@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from modelops.machinery import metrics
 from modelops.machinery.cache import Cache
 from modelops.machinery.freshness import Freshness
-from modelops.machinery.queue import Queue
+from modelops.machinery.scheduling.queue import Queue
 
 _STUCK_SECONDS = 900.0
 

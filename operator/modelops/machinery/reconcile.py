@@ -16,8 +16,8 @@ from modelops.machinery.kube import ApiError, Kube
 from modelops.machinery.matching import already_applied, merge_patch
 from modelops.machinery.ownership import is_owned_by
 from modelops.machinery.plan import Delete, Event, Plan
-from modelops.machinery.priority_slots import Priority, PrioritySlots
 from modelops.machinery.resources import BY_KIND, JOBS, WATCHED, Body, InvalidNameError, Key, Resource, key_of
+from modelops.machinery.scheduling.priority_slots import Priority, PrioritySlots
 from modelops.machinery.settings import Settings
 
 _STALLED_REQUEUE = timedelta(minutes=5)
@@ -47,8 +47,8 @@ class Reconciler:
     async def reconcile(self, controller: Controller, key: Key) -> timedelta | None:
         """Reconcile one object and return when to reconcile again. Raises ApiError when retrying may help.
 
-        The caller has acquired a slot, which is released once the children are written: a reconcile that waits to
-        write its status holds none.
+        The caller has a slot from the queue, which is released once the children are written: a reconcile that waits
+        to write its status holds none.
         """
         try:
             parent = self._cache.parsed(key, controller.kind)
@@ -56,7 +56,7 @@ class Reconciler:
                 return None
             plan = await self._execute(controller, key, parent)
         finally:
-            self._slots.release()
+            self._slots.release(key.namespace)
         await self._write_status(controller, key, parent, plan)
         return plan.requeue_after
 
@@ -94,7 +94,8 @@ class Reconciler:
         new = [condition.wire() for condition in merged]
         if new != written:
             patch = {"metadata": {"uid": body["metadata"]["uid"]}, "status": {"conditions": new}}
-            metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, patch)
+            async with self._slots.hold(key.namespace, Priority.STATUS):
+                metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, patch)
             known = controller.kind.parse(body).metadata
             self._cache_status(controller.resource, key, known, metadata, {**body.get("status", {}), "conditions": new})
 
@@ -123,7 +124,7 @@ class Reconciler:
             return
         if resource is JOBS and existing is None:
             self._dispatcher.on_write(resource, await self._kube.create_if_absent(resource, child), by)
-            self._slots.child_created()
+            self._slots.child_created(key.namespace)
             return
         if existing is None:
             existing = await self._kube.get(resource, key.namespace, key.name)
@@ -160,7 +161,7 @@ class Reconciler:
         if patch:
             body = {"metadata": {"uid": parent.metadata.uid}, "status": patch}
             try:
-                async with self._slots.hold(Priority.STATUS):
+                async with self._slots.hold(key.namespace, Priority.STATUS):
                     metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, body)
             except ApiError as error:
                 if error.status == 404:

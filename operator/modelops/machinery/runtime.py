@@ -21,11 +21,11 @@ from modelops.machinery.events import EventRecorder
 from modelops.machinery.freshness import Freshness
 from modelops.machinery.kube import ApiError, Kube
 from modelops.machinery.object_metrics import ObjectMetrics
-from modelops.machinery.priority_slots import Priority, PrioritySlots
-from modelops.machinery.queue import Queue
 from modelops.machinery.reconcile import Reconciler
 from modelops.machinery.resources import Key
 from modelops.machinery.resync import resync
+from modelops.machinery.scheduling.priority_slots import PrioritySlots
+from modelops.machinery.scheduling.queue import Queue
 from modelops.machinery.settings import Settings
 
 _SHOW_ERROR_AFTER = 4
@@ -41,7 +41,8 @@ class Runtime:
         self._kube = kube
         self._identity = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
         self._controllers = {controller.resource.kind: controller for controller in controllers}
-        self._queue = Queue()
+        self._slots = PrioritySlots(settings.workers)
+        self._queue = Queue(self._slots)
         self._freshness = Freshness()
         self._leading = False
         self._stop = asyncio.Event()
@@ -49,7 +50,6 @@ class Runtime:
         self._cache = Cache(indexers(controllers))
         self._dispatcher = Dispatcher(self._cache, self._queue, controllers, self._freshness)
         self._recorder = EventRecorder(kube, self._identity)
-        self._slots = PrioritySlots(settings.workers)
         self._reconciler = Reconciler(kube, self._cache, settings, self._recorder, self._dispatcher, self._slots)
 
     async def run(self) -> None:
@@ -142,11 +142,9 @@ class Runtime:
                 _log.warning("resync failed: %s", error)
 
     async def _process_queue(self, group: asyncio.TaskGroup) -> None:
-        """Start one task per key once a slot is free. A reconcile that waits to write its status holds no slot."""
+        """Start one task per key once the key has a slot."""
         while True:
-            # First the key, then the slot: an idle loop must not keep a slot from reconciles that write a status.
             key = await self._queue.get()
-            await self._slots.acquire(Priority.CHILDREN)
             group.create_task(self._process(key))
 
     async def _process(self, key: Key) -> None:

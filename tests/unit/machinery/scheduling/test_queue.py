@@ -2,10 +2,16 @@
 
 import asyncio
 
-from modelops.machinery.queue import Queue
 from modelops.machinery.resources import Key
+from modelops.machinery.scheduling.priority_slots import PrioritySlots
+from modelops.machinery.scheduling.queue import Queue
 
+SLOTS = 8
 A, B = Key("Dataset", "n", "a"), Key("Dataset", "n", "b")
+
+
+def new_queue() -> Queue:
+    return Queue(PrioritySlots(SLOTS))
 
 
 async def get_soon(queue: Queue) -> Key:
@@ -22,7 +28,7 @@ async def stays_empty(queue: Queue) -> bool:
 
 async def test_many_changes_give_one_reconcile() -> None:
     """A hundred events of one object cost one reconcile, not a hundred."""
-    queue = Queue()
+    queue = new_queue()
     for _ in range(100):
         queue.add(A)
     assert await get_soon(queue) == A
@@ -32,7 +38,7 @@ async def test_many_changes_give_one_reconcile() -> None:
 
 async def test_a_key_added_while_it_is_processed_is_queued_again() -> None:
     """A change after a reconcile has read the object causes another reconcile afterwards, never at the same time."""
-    queue = Queue()
+    queue = new_queue()
     queue.add(A)
     await get_soon(queue)
     queue.add(A)
@@ -46,7 +52,7 @@ async def test_a_key_added_while_it_is_processed_is_queued_again() -> None:
 
 async def test_keys_are_returned_in_the_order_of_arrival() -> None:
     """An object waits no longer than those that changed before it."""
-    queue = Queue()
+    queue = new_queue()
     queue.add(B)
     queue.add(A)
     assert [await get_soon(queue), await get_soon(queue)] == [B, A]
@@ -54,7 +60,7 @@ async def test_keys_are_returned_in_the_order_of_arrival() -> None:
 
 async def test_the_earliest_of_several_times_counts() -> None:
     """A later time never postpones an earlier one."""
-    queue = Queue()
+    queue = new_queue()
     queue.add_after(A, 0.01)
     queue.add_after(A, 60)
     assert await get_soon(queue) == A
@@ -66,7 +72,7 @@ async def test_the_earliest_of_several_times_counts() -> None:
 
 async def test_a_reconcile_cancels_the_pending_timer() -> None:
     """Each reconcile decides when the next is due: an old timer must not cause another one."""
-    queue = Queue()
+    queue = new_queue()
     queue.add_after(A, 0.03)
     queue.add(A)
     await get_soon(queue)
@@ -77,7 +83,7 @@ async def test_a_reconcile_cancels_the_pending_timer() -> None:
 
 async def test_a_success_resets_the_backoff() -> None:
     """A key that fails is retried with exponential backoff, which starts again after a success."""
-    queue = Queue()
+    queue = new_queue()
     assert [queue.failed(A), queue.failed(A)] == [1, 2]
     assert await get_soon(queue) == A
     queue.succeeded(A)
@@ -87,7 +93,7 @@ async def test_a_success_resets_the_backoff() -> None:
 
 async def test_every_waiting_worker_gets_a_key() -> None:
     """Two keys resume two waiting workers."""
-    queue = Queue()
+    queue = new_queue()
     workers = [asyncio.create_task(get_soon(queue)) for _ in range(2)]
     await asyncio.sleep(0)
     queue.add(A)
@@ -97,7 +103,7 @@ async def test_every_waiting_worker_gets_a_key() -> None:
 
 async def test_a_cancelled_worker_does_not_swallow_a_notification() -> None:
     """A key added while a waiting worker is cancelled is returned to another worker."""
-    queue = Queue()
+    queue = new_queue()
     first, second = asyncio.create_task(queue.get()), asyncio.create_task(get_soon(queue))
     await asyncio.sleep(0)
     first.cancel()
@@ -108,7 +114,7 @@ async def test_a_cancelled_worker_does_not_swallow_a_notification() -> None:
 
 async def test_the_oldest_age_includes_processing() -> None:
     """The liveness probe uses this age: a reconcile that hangs must count as well as a key that waits."""
-    queue = Queue()
+    queue = new_queue()
     assert queue.oldest_seconds() == 0
     queue.add(A)
     await asyncio.sleep(0.02)
@@ -120,7 +126,7 @@ async def test_the_oldest_age_includes_processing() -> None:
 
 async def test_a_new_leader_counts_ages_from_its_start() -> None:
     """A replica that takes over must not be restarted for keys that waited while it was on standby."""
-    queue = Queue()
+    queue = new_queue()
     queue.add(A)
     await asyncio.sleep(0.05)
     waited = queue.oldest_seconds()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from modelops.machinery.priority_slots import Priority, PrioritySlots
+from modelops.machinery.scheduling.priority_slots import Priority, PrioritySlots
 from support.manual_clock import ManualClock
 
 
@@ -14,7 +14,7 @@ async def test_no_more_reconciles_run_than_there_are_slots() -> None:
 
     async def work() -> None:
         nonlocal running, most
-        async with slots.hold(Priority.CHILDREN):
+        async with slots.hold("n", Priority.CHILDREN):
             running += 1
             most = max(most, running)
             await asyncio.sleep(0)
@@ -29,14 +29,14 @@ async def test_children_are_written_before_statuses() -> None:
     slots, done = PrioritySlots(1), list[int]()
 
     async def work(priority: Priority, number: int) -> None:
-        async with slots.hold(priority):
+        async with slots.hold("n", priority):
             done.append(number)
 
-    await slots.acquire(Priority.CHILDREN)
+    await slots.acquire("n", Priority.CHILDREN)
     arrivals = [Priority.STATUS, Priority.STATUS, Priority.CHILDREN, Priority.CHILDREN]
     tasks = [asyncio.create_task(work(priority, number)) for number, priority in enumerate(arrivals)]
     await asyncio.sleep(0)
-    slots.release()
+    slots.release("n")
     await asyncio.gather(*tasks)
     assert done == [2, 3, 0, 1]
 
@@ -44,17 +44,17 @@ async def test_children_are_written_before_statuses() -> None:
 async def test_a_cancelled_waiter_loses_no_slot() -> None:
     """A reconcile that is cancelled while it waits, or just when it gets its slot, does not keep the slot."""
     slots = PrioritySlots(1)
-    await slots.acquire(Priority.CHILDREN)
-    waiting = [asyncio.create_task(slots.acquire(Priority.STATUS)) for _ in range(2)]
+    await slots.acquire("n", Priority.CHILDREN)
+    waiting = [asyncio.create_task(slots.acquire("n", Priority.STATUS)) for _ in range(2)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     await asyncio.sleep(0)
-    slots.release()
+    slots.release("n")
     waiting[1].cancel()
     for task in waiting:
         with pytest.raises(asyncio.CancelledError):
             await task
-    await asyncio.wait_for(slots.acquire(Priority.CHILDREN), 1)
+    await asyncio.wait_for(slots.acquire("n", Priority.CHILDREN), 1)
 
 
 async def test_statuses_wait_for_the_end_of_a_burst_of_children(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,13 +67,13 @@ async def test_statuses_wait_for_the_end_of_a_burst_of_children(monkeypatch: pyt
         if len(order) < 3:
             order.append("children")
             for _ in range(8):
-                slots.child_created()
+                slots.child_created("n")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "time", clock)
     monkeypatch.setattr(asyncio, "sleep", create_children)
     for _ in range(8):
-        slots.child_created()
-    async with slots.hold(Priority.STATUS):
+        slots.child_created("n")
+    async with slots.hold("n", Priority.STATUS):
         order.append("status")
     assert order == ["children", "children", "children", "status"]
 
@@ -81,7 +81,7 @@ async def test_statuses_wait_for_the_end_of_a_burst_of_children(monkeypatch: pyt
 async def test_the_status_of_a_single_child_is_written_at_once() -> None:
     """A person who applies one object does not wait."""
     slots = PrioritySlots(4)
-    slots.child_created()
-    writing = asyncio.create_task(slots.acquire(Priority.STATUS))
+    slots.child_created("n")
+    writing = asyncio.create_task(slots.acquire("n", Priority.STATUS))
     await asyncio.sleep(0)
     assert writing.done()

@@ -4,22 +4,26 @@ import asyncio
 import random
 import time
 from collections import deque
+from functools import partial
 
 from modelops.machinery import metrics
 from modelops.machinery.resources import Key
+from modelops.machinery.scheduling.priority_slots import Priority, PrioritySlots
 
 _FIRST_BACKOFF_SECONDS = 0.25
 _LAST_BACKOFF_SECONDS = 300.0
 
 
 class Queue:
-    """Keys to reconcile.
+    """Keys to reconcile, each returned with a slot: slots are shared out by namespace.
 
     A key added several times before `get` is returned once. A key added between its `get` and `done` is queued again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slots: PrioritySlots) -> None:
+        self._slots = slots
         self._ready: deque[Key] = deque()
+        """Keys that have a slot."""
         self._since: dict[Key, float] = {}
         self._processing: dict[Key, float] = {}
         self._again: set[Key] = set()
@@ -33,9 +37,8 @@ class Queue:
             self._again.add(key)
         elif key not in self._since:
             self._since[key] = time.monotonic()
-            self._ready.append(key)
-            metrics.QUEUE_DEPTH.set(len(self._ready))
-            self._notify_one()
+            metrics.QUEUE_DEPTH.set(len(self._since))
+            self._slots.wait(key.namespace, partial(self._grant, key), Priority.CHILDREN)
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Queue `key` in `seconds`. Of several such times the earliest counts; `get` cancels it."""
@@ -49,17 +52,23 @@ class Queue:
         self._timers[key] = loop.call_at(due, self._due, key)
 
     async def get(self) -> Key:
-        """Wait for the next key. Call `done` with the key afterwards."""
-        while not self._ready:
+        """Wait for the next key that has a slot. Release the slot, and call `done` with the key, afterwards."""
+        while (key := self.take()) is None:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             await waiter
+        return key
+
+    def take(self) -> Key | None:
+        """Return the next key that has a slot, as `get` does; None if no key has one."""
+        if not self._ready:
+            return None
         key = self._ready.popleft()
         self._processing[key] = self._since.pop(key)
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
-        metrics.QUEUE_DEPTH.set(len(self._ready))
+        metrics.QUEUE_DEPTH.set(len(self._since))
         return key
 
     def done(self, key: Key) -> None:
@@ -94,9 +103,11 @@ class Queue:
         self._timers.pop(key, None)
         self.add(key)
 
-    def _notify_one(self) -> None:
+    def _grant(self, key: Key) -> bool:
+        self._ready.append(key)
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_result(None)
-                return
+                break
+        return True
