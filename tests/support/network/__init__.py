@@ -1,0 +1,1 @@
+"""NetworkPolicies as rules of nftables, for a node whose network plugin enforces none."""
