@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from modelops.api.base import Model
 from modelops.api.markers import list_atomic, list_map, rules
 from modelops.api.pods import Arguments, Environment, Image, Resources
-from modelops.api.types import DurationText, Name, minimum_duration
+from modelops.api.types import DurationText, Name, maximum_duration, minimum_duration
 
 Percent = Annotated[int, Field(ge=1, le=100)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
@@ -129,13 +129,13 @@ class Hook(Model):
     candidateURL.
     """
 
-    model_config = rules(minimum_duration("timeout", "1s"))
+    model_config = rules(minimum_duration("timeout", "1s"), maximum_duration("timeout", "30s"))
 
     url: HttpUrl
     """The URL. A response of 2xx passes, 4xx fails; any other response, or none, is an error. A 2xx response may carry
     a JSON object with `outcome` (Passed, Failed or Inconclusive) and `message`, which then decide."""
     timeout: DurationText = "10s"
-    """Longest time to wait for the response."""
+    """Longest time to wait for the response, 30s at most."""
 
 
 class PrometheusQuery(Model):

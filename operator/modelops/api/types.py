@@ -47,13 +47,19 @@ DURATION_PATTERN = "^([0-9]{1,5}([.][0-9]{1,3})?(ms|s|m|h))+$"
 
 
 def minimum_duration(field: str, shortest: str, advice: str = "") -> Rule:
-    """Return a CEL rule that a duration is at least `shortest`.
+    """Return a CEL rule that a duration is at least `shortest`."""
+    return _duration_rule(field, f">= duration('{shortest}')"), f"{field} must be at least {shortest}{advice}"
 
-    The rule is true for a text that violates the pattern of durations: one mistake gives one message.
-    """
+
+def maximum_duration(field: str, longest: str) -> Rule:
+    """Return a CEL rule that a duration is at most `longest`."""
+    return _duration_rule(field, f"<= duration('{longest}')"), f"{field} must be at most {longest}"
+
+
+def _duration_rule(field: str, comparison: str) -> str:
+    """Return a rule that is true for a text that violates the pattern of durations: one mistake gives one message."""
     value = f"self.{field}"
-    rule = f"!has({value}) || !{value}.matches('{DURATION_PATTERN}') || duration({value}) >= duration('{shortest}')"
-    return rule, f"{field} must be at least {shortest}{advice}"
+    return f"!has({value}) || !{value}.matches('{DURATION_PATTERN}') || duration({value}) {comparison}"
 
 
 def _is_duration(text: str) -> str:

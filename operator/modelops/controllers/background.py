@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 from modelops.machinery.resources import Key
+from modelops.machinery.scheduling.fair_slots import FairSlots
 
 SubjectT = TypeVar("SubjectT", bound=Hashable)
 ResultT = TypeVar("ResultT")
@@ -13,14 +14,16 @@ ResultT = TypeVar("ResultT")
 class Background(Generic[SubjectT, ResultT]):
     """Last result of the work on each subject, and the running work: at most one task per object.
 
-    A subclass has `start` and `last`. Its work runs `async with self._slots`, which limits the work of all objects.
+    A subclass has `start` and `last`. Its work runs `async with self._slots.hold(namespace)`, which limits the work of
+    all objects and that of a namespace: work that waits for an answer in vain takes no slot from other namespaces.
     """
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, share: int) -> None:
+        """Have a number of slots, of which a namespace holds at most `share`, also while it is alone."""
         self._results: dict[SubjectT, ResultT] = {}
         self._running: dict[Key, asyncio.Task[None]] = {}
         self._subjects: dict[Key, SubjectT] = {}
-        self._slots = asyncio.Semaphore(slots)
+        self._slots = FairSlots(slots, share)
 
     def running(self, key: Key) -> bool:
         """Return whether work for an object is running."""

@@ -101,6 +101,16 @@ MISTAKES = [
         says=["agreement is the name of a built-in check: choose another name"],
     ),
     Mistake(
+        "a hook must not keep the operator waiting for more than 30 seconds",
+        {
+            "rollout": {
+                "strategy": "BlueGreen",
+                "analysis": {"checks": [{"name": "judge", "hook": {"url": "http://judge.tools", "timeout": "31s"}}]},
+            }
+        },
+        says=["timeout must be at most 30s"],
+    ),
+    Mistake(
         "Pods must not run as root", {"pod.runAsUser": 0}, says=["spec.pod.runAsUser", "greater than or equal to 1"]
     ),
 ]

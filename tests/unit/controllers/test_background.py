@@ -17,7 +17,7 @@ class Counter(Background[str, int]):
 
     def start(self, work: Work, enqueue: Callable[[Key], None], subject: str = "uid", key: Key = KEY) -> None:
         async def in_slot() -> int:
-            async with self._slots:
+            async with self._slots.hold(key.namespace):
                 return await work()
 
         self._start(key, subject, in_slot, enqueue)
@@ -37,7 +37,7 @@ def returning(number: int) -> Work:
 
 
 async def test_a_new_result_enqueues_its_object_after_the_work_ended() -> None:
-    counter = Counter(8)
+    counter = Counter(8, 8)
     enqueued: list[tuple[Key, bool, int | None]] = []
 
     def enqueue(key: Key) -> None:
@@ -51,7 +51,7 @@ async def test_a_new_result_enqueues_its_object_after_the_work_ended() -> None:
 
 
 async def test_a_second_task_for_an_object_is_not_started() -> None:
-    counter = Counter(8)
+    counter = Counter(8, 8)
     enqueued: list[Key] = []
     counter.start(returning(1), enqueued.append)
     counter.start(returning(2), enqueued.append, "another subject")
@@ -70,11 +70,27 @@ async def test_no_more_tasks_than_slots_work_at_the_same_time() -> None:
         working -= 1
         return 1
 
-    counter = Counter(3)
+    counter = Counter(3, 3)
     for number in range(10):
         counter.start(work, lambda key: None, f"uid-{number}", KEY._replace(name=f"run-{number}"))
     await counter.ended()
     assert (most, len(counter)) == (3, 10)
+
+
+async def test_work_of_one_namespace_that_never_ends_leaves_slots_to_the_others() -> None:
+    """Sources and hooks that do not answer keep their own namespace waiting, and no other one."""
+
+    async def silent() -> int:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("nothing answers")
+
+    counter, enqueued = Counter(3, 2), list[Key]()
+    for number in range(5):
+        counter.start(silent, enqueued.append, f"uid-{number}", KEY._replace(name=f"hanging-{number}"))
+    other = KEY._replace(namespace="team-b")
+    counter.start(returning(1), enqueued.append, "other", other)
+    await asyncio.wait_for(counter._running[other], 5)
+    assert (counter.last("other"), enqueued) == (1, [other])
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -82,7 +98,7 @@ async def test_work_that_raises_enqueues_its_object_and_can_be_started_again() -
     async def broken() -> int:
         raise RuntimeError("a bug")
 
-    counter = Counter(8)
+    counter = Counter(8, 8)
     enqueued: list[Key] = []
     counter.start(broken, enqueued.append)
     await counter.ended()
@@ -93,7 +109,7 @@ async def test_work_that_raises_enqueues_its_object_and_can_be_started_again() -
 
 
 async def test_the_result_of_a_deleted_subject_is_not_kept() -> None:
-    counter = Counter(8)
+    counter = Counter(8, 8)
     counter.start(returning(1), lambda key: None)
     counter.keep_only(lambda subject: False)
     await counter.ended()
@@ -101,7 +117,7 @@ async def test_the_result_of_a_deleted_subject_is_not_kept() -> None:
 
 
 async def test_a_forgotten_result_is_replaced_by_that_of_running_work() -> None:
-    counter = Counter(8)
+    counter = Counter(8, 8)
     counter.start(returning(1), lambda key: None)
     counter.forget("uid")
     await counter.ended()

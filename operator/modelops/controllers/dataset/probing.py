@@ -22,6 +22,8 @@ R = TypeVar("R")
 ListSource = Callable[[S3Place, Credentials | None, int], ListingSummary | TooManyObjects]
 """Lists a place, but no more objects than the number. Raises S3Error."""
 _CONCURRENT_PROBES = 8
+_SHARE = 2
+"""Probes of one namespace at once."""
 _ATTEMPTS = 2
 """Tries of a request. Few, since a source that does not respond occupies one of the concurrent probes."""
 _log = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ class Prober(Background[Key, ProbeResult]):
     """Last probe of each Dataset's source, and the probes that are running."""
 
     def __init__(self, list_source: ListSource | None = None) -> None:
-        super().__init__(_CONCURRENT_PROBES)
+        super().__init__(_CONCURRENT_PROBES, _SHARE)
         self._list_source = list_source or list_s3_source
 
     def last(self, key: Key, uid: str, generation: int) -> ProbeResult | None:
@@ -52,7 +54,7 @@ class Prober(Background[Key, ProbeResult]):
         """Start a probe in the background, unless one is running; call `wake` with the key when the probe has ended."""
 
         async def run() -> ProbeResult:
-            async with self._slots:
+            async with self._slots.hold(key.namespace):
                 at = datetime.now(UTC)
                 outcome = await _outcome(lambda: self._list_source(place, credentials, max_objects))
             return self._result(key, uid, generation, at, outcome)

@@ -45,8 +45,9 @@ async def test_a_probe_is_kept_for_its_uid_and_generation() -> None:
     assert not prober.running(KEY)
 
 
-async def test_a_hanging_source_occupies_only_its_own_slot() -> None:
-    """At most eight sources are probed at the same time, and the event loop never waits for a source."""
+@pytest.mark.parametrize(("namespaces", "expected"), [(1, 2), (5, 8)])
+async def test_a_hanging_source_occupies_only_its_own_slot(namespaces: int, expected: int) -> None:
+    """At most eight sources are probed at the same time, two of a namespace, and the event loop waits for none."""
     release, lock, most, now = threading.Event(), threading.Lock(), 0, 0
 
     def look(place: S3Place, keys: Credentials | None, most_objects: int) -> ListingSummary:
@@ -60,14 +61,14 @@ async def test_a_hanging_source_occupies_only_its_own_slot() -> None:
         return FOUND
 
     prober = Prober(look)
-    keys = [Key("Dataset", "team-a", f"d{number}") for number in range(20)]
+    keys = [Key("Dataset", f"team-{number % namespaces}", f"d{number}") for number in range(20)]
     task = asyncio.create_task(probe_all(prober, keys))
     await asyncio.sleep(0.1)
     assert prober.running(keys[0])
-    assert (now, len(prober)) == (8, 0)
+    assert (now, len(prober)) == (expected, 0)
     release.set()
     await task
-    assert (most, len(prober)) == (8, 20)
+    assert (most, len(prober)) == (expected, 20)
 
 
 @pytest.mark.parametrize(

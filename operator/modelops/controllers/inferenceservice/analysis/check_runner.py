@@ -18,7 +18,9 @@ from modelops.controllers.inferenceservice.analysis.windows import RolloutAttemp
 from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.resources import Key
 
-_CONCURRENCY = 8
+_CONCURRENCY = 32
+_SHARE = 4
+"""Checks of one namespace at once: a hook that does not answer keeps its slot for half a minute."""
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +47,7 @@ class CheckRunner(Background[RolloutAttempt, CheckRun]):
     """Last run of each attempt's checks, and the runs under way: one at a time for each InferenceService."""
 
     def __init__(self, denied: frozenset[LocalAddress] = frozenset(LocalAddress)) -> None:
-        super().__init__(_CONCURRENCY)
+        super().__init__(_CONCURRENCY, _SHARE)
         self._denied = denied
 
     def last(self, attempt: RolloutAttempt) -> CheckRun | None:
@@ -74,7 +76,7 @@ class CheckRunner(Background[RolloutAttempt, CheckRun]):
 
     async def _run(self, check: AnalysisCheck, arguments: CheckArguments) -> AnalysisCheckResult:
         try:
-            async with self._slots:
+            async with self._slots.hold(arguments.namespace):
                 if check.hook is not None:
                     return await call_hook(check.name, check.hook, arguments, self._denied)
                 assert check.prometheus is not None, "start() passes hooks and queries only"

@@ -15,6 +15,8 @@ from modelops.controllers.inferenceservice.analysis.arguments import CheckArgume
 from modelops.controllers.inferenceservice.analysis.results import check_result
 
 _MAX_BYTES = 64 * 1024
+_MAX_SECONDS = 30.0
+"""Also of a hook that was stored before the API had this limit."""
 _OUTCOMES: tuple[AnalysisOutcome, ...] = ("Passed", "Failed", "Inconclusive")
 
 
@@ -27,7 +29,7 @@ async def call_hook(
     chose the URL may not read. For the same reason the `denied` kinds of addresses, local to the operator's Pod or
     node, are not connected to.
     """
-    seconds = parse_duration(hook.timeout).total_seconds()
+    seconds = min(parse_duration(hook.timeout).total_seconds(), _MAX_SECONDS)
     question = {
         "inferenceservice": arguments.inferenceservice,
         "namespace": arguments.namespace,

@@ -20,6 +20,8 @@ POLL_EVERY = timedelta(seconds=15)
 """Shortest time between two polls of a run, and so between two writes of its progress: every write goes to etcd and to
 all watches. A run whose trainer runs is requeued after this time."""
 _AT_ONCE = 16
+_SHARE = 4
+"""Polls of one namespace at once."""
 _TIMEOUT_SECONDS = 2.0
 _MAX_BYTES = 1 << 20
 
@@ -49,7 +51,7 @@ class ProgressPoller(Background[_Run, _Poll]):
     """
 
     def __init__(self, port: int = PROGRESS_PORT) -> None:
-        super().__init__(_AT_ONCE)
+        super().__init__(_AT_ONCE, _SHARE)
         self._port = port
 
     def last(self, key: Key, run_uid: str, pod_uid: str) -> ProgressReport | None:
@@ -67,7 +69,7 @@ class ProgressPoller(Background[_Run, _Poll]):
 
         async def poll() -> _Poll:
             try:
-                async with self._slots:
+                async with self._slots.hold(key.namespace):
                     answered = _Poll(pod_uid, await _fetch_report(address, self._port))
                 metrics.PROGRESS_POLLS.labels(result="success").inc()
             except (aiohttp.ClientError, OSError, ValueError):

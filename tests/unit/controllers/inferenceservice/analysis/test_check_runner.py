@@ -1,6 +1,7 @@
 """Runs of hooks and Prometheus queries in the background: a few at a time, and one run for each InferenceService."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -67,25 +68,29 @@ async def test_without_a_hook_or_query_nothing_runs_and_nothing_wakes() -> None:
     assert await run(CheckRunner(ALL_ADDRESSES), [{"name": "job", "job": {"image": "i"}}]) == []
 
 
-async def test_eight_checks_run_at_once_and_one_run_for_each_object(serve: Serve) -> None:
-    now, most, total = 0, 0, 0
+async def test_four_checks_of_a_namespace_run_at_once_and_one_run_for_each_object(serve: Serve) -> None:
+    """Hooks of one namespace that do not answer leave other namespaces' hooks their slots."""
+    now, most, total = Counter[str](), Counter[str](), 0
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        nonlocal now, most, total
-        now, total = now + 1, total + 1
-        most = max(most, now)
+        nonlocal most, total
+        namespace = (await request.json())["namespace"]
+        now[namespace] += 1
+        total += 1
+        most |= now
         await asyncio.sleep(0.05)
-        now -= 1
+        now[namespace] -= 1
         return web.Response()
 
     port = await serve(handler)
     checks = [AnalysisCheck(name=f"c{n}", hook=Hook(url=f"http://127.0.0.1:{port}")) for n in range(6)]
-    keys = [Key("InferenceService", "team", name) for name in "abc"]
+    keys = [Key("InferenceService", namespace, name) for namespace in ("team-a", "team-b") for name in "abc"]
     runner, woken = CheckRunner(ALL_ADDRESSES), list[Key]()
     for key in [*keys, *keys]:
-        runner.start(key, RolloutAttempt(key.name, "a1"), checks, check_arguments(), woken.append)
+        arguments = check_arguments(namespace=key.namespace)
+        runner.start(key, RolloutAttempt(f"{key.namespace}-{key.name}", "a1"), checks, arguments, woken.append)
     await finished(runner)
-    assert (most, total, sorted(woken)) == (8, 18, keys)
+    assert (most, total, sorted(woken)) == ({"team-a": 4, "team-b": 4}, 36, keys)
 
 
 async def test_a_bug_is_an_error_of_its_check_alone(monkeypatch: pytest.MonkeyPatch) -> None:

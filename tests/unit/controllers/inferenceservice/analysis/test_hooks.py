@@ -124,3 +124,17 @@ async def test_a_server_of_another_protocol_is_an_error_that_does_not_quote_the_
 def test_the_response_of_a_hook_is_limited_to_64_kib() -> None:
     """All responses under way fit into memory, whoever sends them."""
     assert hooks._MAX_BYTES == 64 * 1024
+
+
+async def test_a_timeout_beyond_the_greatest_is_cut_to_it(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An InferenceService that is older than the API's limit keeps no slot of the operator for hours."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    assert hooks._MAX_SECONDS == 30
+    monkeypatch.setattr(hooks, "_MAX_SECONDS", 0.1)
+    hook = Hook(url=f"http://127.0.0.1:{await serve(handler)}", timeout="10h")
+    result = await call_hook("smoke", hook, check_arguments(), ALL_ADDRESSES)
+    assert result.outcome == "Error"

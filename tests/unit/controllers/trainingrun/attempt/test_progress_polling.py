@@ -160,8 +160,11 @@ async def test_a_poll_ends_after_its_timeout(serve: Serve, monkeypatch: pytest.M
     assert not await polled(ProgressPoller(await serve(answer)))
 
 
-async def test_at_most_16_sidecars_are_polled_at_the_same_time(serve: Serve) -> None:
-    """Five hundred runs do not open five hundred connections."""
+@pytest.mark.parametrize(("namespaces", "expected"), [(1, 4), (10, 16)])
+async def test_at_most_16_sidecars_and_4_of_a_namespace_are_polled_at_the_same_time(
+    serve: Serve, namespaces: int, expected: int
+) -> None:
+    """Five hundred runs do not open five hundred connections, and one namespace's do not keep others' waiting."""
     now = most = 0
     full, release = asyncio.Event(), asyncio.Event()
 
@@ -169,19 +172,20 @@ async def test_at_most_16_sidecars_are_polled_at_the_same_time(serve: Serve) -> 
         nonlocal now, most
         now += 1
         most = max(most, now)
-        if now == 16:
+        if now == expected:
             full.set()
         await release.wait()
         now -= 1
         return web.Response(text=REPORT)
 
     poller = ProgressPoller(await serve(answer))
-    tasks = [asyncio.create_task(polled(poller, key=KEY._replace(name=f"run-{number}"))) for number in range(50)]
+    keys = [KEY._replace(namespace=f"team-{number % namespaces}", name=f"run-{number}") for number in range(50)]
+    tasks = [asyncio.create_task(polled(poller, key=key)) for key in keys]
     await asyncio.wait_for(full.wait(), 5)
     await asyncio.sleep(0.05)
     release.set()
     assert all(await asyncio.gather(*tasks))
-    assert most == 16
+    assert most == expected
 
 
 async def test_a_deleted_run_is_dropped_also_while_it_is_polled(serve: Serve) -> None:
