@@ -1,4 +1,4 @@
-"""Kubernetes Events: written once, in the background, and dropped when too many wait."""
+"""Kubernetes Events: written once, in the background, in turns of namespaces, and dropped when too many wait."""
 
 import asyncio
 import hashlib
@@ -10,6 +10,7 @@ from modelops.machinery import metrics
 from modelops.machinery.kube import ApiError, Kube
 from modelops.machinery.plan import Event
 from modelops.machinery.resources import EVENTS, Body, Key, Resource
+from modelops.machinery.scheduling.fair_room import FairRoom
 
 _QUEUE_LIMIT = 1000
 _PAUSE_SECONDS = 0.02
@@ -24,10 +25,14 @@ class EventRecorder:
     def __init__(self, kube: Kube, identity: str) -> None:
         self._kube = kube
         self._identity = identity
-        self._waiting: asyncio.Queue[Body] = asyncio.Queue(_QUEUE_LIMIT)
+        self._waiting: FairRoom[Body] = FairRoom(_QUEUE_LIMIT)
+        self._arrived = asyncio.Event()
 
     def record(self, key: Key, about: Kind, resource: Resource, event: Event) -> None:
-        """Queue an Event about an object. When the queue is full the Event is dropped and counted."""
+        """Queue an Event about an object.
+
+        When the queue is full, an Event of the namespace with the most Events is dropped and counted.
+        """
         metrics.EVENTS.labels(kind=key.kind, reason=event.reason).inc()
         now = datetime.now(UTC)
         body = {
@@ -50,15 +55,18 @@ class EventRecorder:
                 "resourceVersion": about.metadata.resource_version,
             },
         }
-        try:
-            self._waiting.put_nowait(body)
-        except asyncio.QueueFull:
+        if self._waiting.add(key.namespace, body) is not None:
             metrics.EVENTS_DROPPED.inc()
+        self._arrived.set()
 
     async def run(self) -> None:
         """Write queued Events, for ever."""
         while True:
-            body = await self._waiting.get()
+            body = self._waiting.take()
+            if body is None:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
             try:
                 await self._kube.create(EVENTS, body)
             except ApiError as error:
