@@ -27,14 +27,16 @@ class Store(Model):
     region: str | None = None
     secret_name: str | None = None
 
-    @property
-    def place(self) -> S3Place:
-        """The store, as a task of the worker names it."""
+    def place_of(self, namespace: str) -> S3Place:
+        """Return the namespace's own part of the store, as a task of the worker names it: all that the task may write.
+
+        No two namespaces share a prefix, so that credentials can be limited to one of them.
+        """
         bucket, _, prefix = self.url.removeprefix("s3://").partition("/")
         prefix = prefix.strip("/")
         return S3Place(
             bucket=bucket,
-            prefix=prefix + "/" if prefix else "",
+            prefix=f"{prefix}/{namespace}/" if prefix else f"{namespace}/",
             endpoint=self.endpoint,
             region=self.region,
             secret_name=self.secret_name,

@@ -49,9 +49,9 @@ def model_of(store: S3Place, digest: str) -> Location:
     return location_below(store, f"models/sha256-{hex_digits(digest)}/")
 
 
-def checkpoints_of(store: S3Place, namespace: str, run: str, key: str) -> Location:
+def checkpoints_of(store: S3Place, run: str, key: str) -> Location:
     """Return the prefix, with its slash, of the checkpoints of a run for an input key."""
-    return location_below(store, f"checkpoints/{namespace}/{run}/{key}/")
+    return location_below(store, f"checkpoints/{run}/{key}/")
 
 
 def history_of(store: S3Place, digest: str) -> Location:

@@ -4,7 +4,7 @@ from typing import Any
 
 from modelops.api.dataset import Dataset
 from modelops.machinery.resources import Body
-from support.builders.common import ago, digest, metadata
+from support.builders.common import NAMESPACE, ago, digest, metadata
 
 S3: Body = {"s3": {"bucket": "data", "prefix": "mortgage/", "endpoint": "http://s3:8333"}}
 CLAIM: Body = {"pvc": {"claimName": "files", "path": "mortgage/2026"}}
@@ -30,8 +30,8 @@ def snapshot(letter: str = "a", **changes: Any) -> Body:
         "objects": 3,
         "bytes": 300,
         "rows": 30,
-        "manifest": f"s3://store/ml/datasets/manifests/{letter}",
-        "profile": f"s3://store/ml/datasets/profiles/{letter}",
+        "manifest": f"s3://store/ml/{NAMESPACE}/datasets/manifests/{letter}",
+        "profile": f"s3://store/ml/{NAMESPACE}/datasets/profiles/{letter}",
         "createdAt": ago(hours=1),
         "source": S3,
         "versioned": True,

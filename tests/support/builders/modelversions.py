@@ -39,7 +39,7 @@ def version(
             "spec": {
                 "model": "mortgage",
                 "artifact": {
-                    "uri": f"s3://store/modelops/models/{letter}/",
+                    "uri": f"s3://store/ml/{NAMESPACE}/models/{letter}/",
                     "digest": digest(letter),
                     "format": format_,
                     "bytes": 4711,
@@ -71,7 +71,7 @@ def _trained(metrics: dict[str, float]) -> Json:
                 "name": "train",
                 "dataset": "mortgage",
                 "digest": digest("d"),
-                "manifest": "s3://store/modelops/manifests/d",
+                "manifest": f"s3://store/ml/{NAMESPACE}/datasets/manifests/d",
                 "source": {"bucket": "lake", "prefix": "mortgage/"},
                 "versioned": True,
                 "objects": 1,

@@ -79,7 +79,7 @@ def _job(dataset: Dataset, name: str, settings: Settings, **finds: Any) -> Body:
     s3, claim = spec.source.s3, spec.source.pvc
     task = SnapshotTask(
         source=place_of(s3) if s3 is not None else None,
-        store=settings.store.place,
+        store=settings.store.place_of(dataset.metadata.namespace),
         format=spec.format,
         schema_=spec.schema_,
         checks=spec.checks,

@@ -46,12 +46,12 @@ _GRACE_SECONDS = 60
 
 def pod_spec(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job_name: str) -> Body:
     """Return the spec of one worker's Pod."""
-    store = settings.store.place
+    store = settings.store.place_of(run.metadata.namespace)
     store_secrets = [store.secret_name] if store.secret_name else []
     datasets = [_fetch_dataset(dataset) for dataset in resolved.inputs.datasets]
     source_secrets = [dataset.source.secret_name for dataset in datasets if dataset.source is not None]
     secrets = [*store_secrets, *(secret for secret in source_secrets if secret)]
-    checkpoints = checkpoints_of(store, run.metadata.namespace, run.metadata.name, hex_digits(resolved.key)).uri
+    checkpoints = checkpoints_of(store, run.metadata.name, hex_digits(resolved.key)).uri
     claims = {
         dataset.name: dataset.source.pvc
         for dataset in resolved.inputs.datasets

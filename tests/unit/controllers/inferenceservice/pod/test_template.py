@@ -77,7 +77,7 @@ def test_the_fetch_container_has_the_task_of_the_artifact() -> None:
     """The worker parses artifact, digest and store."""
     fetch = container(spec(), "fetch-model")
     task = FetchModelTask.model_validate_json(environment(fetch)["MODELOPS_TASK"])
-    assert (task.artifact_uri, task.digest) == ("s3://store/modelops/models/a/", digest("a"))
+    assert (task.artifact_uri, task.digest) == ("s3://store/ml/team-a/models/a/", digest("a"))
     assert (task.store.bucket, task.store.secret_name) == ("store", "store")
     assert fetch["args"] == ["fetch-model"]
 
@@ -230,7 +230,7 @@ def test_the_annotations_of_a_pod_name_its_version_run_image_and_data() -> None:
         assert annotations["modelops.dev/image-id"] == "trainer@" + digest("f")
         lineage = json.loads(annotations["modelops.dev/lineage"])
         assert lineage["trainingRun"]["name"] == "mortgage"
-        assert lineage["datasets"][0]["manifest"] == "s3://store/modelops/manifests/d"
+        assert lineage["datasets"][0]["manifest"] == "s3://store/ml/team-a/datasets/manifests/d"
     assert metadata["annotations"]["prometheus.io/port"] == "9090"
 
 
