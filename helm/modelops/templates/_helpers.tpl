@@ -90,6 +90,7 @@ imagePullPolicy: {{ .Values.images.pullPolicy }}
 clusterDomain: {{ .Values.clusterDomain | quote }}
 workers: {{ .Values.workers | int }}
 resync: {{ .Values.resync | quote }}
+mebibytesPerNamespace: {{ .Values.cache.mebibytesPerNamespace }}
 httpPort: {{ .Values.httpPort | int }}
 logLevel: {{ .Values.logLevel }}
 {{- end -}}

@@ -10,13 +10,15 @@ from pydantic_core import from_json, to_json
 from yarl import URL
 
 from modelops.machinery import metrics
-from modelops.machinery.resources import MANAGER, Body, Resource
+from modelops.machinery.resources import MANAGER, PAGE, Body, Resource
 
 _TIMEOUT_SECONDS = 30
-_PAGE = 500
 _CONNECTIONS = 64
-_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
-"""Media type of a response without spec and status, which we have just sent: with them a Job's is ten times as long."""
+_JSON = "application/json"
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+"""Media type of one object, or of watch events, by their metadata alone."""
+METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+"""Media type of a list of objects by their metadata alone."""
 
 
 class ApiError(Exception):
@@ -81,11 +83,12 @@ class Kube:
 
     async def pages(self, resource: Resource, namespace: str | None) -> AsyncIterator[tuple[int, list[Body]]]:
         """Yield every object, page by page, as (resourceVersion of the list, objects with their kind filled in)."""
-        query = {"limit": str(_PAGE)}
+        query = {"limit": str(PAGE)}
+        accept = METADATA_ONLY_LIST if resource.metadata_only else _JSON
         if resource.label_selector:
             query["labelSelector"] = resource.label_selector
         while True:
-            page = await self._call("GET", resource.path(namespace), resource, query=query, verb="LIST")
+            page = await self._call("GET", resource.path(namespace), resource, query=query, verb="LIST", accept=accept)
             for item in page["items"]:
                 item["kind"] = resource.kind
             yield int(page["metadata"]["resourceVersion"]), page["items"]
@@ -125,7 +128,7 @@ class Kube:
         )
 
     async def patch_status(self, resource: Resource, namespace: str, name: str, patch: Body) -> Body:
-        """Merge-patch the status subresource. Return the object's metadata: the caller knows the rest."""
+        """Merge-patch the status subresource. Return the object's metadata: the caller has just sent the rest."""
         answer = await self._call(
             "PATCH",
             resource.path(namespace, name, "status"),
@@ -134,7 +137,7 @@ class Kube:
             body=patch,
             content_type="application/merge-patch+json",
             verb="PATCH",
-            accept=_METADATA_ONLY,
+            accept=METADATA_ONLY,
         )
         metadata: Body = answer["metadata"]
         return metadata
@@ -147,7 +150,7 @@ class Kube:
         path = resource.path(body["metadata"]["namespace"])
         try:
             answer = await self._call(
-                "POST", path, resource, query={"fieldManager": MANAGER}, body=body, accept=_METADATA_ONLY
+                "POST", path, resource, query={"fieldManager": MANAGER}, body=body, accept=METADATA_ONLY
             )
         except ApiError as error:
             if not error.conflict:
@@ -184,8 +187,8 @@ class Kube:
         *,
         query: dict[str, str] | None = None,
         body: Any = None,
-        content_type: str = "application/json",
-        accept: str = "application/json",
+        content_type: str = _JSON,
+        accept: str = _JSON,
         verb: str | None = None,
     ) -> Body:
         headers = {"Accept": accept, "Content-Type": content_type}

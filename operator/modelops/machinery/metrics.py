@@ -22,6 +22,11 @@ MISSED_EVENTS = Counter(
     "modelops_watch_missed_total", "Changes that a resync found and the watch had missed.", ["resource"]
 )
 CACHED_OBJECTS = Gauge("modelops_cached_objects", "Objects in the cache.", ["resource"])
+NAMESPACE_BYTES = Gauge(
+    "modelops_cached_namespace_bytes",
+    "Bytes of specs and annotations of a namespace's Datasets, TrainingRuns, ModelVersions and InferenceServices.",
+    ["namespace"],
+)
 EVENTS = Counter("modelops_events_total", "Kubernetes Events recorded, whether written or dropped.", ["kind", "reason"])
 EVENTS_DROPPED = Counter(
     "modelops_events_dropped_total", "Kubernetes Events dropped: the queue was full, or the write failed."

@@ -1,13 +1,15 @@
 """Carries out a plan: children, then the status once and only if it differs, then Events."""
 
 import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from modelops.api.kinds import Kind, Metadata
 from modelops.api.types import Condition
-from modelops.machinery import conditions
+from modelops.machinery import conditions, namespace_share
 from modelops.machinery.cache import Cache
+from modelops.machinery.conditions import DesiredCondition
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.controller import Controller, StalledError
 from modelops.machinery.dispatch import Dispatcher
@@ -16,7 +18,19 @@ from modelops.machinery.kube import ApiError, Kube
 from modelops.machinery.matching import already_applied, merge_patch
 from modelops.machinery.ownership import is_owned_by
 from modelops.machinery.plan import Delete, Event, Plan
-from modelops.machinery.resources import BY_KIND, JOBS, WATCHED, Body, InvalidNameError, Key, Resource, key_of
+from modelops.machinery.resources import (
+    BY_KIND,
+    CONFIG_MAPS,
+    CONTENT_DIGEST,
+    JOBS,
+    WATCHED,
+    Body,
+    InvalidNameError,
+    Key,
+    Resource,
+    content_digest,
+    key_of,
+)
 from modelops.machinery.scheduling.priority_slots import Priority, PrioritySlots
 from modelops.machinery.settings import Settings
 
@@ -50,13 +64,17 @@ class Reconciler:
         The caller has a slot from the queue, which is released once the children are written: a reconcile that waits
         to write its status holds none.
         """
+        plan = None
         try:
             parent = self._cache.parsed(key, controller.kind)
-            if parent is None or parent.metadata.deletion_timestamp is not None:
-                return None
-            plan = await self._execute(controller, key, parent)
+            if parent is not None and parent.metadata.deletion_timestamp is None:
+                plan = await self._execute(controller, key, parent)
         finally:
             self._slots.release(key.namespace)
+        if parent is None or plan is None:
+            if self._cache.leaves_out(key):
+                await self._show_left_out(controller, key)
+            return None
         await self._write_status(controller, key, parent, plan)
         return plan.requeue_after
 
@@ -86,18 +104,38 @@ class Reconciler:
         body = self._cache.body(key)
         if body is None or body["metadata"].get("deletionTimestamp"):
             return
+        desired = conditions.in_progress("ReconcileError", f"{error}; retrying with exponential backoff")
+        written = await self._write_conditions(controller, key, body, desired)
+        if written is not None and not self._cache.leaves_out(key):
+            metadata, merged = written
+            known = controller.kind.parse(body).metadata
+            self._cache_status(
+                controller.resource, key, known, metadata, {**body.get("status", {}), "conditions": merged}
+            )
+
+    async def _show_left_out(self, controller: Controller, key: Key) -> None:
+        """Write into the status that the object is beyond its namespace's share. A resync takes it up again."""
+        body = self._cache.body(key)
+        if body is None or body["metadata"].get("deletionTimestamp"):
+            return
+        text = namespace_share.message(key.namespace, self._settings.mebibytes_per_namespace)
+        if await self._write_conditions(controller, key, body, conditions.stalled("NamespaceTooLarge", text)):
+            about = Kind(metadata=Metadata.model_validate(body["metadata"]))
+            self._recorder.record(key, about, controller.resource, Event("NamespaceTooLarge", text, warning=True))
+
+    async def _write_conditions(
+        self, controller: Controller, key: Key, body: Body, desired: Iterable[DesiredCondition]
+    ) -> tuple[Body, list[Body]] | None:
+        """Write conditions if they differ. Return the object's metadata then, and its conditions."""
         written = body.get("status", {}).get("conditions", [])
         previous = [Condition.model_validate(condition) for condition in written]
-        desired = conditions.in_progress("ReconcileError", f"{error}; retrying with exponential backoff")
-        generation = body["metadata"].get("generation", 0)
-        merged = conditions.merge(previous, desired, generation, datetime.now(UTC))
+        merged = conditions.merge(previous, desired, body["metadata"].get("generation", 0), datetime.now(UTC))
         new = [condition.wire() for condition in merged]
-        if new != written:
-            patch = {"metadata": {"uid": body["metadata"]["uid"]}, "status": {"conditions": new}}
-            async with self._slots.hold(key.namespace, Priority.STATUS):
-                metadata = await self._kube.patch_status(controller.resource, key.namespace, key.name, patch)
-            known = controller.kind.parse(body).metadata
-            self._cache_status(controller.resource, key, known, metadata, {**body.get("status", {}), "conditions": new})
+        if new == written:
+            return None
+        patch = {"metadata": {"uid": body["metadata"]["uid"]}, "status": {"conditions": new}}
+        async with self._slots.hold(key.namespace, Priority.STATUS):
+            return await self._kube.patch_status(controller.resource, key.namespace, key.name, patch), new
 
     def _cache_status(self, resource: Resource, key: Key, before: Metadata, metadata: Body, status: Body) -> None:
         """Put the object with its new status into the cache at once.
@@ -202,11 +240,12 @@ def _out_of_quota(error: ApiError) -> Plan:
 
 
 def _comparable(child: Body) -> Body:
-    """Leave out a Job's template and an immutable ConfigMap's data: immutable, and not kept in the cache."""
-    if child["kind"] == "Job":
+    """Return a child as the cache has it: a Job without its immutable template, a ConfigMap without its content."""
+    if child["kind"] == JOBS.kind:
         return {**child, "spec": {key: value for key, value in child["spec"].items() if key != "template"}}
-    if child.get("immutable"):
-        return {**child, "data": {}}
+    if child["kind"] == CONFIG_MAPS.kind:
+        known = {part: child[part] for part in ("apiVersion", "kind", "metadata")}
+        return known if child.get("immutable") else {**known, CONTENT_DIGEST: content_digest(child)}
     return child
 
 

@@ -9,11 +9,16 @@ from urllib.parse import quote
 
 from modelops.api.kinds import GROUP, VERSION
 from modelops.api.types import OBJECT_NAME_PATTERN
+from modelops.lineage.digests import json_digest
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "modelops"
 CHILD_SELECTOR = f"{MANAGED_BY}={MANAGER}"
 """Label selector of everything that the operator creates."""
+CONTENT_DIGEST = "contentDigest"
+"""Field of a cached ConfigMap in place of its content. Absent where only the metadata is known."""
+PAGE = 20
+"""Objects in a page of a LIST. A page is parsed as a whole, and one object may have 1.5 MiB."""
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 _OBJECT_NAME = re.compile(OBJECT_NAME_PATTERN)
@@ -49,6 +54,10 @@ class Resource:
     """Selector of the objects to watch. Empty: every object."""
     trim: Callable[[Body], Body] = lambda body: body
     """Drops the parts of an object that no decision reads."""
+    keeps: Callable[[Body], bool] = lambda body: True
+    """Returns whether the cache keeps an object."""
+    metadata_only: bool = False
+    """Whether lists and watches ask for the metadata alone, so that no content reaches the operator by them."""
     provided_by: str = ""
     """Product that defines the resource, such as `the Gateway API`. Empty: part of Kubernetes."""
 
@@ -103,8 +112,22 @@ def _trim_pod(body: Body) -> Body:
 
 
 def _trim_config_map(body: Body) -> Body:
-    """Drop the data of an immutable ConfigMap: it need not be compared."""
-    return _trim_metadata({**body, "data": {}} if body.get("immutable") else body)
+    """Keep the metadata, and a digest of the content where the content is known."""
+    kept = _trim_metadata({"apiVersion": "v1", "kind": "ConfigMap", "metadata": body["metadata"]})
+    if "data" in body or "binaryData" in body:
+        kept[CONTENT_DIGEST] = content_digest(body)
+    return kept
+
+
+def content_digest(config_map: Body) -> str:
+    """Return the digest of a ConfigMap's content."""
+    return json_digest({part: config_map.get(part) or {} for part in ("data", "binaryData")})
+
+
+def _is_child(body: Body) -> bool:
+    """Return whether an object of one of our kinds controls this one."""
+    owners = body["metadata"].get("ownerReferences") or []
+    return any(owner.get("controller") and owner["apiVersion"].startswith(f"{GROUP}/") for owner in owners)
 
 
 def _own(plural: str, kind: str) -> Resource:
@@ -125,7 +148,10 @@ AUTOSCALERS = Resource(
 DISRUPTION_BUDGETS = Resource(
     "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", CHILD_SELECTOR, _trim_metadata
 )
-CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", CHILD_SELECTOR, _trim_config_map)
+CONFIG_MAPS = Resource(
+    "", "v1", "configmaps", "ConfigMap", CHILD_SELECTOR, _trim_config_map, keeps=_is_child, metadata_only=True
+)
+"""Anybody may create ConfigMaps of 1 MiB with the label, by the hundred."""
 CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 """Never watched: immutable, and read only where the Deployment itself does not exist."""
 SECRETS = Resource("", "v1", "secrets", "Secret")

@@ -47,7 +47,7 @@ class Runtime:
         self._leading = False
         self._stop = asyncio.Event()
         self._synced = asyncio.Event()
-        self._cache = Cache(indexers(controllers))
+        self._cache = Cache(indexers(controllers), settings.mebibytes_per_namespace)
         self._dispatcher = Dispatcher(self._cache, self._queue, controllers, self._freshness)
         self._recorder = EventRecorder(kube, self._identity)
         self._reconciler = Reconciler(kube, self._cache, settings, self._recorder, self._dispatcher, self._slots)

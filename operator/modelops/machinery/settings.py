@@ -84,6 +84,7 @@ class Settings(Model):
     cluster_domain: str = "cluster.local"
     workers: Annotated[int, Field(ge=1, le=256)] = 32
     resync: DurationText = "10m"
+    mebibytes_per_namespace: Annotated[int, Field(ge=1)] = 64
     http_port: int = 8080
     log_level: str = "INFO"
 

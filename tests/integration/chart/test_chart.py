@@ -119,6 +119,7 @@ EVERY_SETTING: dict[str, Any] = {
     },
     "workers": 4,
     "resync": "30m",
+    "cache": {"mebibytesPerNamespace": 16},
     "logLevel": "DEBUG",
     "clusterDomain": "cluster.example",
     "httpPort": 8090,

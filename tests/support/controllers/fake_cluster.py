@@ -31,7 +31,7 @@ from modelops.controllers.jobs import job_state
 from modelops.machinery import conditions
 from modelops.machinery.conditions import format_timestamp
 from modelops.machinery.plan import Delete, Plan
-from modelops.machinery.resources import Key, key_of
+from modelops.machinery.resources import BY_KIND, Key, key_of
 from support.builders.common import NAMESPACE, NOW, settings
 from support.builders.inferenceservices import Json, pod_body
 
@@ -86,7 +86,7 @@ class Cluster:
             "recorded": RevisionTemplate.of(record["data"]["template"]) if record else None,
             "stable_service": service,
             "candidate_service": self.object("Service", candidate_service_name(self.service)),
-            "owned": {key: body for key, body in self.objects.items() if key.kind in _OWNED},
+            "owned": {key: BY_KIND[key.kind].trim(body) for key, body in self.objects.items() if key.kind in _OWNED},
             "http_route": self.object("HTTPRoute", "mortgage"),
             "proxy_stats": stats if len(revisions) > 1 else {},
             "check_jobs": tuple(job_state(job, []) for job in self._of_kind("Job")),

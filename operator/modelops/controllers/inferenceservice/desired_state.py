@@ -15,17 +15,18 @@ from modelops.controllers.inferenceservice.traffic.envoy_routes import rendered
 from modelops.controllers.inferenceservice.traffic.propagation import pods_to_notify, split_of
 from modelops.controllers.inferenceservice.traffic.shift import http_route
 from modelops.controllers.inferenceservice.traffic.steps import Step
-from modelops.machinery.matching import already_applied
 from modelops.machinery.ownership import is_owned_by
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import (
     AUTOSCALERS,
     CONFIG_MAPS,
+    CONTENT_DIGEST,
     CONTROLLER_REVISIONS,
     DISRUPTION_BUDGETS,
     HTTP_ROUTES,
     Body,
     Key,
+    content_digest,
 )
 
 
@@ -126,7 +127,7 @@ def _revision(seen: Observation, desired: DesiredRevision) -> list[Body]:
         made.append(children.revision_record(service, desired.template))
     else:
         known = seen.owned.get(_key(seen, CONFIG_MAPS.kind, name))
-        changed = known is not None and not already_applied(config_map["data"], known.get("data"))
+        changed = known is not None and known.get(CONTENT_DIGEST) != content_digest(config_map)
         made += pods_to_notify(
             observed.pods,
             seen.proxy_stats,

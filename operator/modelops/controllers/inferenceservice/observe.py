@@ -24,6 +24,7 @@ from modelops.machinery.context import ReconcileContext
 from modelops.machinery.resources import (
     AUTOSCALERS,
     CONFIG_MAPS,
+    CONTENT_DIGEST,
     CONTROLLER_REVISIONS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
@@ -67,15 +68,28 @@ async def observe(service: InferenceService, context: ReconcileContext) -> Obser
         stable_service=service_body,
         candidate_service=context.cache.body(Key(SERVICES.kind, namespace, candidate_service_name(service))),
         owned={
-            Key(resource.kind, namespace, body["metadata"]["name"]): body
+            key: body
             for resource in _OWNED
-            for body in context.cache.bodies("owner", uid, kind=resource.kind)
+            for key in context.cache.find("owner", uid, kind=resource.kind)
+            if (body := await _owned(key, context)) is not None
         },
         http_route=await _http_route(service, context),
         proxy_stats=await _of_each_pod(revisions, fetch_proxy_stats) if several else {},
         monitor_reports=await _of_each_pod(revisions, fetch_reports) if several and _compares(service) else {},
         check_jobs=tuple(await jobs_of(uid, context)),
     )
+
+
+async def _owned(key: Key, context: ReconcileContext) -> Body | None:
+    """Return an object from the cache. A ConfigMap is read if only its metadata is known, as after a restart."""
+    body = context.cache.body(key)
+    if body is None or key.kind != CONFIG_MAPS.kind or CONTENT_DIGEST in body:
+        return body
+    whole = await context.kube.get(CONFIG_MAPS, key.namespace, key.name)
+    if whole is None:
+        return None
+    context.cache.put({**whole, "kind": key.kind})
+    return context.cache.body(key)
 
 
 async def _stable_service(service: InferenceService, context: ReconcileContext, *, live: bool) -> Body | None:

@@ -9,14 +9,14 @@ from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers import inferenceservice
 from modelops.controllers.inferenceservice.observe import observe
-from modelops.controllers.inferenceservice.revisions.children import revision_record
+from modelops.controllers.inferenceservice.revisions.children import revision_record, routes_config_map
 from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
 from modelops.controllers.inferenceservice.revisions.version_selection import NotServable
 from modelops.machinery.cache import Cache
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.dispatch import indexers
 from modelops.machinery.kube import Kube
-from modelops.machinery.resources import Body, Key, Resource
+from modelops.machinery.resources import CONTENT_DIGEST, Body, Key, Resource, content_digest
 from support.builders.common import NAMESPACE, NOW, digest, settings
 from support.builders.inferenceservices import (
     deployment,
@@ -166,6 +166,19 @@ async def test_the_stable_template_is_read_from_its_record(pinned: str) -> None:
     assert (seen.stable, seen.revision(revision)) == (revision, None)
     assert seen.stable_template == RevisionTemplate.of(pod_template(service, V1))
     assert bool(api.reads) == (pinned != "mortgage-1")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["written by the operator", "delivered by a watch"])
+async def test_a_config_map_is_read_if_only_its_metadata_is_known(whole: bool) -> None:
+    """A watch delivers the metadata alone, and whether the routes are as desired is known by their content only."""
+    routes = routes_config_map(PINNED, "abc", "{}")
+    body = {**routes, "metadata": {**routes["metadata"], "uid": "uid-of-routes"}}
+    metadata_alone = {part: value for part, value in body.items() if part != "data"}
+    api = Api({**body, "metadata": {**body["metadata"], "resourceVersion": "2"}})
+    seen = await observe(PINNED, context(body if whole else metadata_alone, api=api))
+    (known,) = seen.owned.values()
+    assert known[CONTENT_DIGEST] == content_digest(routes)
+    assert (("ConfigMap", routes["metadata"]["name"]) in api.reads) is not whole
 
 
 def test_a_version_enqueues_the_services_that_select_it() -> None:
