@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 from modelops.api.base import Model
 from modelops.api.inferenceservice_status import InferenceServiceStatus
 from modelops.api.kinds import Kind, PrinterColumn
-from modelops.api.markers import list_atomic, list_set, rules
+from modelops.api.markers import list_atomic, list_rules, list_set, rules
 from modelops.api.pods import Arguments, Environment, Image, Resources, ServingPodOptions, VolumeMounts
 from modelops.api.rollout import Analysis, Rollout
 from modelops.api.types import DurationText, Hostname, Name, ObjectName, Quantity, minimum_duration
@@ -68,7 +68,17 @@ class WarmUpRequest(Model):
 class WarmUp(Model):
     """Requests that are sent to a new Pod's model after the model is ready and before the Pod is."""
 
-    requests: Annotated[list[WarmUpRequest], Field(min_length=1, max_length=16), list_atomic()]
+    requests: Annotated[
+        list[WarmUpRequest],
+        Field(min_length=1, max_length=16),
+        list_atomic(),
+        list_rules(
+            (
+                "self.map(r, has(r.body) ? size(r.body) : 0).sum() <= 262144",
+                "the bodies must have at most 262144 characters together; set repeat, which stores a request once",
+            )
+        ),
+    ]
     """Requests, in order. A response other than 2xx starts all of them again, and the Pod's Events report it."""
 
 

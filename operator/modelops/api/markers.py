@@ -19,6 +19,11 @@ def rules(*pairs: Rule) -> ConfigDict:
     return ConfigDict(json_schema_extra=cel(*pairs))
 
 
+def list_rules(*pairs: Rule) -> FieldInfo:
+    """Add CEL rules over a whole list."""
+    return _extended(cel(*pairs))
+
+
 def list_map(*keys: str) -> FieldInfo:
     """Mark a list whose items are identified by `keys`: server-side apply merges it item by item."""
     return _extended({"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)})

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
-from modelops.api.markers import list_atomic, list_map, opaque_object, rules
+from modelops.api.markers import list_atomic, list_map, list_rules, opaque_object, rules
 from modelops.api.types import DataKey, LocalRef, Name, ObjectName, Opaque, Quantity
 
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=256)]
@@ -49,7 +49,17 @@ class EnvVar(Model):
     """Source of the value, instead of `value`."""
 
 
-Environment = Annotated[list[EnvVar], Field(max_length=64), list_map("name")]
+Environment = Annotated[
+    list[EnvVar],
+    Field(max_length=64),
+    list_map("name"),
+    list_rules(
+        (
+            "self.map(v, has(v.value) ? size(v.value) : 0).sum() <= 131072",
+            "the values must have at most 131072 characters together; mount longer ones as files",
+        )
+    ),
+]
 FileMode = Annotated[int, Field(ge=0, le=0o777)]
 Quantities = Annotated[dict[str, Quantity], Field(max_length=16)]
 

@@ -34,6 +34,11 @@ MISTAKES = [
         {"server.container": CONTAINER},
         says=["set exactly one of runtime and container"],
     ),
+    Mistake(
+        "warm-up requests must not be long together",
+        {"server.warmUp": {"requests": [{"path": "/", "body": "x" * 60_000}] * 5}},
+        says=["spec.server.warmUp.requests", "the bodies must have at most 262144 characters together"],
+    ),
     Mistake("a runtime's name must not be empty", {"server.runtime": ""}, says=["spec.server.runtime"]),
     Mistake(
         "a runtime's name must have at most 63 characters",

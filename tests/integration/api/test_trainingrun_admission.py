@@ -28,6 +28,11 @@ MISTAKES = [
         says=["spec.trainer.args[0]: Too long"],
     ),
     Mistake(
+        "variables must not be long together",
+        {"trainer.env": [{"name": f"A{number}", "value": "x" * 32_000} for number in range(5)]},
+        says=["spec.trainer.env", "the values must have at most 131072 characters together"],
+    ),
+    Mistake(
         "a variable must not be set twice",
         {"trainer.env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
         says=["spec.trainer.env[1]: Duplicate value"],
