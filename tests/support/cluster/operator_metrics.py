@@ -7,14 +7,29 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from hack.deploy import NAMESPACE
 from modelops.api.kinds import Kind
 from support.cluster.polling import poll
-from support.cluster.real_cluster import RealCluster
+from support.cluster.real_cluster import Body, RealCluster
 
 
 def samples(cluster: RealCluster) -> list[Any]:
     """Return the samples of the leader; none if it is unreachable."""
-    address = cluster.operator_pod()["status"].get("podIP")
+    return _samples_of(cluster.operator_pod())
+
+
+def resident_bytes(cluster: RealCluster) -> dict[str, float]:
+    """Return the resident memory of each replica that answers, in bytes, by the name of its Pod."""
+    return {
+        pod["metadata"]["name"]: sample.value
+        for pod in cluster.api.listed("pods", NAMESPACE)
+        for sample in _samples_of(pod)
+        if sample.name == "process_resident_memory_bytes"
+    }
+
+
+def _samples_of(pod: Body) -> list[Any]:
+    address = pod["status"].get("podIP")
     try:
         with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=5) as answer:
             families = list(text_string_to_metric_families(answer.read().decode()))
