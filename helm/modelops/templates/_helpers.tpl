@@ -69,7 +69,7 @@ runtimes:
     image: {{ include "modelops.image" (list $ "server") | quote }}
     args: {{ default (include "modelops.serverArgs" $runtime | fromJsonArray) $runtime.args | toJson }}
     {{- end }}
-    {{- range $field := list "command" "env" "formats" "httpPort" "grpcPort" "readinessPath" "resources" }}
+    {{- range $field := list "command" "env" "reservedEnv" "formats" "httpPort" "grpcPort" "readinessPath" "resources" }}
     {{- with index $runtime $field }}
     {{ $field }}: {{ . | toJson }}
     {{- end }}

@@ -92,6 +92,12 @@ class Server(Model):
             "resources, env and volumeMounts go with runtime; with container set them inside it",
         ),
         (
+            "!has(self.env) || !self.env.exists(v, v.name.matches('^(MODELOPS_.*|LD_.*|PYTHON(PATH|HOME|STARTUP"
+            "|USERBASE|PYCACHEPREFIX))$'))",
+            "env must not set MODELOPS_..., LD_..., PYTHONPATH, PYTHONHOME, PYTHONSTARTUP, PYTHONUSERBASE or"
+            " PYTHONPYCACHEPREFIX: these decide what the preset loads; set them in the chart, or use container",
+        ),
+        (
             "!has(self.container) || !has(self.container.port) || !(self.container.port in [8080, 9090, 9091, 15000])",
             "container.port must not be 8080, 9090, 9091 or 15000: those belong to the proxy",
         ),
@@ -107,7 +113,7 @@ class Server(Model):
     resources: Resources | None = None
     """Resource requests and limits of the preset's container. Absent: the preset's own."""
     env: Environment | None = None
-    """Environment variables of the preset's container."""
+    """Environment variables of the preset's container, but for those that decide what it loads."""
     volume_mounts: VolumeMounts | None = None
     """Mounts of the volumes in `pod` in the preset's container."""
     container: ServerContainer | None = None

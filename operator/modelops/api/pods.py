@@ -110,21 +110,29 @@ class PodOptions(Model):
     """User and group ID of all containers. Never 0: the Pods meet the restricted Pod Security Standard."""
 
 
+_PART = "([^/.][^/]*|[.][^/.][^/]*|[.][.][^/]+)"
+"""Name of a directory, which is neither `.` nor `..`."""
+_NORMAL = f"self.mountPath.matches('^(/{_PART})+$')"
+_RESERVED = "^/(tmp|mnt(/models(/.*)?)?|modelops(/.*)?|etc(/modelops(/.*)?)?)$"
+
+
 class VolumeMount(Model):
     """Mount of a volume in the container."""
 
     model_config = rules(
+        (_NORMAL, "mountPath must be an absolute path without . or .. in it, without // and without / at its end"),
         (
-            "!self.mountPath.matches('^/((mnt/models|modelops|etc/modelops)(/.*)?|tmp/?)$')",
-            "mountPath must not be /tmp, nor be or be below /mnt/models, /modelops or /etc/modelops; the operator uses"
-            " these paths",
+            # Only a path in normal form: one mistake gives one message.
+            f"!{_NORMAL} || !self.mountPath.matches('{_RESERVED}')",
+            "mountPath must not be /tmp, nor be or be below /mnt/models, /modelops or /etc/modelops, nor be /mnt or"
+            " /etc; the operator uses these paths",
         ),
     )
 
     name: Name
     """Name of the volume, from `volumes`."""
     mount_path: Annotated[str, StringConstraints(pattern=r"^/[^:]*$", max_length=512)]
-    """Path in the container."""
+    """Path in the container: absolute, without `.`, `..`, `//` or a slash at its end."""
     sub_path: Annotated[str, StringConstraints(max_length=512)] | None = None
     """Path in the volume to mount. Absent: the whole volume."""
     read_only: bool = True

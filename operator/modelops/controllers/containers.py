@@ -3,14 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 from modelops.api.base import Model
 from modelops.api.contract.tasks import CREDENTIALS_DIR, TASK_VARIABLE, TaskKind
 from modelops.api.pods import EnvVar, PodOptions, Resources
 
 Json = dict[str, Any]
-VariableT = TypeVar("VariableT", bound=EnvVar | Json)
 SCRATCH = "scratch"
 """Volume of /tmp."""
 SHARED = "modelops"
@@ -116,11 +115,11 @@ def environment(variables: Iterable[EnvVar]) -> list[Json]:
     return [variable.wire() for variable in variables]
 
 
-def override_variables(defaults: Iterable[VariableT], users: Iterable[VariableT]) -> list[VariableT]:
+def override_variables(defaults: Iterable[Json], users: Iterable[Json]) -> list[Json]:
     """Return the defaults that no user's variable has the name of, then the user's variables, which win."""
     winning = list(users)
-    names = {_name_of(variable) for variable in winning}
-    return [*(variable for variable in defaults if _name_of(variable) not in names), *winning]
+    names = {variable["name"] for variable in winning}
+    return [*(variable for variable in defaults if variable["name"] not in names), *winning]
 
 
 def resources_or_default(resources: Resources | None, default: Json) -> Json:
@@ -136,10 +135,6 @@ def literal(text: str) -> str:
 def _volume_of(secret: str) -> str:
     """Return the name of a Secret's volume, which must be a DNS label where the Secret's name may have dots."""
     return f"credentials-{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
-
-
-def _name_of(variable: EnvVar | Json) -> str:
-    return variable.name if isinstance(variable, EnvVar) else str(variable["name"])
 
 
 def _distinct(secrets: Iterable[str]) -> list[str]:

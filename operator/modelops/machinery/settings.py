@@ -47,13 +47,15 @@ class ServingRuntime(Model):
     """Preset of a model server.
 
     The placeholders `{model_name}`, `{model_dir}`, `{model_version}`, `{format}`, `{http_port}` and `{grpc_port}` in
-    `command`, `args` and the values of `env` are filled in.
+    `command`, `args` and the values of `env` are filled in. An InferenceService must not set a variable of `env` with a
+    placeholder, nor one named in `reserved_env`.
     """
 
     image: str
     command: list[str] | None = None
     args: list[str] = Field(default_factory=list)
     env: list[EnvVar] = Field(default_factory=list)
+    reserved_env: list[str] = Field(default_factory=list)
     formats: list[str]
     http_port: int = 8081
     grpc_port: int | None = None

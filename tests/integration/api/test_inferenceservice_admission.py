@@ -82,7 +82,23 @@ MISTAKES = [
             {"server": {"runtime": "sklearn", "volumeMounts": [{"name": "v", "mountPath": path}]}},
             says=["spec.server.volumeMounts[0]", "mountPath must not be /tmp, nor be or be below /mnt/models"],
         )
-        for path in ("/tmp", "/tmp/", "/mnt/models", "/mnt/models/more", "/modelops/bin", "/etc/modelops/routes")
+        for path in ("/tmp", "/mnt/models", "/mnt/models/more", "/mnt", "/modelops/bin", "/etc/modelops/routes", "/etc")
+    ),
+    *(
+        Mistake(
+            f"a volume must not be mounted at {path}, which is not in normal form",
+            {"server": {"runtime": "sklearn", "volumeMounts": [{"name": "v", "mountPath": path}]}},
+            says=["spec.server.volumeMounts[0]", "mountPath must be an absolute path without . or .. in it"],
+        )
+        for path in ("/", "/tmp/", "/mnt//models", "//mnt/models", "/mnt/models/../models", "/mnt/./models", "/cache/")
+    ),
+    *(
+        Mistake(
+            f"a preset must not get the variable {name}",
+            {"server": {"runtime": "sklearn", "env": [{"name": name, "value": "1"}]}},
+            says=["spec.server", "env must not set MODELOPS_..."],
+        )
+        for name in ("MODELOPS_MODEL_DIR", "LD_PRELOAD", "PYTHONPATH", "PYTHONSTARTUP")
     ),
     Mistake(
         "replicas.min must be at least 1", {"replicas.min": 0}, says=["spec.replicas.min", "greater than or equal to 1"]

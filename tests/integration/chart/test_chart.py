@@ -110,6 +110,7 @@ EVERY_SETTING: dict[str, Any] = {
             "command": ["tritonserver"],
             "args": ["--model-repository={model_dir}"],
             "env": [{"name": "LANG", "value": "C"}],
+            "reservedEnv": ["LANG"],
             "formats": ["onnx"],
             "httpPort": 8081,
             "grpcPort": 8082,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modelops.controllers.inferenceservice.pod.model_server import format_mismatch
+from modelops.controllers.inferenceservice.pod.model_server import format_mismatch, overridden_variable
 from modelops.controllers.inferenceservice.pod.template import template
 from modelops.machinery.settings import Settings
 from support.builders.inferenceservices import inference_service
@@ -151,3 +151,32 @@ def test_a_preset_loads_only_custom_artifacts(settings: Settings, name: str) -> 
     problem = format_mismatch(service, settings, version(format_="sklearn"))
     assert problem is not None
     assert problem.reason == "RuntimeFormatMismatch"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "variable"),
+    [
+        ("mlflow", "MLSERVER_MODEL_URI"),
+        ("mlflow", "MLSERVER_MODEL_IMPLEMENTATION"),
+        ("mlflow", "MLSERVER_HTTP_PORT"),
+        ("mlflow", "MLSERVER_HOST"),
+        ("vllm", "HF_HUB_OFFLINE"),
+        ("huggingface", "HF_HUB_OFFLINE"),
+    ],
+)
+def test_a_variable_that_decides_what_a_preset_loads_is_reserved(
+    settings: Settings, runtime: str, variable: str
+) -> None:
+    """Another value would serve other files under an approved version's name, or open a port past the proxy."""
+    service = inference_service(server={"runtime": runtime, "env": [{"name": variable, "value": "other"}]})
+    problem = overridden_variable(service, settings)
+    assert problem is not None
+    assert variable in problem.message
+
+
+def test_other_variables_of_a_preset_can_be_changed(settings: Settings) -> None:
+    """Users tune a server by its variables."""
+    service = inference_service(
+        server={"runtime": "mlflow", "env": [{"name": "MLSERVER_METRICS_DIR", "value": "/tmp/metrics"}]}
+    )
+    assert overridden_variable(service, settings) is None

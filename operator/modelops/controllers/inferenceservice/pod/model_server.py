@@ -1,14 +1,15 @@
 """Container that serves the model: a runtime of the chart, or the user's own container. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
 from modelops.api.pods import EnvVar, Resources, VolumeMount
-from modelops.controllers.containers import override_variables, resources_or_default
+from modelops.controllers.containers import resources_or_default
 from modelops.controllers.inferenceservice.pod.environment import canonical_environment
-from modelops.controllers.inferenceservice.pod.placeholders import fill_placeholders
+from modelops.controllers.inferenceservice.pod.placeholders import PLACEHOLDERS, fill_placeholders, has_placeholder
 from modelops.controllers.inferenceservice.pod.quantities import canonical_resources, to_integer
 from modelops.machinery.settings import ServingRuntime, Settings
 
@@ -78,6 +79,25 @@ def format_mismatch(service: InferenceService, settings: Settings, version: Mode
     )
 
 
+def overridden_variable(service: InferenceService, settings: Settings) -> Misconfiguration | None:
+    """Return the problem of a variable that decides what the runtime loads, or where it listens.
+
+    Another value would serve other bytes under the name of an approved version, or open a port past the proxy.
+    """
+    name, runtime = service.spec.server.runtime, runtime_of(service, settings)
+    if not isinstance(runtime, ServingRuntime):
+        return None
+    reserved = {*runtime.reserved_env, *(variable.name for variable in runtime.env if _has_placeholder(variable))}
+    overridden = [variable.name for variable in service.spec.server.env or [] if variable.name in reserved]
+    if not overridden:
+        return None
+    return Misconfiguration(
+        "VariableReserved",
+        f'server.env sets {", ".join(overridden)}, which decides what runtime "{name}" loads or where it listens: '
+        f"remove it from server.env, or ask whoever installs the chart to change runtimes.{name}.env",
+    )
+
+
 def model_server(service: InferenceService, settings: Settings, version: ModelVersion) -> ModelServer:
     """Return the server of a version. The runtime must be known."""
     server, limit = service.spec.server, service.spec.limits.max_body
@@ -103,7 +123,7 @@ def model_server(service: InferenceService, settings: Settings, version: ModelVe
         image=runtime.image,
         command=tuple(fill_placeholders(word, values) for word in runtime.command or []),
         args=tuple(fill_placeholders(word, values) for word in runtime.args),
-        env=tuple(override_variables(_fill_environment(runtime.env, values), server.env or [])),
+        env=_fill_environment(runtime.env, values, server.env or ()),
         resources=server.resources or runtime.resources,
         http_port=runtime.http_port,
         grpc_port=runtime.grpc_port,
@@ -149,10 +169,20 @@ def _placeholders(runtime: ServingRuntime, version: ModelVersion) -> dict[str, s
     return values
 
 
-def _fill_environment(variables: list[EnvVar], values: dict[str, str]) -> list[EnvVar]:
-    return [
+def _has_placeholder(variable: EnvVar) -> bool:
+    return variable.value is not None and has_placeholder(variable.value, PLACEHOLDERS)
+
+
+def _fill_environment(
+    variables: Sequence[EnvVar], values: dict[str, str], users: Sequence[EnvVar]
+) -> tuple[EnvVar, ...]:
+    """Return the runtime's variables with their placeholders filled in, then the user's, which win."""
+    names = {variable.name for variable in users}
+    filled = [
         variable
         if variable.value is None
         else variable.model_copy(update={"value": fill_placeholders(variable.value, values)})
         for variable in variables
+        if variable.name not in names
     ]
+    return (*filled, *users)

@@ -58,7 +58,7 @@ _GRACE_SECONDS = 60
 """Time to leave the endpoints, to drain, and for the model and the proxy to terminate."""
 _MODELS = "models"
 _ROUTES = "routes"
-_ROUTES_DIR = "/etc/modelops/routes"
+_ROUTES_DIR = f"{warm_up.CONFIG_DIR}/routes"
 
 
 def lineage_annotations(version: ModelVersion) -> dict[str, str]:

@@ -11,7 +11,9 @@ from modelops.machinery.resources import Body
 
 COMPONENT = "warm-up"
 VOLUME = "modelops-warm-up"
-DIRECTORY = "/etc/modelops/warm-up"
+CONFIG_DIR = "/etc/modelops"
+"""Directory of what the operator mounts from ConfigMaps."""
+DIRECTORY = f"{CONFIG_DIR}/warm-up"
 _MAX_BYTES = 1024 * 1024
 """Limit of the API server for the data of a ConfigMap."""
 _TIMEOUT_SECONDS = 600

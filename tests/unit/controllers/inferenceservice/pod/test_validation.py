@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelops.api.inferenceservice import InferenceService, Replicas
 from modelops.api.pods import VolumeMount
@@ -12,6 +14,18 @@ from support.builders.inferenceservices import inference_service
 from support.builders.modelversions import version
 
 BIG = [{"path": "/", "body": "é" * 65536} for _ in range(16)]
+MLFLOW = {
+    "mlflow": {
+        "image": "mlserver:1",
+        "env": [
+            {"name": "MLSERVER_MODEL_URI", "value": "{model_dir}"},
+            {"name": "TZ", "value": "UTC"},
+            {"name": "MLSERVER_HOST", "value": "127.0.0.1"},
+        ],
+        "reservedEnv": ["MLSERVER_HOST"],
+        "formats": ["sklearn"],
+    }
+}
 MOUNTS = [{"name": "cache", "mountPath": "/cache"}]
 CACHE = {"volumes": [{"name": "cache", "emptyDir": {}}]}
 
@@ -75,3 +89,74 @@ def test_the_message_names_the_missing_volume_and_the_existing_ones() -> None:
     problem = validate(service({"runtime": "sklearn", "volumeMounts": other}, CACHE), settings(), version())
     assert problem is not None
     assert problem.message == 'volume "cahce", mounted by the server at /c, is not in pod.volumes (cache)'
+
+
+def variables(*names: str) -> list[dict[str, str]]:
+    """Return environment variables of these names."""
+    return [{"name": name, "value": "other"} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        pytest.param(
+            ["MLSERVER_MODEL_URI"],
+            'server.env sets MLSERVER_MODEL_URI, which decides what runtime "mlflow" loads or where it listens: remove '
+            "it from server.env, or ask whoever installs the chart to change runtimes.mlflow.env",
+            id="the path of the model is the runtime's",
+        ),
+        pytest.param(
+            ["MLSERVER_HOST", "TZ", "MLSERVER_MODEL_URI"],
+            'server.env sets MLSERVER_HOST, MLSERVER_MODEL_URI, which decides what runtime "mlflow" loads or where it '
+            "listens: remove it from server.env, or ask whoever installs the chart to change runtimes.mlflow.env",
+            id="reserved variables are the runtime's, and each one is named",
+        ),
+        pytest.param(["TZ"], None, id="another variable is the user's"),
+    ],
+)
+def test_what_a_runtime_loads_cannot_be_changed_by_a_variable(names: list[str], message: str | None) -> None:
+    """Otherwise an approved version's name would stand over other files."""
+    problem = validate(service({"runtime": "mlflow", "env": variables(*names)}), settings(runtimes=MLFLOW), version())
+    assert (problem.message if problem else None) == message
+    assert problem is None or problem.reason == "VariableReserved"
+
+
+def test_a_container_of_the_users_own_sets_its_variables() -> None:
+    """The chart knows nothing about that image."""
+    own = service({"container": {"image": "mine:1", "env": variables("MLSERVER_MODEL_URI")}})
+    assert validate(own, settings(runtimes=MLFLOW), version()) is None
+
+
+DISGUISES = st.sampled_from(["/", "//", "/./", "/x/../", "/../"])
+
+
+@given(
+    path=st.sampled_from(
+        [
+            "mnt",
+            "mnt/models",
+            "mnt/models/model.joblib",
+            "modelops",
+            "modelops/bin",
+            "etc",
+            "etc/modelops/routes",
+            "tmp",
+        ]
+    ),
+    disguise=DISGUISES,
+    inner=st.sampled_from(["/", "//", "/./"]),
+    end=st.sampled_from(["", "/", "/.", "/x/.."]),
+)
+def test_no_spelling_of_a_reserved_path_is_mounted(path: str, disguise: str, inner: str, end: str) -> None:
+    """A volume over the model would be served under the approved version's name."""
+    mounts = [{"name": "cache", "mountPath": disguise + path.replace("/", inner) + end}]
+    problem = validate(service({"runtime": "sklearn", "volumeMounts": mounts}, CACHE), settings(), version())
+    assert problem is not None
+    assert problem.reason == "MountPathReserved"
+
+
+@pytest.mark.parametrize("path", ["/cache", "/mnt/models-of-others", "/tmp/cache", "/etc/ssl", "/dev/shm", "/mnt/a..b"])
+def test_other_paths_are_the_users(path: str) -> None:
+    """Only what would hide something of the operator is refused."""
+    mounts = [{"name": "cache", "mountPath": path}]
+    assert validate(service({"runtime": "sklearn", "volumeMounts": mounts}, CACHE), settings(), version()) is None
