@@ -87,6 +87,7 @@ election:
   renewSeconds: {{ .Values.election.renewSeconds | int }}
   retrySeconds: {{ .Values.election.retrySeconds | int }}
 imagePullPolicy: {{ .Values.images.pullPolicy }}
+userNamespaces: {{ .Values.tenancy.userNamespaces }}
 clusterDomain: {{ .Values.clusterDomain | quote }}
 workers: {{ .Values.workers | int }}
 resync: {{ .Values.resync | quote }}

@@ -8,6 +8,7 @@ from typing import Any
 from modelops.api.base import Model
 from modelops.api.contract.tasks import CREDENTIALS_DIR, TASK_VARIABLE, TaskKind
 from modelops.api.pods import EnvVar, PodOptions, Resources
+from modelops.machinery.settings import Settings
 
 Json = dict[str, Any]
 SCRATCH = "scratch"
@@ -27,7 +28,7 @@ def container_security() -> Json:
     }
 
 
-def pod_defaults(options: PodOptions) -> Json:
+def pod_defaults(options: PodOptions, settings: Settings) -> Json:
     """Build a Pod spec without containers and volumes."""
     spec: Json = {
         "automountServiceAccountToken": False,
@@ -51,6 +52,8 @@ def pod_defaults(options: PodOptions) -> Json:
     ):
         if fields.get(field):
             spec[field] = fields[field]
+    if settings.user_namespaces:
+        spec["hostUsers"] = False
     return spec
 
 

@@ -83,6 +83,7 @@ class Settings(Model):
     watch_namespaces: list[str] = Field(default_factory=list)
     election: Election = Field(default_factory=Election)
     image_pull_policy: str = "IfNotPresent"
+    user_namespaces: bool = False
     cluster_domain: str = "cluster.local"
     workers: Annotated[int, Field(ge=1, le=256)] = 32
     resync: DurationText = "10m"

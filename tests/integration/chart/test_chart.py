@@ -94,6 +94,20 @@ def allowed(manifests: list[Manifest], role: str, group: str, resource: str) -> 
     }
 
 
+def names_of(manifests: list[Manifest], kind: str) -> list[str]:
+    return [manifest["metadata"]["name"] for manifest in of_kind(manifests, kind)]
+
+
+def policy_of(manifests: list[Manifest], name: str) -> Manifest:
+    """Return the admission policy of the release with this ending of its name."""
+    (policy,) = [
+        policy
+        for policy in of_kind(manifests, "ValidatingAdmissionPolicy")
+        if policy["metadata"]["name"] == f"modelops-{name}"
+    ]
+    return policy
+
+
 def settings_of(manifests: list[Manifest]) -> str:
     (settings,) = of_kind(manifests, "ConfigMap")
     text: str = settings["data"]["settings.yaml"]
@@ -122,6 +136,7 @@ EVERY_SETTING: dict[str, Any] = {
     "resync": "30m",
     "cache": {"mebibytesPerNamespace": 16},
     "logLevel": "DEBUG",
+    "tenancy": {"userNamespaces": True},
     "clusterDomain": "cluster.example",
     "httpPort": 8090,
 }
@@ -189,9 +204,11 @@ def test_with_watch_namespaces_nothing_is_granted_cluster_wide(render: Render) -
         if not binding["metadata"]["name"].endswith("-election")
     ]
     assert operators == ["team-a", "team-b"]
-    (policy,) = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
-    (requirement,) = policy["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
-    assert requirement["values"] == ["team-a", "team-b"]
+    bindings = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
+    assert bindings
+    for policy in bindings:
+        (requirement,) = policy["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
+        assert requirement["values"] == ["team-a", "team-b"]
 
 
 def test_without_watch_namespaces_the_operator_has_all_rights_that_it_uses(render: Render) -> None:
@@ -266,11 +283,81 @@ def test_only_approvers_may_approve_and_only_the_operator_writes_status(render: 
 
 def test_the_policy_checks_the_annotations_that_the_operator_reads(render: Render) -> None:
     """With other names in the policy than in the operator every editor could approve."""
-    (policy,) = of_kind(render(), "ValidatingAdmissionPolicy")
+    policy = policy_of(render(), "approval")
     expressions = " ".join(variable["expression"] for variable in policy["spec"]["variables"])
     assert {*re.findall(r"annotations\[\?'([^']+)'\]", expressions)} == {APPROVE, APPROVED_BY}
     assert policy["spec"]["failurePolicy"] == "Fail"
-    assert of_kind(render("approval.policy.enabled=false"), "ValidatingAdmissionPolicy") == []
+    assert "modelops-approval" not in names_of(render("approval.policy.enabled=false"), "ValidatingAdmissionPolicy")
+
+
+PROFILE: dict[str, Any] = {
+    "namespaceSelector": {"matchLabels": {"team": "a"}},
+    "serviceAccounts": ["trainer"],
+    "priorityClasses": ["batch"],
+    "tolerations": [{"key": "gpu", "effect": "NoSchedule"}],
+    "nodeSelectors": {"pool": ["a"]},
+    "affinity": False,
+    "users": {"min": 10000, "max": 19999},
+    "volumes": ["emptyDir"],
+    "secrets": ["s3"],
+    "images": {"prefixes": ["registry.example/team-a/"], "digests": True},
+    "runtimes": ["onnx"],
+    "ownServers": False,
+    "formats": ["onnx"],
+    "gateways": [{"name": "public", "namespace": "edge"}],
+    "hostnames": ["team-a.example.com"],
+    "approval": "Manual",
+}
+
+
+def test_each_profile_is_a_policy_for_its_namespaces(render: Render) -> None:
+    """A profile that held for the wrong namespaces would stop one tenant and free another."""
+    manifests = render(tenancy={"profiles": {"team-a": PROFILE, "team-b": {**PROFILE, "namespaceSelector": {}}}})
+    for name, selector in (("team-a", PROFILE["namespaceSelector"]), ("team-b", {})):
+        policy = policy_of(manifests, f"profile-{name}")
+        (binding,) = [
+            binding
+            for binding in of_kind(manifests, "ValidatingAdmissionPolicyBinding")
+            if binding["spec"]["policyName"] == policy["metadata"]["name"]
+        ]
+        assert binding["spec"]["validationActions"] == ["Deny"]
+        assert binding["spec"]["matchResources"]["namespaceSelector"] == selector
+        assert policy["spec"]["failurePolicy"] == "Fail"
+
+
+def test_a_profile_holds_only_where_the_operator_watches(render: Render) -> None:
+    """Two releases in a cluster must not judge the objects of each other."""
+    manifests = render(watchNamespaces=["team-a"], tenancy={"profiles": {"all": PROFILE}})
+    bindings = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
+    (binding,) = [each for each in bindings if each["metadata"]["name"].endswith("-profile-all")]
+    selector = binding["spec"]["matchResources"]["namespaceSelector"]
+    assert selector["matchLabels"] == {"team": "a"}
+    assert [requirement["values"] for requirement in selector["matchExpressions"]] == [["team-a"]]
+
+
+@pytest.mark.parametrize("field", [field for field in PROFILE if field != "namespaceSelector"])
+def test_each_field_of_a_profile_is_enforced(render: Render, field: str) -> None:
+    """A field that is accepted and has no rule would be believed, and protect nobody."""
+    alone = {"namespaceSelector": {}, field: PROFILE[field]}
+    policy = policy_of(render(tenancy={"profiles": {"one": alone}}), "profile-one")
+    assert policy["spec"]["validations"]
+    for validation in policy["spec"]["validations"]:
+        assert validation["messageExpression"].count("or ask the platform team") == 1
+
+
+def test_a_refusal_says_whom_to_ask(render: Render) -> None:
+    """The person who reads it knows nothing about the chart."""
+    manifests = render(tenancy={"contact": "platform@example.com", "profiles": {"one": PROFILE}})
+    for name in ("pods", "profile-one"):
+        for validation in policy_of(manifests, name)["spec"]["validations"]:
+            text = validation.get("messageExpression") or validation["message"]
+            assert "or ask platform@example.com" in text
+
+
+def test_the_basic_policy_can_be_left_out(render: Render) -> None:
+    """A platform team may have policies of its own."""
+    assert "modelops-pods" in names_of(render(), "ValidatingAdmissionPolicy")
+    assert "modelops-pods" not in names_of(render("tenancy.basics.enabled=false"), "ValidatingAdmissionPolicy")
 
 
 def test_pods_meet_the_restricted_pod_security_standard(render: Render) -> None:
@@ -338,6 +425,11 @@ def test_a_missing_store_is_rejected_by_name(template: Template) -> None:
         pytest.param("images.worker.digest=sha256:abc", "digest", id="a digest must have 64 hex digits"),
         pytest.param("watchNamespaces={Team A}", "watchNamespaces", id="a namespace must be a DNS label"),
         pytest.param("runtimes.mine.formats={pickle}", "formats", id="a format must be known"),
+        pytest.param("tenancy.profiles.a.formats={onnx}", "namespaceSelector", id="a profile needs a selector"),
+        pytest.param(
+            "tenancy.profiles.a.images.prefixes={registry.example}", "prefixes", id="a prefix must not end in a name"
+        ),
+        pytest.param("tenancy.contact=it's me", "contact", id="a contact must not break an expression"),
         pytest.param("replcas=3", "replcas", id="an unknown value is rejected"),
         pytest.param(
             "election.renewSeconds=15", "election.renewSeconds", id="the leader must stop before the Lease ends"

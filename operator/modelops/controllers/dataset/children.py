@@ -122,7 +122,7 @@ def _job(dataset: Dataset, name: str, settings: Settings, **finds: Any) -> Body:
             "template": {
                 "metadata": {"labels": job_labels},
                 "spec": {
-                    **pod_defaults(spec.pod),
+                    **pod_defaults(spec.pod, settings),
                     "restartPolicy": "Never",
                     "containers": [container],
                     "volumes": volumes,

@@ -71,7 +71,7 @@ def check_job(
             "template": {
                 "metadata": {"labels": job_labels},
                 "spec": {
-                    **pod_defaults(service.spec.pod),
+                    **pod_defaults(service.spec.pod, settings),
                     "restartPolicy": "Never",
                     "containers": [_container(job, arguments, settings)],
                     "volumes": [empty_dir(SCRATCH)],

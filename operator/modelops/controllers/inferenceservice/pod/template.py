@@ -158,7 +158,7 @@ def _pod(
     return {
         # Always set: when the field is removed, the API server keeps the last name.
         "serviceAccountName": "default",
-        **pod_defaults(service.spec.pod),
+        **pod_defaults(service.spec.pod, settings),
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
         "topologySpreadConstraints": [spread],
         "initContainers": [_fetch(version, settings, secrets), _proxy(service, version, settings, server, revision)],

@@ -97,7 +97,7 @@ def pod_spec(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job
     sidecar["ports"] = [{"name": "progress", "containerPort": PROGRESS_PORT, "protocol": "TCP"}]
     volumes = (SHARED, _INPUT, *_WRITTEN, *(_scratch(name) for name in (FETCH, TRAINER, SIDECAR)))
     spec = {
-        **pod_defaults(run.spec.pod),
+        **pod_defaults(run.spec.pod, settings),
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
         "initContainers": [fetch],
