@@ -220,8 +220,19 @@ class Volume(Model):
     """Directory that is deleted with the Pod. `medium: Memory` with `sizeLimit` makes a larger /dev/shm."""
 
 
+PROXY_USER = 65531
+"""User and group ID of the proxy in an InferenceService's Pods."""
+
+
 class ServingPodOptions(PodOptions):
     """Scheduling, identity and volumes of Pods."""
+
+    model_config = rules(
+        (
+            f"!has(self.runAsUser) || self.runAsUser != {PROXY_USER}",
+            f"runAsUser must not be {PROXY_USER}: that is the proxy's user, and the model must not act as the proxy",
+        )
+    )
 
     volumes: Annotated[list[Volume], Field(max_length=16), list_map("name")] = Field(default_factory=list)
     """Volumes of the Pods, which the server mounts by `volumeMounts`."""

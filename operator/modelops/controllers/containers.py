@@ -18,9 +18,13 @@ SHARED = "modelops"
 SHARED_DIR = "/modelops"
 
 
-def container_security() -> Json:
-    """Build a securityContext: the restricted Pod Security Standard, and a read-only root file system."""
+def container_security(user: int | None = None) -> Json:
+    """Build a securityContext: the restricted Pod Security Standard, and a read-only root file system.
+
+    `user` is the user and group ID, if not those of the Pod.
+    """
     return {
+        **({"runAsUser": user, "runAsGroup": user} if user is not None else {}),
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "runAsNonRoot": True,

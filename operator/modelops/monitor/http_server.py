@@ -1,9 +1,15 @@
-"""HTTP server of the monitor's pages, on loopback. Envoy exposes the exact paths that other Pods may read."""
+"""HTTP server of the monitor's pages, on a Unix socket. Envoy exposes the exact paths that other Pods may read.
+
+The model's container shares the Pod's network, but not the socket's directory: no model can answer in the monitor's
+place.
+"""
 
 import json
 import re
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -15,15 +21,16 @@ _JSON = "application/json"
 _PREDICTIONS = re.compile(r"/answers/([0-9a-f]{32}(?:,[0-9a-f]{32})*)")
 
 
-class MonitorServer(ThreadingHTTPServer):
+class MonitorServer(ThreadingMixIn, UnixStreamServer):
     """Server of /metrics, /report and /answers/<keys>."""
 
     daemon_threads = True
 
     def __init__(
-        self, port: int, registry: CollectorRegistry, aggregates: Aggregates, dropped: Callable[[], int]
+        self, socket: str, registry: CollectorRegistry, aggregates: Aggregates, dropped: Callable[[], int]
     ) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+        Path(socket).unlink(missing_ok=True)  # that of a monitor that was killed
+        super().__init__(socket, _Handler)
         self._registry = registry
         self._aggregates = aggregates
         self._dropped = dropped

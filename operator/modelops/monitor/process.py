@@ -27,9 +27,9 @@ def run(settings: Settings) -> None:
     pairing = Pairing(fetch_over_http(settings.stats_port))
     aggregates = Aggregates(pairing)
     metrics = ModelMetrics(settings)
-    metrics.registry.register(CaptureMetrics(aggregates, pairing, settings.admin_port))
+    metrics.registry.register(CaptureMetrics(aggregates, pairing, settings.admin_socket))
     http_server = MonitorServer(
-        settings.monitor_port, metrics.registry, aggregates, lambda: records_dropped(settings.admin_port)
+        settings.monitor_socket, metrics.registry, aggregates, lambda: records_dropped(settings.admin_socket)
     )
     # Before the pages: once a report can be read, no record is dropped because nothing receives it.
     server = receiver.start(aggregates, settings.capture_socket)

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 PREFIX = "MODELOPS_"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+SocketPath = Annotated[str, Field(pattern=r"^/.*[^/]$", max_length=107)]
+"""Path of a Unix socket, of which Linux allows 107 bytes. The model's container does not mount its directory."""
 
 
 class Settings(BaseModel):
@@ -19,8 +21,8 @@ class Settings(BaseModel):
     """Address for requests and scrapes. `::` accepts IPv4 and IPv6 on nodes that have IPv6."""
     listen_port: Port = 8080
     stats_port: Port = 9090
-    admin_port: Port = 15000
-    monitor_port: Port = 9091
+    loopback_port: Port = 15000
+    """Port of the listeners on loopback: `drain` for the model container's hook, and `fallback`."""
     model_port: Port = 8081
     model_grpc_port: Port | None = None
     routes_path: str = Field(default="/etc/modelops/routes/routes.json", pattern=r"^/.*[^/]$")
@@ -28,8 +30,12 @@ class Settings(BaseModel):
     candidate_host: str = Field(default="", pattern=r"^[0-9A-Za-z.:-]*$", max_length=253)
     """Fully qualified name or address of the candidates' Service. Absent: there is never a candidate."""
     candidate_port: Port = 80
-    capture_socket: str = Field(default="/tmp/capture.sock", pattern=r"^/.*[^/]$", max_length=107)
-    """Unix socket on which the monitor receives captured requests. Linux limits its path to 107 bytes."""
+    admin_socket: SocketPath = "/tmp/admin.sock"
+    """Unix socket of Envoy's admin interface."""
+    monitor_socket: SocketPath = "/tmp/monitor.sock"
+    """Unix socket of the monitor's pages."""
+    capture_socket: SocketPath = "/tmp/capture.sock"
+    """Unix socket on which the monitor receives captured requests."""
     readiness_path: str = Field(default="/v2/health/ready", pattern=r"^/[\x21-\x7e]*$")
 
     inference_service: str = ""

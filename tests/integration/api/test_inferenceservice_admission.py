@@ -134,6 +134,11 @@ MISTAKES = [
     Mistake(
         "Pods must not run as root", {"pod.runAsUser": 0}, says=["spec.pod.runAsUser", "greater than or equal to 1"]
     ),
+    Mistake(
+        "the model must not be the proxy's user",
+        {"pod.runAsUser": 65531},
+        says=["runAsUser must not be 65531: that is the proxy's user"],
+    ),
 ]
 
 

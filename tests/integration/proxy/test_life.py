@@ -98,7 +98,7 @@ def test_the_models_drain_hook_waits_for_requests_in_flight(proxy: Proxy, tmp_pa
     busybox = tools.find("busybox")
     assert busybox is not None, "install busybox-static or set MODELOPS_TEST_BUSYBOX"
     (tmp_path / "busybox").symlink_to(busybox)
-    text, changes = re.subn("port=15000", f"port={proxy.admin}", SCRIPT.read_text())
+    text, changes = re.subn("port=15000", f"port={proxy.loopback}", SCRIPT.read_text())
     assert changes == 1
     (tmp_path / "drain.sh").write_text(text)
 

@@ -1,8 +1,10 @@
 """The proxy as clients and Prometheus see it."""
 
+import contextlib
 import socket
 import threading
 import uuid
+from pathlib import Path
 
 import grpc  # type: ignore[import-untyped]
 import pytest
@@ -142,9 +144,63 @@ def test_the_monitor_reports_the_model_and_its_restarts(proxy: Proxy) -> None:
         ("GET", "/routes?resource=dynamic_listeners"),
         ("GET", "/monitor/metrics/x"),
         ("POST", "/drain_listeners"),
+        ("POST", "/drain"),
+        ("GET", "/active"),
     ],
 )
 def test_the_admin_interface_cannot_be_reached_through_the_stats_port(proxy: Proxy, method: str, path: str) -> None:
     """It could terminate the process or reveal its configuration."""
     assert proxy.request(path, method, port=proxy.stats).status == 404
     assert proxy.request("/ready", port=proxy.stats).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/quitquitquit"),
+        ("POST", "/reset_counters"),
+        ("POST", "/drain_listeners?graceful&skip_exit"),
+        ("POST", "/drain?inboundonly"),
+        ("POST", "/drain/../quitquitquit"),
+        ("GET", "/drain"),
+        ("POST", "/active"),
+        ("GET", "/active?filter=server"),
+        ("GET", "/config_dump"),
+        ("GET", "/stats"),
+        ("GET", "/"),
+    ],
+)
+def test_the_model_can_only_drain_the_proxy(proxy: Proxy, method: str, path: str) -> None:
+    """The model's container has a listener for its preStop hook, and no other way to the admin interface."""
+    assert proxy.request(path, method, port=proxy.loopback).status == 404
+    assert proxy.request("/active", port=proxy.loopback).body == b"http.ingress.downstream_rq_active: 0\n"
+
+
+def test_no_port_of_the_pod_leads_to_the_admin_interface(proxy: Proxy) -> None:
+    """A model could reset the figures by which it is judged, or end the proxy."""
+    proxy.wait_until(proxy.report)
+    listening = ports_of(proxy)
+    assert listening == {proxy.http, proxy.stats, proxy.loopback}
+    for port in listening:
+        assert proxy.request("/server_info", port=port).body != proxy.request("/server_info", port=proxy.admin).body
+    assert proxy.admin.stat().st_mode & 0o777 == 0o600
+
+
+def test_another_process_cannot_listen_at_the_proxys_ports(proxy: Proxy) -> None:
+    """Even a process of the same user would get no connection that is meant for the proxy."""
+    for port in (proxy.http, proxy.stats, proxy.loopback):
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            with pytest.raises(OSError, match="Address already in use"):
+                other.bind((proxy.address, port))
+
+
+def ports_of(proxy: Proxy) -> set[int]:
+    """Return the TCP ports at which the container's processes listen."""
+    sockets = set()
+    for pid in proxy.children().values():
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                sockets.add(descriptor.readlink().name)
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {int(line[1].split(":")[1], 16) for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets}

@@ -20,6 +20,7 @@ from typing import Any
 
 from modelops.controllers.inferenceservice.pod.names import ROUTES_FILE
 from modelops.controllers.inferenceservice.traffic.envoy_routes import Split, name_of, routes
+from modelops.monitor.unix_http import UnixHTTPConnection
 from support.checkout import ROOT
 from support.ports import free_ports
 from support.proxy.fast_model import FastModel
@@ -137,7 +138,9 @@ class Proxy:
     address: str
     http: int
     stats: int
-    admin: int
+    admin: Path
+    """Unix socket of Envoy's admin interface."""
+    loopback: int
     grpc: int
     log: Path
     backend: Model | FastModel
@@ -151,10 +154,14 @@ class Proxy:
         return self.backend
 
     def request(
-        self, path: str, method: str = "GET", body: bytes | None = None, port: int | None = None, **headers: str
+        self, path: str, method: str = "GET", body: bytes | None = None, port: int | Path | None = None, **headers: str
     ) -> Answer:
-        """Send one request, by default to the ingress."""
-        connection = http.client.HTTPConnection(self.address, port or self.http, timeout=30)
+        """Send one request, by default to the ingress. A path is that of a Unix socket."""
+        connection = (
+            UnixHTTPConnection(str(port), timeout=30)
+            if isinstance(port, Path)
+            else http.client.HTTPConnection(self.address, port or self.http, timeout=30)
+        )
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             response = connection.getresponse()
@@ -269,14 +276,13 @@ class Pair:
 @contextlib.contextmanager
 def running_proxy(model: Model | FastModel, directory: Path, **changed: object) -> Iterator[Proxy]:
     """Run a proxy in front of a model, with changes to the usual settings, and wait until it is ready."""
-    listen, stats, admin, monitor, grpc = free_ports(5)
+    listen, stats, loopback, grpc = free_ports(4)
     mount = Mount(directory / "routes")
     settings = {
         "LISTEN_ADDRESS": "127.0.0.1",
         "LISTEN_PORT": listen,
         "STATS_PORT": stats,
-        "ADMIN_PORT": admin,
-        "MONITOR_PORT": monitor,
+        "LOOPBACK_PORT": loopback,
         "MODEL_PORT": model.server_port,
         "MODEL_GRPC_PORT": grpc,
         "READINESS_PATH": "/ready",
@@ -287,6 +293,8 @@ def running_proxy(model: Model | FastModel, directory: Path, **changed: object) 
         "INFERENCE_SERVICE": "approvals",
         "ARTIFACT_DIGEST": "sha256:" + "0" * 64,
         "ENVOY_CONFIG": directory / "envoy.json",
+        "ADMIN_SOCKET": directory / "admin.sock",
+        "MONITOR_SOCKET": directory / "monitor.sock",
         "CAPTURE_SOCKET": directory / "capture.sock",
         "ENVOY_CONCURRENCY": 1,
         **changed,
@@ -302,7 +310,8 @@ def running_proxy(model: Model | FastModel, directory: Path, **changed: object) 
             [sys.executable, "-m", "modelops.monitor"], env=environment, stdout=output, stderr=output, process_group=0
         )
     address, stats = str(settings["LISTEN_ADDRESS"]), int(str(settings["STATS_PORT"]))
-    proxy = Proxy(process, address, listen, stats, admin, grpc, log, model, mount, environment)
+    admin = directory / "admin.sock"
+    proxy = Proxy(process, address, listen, stats, admin, loopback, grpc, log, model, mount, environment)
     try:
         proxy.wait_until(lambda: proxy.request("/ready", port=stats).status == 200)
         yield proxy

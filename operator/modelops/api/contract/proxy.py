@@ -1,5 +1,10 @@
 """Names in Envoy's configuration, of which the operator writes the routes and the monitor the rest."""
 
+DRAIN_PATH = "/drain"
+"""Path of the proxy's drain listener that begins a drain, by a POST. `worker/scripts/drain.sh` uses both paths."""
+ACTIVE_REQUESTS_PATH = "/active"
+"""Path of the proxy's drain listener with the number of requests in flight."""
+
 MIRRORED_HEADER = "x-modelops-mirrored"
 """Header of mirrored requests, whose responses are discarded.
 

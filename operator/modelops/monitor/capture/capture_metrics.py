@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from modelops.monitor.capture.aggregates import Aggregates
 from modelops.monitor.capture.pairing import Pairing
+from modelops.monitor.unix_http import UnixHTTPConnection
 
 _DROPPED_STAT = "access_logs.grpc_access_log.logs_dropped"
 """Envoy's counter of access log entries dropped because its buffer was full."""
@@ -18,10 +19,10 @@ _TIMEOUT_SECONDS = 1.0
 class CaptureMetrics(Collector):
     """Collector that reads its values at each scrape."""
 
-    def __init__(self, aggregates: Aggregates, pairing: Pairing, admin_port: int) -> None:
+    def __init__(self, aggregates: Aggregates, pairing: Pairing, admin_socket: str) -> None:
         self._aggregates = aggregates
         self._pairing = pairing
-        self._admin_port = admin_port
+        self._admin_socket = admin_socket
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metric families."""
@@ -34,7 +35,7 @@ class CaptureMetrics(Collector):
             ),
             "dropped": (
                 "Captured requests that Envoy dropped because the monitor did not keep up.",
-                records_dropped(self._admin_port),
+                records_dropped(self._admin_socket),
             ),
         }
         for name, (documentation, count) in counts.items():
@@ -48,9 +49,9 @@ class CaptureMetrics(Collector):
         yield pairs
 
 
-def records_dropped(admin_port: int) -> int:
+def records_dropped(admin_socket: str) -> int:
     """Return how many records Envoy has dropped since it started, or 0 if Envoy does not answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=_TIMEOUT_SECONDS)
+    connection = UnixHTTPConnection(admin_socket, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", f"/stats?format=json&filter=^{_DROPPED_STAT}$")
         stats = json.loads(connection.getresponse().read())["stats"]

@@ -2,27 +2,39 @@
 
 Listeners: `ingress` accepts requests and passes them to the model on loopback or to a candidate, by routes read from a
 file. `fallback`, on loopback, accepts requests that could not reach a candidate and passes them to the model. `stats`
-exposes a few exact paths to Prometheus, the kubelet and the operator. The admin interface listens on loopback only,
-since it can terminate the process.
+exposes a few exact paths to Prometheus, the kubelet and the operator. `drain`, on loopback, has the two paths of the
+model container's preStop hook. The admin interface can terminate the process and reset its figures, so it listens on a
+Unix socket that the model's container cannot see.
 """
 
 from pathlib import PurePosixPath
 from typing import Any
 
-from modelops.api.contract.proxy import FORWARDED_HEADER, RETRY_POLICY
+from modelops.api.contract.proxy import ACTIVE_REQUESTS_PATH, DRAIN_PATH, FORWARDED_HEADER, RETRY_POLICY
 from modelops.monitor.envoy.body_limit import body_limit
 from modelops.monitor.envoy.capture_config import capture_cluster, capture_filter, capture_log
 from modelops.monitor.envoy.local_replies import local_reply_config
 from modelops.monitor.envoy.stats import (
+    ACTIVE_STATS_PATH,
     ANALYSIS_STATS_PATH,
     FLUSH_INTERVAL,
     KEPT_PREFIXES,
     LATENCY_BUCKETS_MS,
     ROUTES_PATH,
+    START_DRAIN_PATH,
 )
-from modelops.monitor.envoy.upstreams import BUFFER_BYTES, FALLBACK, LOOPBACK, MAX_REQUESTS, clusters, socket_address
+from modelops.monitor.envoy.upstreams import (
+    BUFFER_BYTES,
+    FALLBACK,
+    LOOPBACK,
+    MAX_REQUESTS,
+    clusters,
+    pipe,
+    socket_address,
+)
 from modelops.monitor.settings import Settings
 
+_OWNER_ONLY = 0o600
 NO_CLIENT = "0.0.0.0"
 """Address that no client has."""
 PREDICTION_KEYS = "[0-9a-f,]+"
@@ -48,10 +60,11 @@ _HARDENING: Json = {
 def bootstrap(settings: Settings) -> Json:
     """Build Envoy's bootstrap configuration: listeners, clusters, admin address and memory limits."""
     all_clusters = [*clusters(settings), capture_cluster(settings)]
-    listeners = [_ingress(settings), _stats(settings), *([_fallback(settings)] if settings.candidate_host else [])]
+    fallback = [_fallback(settings)] if settings.candidate_host else []
+    listeners = [_ingress(settings), _stats(settings), _drain(settings), *fallback]
     return {
         "node": {"id": settings.revision or "proxy", "cluster": settings.inference_service or "modelops"},
-        "admin": {"address": socket_address(LOOPBACK, settings.admin_port)},
+        "admin": {"address": pipe(settings.admin_socket, mode=_OWNER_ONLY)},
         "static_resources": {"listeners": listeners, "clusters": all_clusters},
         "stats_flush_interval": FLUSH_INTERVAL,
         "stats_config": {
@@ -94,7 +107,7 @@ def _fallback(settings: Settings) -> Json:
         "generate_request_id": False,
         **_HARDENING,
     }
-    return _listener("fallback", FALLBACK, settings.admin_port, manager)
+    return _listener("fallback", FALLBACK, settings.loopback_port, manager)
 
 
 def _fallback_route(match: Json, cluster: str) -> Json:
@@ -130,19 +143,31 @@ def _stats(settings: Settings) -> Json:
         _without_query(_page("/routes", "admin", ROUTES_PATH)),
         {"match": {"prefix": "/"}, "direct_response": {"status": 404}},
     ]
-    virtual_hosts = [{"name": "stats", "domains": ["*"], "routes": routes}]
-    manager = _http_connection_manager("stats", []) | {
-        "route_config": {"name": "stats", "virtual_hosts": virtual_hosts}
-    }
-    listener = _listener("stats", settings.listen_address, settings.stats_port, manager)
-    return listener | {"bypass_overload_manager": True}  # statistics matter most under overload
+    return _pages("stats", settings.listen_address, settings.stats_port, routes)
 
 
-def _page(path: str, cluster: str, upstream_path: str) -> Json:
-    """Build a route for GET of one exact path: nothing else of the upstream can be reached from the network."""
-    get = {"name": ":method", "string_match": {"exact": "GET"}}
+def _drain(settings: Settings) -> Json:
+    """Build the listener of the preStop hook, which runs in the model's container and so can ask for nothing else."""
+    routes = [
+        _without_query(_page(DRAIN_PATH, "admin", START_DRAIN_PATH, method="POST")),
+        _without_query(_page(ACTIVE_REQUESTS_PATH, "admin", ACTIVE_STATS_PATH)),
+        {"match": {"prefix": "/"}, "direct_response": {"status": 404}},
+    ]
+    return _pages("drain", LOOPBACK, settings.loopback_port, routes)
+
+
+def _pages(name: str, address: str, port: int, routes: list[Json]) -> Json:
+    """Build a listener of a few pages. It answers under overload too, when statistics and drains matter most."""
+    virtual_hosts = [{"name": name, "domains": ["*"], "routes": routes}]
+    manager = _http_connection_manager(name, []) | {"route_config": {"name": name, "virtual_hosts": virtual_hosts}}
+    return _listener(name, address, port, manager) | {"bypass_overload_manager": True}
+
+
+def _page(path: str, cluster: str, upstream_path: str, method: str = "GET") -> Json:
+    """Build a route of one exact path and method: nothing else of the upstream can be reached from the network."""
+    only = {"name": ":method", "string_match": {"exact": method}}
     return {
-        "match": {"path": path, "headers": [get]},
+        "match": {"path": path, "headers": [only]},
         "route": {"cluster": cluster, "prefix_rewrite": upstream_path, "timeout": "10s"},
     }
 
@@ -186,6 +211,8 @@ def _listener(name: str, address: str, port: int, manager: Json) -> Json:
         "name": name,
         "stat_prefix": name,
         "address": socket_address(address, port),
+        # Otherwise another process of the Pod could listen at the same port, and get a part of the connections.
+        "enable_reuse_port": False,
         "per_connection_buffer_limit_bytes": BUFFER_BYTES,
         "filter_chains": [
             {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}

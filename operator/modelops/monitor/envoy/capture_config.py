@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelops.api.contract.proxy import CAPTURE_FILTER, MIRRORED_HEADER
+from modelops.monitor.envoy.upstreams import pipe
 from modelops.monitor.settings import Settings
 
 CLUSTER = "capture"
@@ -68,7 +69,6 @@ def capture_cluster(settings: Settings) -> Json:
         "@type": f"type.googleapis.com/{options}",
         "explicit_http_config": {"http2_protocol_options": window},
     }
-    address = {"pipe": {"path": settings.capture_socket}}
     return {
         "name": CLUSTER,
         "type": "STATIC",
@@ -77,6 +77,6 @@ def capture_cluster(settings: Settings) -> Json:
         "typed_extension_protocol_options": {options: http2},
         "load_assignment": {
             "cluster_name": CLUSTER,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": pipe(settings.capture_socket)}}]}],
         },
     }

@@ -1,6 +1,7 @@
 """Envoy's clusters: the destinations of requests. Pure.
 
-All but the candidate are on loopback: the model, this proxy's admin interface and the monitor.
+All but the candidate are in the Pod: the model on loopback, this proxy's admin interface and the monitor at Unix
+sockets, which the model's container cannot see.
 """
 
 import ipaddress
@@ -12,7 +13,7 @@ from modelops.monitor.settings import Settings
 LOOPBACK = "127.0.0.1"
 FALLBACK = "127.0.0.2"
 """Address of the fallback listener, which answers with this Pod's model for a candidate that cannot be reached. The
-address is on loopback, and its port is the admin interface's, which no model can use."""
+address is on loopback, and its port is that of the drain listener, which no model can use."""
 BUFFER_BYTES = 2**20
 MAX_REQUESTS = 10_000
 UPSTREAM_IDLE = "4s"
@@ -35,8 +36,8 @@ def clusters(settings: Settings) -> list[Json]:
     result = [
         _loopback_cluster("model", settings.model_port, http1=True, max_requests=max_requests),
         _loopback_cluster("model_probe", settings.model_port, http1=True),
-        _loopback_cluster("admin", settings.admin_port, http1=True),
-        _loopback_cluster("monitor", settings.monitor_port, http1=True),
+        _socket_cluster("admin", settings.admin_socket),
+        _socket_cluster("monitor", settings.monitor_socket),
     ]
     if settings.model_grpc_port:
         result.append(_loopback_cluster("model_grpc", settings.model_grpc_port, http1=False, max_requests=max_requests))
@@ -53,8 +54,18 @@ def socket_address(address: str, port: int) -> Json:
     return {"socket_address": {"address": address, "port_value": port, **ipv4}}
 
 
+def pipe(path: str, mode: int | None = None) -> Json:
+    """Build Envoy's address of a Unix socket, and its permissions if Envoy creates the socket."""
+    return {"pipe": {"path": path, **({"mode": mode} if mode is not None else {})}}
+
+
 def _loopback_cluster(name: str, port: int, *, http1: bool, max_requests: int = MAX_REQUESTS) -> Json:
-    return {"type": "STATIC", **_cluster(name, LOOPBACK, port, {}, http1=http1, max_requests=max_requests)}
+    address = socket_address(LOOPBACK, port)
+    return {"type": "STATIC", **_cluster(name, address, {}, http1=http1, max_requests=max_requests)}
+
+
+def _socket_cluster(name: str, path: str) -> Json:
+    return {"type": "STATIC", **_cluster(name, pipe(path), {}, http1=True, max_requests=MAX_REQUESTS)}
 
 
 def _candidate_cluster(name: str, settings: Settings, *, http1: bool) -> Json:
@@ -66,14 +77,14 @@ def _candidate_cluster(name: str, settings: Settings, *, http1: bool) -> Json:
     candidate itself answered.
     """
     options = {"max_requests_per_connection": REQUESTS_PER_CONNECTION}
-    host = _fully_qualified(settings.candidate_host)
-    cluster = _cluster(name, host, settings.candidate_port, options, http1=http1, max_requests=MAX_REQUESTS)
+    address = socket_address(_fully_qualified(settings.candidate_host), settings.candidate_port)
+    cluster = _cluster(name, address, options, http1=http1, max_requests=MAX_REQUESTS)
     version = {"version": settings.model_version, "revision": settings.revision}
     fallback = {
         "priority": 1,
         "lb_endpoints": [
             {
-                "endpoint": {"address": socket_address(FALLBACK, settings.admin_port)},
+                "endpoint": {"address": socket_address(FALLBACK, settings.loopback_port)},
                 "metadata": {"filter_metadata": {ENDPOINT_METADATA: version}},
             }
         ],
@@ -100,7 +111,7 @@ def _fully_qualified(host: str) -> str:
     return host
 
 
-def _cluster(name: str, host: str, port: int, options: Json, *, http1: bool, max_requests: int) -> Json:
+def _cluster(name: str, address: Json, options: Json, *, http1: bool, max_requests: int) -> Json:
     protocol: Json = {"http_protocol_options": {}} if http1 else {"http2_protocol_options": {}}
     limits = ("max_connections", "max_pending_requests", "max_retries")
     return {
@@ -117,6 +128,6 @@ def _cluster(name: str, host: str, port: int, options: Json, *, http1: bool, max
         },
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket_address(host, port)}}]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
         },
     }

@@ -6,6 +6,8 @@
 # and answers the remaining requests. Even with no request left, more may come: proxies of another version's Pods keep
 # an idle connection for up to 4 s, and learn only with their next request that it is closing. A drain therefore lasts
 # longer than that. The exit code is always 0: a failed hook would only add an Event.
+#
+# The proxy answers only these two requests to this container, which runs the model and so any code.
 set -u
 
 busybox=${0%/*}/busybox
@@ -26,14 +28,14 @@ request() {
 # nc fails if nothing listens. On a busy node Envoy may answer later than nc waits: the response is empty then, and the
 # drain may not have begun.
 for _ in 1 2 3 4 5; do
-    response=$(request POST '/drain_listeners?graceful&skip_exit') || exit 0
+    response=$(request POST /drain) || exit 0
     [ -z "$response" ] || break
 done
 
 began=$("$busybox" date +%s)
 "$busybox" sleep "$min_seconds"
 while [ "$("$busybox" date +%s)" -lt $((began + max_seconds)) ]; do
-    response=$(request GET '/stats?filter=http.ingress.downstream_rq_active&format=text') || break
+    response=$(request GET /active) || break
     case $response in
     *"downstream_rq_active: 0"*) break ;;
     esac

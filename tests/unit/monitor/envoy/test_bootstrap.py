@@ -40,6 +40,15 @@ def ports(config: dict[str, Any]) -> dict[str, tuple[str, int]]:
     return addresses
 
 
+def pipes(config: dict[str, Any]) -> dict[str, str]:
+    addresses = {}
+    for cluster in config["static_resources"]["clusters"]:
+        address = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+        if "pipe" in address:
+            addresses[cluster["name"]] = address["pipe"]["path"]
+    return addresses
+
+
 def clusters(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {cluster["name"]: cluster for cluster in config["static_resources"]["clusters"]}
 
@@ -61,15 +70,18 @@ def test_equal_settings_give_an_equal_document() -> None:
     assert json.dumps(document(model_version="v")) == json.dumps(document(model_version="v"))
 
 
-def test_without_a_candidate_all_clusters_are_on_loopback() -> None:
+def test_without_a_candidate_all_clusters_are_in_the_pod() -> None:
     """The proxy passes requests to its own Pod and nowhere else."""
-    addresses = ports(document(model_port="7001", model_grpc_port="7002", admin_port="7003"))
-    assert addresses == {
+    config = document(model_port="7001", model_grpc_port="7002")
+    assert ports(config) == {
         "model": ("127.0.0.1", 7001),
         "model_probe": ("127.0.0.1", 7001),
         "model_grpc": ("127.0.0.1", 7002),
-        "admin": ("127.0.0.1", 7003),
-        "monitor": ("127.0.0.1", 9091),
+    }
+    assert pipes(config) == {
+        "admin": "/tmp/admin.sock",
+        "monitor": "/tmp/monitor.sock",
+        "capture": "/tmp/capture.sock",
     }
 
 
@@ -116,7 +128,7 @@ def test_only_the_candidates_own_endpoint_is_marked_as_canary(name: str) -> None
 
 def test_the_fallback_listener_passes_requests_to_the_models_own_cluster() -> None:
     """So the model's limit holds for them. The listener is on loopback, at a port that no model can use."""
-    settings = {"candidate_host": "credit.bank.svc", "model_grpc_port": "8082", "admin_port": "7003"}
+    settings = {"candidate_host": "credit.bank.svc", "model_grpc_port": "8082", "loopback_port": "7003"}
     config = document(**settings)
     (listener,) = [item for item in config["static_resources"]["listeners"] if item["name"] == "fallback"]
     address = {"socket_address": {"address": "127.0.0.2", "port_value": 7003}}
@@ -196,14 +208,13 @@ def test_capture_is_disabled_unless_a_route_enables_it() -> None:
 
 def test_captured_requests_are_sent_to_a_socket_in_the_container() -> None:
     """Bodies never leave the container."""
-    capture = clusters(document(capture_socket="/run/c.sock"))["capture"]
-    address = capture["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
-    assert address == {"pipe": {"path": "/run/c.sock"}}
+    assert pipes(document(capture_socket="/run/c.sock"))["capture"] == "/run/c.sock"
 
 
-def test_a_socket_path_longer_than_linux_allows_is_rejected() -> None:
-    with pytest.raises(ValidationError, match="capture_socket"):
-        document(capture_socket="/" + 107 * "x")
+@pytest.mark.parametrize("name", ["admin_socket", "monitor_socket", "capture_socket"])
+def test_a_socket_path_longer_than_linux_allows_is_rejected(name: str) -> None:
+    with pytest.raises(ValidationError, match=name):
+        document(**{name: "/" + 107 * "x"})
 
 
 def test_the_stats_listener_exposes_exact_paths_for_get_only() -> None:
@@ -226,8 +237,32 @@ def test_the_stats_listener_exposes_exact_paths_for_get_only() -> None:
     assert rest["direct_response"]["status"] == 404
 
 
-def test_the_admin_interface_listens_on_loopback() -> None:
-    assert document()["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
+def test_the_admin_interface_is_a_socket_of_its_owner() -> None:
+    """The model shares the Pod's network, and may run any code."""
+    assert document()["admin"]["address"] == {"pipe": {"path": "/tmp/admin.sock", "mode": 0o600}}
+
+
+def test_the_drain_listener_has_the_hooks_two_paths() -> None:
+    """The model's container can ask the proxy for nothing else."""
+    *pages, rest = routes(document(), "drain")
+    (listener,) = [item for item in document()["static_resources"]["listeners"] if item["name"] == "drain"]
+    assert listener["address"] == {"socket_address": {"address": "127.0.0.1", "port_value": 15000}}
+    reached = {
+        (page["match"]["headers"][0]["string_match"]["exact"], page["match"]["path"]): page["route"]["prefix_rewrite"]
+        for page in pages
+    }
+    assert reached == {
+        ("POST", "/drain"): "/drain_listeners?graceful&skip_exit",
+        ("GET", "/active"): "/stats?filter=http.ingress.downstream_rq_active&format=text",
+    }
+    assert all(page["match"]["headers"][1]["name"] == ":path" for page in pages)
+    assert rest["direct_response"]["status"] == 404
+
+
+def test_no_other_process_can_share_a_port_of_the_proxy() -> None:
+    """With SO_REUSEPORT the model could take a part of the proxy's connections."""
+    listeners = document(candidate_host="credit.bank.svc")["static_resources"]["listeners"]
+    assert [listener["name"] for listener in listeners if listener["enable_reuse_port"] is not False] == []
 
 
 @pytest.mark.parametrize(
@@ -238,7 +273,7 @@ def test_names_cannot_become_configuration(text: str) -> None:
     """Names are the user's text, and appear only as strings."""
     config = json.loads(json.dumps(document(revision=text, inference_service=text)))
     assert config["node"] == {"id": text, "cluster": text}
-    assert len(config["static_resources"]["listeners"]) == 2
+    assert len(config["static_resources"]["listeners"]) == 3
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "eighty"])

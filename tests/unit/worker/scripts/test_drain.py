@@ -13,8 +13,8 @@ import pytest
 from modelops.worker.runtime.installing import install
 
 
-class Admin(ThreadingHTTPServer):
-    """The parts of Envoy's admin interface that the hook uses."""
+class Proxy(ThreadingHTTPServer):
+    """The proxy's drain listener."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -25,7 +25,7 @@ class Admin(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Admin
+    server: Proxy
 
     def do_POST(self) -> None:
         self._answer("OK\n")
@@ -49,8 +49,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def admin() -> Iterator[Admin]:
-    server = Admin()
+def proxy() -> Iterator[Proxy]:
+    server = Proxy()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -72,53 +72,53 @@ def drain(
     )
 
 
-def test_the_hook_waits_for_requests_in_flight(pod: SimpleNamespace, admin: Admin) -> None:
+def test_the_hook_waits_for_requests_in_flight(pod: SimpleNamespace, proxy: Proxy) -> None:
     """The hook starts Envoy's drain, and ends when the last request is answered, not before."""
-    admin.active_requests = 2
-    hook = drain(pod, admin.server_port)
+    proxy.active_requests = 2
+    hook = drain(pod, proxy.server_port)
     with pytest.raises(subprocess.TimeoutExpired):
         hook.wait(0.8)
-    admin.active_requests = 0
+    proxy.active_requests = 0
     assert hook.wait(60) == 0
-    assert admin.requests[0] == "POST /drain_listeners?graceful&skip_exit"
-    assert admin.requests[1] == "GET /stats?filter=http.ingress.downstream_rq_active&format=text"
+    assert proxy.requests[0] == "POST /drain"
+    assert proxy.requests[1] == "GET /active"
 
 
-def test_the_hook_asks_again_when_envoy_is_late(pod: SimpleNamespace, admin: Admin) -> None:
+def test_the_hook_asks_again_when_envoy_is_late(pod: SimpleNamespace, proxy: Proxy) -> None:
     """On a busy node Envoy may take seconds to answer. Without its drain, requests arrive until the model ends."""
-    admin.active_requests = 1
-    admin.silent_for = 2
-    hook = drain(pod, admin.server_port)
-    wait_for_requests(admin, 1)
-    assert admin.requests[0] == "POST /drain_listeners?graceful&skip_exit"
-    admin.silent_for = 2
-    wait_for_requests(admin, len(admin.requests) + 2)
-    assert all(request.startswith("GET ") for request in admin.requests[1:])
+    proxy.active_requests = 1
+    proxy.silent_for = 2
+    hook = drain(pod, proxy.server_port)
+    wait_for_requests(proxy, 1)
+    assert proxy.requests[0] == "POST /drain"
+    proxy.silent_for = 2
+    wait_for_requests(proxy, len(proxy.requests) + 2)
+    assert all(request.startswith("GET ") for request in proxy.requests[1:])
     assert hook.poll() is None
-    admin.active_requests = 0
+    proxy.active_requests = 0
     assert hook.wait(60) == 0
 
 
-def wait_for_requests(admin: Admin, count: int) -> None:
+def wait_for_requests(proxy: Proxy, count: int) -> None:
     deadline = time.monotonic() + 60
-    while len(admin.requests) < count:
-        assert time.monotonic() < deadline, f"only {admin.requests} arrived"
+    while len(proxy.requests) < count:
+        assert time.monotonic() < deadline, f"only {proxy.requests} arrived"
         time.sleep(0.05)
 
 
-def test_the_hook_lasts_as_long_as_other_proxies_keep_a_connection(pod: SimpleNamespace, admin: Admin) -> None:
+def test_the_hook_lasts_as_long_as_other_proxies_keep_a_connection(pod: SimpleNamespace, proxy: Proxy) -> None:
     """The proxy of another Pod may use an idle connection once more; that request must not find the model stopped."""
-    hook = drain(pod, admin.server_port, min_seconds=2)
+    hook = drain(pod, proxy.server_port, min_seconds=2)
     with pytest.raises(subprocess.TimeoutExpired):
         hook.wait(1.6)
-    assert admin.requests == ["POST /drain_listeners?graceful&skip_exit"]
+    assert proxy.requests == ["POST /drain"]
     assert hook.wait(60) == 0
 
 
-def test_the_hook_ends_after_its_maximum_time(pod: SimpleNamespace, admin: Admin) -> None:
+def test_the_hook_ends_after_its_maximum_time(pod: SimpleNamespace, proxy: Proxy) -> None:
     """A request that never ends delays the Pod's termination only for a limited time."""
-    admin.active_requests = 1
-    assert drain(pod, admin.server_port, max_seconds=1).wait(20) == 0
+    proxy.active_requests = 1
+    assert drain(pod, proxy.server_port, max_seconds=1).wait(20) == 0
 
 
 def test_the_hook_ends_at_once_without_envoy(pod: SimpleNamespace) -> None:

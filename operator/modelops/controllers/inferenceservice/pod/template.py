@@ -11,6 +11,7 @@ from modelops.api.contract.tasks import FetchModelTask
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.kinds import GROUP
 from modelops.api.modelversion import ModelVersion
+from modelops.api.pods import PROXY_USER
 from modelops.controllers.containers import (
     SHARED,
     SHARED_DIR,
@@ -50,7 +51,7 @@ GRPC = f"{GROUP}/grpc"
 """Annotation of a Pod whose model has a port for gRPC."""
 HTTP_PORT = 8080
 STATS_PORT = 9090
-ADMIN_PORT = 15000
+LOOPBACK_PORT = 15000
 SERVICE_PORT = 80
 _OUT_OF_ENDPOINTS_SECONDS = 5
 _DRAIN_SECONDS = 30
@@ -199,14 +200,15 @@ def _proxy(
     """Build the container of Envoy and the monitor.
 
     A native sidecar: the proxy starts before the model and terminates after the model. The Pod's only readiness probe
-    reaches the model through the proxy, because the model may listen on loopback alone. There is no startup probe: the
-    model starts after the proxy, and the proxy would wait for the model.
+    reaches the model through the proxy, because the model may listen on loopback alone. The startup probe asks Envoy
+    alone: the model starts once Envoy has its ports, so that no model can take them first. The user is not the model's,
+    which runs any code.
     """
     path = server.probe_path
     environment = {
         "LISTEN_PORT": str(HTTP_PORT),
         "STATS_PORT": str(STATS_PORT),
-        "ADMIN_PORT": str(ADMIN_PORT),
+        "LOOPBACK_PORT": str(LOOPBACK_PORT),
         "MODEL_PORT": str(server.http_port),
         "READINESS_PATH": path,
         "INFERENCE_SERVICE": service.metadata.name,
@@ -243,16 +245,21 @@ def _proxy(
             "timeoutSeconds": 3,
             "failureThreshold": 3,
         },
+        "startupProbe": {
+            "httpGet": {"path": "/ready", "port": "stats"},
+            "periodSeconds": 1,
+            "timeoutSeconds": 3,
+            "failureThreshold": 120,
+        },
         # Checks Envoy alone, and patiently: a restart of Envoy costs every request in flight.
         "livenessProbe": {
             "httpGet": {"path": "/ready", "port": "stats"},
-            "initialDelaySeconds": 10,
             "periodSeconds": 10,
             "timeoutSeconds": 5,
             "failureThreshold": 6,
         },
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "640Mi"}},
-        "securityContext": container_security(),
+        "securityContext": container_security(PROXY_USER),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [mount(_scratch(PROXY), "/tmp"), mount(_ROUTES, _ROUTES_DIR, read_only=True)],
     }

@@ -2,11 +2,13 @@
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modelops.api.contract.tasks import FetchModelTask
+from modelops.api.pods import PROXY_USER
 from modelops.controllers.inferenceservice.pod.template import REVISION, lineage_annotations, serving_of
 from modelops.controllers.inferenceservice.revisions import children
 from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
@@ -65,10 +67,10 @@ def test_containers_start_in_the_order_fetch_proxy_model() -> None:
     assert [container["name"] for container in pod["containers"]] == ["model"]
 
 
-def test_the_proxy_has_no_startup_probe() -> None:
+def test_the_proxys_startup_probe_does_not_ask_the_model() -> None:
     """The model starts after the proxy: a startup probe that reaches the model would wait for ever."""
     proxy = container(spec(), "proxy")
-    assert "startupProbe" not in proxy
+    assert proxy["startupProbe"]["httpGet"] == {"path": "/ready", "port": "stats"}
     assert proxy["readinessProbe"]["httpGet"] == {"path": "/v2/health/ready", "port": "http"}
     assert proxy["livenessProbe"]["httpGet"]["port"] == "stats"
 
@@ -117,6 +119,41 @@ def test_pods_meet_the_restricted_pod_security_standard() -> None:
     assert model == {"/mnt/models": True, "/modelops": True, "/tmp": False}
 
 
+def test_the_proxy_and_the_model_are_different_users() -> None:
+    """A model runs any code, and must not act as the proxy that measures it. Both read files by their group."""
+    pod = spec(service=inference_service(pod={"runAsUser": 1001}))
+    assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == 1001
+    users = {each["name"]: each["securityContext"].get("runAsUser") for each in containers(pod)}
+    assert users == {"fetch-model": None, "proxy": PROXY_USER, "model": None}
+    assert inference_service().spec.pod.run_as_user != PROXY_USER
+
+
+def test_the_model_starts_after_the_proxy_has_its_ports() -> None:
+    """A model that started first could listen at the proxy's ports, and answer for it.
+
+    The kubelet starts a container once the native sidecars before it have passed their startup probes.
+    """
+    pod = spec()
+    names = [each["name"] for each in pod["initContainers"]]
+    assert names == ["fetch-model", "proxy"]
+    assert pod["initContainers"][1]["restartPolicy"] == "Always"
+    assert "startupProbe" in pod["initContainers"][1]
+    assert [each["name"] for each in pod["containers"]] == ["model"]
+
+
+def test_the_proxys_sockets_are_in_no_volume_of_the_model() -> None:
+    """Envoy's admin interface and the monitor's pages are there."""
+    pod = spec()
+    defaults = ProxySettings.from_environment(environment(container(pod, "proxy")))
+    assert {
+        Path(path).parent for path in (defaults.admin_socket, defaults.monitor_socket, defaults.capture_socket)
+    } == {Path("/tmp")}
+    (scratch,) = [
+        mounted["name"] for mounted in container(pod, "proxy")["volumeMounts"] if mounted["mountPath"] == "/tmp"
+    ]
+    assert scratch not in [mounted["name"] for mounted in container(pod, "model")["volumeMounts"]]
+
+
 def test_every_mount_has_a_volume_and_every_container_a_tmp_of_its_own() -> None:
     """The API server rejects a mount without a volume. In a shared /tmp the model could change the proxy's files."""
     pod = spec()
@@ -143,7 +180,7 @@ def test_the_monitor_accepts_the_environment_of_the_proxy(runtime: Any) -> None:
     given = {"runtimes": {"sklearn": runtime}} if runtime else {}
     variables = environment(container(spec(**given), "proxy"))
     settings = ProxySettings.from_environment({name: value.replace("$$", "$") for name, value in variables.items()})
-    assert (settings.listen_port, settings.stats_port, settings.admin_port, settings.model_port) == (
+    assert (settings.listen_port, settings.stats_port, settings.loopback_port, settings.model_port) == (
         8080,
         9090,
         15000,
