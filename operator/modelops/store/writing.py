@@ -1,23 +1,41 @@
-"""Write an object once: an object that exists is never replaced."""
+"""Write an object once: an object that exists is never replaced.
 
-import base64
+Every upload names its SHA-256, so that S3 refuses other bytes and keeps the checksum, and its MD5, which services that
+know no SHA-256 verify.
+"""
+
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from modelops.store.client import S3Client
-from modelops.store.errors import S3Error, translate_errors
-
-MULTIPART_BYTES = 64 << 20
-"""Size above which a file is uploaded in parts of this size, or larger ones: S3 takes at most 10,000 parts."""
-_MAX_PARTS = 10_000
+from modelops.store.comparing import base64_of, is_stored
+from modelops.store.errors import Reason, S3Error, translate_errors
+from modelops.store.parts import MULTIPART_BYTES, parts_of, size_of
 
 
 class ContentChangedError(Exception):
     """A file has changed since its SHA-256 was taken. Nothing is written."""
+
+
+def write_once(client: S3Client, bucket: str, key: str, content: bytes | Path) -> bool:
+    """Write `content` at `key`, which names the content. Return False if the object exists already.
+
+    Raises S3Error, with the reason ObjectMismatch if the object that exists has other bytes.
+    """
+    written = put_if_absent(client, bucket, key, content)
+    if not written and not is_stored(client, bucket, key, content, _sha256(content)):
+        where = f'bucket "{bucket}" at {client.meta.endpoint_url}, object "{key}"'
+        raise S3Error(
+            Reason.OBJECT_MISMATCH,
+            f"{where}: it has other bytes than its name says, and nothing is overwritten; delete it",
+            transient=False,
+        )
+    return written
 
 
 def put_if_absent(
@@ -45,19 +63,17 @@ def put_if_absent(
         S3Error: The object could not be written. A multipart upload is aborted, so that no parts stay behind.
         ContentChangedError: The bytes do not have the SHA-256.
     """
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
     try:
         with translate_errors(client, bucket, key):
-            if size <= part_bytes:
+            if size_of(content) <= part_bytes:
                 before_part()
                 body = content if isinstance(content, bytes) else content.read_bytes()
                 _check(key, sha256, hashlib.sha256(body))
-                client.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*", ContentMD5=_md5(body))
+                client.put_object(Bucket=bucket, Key=key, IfNoneMatch="*", **_body(body))
             elif _exists(client, bucket, key):
                 return False  # Saves the upload. Of two uploads at once, the completion decides.
             else:
-                parts = _parts(content, max(part_bytes, -(-size // _MAX_PARTS)))
-                _put_in_parts(client, bucket, key, parts, sha256, before_part)
+                _put_in_parts(client, bucket, key, parts_of(content, part_bytes), sha256, before_part)
         return True
     except S3Error as problem:
         if not isinstance(problem.__cause__, ClientError):
@@ -81,7 +97,7 @@ def _put_in_parts(
     sha256: str | None,
     before_part: Callable[[], object],
 ) -> None:
-    upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+    upload = client.create_multipart_upload(Bucket=bucket, Key=key, ChecksumAlgorithm="SHA256")["UploadId"]
     name = {"Bucket": bucket, "Key": key, "UploadId": upload}
     digest = hashlib.sha256()
     parts = []
@@ -89,8 +105,9 @@ def _put_in_parts(
         for number, part in enumerate(content, start=1):
             before_part()
             digest.update(part)
-            tag = client.upload_part(**name, PartNumber=number, Body=part, ContentMD5=_md5(part))["ETag"]
-            parts.append({"PartNumber": number, "ETag": tag})
+            body = _body(part)
+            tag = client.upload_part(**name, PartNumber=number, **body)["ETag"]
+            parts.append({"PartNumber": number, "ETag": tag, "ChecksumSHA256": body["ChecksumSHA256"]})
         _check(key, sha256, digest)
         client.complete_multipart_upload(**name, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
     except BaseException:
@@ -104,15 +121,6 @@ def _check(key: str, expected: str | None, actual: "hashlib._Hash") -> None:
         raise ContentChangedError(f"{key}: the content changed while it was read")
 
 
-def _parts(content: bytes | Path, part_bytes: int) -> Iterator[bytes]:
-    if isinstance(content, bytes):
-        yield from (content[start : start + part_bytes] for start in range(0, len(content), part_bytes))
-        return
-    with content.open("rb") as file:
-        while part := file.read(part_bytes):
-            yield part
-
-
 def _exists(client: S3Client, bucket: str, key: str) -> bool:
     try:
         client.head_object(Bucket=bucket, Key=key)
@@ -123,5 +131,17 @@ def _exists(client: S3Client, bucket: str, key: str) -> bool:
         raise
 
 
-def _md5(body: bytes) -> str:
-    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+def _body(body: bytes) -> dict[str, Any]:
+    """Return the arguments of an upload of `body`, with the checksums by which S3 verifies what arrives."""
+    return {
+        "Body": body,
+        "ContentMD5": base64_of(hashlib.md5(body, usedforsecurity=False).digest()),
+        "ChecksumSHA256": base64_of(hashlib.sha256(body).digest()),
+    }
+
+
+def _sha256(content: bytes | Path) -> str:
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with content.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

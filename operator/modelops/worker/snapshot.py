@@ -13,7 +13,7 @@ from modelops.api.types import ObjectVersion
 from modelops.lineage.digests import canonical_json, json_digest
 from modelops.store.client import S3Client
 from modelops.store.layout import Location, manifest_of, profile_of
-from modelops.store.writing import put_if_absent
+from modelops.store.writing import write_once
 from modelops.worker.datasets.manifests import DatasetManifest
 from modelops.worker.datasets.probe_job import wait_until_stable
 from modelops.worker.datasets.sources import Source, SourceState, open_source
@@ -146,5 +146,5 @@ def _read_all(source: Source, task: SnapshotTask, manifest: DatasetManifest, scr
 
 
 def _write(store: S3Client, to: Location, content: bytes | Path) -> None:
-    written = retry(lambda: put_if_absent(store, to.bucket, to.key, content))
+    written = retry(lambda: write_once(store, to.bucket, to.key, content))
     _log.info("%s: %s", to.uri, "written" if written else "exists already")

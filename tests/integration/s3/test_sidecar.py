@@ -443,6 +443,7 @@ def test_incomplete_uploads_of_a_killed_attempt_are_aborted(client: Any, new_buc
     ("key", "body"),
     [
         pytest.param("a", b"longer", id="a file of another size"),
+        pytest.param("a", b"b", id="other bytes of the same size"),
         pytest.param("other", b"x", id="a file that the model does not have"),
     ],
 )

@@ -132,6 +132,17 @@ def test_an_altered_or_missing_baseline_is_refused(pod: WorkerPod, client: S3Cli
     assert "failure" not in pod.run("snapshot", {**task, "checks": CHECKS[:1]}).report
 
 
+def test_a_manifest_that_was_planted_is_reported(pod: WorkerPod, client: S3Client, buckets: tuple[str, str]) -> None:
+    """A snapshot whose manifest nobody could use is not taken for a good one."""
+    task = snapshot_task(pod, client, buckets)
+    manifest = f"ops/datasets/manifests/sha256-{task['expectDigest'].removeprefix('sha256:')}"
+    client.put_object(Bucket=buckets[1], Key=manifest, Body=b"planted")
+    outcome = pod.run("snapshot", task)
+    assert outcome.failure == (42, "ObjectMismatch")
+    assert f'object "{manifest}"' in outcome.report["failure"]["message"]
+    assert body(client, f"s3://{buckets[1]}/{manifest}") == b"planted"
+
+
 def test_data_that_changed_after_the_operators_probe_is_refused(
     pod: WorkerPod, client: S3Client, buckets: tuple[str, str]
 ) -> None:

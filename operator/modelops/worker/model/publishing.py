@@ -1,4 +1,8 @@
-"""Publish a model: all of its files below its digest. If that fails, remove the files that were written."""
+"""Publish a model: all of its files below its digest. If that fails, remove the files that were written.
+
+A model is published once every file of it is in S3 with the right bytes, whoever wrote the file: sizes prove nothing.
+Other bytes under a name of the model fail the publication, since nothing is overwritten.
+"""
 
 import logging
 import threading
@@ -10,6 +14,7 @@ from modelops.api.contract.reports import PublishedArtifact
 from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import ArtifactFile, PinnedObject
 from modelops.store.client import S3Client
+from modelops.store.comparing import is_stored
 from modelops.store.errors import Reason, S3Error
 from modelops.store.layout import model_of
 from modelops.store.listing import list_current
@@ -74,6 +79,7 @@ class _Publication:
         self._prefix = prefix
         self._deadline = deadline
         self._written: set[str] = set()
+        self._verified: dict[str, PinnedObject] = {}
         self._abandoned = threading.Event()
         self._uploading = 0
         self._lock = threading.Lock()
@@ -111,9 +117,34 @@ class _Publication:
         for path, pinned in existing.items():
             file = self._files.get(path)
             if file is None or file.size != pinned.size:
-                uri = f"s3://{self._bucket}/{pinned.key}"
-                raise TaskError("PublishFailed", f"{uri} is not the model's, and nothing is overwritten; delete it")
+                raise self._not_the_models(path)
+        new = [path for path, pinned in existing.items() if self._verified.get(path) != pinned]
+        for path, is_right in zip(new, map_ordered(new, self._is_right, threads=_UPLOAD_THREADS, ahead=8), strict=True):
+            if is_right is False:
+                raise self._not_the_models(path)
+            if is_right:
+                self._verified[path] = existing[path]
+            else:
+                del existing[path]
         return [file for path, file in self._files.items() if path not in existing]
+
+    def _not_the_models(self, path: str) -> TaskError:
+        uri = f"s3://{self._bucket}/{self._prefix}{path}"
+        return TaskError("PublishFailed", f"{uri} is not the model's, and nothing is overwritten; delete it")
+
+    def _is_right(self, path: str) -> bool | None:
+        """Return whether an object has the bytes of its file; None if another publisher has removed the object."""
+        file = paths.ml() / "model" / path
+
+        def compare() -> bool | None:
+            try:
+                return is_stored(self._client, self._bucket, self._prefix + path, file, self._files[path].sha256)
+            except S3Error as problem:
+                if problem.reason is Reason.NO_SUCH_KEY:
+                    return None
+                raise
+
+        return retry(compare, seconds=self._deadline - time.monotonic(), retry_if=self._retry_if)
 
     def _list(self) -> dict[str, PinnedObject]:
         objects = list_current(self._client, self._bucket, self._prefix).objects

@@ -8,7 +8,7 @@ from pathlib import Path
 from modelops.api.contract.tasks import S3Place
 from modelops.store.errors import S3Error
 from modelops.store.layout import Location
-from modelops.store.writing import put_if_absent
+from modelops.store.writing import write_once
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.file_digest import digest_of_file
 from modelops.worker.runtime.regular_file import open_regular_file
@@ -36,7 +36,7 @@ def store_record(
             return None
         location = location_of(store, digest_of_file(copy))
         client = client_of(store)
-        retry(lambda: put_if_absent(client, location.bucket, location.key, copy), seconds=seconds)
+        retry(lambda: write_once(client, location.bucket, location.key, copy), seconds=seconds)
         return location.uri
     except S3Error as problem:
         _log.warning("%s is not stored: %s", file.name, problem.message)
