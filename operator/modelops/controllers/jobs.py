@@ -4,8 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from modelops.api.kinds import Metadata
+from modelops.controllers.owned import owned
 from modelops.controllers.pods import JOB_NAME_LABEL, PodState, newest, pod_state
 from modelops.machinery.context import ReconcileContext
+from modelops.machinery.ownership import controller_of
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import JOBS, PODS, Body, Key, key_of
 
@@ -82,19 +85,18 @@ def job_state(body: Body, pods: Iterable[Body]) -> JobState:
     )
 
 
-async def jobs_of(owner_uid: str, context: ReconcileContext) -> list[JobState]:
+async def jobs_of(owner: Metadata, context: ReconcileContext) -> list[JobState]:
     """Return the states of an owner's Jobs and their Pods. Raises ApiError."""
-    return [await _with_pods(body, context) for body in context.cache.bodies("owner", owner_uid, kind=JOBS.kind)]
+    return [await _with_pods(body, context) for body in owned(owner.namespace, owner.uid, context.cache, JOBS.kind)]
 
 
 async def _with_pods(body: Body, context: ReconcileContext) -> JobState:
-    pods = list(context.cache.bodies("owner", body["metadata"]["uid"], kind=PODS.kind))
-    state = job_state(body, pods)
+    namespace, uid = body["metadata"]["namespace"], body["metadata"]["uid"]
+    state = job_state(body, owned(namespace, uid, context.cache, PODS.kind))
     if state.finished and not _has_report(state):
         # The watch can deliver the end of a Job before the end of its Pods, and only the Pods have the report.
-        key = state.key
-        live = await context.kube.find(PODS, key.namespace, f"{JOB_NAME_LABEL}={key.name}")
-        state = job_state(body, live)
+        live = await context.kube.find(PODS, namespace, f"{JOB_NAME_LABEL}={state.key.name}")
+        state = job_state(body, (pod for pod in live if _controls(uid, pod)))
     return state
 
 
@@ -104,6 +106,7 @@ def _has_report(state: JobState) -> bool:
     return ended and any(container.message for pod in state.pods for container in pod.containers.values())
 
 
-def by_owner(body: Body) -> list[tuple[str, ...]]:
-    """Return the index key of a child: the UID of its controller."""
-    return [("owner", owner["uid"]) for owner in body["metadata"].get("ownerReferences", []) if owner.get("controller")]
+def _controls(uid: str, pod: Body) -> bool:
+    """Return whether a Pod is the Job's. Its labels can be anybody's."""
+    controller = controller_of(pod)
+    return controller is not None and controller["uid"] == uid

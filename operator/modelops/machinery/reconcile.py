@@ -16,7 +16,7 @@ from modelops.machinery.dispatch import Dispatcher
 from modelops.machinery.events import EventRecorder
 from modelops.machinery.kube import ApiError, Kube
 from modelops.machinery.matching import already_applied, merge_patch
-from modelops.machinery.ownership import is_owned_by
+from modelops.machinery.ownership import may_write
 from modelops.machinery.plan import Delete, Event, Plan
 from modelops.machinery.resources import (
     BY_KIND,
@@ -158,20 +158,18 @@ class Reconciler:
         resource = BY_KIND[key.kind]
         watched = resource in WATCHED
         existing = self._cache.body(key) if watched else None
-        if existing is not None and already_applied(_comparable(child), existing):
-            return
         if resource is JOBS and existing is None:
-            self._dispatcher.on_write(resource, await self._kube.create_if_absent(resource, child), by)
+            created = await self._kube.create_if_absent(resource, child)
+            _check_owner(created, child, parent)
+            self._dispatcher.on_write(resource, created, by)
             self._slots.child_created(key.namespace)
             return
+        cached = existing is not None
         if existing is None:
             existing = await self._kube.get(resource, key.namespace, key.name)
-            if existing is not None and not is_owned_by(existing, parent, by_label="IfManaged"):
-                raise StalledError(
-                    "NameTaken",
-                    f"{key} exists and is not owned by this object; rename one of the two, or delete {key.name}",
-                )
-            if not watched and existing is not None and already_applied(child, existing):
+        if existing is not None:
+            _check_owner(existing, child, parent)
+            if (cached or not watched) and already_applied(_comparable(child) if cached else child, existing):
                 return
         try:
             applied = await self._kube.apply(resource, child)
@@ -208,6 +206,15 @@ class Reconciler:
             self._cache_status(controller.resource, key, parent.metadata, metadata, new)
         for event in (*_transition(before, merged), *plan.events):
             self._recorder.record(key, parent, controller.resource, event)
+
+
+def _check_owner(existing: Body, child: Body, parent: Kind) -> None:
+    """Raise StalledError for an object that is not the parent's: neither is it changed, nor its state believed."""
+    if not may_write(existing, child, parent):
+        key = key_of(child)
+        raise StalledError(
+            "NameTaken", f"{key} exists and is not owned by this object; rename one of the two, or delete {key.name}"
+        )
 
 
 def changed_beside_spec(before: Metadata, after: Metadata) -> bool:

@@ -6,7 +6,7 @@ from modelops.api.dataset import Dataset
 from modelops.controllers.dataset.metrics import collect
 from modelops.controllers.dataset.probing import Prober
 from modelops.controllers.dataset.reconcile import decide
-from modelops.controllers.jobs import by_owner
+from modelops.controllers.owned import by_owner
 from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import by_label
 from modelops.machinery.resources import DATASETS, JOBS, PODS

@@ -9,8 +9,8 @@ from modelops.controllers.inferenceservice.analysis.memory import AnalysisMemory
 from modelops.controllers.inferenceservice.observe import SERVER_OF, VERSION_OF
 from modelops.controllers.inferenceservice.pod.template import COMPONENT
 from modelops.controllers.inferenceservice.reconcile import decide
-from modelops.controllers.jobs import by_owner
 from modelops.controllers.metadata import kind_label
+from modelops.controllers.owned import by_owner
 from modelops.machinery.cache import Cache, IndexKey
 from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import by_label

@@ -57,6 +57,7 @@ class Observation:
     stable_service: Body | None = None
     """The Service with the InferenceService's name; its owner may be another object."""
     candidate_service: Body | None = None
+    """The candidate's Service, if it belongs to the InferenceService."""
     owned: Mapping[Key, Body] = field(default_factory=dict)
     """Autoscalers, the disruption budget and ConfigMaps of this InferenceService."""
     http_route: Body | None = None

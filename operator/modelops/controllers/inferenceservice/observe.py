@@ -20,7 +20,9 @@ from modelops.controllers.inferenceservice.revisions.revision_template import Re
 from modelops.controllers.inferenceservice.revisions.version_selection import NotServable, select_template
 from modelops.controllers.inferenceservice.traffic.propagation import compares_contents
 from modelops.controllers.jobs import jobs_of
+from modelops.controllers.owned import owned
 from modelops.machinery.context import ReconcileContext
+from modelops.machinery.ownership import is_owned_by
 from modelops.machinery.resources import (
     AUTOSCALERS,
     CONFIG_MAPS,
@@ -33,6 +35,7 @@ from modelops.machinery.resources import (
     SERVICES,
     Body,
     Key,
+    Resource,
 )
 
 PageT = TypeVar("PageT")
@@ -51,7 +54,7 @@ async def observe(service: InferenceService, context: ReconcileContext) -> Obser
     namespace, uid = service.metadata.namespace, service.metadata.uid
     bodies = context.cache.bodies(SERVER_OF, namespace, service.metadata.name, kind=PODS.kind)
     pods = [server_pod(body) for body in bodies]
-    revisions = observed_revisions(context.cache.bodies("owner", uid, kind=DEPLOYMENTS.kind), pods)
+    revisions = observed_revisions(owned(namespace, uid, context.cache, DEPLOYMENTS.kind), pods)
     several = len(revisions) > 1
     service_body = await _stable_service(service, context, live=several)
     stable = stable_revision_name(service, service_body, revisions)
@@ -66,26 +69,28 @@ async def observe(service: InferenceService, context: ReconcileContext) -> Obser
         stable=stable,
         recorded=await _recorded_template(service, context, stable, selected),
         stable_service=service_body,
-        candidate_service=context.cache.body(Key(SERVICES.kind, namespace, candidate_service_name(service))),
+        candidate_service=_own(
+            service, context.cache.body(Key(SERVICES.kind, namespace, candidate_service_name(service)))
+        ),
         owned={
-            key: body
+            Key(resource.kind, namespace, read["metadata"]["name"]): read
             for resource in _OWNED
-            for key in context.cache.find("owner", uid, kind=resource.kind)
-            if (body := await _owned(key, context)) is not None
+            for body in owned(namespace, uid, context.cache, resource.kind)
+            if (read := await _read(resource, body, context)) is not None
         },
         http_route=await _http_route(service, context),
         proxy_stats=await _of_each_pod(revisions, fetch_proxy_stats) if several else {},
         monitor_reports=await _of_each_pod(revisions, fetch_reports) if several and _compares(service) else {},
-        check_jobs=tuple(await jobs_of(uid, context)),
+        check_jobs=tuple(await jobs_of(service.metadata, context)),
     )
 
 
-async def _owned(key: Key, context: ReconcileContext) -> Body | None:
-    """Return an object from the cache. A ConfigMap is read if only its metadata is known, as after a restart."""
-    body = context.cache.body(key)
-    if body is None or key.kind != CONFIG_MAPS.kind or CONTENT_DIGEST in body:
-        return body
-    whole = await context.kube.get(CONFIG_MAPS, key.namespace, key.name)
+async def _read(resource: Resource, cached: Body, context: ReconcileContext) -> Body | None:
+    """Return a child. A ConfigMap is read if the cache has only its metadata, as after a restart."""
+    if resource is not CONFIG_MAPS or CONTENT_DIGEST in cached:
+        return cached
+    key = Key(resource.kind, cached["metadata"]["namespace"], cached["metadata"]["name"])
+    whole = await context.kube.get(resource, key.namespace, key.name)
     if whole is None:
         return None
     context.cache.put({**whole, "kind": key.kind})
@@ -111,7 +116,7 @@ async def _recorded_template(
         return None
     name = deployment_name(service, stable)
     record = await context.kube.get(CONTROLLER_REVISIONS, service.metadata.namespace, name)
-    template: Body | None = (record or {}).get("data", {}).get("template")
+    template: Body | None = (_own(service, record) or {}).get("data", {}).get("template")
     return RevisionTemplate.of(template) if template is not None else None
 
 
@@ -120,7 +125,12 @@ async def _http_route(service: InferenceService, context: ReconcileContext) -> B
     changed = service.status.observed_generation not in (None, service.metadata.generation)
     if service.spec.gateway is None and not changed:
         return None
-    return await context.kube.get(HTTP_ROUTES, service.metadata.namespace, service.metadata.name)
+    return _own(service, await context.kube.get(HTTP_ROUTES, service.metadata.namespace, service.metadata.name))
+
+
+def _own(service: InferenceService, body: Body | None) -> Body | None:
+    """Return an object that was found by its name, if it belongs to the InferenceService."""
+    return body if is_owned_by(body, service, by_label="WithoutOwner") else None
 
 
 async def _of_each_pod(

@@ -6,7 +6,7 @@ from functools import partial
 from modelops.api.dataset import Dataset
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import TrainingRun
-from modelops.controllers.jobs import by_owner
+from modelops.controllers.owned import by_owner
 from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.reconcile import decide
 from modelops.controllers.trainingrun.sweep.event_mapping import sweep_of_trial

@@ -8,6 +8,7 @@ from modelops.api.dataset import Dataset
 from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.jobs import JobState, jobs_of
+from modelops.controllers.owned import owned
 from modelops.controllers.trainingrun.attempt.outcome import TRAINER
 from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.inputs.references import read_references
@@ -64,7 +65,7 @@ async def observe(run: TrainingRun, context: ReconcileContext, poller: ProgressP
         used.ref.name: context.cache.parsed(Key(Dataset.__name__, namespace, used.ref.name), Dataset)
         for used in run.spec.datasets
     }
-    jobs = tuple(await jobs_of(run.metadata.uid, context))
+    jobs = tuple(await jobs_of(run.metadata, context))
     active = next((job for job in jobs if not job.finished), None)
     held_up = await _held_up(active, context) if active is not None else ""
     progress = _progress(run, active, context, poller) if active is not None else None
@@ -77,7 +78,7 @@ async def observe(run: TrainingRun, context: ReconcileContext, poller: ProgressP
         inputs=inputs,
         jobs=jobs,
         services=frozenset(
-            key.name for job in jobs for key in context.cache.find("owner", job.uid, kind=SERVICES.kind)
+            body["metadata"]["name"] for job in jobs for body in owned(namespace, job.uid, context.cache, SERVICES.kind)
         ),
         versions=_versions_made_from(resolved.key, run, context) if resolved is not None else (),
         siblings=_siblings_with(resolved.key, run, context) if resolved is not None else (),

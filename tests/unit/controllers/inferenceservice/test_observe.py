@@ -9,7 +9,11 @@ from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers import inferenceservice
 from modelops.controllers.inferenceservice.observe import observe
-from modelops.controllers.inferenceservice.revisions.children import revision_record, routes_config_map
+from modelops.controllers.inferenceservice.revisions.children import (
+    candidate_service,
+    revision_record,
+    routes_config_map,
+)
 from modelops.controllers.inferenceservice.revisions.revision_template import RevisionTemplate
 from modelops.controllers.inferenceservice.revisions.version_selection import NotServable
 from modelops.machinery.cache import Cache
@@ -204,3 +208,34 @@ def test_children_enqueue_their_owner() -> None:
     for kind, body in bodies.items():
         assert list(controller.event_mappings[kind](body, cache())) == [BY_NAME]
     assert controller.kind is InferenceService
+
+
+OWNER = {"kind": "InferenceService", "name": "mortgage", "uid": PINNED.metadata.uid}
+FOREIGN = [
+    pytest.param({"namespace": "attacker"}, id="in another namespace"),
+    pytest.param({"ownerReferences": [OWNER]}, id="that it does not control"),
+    pytest.param({"ownerReferences": [{**OWNER, "uid": "another", "controller": True}]}, id="of another owner"),
+]
+
+
+@pytest.mark.parametrize("about", [*FOREIGN, pytest.param({"ownerReferences": []}, id="with its labels alone")])
+async def test_a_foreign_deployment_is_not_a_revision(about: Body) -> None:
+    """The template of a revision runs in the namespace of the InferenceService."""
+    own, foreign = own_deployment(), own_deployment(**{"name": "forged", "uid": "uid-of-forged", **about})
+    seen = await observe(PINNED, context(version_body(V1), own, foreign))
+    assert [revision.deployment_name for revision in seen.revisions] == [own["metadata"]["name"]]
+
+
+@pytest.mark.parametrize("about", FOREIGN[1:])
+async def test_a_foreign_candidate_service_and_record_are_not_read(about: Body) -> None:
+    """Another InferenceService may have the Service `mortgage-candidate`, and anybody a record with a template."""
+    stable = revision_of(PINNED, V1)
+    status = {"stable": {"version": "mortgage-1", "digest": digest("a"), "revision": stable}}
+    service = inference_service(pinned="mortgage-2", status=status)
+    record = revision_record(service, RevisionTemplate.of(pod_template(PINNED, V1)))
+    candidate = candidate_service(service, stable, grpc=False)
+    for known in (True, False):
+        for body in (record, candidate):
+            body["metadata"] |= {} if known else about
+        seen = await observe(service, context(version_body(V2), candidate, api=Api(record)))
+        assert (seen.candidate_service is not None, seen.recorded is not None) == (known, known)

@@ -101,3 +101,27 @@ async def test_an_invalid_schedule_stalls_the_run_before_anything_is_trained() -
     """Admission cannot check a schedule."""
     with pytest.raises(StalledError, match=r"spec\.rerun\.schedule"):
         await observed(training_run(rerun={"schedule": "61 * * * *"}))
+
+
+OWNER = {"kind": "TrainingRun", "name": "train", "uid": "uid-of-train", "controller": True}
+FOREIGN = [
+    pytest.param({"namespace": "attacker"}, id="in another namespace"),
+    pytest.param({"ownerReferences": [{**OWNER, "controller": False}]}, id="that it does not control"),
+    pytest.param({"ownerReferences": [{**OWNER, "uid": "another"}]}, id="of another owner"),
+    pytest.param({"ownerReferences": []}, id="with its labels alone"),
+]
+
+
+@pytest.mark.parametrize("about", FOREIGN)
+async def test_foreign_trials_and_jobs_are_not_the_runs(about: Body) -> None:
+    """A foreign run could win a sweep, and a foreign Job tell the run's model."""
+    labels = {"modelops.dev/sweep": "train", "modelops.dev/training-run": "train"}
+    known = metadata("forged", labels=labels, ownerReferences=[OWNER], creationTimestamp=ago(seconds=1))
+    run = training_run(trainer={"image": PINNED, "command": ["train"]})
+    trial = {"kind": "TrainingRun", "metadata": known, "spec": run.spec.wire(), "status": {}}
+    job = {"kind": "Job", "metadata": known, "spec": {}, "status": {}}
+    for change, count in (({}, 1), (about, 0)):
+        forged = [{**body, "metadata": {**body["metadata"], **change}} for body in (trial, job)]
+        seen, _ = await observed(run, *forged)
+        assert seen.sweep is not None
+        assert (len(seen.sweep.children), len(seen.jobs)) == (count, count)

@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 from modelops.api.sweep import Sweep
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.types import StringMap
+from modelops.controllers.owned import owned
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.sweep.child import Child, child_of
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
@@ -43,7 +44,7 @@ class SweepObservation:
 
 async def observe(run: TrainingRun, resolved: ResolvedInputs, context: ReconcileContext) -> SweepObservation:
     """Read a run's trials, and have parameters suggested for those that are due. A suggestion takes a thread's time."""
-    bodies = context.cache.bodies("owner", run.metadata.uid, kind=TrainingRun.__name__)
+    bodies = owned(run.metadata.namespace, run.metadata.uid, context.cache, TrainingRun.__name__)
     seen = SweepObservation(run, resolved, context.now, tuple(_child(_Version.of(body)) for body in bodies))
     sweep = run.spec.sweep
     if sweep is None or outcome_holds(run, resolved):

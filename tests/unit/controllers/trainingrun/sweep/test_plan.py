@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelops.api.sweep import Trial
 from modelops.api.trainingrun_status import TrainingRunStatus
-from modelops.controllers.jobs import by_owner
+from modelops.controllers.owned import by_owner
 from modelops.controllers.trainingrun.sweep.observe import observe
 from modelops.controllers.trainingrun.sweep.result import model_parameters, reused_table
 from modelops.controllers.trainingrun.sweep.trials import best_trial
