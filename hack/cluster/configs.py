@@ -10,6 +10,9 @@ from hack.cluster.network import Network
 NODE_NAME = "modelops"
 DOMAIN = "cluster.local"
 PAUSE_IMAGE = "localhost/modelops/pause:1"
+AUDITED_USER = "system:serviceaccount:modelops-system:modelops"
+"""The operator. Its requests are in the audit log."""
+_AUDIT_LOG_MEBIBYTES = 512
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,19 @@ class Node:
         """Socket of containerd."""
         return self.state / "run" / "containerd.sock"
 
+    @property
+    def audit_log(self) -> Path:
+        """Audit log of the API server: a JSON object a line."""
+        return audit_log(self.state)
+
     def config(self, name: str) -> Path:
         """Return the path of a configuration file."""
         return self.state / "config" / name
+
+
+def audit_log(state: Path) -> Path:
+    """Return the path of the audit log of a cluster with this directory of state."""
+    return state / "audit.log"
 
 
 def write(node: Node) -> None:
@@ -54,6 +67,7 @@ def write(node: Node) -> None:
     node.config("cni/10-pods.conflist").write_text(json.dumps(_cni(node), indent=1))
     node.config("kubelet.yaml").write_text(json.dumps(_kubelet(node), indent=1))
     node.config("kube-proxy.yaml").write_text(json.dumps(_kube_proxy(node), indent=1))
+    node.config("audit.json").write_text(json.dumps(_audit_policy(), indent=1))
     node.config("Corefile").write_text(_corefile(node))
 
 
@@ -106,6 +120,11 @@ def programs(node: Node) -> list[Program]:
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged=true",
+            f"--audit-policy-file={node.config('audit.json')}",
+            f"--audit-log-path={node.audit_log}",
+            # One file and one old one, of which a run of all tests fills a part of the first.
+            f"--audit-log-maxsize={_AUDIT_LOG_MEBIBYTES}",
+            "--audit-log-maxbackup=1",
         ),
         kubernetes(
             "kube-controller-manager",
@@ -216,6 +235,27 @@ def _kube_proxy(node: Node) -> object:
         "clientConnection": {"kubeconfig": str(node.config("proxy.kubeconfig"))},
         "conntrack": {"maxPerCore": 0},
         "nftables": {"minSyncPeriod": "100ms"},
+    }
+
+
+def _audit_policy() -> object:
+    """Return the policy: metadata of the operator's requests, and of those that create or change an object of its own.
+
+    Its Lease, which it renews every second, is left out.
+    """
+    own = {"group": "modelops.dev", "resources": ["datasets", "trainingruns", "modelversions", "inferenceservices"]}
+    lease = {"group": "coordination.k8s.io", "resources": ["leases"]}
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived", "ResponseStarted"],
+        "omitManagedFields": True,
+        "rules": [
+            {"level": "None", "users": [AUDITED_USER], "namespaces": ["modelops-system"], "resources": [lease]},
+            {"level": "Metadata", "users": [AUDITED_USER]},
+            {"level": "Metadata", "verbs": ["create", "update", "patch"], "resources": [own]},
+            {"level": "None"},
+        ],
     }
 
 
