@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
 from modelops.api.markers import list_atomic, list_map
-from modelops.api.types import Conditions, Digest, LongText, ObjectName, Text, Timestamp
+from modelops.api.types import Conditions, Digest, LongText, MadeJobs, ObjectName, Text, Timestamp
 
 RevisionName = Annotated[str, StringConstraints(max_length=63)]
 Count = Annotated[int, Field(ge=0)]
@@ -171,6 +171,8 @@ class InferenceServiceStatus(Model):
     """Last versions whose rollout ended without promotion, the newest first."""
     last_handled_requests: LastHandledRequests = Field(default_factory=LastHandledRequests)
     """Requests by annotation that the operator has acted on."""
+    jobs: MadeJobs = Field(default_factory=list)
+    """Jobs that the operator has made for checks, and not yet deleted. No other Job of such a name is believed."""
     conditions: Conditions = Field(default_factory=list)
     """Ready: the selected version serves with all its Pods. Reconciling: a rollout is in progress. Stalled: a person
     must change something; the stable version keeps serving. RolledBack: the rollout of the selected version failed."""

@@ -8,7 +8,19 @@ from modelops.api.base import Model
 from modelops.api.markers import list_atomic, list_map
 from modelops.api.modelversion import OriginDataset
 from modelops.api.sweep import SweepStatus
-from modelops.api.types import Conditions, Digest, LongText, Metrics, Name, ObjectName, StringMap, Text, Timestamp, Uri
+from modelops.api.types import (
+    Conditions,
+    Digest,
+    LongText,
+    MadeJobs,
+    Metrics,
+    Name,
+    ObjectName,
+    StringMap,
+    Text,
+    Timestamp,
+    Uri,
+)
 
 
 class Attempt(Model):
@@ -148,6 +160,8 @@ class TrainingRunStatus(Model):
     """Final metrics of the trainer."""
     model_version: ObjectName | None = None
     """ModelVersion of the model. Until a run for new inputs succeeds, that of the run before."""
+    jobs: MadeJobs = Field(default_factory=list)
+    """Jobs that the operator has made for the run, and not yet deleted. No other Job of such a name is believed."""
     conditions: Conditions = Field(default_factory=list)
     """Ready: a ModelVersion exists for the current inputs. Reconciling: the model is not ready yet. Stalled: a person
     must change something. Queued: the Job is waiting in a queue of Kueue. Running: the trainer runs. Succeeded: the run

@@ -228,6 +228,16 @@ class Condition(Model):
     """Generation of the spec that the condition was derived from."""
 
 
+class MadeJob(Model):
+    """Job that the operator has made."""
+
+    name: Name
+    """Name of the Job."""
+    uid: Uid
+    """UID of the Job. Another Job of this name is not believed, and is deleted."""
+
+
+MadeJobs = Annotated[list[MadeJob], Field(max_length=16), list_map("name")]
 Conditions = Annotated[list[Condition], Field(max_length=16), list_map("type")]
 StringMap = Annotated[
     dict[

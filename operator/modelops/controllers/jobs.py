@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from modelops.api.kinds import Metadata
+from modelops.api.kinds import Kind
 from modelops.controllers.owned import owned
 from modelops.controllers.pods import JOB_NAME_LABEL, PodState, newest, pod_state
 from modelops.machinery.context import ReconcileContext
+from modelops.machinery.made_jobs import is_believed, made_jobs
 from modelops.machinery.ownership import controller_of
 from modelops.machinery.plan import Delete
 from modelops.machinery.resources import JOBS, PODS, Body, Key, key_of
@@ -85,9 +86,13 @@ def job_state(body: Body, pods: Iterable[Body]) -> JobState:
     )
 
 
-async def jobs_of(owner: Metadata, context: ReconcileContext) -> list[JobState]:
-    """Return the states of an owner's Jobs and their Pods. Raises ApiError."""
-    return [await _with_pods(body, context) for body in owned(owner.namespace, owner.uid, context.cache, JOBS.kind)]
+async def jobs_of(owner: Kind, context: ReconcileContext) -> list[JobState]:
+    """Return the states of an owner's Jobs and their Pods, but not of a Job that took another's place.
+
+    Raises ApiError.
+    """
+    bodies = owned(owner.metadata.namespace, owner.metadata.uid, context.cache, JOBS.kind)
+    return [await _with_pods(body, context) for body in bodies if is_believed(body, made_jobs(owner))]
 
 
 async def _with_pods(body: Body, context: ReconcileContext) -> JobState:

@@ -142,8 +142,10 @@ class Kube:
         metadata: Body = answer["metadata"]
         return metadata
 
-    async def create_if_absent(self, resource: Resource, body: Body) -> Body:
-        """Create an object that cannot change afterwards, unless it exists. Return the object as it is in the cluster.
+    async def create_if_absent(self, resource: Resource, body: Body) -> tuple[Body, bool]:
+        """Create an object that cannot change afterwards, unless it exists.
+
+        Return the object as it is in the cluster, and whether this request created the object.
 
         For Jobs, which are created by the thousand: server-side apply takes the API server twice the time.
         """
@@ -158,8 +160,8 @@ class Kube:
             existing = await self.get(resource, body["metadata"]["namespace"], body["metadata"]["name"])
             if existing is None:
                 raise
-            return {**existing, "kind": resource.kind}
-        return {**body, "metadata": answer["metadata"]}
+            return {**existing, "kind": resource.kind}, False
+        return {**body, "metadata": answer["metadata"]}, True
 
     async def create(self, resource: Resource, body: Body) -> Body:
         """Create an object and return it."""

@@ -36,6 +36,8 @@ class Plan:
     """Children to apply, where the existing object differs."""
     delete: tuple[Delete, ...] = ()
     """Children to delete."""
+    jobs_recorded: bool = True
+    """Whether the Jobs that are created are recorded in the status. False: a Job's name alone says which one it is."""
     status: Model | None = None
     """New status, apart from its conditions. None: unchanged."""
     conditions: tuple[DesiredCondition, ...] = ()

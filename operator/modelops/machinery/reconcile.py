@@ -1,7 +1,7 @@
 """Carries out a plan: children, then the status once and only if it differs, then Events."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from modelops.machinery.controller import Controller, StalledError
 from modelops.machinery.dispatch import Dispatcher
 from modelops.machinery.events import EventRecorder
 from modelops.machinery.kube import ApiError, Kube
+from modelops.machinery.made_jobs import is_believed, made_jobs, with_changes
 from modelops.machinery.matching import already_applied, merge_patch
 from modelops.machinery.ownership import may_write
 from modelops.machinery.plan import Delete, Event, Plan
@@ -65,30 +66,36 @@ class Reconciler:
         to write its status holds none.
         """
         plan = None
+        made: dict[str, str | None] = {}
         try:
             parent = self._cache.parsed(key, controller.kind)
             if parent is not None and parent.metadata.deletion_timestamp is None:
-                plan = await self._execute(controller, key, parent)
+                plan = await self._execute(controller, key, parent, made)
         finally:
             self._slots.release(key.namespace)
         if parent is None or plan is None:
             if self._cache.leaves_out(key):
                 await self._show_left_out(controller, key)
             return None
-        await self._write_status(controller, key, parent, plan)
+        await self._write_status(controller, key, parent, plan, made)
         return plan.requeue_after
 
-    async def _execute(self, controller: Controller, key: Key, parent: Kind) -> Plan:
+    async def _execute(self, controller: Controller, key: Key, parent: Kind, made: dict[str, str | None]) -> Plan:
         """Decide, and write the children. Return the plan, or the plan that shows why that is impossible.
 
-        Raises ApiError when retrying may help.
+        Adds to `made` the name of each Job that was created or deleted → its UID, or None. Raises ApiError when
+        retrying may help.
         """
         try:
             plan = await controller.decide(parent, self._context())
             for child in plan.apply:
-                await self._apply(child, parent, key)
+                uid = await self._apply(child, parent, key)
+                if uid is not None and plan.jobs_recorded:
+                    made[child["metadata"]["name"]] = uid
             for delete in plan.delete:
                 await self._delete(delete)
+                if delete.key.kind == JOBS.kind:
+                    made[delete.key.name] = None
         except StalledError as problem:
             plan = _stalled(problem.reason, problem.message)
         except InvalidNameError as problem:
@@ -153,24 +160,29 @@ class Reconciler:
     def _context(self) -> ReconcileContext:
         return ReconcileContext(self._cache, self._kube, self._settings, datetime.now(UTC), self._dispatcher.enqueue)
 
-    async def _apply(self, child: Body, parent: Kind, by: Key) -> None:
+    async def _apply(self, child: Body, parent: Kind, by: Key) -> str | None:
+        """Write a child where the existing object differs. Return the UID of a Job that is created, else None."""
         key = key_of(child)
         resource = BY_KIND[key.kind]
         watched = resource in WATCHED
         existing = self._cache.body(key) if watched else None
         if resource is JOBS and existing is None:
-            created = await self._kube.create_if_absent(resource, child)
-            _check_owner(created, child, parent)
-            self._dispatcher.on_write(resource, created, by)
+            job, new = await self._kube.create_if_absent(resource, child)
+            _check_owner(job, child, parent)
+            if not new:
+                await self._check_made(job, parent)
+            self._dispatcher.on_write(resource, job, by)
             self._slots.child_created(key.namespace)
-            return
+            return str(job["metadata"]["uid"])
         cached = existing is not None
         if existing is None:
             existing = await self._kube.get(resource, key.namespace, key.name)
         if existing is not None:
             _check_owner(existing, child, parent)
+            if resource is JOBS:
+                await self._check_made(existing, parent)
             if (cached or not watched) and already_applied(_comparable(child) if cached else child, existing):
-                return
+                return None
         try:
             applied = await self._kube.apply(resource, child)
         except ApiError as error:
@@ -179,12 +191,23 @@ class Reconciler:
             raise
         if watched:
             self._dispatcher.on_write(resource, applied, by)
+        return None
+
+    async def _check_made(self, job: Body, parent: Kind) -> None:
+        """Delete a Job that took the place of one that the operator made. Raises ApiError then: it is made again."""
+        if is_believed(job, made_jobs(parent)):
+            return
+        key = key_of(job)
+        await self._kube.delete(JOBS, key.namespace, key.name, job["metadata"]["uid"])
+        raise ApiError(409, "Conflict", f"{key} was not made by the operator: deleting it, and making it again")
 
     async def _delete(self, delete: Delete) -> None:
         resource = BY_KIND[delete.key.kind]
         await self._kube.delete(resource, delete.key.namespace, delete.key.name, delete.uid)
 
-    async def _write_status(self, controller: Controller, key: Key, parent: Kind, plan: Plan) -> None:
+    async def _write_status(
+        self, controller: Controller, key: Key, parent: Kind, plan: Plan, made: Mapping[str, str | None]
+    ) -> None:
         old: dict[str, Any] = parent.status.wire()  # type: ignore[attr-defined]
         before: list[Condition] = parent.status.conditions  # type: ignore[attr-defined]
         merged = conditions.merge(before, plan.conditions, parent.metadata.generation, datetime.now(UTC))
@@ -193,6 +216,8 @@ class Reconciler:
             "observedGeneration": parent.metadata.generation,
             "conditions": [condition.wire() for condition in merged],
         }
+        if "jobs" in old:
+            new["jobs"] = [job.wire() for job in with_changes(made_jobs(parent), made)]
         patch = merge_patch(old, new)
         if patch:
             body = {"metadata": {"uid": parent.metadata.uid}, "status": patch}

@@ -88,6 +88,7 @@ def test_a_forged_child_changes_no_status_of_the_victim(cluster: RealCluster, sp
     before = space.wait("trainingrun", "train", has("Running"), within=180)
     (job,) = space.listed("jobs", "modelops.dev/trainingrun=train")
     (pod,) = space.listed("pods", "modelops.dev/trainingrun=train")
+    assert before["status"]["jobs"] == [{"name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}]
     job, pod = {**job, "kind": "Job"}, {**pod, "kind": "Pod"}
     nowhere = {"nodeSelector": {"tests.modelops.dev/nowhere": "true"}, "nodeName": None}
     run = _owner(before, "modelops.dev/v1alpha1", kind="TrainingRun")

@@ -48,13 +48,13 @@ class Api:
         return self.pods
 
 
-async def seen(*bodies: Body, live: tuple[Body, ...] = ()) -> list[JobState]:
-    """Return the Jobs of the Dataset `mortgage` in a cache with these objects."""
+async def seen(*bodies: Body, live: tuple[Body, ...] = (), made: list[Body] | None = None) -> list[JobState]:
+    """Return the Jobs of the Dataset `mortgage`, whose status records `made`, in a cache with these objects."""
     cache = Cache(dict(dataset_controller.controller().indexers))
     for number, body in enumerate(bodies):
         cache.put({**body, "metadata": {**body["metadata"], "resourceVersion": str(number + 1)}})
     context = ReconcileContext(cache, cast(Kube, Api(*live)), settings(), NOW)
-    return await jobs_of(dataset().metadata, context)
+    return await jobs_of(dataset(status={"jobs": made or []}), context)
 
 
 def names(jobs: list[JobState]) -> list[tuple[str, list[str]]]:
@@ -94,3 +94,18 @@ async def test_a_pod_that_is_read_by_its_label_is_not_the_jobs(foreign: Body) ->
     """Where the watch has no Pods of a Job that has ended, its Pods are listed by a label that anybody may set."""
     live = (foreign, pod_body("real"))
     assert names(await seen(job_body(ended=True), live=live)) == [("read", ["real"])]
+
+
+@pytest.mark.parametrize(
+    ("made", "believed"),
+    [
+        ([], True),
+        ([{"name": "other", "uid": "1"}], True),
+        ([{"name": "read", "uid": "uid-of-read"}], True),
+        ([{"name": "read", "uid": "uid-of-the-first"}], False),
+    ],
+    ids=["not recorded", "another one recorded", "recorded", "another one of its name recorded"],
+)
+async def test_a_job_that_took_the_place_of_a_recorded_one_is_not_believed(made: list[Body], believed: bool) -> None:
+    """Who deletes a Job, and creates another one of its name below the same owner, could tell any result."""
+    assert names(await seen(job_body(), pod_body("real"), made=made)) == ([("read", ["real"])] if believed else [])

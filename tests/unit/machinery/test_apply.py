@@ -5,6 +5,7 @@ from typing import Any, cast
 import pytest
 
 from modelops.api.dataset import Dataset
+from modelops.api.kinds import API_VERSION
 from modelops.controllers import dataset as dataset_controller
 from modelops.controllers.metadata import labels, owner_references
 from modelops.machinery.cache import Cache
@@ -13,8 +14,8 @@ from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import Dispatcher, indexers
 from modelops.machinery.events import EventRecorder
 from modelops.machinery.freshness import Freshness
-from modelops.machinery.kube import Kube
-from modelops.machinery.plan import Plan
+from modelops.machinery.kube import ApiError, Kube
+from modelops.machinery.plan import Delete, Plan
 from modelops.machinery.reconcile import Reconciler
 from modelops.machinery.resources import DATASETS, PODS, Body, Key, Resource, key_of
 from modelops.machinery.scheduling.priority_slots import PrioritySlots
@@ -24,8 +25,8 @@ from support.builders.datasets import S3, dataset
 
 PARENT = {"kind": "Dataset", "metadata": metadata("mortgage"), "spec": {"source": S3}}
 KEY = Key("Dataset", NAMESPACE, "mortgage")
-FORGED = [{"kind": "Dataset", "name": "mortgage", "uid": "uid-of-mortgage"}]
-OTHER = [{"kind": "Dataset", "name": "other", "uid": "uid-of-other", "controller": True}]
+FORGED = [{"apiVersion": API_VERSION, "kind": "Dataset", "name": "mortgage", "uid": "uid-of-mortgage"}]
+OTHER = [{"apiVersion": API_VERSION, "kind": "Dataset", "name": "other", "uid": "uid-of-other", "controller": True}]
 
 
 def child(kind: str, owners: list[Body] | None = None, spec: Body | None = None, **about: Any) -> Body:
@@ -47,6 +48,8 @@ class Api:
         self.bodies = {key_of(body): body for body in bodies}
         self.written: list[str] = []
         self.reason = ""
+        self.jobs: list[Body] | None = None
+        """Last record of Jobs in the status."""
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Body | None:
         """Return an object."""
@@ -58,15 +61,20 @@ class Api:
         self.written.append(f"apply {body['kind']} {body['metadata']['name']}")
         return existing(body)
 
-    async def create_if_absent(self, resource: Resource, body: Body) -> Body:
+    async def create_if_absent(self, resource: Resource, body: Body) -> tuple[Body, bool]:
         """Return the object of this name, or record the creation."""
         found = self.bodies.get(key_of(body))
         if found is None:
             self.written.append(f"create {body['kind']} {body['metadata']['name']}")
-        return found or existing(body)
+        return found or existing(body), found is None
+
+    async def delete(self, resource: Resource, namespace: str, name: str, uid: str | None) -> None:
+        """Record the deletion."""
+        self.written.append(f"delete {resource.kind} {name} {uid}")
 
     async def patch_status(self, resource: Resource, namespace: str, name: str, patch: Body) -> Body:
-        """Keep the reason of Ready."""
+        """Keep the reason of Ready, and the record of Jobs."""
+        self.jobs = patch["status"].get("jobs", self.jobs)
         conditions = patch["status"].get("conditions", [])
         self.reason = next((condition["reason"] for condition in conditions if condition["type"] == "Ready"), "")
         return metadata("mortgage", resourceVersion="9")
@@ -77,24 +85,31 @@ def existing(body: Body) -> Body:
     return {**body, "metadata": {**body["metadata"], "uid": "uid-of-child", "resourceVersion": "2"}}
 
 
-async def reconciled(wanted: Body, api: Api, *cached: Body, reads: str | None = None) -> Api:
-    """Carry out a plan with this child."""
+async def reconciled(
+    wanted: Body,
+    api: Api,
+    *cached: Body,
+    reads: str | None = None,
+    made: list[Body] | None = None,
+    **more: Any,
+) -> Api:
+    """Carry out a plan with this child for a Dataset whose status records the Jobs `made`."""
     controllers = [dataset_controller.controller()]
     cache = Cache(indexers(controllers))
-    for body in (PARENT, *cached):
+    for body in ({**PARENT, "status": {"jobs": made or []}}, *cached):
         cache.put(body)
 
     async def decide(parent: Dataset, context: ReconcileContext) -> Plan:
         if reads is not None:
             await context.kube.get(PODS, NAMESPACE, reads)
-        return Plan(apply=(wanted,))
+        return Plan(apply=(wanted,), **more)
 
     kube = cast(Kube, api)
     slots = PrioritySlots(1)
-    dispatcher = Dispatcher(cache, Queue(), controllers, Freshness())
+    dispatcher = Dispatcher(cache, Queue(slots), controllers, Freshness())
     reconciler = Reconciler(kube, cache, settings(), EventRecorder(kube, "test"), dispatcher, slots)
     controller = Controller(resource=DATASETS, kind=Dataset, decide=decide, event_mappings={}, indexers={})
-    await slots.acquire(0)  # type: ignore[arg-type]
+    await slots.acquire(NAMESPACE)
     await reconciler.reconcile(controller, KEY)
     return api
 
@@ -135,3 +150,33 @@ async def test_an_impossible_name_stalls_the_object_and_sends_nothing() -> None:
     """An error that no retry mends is shown with its remedy."""
     api = await reconciled(child("ConfigMap"), Api(), reads="../../other/secrets/x")
     assert (api.written, api.reason) == ([], "InvalidName")
+
+
+OLD = {"name": "child", "uid": "uid-of-the-first"}
+NEW = {"name": "child", "uid": "uid-of-child"}
+OTHER_JOB = {"name": "other", "uid": "1"}
+
+
+async def test_a_created_job_is_recorded_in_the_status() -> None:
+    """Its UID tells the Job from all later ones of its name. One that the operator makes again replaces the record."""
+    assert (await reconciled(child("Job"), Api())).jobs == [NEW]
+    assert (await reconciled(child("Job"), Api(), made=[OLD, OTHER_JOB])).jobs == [OTHER_JOB, NEW]
+    assert (await reconciled(child("Job"), Api(), jobs_recorded=False)).jobs is None
+
+
+async def test_a_deleted_job_is_recorded_no_longer() -> None:
+    """Another Job of its name may then be found after a crash of the operator."""
+    delete = Delete(Key("Job", NAMESPACE, "child"), "uid-of-child")
+    assert (await reconciled(child("ConfigMap"), Api(), made=[NEW], delete=(delete,))).jobs == []
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["in the cache", "found by the API server alone"])
+async def test_a_job_in_the_place_of_a_recorded_one_is_deleted(known: bool) -> None:
+    """The reconcile is tried again, and makes the Job once the other one has gone."""
+    forged = existing(child("Job"))
+    api = Api(forged)
+    with pytest.raises(ApiError, match="was not made by the operator") as problem:
+        await reconciled(child("Job"), api, *([forged] if known else []), made=[OLD])
+    assert problem.value.conflict
+    assert api.written == ["delete Job child uid-of-child"]
+    assert (await reconciled(child("Job"), Api(forged), *([forged] if known else []), made=[NEW])).written == []

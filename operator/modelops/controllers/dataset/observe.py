@@ -69,7 +69,7 @@ async def observe(dataset: Dataset, context: ReconcileContext, prober: Prober) -
         dataset=dataset,
         settings=context.settings,
         now=context.now,
-        jobs=tuple(await jobs_of(meta, context)),
+        jobs=tuple(await jobs_of(dataset, context)),
         probe_result=prober.last(key, meta.uid, meta.generation),
     )
     due_at = next_probe_at(dataset, seen.probe_result, job_expected=seen.job_expected)

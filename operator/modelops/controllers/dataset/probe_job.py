@@ -58,7 +58,12 @@ def due(context: Context) -> Plan | None:
             status=context.status, conditions=show(obstacle.reason, obstacle.message), requeue_after=requeue_after
         )
     job = children.probe_job(dataset.model_copy(update={"status": context.status}), context.seen.settings)
-    return Plan(apply=(job,), status=context.status, conditions=ready_condition.between_probe_jobs(context))
+    return Plan(
+        apply=(job,),
+        jobs_recorded=False,
+        status=context.status,
+        conditions=ready_condition.between_probe_jobs(context),
+    )
 
 
 def not_due(context: Context) -> Plan | None:

@@ -81,7 +81,7 @@ async def observe(service: InferenceService, context: ReconcileContext) -> Obser
         http_route=await _http_route(service, context),
         proxy_stats=await _of_each_pod(revisions, fetch_proxy_stats) if several else {},
         monitor_reports=await _of_each_pod(revisions, fetch_reports) if several and _compares(service) else {},
-        check_jobs=tuple(await jobs_of(service.metadata, context)),
+        check_jobs=tuple(await jobs_of(service, context)),
     )
 
 

@@ -65,7 +65,7 @@ async def observe(run: TrainingRun, context: ReconcileContext, poller: ProgressP
         used.ref.name: context.cache.parsed(Key(Dataset.__name__, namespace, used.ref.name), Dataset)
         for used in run.spec.datasets
     }
-    jobs = tuple(await jobs_of(run.metadata, context))
+    jobs = tuple(await jobs_of(run, context))
     active = next((job for job in jobs if not job.finished), None)
     held_up = await _held_up(active, context) if active is not None else ""
     progress = _progress(run, active, context, poller) if active is not None else None

@@ -115,13 +115,14 @@ FOREIGN = [
 @pytest.mark.parametrize("about", FOREIGN)
 async def test_foreign_trials_and_jobs_are_not_the_runs(about: Body) -> None:
     """A foreign run could win a sweep, and a foreign Job tell the run's model."""
-    labels = {"modelops.dev/sweep": "train", "modelops.dev/training-run": "train"}
+    labels = {"modelops.dev/sweep": "train", "modelops.dev/trainingrun": "train"}
     known = metadata("forged", labels=labels, ownerReferences=[OWNER], creationTimestamp=ago(seconds=1))
     run = training_run(trainer={"image": PINNED, "command": ["train"]})
     trial = {"kind": "TrainingRun", "metadata": known, "spec": run.spec.wire(), "status": {}}
     job = {"kind": "Job", "metadata": known, "spec": {}, "status": {}}
-    for change, count in (({}, 1), (about, 0)):
-        forged = [{**body, "metadata": {**body["metadata"], **change}} for body in (trial, job)]
+    changes: list[tuple[Body, int]] = [({}, 1), (about, 0)]
+    for change, count in changes:
+        forged = [{**body, "metadata": {**known, **change}} for body in (trial, job)]
         seen, _ = await observed(run, *forged)
         assert seen.sweep is not None
         assert (len(seen.sweep.children), len(seen.jobs)) == (count, count)
