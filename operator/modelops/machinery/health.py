@@ -11,13 +11,15 @@ from modelops.machinery.freshness import Freshness
 from modelops.machinery.scheduling.queue import Queue
 
 _STUCK_SECONDS = 900.0
+"""Time without any progress. The age of one key is no measure: neither an object whose reconcile hangs nor a namespace
+with very many objects may have all others' operator restarted."""
 
 
 def problems(freshness: Freshness, queue: Queue, leading: bool) -> list[str]:
     """Return the problems that a restart would mend, one sentence each."""
     sentences = [f"the watch of {plural} is behind" for plural in freshness.stale()]
-    if leading and queue.oldest_seconds() > _STUCK_SECONDS:
-        sentences.append(f"a key has been in the queue for {queue.oldest_seconds():.0f} s")
+    if leading and queue.idle_seconds() > _STUCK_SECONDS:
+        sentences.append(f"no reconcile has begun or ended for {queue.idle_seconds():.0f} s, though keys wait")
     return sentences
 
 

@@ -1,5 +1,6 @@
 """Carries out a plan: children, then the status once and only if it differs, then Events."""
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -37,7 +38,13 @@ from modelops.machinery.settings import Settings
 
 _STALLED_REQUEUE = timedelta(minutes=5)
 _QUOTA_REQUEUE = timedelta(minutes=1)
+_DEADLINE_SECONDS = 120.0
+"""Longest time of deciding and of writing the children: a reconcile that hangs must not keep its slot."""
 _log = logging.getLogger(__name__)
+
+
+class DeadlineError(Exception):
+    """A reconcile took too long and was cancelled."""
 
 
 class Reconciler:
@@ -60,7 +67,9 @@ class Reconciler:
         self._slots = slots
 
     async def reconcile(self, controller: Controller, key: Key) -> timedelta | None:
-        """Reconcile one object and return when to reconcile again. Raises ApiError when retrying may help.
+        """Reconcile one object and return when to reconcile again.
+
+        Raises ApiError and DeadlineError when retrying may help.
 
         The caller has a slot from the queue, which is released once the children are written: a reconcile that waits
         to write its status holds none.
@@ -70,7 +79,7 @@ class Reconciler:
         try:
             parent = self._cache.parsed(key, controller.kind)
             if parent is not None and parent.metadata.deletion_timestamp is None:
-                plan = await self._execute(controller, key, parent, made)
+                plan = await self._execute_in_time(controller, key, parent, made)
         finally:
             self._slots.release(key.namespace)
         if parent is None or plan is None:
@@ -79,6 +88,17 @@ class Reconciler:
             return None
         await self._write_status(controller, key, parent, plan, made)
         return plan.requeue_after
+
+    async def _execute_in_time(
+        self, controller: Controller, key: Key, parent: Kind, made: dict[str, str | None]
+    ) -> Plan:
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS) as deadline:
+                return await self._execute(controller, key, parent, made)
+        except TimeoutError as error:
+            if deadline.expired():
+                raise DeadlineError(f"reconcile stopped after {_DEADLINE_SECONDS:g} s") from error
+            raise
 
     async def _execute(self, controller: Controller, key: Key, parent: Kind, made: dict[str, str | None]) -> Plan:
         """Decide, and write the children. Return the plan, or the plan that shows why that is impossible.

@@ -21,7 +21,7 @@ from modelops.machinery.events import EventRecorder
 from modelops.machinery.freshness import Freshness
 from modelops.machinery.kube import ApiError, Kube
 from modelops.machinery.object_metrics import ObjectMetrics
-from modelops.machinery.reconcile import Reconciler
+from modelops.machinery.reconcile import DeadlineError, Reconciler
 from modelops.machinery.resources import Key
 from modelops.machinery.resync import resync
 from modelops.machinery.scheduling.priority_slots import PrioritySlots
@@ -29,7 +29,7 @@ from modelops.machinery.scheduling.queue import Queue
 from modelops.machinery.settings import Settings
 
 _SHOW_ERROR_AFTER = 4
-"""Failures in a row after which an object's status shows the error."""
+"""Failures in a row after which an object's status shows the error. A reconcile that hangs shows it at once."""
 _log = logging.getLogger(__name__)
 
 
@@ -172,20 +172,24 @@ class Runtime:
                 error,
                 failures,
             )
-            if not error.conflict:
-                await self._show_error(controller, key, error, failures)
+            if not error.conflict and failures >= _SHOW_ERROR_AFTER:
+                await self._show_error(controller, key, error)
+        except DeadlineError as error:
+            result = "deadline"
+            failures = self._queue.failed(key)
+            _log.error("%s: %s (attempt %d)", key, error, failures)
+            await self._show_error(controller, key, error)
         except Exception as error:
             result = "bug"
             failures = self._queue.failed(key)
             _log.exception("%s: reconcile failed (attempt %d)", key, failures)
-            await self._show_error(controller, key, error, failures)
+            if failures >= _SHOW_ERROR_AFTER:
+                await self._show_error(controller, key, error)
         metrics.RECONCILES.labels(kind=key.kind, result=result).inc()
         metrics.RECONCILE_SECONDS.labels(kind=key.kind).observe(time.monotonic() - started)
 
-    async def _show_error(self, controller: Controller, key: Key, error: Exception, failures: int) -> None:
-        """Write an error that persists into the object's status. A failure to do so must never end the operator."""
-        if failures < _SHOW_ERROR_AFTER:
-            return
+    async def _show_error(self, controller: Controller, key: Key, error: Exception) -> None:
+        """Write an error into the object's status. A failure to do so must never end the operator."""
         try:
             await self._reconciler.show_error(controller, key, error)
         except Exception as write_error:

@@ -29,6 +29,8 @@ class Queue:
         self._again: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
+        self._progress = time.monotonic()
+        """Time at which a key was last returned or done, or came into the empty queue."""
         self._waiters: deque[asyncio.Future[None]] = deque()
 
     def add(self, key: Key) -> None:
@@ -36,7 +38,10 @@ class Queue:
         if key in self._processing:
             self._again.add(key)
         elif key not in self._since:
-            self._since[key] = time.monotonic()
+            now = time.monotonic()
+            if not self._since and not self._processing:
+                self._progress = now
+            self._since[key] = now
             metrics.QUEUE_DEPTH.set(len(self._since))
             self._slots.wait(key.namespace, partial(self._grant, key), Priority.CHILDREN)
 
@@ -64,6 +69,7 @@ class Queue:
         if not self._ready:
             return None
         key = self._ready.popleft()
+        self._progress = time.monotonic()
         self._processing[key] = self._since.pop(key)
         timer = self._timers.pop(key, None)
         if timer is not None:
@@ -74,6 +80,7 @@ class Queue:
     def done(self, key: Key) -> None:
         """End the processing of `key`, and queue the key again if it was added meanwhile."""
         del self._processing[key]
+        self._progress = time.monotonic()
         if key in self._again:
             self._again.discard(key)
             self.add(key)
@@ -92,12 +99,17 @@ class Queue:
 
     def reset_ages(self) -> None:
         """Count the age of waiting keys from now on: a standby replica has processed none of them."""
-        self._since = dict.fromkeys(self._since, time.monotonic())
+        self._progress = time.monotonic()
+        self._since = dict.fromkeys(self._since, self._progress)
 
     def oldest_seconds(self) -> float:
         """Return the seconds since the oldest key that waits or is being processed was queued."""
         started = [*self._since.values(), *self._processing.values()]
         return time.monotonic() - min(started) if started else 0.0
+
+    def idle_seconds(self) -> float:
+        """Return the seconds since a reconcile last began or ended while keys wait or are being processed, else 0."""
+        return time.monotonic() - self._progress if self._since or self._processing else 0.0
 
     def _due(self, key: Key) -> None:
         self._timers.pop(key, None)

@@ -76,12 +76,10 @@ class Reconciles(RuleBasedStateMachine):
                     self.slots.release(key.namespace)
                 del self.running[key]
                 self.queue.done(key)
-            key = self.queue.take()
-            while key is not None:
+            for key in started(self.queue):
                 assert key not in self.running
                 self.owed.discard(key)
                 self.running[key] = True
-                key = self.queue.take()
         assert not self.owed
 
 
@@ -141,6 +139,14 @@ class Turns(RuleBasedStateMachine):
 TestTurns = Turns.TestCase
 
 
+def noting(order: list[str], name: str) -> Callable[[], bool]:
+    def grant() -> bool:
+        order.append(name)
+        return True
+
+    return grant
+
+
 def keys(namespace: str, count: int) -> list[Key]:
     return [Key("Dataset", namespace, f"{number:04}") for number in range(count)]
 
@@ -188,11 +194,10 @@ def test_two_namespaces_share_the_slots_that_become_free(queue: tuple[Queue, Pri
 async def test_a_status_of_one_namespace_does_not_wait_for_all_children_of_another() -> None:
     """Creating children comes first within a namespace only: a flood does not hold up everybody's statuses."""
     slots, order = PrioritySlots(1), list[str]()
-    grant: Callable[[str], Callable[[], bool]] = lambda name: lambda: order.append(name) is None  # noqa: E731
     await slots.acquire("a")
     for number in range(3):
-        slots.wait("a", grant(f"children {number}"), Priority.CHILDREN)
-    slots.wait("b", grant("status"), Priority.STATUS)
+        slots.wait("a", noting(order, f"children {number}"), Priority.CHILDREN)
+    slots.wait("b", noting(order, "status"), Priority.STATUS)
     for namespace in ("a", "a", "b", "a", "a"):
         slots.release(namespace)
     assert order == ["children 0", "status", "children 1", "children 2"]
@@ -210,6 +215,6 @@ async def test_a_waiter_that_has_gone_passes_its_slot_on() -> None:
     slots, granted_to = PrioritySlots(1), list[str]()
     await slots.acquire("a")
     slots.wait("a", lambda: False)
-    slots.wait("b", lambda: granted_to.append("b") is None)
+    slots.wait("b", noting(granted_to, "b"))
     slots.release("a")
     assert granted_to == ["b"]
