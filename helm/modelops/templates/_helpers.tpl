@@ -78,6 +78,8 @@ runtimes:
   {{- else }}
   {}
   {{- end }}
+analysis: {{ .Values.analysis | toJson }}
+egress: {{ .Values.egress | toJson }}
 watchNamespaces: {{ .Values.watchNamespaces | toJson }}
 election:
   enabled: true

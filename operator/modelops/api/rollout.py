@@ -132,8 +132,9 @@ class Hook(Model):
     model_config = rules(minimum_duration("timeout", "1s"), maximum_duration("timeout", "30s"))
 
     url: HttpUrl
-    """The URL. A response of 2xx passes, 4xx fails; any other response, or none, is an error. A 2xx response may carry
-    a JSON object with `outcome` (Passed, Failed or Inconclusive) and `message`, which then decide."""
+    """The URL, of a Service in this namespace or of a host that the chart allows. A response of 2xx passes, 4xx fails;
+    any other response, or none, is an error. A 2xx response may carry a JSON object with `outcome` (Passed, Failed or
+    Inconclusive) and `message`, which then decide."""
     timeout: DurationText = "10s"
     """Longest time to wait for the response, 30s at most."""
 
@@ -144,10 +145,12 @@ class PrometheusQuery(Model):
     model_config = rules(("has(self.min) || has(self.max)", "set min, max or both"))
 
     address: HttpUrl
-    """URL of Prometheus, such as http://prometheus.monitoring:9090."""
+    """URL of Prometheus, such as http://prometheus.monitoring:9090: of a Service in this namespace, or of a server that
+    the chart names."""
     query: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
     """PromQL. The operator replaces `{namespace}`, `{inferenceservice}`, `{stable}` and `{candidate}`; the last two are
-    names of ModelVersions."""
+    names of ModelVersions. On a server that the chart names, every selector needs the matcher
+    `namespace="{namespace}"`."""
     min: float | None = None
     """Least value that passes."""
     max: float | None = None

@@ -1,4 +1,4 @@
-"""HTTP client for addresses that users choose: bounded responses, no redirects, no cookies, no local addresses."""
+"""HTTP client for addresses that users choose: bounded responses, no redirects, no cookies, permitted addresses."""
 
 import asyncio
 import ipaddress
@@ -7,12 +7,18 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from modelops.api.addresses import LocalAddress, local_address_kind
+from modelops.api.addresses import POD_ADDRESSES, AddressRules
 
 T = TypeVar("T")
 _CHUNK_BYTES = 1 << 16
+NO_ANSWER = (
+    "no answer; check host name, port, certificate and timeout, and that the operator may connect to the address"
+)
+"""The same words for every way in which a connection fails: words of their own would let a user who may choose URLs
+scan ports with the operator's network."""
 
 
 class ResponseTooLargeError(ValueError):
@@ -20,19 +26,22 @@ class ResponseTooLargeError(ValueError):
 
 
 class AddressDeniedError(OSError):
-    """A connection to an address that the session does not allow."""
+    """The rules of the session do not permit the address."""
 
 
-def open_session(timeout_seconds: float, denied: frozenset[LocalAddress] = frozenset()) -> aiohttp.ClientSession:
-    """Return a session without cookies that connects to none of the `denied` kinds of addresses.
+def open_session(timeout_seconds: float, rules: AddressRules, address: str | None = None) -> aiohttp.ClientSession:
+    """Return a session without cookies that connects only to addresses that the rules permit.
 
-    `timeout_seconds` bounds a request as a whole, its response included.
+    With `address` every host name means this IP address. `timeout_seconds` bounds a request as a whole, its response
+    included.
     """
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=timeout_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
         # Callers bound their own concurrency: a wait for a connection would count against the request's timeout.
-        connector=aiohttp.TCPConnector(limit=0, socket_factory=_socket_factory(denied)),
+        connector=aiohttp.TCPConnector(
+            limit=0, socket_factory=_socket_factory(rules), resolver=_FixedResolver(address) if address else None
+        ),
         auto_decompress=False,  # a few bytes can decompress to any number
         headers={"Accept-Encoding": "identity"},
     )
@@ -60,7 +69,7 @@ async def fetch_each(
                 return None
 
     distinct = sorted(set(addresses))
-    async with open_session(timeout_seconds) as session:
+    async with open_session(timeout_seconds, POD_ADDRESSES) as session:
         results = await asyncio.gather(*(fetch_one(session, address) for address in distinct))
     return dict(zip(distinct, results, strict=True))
 
@@ -97,35 +106,45 @@ async def request(
         return response.status, bytes(body)
 
 
-def describe_failure(error: Exception, timeout_seconds: float) -> str:
+def describe_failure(error: Exception) -> str:
     """Return why a request failed, for the user who chose the URL.
 
     The error's own words are not among them: they may reveal what listens where the user has no access.
     """
     match error:
-        case asyncio.TimeoutError():
-            return f"no response within {timeout_seconds:g} s"
         case ResponseTooLargeError():
             return str(error)
-        case aiohttp.ClientConnectorDNSError():
-            return "host name not found"
-        case aiohttp.ClientConnectorError(os_error=AddressDeniedError() as denied):
-            return str(denied)
-        case aiohttp.ClientConnectionError():
-            return "connection failed or closed early"
-        case aiohttp.InvalidURL() | ValueError():
+        case aiohttp.InvalidURL():
             return "URL not valid"
-    return "response is not HTTP"
+        case aiohttp.ClientError() | OSError():
+            return NO_ANSWER
+    return "URL not valid"
 
 
-def _socket_factory(denied: frozenset[LocalAddress]) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+def _socket_factory(rules: AddressRules) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
     """Return a factory that checks an address when it is connected to: a name may resolve to another one later."""
 
     def create(resolved: aiohttp.AddrInfoType) -> socket.socket:
         family, type_, protocol, _, address = resolved
-        if local_address_kind(ipaddress.ip_address(address[0])) in denied:
-            # The same words for each address: a name may have several.
-            raise AddressDeniedError("address not allowed: loopback, link-local, multicast or unspecified")
+        if not rules.permit(ipaddress.ip_address(address[0])):
+            raise AddressDeniedError("address not permitted")
         return socket.socket(family, type_, protocol)
 
     return create
+
+
+class _FixedResolver(AbstractResolver):
+    """Resolves every host name to one IP address."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        version = ipaddress.ip_address(self._address).version
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        return [ResolveResult(hostname=host, host=self._address, port=port, family=family, proto=0, flags=0)]
+
+    async def close(self) -> None:
+        pass

@@ -1,14 +1,17 @@
 """Settings of the operator: one YAML file, written by the chart."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
+from modelops.api.addresses import AddressRules
 from modelops.api.base import Model
 from modelops.api.contract.tasks import S3Place
 from modelops.api.pods import EnvVar, Resources
+from modelops.api.rollout import HttpUrl
 from modelops.api.types import DurationText
 
 
@@ -63,6 +66,44 @@ class ServingRuntime(Model):
     resources: Resources | None = None
 
 
+class Egress(Model):
+    """Addresses to which the operator connects where a user chose the host name, besides the rules for all clusters."""
+
+    deny: list[IPv4Network | IPv6Network] = Field(default_factory=list)
+    allow: list[IPv4Network | IPv6Network] = Field(default_factory=list)
+
+    @property
+    def rules(self) -> AddressRules:
+        """The rules, as connections are checked by them."""
+        return AddressRules(tuple(self.deny), tuple(self.allow))
+
+
+class HookSettings(Model):
+    """Hosts of hooks outside the InferenceService's own namespace."""
+
+    allowed: list[str] = Field(default_factory=list)
+
+
+class SharedPrometheus(Model):
+    """Prometheus with the series of several namespaces."""
+
+    url: HttpUrl
+    namespace_label: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] = "namespace"
+
+
+class PrometheusSettings(Model):
+    """Servers that every namespace may query."""
+
+    shared: list[SharedPrometheus] = Field(default_factory=list)
+
+
+class AnalysisSettings(Model):
+    """What the operator asks in the analysis of a rollout, besides Services of the InferenceService's own namespace."""
+
+    hooks: HookSettings = Field(default_factory=HookSettings)
+    prometheus: PrometheusSettings = Field(default_factory=PrometheusSettings)
+
+
 class Election(Model):
     """Lease of the leader election."""
 
@@ -81,6 +122,8 @@ class Settings(Model):
     store: Store
     runtimes: dict[str, ServingRuntime] = Field(default_factory=dict)
     watch_namespaces: list[str] = Field(default_factory=list)
+    analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
+    egress: Egress = Field(default_factory=Egress)
     election: Election = Field(default_factory=Election)
     image_pull_policy: str = "IfNotPresent"
     user_namespaces: bool = False

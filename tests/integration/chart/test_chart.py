@@ -132,6 +132,11 @@ EVERY_SETTING: dict[str, Any] = {
             "resources": {"limits": {"nvidia.com/gpu": 1}},
         }
     },
+    "analysis": {
+        "hooks": {"allowed": ["judge.tools", "*.example.com"]},
+        "prometheus": {"shared": [{"url": "http://prometheus.monitoring:9090", "namespaceLabel": "team"}]},
+    },
+    "egress": {"deny": ["10.244.0.0/16", "fd00:10::/48"], "allow": ["100.64.0.0/16"]},
     "workers": 4,
     "resync": "30m",
     "cache": {"mebibytesPerNamespace": 16},

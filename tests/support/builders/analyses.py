@@ -1,8 +1,16 @@
 """Builders for analyses of a rollout: what the Pods counted, and the results of checks."""
 
+from typing import Any
+
+from yarl import URL
+
+from modelops.api.addresses import ANY_ADDRESS, AddressRules
 from modelops.api.inferenceservice_status import AnalysisCheckResult, AnalysisOutcome
 from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
+from modelops.controllers.inferenceservice.analysis.destinations import Destination, Destinations
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
+from modelops.machinery.resources import Body
+from support.builders.common import settings
 
 
 def counters(*, requests: int = 0, errors: int = 0, milliseconds: float = 10) -> Counters:
@@ -28,3 +36,24 @@ def check_arguments(**changes: str | int) -> CheckArguments:
         "candidate_url": "http://mortgage-candidate.team.svc.cluster.local",
     }
     return CheckArguments(**{**defaults, **changes})  # type: ignore[arg-type]
+
+
+def destination(url: str, rules: AddressRules = ANY_ADDRESS, **more: str) -> Destination:
+    """Return a server to ask, which may be on loopback, as those of the tests are."""
+    return Destination(URL(url), rules, **more)
+
+
+def destinations(*services: Body, prometheus: tuple[str, ...] = (), **changes: Any) -> Destinations:
+    """Return the servers that checks of the namespace `team` may name: its Services, and any host as a hook.
+
+    `prometheus` are the shared servers. `changes` are changes of the settings.
+    """
+    shared = [{"url": url} for url in prometheus]
+    open_to_all = {"hooks": {"allowed": ["*"]}, "prometheus": {"shared": shared}}
+    given = {"analysis": open_to_all, "egress": {"allow": ["127.0.0.0/8"]}, **changes}
+
+    async def find(namespace: str, name: str) -> Body | None:
+        assert namespace == "team"
+        return next((body for body in services if body["metadata"]["name"] == name), None)
+
+    return Destinations(settings(**given), "team", find)

@@ -7,7 +7,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
-from modelops.api.addresses import LocalAddress, local_address_kind
+from modelops.api.addresses import POD_ADDRESSES
 from modelops.api.contract.proxy import CAPTURE_FILTER, MIRRORED_HEADER
 
 
@@ -98,10 +98,10 @@ def _request_key(request_id: bytes, path: bytes, body: bytes) -> str:
 def _pod_address(text: bytes) -> str | None:
     """Return the IP address in a header, or None for anything a client could use to make this Pod call elsewhere.
 
-    Host names and link-local, unspecified and multicast addresses are rejected.
+    Host names are rejected, and addresses that no Pod has.
     """
     try:
         address = ipaddress.ip_address(text.decode("ascii"))
     except ValueError:
         return None
-    return str(address) if local_address_kind(address) in (None, LocalAddress.LOOPBACK) else None
+    return str(address) if POD_ADDRESSES.permit(address) else None

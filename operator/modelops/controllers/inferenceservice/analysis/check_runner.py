@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import AnalysisCheckResult
 from modelops.api.rollout import AnalysisCheck
 from modelops.controllers.background import Background
 from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
+from modelops.controllers.inferenceservice.analysis.destinations import Destinations, NotAllowedError
 from modelops.controllers.inferenceservice.analysis.hooks import call_hook
 from modelops.controllers.inferenceservice.analysis.prometheus import query_prometheus
 from modelops.controllers.inferenceservice.analysis.results import check_result
@@ -46,9 +46,8 @@ class CheckRun:
 class CheckRunner(Background[RolloutAttempt, CheckRun]):
     """Last run of each attempt's checks, and the runs under way: one at a time for each InferenceService."""
 
-    def __init__(self, denied: frozenset[LocalAddress] = frozenset(LocalAddress)) -> None:
+    def __init__(self) -> None:
         super().__init__(_CONCURRENCY, _SHARE)
-        self._denied = denied
 
     def last(self, attempt: RolloutAttempt) -> CheckRun | None:
         """Return the last run of this attempt's checks."""
@@ -60,6 +59,7 @@ class CheckRunner(Background[RolloutAttempt, CheckRun]):
         attempt: RolloutAttempt,
         checks: Iterable[AnalysisCheck],
         arguments: CheckArguments,
+        destinations: Destinations,
         enqueue: Callable[[Key], None],
     ) -> None:
         """Run the checks with a hook or a Prometheus query, then wake the InferenceService."""
@@ -69,18 +69,24 @@ class CheckRunner(Background[RolloutAttempt, CheckRun]):
 
         async def run() -> CheckRun:
             started_at = datetime.now(UTC)
-            results = await asyncio.gather(*(self._run(check, arguments) for check in remote))
+            results = await asyncio.gather(*(self._run(check, arguments, destinations) for check in remote))
             return CheckRun(started_at, arguments, {result.name: result for result in results})
 
         self._start(key, attempt, run, enqueue)
 
-    async def _run(self, check: AnalysisCheck, arguments: CheckArguments) -> AnalysisCheckResult:
+    async def _run(
+        self, check: AnalysisCheck, arguments: CheckArguments, destinations: Destinations
+    ) -> AnalysisCheckResult:
         try:
             async with self._slots.hold(arguments.namespace):
                 if check.hook is not None:
-                    return await call_hook(check.name, check.hook, arguments, self._denied)
+                    server = await destinations.hook(check.hook.url)
+                    return await call_hook(check.name, check.hook, arguments, server)
                 assert check.prometheus is not None, "start() passes hooks and queries only"
-                return await query_prometheus(check.name, check.prometheus, arguments, self._denied)
+                server = await destinations.prometheus(check.prometheus.address)
+                return await query_prometheus(check.name, check.prometheus, arguments, server)
+        except NotAllowedError as error:
+            return check_result(check.name, "Error", str(error))
         except Exception as error:
             _log.exception("check %s failed to run", check.name)
             # The error's words stay in the log: they may quote a response that the user has no access to.

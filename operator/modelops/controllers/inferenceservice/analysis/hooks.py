@@ -4,14 +4,13 @@ import json
 from typing import Any
 
 import aiohttp
-from yarl import URL
 
-from modelops.api.addresses import LocalAddress
 from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice_status import AnalysisCheckResult, AnalysisOutcome
 from modelops.api.rollout import Hook
 from modelops.controllers.bounded_http import describe_failure, open_session, request
 from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
+from modelops.controllers.inferenceservice.analysis.destinations import Destination
 from modelops.controllers.inferenceservice.analysis.results import check_result
 
 _MAX_BYTES = 64 * 1024
@@ -20,14 +19,11 @@ _MAX_SECONDS = 30.0
 _OUTCOMES: tuple[AnalysisOutcome, ...] = ("Passed", "Failed", "Inconclusive")
 
 
-async def call_hook(
-    name: str, hook: Hook, arguments: CheckArguments, denied: frozenset[LocalAddress] = frozenset(LocalAddress)
-) -> AnalysisCheckResult:
+async def call_hook(name: str, hook: Hook, arguments: CheckArguments, destination: Destination) -> AnalysisCheckResult:
     """Return the result of a hook. A hook that does not respond properly has the outcome Error.
 
     Of the response only the `message` of a JSON object gets into the status: the operator may reach what the user who
-    chose the URL may not read. For the same reason the `denied` kinds of addresses, local to the operator's Pod or
-    node, are not connected to.
+    chose the URL may not read.
     """
     seconds = min(parse_duration(hook.timeout).total_seconds(), _MAX_SECONDS)
     question = {
@@ -39,10 +35,10 @@ async def call_hook(
         "candidateURL": arguments.candidate_url,
     }
     try:
-        async with open_session(seconds, denied) as session:
-            status, body = await request(session, "POST", URL(hook.url), _MAX_BYTES, json=question)
+        async with open_session(seconds, destination.rules, destination.address) as session:
+            status, body = await request(session, "POST", destination.url, _MAX_BYTES, json=question)
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return check_result(name, "Error", describe_failure(error, seconds))
+        return check_result(name, "Error", describe_failure(error))
     return hook_result(name, status, body)
 
 

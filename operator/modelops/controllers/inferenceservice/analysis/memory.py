@@ -11,6 +11,7 @@ from modelops.api.inferenceservice import InferenceService
 from modelops.api.inferenceservice_status import CandidateVersion, InferenceServiceStatus
 from modelops.api.rollout import Analysis
 from modelops.controllers.inferenceservice.analysis.check_runner import CheckRunner
+from modelops.controllers.inferenceservice.analysis.destinations import Destinations, FindService
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.analysis.evaluation import window_ends
 from modelops.controllers.inferenceservice.analysis.reports import MonitorReport
@@ -47,10 +48,12 @@ class AnalysisMemory:
             check_run=self._checks.last(attempt),
         )
 
-    def remember(self, seen: Observation, decided: Plan, enqueue: Callable[[Key], None]) -> None:
+    def remember(
+        self, seen: Observation, decided: Plan, enqueue: Callable[[Key], None], find_service: FindService
+    ) -> None:
         """Begin a new window after an analysis and in a new step, start the checks that are due, forget other attempts.
 
-        `wake` has the InferenceService reconciled once the checks have results.
+        `enqueue` has the InferenceService reconciled once the checks have results.
         """
         status = decided.status
         assert isinstance(status, InferenceServiceStatus), "every plan of an InferenceService has its status"
@@ -66,7 +69,7 @@ class AnalysisMemory:
             self._requests.begin(current)
             self._contents.begin(current)
         if now.step_since is not None:
-            self._run_checks(seen, spec, current, now, enqueue)
+            self._run_checks(seen, spec, current, now, enqueue, find_service)
 
     def _count_requests(self, seen: Observation, attempt: RolloutAttempt, candidate: CandidateVersion) -> None:
         """Add what the proxies counted.
@@ -110,6 +113,7 @@ class AnalysisMemory:
         attempt: RolloutAttempt,
         candidate: CandidateVersion,
         enqueue: Callable[[Key], None],
+        find_service: FindService,
     ) -> None:
         last, arguments = self._checks.last(attempt), seen.check_arguments(candidate)
         current = last is not None and last.holds_for(arguments, candidate.step_since)
@@ -117,7 +121,8 @@ class AnalysisMemory:
             return
         metadata = seen.service.metadata
         key = Key(INFERENCE_SERVICES.kind, metadata.namespace, metadata.name)
-        self._checks.start(key, attempt, spec.checks, arguments, enqueue)
+        destinations = Destinations(seen.settings, metadata.namespace, find_service)
+        self._checks.start(key, attempt, spec.checks, arguments, destinations, enqueue)
 
 
 def _attempt(service: InferenceService, candidate: CandidateVersion) -> RolloutAttempt:

@@ -8,13 +8,13 @@ import math
 from typing import Any
 
 import aiohttp
-from yarl import URL
 
-from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import AnalysisCheckResult
 from modelops.api.rollout import PrometheusQuery
 from modelops.controllers.bounded_http import describe_failure, open_session, request
 from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
+from modelops.controllers.inferenceservice.analysis.destinations import Destination
+from modelops.controllers.inferenceservice.analysis.promql import QueryRefusedError, confined
 from modelops.controllers.inferenceservice.analysis.results import check_result
 from modelops.controllers.inferenceservice.pod.placeholders import fill_placeholders
 
@@ -30,23 +30,25 @@ async def query_prometheus(
     name: str,
     query: PrometheusQuery,
     arguments: CheckArguments,
-    denied: frozenset[LocalAddress] = frozenset(LocalAddress),
+    destination: Destination,
 ) -> AnalysisCheckResult:
     """Return whether the query's single value is within its bounds.
 
-    The `denied` kinds of addresses, local to the operator's Pod or node, are not connected to.
+    A server that namespaces share is asked only for series of the InferenceService's own namespace.
     """
     try:
-        async with open_session(_TIMEOUT_SECONDS, denied) as session:
-            url = URL(query.address.rstrip("/")) / "api/v1/query"
+        text = fill_placeholders(query.query, _placeholders(arguments))
+        if destination.namespace_label is not None:
+            text = confined(text, destination.namespace_label, arguments.namespace)
+        async with open_session(_TIMEOUT_SECONDS, destination.rules, destination.address) as session:
+            url = destination.url / "api/v1/query"
             # As a form: a query may be longer than what a server takes for a URL.
-            form = {"query": fill_placeholders(query.query, _placeholders(arguments))}
-            _, body = await request(session, "POST", url, _MAX_BYTES, data=form)
+            _, body = await request(session, "POST", url, _MAX_BYTES, data={"query": text})
         value = single_value(body)
-    except QueryError as error:
+    except (QueryError, QueryRefusedError) as error:
         return check_result(name, "Error", str(error))
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return check_result(name, "Error", describe_failure(error, _TIMEOUT_SECONDS))
+        return check_result(name, "Error", describe_failure(error))
     return compare_with_bounds(name, query, value)
 
 

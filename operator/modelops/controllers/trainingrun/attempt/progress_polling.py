@@ -9,6 +9,7 @@ from typing import NamedTuple
 import aiohttp
 from yarl import URL
 
+from modelops.api.addresses import POD_ADDRESSES
 from modelops.api.contract.reports import ProgressReport
 from modelops.api.contract.tasks import PROGRESS_PORT
 from modelops.controllers.background import Background
@@ -86,5 +87,5 @@ async def _fetch_report(address: str, port: int) -> ProgressReport:
     Raises ClientError, OSError (a timeout too) and ValueError: any program may listen there.
     """
     url = URL.build(scheme="http", host=address, port=port, path="/progress")
-    async with open_session(_TIMEOUT_SECONDS) as session:
+    async with open_session(_TIMEOUT_SECONDS, POD_ADDRESSES) as session:
         return ProgressReport.model_validate_json(await get(session, url, _MAX_BYTES))

@@ -6,16 +6,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import AnalysisOutcome
 from modelops.api.rollout import Hook
+from modelops.controllers.bounded_http import NO_ANSWER
 from modelops.controllers.inferenceservice.analysis import hooks
 from modelops.controllers.inferenceservice.analysis.hooks import call_hook
-from support.builders.analyses import check_arguments
+from support.builders.analyses import check_arguments, destination
 from support.proxy.http_responder import Serve, respond
-
-ALL_ADDRESSES: frozenset[LocalAddress] = frozenset()
-"""The servers of these tests are on loopback, which the operator does not connect to by default."""
 
 
 @pytest.mark.parametrize(
@@ -72,7 +69,7 @@ async def test_the_response_of_a_hook_is_its_result(
 ) -> None:
     port = await serve(respond(body, status, Location="/other"))
     hook = Hook(url=f"http://127.0.0.1:{port}/judge?x=1")
-    result = await call_hook("smoke", hook, check_arguments(), ALL_ADDRESSES)
+    result = await call_hook("smoke", hook, check_arguments(), destination(hook.url))
     assert (result.name, result.outcome, result.message) == ("smoke", outcome, message)
 
 
@@ -85,7 +82,8 @@ async def test_a_hook_receives_the_arguments_as_json(serve: Serve) -> None:
 
     port = await serve(handler)
     arguments = check_arguments(candidate_url="http://candidate")
-    await call_hook("smoke", Hook(url=f"http://127.0.0.1:{port}/judge?x=1"), arguments, ALL_ADDRESSES)
+    hook = Hook(url=f"http://127.0.0.1:{port}/judge?x=1")
+    await call_hook("smoke", hook, arguments, destination(hook.url))
     expected = {
         "inferenceservice": "mortgage",
         "namespace": "team",
@@ -104,8 +102,8 @@ async def test_a_hook_that_does_not_respond_in_time_is_an_error(serve: Serve) ->
 
     port = await serve(handler)
     hook = Hook(url=f"http://127.0.0.1:{port}", timeout="100ms")
-    result = await call_hook("smoke", hook, check_arguments(), ALL_ADDRESSES)
-    assert (result.outcome, result.message) == ("Error", "no response within 0.1 s")
+    result = await call_hook("smoke", hook, check_arguments(), destination(hook.url))
+    assert (result.outcome, result.message) == ("Error", NO_ANSWER)
 
 
 async def test_a_server_of_another_protocol_is_an_error_that_does_not_quote_the_server() -> None:
@@ -117,8 +115,8 @@ async def test_a_server_of_another_protocol_is_an_error_that_does_not_quote_the_
     server = await asyncio.start_server(speak, "127.0.0.1", 0)
     async with server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        result = await call_hook("smoke", Hook(url=url), check_arguments(), ALL_ADDRESSES)
-    assert (result.outcome, result.message) == ("Error", "response is not HTTP")
+        result = await call_hook("smoke", Hook(url=url), check_arguments(), destination(url))
+    assert (result.outcome, result.message) == ("Error", NO_ANSWER)
 
 
 def test_the_response_of_a_hook_is_limited_to_64_kib() -> None:
@@ -136,5 +134,5 @@ async def test_a_timeout_beyond_the_greatest_is_cut_to_it(serve: Serve, monkeypa
     assert hooks._MAX_SECONDS == 30
     monkeypatch.setattr(hooks, "_MAX_SECONDS", 0.1)
     hook = Hook(url=f"http://127.0.0.1:{await serve(handler)}", timeout="10h")
-    result = await call_hook("smoke", hook, check_arguments(), ALL_ADDRESSES)
+    result = await call_hook("smoke", hook, check_arguments(), destination(hook.url))
     assert result.outcome == "Error"

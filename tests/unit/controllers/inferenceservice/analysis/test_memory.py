@@ -22,6 +22,10 @@ ANALYSIS: Json = {"interval": "10s", "minRequests": 10, "errorRate": {"max": 0.1
 CANARY: Json = {"steps": [{"weight": 50, "hold": "30s"}, {"weight": 80, "hold": "30s"}], "analysis": ANALYSIS}
 
 
+async def no_service(namespace: str, name: str) -> None:
+    """Find no Service."""
+
+
 class Story:
     """A cluster, and an operator with its memory."""
 
@@ -34,7 +38,7 @@ class Story:
         """Reconcile as the controller does, and return the observation."""
         seen = self.memory.with_evidence(self.cluster.observe())
         decided = plan(seen)
-        self.memory.remember(seen, decided, lambda key: None)
+        self.memory.remember(seen, decided, lambda key: None, no_service)
         for write in self.cluster.writes(decided):
             self.cluster.write(write)
         self.cluster.write_status(decided)
@@ -223,7 +227,8 @@ def test_checks_run_in_each_interval_of_a_step(monkeypatch: pytest.MonkeyPatch, 
     started: list[Any] = []
     runs: dict[Any, CheckRun] = {}
 
-    def start(_: CheckRunner, key: Any, attempt: Any, checks: Any, arguments: Any, enqueue: Any) -> None:
+    def start(_: Any, key: Any, attempt: Any, checks: Any, arguments: Any, destinations: Any, enqueue: Any) -> None:
+        assert destinations.namespace == key.namespace
         started.append((key.name, arguments.weight, arguments.candidate, arguments.stable))
         runs[attempt] = CheckRun(story.cluster.now, arguments, {})
 
@@ -245,7 +250,7 @@ def test_results_of_checks_in_one_step_do_not_count_in_the_next(monkeypatch: pyt
     weights: list[int] = []
     runs: dict[Any, CheckRun] = {}
 
-    def start(_: CheckRunner, key: Any, attempt: Any, checks: Any, arguments: Any, enqueue: Any) -> None:
+    def start(_: Any, key: Any, attempt: Any, checks: Any, arguments: Any, destinations: Any, enqueue: Any) -> None:
         weights.append(arguments.weight)
         if arguments.weight == 50:
             runs[attempt] = CheckRun(NOW, arguments, {"smoke": check_result("smoke", "Passed")})

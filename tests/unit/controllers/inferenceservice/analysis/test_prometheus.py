@@ -6,15 +6,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from modelops.api.addresses import LocalAddress
 from modelops.api.inferenceservice_status import AnalysisOutcome
 from modelops.api.rollout import PrometheusQuery
 from modelops.controllers.inferenceservice.analysis import prometheus
 from modelops.controllers.inferenceservice.analysis.prometheus import compare_with_bounds, query_prometheus
-from support.builders.analyses import check_arguments
+from support.builders.analyses import check_arguments, destination
 from support.proxy.http_responder import Serve, respond
 
-ALL_ADDRESSES: frozenset[LocalAddress] = frozenset()
 NOT_PROMETHEUS = "response is not of the Prometheus API: check the address"
 
 
@@ -77,7 +75,7 @@ async def test_the_value_of_a_query_is_compared_with_its_bounds(
 ) -> None:
     port = await serve(respond(body))
     query = PrometheusQuery(address=f"http://127.0.0.1:{port}", query="up", min=0, max=1)
-    result = await query_prometheus("up", query, check_arguments(), ALL_ADDRESSES)
+    result = await query_prometheus("up", query, check_arguments(), destination(query.address))
     assert (result.outcome, result.message) == (outcome, message)
     # The status is JSON, which has no infinity.
     assert "inf" not in json.dumps(result.wire()["value"] if result.value is not None else None).lower()
@@ -104,10 +102,33 @@ async def test_a_query_is_posted_with_its_placeholders_filled(serve: Serve) -> N
 
     port = await serve(handler)
     promql = 'sum(rate(x{namespace="{namespace}", version=~"{stable}|{candidate}"}[1m])) > {inferenceservice} + 1 & 2'
-    query = PrometheusQuery(address=f"http://127.0.0.1:{port}/prom/", query=promql, max=1)
-    await query_prometheus("up", query, check_arguments(), ALL_ADDRESSES)
+    query = PrometheusQuery(address=f"http://127.0.0.1:{port}/prom", query=promql, max=1)
+    await query_prometheus("up", query, check_arguments(), destination(query.address))
     filled = 'sum(rate(x{namespace="team", version=~"mortgage-1|mortgage-2"}[1m])) > mortgage + 1 & 2'
     assert requests == [("POST", "/prom/api/v1/query", {"query": filled})]
+
+
+async def test_a_shared_server_is_asked_for_series_of_the_namespace_alone(serve: Serve) -> None:
+    """Another team's metrics must not be readable through the operator."""
+    queries: list[Any] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        queries.append((await request.post())["query"])
+        return web.json_response(vector("1"))
+
+    address = f"http://127.0.0.1:{await serve(handler)}"
+    shared = destination(address, namespace_label="namespace")
+    messages = []
+    for promql in ('sum(rate(x{namespace="{namespace}"}[5m]))', 'sum(rate(x{namespace="other"}[5m]))', "up", "up{"):
+        query = PrometheusQuery(address=address, query=promql, max=1)
+        messages.append((await query_prometheus("up", query, check_arguments(), shared)).message)
+    assert queries == ['sum(rate(x{namespace="team"}[5m]))']
+    assert messages[:3] == [
+        "1, at most 1",
+        'selector "x{namespace="other"}" selects series of all namespaces; add the matcher namespace="{namespace}"',
+        'selector "up" selects series of all namespaces; add the matcher namespace="{namespace}"',
+    ]
+    assert messages[3].startswith("query is not PromQL: ")
 
 
 async def test_values_with_braces_are_not_filled_again(serve: Serve) -> None:
@@ -121,7 +142,7 @@ async def test_values_with_braces_are_not_filled_again(serve: Serve) -> None:
     promql = "{namespace} {stable} {other} {{candidate}} {weight}"
     query = PrometheusQuery(address=f"http://127.0.0.1:{port}", query=promql, max=1)
     arguments = check_arguments(namespace="{candidate}", stable="{namespace}", candidate="c")
-    await query_prometheus("up", query, arguments, ALL_ADDRESSES)
+    await query_prometheus("up", query, arguments, destination(query.address))
     assert queries == ["{candidate} {namespace} {other} {c} {weight}"]
 
 
