@@ -89,6 +89,9 @@ election:
   renewSeconds: {{ .Values.election.renewSeconds | int }}
   retrySeconds: {{ .Values.election.retrySeconds | int }}
 imagePullPolicy: {{ .Values.images.pullPolicy }}
+disk:
+  scratch: {{ .Values.disk.scratch | quote }}
+  training: {{ .Values.disk.training | quote }}
 userNamespaces: {{ .Values.tenancy.userNamespaces }}
 clusterDomain: {{ .Values.clusterDomain | quote }}
 workers: {{ .Values.workers | int }}

@@ -111,6 +111,8 @@ class OriginDataset(Model):
     """Whether the source kept object versions, so that the same data can be fetched again."""
     objects: Annotated[int, Field(ge=0)]
     """Number of objects."""
+    bytes: Annotated[int, Field(ge=0)] | None = None
+    """Total size of the objects in bytes."""
     object_versions: Annotated[list[ObjectVersion], Field(max_length=10), list_atomic()] = Field(default_factory=list)
     """First ten objects. The manifest lists all of them."""
 

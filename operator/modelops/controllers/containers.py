@@ -99,9 +99,9 @@ def mount(volume: str, path: str, *, read_only: bool = False, sub_path: str | No
     return mounted
 
 
-def empty_dir(name: str) -> Json:
-    """Build a volume that is deleted with its Pod."""
-    return {"name": name, "emptyDir": {}}
+def empty_dir(name: str, size: str) -> Json:
+    """Build a volume that is deleted with its Pod. A Pod that writes more than `size` is evicted."""
+    return {"name": name, "emptyDir": {"sizeLimit": size}}
 
 
 def credential_volumes(secrets: Iterable[str]) -> list[Json]:

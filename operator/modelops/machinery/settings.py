@@ -104,6 +104,16 @@ class AnalysisSettings(Model):
     prometheus: PrometheusSettings = Field(default_factory=PrometheusSettings)
 
 
+DiskSize = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,5}(Mi|Gi|Ti)$")]
+
+
+class Disk(Model):
+    """Limits of the directories of Pods whose content only the user knows."""
+
+    scratch: DiskSize = "50Gi"
+    training: DiskSize = "500Gi"
+
+
 class Election(Model):
     """Lease of the leader election."""
 
@@ -126,6 +136,7 @@ class Settings(Model):
     egress: Egress = Field(default_factory=Egress)
     election: Election = Field(default_factory=Election)
     image_pull_policy: str = "IfNotPresent"
+    disk: Disk = Field(default_factory=Disk)
     user_namespaces: bool = False
     cluster_domain: str = "cluster.local"
     workers: Annotated[int, Field(ge=1, le=256)] = 32

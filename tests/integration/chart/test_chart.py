@@ -142,6 +142,7 @@ EVERY_SETTING: dict[str, Any] = {
     "cache": {"mebibytesPerNamespace": 16},
     "logLevel": "DEBUG",
     "tenancy": {"userNamespaces": True},
+    "disk": {"scratch": "1Gi", "training": "2Ti"},
     "clusterDomain": "cluster.example",
     "httpPort": 8090,
 }
@@ -372,6 +373,7 @@ def test_pods_meet_the_restricted_pod_security_standard(render: Render) -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert {kind for volume in pod["volumes"] for kind in volume if kind != "name"} <= {"configMap", "emptyDir"}
+    assert all(volume["emptyDir"]["sizeLimit"] for volume in pod["volumes"] if "emptyDir" in volume)
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
     for container in pod["containers"]:
         context = container["securityContext"]
@@ -435,6 +437,7 @@ def test_a_missing_store_is_rejected_by_name(template: Template) -> None:
             "tenancy.profiles.a.images.prefixes={registry.example}", "prefixes", id="a prefix must not end in a name"
         ),
         pytest.param("tenancy.contact=it's me", "contact", id="a contact must not break an expression"),
+        pytest.param("disk.scratch=1.5Gi", "scratch", id="a limit of a directory must be a whole number"),
         pytest.param("replcas=3", "replcas", id="an unknown value is rejected"),
         pytest.param(
             "election.renewSeconds=15", "election.renewSeconds", id="the leader must stop before the Lease ends"

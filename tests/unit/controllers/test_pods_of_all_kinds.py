@@ -10,6 +10,7 @@ from modelops.api.rollout import AnalysisCheck
 from modelops.api.trainingrun_status import Inputs
 from modelops.controllers.dataset import children as dataset_children
 from modelops.controllers.inferenceservice.analysis.check_jobs import check_job
+from modelops.controllers.inferenceservice.pod.quantities import canonical
 from modelops.controllers.inferenceservice.pod.template import template
 from modelops.controllers.trainingrun.attempt.pod import pod_spec
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
@@ -54,3 +55,11 @@ def test_pods_run_in_user_namespaces_if_the_chart_says_so(pod: Pod) -> None:
     """A process that breaks out of its container is nobody on the node."""
     assert pod(settings(userNamespaces=True))["hostUsers"] is False
     assert "hostUsers" not in pod(settings())
+
+
+@PODS
+def test_every_directory_has_a_limit(pod: Pod) -> None:
+    """Otherwise one Pod could fill the disk of its node, and the kubelet would evict others as well."""
+    limits = [volume["emptyDir"]["sizeLimit"] for volume in pod(settings())["volumes"] if "emptyDir" in volume]
+    assert limits
+    assert all(canonical(limit) == limit for limit in limits), "the API server would write it back otherwise"

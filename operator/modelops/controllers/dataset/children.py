@@ -13,6 +13,7 @@ from modelops.api.dataset import Dataset
 from modelops.api.durations import parse_duration
 from modelops.controllers.containers import SCRATCH, credential_volumes, empty_dir, pod_defaults, worker_container
 from modelops.controllers.dataset.checks_digest import checks_of
+from modelops.controllers.disk import room_for_reading
 from modelops.controllers.metadata import labels, owner_references
 from modelops.controllers.sources import claim_mount, claim_volume, place_of
 from modelops.lineage.digests import json_digest, short
@@ -88,7 +89,7 @@ def _job(dataset: Dataset, name: str, settings: Settings, **finds: Any) -> Body:
     )
     places = [place for place in (task.source, task.store) if place is not None]
     secrets = [place.secret_name for place in places if place.secret_name]
-    volumes = [empty_dir(SCRATCH), *credential_volumes(secrets)]
+    volumes = [empty_dir(SCRATCH, _scratch_size(dataset, settings)), *credential_volumes(secrets)]
     mounts: list[Body] = []
     if claim is not None:
         volumes.append(claim_volume(_DATA, claim))
@@ -130,6 +131,13 @@ def _job(dataset: Dataset, name: str, settings: Settings, **finds: Any) -> Body:
             },
         },
     }
+
+
+def _scratch_size(dataset: Dataset, settings: Settings) -> str:
+    """Return the room for reading the data: as large as the source was when it was last seen, if it was."""
+    known = [seen for seen in (dataset.status.candidate, dataset.status.snapshot) if seen is not None]
+    largest = max((seen.bytes for seen in known), default=0)
+    return room_for_reading(settings.disk, largest, max((seen.objects for seen in known), default=0))
 
 
 def _baseline(dataset: Dataset) -> str | None:

@@ -15,6 +15,7 @@ from modelops.controllers.containers import (
     pod_defaults,
     resources_or_default,
 )
+from modelops.controllers.disk import room_for_scratch
 from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
 from modelops.controllers.inferenceservice.analysis.results import check_result
 from modelops.controllers.inferenceservice.pod.environment import canonical_environment
@@ -74,7 +75,7 @@ def check_job(
                     **pod_defaults(service.spec.pod, settings),
                     "restartPolicy": "Never",
                     "containers": [_container(job, arguments, settings)],
-                    "volumes": [empty_dir(SCRATCH)],
+                    "volumes": [empty_dir(SCRATCH, room_for_scratch(settings.disk))],
                 },
             },
         },

@@ -23,6 +23,7 @@ from modelops.controllers.containers import (
     pod_defaults,
     worker_container,
 )
+from modelops.controllers.disk import SMALL, TOOLS, room_for_files, room_for_scratch
 from modelops.controllers.inferenceservice.pod import warm_up
 from modelops.controllers.inferenceservice.pod.model_server import (
     FETCH,
@@ -146,7 +147,13 @@ def _pod(
     service: InferenceService, version: ModelVersion, settings: Settings, server: ModelServer, revision: str
 ) -> Body:
     secrets = [settings.store.secret_name] if settings.store.secret_name else []
-    empty_dirs = (SHARED, _MODELS, *(_scratch(name) for name in (FETCH, PROXY, MODEL)))
+    directories = {
+        SHARED: TOOLS,
+        _MODELS: room_for_files(version.spec.artifact.bytes),
+        _scratch(FETCH): SMALL,
+        _scratch(PROXY): SMALL,
+        _scratch(MODEL): room_for_scratch(settings.disk),
+    }
     spread = {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
@@ -165,7 +172,7 @@ def _pod(
         "initContainers": [_fetch(version, settings, secrets), _proxy(service, version, settings, server, revision)],
         "containers": [_model(service, version, settings, server)],
         "volumes": [
-            *(empty_dir(name) for name in empty_dirs),
+            *(empty_dir(name, size) for name, size in directories.items()),
             routes,
             *credential_volumes(secrets),
             *warm_up.volumes(service),

@@ -17,6 +17,14 @@ from modelops.controllers.containers import (
     resources_or_default,
     worker_container,
 )
+from modelops.controllers.disk import (
+    RECORDS,
+    TOOLS,
+    room_for_files,
+    room_for_input,
+    room_for_scratch,
+    room_for_training,
+)
 from modelops.controllers.sources import claim_mount, claim_volume, place_of
 from modelops.controllers.trainingrun.attempt import gang
 from modelops.controllers.trainingrun.attempt.environment import ML, trainer_environment
@@ -95,7 +103,15 @@ def pod_spec(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job
         scratch=_scratch(SIDECAR),
     )
     sidecar["ports"] = [{"name": "progress", "containerPort": PROGRESS_PORT, "protocol": "TCP"}]
-    volumes = (SHARED, _INPUT, *_WRITTEN, *(_scratch(name) for name in (FETCH, TRAINER, SIDECAR)))
+    disk, pinned = settings.disk, resolved.inputs.datasets
+    directories = {
+        SHARED: TOOLS,
+        _INPUT: room_for_input(disk, pinned),
+        **{name: room_for_training(disk) for name in _WRITTEN},
+        _scratch(FETCH): room_for_files(0, sum(dataset.objects for dataset in pinned)),
+        _scratch(TRAINER): room_for_scratch(disk),
+        _scratch(SIDECAR): RECORDS,
+    }
     spec = {
         **pod_defaults(run.spec.pod, settings),
         "restartPolicy": "Never",
@@ -103,7 +119,7 @@ def pod_spec(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job
         "initContainers": [fetch],
         "containers": [_trainer(run, settings, job_name, on_claims), sidecar],
         "volumes": [
-            *(empty_dir(name) for name in volumes),
+            *(empty_dir(name, size) for name, size in directories.items()),
             *credential_volumes(secrets),
             *(claim_volume(_volume_of(name), claim) for name, claim in claims.items()),
         ],

@@ -137,5 +137,6 @@ def _pin(used: DatasetInput, snapshot: Snapshot) -> OriginDataset:
         source=snapshot.source,
         versioned=snapshot.versioned,
         objects=snapshot.objects,
+        bytes=snapshot.bytes,
         object_versions=snapshot.object_versions,
     )
