@@ -2,6 +2,7 @@
 
 supervise   write Envoy's bootstrap, then run Envoy and the monitor; the default, and the container's command
 bootstrap   print Envoy's bootstrap
+routes      check the operator's routes, and hand them to Envoy
 run         run the monitor alone
 
 Each command loads only what it needs: the supervisor lives as long as the Pod and uses neither pydantic nor Prometheus.
@@ -14,6 +15,7 @@ import time
 from modelops import __version__
 
 CONFIG = "/tmp/envoy.json"
+ROUTES = "/etc/modelops/routes/routes.json"
 MONITOR_MEMORY_BYTES = 256 * 2**20
 MODULE_COMMAND = [sys.executable, "-m", "modelops.monitor"]
 
@@ -25,6 +27,8 @@ def main(arguments: list[str]) -> int:
             return supervise()
         case ["bootstrap"]:
             return print_bootstrap()
+        case ["routes"]:
+            return take_routes()
         case ["run"]:
             from modelops.monitor import process
             from modelops.monitor.settings import Settings
@@ -35,21 +39,24 @@ def main(arguments: list[str]) -> int:
             print(f"modelops.monitor {__version__}")
             return 0
         case _:
-            print("usage: python -m modelops.monitor [supervise|bootstrap|run|--version]", file=sys.stderr)
+            print("usage: python -m modelops.monitor [supervise|bootstrap|routes|run|--version]", file=sys.stderr)
             return 2
 
 
 def supervise() -> int:
-    """Write the bootstrap in a child process, so that pydantic's memory is freed, and supervise."""
+    """Write the bootstrap and check the routes in children, so that pydantic's memory is freed, and supervise."""
     from modelops.monitor import supervisor
+    from modelops.monitor.routes_check import RoutesCheck
 
     supervisor.block_signals()
     config = os.environ.get("MODELOPS_ENVOY_CONFIG") or CONFIG
     memory = int(os.environ.get("MODELOPS_MONITOR_MEMORY_BYTES") or MONITOR_MEMORY_BYTES)
+    routes = RoutesCheck([*MODULE_COMMAND, "routes"], os.environ.get("MODELOPS_ROUTES_PATH") or ROUTES)
+    routes.start_when_changed()
     code = write_bootstrap(config)
     if code != 0:
         return code
-    return supervisor.Supervisor(envoy_command(config), [*MODULE_COMMAND, "run"], memory).run()
+    return supervisor.Supervisor(envoy_command(config), [*MODULE_COMMAND, "run"], memory, routes).run()
 
 
 def write_bootstrap(config: str) -> int:
@@ -71,6 +78,21 @@ def write_bootstrap(config: str) -> int:
         return 0
     os.unlink(partial)
     return code if code > 0 else 128 - code
+
+
+def take_routes() -> int:
+    """Check the operator's routes. An invalid setting is told by `bootstrap`, which reads the same settings."""
+    from pydantic import ValidationError
+
+    from modelops.monitor.envoy import routes_file
+    from modelops.monitor.routes_check import REFUSED
+    from modelops.monitor.settings import Settings
+
+    try:
+        settings = Settings.from_environment(os.environ)
+    except ValidationError:
+        return REFUSED
+    return routes_file.take(settings)
 
 
 def envoy_command(config: str) -> list[str]:

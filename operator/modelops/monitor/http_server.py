@@ -27,13 +27,19 @@ class MonitorServer(ThreadingMixIn, UnixStreamServer):
     daemon_threads = True
 
     def __init__(
-        self, socket: str, registry: CollectorRegistry, aggregates: Aggregates, dropped: Callable[[], int]
+        self,
+        socket: str,
+        registry: CollectorRegistry,
+        aggregates: Aggregates,
+        dropped: Callable[[], int],
+        routes_refused: Callable[[], str | None],
     ) -> None:
         Path(socket).unlink(missing_ok=True)  # that of a monitor that was killed
         super().__init__(socket, _Handler)
         self._registry = registry
         self._aggregates = aggregates
         self._dropped = dropped
+        self._routes_refused = routes_refused
 
     def page(self, path: str) -> tuple[str, bytes] | None:
         """Return the content type and content of a page, or None if the path is unknown."""
@@ -42,6 +48,7 @@ class MonitorServer(ThreadingMixIn, UnixStreamServer):
         if path == "/report":
             report = self._aggregates.to_json()
             report["records"]["dropped"] = self._dropped()
+            report["routes"] = {"refused": self._routes_refused()}
             return _JSON, json.dumps(report, separators=(",", ":")).encode()
         match = _PREDICTIONS.fullmatch(path)
         if match is not None:

@@ -6,6 +6,7 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
 
+from modelops.monitor.envoy.routes_file import refusal
 from modelops.monitor.settings import Settings
 
 PROBE_TIMEOUT_SECONDS = 2.0
@@ -37,6 +38,12 @@ class ModelMetrics:
             "modelops_monitor_restarts", "Restarts of the monitor since the container started.", registry=self.registry
         )
         restarts.inc(settings.monitor_restarts)
+        refused = Gauge(
+            "modelops_routes_refused",
+            "1 while the operator's routes are refused, and those before stay in effect, else 0.",
+            registry=self.registry,
+        )
+        refused.set_function(lambda: float(refusal(settings) is not None))
         self._up = Gauge(
             "modelops_model_up", "1 if the last readiness probe of the model succeeded, else 0.", registry=self.registry
         )

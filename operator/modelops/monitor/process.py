@@ -12,6 +12,7 @@ from modelops.monitor.capture import receiver
 from modelops.monitor.capture.aggregates import Aggregates
 from modelops.monitor.capture.capture_metrics import CaptureMetrics, records_dropped
 from modelops.monitor.capture.pairing import Pairing, fetch_over_http
+from modelops.monitor.envoy.routes_file import refusal
 from modelops.monitor.http_server import MonitorServer
 from modelops.monitor.metrics import ModelMetrics
 from modelops.monitor.settings import Settings
@@ -29,7 +30,11 @@ def run(settings: Settings) -> None:
     metrics = ModelMetrics(settings)
     metrics.registry.register(CaptureMetrics(aggregates, pairing, settings.admin_socket))
     http_server = MonitorServer(
-        settings.monitor_socket, metrics.registry, aggregates, lambda: records_dropped(settings.admin_socket)
+        settings.monitor_socket,
+        metrics.registry,
+        aggregates,
+        lambda: records_dropped(settings.admin_socket),
+        lambda: refusal(settings),
     )
     # Before the pages: once a report can be read, no record is dropped because nothing receives it.
     server = receiver.start(aggregates, settings.capture_socket)

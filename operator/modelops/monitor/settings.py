@@ -26,7 +26,9 @@ class Settings(BaseModel):
     model_port: Port = 8081
     model_grpc_port: Port | None = None
     routes_path: str = Field(default="/etc/modelops/routes/routes.json", pattern=r"^/.*[^/]$")
-    """File of the routes. Envoy applies each new version of it."""
+    """File of the routes, from the operator's ConfigMap."""
+    accepted_routes_path: str = Field(default="/tmp/routes/routes.json", pattern=r"^/.*[^/]$")
+    """File of the routes that Envoy applies: the last version of `routes_path` that was accepted."""
     candidate_host: str = Field(default="", pattern=r"^[0-9A-Za-z.:-]*$", max_length=253)
     """Fully qualified name or address of the candidates' Service. Absent: there is never a candidate."""
     candidate_port: Port = 80

@@ -5,15 +5,18 @@ restarts it. The monitor is restarted with backoff and never affects Envoy. Both
 Ready while all its containers run: a monitor in a container of its own could take the Pod out of service.
 
 The supervisor lives as long as the Pod, so it stays small: no imports beyond the operating system's, no threads.
+Children of it check the operator's routes before Envoy sees them, and Envoy starts once routes have been accepted.
 """
 
 import contextlib
 import os
 import resource
 import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
+
+from modelops.monitor.processes import log, start
+from modelops.monitor.routes_check import LOOK_SECONDS, RoutesCheck
 
 _HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _INITIAL_DELAY_SECONDS = 1.0
@@ -30,10 +33,13 @@ _MONITOR_GRACE_SECONDS = 3.0
 class Supervisor:
     """One run of Envoy, and the runs of the monitor beside it."""
 
-    def __init__(self, envoy: Sequence[str], monitor: Sequence[str], monitor_memory_bytes: int) -> None:
+    def __init__(
+        self, envoy: Sequence[str], monitor: Sequence[str], monitor_memory_bytes: int, routes: RoutesCheck
+    ) -> None:
         self._envoy = list(envoy)
         self._monitor = list(monitor)
         self._memory = monitor_memory_bytes
+        self._routes = routes
         self._envoy_pid = 0
         self._monitor_pid = 0
         self._monitor_started = 0.0
@@ -45,18 +51,32 @@ class Supervisor:
     def run(self) -> int:
         """Run until Envoy terminates, and return the exit code for the container."""
         block_signals()
-        self._envoy_pid = start(self._envoy, dict(os.environ))
         while True:
+            self._start_envoy_when_routed()
             self._start_monitor_when_due()
             self._wait()
             code = self._reap()
+            if code is None and self._stopping and not self._envoy_pid:
+                code = 0
             if code is not None:
                 self._stop_monitor()
+                send(self._routes.pid, signal.SIGKILL)
                 return code
 
+    def _start_envoy_when_routed(self) -> None:
+        """Start Envoy once it has accepted routes: without any it would answer each request with 404."""
+        if not self._stopping:
+            self._routes.start_when_changed()
+        if not self._envoy_pid and self._routes.routed:
+            self._envoy_pid = start(self._envoy, dict(os.environ))
+
     def _wait(self) -> None:
-        """Sleep until a signal arrives or the monitor is due. Pass a termination signal on to both children."""
-        timeout = 3600.0 if self._monitor_due is None else max(0.0, self._monitor_due - time.monotonic())
+        """Sleep until a signal arrives, the monitor is due or the routes may have changed.
+
+        Pass a termination signal on to both children.
+        """
+        due = LOOK_SECONDS if self._monitor_due is None else max(0.0, self._monitor_due - time.monotonic())
+        timeout = min(LOOK_SECONDS, due)
         received = signal.sigtimedwait(_HANDLED, timeout)
         if received is None or received.si_signo == signal.SIGCHLD:
             return
@@ -80,6 +100,8 @@ class Supervisor:
                 return code if code >= 0 else 128 - code
             if pid == self._monitor_pid:
                 self._schedule_restart(describe(code))
+            elif pid == self._routes.pid:
+                self._routes.ended(code)
 
     def _start_monitor_when_due(self) -> None:
         if self._monitor_due is None or time.monotonic() < self._monitor_due:
@@ -130,11 +152,6 @@ def block_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
 
 
-def start(command: Sequence[str], environment: dict[str, str]) -> int:
-    """Start a child with no signal blocked and return its process id."""
-    return os.posix_spawn(command[0], list(command), environment, setsigmask=())
-
-
 @contextlib.contextmanager
 def stack_limit(bytes_: int) -> Iterator[None]:
     """Limit the stacks of children started in this context, which read the limit when they start."""
@@ -158,8 +175,3 @@ def send(pid: int, signal_number: int) -> None:
 def describe(code: int) -> str:
     """Describe how a child terminated."""
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
-
-
-def log(message: str) -> None:
-    """Write one line to the container's log."""
-    print(f"supervisor: {message}", file=sys.stderr, flush=True)

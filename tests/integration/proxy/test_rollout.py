@@ -1,6 +1,7 @@
 """A rollout as clients see it: weights, mirrored requests, and the effects of a failing candidate."""
 
 import http.client
+import json
 import os
 import socket
 import threading
@@ -13,8 +14,9 @@ import grpc  # type: ignore[import-untyped]
 import pytest
 
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Cluster, Counters, counters, parse_json
+from modelops.controllers.inferenceservice.traffic.envoy_routes import routes
 from support.proxy.echo import echo_server
-from support.proxy.proxies import Answer, Model, Pair, Proxy, running_proxy
+from support.proxy.proxies import Answer, Model, Pair, Proxy, running_proxy, split
 
 STABLE = "approval-1%"
 CANDIDATE = "approval-2"
@@ -88,12 +90,36 @@ def test_malformed_routes_change_nothing(pair: Pair) -> None:
     """Whatever the ConfigMap contains, requests are answered as before."""
     pair.stable.route(weight=100)
     before = pair.stable.routes_in_effect()
-    pair.stable.mount.write_text('{"resources": [{}]}')
-    pair.stable.wait_until(
-        lambda: b"update_rejected: 1" in pair.stable.request("/stats?filter=rds", port=pair.stable.admin).body
-    )
-    assert pair.stable.routes_in_effect() == before
-    assert versions(pair.stable.post_many(20)) == {CANDIDATE: 20}
+    for text in ('{"resources": [{}]}', "{", ""):
+        pair.stable.mount.write_text(text)
+        pair.stable.wait_until(pair.stable.refusal)
+        assert pair.stable.routes_in_effect() == before
+        assert versions(pair.stable.post_many(20)) == {CANDIDATE: 20}
+        pair.stable.mount.write(split(weight=100))
+        pair.stable.wait_until(lambda: pair.stable.refusal() is None)
+
+
+def test_routes_of_another_form_are_refused_and_told(pair: Pair) -> None:
+    """Who may edit ConfigMaps must not lead clients to the admin interface or past the model.
+
+    The log and the monitor say so, until the operator has put its own routes back.
+    """
+    stable = pair.stable
+    stable.wait_until(stable.report)
+    before = stable.routes_in_effect()
+    document = routes(split(weight=100))
+    (host,) = document["resources"][0]["virtual_hosts"]
+    host["routes"][-1]["route"]["cluster"] = "admin"
+    stable.mount.write_text(json.dumps(document))
+    stable.wait_until(stable.refusal)
+    assert b"modelops_routes_refused 1.0" in stable.request("/monitor/metrics", port=stable.stats).body
+    assert "routes refused: resources.0.virtual_hosts.0.routes.2.route.cluster" in stable.log.read_text()
+    assert stable.routes_in_effect() == before
+    assert stable.request("/server_info", "POST", b"x").body == b"x"
+    stable.route(weight=100)
+    stable.wait_until(lambda: stable.refusal() is None)
+    assert b"modelops_routes_refused 0.0" in stable.request("/monitor/metrics", port=stable.stats).body
+    assert versions(stable.post_many(20)) == {CANDIDATE: 20}
 
 
 def test_a_slow_candidate_does_not_delay_mirrored_requests(pair: Pair) -> None:

@@ -208,6 +208,11 @@ class Proxy:
             responses = sorted(chain(*pool.map(every_nth, range(threads))), key=itemgetter(0))
         return [response for _, response in responses]
 
+    def refusal(self) -> str | None:
+        """Return why the routes that were written last are refused, or None if they are in effect."""
+        reason: str | None = self.report()["routes"]["refused"]
+        return reason
+
     def report(self) -> dict[str, Any]:
         """Return the monitor's report for the operator. Raises ConnectionError while there is none."""
         response = self.request("/monitor/report", port=self.stats)
@@ -287,6 +292,7 @@ def running_proxy(model: Model | FastModel, directory: Path, **changed: object) 
         "MODEL_GRPC_PORT": grpc,
         "READINESS_PATH": "/ready",
         "ROUTES_PATH": mount.path,
+        "ACCEPTED_ROUTES_PATH": directory / "accepted" / ROUTES_FILE,
         "MODEL_NAME": "approval",
         "MODEL_VERSION": "approval-1%",
         "REVISION": "abc",

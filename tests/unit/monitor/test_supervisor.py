@@ -14,11 +14,17 @@ from support.checkout import OPERATOR
 
 SUPERVISE = """
 import sys
+from modelops.monitor.routes_check import RoutesCheck
 from modelops.monitor.supervisor import Supervisor
-sys.exit(Supervisor({envoy!r}, {monitor!r}, 2**30).run())
+sys.exit(Supervisor({envoy!r}, {monitor!r}, 2**30, RoutesCheck({routes!r}, {file!r})).run())
 """
 SH = "/bin/sh"
 Supervise = Callable[[str, str], subprocess.Popen[str]]
+
+
+def supervision(envoy: list[str], monitor: list[str], routes: str = "exit 0", file: str = SH) -> str:
+    """Return the program of a supervisor whose check of the routes is a shell script."""
+    return SUPERVISE.format(envoy=envoy, monitor=monitor, routes=[SH, "-c", routes], file=file)
 
 
 @pytest.fixture
@@ -26,7 +32,7 @@ def supervise() -> Iterator[Supervise]:
     started: list[subprocess.Popen[str]] = []
 
     def start(envoy: str, monitor: str) -> subprocess.Popen[str]:
-        code = SUPERVISE.format(envoy=[SH, "-c", envoy], monitor=[SH, "-c", monitor])
+        code = supervision(envoy=[SH, "-c", envoy], monitor=[SH, "-c", monitor])
         process = subprocess.Popen(
             [sys.executable, "-c", code],
             env={**os.environ, "PYTHONPATH": str(OPERATOR)},
@@ -81,7 +87,7 @@ def test_the_monitor_is_restarted_and_given_the_count_of_restarts(supervise: Sup
 
 def test_a_monitor_that_cannot_be_started_does_not_affect_envoy() -> None:
     """A broken image of the monitor still serves."""
-    code = SUPERVISE.format(envoy=[SH, "-c", "sleep 0.5; exit 4"], monitor=["/nowhere/python"])
+    code = supervision(envoy=[SH, "-c", "sleep 0.5; exit 4"], monitor=["/nowhere/python"])
     environment = {**os.environ, "PYTHONPATH": str(OPERATOR)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, timeout=10, check=False).returncode == 4
 
@@ -134,3 +140,45 @@ def test_a_monitor_that_ignores_sigterm_is_killed(supervise: Supervise, tmp_path
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("code", "starts"),
+    [
+        pytest.param(0, True, id="accepted routes"),
+        pytest.param(3, True, id="refused routes beside those of the previous run"),
+        pytest.param(4, False, id="refused routes, and none before"),
+    ],
+)
+def test_envoy_starts_once_it_has_routes(tmp_path: Path, code: int, starts: bool) -> None:
+    """Without routes every request would be answered with 404, by a Pod that is ready."""
+    file, checked = tmp_path / "routes", tmp_path / "checked"
+    program = supervision(
+        envoy=[SH, "-c", "exit 7"],
+        monitor=[SH, "-c", "exec sleep 60"],
+        routes=f"echo x >> {checked}; exit {code}",
+        file=str(file),
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(OPERATOR)})
+    try:
+        file.write_text("{}")
+        if starts:
+            assert process.wait(30) == 7
+        else:
+            wait_until(checked.exists)
+            file.unlink()
+            file.write_text("[]")
+            wait_until(lambda: len(checked.read_text().split()) == 2)
+            assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)

@@ -19,3 +19,15 @@ ENDPOINT_METADATA = "modelops"
 """Namespace of an endpoint's metadata: its version and revision, if not the route's."""
 RETRY_POLICY = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 1}
 """Retry once, and only requests that certainly never reached the model: a POST must not be processed twice."""
+FALLBACK_RETRY_POLICY = {
+    **RETRY_POLICY,
+    "retry_priority": {
+        "name": "envoy.retry_priorities.previous_priorities",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3"
+            ".PreviousPrioritiesConfig",
+            "update_frequency": 1,
+        },
+    },
+}
+"""The own model answers a request that did not reach a candidate."""

@@ -77,7 +77,7 @@ def bootstrap(settings: Settings) -> Json:
 
 def _ingress(settings: Settings) -> Json:
     manager = _http_connection_manager("ingress", [*body_limit(settings.max_body_bytes), capture_filter()]) | {
-        "rds": {"route_config_name": "model", "config_source": _watched_file(settings.routes_path)},
+        "rds": {"route_config_name": "model", "config_source": _watched_file(settings.accepted_routes_path)},
         "local_reply_config": local_reply_config(settings),
         "access_log": [capture_log()],
         "codec_type": "AUTO",  # HTTP/1.1, or HTTP/2 without TLS by prior knowledge, as gRPC uses inside a cluster
@@ -121,10 +121,7 @@ def _fallback_route(match: Json, cluster: str) -> Json:
 
 
 def _watched_file(path: str) -> Json:
-    """Build the source of a file from a ConfigMap.
-
-    The kubelet replaces a link in its directory, never the file itself.
-    """
+    """Build the source of a file that is moved into place."""
     directory = str(PurePosixPath(path).parent)
     return {
         "resource_api_version": "V3",

@@ -168,8 +168,8 @@ def test_an_invalid_setting_is_rejected_by_name(name: str, value: str) -> None:
 
 
 def test_routes_are_read_from_a_file_whose_directory_is_watched() -> None:
-    """The kubelet replaces a link beside the file, not the file."""
-    source = manager(document(routes_path="/r/routes.json"), "ingress")["rds"]["config_source"]
+    """Only routes that were accepted are moved there."""
+    source = manager(document(accepted_routes_path="/r/routes.json"), "ingress")["rds"]["config_source"]
     assert source["path_config_source"] == {"path": "/r/routes.json", "watched_directory": {"path": "/r"}}
 
 

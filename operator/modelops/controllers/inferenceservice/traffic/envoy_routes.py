@@ -13,6 +13,7 @@ from typing import Any
 from modelops.api.contract.proxy import (
     CAPTURE_FILTER,
     ENDPOINT_METADATA,
+    FALLBACK_RETRY_POLICY,
     FORWARDED_HEADER,
     MIRRORED_HEADER,
     RETRY_POLICY,
@@ -116,7 +117,7 @@ def _split(split: Split, *, grpc: bool) -> list[Json]:
     entries: list[Json] = []
     if split.weight > 0:
         weight = {"runtime_fraction": {"default_value": {"numerator": split.weight, "denominator": "HUNDRED"}}}
-        route = {"cluster": f"candidate{suffix}", **until, "retry_policy": _FALLBACK}
+        route = {"cluster": f"candidate{suffix}", **until, "retry_policy": FALLBACK_RETRY_POLICY}
         forwarded = {
             "header": {"key": FORWARDED_HEADER, "value": "true"},
             "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
@@ -263,20 +264,6 @@ def _fallback_marks() -> list[Json]:
         }
         for key, part in (("x-modelops-model-version", "version"), ("x-modelops-revision", "revision"))
     ]
-
-
-_FALLBACK: Json = {
-    **RETRY_POLICY,
-    "retry_priority": {
-        "name": "envoy.retry_priorities.previous_priorities",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3"
-            ".PreviousPrioritiesConfig",
-            "update_frequency": 1,
-        },
-    },
-}
-"""The own model answers a request that did not reach a candidate."""
 
 
 def _seconds(length: timedelta | None) -> str:
