@@ -20,7 +20,14 @@ PAUSE = f"{GROUP}/pause"
 """On an InferenceService: `true` keeps the candidate in its current step."""
 ABORT = f"{GROUP}/abort"
 """On an InferenceService: roll back to the stable version. The value is the reason."""
+RESUME_BY = f"{GROUP}/resume-by"
+"""On an InferenceService: the user who removed the pause."""
 ARTIFACT_DIGEST = f"{GROUP}/artifact-digest"
 """On a Pod that serves: the digest of the model's files."""
 LINEAGE = f"{GROUP}/lineage"
 """On a Job or Pod: the lineage of the model or data, as JSON."""
+
+
+def requester(request: str) -> str:
+    """Return the annotation with the user who made a request to a rollout, such as modelops.dev/promote-by."""
+    return f"{request}-by"

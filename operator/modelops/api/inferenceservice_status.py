@@ -154,6 +154,20 @@ class LastHandledRequests(Model):
     """Value of modelops.dev/abort: roll back to the stable version."""
     retry: Text | None = None
     """Value of modelops.dev/retry: try a failed version again."""
+    pause: Text | None = None
+    """Value of modelops.dev/pause while the rollout is paused."""
+    promote_by: Text | None = None
+    """User who made the request `promote`. Absent, as every name here, if the request named nobody."""
+    promote_full_by: Text | None = None
+    """User who made the request `promoteFull`."""
+    abort_by: Text | None = None
+    """User who made the request `abort`."""
+    retry_by: Text | None = None
+    """User who made the request `retry`."""
+    pause_by: Text | None = None
+    """User who paused the rollout last."""
+    resume_by: Text | None = None
+    """User who resumed the rollout last."""
 
 
 class InferenceServiceStatus(Model):

@@ -44,31 +44,31 @@ def rollout_status(cluster: Cluster, options: Namespace) -> int:
 def rollout_promote(cluster: Cluster, options: Namespace) -> int:
     """Promote a candidate to its next step, or to all traffic."""
     service = cluster.get(InferenceService, options.name)
-    return _send(cluster, service, patches.promote(service, _stamp(), full=options.full), "promoted")
+    return _send(cluster, service, patches.promote(service, _stamp(), cluster.whoami(), full=options.full), "promoted")
 
 
 def rollout_pause(cluster: Cluster, options: Namespace) -> int:
     """Pause a rollout."""
     service = cluster.get(InferenceService, options.name)
-    return _send(cluster, service, patches.pause(service), "paused")
+    return _send(cluster, service, patches.pause(service, cluster.whoami()), "paused")
 
 
 def rollout_resume(cluster: Cluster, options: Namespace) -> int:
     """Resume a paused rollout."""
     service = cluster.get(InferenceService, options.name)
-    return _send(cluster, service, patches.resume(service), "resumed")
+    return _send(cluster, service, patches.resume(service, cluster.whoami()), "resumed")
 
 
 def rollout_abort(cluster: Cluster, options: Namespace) -> int:
     """Abort a rollout."""
     service = cluster.get(InferenceService, options.name)
-    return _send(cluster, service, patches.abort(service, _stamp(), options.reason), "aborted")
+    return _send(cluster, service, patches.abort(service, _stamp(), cluster.whoami(), options.reason), "aborted")
 
 
 def rollout_retry(cluster: Cluster, options: Namespace) -> int:
     """Retry the rollout of a failed version."""
     service = cluster.get(InferenceService, options.name)
-    return _send(cluster, service, patches.retry_rollout(service, _stamp()), "retried")
+    return _send(cluster, service, patches.retry_rollout(service, _stamp(), cluster.whoami()), "retried")
 
 
 def approve(cluster: Cluster, options: Namespace) -> int:

@@ -15,8 +15,10 @@ from modelops.api.annotations import (
     PROMOTE,
     PROMOTE_FULL,
     REFRESH,
+    RESUME_BY,
     RETRY,
     STOP,
+    requester,
 )
 from modelops.api.dataset import Dataset
 from modelops.api.inferenceservice import InferenceService
@@ -48,8 +50,10 @@ def stamp(now: datetime) -> str:
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def promote(service: InferenceService, value: str, *, full: bool) -> Patch:
-    """Promote the candidate to its next step, or with `full` to all traffic, despite a failure that holds it.
+def promote(service: InferenceService, value: str, by: str, *, full: bool) -> Patch:
+    """Promote the candidate in the name of `by` to its next step, or with `full` to all traffic.
+
+    A failure that holds the candidate is overruled.
 
     Raises RequestRefusedError where there is nothing to promote.
     """
@@ -64,11 +68,13 @@ def promote(service: InferenceService, value: str, *, full: bool) -> Patch:
     else:
         effect = f"{candidate.version} continues"
     despite = " despite its failure" if failed else ""
-    return _annotate(effect + despite, {PROMOTE_FULL if full else PROMOTE: value})
+    return _request(effect + despite, PROMOTE_FULL if full else PROMOTE, value, by)
 
 
-def pause(service: InferenceService) -> Patch:
-    """Pause the rollout: the candidate stays in its step, or in a rolling update at its number of Pods.
+def pause(service: InferenceService, by: str) -> Patch:
+    """Pause the rollout in the name of `by`: the candidate stays in its step.
+
+    In a rolling update it stays at its number of Pods.
 
     Raises RequestRefusedError without a candidate and for a paused rollout.
     """
@@ -76,31 +82,31 @@ def pause(service: InferenceService) -> Patch:
     if paused(service):
         raise RequestRefusedError(f"InferenceService {service.metadata.name} is already paused")
     where = "at its present Pods" if is_rolling_update(service) else _where(candidate)
-    return _annotate(f"{candidate.version} stays {where}", {PAUSE: "true"})
+    return _annotate(f"{candidate.version} stays {where}", {PAUSE: "true", requester(PAUSE): by, RESUME_BY: None})
 
 
-def resume(service: InferenceService) -> Patch:
-    """End a pause.
+def resume(service: InferenceService, by: str) -> Patch:
+    """End a pause in the name of `by`.
 
     Raises RequestRefusedError for a rollout that is not paused.
     """
     if not paused(service):
         raise RequestRefusedError(f"InferenceService {service.metadata.name} is not paused")
-    return _annotate("the rollout continues", {PAUSE: None})
+    return _annotate("the rollout continues", {PAUSE: None, requester(PAUSE): None, RESUME_BY: by})
 
 
-def abort(service: InferenceService, value: str, reason: str | None) -> Patch:
-    """Shift all traffic back to the stable version.
+def abort(service: InferenceService, value: str, by: str, reason: str | None) -> Patch:
+    """Shift all traffic back to the stable version, in the name of `by`.
 
     Raises RequestRefusedError without a candidate and for a reason that is too long.
     """
     candidate, stable = _candidate(service, "abort"), service.status.stable
     serves = f", {stable.version} serves all traffic" if stable is not None else ""
-    return _annotate(f"{candidate.version} is removed{serves}", {ABORT: _with_reason(value, reason)})
+    return _request(f"{candidate.version} is removed{serves}", ABORT, _with_reason(value, reason), by)
 
 
-def retry_rollout(service: InferenceService, value: str) -> Patch:
-    """Retry the rollout of the version that failed last.
+def retry_rollout(service: InferenceService, value: str, by: str) -> Patch:
+    """Retry the rollout of the version that failed last, in the name of `by`.
 
     Raises RequestRefusedError during a rollout and without a failed version.
     """
@@ -111,7 +117,7 @@ def retry_rollout(service: InferenceService, value: str) -> Patch:
         )
     if not status.failed:
         raise RequestRefusedError(f"InferenceService {name} has no failed version: there is nothing to retry")
-    return _annotate(f"{status.failed[0].version} is rolled out again, if still selected", {RETRY: value})
+    return _request(f"{status.failed[0].version} is rolled out again, if still selected", RETRY, value, by)
 
 
 def approve(version: ModelVersion, by: str) -> Patch:
@@ -174,6 +180,10 @@ def stop(run: TrainingRun, value: str, reason: str | None) -> Patch:
 
 def _annotate(effect: str, annotations: dict[str, str | None]) -> Patch:
     return Patch({"metadata": {"annotations": annotations}}, effect)
+
+
+def _request(effect: str, annotation: str, value: str, by: str) -> Patch:
+    return _annotate(effect, {annotation: value, requester(annotation): by})
 
 
 def _candidate(service: InferenceService, verb: str) -> CandidateVersion:

@@ -126,6 +126,9 @@ def test_a_person_controls_a_rollout_with_the_plugin_alone(space: Space) -> None
     _assert_succeeded(plugin("rollout", "resume", "approvals"))
     _assert_succeeded(plugin("rollout", "promote", "approvals"))
     space.wait("inferenceservice", "approvals", _in_step(2, "second"), within=120)
+    requests = space.get("inferenceservice", "approvals")["status"]["lastHandledRequests"]
+    assert requests["promoteBy"] == requests["pauseBy"] == requests["resumeBy"] == me.strip()
+    assert f"{me.strip()} requests to promote" in space.events("approvals", "Requested")
     _assert_succeeded(plugin("rollout", "promote", "approvals"))
     space.wait("inferenceservice", "approvals", mortgage.serves("second"), within=120)
     printed, error = watch.communicate(timeout=60)

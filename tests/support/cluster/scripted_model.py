@@ -74,9 +74,13 @@ def failed(version_: str, reason: str) -> Callable[[Body], bool]:
     return check
 
 
-def annotate(space: Space, name: str = "isvc", **annotations: str) -> None:
-    """Set annotations, such as promote="1", on an InferenceService."""
-    assignments = [f"modelops.dev/{key.replace('_', '-')}={value}" for key, value in annotations.items()]
+def annotate(space: Space, name: str = "isvc", **requests: str) -> None:
+    """Make requests by annotation, such as promote="1", to the rollout of an InferenceService, in one's own name."""
+    user = space.cluster.kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}").strip()
+    assignments = []
+    for key, value in requests.items():
+        request = f"modelops.dev/{key.replace('_', '-')}"
+        assignments += [f"{request}={value}", f"{request}-by={user}"]
     space.cluster.kubectl("annotate", "inferenceservice", name, "-n", space.name, "--overwrite", *assignments)
 
 

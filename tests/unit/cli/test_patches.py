@@ -16,6 +16,7 @@ from modelops.cli.patches import MAX_REASON, Patch, RequestRefusedError
 from support.controllers.cli_objects import DIGEST, canary, candidate, condition, failure, run, service, version
 
 STAMP = "2026-11-25T12:00:00.000001Z"
+ANN = "ann@example.com"
 ROLLING_UPDATE = {"strategy": "Rolling", "onFailure": "Pause"}
 ROLLING_OUT = service(rollout=canary(), candidate=candidate())
 PAUSED = service(rollout=canary(), candidate=candidate(), annotations={"modelops.dev/pause": "true"})
@@ -68,50 +69,50 @@ def assert_patch(request: Request) -> None:
     [
         Request(
             "promote moves the candidate to its next step",
-            patch=lambda: patches.promote(ROLLING_OUT, STAMP, full=False),
-            body=annotations(promote=STAMP),
+            patch=lambda: patches.promote(ROLLING_OUT, STAMP, ANN, full=False),
+            body=annotations(promote=STAMP, promote_by=ANN),
             effect="mortgage-2 continues after step 1/2",
         ),
         Request(
             "promote --full skips all steps",
-            patch=lambda: patches.promote(ROLLING_OUT, STAMP, full=True),
-            body=annotations(promote_full=STAMP),
+            patch=lambda: patches.promote(ROLLING_OUT, STAMP, ANN, full=True),
+            body=annotations(promote_full=STAMP, promote_full_by=ANN),
             effect="mortgage-2 gets all traffic",
         ),
         Request(
             "promote --full is possible before step 1",
-            patch=lambda: patches.promote(in_step(0), STAMP, full=True),
-            body=annotations(promote_full=STAMP),
+            patch=lambda: patches.promote(in_step(0), STAMP, ANN, full=True),
+            body=annotations(promote_full=STAMP, promote_full_by=ANN),
             effect="mortgage-2 gets all traffic",
         ),
         Request(
             "promote moves a failed candidate to its next step",
-            patch=lambda: patches.promote(in_step(1, failed=True), STAMP, full=False),
-            body=annotations(promote=STAMP),
+            patch=lambda: patches.promote(in_step(1, failed=True), STAMP, ANN, full=False),
+            body=annotations(promote=STAMP, promote_by=ANN),
             effect="mortgage-2 continues after step 1/2 despite its failure",
         ),
         Request(
             "promote continues with a failed candidate before step 1",
-            patch=lambda: patches.promote(in_step(0, failed=True), STAMP, full=False),
-            body=annotations(promote=STAMP),
+            patch=lambda: patches.promote(in_step(0, failed=True), STAMP, ANN, full=False),
+            body=annotations(promote=STAMP, promote_by=ANN),
             effect="mortgage-2 continues despite its failure",
         ),
         Request(
             "promote continues with a failed candidate after the last step",
-            patch=lambda: patches.promote(in_step(3, failed=True), STAMP, full=False),
-            body=annotations(promote=STAMP),
+            patch=lambda: patches.promote(in_step(3, failed=True), STAMP, ANN, full=False),
+            body=annotations(promote=STAMP, promote_by=ANN),
             effect="mortgage-2 continues despite its failure",
         ),
         Request(
             "promote continues a failed rolling update",
-            patch=lambda: patches.promote(in_step(0, rollout=ROLLING_UPDATE, failed=True), STAMP, full=False),
-            body=annotations(promote=STAMP),
+            patch=lambda: patches.promote(in_step(0, rollout=ROLLING_UPDATE, failed=True), STAMP, ANN, full=False),
+            body=annotations(promote=STAMP, promote_by=ANN),
             effect="mortgage-2 continues despite its failure",
         ),
         Request(
             "promote --full has no further effect on a failed rolling update",
-            patch=lambda: patches.promote(in_step(0, rollout=ROLLING_UPDATE, failed=True), STAMP, full=True),
-            body=annotations(promote_full=STAMP),
+            patch=lambda: patches.promote(in_step(0, rollout=ROLLING_UPDATE, failed=True), STAMP, ANN, full=True),
+            body=annotations(promote_full=STAMP, promote_full_by=ANN),
             effect="mortgage-2 continues despite its failure",
         ),
     ],
@@ -126,38 +127,38 @@ def test_promote(request_: Request) -> None:
     [
         Request(
             "pause is a state without a stamp",
-            patch=lambda: patches.pause(ROLLING_OUT),
-            body=annotations(pause="true"),
+            patch=lambda: patches.pause(ROLLING_OUT, ANN),
+            body=annotations(pause="true", pause_by=ANN, resume_by=None),
             effect="mortgage-2 stays in step 1/2",
         ),
         Request(
             "pause is possible before step 1",
-            patch=lambda: patches.pause(in_step(0)),
-            body=annotations(pause="true"),
+            patch=lambda: patches.pause(in_step(0), ANN),
+            body=annotations(pause="true", pause_by=ANN, resume_by=None),
             effect="mortgage-2 stays before step 1/2",
         ),
         Request(
             "pause is possible after the last step",
-            patch=lambda: patches.pause(in_step(3)),
-            body=annotations(pause="true"),
+            patch=lambda: patches.pause(in_step(3), ANN),
+            body=annotations(pause="true", pause_by=ANN, resume_by=None),
             effect="mortgage-2 stays after step 2/2",
         ),
         Request(
             "pause keeps the Pods of a rolling update",
-            patch=lambda: patches.pause(in_step(0, rollout=ROLLING_UPDATE)),
-            body=annotations(pause="true"),
+            patch=lambda: patches.pause(in_step(0, rollout=ROLLING_UPDATE), ANN),
+            body=annotations(pause="true", pause_by=ANN, resume_by=None),
             effect="mortgage-2 stays at its present Pods",
         ),
         Request(
             "resume removes the annotation",
-            patch=lambda: patches.resume(PAUSED),
-            body=annotations(pause=None),
+            patch=lambda: patches.resume(PAUSED, ANN),
+            body=annotations(pause=None, pause_by=None, resume_by=ANN),
             effect="the rollout continues",
         ),
         Request(
             "resume removes a pause that is left without a candidate",
-            patch=lambda: patches.resume(service(annotations={"modelops.dev/pause": "true"})),
-            body=annotations(pause=None),
+            patch=lambda: patches.resume(service(annotations={"modelops.dev/pause": "true"}), ANN),
+            body=annotations(pause=None, pause_by=None, resume_by=ANN),
             effect="the rollout continues",
         ),
     ],
@@ -172,26 +173,28 @@ def test_pause_and_resume(request_: Request) -> None:
     [
         Request(
             "abort has its reason on one line before the stamp",
-            patch=lambda: patches.abort(ROLLING_OUT, STAMP, "answers  look\nwrong"),
-            body=annotations(abort=f"answers look wrong ({STAMP})"),
+            patch=lambda: patches.abort(ROLLING_OUT, STAMP, ANN, "answers  look\nwrong"),
+            body=annotations(abort=f"answers look wrong ({STAMP})", abort_by=ANN),
             effect="mortgage-2 is removed, mortgage-1 serves all traffic",
         ),
         Request(
             "abort without a reason is the stamp",
-            patch=lambda: patches.abort(ROLLING_OUT, STAMP, None),
-            body=annotations(abort=STAMP),
+            patch=lambda: patches.abort(ROLLING_OUT, STAMP, ANN, None),
+            body=annotations(abort=STAMP, abort_by=ANN),
             effect="mortgage-2 is removed, mortgage-1 serves all traffic",
         ),
         Request(
             "abort without a stable version names none",
-            patch=lambda: patches.abort(service(rollout=canary(), stable=None, candidate=candidate()), STAMP, None),
-            body=annotations(abort=STAMP),
+            patch=lambda: patches.abort(
+                service(rollout=canary(), stable=None, candidate=candidate()), STAMP, ANN, None
+            ),
+            body=annotations(abort=STAMP, abort_by=ANN),
             effect="mortgage-2 is removed",
         ),
         Request(
             "retry names the version that failed last",
-            patch=lambda: patches.retry_rollout(WITH_FAILED_VERSION, STAMP),
-            body=annotations(retry=STAMP),
+            patch=lambda: patches.retry_rollout(WITH_FAILED_VERSION, STAMP, ANN),
+            body=annotations(retry=STAMP, retry_by=ANN),
             effect="mortgage-0 is rolled out again, if still selected",
         ),
     ],
@@ -293,84 +296,84 @@ def refused(about: str, *, patch: Callable[[], Patch], message: str) -> Any:
     [
         refused(
             "promote without a candidate",
-            patch=lambda: patches.promote(service(), STAMP, full=False),
+            patch=lambda: patches.promote(service(), STAMP, ANN, full=False),
             message="InferenceService mortgage has no candidate: there is nothing to promote",
         ),
         refused(
             "promote of the default rolling update",
-            patch=lambda: patches.promote(service(candidate=candidate()), STAMP, full=False),
+            patch=lambda: patches.promote(service(candidate=candidate()), STAMP, ANN, full=False),
             message="InferenceService mortgage has a rolling update under way: there is no step to promote",
         ),
         refused(
             "promote --full of a rolling update",
             patch=lambda: patches.promote(
-                service(rollout={"strategy": "Rolling"}, candidate=candidate()), STAMP, full=True
+                service(rollout={"strategy": "Rolling"}, candidate=candidate()), STAMP, ANN, full=True
             ),
             message="InferenceService mortgage has a rolling update under way: there is no step to promote",
         ),
         refused(
             "promote of a rolling update without a failure",
-            patch=lambda: patches.promote(in_step(0, rollout=ROLLING_UPDATE), STAMP, full=False),
+            patch=lambda: patches.promote(in_step(0, rollout=ROLLING_UPDATE), STAMP, ANN, full=False),
             message="InferenceService mortgage has a rolling update under way: there is no step to promote",
         ),
         refused(
             "promote of a failed rolling update that is rolled back by itself",
             patch=lambda: patches.promote(
-                in_step(0, rollout={**ROLLING_UPDATE, "onFailure": "Rollback"}, failed=True), STAMP, full=False
+                in_step(0, rollout={**ROLLING_UPDATE, "onFailure": "Rollback"}, failed=True), STAMP, ANN, full=False
             ),
             message="InferenceService mortgage has a rolling update under way: there is no step to promote",
         ),
         refused(
             "promote before step 1",
-            patch=lambda: patches.promote(in_step(0), STAMP, full=False),
+            patch=lambda: patches.promote(in_step(0), STAMP, ANN, full=False),
             message="InferenceService mortgage has no step to promote yet: step 1/2 of mortgage-2 begins with ready"
             " Pods",
         ),
         refused(
             "promote after the last step",
-            patch=lambda: patches.promote(in_step(3), STAMP, full=False),
+            patch=lambda: patches.promote(in_step(3), STAMP, ANN, full=False),
             message="InferenceService mortgage has no step left to promote: mortgage-2 gets all traffic once its Pods"
             " are ready",
         ),
         refused(
             "promote --full after the last step",
-            patch=lambda: patches.promote(in_step(3), STAMP, full=True),
+            patch=lambda: patches.promote(in_step(3), STAMP, ANN, full=True),
             message="InferenceService mortgage has no step left to promote: mortgage-2 gets all traffic once its Pods"
             " are ready",
         ),
         refused(
             "pause without a candidate",
-            patch=lambda: patches.pause(WITH_FAILED_VERSION),
+            patch=lambda: patches.pause(WITH_FAILED_VERSION, ANN),
             message="InferenceService mortgage has no candidate: there is nothing to pause",
         ),
         refused(
             "pause of a paused rollout",
-            patch=lambda: patches.pause(PAUSED),
+            patch=lambda: patches.pause(PAUSED, ANN),
             message="InferenceService mortgage is already paused",
         ),
         refused(
             "resume of a rollout that is not paused",
-            patch=lambda: patches.resume(ROLLING_OUT),
+            patch=lambda: patches.resume(ROLLING_OUT, ANN),
             message="InferenceService mortgage is not paused",
         ),
         refused(
             "abort without a candidate",
-            patch=lambda: patches.abort(WITH_FAILED_VERSION, STAMP, None),
+            patch=lambda: patches.abort(WITH_FAILED_VERSION, STAMP, ANN, None),
             message="InferenceService mortgage has no candidate: there is nothing to abort",
         ),
         refused(
             "abort with a reason that is too long",
-            patch=lambda: patches.abort(ROLLING_OUT, STAMP, "x" * (MAX_REASON + 1)),
+            patch=lambda: patches.abort(ROLLING_OUT, STAMP, ANN, "x" * (MAX_REASON + 1)),
             message="the reason has 901 characters, at most 900 are possible",
         ),
         refused(
             "retry of a rollout without a failed version",
-            patch=lambda: patches.retry_rollout(service(), STAMP),
+            patch=lambda: patches.retry_rollout(service(), STAMP, ANN),
             message="InferenceService mortgage has no failed version: there is nothing to retry",
         ),
         refused(
             "retry during a rollout",
-            patch=lambda: patches.retry_rollout(service(candidate=candidate(), failed=[failure()]), STAMP),
+            patch=lambda: patches.retry_rollout(service(candidate=candidate(), failed=[failure()]), STAMP, ANN),
             message="InferenceService mortgage is rolling out mortgage-2: abort that rollout first",
         ),
         refused(
@@ -443,7 +446,7 @@ def test_stamps_of_two_moments_differ_and_sort(moment: datetime, microseconds: i
 @given(st.text(max_size=MAX_REASON))
 def test_a_long_reason_does_not_push_the_stamp_out(reason: str) -> None:
     """The operator keeps 1,024 characters of a value: the stamp must be among them."""
-    patch = patches.abort(ROLLING_OUT, STAMP, reason)
+    patch = patches.abort(ROLLING_OUT, STAMP, ANN, reason)
     value = patch.body["metadata"]["annotations"]["modelops.dev/abort"]
     assert STAMP in value[:1024]
     assert "\n" not in value

@@ -3,6 +3,7 @@
 Whatever keeps a new revision from serving, the stable revision keeps serving. Pure.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from modelops.api.inferenceservice import InferenceService
@@ -10,6 +11,7 @@ from modelops.api.rollout import Strategy
 from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.pod.names import service_name
 from modelops.controllers.inferenceservice.revisions.version_selection import NotServable
+from modelops.controllers.inferenceservice.rollout.annotations import requested
 from modelops.controllers.inferenceservice.rollout.initial import initial
 from modelops.controllers.inferenceservice.rollout.rolling_update import rolling_update
 from modelops.controllers.inferenceservice.rollout.state import rollout_state
@@ -32,10 +34,11 @@ _TERMINATING_SERVICE_POLL = timedelta(seconds=5)
 
 def plan(seen: Observation) -> Plan:
     """Decide what an InferenceService needs now. Pure: the same observation gives the same plan."""
-    return first_plan(
+    decided = first_plan(
         seen,
         (_service_terminating, _service_name_taken, _not_servable, _already_stable, _already_failed, _rolling_out),
     )
+    return replace(decided, events=(*requested(seen.requests), *decided.events))
 
 
 def _service_terminating(seen: Observation) -> Plan | None:

@@ -171,3 +171,58 @@ def test_each_request_to_promote_is_one_step() -> None:
 def test_by_default_there_is_no_request() -> None:
     """A state without requests is the common one."""
     assert Requests().words == ()
+
+
+def test_the_status_says_who_made_each_request() -> None:
+    """Months later, a person asks who let this version through: a later request of somebody else must not hide it."""
+    handled = requests_of(
+        service(
+            promote="1", promote_by="anna", promote_full="2", abort="no", abort_by="bert", retry="3", retry_by="carl"
+        )
+    ).handled
+    assert (handled.promote_by, handled.promote_full_by) == ("anna", None)
+    assert (handled.abort_by, handled.retry_by) == ("bert", "carl")
+    later = requests_of(inference_service(status={"lastHandledRequests": handled.wire()})).handled
+    assert later == handled
+
+
+def test_the_status_says_who_paused_and_who_resumed() -> None:
+    """A pause has no value that is acted on once: it is remembered as long as it lasts."""
+    paused = requests_of(service(pause="true", pause_by="anna")).handled
+    assert (paused.pause, paused.pause_by, paused.resume_by) == ("true", "anna", None)
+    resumed = requests_of(service(paused.wire(), resume_by="bert"))
+    assert (resumed.handled.pause, resumed.handled.pause_by, resumed.handled.resume_by) == (None, "anna", "bert")
+    assert requests_of(service(resumed.handled.wire(), resume_by="bert")).made_by == ()
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "by", "message"),
+    [
+        ("promote", "1", "promote_by", "anna requests to promote"),
+        ("promote_full", "1", "promote_full_by", "anna requests to promote-full"),
+        ("abort", "no", "abort_by", "anna requests to abort"),
+        ("retry", "1", "retry_by", "anna requests to retry"),
+        ("pause", "true", "pause_by", "anna requests to pause"),
+    ],
+)
+def test_an_event_says_once_who_made_a_request(word: str, value: str, by: str, message: str) -> None:
+    """Whoever watches the rollout sees at once whose hand it was."""
+    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=4, rollout={"steps": [{"weight": 25}]}), [V1])
+    cluster.settle(4)
+    cluster.select(V2)
+    cluster.settle(4)
+    cluster.annotate(**{word: value, by: "anna"})
+    assert [event.message for event in cluster.reconcile().events if event.reason == "Requested"] == [message]
+    assert [event.message for event in cluster.reconcile().events if event.reason == "Requested"] == []
+
+
+def test_an_event_says_who_resumed() -> None:
+    """The annotation of the pause is gone: its absence names nobody."""
+    cluster = Cluster(inference_service(pinned="mortgage-1", replicas=4, rollout={"steps": [{"weight": 25}]}), [V1])
+    cluster.settle(4)
+    cluster.annotate(pause="true", pause_by="anna")
+    cluster.reconcile()
+    cluster.annotate(pause="", resume_by="bert")
+    assert [event.message for event in cluster.reconcile().events if event.reason == "Requested"] == [
+        "bert requests to resume"
+    ]
