@@ -1,5 +1,6 @@
 """Manifests that the chart renders, without a cluster."""
 
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,19 @@ from typing import Any
 import pytest
 import yaml
 
-from modelops.api.annotations import APPROVE, APPROVED_BY
+from modelops.api.annotations import (
+    ABORT,
+    APPROVE,
+    APPROVED_BY,
+    PAUSE,
+    PROMOTE,
+    PROMOTE_FULL,
+    RESUME_BY,
+    RETRY,
+    requester,
+)
+from modelops.controllers.inferenceservice.pod.names import ROUTES_ANNOTATION
+from modelops.controllers.trainingrun.sweep.metadata import OBJECTIVE, PINNED_INPUTS, SWEEP, SWEEP_RETRY, TRIAL
 from modelops.machinery import resources
 from modelops.machinery.matching import already_applied
 from modelops.machinery.settings import load
@@ -22,6 +35,8 @@ STORE = "store.url=s3://ml-models/modelops"
 PROJECT = "modelops.dev"
 CUSTOM = [resource.plural for resource in resources.PARENTS]
 ROLES = ("Role", "ClusterRole")
+BINDING = "ValidatingAdmissionPolicyBinding"
+POLICIES = ("approval", "steering", "children", "templates", "scale", "evidence", "leash", "pods")
 
 Manifest = dict[str, Any]
 Template = Callable[..., subprocess.CompletedProcess[str]]
@@ -94,18 +109,14 @@ def allowed(manifests: list[Manifest], role: str, group: str, resource: str) -> 
     }
 
 
-def names_of(manifests: list[Manifest], kind: str) -> list[str]:
-    return [manifest["metadata"]["name"] for manifest in of_kind(manifests, kind)]
+def policies(manifests: list[Manifest]) -> dict[str, Manifest]:
+    """Return the admission policies by name."""
+    return {found["metadata"]["name"]: found for found in of_kind(manifests, "ValidatingAdmissionPolicy")}
 
 
-def policy_of(manifests: list[Manifest], name: str) -> Manifest:
-    """Return the admission policy of the release with this ending of its name."""
-    (policy,) = [
-        policy
-        for policy in of_kind(manifests, "ValidatingAdmissionPolicy")
-        if policy["metadata"]["name"] == f"modelops-{name}"
-    ]
-    return policy
+def policy(manifests: list[Manifest], name: str) -> Manifest:
+    """Return the admission policy of this name."""
+    return policies(manifests)[name]
 
 
 def settings_of(manifests: list[Manifest]) -> str:
@@ -210,11 +221,15 @@ def test_with_watch_namespaces_nothing_is_granted_cluster_wide(render: Render) -
         if not binding["metadata"]["name"].endswith("-election")
     ]
     assert operators == ["team-a", "team-b"]
-    bindings = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
-    assert bindings
-    for policy in bindings:
-        (requirement,) = policy["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
+    bindings = {binding["spec"]["policyName"]: binding for binding in of_kind(manifests, BINDING)}
+    leash = bindings.pop("modelops-modelops-system-leash")
+    assert "matchResources" not in leash["spec"], "the operator's account is held in every namespace"
+    assert len(bindings) == len(POLICIES) - 1
+    for binding in bindings.values():
+        (requirement,) = binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
         assert requirement["values"] == ["team-a", "team-b"]
+    held = json.dumps(policy(manifests, "modelops-modelops-system-leash"))
+    assert 'variables.targetNamespace in [\\"team-a\\",\\"team-b\\"]' in held
 
 
 def test_without_watch_namespaces_the_operator_has_all_rights_that_it_uses(render: Render) -> None:
@@ -272,28 +287,102 @@ def test_the_operator_may_change_only_its_own_lease(render: Render) -> None:
     assert role["metadata"]["namespace"] == lease["namespace"] == "modelops-system"
 
 
-def test_only_approvers_may_approve_and_only_the_operator_writes_status(render: Render) -> None:
+def test_only_approvers_approve_only_steerers_steer_and_only_the_operator_writes_status(render: Render) -> None:
     """Editors must not approve models, and a status is evidence only while people cannot write it."""
     manifests = render()
     assert "approve" in allowed(manifests, "modelops-approver", PROJECT, "modelversions")
-    for role in ("modelops", "modelops-view", "modelops-edit"):
+    for role in ("modelops", "modelops-view", "modelops-edit", "modelops-steerer"):
         assert "approve" not in allowed(manifests, role, PROJECT, "modelversions")
+    assert allowed(manifests, "modelops-steerer", PROJECT, "inferenceservices") == {
+        "get",
+        "list",
+        "watch",
+        "patch",
+        "steer",
+    }
+    for role in ("modelops", "modelops-view", "modelops-edit", "modelops-approver"):
+        assert "steer" not in allowed(manifests, role, PROJECT, "inferenceservices")
     for name, rule in rules(manifests):
         if name != "modelops":
             assert not [resource for resource in rule["resources"] if resource.endswith("/status")], name
-    (approver,) = [
-        role for role in of_kind(manifests, "ClusterRole") if role["metadata"]["name"] == "modelops-approver"
+    bound = [
+        role
+        for role in of_kind(manifests, "ClusterRole")
+        if role["metadata"]["name"] in ("modelops-approver", "modelops-steerer")
     ]
-    assert not [label for label in approver["metadata"]["labels"] if "aggregate-to" in label]
+    assert len(bound) == 2
+    assert not [label for role in bound for label in role["metadata"]["labels"] if "aggregate-to" in label]
 
 
 def test_the_policy_checks_the_annotations_that_the_operator_reads(render: Render) -> None:
     """With other names in the policy than in the operator every editor could approve."""
-    policy = policy_of(render(), "approval")
-    expressions = " ".join(variable["expression"] for variable in policy["spec"]["variables"])
+    approval = policy(render(), "modelops-approval")
+    expressions = " ".join(variable["expression"] for variable in approval["spec"]["variables"])
     assert {*re.findall(r"annotations\[\?'([^']+)'\]", expressions)} == {APPROVE, APPROVED_BY}
-    assert policy["spec"]["failurePolicy"] == "Fail"
-    assert "modelops-approval" not in names_of(render("approval.policy.enabled=false"), "ValidatingAdmissionPolicy")
+    assert "modelops-approval" not in policies(render("approval.policy.enabled=false"))
+
+
+def test_the_steering_policy_checks_the_annotations_that_the_operator_reads(render: Render) -> None:
+    """With other names in the policy than in the operator every editor could promote a version in any name."""
+    steering = policy(render(), "modelops-steering")
+    expressions = " ".join(variable["expression"] for variable in steering["spec"]["variables"])
+    (words,) = re.findall(r"\[([^]]+)\]\.map\(word", expressions)
+    requests = {f"{PROJECT}/{word}" for word in re.findall(r"'([^']+)'", words)}
+    assert requests == {PROMOTE, PROMOTE_FULL, ABORT, RETRY}
+    named = {*re.findall(r"variables\.annotations\[\?'([^']+)'\]", expressions)}
+    assert named == {PAUSE, requester(PAUSE), RESUME_BY}
+    assert "modelops-steering" not in policies(render("steering.policy.enabled=false"))
+
+
+def test_the_write_policies_name_what_the_operator_writes(render: Render) -> None:
+    """With other names in the policies than in the operator people could write what the operator believes."""
+    manifests = render()
+    children = policy(manifests, "modelops-children")["spec"]["matchConstraints"]
+    assert children["objectSelector"]["matchLabels"] == {resources.MANAGED_BY: resources.MANAGER}
+    guarded = {
+        (group, plural)
+        for rule in children["resourceRules"]
+        for group in rule["apiGroups"]
+        for plural in rule["resources"]
+    }
+    made = (*resources.WATCHED, resources.CONTROLLER_REVISIONS, resources.HTTP_ROUTES)
+    assert guarded >= {(child.group, child.plural) for child in made if child not in resources.PARENTS}
+    evidence = json.dumps(policy(manifests, "modelops-evidence"))
+    for mark in (SWEEP, TRIAL, OBJECTIVE, PINNED_INPUTS, SWEEP_RETRY, resources.MANAGED_BY):
+        assert f"'{mark}'" in evidence, mark
+    leash = json.dumps(policy(manifests, "modelops-leash"))
+    assert f"'{ROUTES_ANNOTATION}'" in leash
+    assert "object.metadata.name == 'modelops'" in leash, "the name of the Lease"
+
+
+def test_every_policy_fails_closed_and_denies(render: Render) -> None:
+    """A policy that only warns, or lets pass what it cannot evaluate, stops no attacker."""
+    manifests = render()
+    assert policies(manifests).keys() == {f"modelops-{name}" for name in POLICIES}
+    assert all(found["spec"]["failurePolicy"] == "Fail" for found in policies(manifests).values())
+    bindings = of_kind(manifests, BINDING)
+    assert {binding["spec"]["policyName"] for binding in bindings} == policies(manifests).keys()
+    assert all(binding["spec"]["validationActions"] == ["Deny"] for binding in bindings)
+    left = {f"modelops-{name}" for name in ("approval", "steering", "pods")}
+    assert policies(render("writes.policies.enabled=false")).keys() == left
+
+
+def test_the_write_policies_know_the_accounts_of_the_values(render: Render) -> None:
+    """A backup tool must restore ModelVersions, and a Kueue of another name must resume Jobs."""
+    writes = {
+        "trustedUsers": ["system:serviceaccount:velero:velero"],
+        "kueueUser": "system:serviceaccount:queues:kueue",
+    }
+    manifests = render(writes={"policies": writes}, serviceAccount={"name": "ml"})
+    children = policy(manifests, "modelops-children")["spec"]
+    conditions = " ".join(condition["expression"] for condition in children["matchConditions"])
+    assert '!(request.userInfo.username in ["system:serviceaccount:velero:velero"])' in conditions
+    assert "request.userInfo.username != 'system:serviceaccount:modelops-system:ml'" in conditions
+    assert "'system:serviceaccount:queues:kueue'" in json.dumps(children["variables"])
+    (held,) = policy(manifests, "modelops-leash")["spec"]["matchConditions"]
+    assert held["expression"] == "request.userInfo.username == 'system:serviceaccount:modelops-system:ml'"
+    without = policy(render("writes.policies.kueueUser="), "modelops-children")["spec"]
+    assert without["variables"][-1] == {"name": "byKueue", "expression": "false"}
 
 
 PROFILE: dict[str, Any] = {
@@ -320,21 +409,21 @@ def test_each_profile_is_a_policy_for_its_namespaces(render: Render) -> None:
     """A profile that held for the wrong namespaces would stop one tenant and free another."""
     manifests = render(tenancy={"profiles": {"team-a": PROFILE, "team-b": {**PROFILE, "namespaceSelector": {}}}})
     for name, selector in (("team-a", PROFILE["namespaceSelector"]), ("team-b", {})):
-        policy = policy_of(manifests, f"profile-{name}")
+        found = policy(manifests, f"modelops-profile-{name}")
         (binding,) = [
             binding
-            for binding in of_kind(manifests, "ValidatingAdmissionPolicyBinding")
-            if binding["spec"]["policyName"] == policy["metadata"]["name"]
+            for binding in of_kind(manifests, BINDING)
+            if binding["spec"]["policyName"] == found["metadata"]["name"]
         ]
         assert binding["spec"]["validationActions"] == ["Deny"]
         assert binding["spec"]["matchResources"]["namespaceSelector"] == selector
-        assert policy["spec"]["failurePolicy"] == "Fail"
+        assert found["spec"]["failurePolicy"] == "Fail"
 
 
 def test_a_profile_holds_only_where_the_operator_watches(render: Render) -> None:
     """Two releases in a cluster must not judge the objects of each other."""
     manifests = render(watchNamespaces=["team-a"], tenancy={"profiles": {"all": PROFILE}})
-    bindings = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
+    bindings = of_kind(manifests, BINDING)
     (binding,) = [each for each in bindings if each["metadata"]["name"].endswith("-profile-all")]
     selector = binding["spec"]["matchResources"]["namespaceSelector"]
     assert selector["matchLabels"] == {"team": "a"}
@@ -345,9 +434,9 @@ def test_a_profile_holds_only_where_the_operator_watches(render: Render) -> None
 def test_each_field_of_a_profile_is_enforced(render: Render, field: str) -> None:
     """A field that is accepted and has no rule would be believed, and protect nobody."""
     alone = {"namespaceSelector": {}, field: PROFILE[field]}
-    policy = policy_of(render(tenancy={"profiles": {"one": alone}}), "profile-one")
-    assert policy["spec"]["validations"]
-    for validation in policy["spec"]["validations"]:
+    found = policy(render(tenancy={"profiles": {"one": alone}}), "modelops-profile-one")
+    assert found["spec"]["validations"]
+    for validation in found["spec"]["validations"]:
         assert validation["messageExpression"].count("or ask the platform team") == 1
 
 
@@ -355,15 +444,15 @@ def test_a_refusal_says_whom_to_ask(render: Render) -> None:
     """The person who reads it knows nothing about the chart."""
     manifests = render(tenancy={"contact": "platform@example.com", "profiles": {"one": PROFILE}})
     for name in ("pods", "profile-one"):
-        for validation in policy_of(manifests, name)["spec"]["validations"]:
+        for validation in policy(manifests, f"modelops-{name}")["spec"]["validations"]:
             text = validation.get("messageExpression") or validation["message"]
             assert "or ask platform@example.com" in text
 
 
 def test_the_basic_policy_can_be_left_out(render: Render) -> None:
     """A platform team may have policies of its own."""
-    assert "modelops-pods" in names_of(render(), "ValidatingAdmissionPolicy")
-    assert "modelops-pods" not in names_of(render("tenancy.basics.enabled=false"), "ValidatingAdmissionPolicy")
+    assert "modelops-pods" in policies(render())
+    assert "modelops-pods" not in policies(render("tenancy.basics.enabled=false"))
 
 
 def test_pods_meet_the_restricted_pod_security_standard(render: Render) -> None:

@@ -1,7 +1,8 @@
 """Client of a cluster's API server: one connection for hundreds of requests, with impersonation of users."""
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -38,6 +39,31 @@ class ApiServer:
             json=change,
             headers=[
                 ("Content-Type", "application/merge-patch+json"),
+                *impersonated,
+                *(("Impersonate-Group", group) for group in groups),
+            ],
+        )
+
+    def ask(
+        self,
+        verb: Literal["create", "patch", "delete"],
+        path: str,
+        body: Body | None,
+        user: str | None,
+        *groups: str,
+        dry_run: bool = True,
+    ) -> httpx.Response:
+        """Create, merge-patch or delete at a path of the API. With `dry_run` the request has no effect."""
+        method = {"create": "POST", "patch": "PATCH", "delete": "DELETE"}[verb]
+        content = "application/merge-patch+json" if verb == "patch" else "application/json"
+        impersonated = [("Impersonate-User", user)] if user is not None else []
+        return self._http.request(
+            method,
+            path,
+            params={"dryRun": "All"} if dry_run else {},
+            content=json.dumps(body) if body is not None else None,
+            headers=[
+                ("Content-Type", content),
                 *impersonated,
                 *(("Impersonate-Group", group) for group in groups),
             ],
