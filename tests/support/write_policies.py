@@ -28,6 +28,7 @@ from modelops.machinery.resources import (
     Body,
     Resource,
 )
+from support.builders.common import settings
 
 OPERATOR, EDITOR, STEERER, ADMINISTRATOR, KUBERNETES, KUEUE = (
     "the operator",
@@ -89,7 +90,7 @@ class Attempt:
 def pod_spec(**changes: Any) -> Body:
     """Build the spec of a Pod as the operator builds it, with changed fields."""
     container = {"name": "a", "image": "a:1", "securityContext": container_security()}
-    return {**pod_defaults(PodOptions()), "restartPolicy": "Never", "containers": [container], **changes}
+    return {**pod_defaults(PodOptions(), settings()), "restartPolicy": "Never", "containers": [container], **changes}
 
 
 def existing() -> Iterator[tuple[str, Body]]:
