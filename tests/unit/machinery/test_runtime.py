@@ -42,7 +42,7 @@ class Statuses:
 async def decide(parent: Dataset, context: ReconcileContext) -> Plan:
     if parent.metadata.namespace == "hanging":
         await asyncio.get_running_loop().create_future()
-    return Plan(conditions=ready("UpToDate", "as it should be"))
+    return Plan(conditions=ready("Synced", "as it should be"))
 
 
 async def test_reconciles_that_hang_are_ended_and_shown_and_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
