@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
 from modelops.api.markers import list_map, list_set, rules
-from modelops.api.types import CellText, ObjectName, StringMap
+from modelops.api.types import CellText, ObjectName, StringMap, Uid
 
 
 class Algorithm(StrEnum):
@@ -101,7 +101,7 @@ class EarlyStopping(Model):
 
 
 _LENGTHS = "has(p.values) ? p.values.map(v, size(v)).max() : 24"
-_TABLE = f"self.maxTrials * (160 + self.parameters.map(p, size(p.name) + 8 + ({_LENGTHS})).sum())"
+_TABLE = f"self.maxTrials * (208 + self.parameters.map(p, size(p.name) + 8 + ({_LENGTHS})).sum())"
 """Upper bound of the characters in the table of trials, as a CEL expression."""
 
 
@@ -150,6 +150,8 @@ class Trial(Model):
     """Number of the trial, from 0."""
     run: ObjectName
     """TrainingRun of the trial."""
+    uid: Uid | None = None
+    """UID of that TrainingRun, once it is known. Another TrainingRun of its name is not believed, and is deleted."""
     parameters: StringMap = Field(default_factory=dict)
     """Values of the swept parameters."""
     state: Literal["Running", "Succeeded", "Failed", "Stopped"]

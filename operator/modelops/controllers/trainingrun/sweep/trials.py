@@ -27,7 +27,10 @@ class TrialRun:
     """Swept parameters alone."""
     result: TrialResult
     outdated: bool = False
-    """Whether the run is from before a retry: it is deleted, and created again once it no longer exists."""
+    """Whether the run is from before a retry, or took the place of the recorded one: it is deleted, and created again
+    once it no longer exists."""
+    uid: str | None = None
+    """UID of the run to record. None for one from before a retry, whose place the next one takes."""
 
     @property
     def running(self) -> bool:
@@ -45,6 +48,7 @@ class TrialRun:
         return Trial(
             number=self.number,
             run=self.child.name,
+            uid=self.uid,
             parameters=self.parameters,
             state=self.result.state,
             objective=self.result.objective,
@@ -114,12 +118,21 @@ def trial_table(objective: Objective, rows: Iterable[Trial]) -> SweepStatus:
     return SweepStatus(trials=ordered, best=best.number if best is not None else None)
 
 
+def _recorded_uid(run: TrainingRun, name: str) -> str | None:
+    rows = run.status.sweep.trials if run.status.sweep is not None else []
+    return next((row.uid for row in rows if row.run == name), None)
+
+
 def _trial_run(run: TrainingRun, sweep: Sweep, resolved: ResolvedInputs, number: int, child: Child) -> TrialRun:
     of_run = child.run.spec.parameters
     parameters = {swept.name: of_run[swept.name] for swept in sweep.parameters if swept.name in of_run}
+    uid = child.run.metadata.uid
+    recorded = _recorded_uid(run, child.name)
+    if recorded is not None and recorded != uid:
+        return TrialRun(number, child, parameters, TrialResult("Running"), outdated=True, uid=recorded)
     result = trial_result(child, sweep.objective)
     if result.state != "Failed":
-        return TrialRun(number, child, parameters, result)
+        return TrialRun(number, child, parameters, result, uid=uid)
     if child.run.metadata.annotations.get(SWEEP_RETRY, "") != retry_of(run):
         return TrialRun(number, child, parameters, TrialResult("Running"), outdated=True)
     if not child.terminating and not already_applied(
@@ -128,4 +141,4 @@ def _trial_run(run: TrainingRun, sweep: Sweep, resolved: ResolvedInputs, number:
         # The sweep's spec has changed, for instance to more memory. The trial's own plan decides whether the change is
         # worth another attempt; until then the trial has not failed.
         result = TrialResult("Running")
-    return TrialRun(number, child, parameters, result)
+    return TrialRun(number, child, parameters, result, uid=uid)

@@ -48,6 +48,7 @@ def test_the_next_trial_is_created_once_another_has_ended() -> None:
 def test_the_progress_of_a_trial_causes_no_write_of_the_sweep() -> None:
     """The progress of a trial changes every 15 seconds. The status of the sweep must not be written each time."""
     sweep = started(parallelism=2)
+    sweep.step()  # The UIDs of the trials' runs are recorded once.
     before, written = sweep.status, sweep.written
     sweep.report(0, auc=(0.1, 0.2))
     decided = sweep.step()
@@ -317,3 +318,28 @@ def test_a_trial_that_reaches_the_target_ends_the_sweep(goal: str, target: float
         assert sweep.table() == {0: "Stopped", 1: "Succeeded"}
         assert deleted(decided) == [sweep.status.sweep.trials[0].run] if sweep.status.sweep else False
         assert sweep.step().apply == ()
+
+
+def test_a_run_that_took_the_place_of_a_trial_does_not_count() -> None:
+    """Who deletes a trial, and creates a run of its name below the sweep, could tell any objective and model."""
+    sweep = started(maxTrials=2, parallelism=2)
+    sweep.step()
+    own = sweep.body(0)["metadata"]["uid"]
+    assert sweep.status.sweep is not None
+    assert sweep.status.sweep.trials[0].uid == own
+    sweep.body(0)["metadata"]["uid"] = "forged"
+    sweep.finish(0, auc=1.0)
+    decided = sweep.step()
+    assert [(delete.key.name, delete.uid) for delete in decided.delete] == [
+        (sweep.status.sweep.trials[0].run, "forged")
+    ]
+    assert sweep.table()[0] == "Running"
+    again = sweep.step()
+    assert [body["metadata"]["annotations"]["modelops.dev/trial"] for body in again.apply[-1:]] == ["0"]
+    sweep.step()
+    assert sweep.status.sweep is not None
+    assert sweep.status.sweep.trials[0].uid not in (own, "forged", None)
+    sweep.finish(0, auc=0.6)
+    sweep.finish(1, auc=0.7)
+    sweep.step()
+    assert sweep.status.sweep.best == 1
