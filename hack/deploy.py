@@ -50,6 +50,8 @@ def install(kubectl: Kubectl, step: Step, images: dict[str, Built], values_file:
         # A standby replica takes over within seconds: right for demo and tests, too costly for a busy API server.
         "election": {"leaseSeconds": 5, "renewSeconds": 4, "retrySeconds": 1},
         "store": {"url": STORE, "endpoint": ENDPOINT, "region": "us-east-1", "secretName": "s3"},
+        # Tests wait for the next probe.
+        "datasets": {"leastInterval": "1s"},
         # By default no preset serves gRPC; the tests need one that does.
         "runtimes": {"onnx": {"grpcPort": 8082}},
         "images": {

@@ -78,6 +78,7 @@ runtimes:
   {{- else }}
   {}
   {{- end }}
+datasets: {{ .Values.datasets | toJson }}
 analysis: {{ .Values.analysis | toJson }}
 egress: {{ .Values.egress | toJson }}
 watchNamespaces: {{ .Values.watchNamespaces | toJson }}

@@ -31,7 +31,7 @@ class Probe(Model):
 
     max_objects: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     """Most objects of an S3 source that the operator itself lists, a thousand a request. A Job probes larger sources
-    and claims. 0: always a Job."""
+    and claims, and S3 sources without a Secret. 0: always a Job."""
 
 
 class DatasetSpec(Model):
@@ -60,7 +60,7 @@ class DatasetSpec(Model):
     source: DataSource
     """Where the data is stored."""
     interval: DurationText = "5m"
-    """How often the source is probed for change, such as 5m."""
+    """How often the source is probed for change, such as 5m. A shorter interval than that of the chart is that one."""
     settle: DurationText = "30s"
     """How long a change must stay unchanged before a snapshot is taken: an upload is rarely a single object. 0s: do not
     wait."""

@@ -1,5 +1,6 @@
 """Settings of the operator: one YAML file, written by the chart."""
 
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from pydantic import Field, StringConstraints, ValidationError
 from modelops.api.addresses import AddressRules
 from modelops.api.base import Model
 from modelops.api.contract.tasks import S3Place
+from modelops.api.durations import parse_duration
 from modelops.api.pods import EnvVar, Resources
 from modelops.api.rollout import HttpUrl
 from modelops.api.types import DurationText
@@ -78,6 +80,17 @@ class Egress(Model):
         return AddressRules(tuple(self.deny), tuple(self.allow))
 
 
+class DatasetSettings(Model):
+    """How often Datasets are probed at most."""
+
+    least_interval: DurationText = "1s"
+
+    @property
+    def shortest(self) -> timedelta:
+        """The least interval."""
+        return parse_duration(self.least_interval)
+
+
 class HookSettings(Model):
     """Hosts of hooks outside the InferenceService's own namespace."""
 
@@ -132,6 +145,7 @@ class Settings(Model):
     store: Store
     runtimes: dict[str, ServingRuntime] = Field(default_factory=dict)
     watch_namespaces: list[str] = Field(default_factory=list)
+    datasets: DatasetSettings = Field(default_factory=DatasetSettings)
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
     egress: Egress = Field(default_factory=Egress)
     election: Election = Field(default_factory=Election)

@@ -9,6 +9,7 @@ import botocore.session  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
 
 from modelops.api.contract.tasks import S3Place
+from modelops.store.bounded_requests import BoundedRequests
 from modelops.store.credentials import Credentials
 from modelops.store.errors import Reason, S3Error
 
@@ -20,11 +21,18 @@ READ_SECONDS = 30
 _lock = threading.Lock()
 
 
-def make_client(place: S3Place, credentials: Credentials | None = None, *, attempts: int = 3) -> S3Client:
+def make_client(
+    place: S3Place,
+    credentials: Credentials | None = None,
+    *,
+    attempts: int = 3,
+    requests: BoundedRequests | None = None,
+) -> S3Client:
     """Return a client for a place's endpoint and region. Makes no request.
 
     Without `credentials` the SDK finds its own, such as a workload identity. A request takes at most `attempts` tries
-    of CONNECT_SECONDS and READ_SECONDS each. Raises S3Error(InvalidEndpoint).
+    of CONNECT_SECONDS and READ_SECONDS each; all of them belong to `requests` if given. Raises
+    S3Error(InvalidEndpoint).
     """
     keys = {}
     if credentials is not None:
@@ -35,7 +43,7 @@ def make_client(place: S3Place, credentials: Credentials | None = None, *, attem
         }
     try:
         with _lock:  # Sessions, unlike clients, are not safe for threads.
-            return _session().client(
+            client = _session().client(
                 "s3",
                 endpoint_url=place.endpoint,
                 # A service without regions accepts any region in a signature. Without an endpoint the SDK finds it.
@@ -49,6 +57,11 @@ def make_client(place: S3Place, credentials: Credentials | None = None, *, attem
             f"endpoint {place.endpoint!r}: not a URL of an S3 service; correct the endpoint",
             transient=False,
         ) from error
+    if requests is not None:
+        client.meta.events.register(
+            "before-send.s3", requests.sender(client.meta.endpoint_url, (CONNECT_SECONDS, READ_SECONDS))
+        )
+    return client
 
 
 @cache

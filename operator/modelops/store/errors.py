@@ -32,10 +32,14 @@ class Reason(StrEnum):
 
 
 class S3Error(Exception):
-    """A request failed. `transient`: the same request may succeed later without any change."""
+    """A request failed. `transient`: the same request may succeed later without any change.
 
-    def __init__(self, reason: Reason, message: str, *, transient: bool) -> None:
+    `answered`: an S3 service answered it, with an error of S3.
+    """
+
+    def __init__(self, reason: Reason, message: str, *, transient: bool, answered: bool = False) -> None:
         super().__init__(message)
+        self.answered = answered
         self.reason = reason
         self.message = message
         self.transient = transient
@@ -153,7 +157,13 @@ def s3_error(error: Exception, endpoint: str, bucket: str, key: str | None = Non
     elif kind.reason is Reason.NO_SUCH_KEY and key is None:
         kind = _BY_REASON[Reason.NO_SUCH_BUCKET]
     where = f'bucket "{bucket}" at {endpoint}' + (f', object "{key}"' if key is not None else "")
-    return S3Error(kind.reason, f"{where}: {kind.message}{_detail(error)}", transient=kind.transient)
+    message = f"{where}: {kind.message}{_detail(error)}"
+    return S3Error(kind.reason, message, transient=kind.transient, answered=_is_of_s3(error))
+
+
+def _is_of_s3(error: Exception) -> bool:
+    """Return whether the answer has a code of S3. For an answer without one the SDK takes the HTTP status as code."""
+    return isinstance(error, boto.ClientError) and not str(error.response.get("Error", {}).get("Code", "")).isdigit()
 
 
 def _kind(error: Exception) -> _Kind:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import DatasetDigest, OutOfOrderError, PinnedObject, dataset_digest, manifest_line
 from modelops.store.client import S3Client
+from modelops.store.errors import Reason, S3Error
 from modelops.store.pages import ListedObject, Pages, in_seconds, pages
 
 
@@ -46,9 +47,11 @@ def list_current(client: S3Client, bucket: str, prefix: str) -> Listing:
 def probe(client: S3Client, place: S3Place, max_objects: int) -> ListingSummary | TooManyObjects:
     """List a place and summarize the listing.
 
-    At most `max_objects` entries are listed, rounded up to a page. Old versions and delete markers are entries too,
-    since they cost as much. One page is in memory as long as the service lists keys in order; a service with another
-    order is listed a second time, with one line for each object in memory. Raises S3Error.
+    At most `max_objects` entries are listed, rounded up to a page, on at most `max_pages` pages. Old versions and
+    delete markers are entries too, since they cost as much. One page is in memory as long as the service lists keys in
+    order; a service with another order is listed a second time, with one line for each object in memory.
+
+    Raises S3Error.
     """
     if max_objects <= 0:
         return TooManyObjects(0)
@@ -67,6 +70,21 @@ def probe(client: S3Client, place: S3Place, max_objects: int) -> ListingSummary 
     return ListingSummary(value, tally.objects, tally.bytes, listed.versioned, in_seconds(tally.newest))
 
 
+def max_pages(max_entries: int) -> int:
+    """Return the most pages that a probe lists: ten times those of a service that fills them, and a hundred more."""
+    return 100 + max_entries // 100
+
+
+def _too_many_pages(listed: Pages, pages_: int) -> S3Error:
+    return S3Error(
+        Reason.NOT_S3,
+        f'bucket "{listed.bucket}" at {listed.client.meta.endpoint_url}: {pages_} pages that are nearly empty; use an'
+        " S3-compatible service, or let a Job probe by probe.maxObjects: 0",
+        transient=False,
+        answered=True,
+    )
+
+
 class _Tally:
     def __init__(self) -> None:
         self.objects = 0
@@ -77,7 +95,9 @@ class _Tally:
     def counted(self, listed: Pages, max_entries: int) -> Iterator[PinnedObject]:
         """Yield the objects and count them, up to the page on which there are too many entries."""
         entries = 0
-        for page in listed.all():
+        for number, page in enumerate(listed.all(), 1):
+            if number > max_pages(max_entries):
+                raise _too_many_pages(listed, number - 1)
             entries += len(page.keys)
             for item in page.objects:
                 yield self._count(item)

@@ -143,6 +143,7 @@ EVERY_SETTING: dict[str, Any] = {
             "resources": {"limits": {"nvidia.com/gpu": 1}},
         }
     },
+    "datasets": {"leastInterval": "1m"},
     "analysis": {
         "hooks": {"allowed": ["judge.tools", "*.example.com"]},
         "prometheus": {"shared": [{"url": "http://prometheus.monitoring:9090", "namespaceLabel": "team"}]},

@@ -56,6 +56,9 @@ def shared(cluster: RealCluster) -> Iterator[Space]:
         _dataset(space, "no-port", endpoint=ENDPOINT.replace("8333", "8399")),
         _dataset(space, "no-name", endpoint="http://nowhere.invalid:8333"),
         _dataset(space, "no-s3", endpoint="http://modelops-metrics.modelops-system.svc:8080"),
+        _dataset(space, "metadata", endpoint="http://169.254.169.254"),
+        _dataset(space, "own-port", endpoint="http://127.0.0.1:8080"),
+        _dataset(space, "no-secret", secretRef=None),
         _dataset(space, "later", secretRef={"name": "later"}),
         _dataset(space, "empty"),
         _dataset(space, "bad", {"schema": _SCHEMA}),
@@ -76,6 +79,7 @@ def _dataset(space: Space, name: str, spec: Body | None = None, **source: Any) -
     """Build a Dataset whose prefix is its name."""
     whole = {"bucket": space.bucket, "prefix": f"{name}/", "endpoint": ENDPOINT, "region": "us-east-1"}
     s3 = {**whole, "secretRef": {"name": "s3"}, **source}
+    s3 = {name: value for name, value in s3.items() if value is not None}
     return space.object("Dataset", name, {"source": {"s3": s3}, "interval": "1s", "settle": "0s", **(spec or {})})
 
 
@@ -88,7 +92,6 @@ def _dataset(space: Space, name: str, spec: Body | None = None, **source: Any) -
             ('"there-is-no-such-bucket"', ENDPOINT, "create the bucket or correct the name"),
         ),
         ("no-access", {"InvalidCredentials", "AccessDenied"}, ("credentials", ENDPOINT)),
-        ("no-s3", {"EndpointNotS3", "NoSuchBucket", "AccessDenied", "S3Error"}, ("modelops-metrics",)),
     ],
 )
 def test_a_source_that_refuses_access_stalls_the_dataset_with_a_remedy(
@@ -104,14 +107,30 @@ def test_a_source_that_refuses_access_stalls_the_dataset_with_a_remedy(
     assert shared.listed("jobs", f"modelops.dev/dataset={name}") == []
 
 
-@pytest.mark.parametrize(("name", "endpoint"), [("no-port", ":8399"), ("no-name", "nowhere.invalid")])
-def test_an_unreachable_endpoint_is_retried_and_does_not_stall_the_dataset(
+@pytest.mark.parametrize(
+    ("name", "endpoint"),
+    [
+        ("no-port", ":8399"),
+        ("no-name", "nowhere.invalid"),
+        ("no-s3", "modelops-metrics"),
+        ("metadata", "169.254.169.254"),
+        ("own-port", "127.0.0.1:8080"),
+    ],
+)
+def test_an_endpoint_without_an_answer_of_s3_is_retried_in_the_same_words(
     shared: Space, name: str, endpoint: str
 ) -> None:
-    """An outage is not a mistake of the user: the Dataset is reconciling, and its message names the endpoint."""
+    """An outage is not a mistake of the user, and other words would let a user scan ports with the operator."""
     dataset = shared.wait("dataset", name, has("Reconciling", "True", "EndpointUnreachable"))
     assert endpoint in message(dataset)
+    assert "no answer of an S3 service; check endpoint, port and certificate" in message(dataset)
     assert condition(dataset, "Stalled") is None
+
+
+def test_a_source_without_a_secret_is_probed_by_a_job(shared: Space) -> None:
+    """The operator never signs for a user with its own identity: here a Job without any keys finds that it has none."""
+    dataset = shared.wait("dataset", "no-secret", has("Stalled", "True", "InvalidCredentials"), within=120)
+    assert "probedAt" in dataset["status"]
 
 
 def test_a_dataset_waits_until_its_secret_exists(shared: Space) -> None:

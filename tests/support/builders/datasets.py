@@ -6,7 +6,7 @@ from modelops.api.dataset import Dataset
 from modelops.machinery.resources import Body
 from support.builders.common import NAMESPACE, ago, digest, metadata
 
-S3: Body = {"s3": {"bucket": "data", "prefix": "mortgage/", "endpoint": "http://s3:8333"}}
+S3: Body = {"s3": {"bucket": "data", "prefix": "mortgage/", "endpoint": "http://s3:8333", "secretRef": {"name": "s3"}}}
 CLAIM: Body = {"pvc": {"claimName": "files", "path": "mortgage/2026"}}
 
 

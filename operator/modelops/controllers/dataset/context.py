@@ -74,13 +74,14 @@ class Context:
     def until_next_probe(self, status: DatasetStatus) -> timedelta | None:
         """Return how long it is until the next probe once `status` is written; None if no probe is scheduled."""
         dataset = self.seen.dataset.model_copy(update={"status": status})
-        due_at = next_probe_at(dataset, self.seen.probe_result, job_expected=False)
+        last, least = self.seen.probe_result, self.seen.settings.datasets.shortest
+        due_at = next_probe_at(dataset, last, job_expected=False, least_interval=least)
         if due_at is None:
             return None
         if due_at > self.seen.now:
             return due_at - self.seen.now
         # A probe that was due before this plan has been started by `observe`, and its end wakes the Dataset.
-        was_due_at = next_probe_at(self.seen.dataset, self.seen.probe_result, job_expected=self.seen.job_expected)
+        was_due_at = next_probe_at(self.seen.dataset, last, job_expected=self.seen.job_expected, least_interval=least)
         return PROBE_TIMEOUT if was_due_at is not None and was_due_at <= self.seen.now else SHORTLY
 
 

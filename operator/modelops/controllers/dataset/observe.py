@@ -72,7 +72,8 @@ async def observe(dataset: Dataset, context: ReconcileContext, prober: Prober) -
         jobs=tuple(await jobs_of(dataset, context)),
         probe_result=prober.last(key, meta.uid, meta.generation),
     )
-    due_at = next_probe_at(dataset, seen.probe_result, job_expected=seen.job_expected)
+    least = context.settings.datasets.shortest
+    due_at = next_probe_at(dataset, seen.probe_result, job_expected=seen.job_expected, least_interval=least)
     if due_at is None or due_at > context.now or prober.running(key):
         return seen
     credentials = await credentials_for(dataset, context)
@@ -88,6 +89,8 @@ async def observe(dataset: Dataset, context: ReconcileContext, prober: Prober) -
         prober.keep_only(lambda key: context.cache.body(key) is not None)
     source = dataset.spec.source.s3
     assert source is not None
+    assert credentials is not None, "a source without a Secret is probed by a Job"
     limit = dataset.spec.probe.max_objects
-    prober.start(key, meta.uid, meta.generation, place_of(source), credentials, limit, context.enqueue)
+    rules = context.settings.egress.rules
+    prober.start(key, meta.uid, meta.generation, place_of(source), credentials, limit, rules, context.enqueue)
     return replace(seen, due="InProcess", probe_result=prober.last(key, meta.uid, meta.generation))

@@ -15,7 +15,7 @@ from modelops.store.errors import S3Error
 async def credentials_for(dataset: Dataset, context: ReconcileContext) -> Credentials | SourceProblem | None:
     """Return the credentials for the source, or which prerequisite of a probe is missing.
 
-    None for a claim, and for a source that the operator reads with its own identity. Raises ApiError.
+    None for a claim and for a source without a Secret, which Jobs read. Raises ApiError.
     """
     source, namespace = dataset.spec.source, dataset.metadata.namespace
     store = context.settings.store.secret_name

@@ -4,37 +4,46 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
-from functools import lru_cache, partial
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
+from modelops.api.addresses import AddressRules
 from modelops.api.contract.tasks import S3Place
 from modelops.controllers.background import Background
 from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
 from modelops.machinery.resources import Key
+from modelops.store.bounded_requests import BoundedRequests
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
-from modelops.store.errors import S3Error
+from modelops.store.errors import Reason, S3Error
 from modelops.store.listing import ListingSummary, TooManyObjects, probe
 
 R = TypeVar("R")
-ListSource = Callable[[S3Place, Credentials | None, int], ListingSummary | TooManyObjects]
-"""Lists a place, but no more objects than the number. Raises S3Error."""
+ListSource = Callable[[S3Place, Credentials, int, BoundedRequests], ListingSummary | TooManyObjects]
+"""Lists a place, but no more objects than the number. Raises S3Error, also once the requests are ended."""
+Sleep = Callable[[float], Awaitable[object]]
 _CONCURRENT_PROBES = 8
 _SHARE = 2
 """Probes of one namespace at once."""
+_LOCAL = (Reason.INVALID_ENDPOINT, Reason.INVALID_CREDENTIALS)
+"""Problems that are found without a request."""
 _ATTEMPTS = 2
 """Tries of a request. Few, since a source that does not respond occupies one of the concurrent probes."""
+PROBE_SECONDS = 120.0
+"""Longest time that a probe takes: ten times that of the most objects that the operator lists by default. A service
+that answers byte by byte would keep its slot for ever."""
 _log = logging.getLogger(__name__)
 
 
 class Prober(Background[Key, ProbeResult]):
     """Last probe of each Dataset's source, and the probes that are running."""
 
-    def __init__(self, list_source: ListSource | None = None) -> None:
+    def __init__(self, list_source: ListSource | None = None, sleep: Sleep = asyncio.sleep) -> None:
         super().__init__(_CONCURRENT_PROBES, _SHARE)
         self._list_source = list_source or list_s3_source
+        self._sleep = sleep
 
     def last(self, key: Key, uid: str, generation: int) -> ProbeResult | None:
         """Return the last probe of the Dataset with this UID and with this generation of its spec."""
@@ -47,16 +56,21 @@ class Prober(Background[Key, ProbeResult]):
         uid: str,
         generation: int,
         place: S3Place,
-        credentials: Credentials | None,
+        credentials: Credentials,
         max_objects: int,
+        rules: AddressRules,
         enqueue: Callable[[Key], None],
     ) -> None:
-        """Start a probe in the background, unless one is running; call `wake` with the key when the probe has ended."""
+        """Start a probe in the background, unless one is running; enqueue the key when the probe has ended."""
 
         async def run() -> ProbeResult:
             async with self._slots.hold(key.namespace):
                 at = datetime.now(UTC)
-                outcome = await _outcome(lambda: self._list_source(place, credentials, max_objects))
+                requests = BoundedRequests(rules)
+                async with self._deadline(requests):
+                    outcome = await _outcome(
+                        place, lambda: self._list_source(place, credentials, max_objects, requests)
+                    )
             return self._result(key, uid, generation, at, outcome)
 
         self._start(key, key, run, enqueue)
@@ -72,6 +86,21 @@ class Prober(Background[Key, ProbeResult]):
         """Keep the outcome of a probe as the last one, and count transient problems in a row."""
         self._results[key] = self._result(key, uid, generation, at, outcome)
         return self._results[key]
+
+    @contextlib.asynccontextmanager
+    async def _deadline(self, requests: BoundedRequests) -> AsyncIterator[None]:
+        """End the requests with the context, or after the longest time of a probe."""
+
+        async def end_later() -> None:
+            await self._sleep(PROBE_SECONDS)
+            requests.end()
+
+        timer = asyncio.create_task(end_later())
+        try:
+            yield
+        finally:
+            timer.cancel()
+            requests.end()
 
     def _result(
         self,
@@ -89,28 +118,33 @@ class Prober(Background[Key, ProbeResult]):
 
 
 def list_s3_source(
-    place: S3Place, credentials: Credentials | None, max_objects: int
+    place: S3Place, credentials: Credentials, max_objects: int, requests: BoundedRequests
 ) -> ListingSummary | TooManyObjects:
     """List the objects below a place. Raises S3Error."""
-    return probe(_client(place.endpoint, place.region, credentials), place, max_objects)
-
-
-@lru_cache(maxsize=64)
-def _client(endpoint: str | None, region: str | None, credentials: Credentials | None) -> Any:
-    """Return a client for every bucket of a service. Creating one takes longer than listing a small bucket."""
-    return make_client(S3Place(bucket="any", endpoint=endpoint, region=region), credentials, attempts=_ATTEMPTS)
+    return probe(make_client(place, credentials, attempts=_ATTEMPTS, requests=requests), place, max_objects)
 
 
 async def _outcome(
-    list_source: Callable[[], ListingSummary | TooManyObjects],
+    place: S3Place, list_source: Callable[[], ListingSummary | TooManyObjects]
 ) -> ListingSummary | TooManyObjects | SourceProblem:
     try:
         return await _in_thread(list_source)
     except S3Error as error:
-        return source_problem(error)
+        return source_problem(error) if error.answered or error.reason in _LOCAL else _no_answer(place)
     except Exception as error:
         _log.exception("probing a source failed")
         return SourceProblem("Transient", "ProbeError", f"{type(error).__name__}: {error}")
+
+
+def _no_answer(place: S3Place) -> SourceProblem:
+    """Return the same words for all that is not an answer of S3: others would let a user scan ports."""
+    where = f'"{place.bucket}" at {place.endpoint or "AWS"}'
+    return SourceProblem(
+        "Transient",
+        Reason.ENDPOINT_UNREACHABLE.value,
+        f"bucket {where}: no answer of an S3 service; check endpoint, port and certificate, and that the operator may"
+        " connect to the address",
+    )
 
 
 def source_problem(error: S3Error) -> SourceProblem:

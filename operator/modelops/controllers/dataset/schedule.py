@@ -14,21 +14,23 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_REFRESH = 1024
 
 
-def next_probe_at(dataset: Dataset, last: ProbeResult | None, *, job_expected: bool) -> datetime | None:
+def next_probe_at(
+    dataset: Dataset, last: ProbeResult | None, *, job_expected: bool, least_interval: timedelta = timedelta()
+) -> datetime | None:
     """Return when the source is probed next; None for a suspended Dataset and while a Job's end is awaited.
 
     `last` is the operator's last probe with this spec; `job_expected`: a snapshot Job or a probe Job has not been
-    evaluated yet.
+    evaluated yet. `least_interval` is that of the chart, which a shorter interval of the spec does not undercut.
     """
     if dataset.spec.suspend or job_expected:
         return None
     if refresh_requested(dataset) is not None:
         return _LONG_AGO
     if probed_by_job(dataset, last):
-        return _next_by_job(dataset, last)
+        return _next_by_job(dataset, last, least_interval)
     if last is None:
         return _LONG_AGO
-    return _next_in_process(dataset, last)
+    return _next_in_process(dataset, last, least_interval)
 
 
 def refresh_requested(dataset: Dataset) -> str | None:
@@ -53,7 +55,8 @@ def needs_probe_job(dataset: Dataset, last: ProbeResult | None) -> bool:
 def known_to_need_job(dataset: Dataset) -> bool:
     """Return whether spec and snapshot alone show that the operator must not list the source itself."""
     source, limit, snapshot = dataset.spec.source, dataset.spec.probe.max_objects, dataset.status.snapshot
-    if source.s3 is None or limit == 0:
+    if source.s3 is None or source.s3.secret_ref is None or limit == 0:
+        # Without a Secret the operator would have to sign for a user with its own identity.
         return True
     return snapshot is not None and snapshot.source == source and snapshot.objects > limit
 
@@ -76,19 +79,19 @@ def _found_too_many(dataset: Dataset, last: ProbeResult | None) -> bool:
     return probed_at is None or last.at > parse_timestamp(probed_at)
 
 
-def _next_by_job(dataset: Dataset, last: ProbeResult | None) -> datetime:
+def _next_by_job(dataset: Dataset, last: ProbeResult | None, least_interval: timedelta) -> datetime:
     probed_at = dataset.status.probed_at
     if probed_at is None or not probed_for_spec(dataset) or _found_too_many(dataset, last):
         return _LONG_AGO
-    candidate, wait = dataset.status.candidate, parse_duration(dataset.spec.interval)
+    candidate, wait = dataset.status.candidate, max(parse_duration(dataset.spec.interval), least_interval)
     if candidate is not None and candidate.state == "Settling":
         wait = min(wait, max(parse_duration(dataset.spec.settle), SOON))
     return parse_timestamp(probed_at) + wait
 
 
-def _next_in_process(dataset: Dataset, last: ProbeResult) -> datetime:
+def _next_in_process(dataset: Dataset, last: ProbeResult, least_interval: timedelta) -> datetime:
     spec, candidate = dataset.spec, dataset.status.candidate
-    interval = parse_duration(spec.interval)
+    interval = max(parse_duration(spec.interval), least_interval)
     if isinstance(last.outcome, SourceProblem):
         return last.at + (interval if last.outcome.kind == "Stalled" else min(interval, SOON))
     regular = last.at + interval

@@ -8,6 +8,7 @@ import pytest
 
 from modelops.api.annotations import REFRESH
 from modelops.api.dataset import Dataset
+from modelops.api.durations import parse_duration
 from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
 from modelops.controllers.dataset.schedule import needs_probe_job, next_probe_at, refresh_requested
 from modelops.store.listing import ListingSummary, TooManyObjects
@@ -43,6 +44,8 @@ class Case:
     job_expected: bool = False
     seconds: float | None = None
     """Seconds until the next probe; negative: seconds since it is due; None: no probe is scheduled."""
+    least: str = "0s"
+    """Least interval of the chart."""
     by_job: bool = False
     """Whether a Job does the next probe."""
 
@@ -74,6 +77,20 @@ class Case:
             dataset(interval="5s"),
             problem("Waiting"),
             seconds=5,
+        ),
+        Case(
+            "a shorter interval than the chart's least one is that one",
+            dataset(interval="1s"),
+            result(),
+            least="1m",
+            seconds=60,
+        ),
+        Case("a longer interval than the chart's least one stays", last=result(), least="1m", seconds=300),
+        Case(
+            "the chart's least interval holds between two Jobs",
+            dataset(status=PROBED, source=CLAIM, interval="1s"),
+            least="2m",
+            seconds=60,
         ),
         Case("no probe is scheduled while the end of a Job is awaited", last=result(), job_expected=True, seconds=None),
         Case("no probe is scheduled for a suspended Dataset", dataset(suspend=True), seconds=None),
@@ -108,7 +125,8 @@ class Case:
 )
 def test_next_probe(case: Case) -> None:
     """The interval is five minutes and settle is thirty seconds; the last Job ended a minute ago."""
-    due = next_probe_at(case.given, case.last, job_expected=case.job_expected)
+    least = parse_duration(case.least)
+    due = next_probe_at(case.given, case.last, job_expected=case.job_expected, least_interval=least)
     assert due == (NOW + timedelta(seconds=case.seconds) if case.seconds is not None else None)
 
 
@@ -136,6 +154,11 @@ def test_a_probe_is_due_at_once(case: Case) -> None:
     [
         Case("a source of unknown size is counted by the operator", dataset(**FEW), by_job=False),
         Case("a claim is always probed by a Job", dataset(source=CLAIM), by_job=True),
+        Case(
+            "a bucket without a Secret is always probed by a Job",
+            dataset(source={"s3": {"bucket": "data", "prefix": "mortgage/"}}),
+            by_job=True,
+        ),
         Case("a prefix with maxObjects 0 is always probed by a Job", dataset(**ALWAYS_BY_JOB), by_job=True),
         Case("a prefix that is known to be large is not counted", dataset(status=LARGE, **FEW), by_job=True),
         Case(
