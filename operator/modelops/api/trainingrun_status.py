@@ -78,8 +78,9 @@ class Inputs(Model):
     occurrence: Timestamp | None = None
     """Time of the schedule that the run is for. Set with cache.mode Ignore, which makes each time another input."""
     components: StringMap = Field(default_factory=dict)
-    """Components of the input key, each as a short text or hash: image, command, args, env, parameters, nonce, and the
-    content of every ConfigMap and Secret that env refers to. A cache miss is explained by them."""
+    """Components of the input key, each as a short text or hash: image, command, args, env, parameters, nonce, the
+    content of every ConfigMap that env refers to, and UID and resourceVersion of every Secret. They explain a cache
+    miss."""
 
 
 class CacheResult(Model):

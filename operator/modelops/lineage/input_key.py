@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelops.lineage.digests import canonical_json, json_digest, short
+from modelops.lineage.digests import PREFIX, canonical_json, json_digest, short
 
 KEY_SCHEMA = 2
 """Part of every key. Raise it when the composition of the key changes: older keys then never match."""
+UNKNOWN_VERSION = "unknown version"
+"""Component for a Secret that the operator may not look at."""
 _TEXT_LIMIT = 120
 
 
@@ -29,7 +31,9 @@ class Components:
     occurrence: str = ""
     """Time of the schedule, if each of its times is a training of its own."""
     references: dict[str, str] = field(default_factory=dict)
-    """`ConfigMap name` or `Secret name` → digest of its content."""
+    """`ConfigMap name` → digest of the keys in use. `Secret name` → its UID and resourceVersion, or UNKNOWN_VERSION.
+
+    Never a hash of a Secret's content: the key is in statuses and labels, and short values could be guessed from it."""
 
     @property
     def key(self) -> str:
@@ -68,7 +72,7 @@ class Components:
             "occurrence": self.occurrence,
         }
         texts |= {f"dataset {name}": digest for name, digest in self.datasets.items()}
-        texts |= {name: short(digest, 12) for name, digest in self.references.items()}
+        texts |= {name: short(text, 12) if text.startswith(PREFIX) else text for name, text in self.references.items()}
         return {name: text for name, text in texts.items() if text not in ("", "[]", "{}")}
 
 

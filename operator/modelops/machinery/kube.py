@@ -41,6 +41,11 @@ class ApiError(Exception):
         return 400 <= self.status < 500 and self.status not in (401, 408, 409, 410, 429)
 
     @property
+    def forbidden(self) -> bool:
+        """Whether the operator lacks a right, or an admission policy refuses the object."""
+        return self.status == 403
+
+    @property
     def out_of_quota(self) -> bool:
         """Whether a ResourceQuota is exhausted. Missing rights are 403 Forbidden too: only the message differs."""
         return self.status == 403 and "exceeded quota" in self.message
@@ -80,6 +85,17 @@ class Kube:
             if error.status == 404:
                 return None
             raise
+
+    async def metadata(self, resource: Resource, namespace: str, name: str) -> Body | None:
+        """Return the metadata of an object, or None if there is none. Its content never leaves the API server."""
+        try:
+            answer = await self._call("GET", resource.path(namespace, name), resource, accept=METADATA_ONLY)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        metadata: Body = answer["metadata"]
+        return metadata
 
     async def pages(self, resource: Resource, namespace: str | None) -> AsyncIterator[tuple[int, list[Body]]]:
         """Yield every object, page by page, as (resourceVersion of the list, objects with their kind filled in)."""

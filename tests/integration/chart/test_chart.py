@@ -268,13 +268,46 @@ def test_the_operator_may_not_list_what_it_does_not_watch(render: Render) -> Non
     assert "delete" not in allowed(manifests, "modelops", "", "services")
 
 
-@pytest.mark.parametrize("values", [{}, {"watchNamespaces": ["team-a"]}], ids=["cluster-wide", "one namespace"])
-def test_no_role_lists_or_watches_secrets(render: Render, values: dict[str, Any]) -> None:
-    """The operator reads single Secrets, by the name in a spec: never all Secrets of a namespace."""
-    for name, rule in rules(render(**values)):
+def secret_roles(manifests: list[Manifest]) -> list[tuple[str, str]]:
+    """Return the roles that grant a verb on Secrets, each as (kind, namespace)."""
+    return [
+        (role["kind"], role["metadata"].get("namespace", ""))
+        for role in of_kind(manifests, *ROLES)
+        if any("secrets" in rule["resources"] for rule in role["rules"])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "roles"),
+    [
+        pytest.param({}, [], id="by default no Secret can be read"),
+        pytest.param({"secretNamespaces": ["a", "b"]}, [("Role", "a"), ("Role", "b")], id="in the namespaces named"),
+        pytest.param({"secretNamespaces": ["*"]}, [("ClusterRole", "")], id="in all namespaces"),
+        pytest.param(
+            {"secretNamespaces": ["*"], "watchNamespaces": ["a"]}, [("Role", "a")], id="in all that are watched"
+        ),
+        pytest.param(
+            {"secretNamespaces": ["b"], "watchNamespaces": ["a", "b"]}, [("Role", "b")], id="in one that is watched"
+        ),
+    ],
+)
+def test_secrets_are_read_only_where_the_platform_team_says_so(
+    render: Render, values: dict[str, Any], roles: list[tuple[str, str]]
+) -> None:
+    """And only by the name in a spec: Secrets are never listed or watched."""
+    watched = values.get("watchNamespaces", [])
+    manifests = render(rbac={"secretNamespaces": values.get("secretNamespaces", [])}, watchNamespaces=watched)
+    assert secret_roles(manifests) == roles
+    for name, rule in rules(manifests):
         assert not {"*"} & {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}, name
         if "secrets" in rule["resources"]:
             assert rule["verbs"] == ["get"], name
+    bound = [
+        each["metadata"]["namespace"]
+        for each in of_kind(manifests, "RoleBinding")
+        if each["roleRef"]["name"].endswith("-secrets")
+    ]
+    assert bound == [namespace for kind, namespace in roles if kind == "Role"]
 
 
 def test_the_operator_may_change_only_its_own_lease(render: Render) -> None:
@@ -528,6 +561,11 @@ def test_a_missing_store_is_rejected_by_name(template: Template) -> None:
         ),
         pytest.param("tenancy.contact=it's me", "contact", id="a contact must not break an expression"),
         pytest.param("disk.scratch=1.5Gi", "scratch", id="a limit of a directory must be a whole number"),
+        pytest.param(
+            "rbac.secretNamespaces={other},watchNamespaces={team-a}",
+            "rbac.secretNamespaces",
+            id="Secrets of a namespace that is not watched are never read",
+        ),
         pytest.param("replcas=3", "replcas", id="an unknown value is rejected"),
         pytest.param(
             "election.renewSeconds=15", "election.renewSeconds", id="the leader must stop before the Lease ends"

@@ -7,7 +7,7 @@ from typing import Literal
 from modelops.api.dataset import Dataset
 from modelops.controllers.dataset import children
 from modelops.controllers.dataset.prerequisites import credentials_for
-from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
+from modelops.controllers.dataset.probe_result import ProbeResult, SecretNotReadable, SourceProblem
 from modelops.controllers.dataset.probing import Prober
 from modelops.controllers.dataset.schedule import needs_probe_job, next_probe_at, refresh_requested, undecided
 from modelops.controllers.jobs import JobState, jobs_of
@@ -76,17 +76,23 @@ async def observe(dataset: Dataset, context: ReconcileContext, prober: Prober) -
     due_at = next_probe_at(dataset, seen.probe_result, job_expected=seen.job_expected, least_interval=least)
     if due_at is None or due_at > context.now or prober.running(key):
         return seen
+    if len(prober) > 2 * context.cache.size(Dataset.__name__) + 100:
+        prober.keep_only(lambda key: context.cache.body(key) is not None)
     credentials = await credentials_for(dataset, context)
+    if isinstance(credentials, SecretNotReadable):
+        result = prober.record(key, meta.uid, meta.generation, context.now, credentials)
+        due_at = next_probe_at(dataset, result, job_expected=False)
+        due = due_at is not None and due_at <= context.now
+        return replace(seen, probe_result=result, due="Job" if due else None)
     if needs_probe_job(dataset, seen.probe_result):
         obstacle = credentials if isinstance(credentials, SourceProblem) else None
         return replace(seen, due="Job", obstacle=obstacle)
     if isinstance(credentials, SourceProblem):
         result = prober.record(key, meta.uid, meta.generation, context.now, credentials)
         return replace(seen, due="InProcess", probe_result=result)
-    if refresh_requested(dataset) is not None:
+    was_unreadable = seen.probe_result is not None and isinstance(seen.probe_result.outcome, SecretNotReadable)
+    if was_unreadable or refresh_requested(dataset) is not None:
         prober.forget(key)
-    if len(prober) > 2 * context.cache.size(Dataset.__name__) + 100:
-        prober.keep_only(lambda key: context.cache.body(key) is not None)
     source = dataset.spec.source.s3
     assert source is not None
     assert credentials is not None, "a source without a Secret is probed by a Job"

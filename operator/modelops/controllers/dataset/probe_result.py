@@ -21,6 +21,14 @@ class SourceProblem:
 
 
 @dataclass(frozen=True)
+class SecretNotReadable:
+    """The operator may not read the Secret that the source names: a Job, which mounts the Secret, probes instead."""
+
+
+ProbeOutcome = ListingSummary | TooManyObjects | SourceProblem | SecretNotReadable
+
+
+@dataclass(frozen=True)
 class ProbeResult:
     """Last probe of a Dataset's source by the operator."""
 
@@ -28,6 +36,6 @@ class ProbeResult:
     """When the probe began: the outcome shows the source at this time or later."""
     uid: str
     generation: int
-    outcome: ListingSummary | TooManyObjects | SourceProblem
+    outcome: ProbeOutcome
     failures: int = 0
     """Number of probes in a row that ended with a transient problem."""

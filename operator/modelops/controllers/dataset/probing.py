@@ -12,7 +12,7 @@ from typing import TypeVar
 from modelops.api.addresses import AddressRules
 from modelops.api.contract.tasks import S3Place
 from modelops.controllers.background import Background
-from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
+from modelops.controllers.dataset.probe_result import ProbeOutcome, ProbeResult, SourceProblem
 from modelops.machinery.resources import Key
 from modelops.store.bounded_requests import BoundedRequests
 from modelops.store.client import make_client
@@ -81,7 +81,7 @@ class Prober(Background[Key, ProbeResult]):
         uid: str,
         generation: int,
         at: datetime,
-        outcome: ListingSummary | TooManyObjects | SourceProblem,
+        outcome: ProbeOutcome,
     ) -> ProbeResult:
         """Keep the outcome of a probe as the last one, and count transient problems in a row."""
         self._results[key] = self._result(key, uid, generation, at, outcome)
@@ -108,7 +108,7 @@ class Prober(Background[Key, ProbeResult]):
         uid: str,
         generation: int,
         at: datetime,
-        outcome: ListingSummary | TooManyObjects | SourceProblem,
+        outcome: ProbeOutcome,
     ) -> ProbeResult:
         before = self.last(key, uid, generation)
         failures = 0

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from modelops.api.annotations import REFRESH
 from modelops.api.dataset import Dataset
 from modelops.api.durations import parse_duration
-from modelops.controllers.dataset.probe_result import ProbeResult, SourceProblem
+from modelops.controllers.dataset.probe_result import ProbeResult, SecretNotReadable, SourceProblem
 from modelops.machinery.conditions import parse_timestamp
 from modelops.store.listing import TooManyObjects
 
@@ -41,7 +41,9 @@ def refresh_requested(dataset: Dataset) -> str | None:
 
 def probed_by_job(dataset: Dataset, last: ProbeResult | None) -> bool:
     """Return whether a Job, not the operator, finds out what the source holds, given the operator's last probe."""
-    return known_to_need_job(dataset) or (last is not None and isinstance(last.outcome, TooManyObjects))
+    return known_to_need_job(dataset) or (
+        last is not None and isinstance(last.outcome, TooManyObjects | SecretNotReadable)
+    )
 
 
 def needs_probe_job(dataset: Dataset, last: ProbeResult | None) -> bool:

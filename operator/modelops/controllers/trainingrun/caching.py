@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from modelops.api.durations import parse_duration
 from modelops.api.trainingrun import CacheMode, TrainingRun
-from modelops.api.trainingrun_status import CacheResult, RunArtifact
+from modelops.api.trainingrun_status import CacheResult, Inputs, RunArtifact
 from modelops.api.types import Metrics, StringMap
 from modelops.controllers.trainingrun.context import RunContext
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.sweep.result import model_parameters
-from modelops.lineage.input_key import difference
+from modelops.lineage.input_key import UNKNOWN_VERSION, difference
 from modelops.machinery.conditions import parse_timestamp
 
 CACHE_HIT = "CacheHit"
@@ -31,11 +31,12 @@ class CachedResult:
 def find_cached_result(seen: Observation, resolved: ResolvedInputs) -> CachedResult | None:
     """Return the newest result that the run may reuse.
 
-    A result of a mutable tag is never reused: the tag may name another image by now. A ModelVersion alone is not
+    A result of a mutable tag is never reused: the tag may name another image by now. Nor is one of a Secret that the
+    operator may not look at: the Secret may have other values by now. A ModelVersion alone is not
     believed, since its origin is what its author wrote; the status of a run is written by the operator alone.
     """
     cache = seen.run.spec.cache
-    if cache.mode is CacheMode.IGNORE or not has_pinned_image(seen.run):
+    if cache.mode is CacheMode.IGNORE or not has_pinned_image(seen.run) or unknown_secrets(resolved.inputs):
         return None
     oldest = seen.now - parse_duration(cache.ttl) if cache.ttl is not None else None
     results = [result for sibling in seen.siblings if (result := _result_of(sibling)) is not None]
@@ -53,6 +54,11 @@ def has_pinned_image(run: TrainingRun) -> bool:
     return "@sha256:" in run.spec.trainer.image
 
 
+def unknown_secrets(inputs: Inputs) -> list[str]:
+    """Return the Secrets of which the operator does not know whether they changed, each as `Secret name`."""
+    return sorted(name for name, text in inputs.components.items() if text == UNKNOWN_VERSION)
+
+
 def _why_missed(seen: Observation, resolved: ResolvedInputs) -> str:
     spec, before = seen.run.spec, seen.run.status
     if before.inputs is not None and before.input_key != resolved.key:
@@ -61,6 +67,11 @@ def _why_missed(seen: Observation, resolved: ResolvedInputs) -> str:
         return "cache.mode is Ignore"
     if not has_pinned_image(seen.run):
         return "the image is a mutable tag, so no other result is reused; pin it by digest"
+    if unknown := unknown_secrets(resolved.inputs):
+        return (
+            f"{', '.join(unknown)} may have changed, so no other result is reused: the operator may not read it; add"
+            " the namespace to rbac.secretNamespaces of the chart"
+        )
     if spec.cache.ttl is not None and seen.siblings:
         return f"the results for these inputs are older than cache.ttl ({spec.cache.ttl})"
     if seen.versions:

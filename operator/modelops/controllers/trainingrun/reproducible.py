@@ -2,7 +2,7 @@
 
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.trainingrun_status import Inputs
-from modelops.controllers.trainingrun.caching import has_pinned_image
+from modelops.controllers.trainingrun.caching import has_pinned_image, unknown_secrets
 from modelops.controllers.trainingrun.context import RunContext
 from modelops.machinery.conditions import DesiredCondition, condition
 
@@ -17,6 +17,12 @@ def reproducible_condition(run: TrainingRun, inputs: Inputs) -> DesiredCondition
     if not has_pinned_image(run):
         message = f"image {run.spec.trainer.image} is a mutable tag; pin it by digest"
         return condition("Reproducible", False, "MutableImageTag", message)
+    if unknown := unknown_secrets(inputs):
+        message = (
+            f"{', '.join(unknown)}: the operator may not read it, and does not know whether it changes; add the"
+            " namespace to rbac.secretNamespaces of the chart"
+        )
+        return condition("Reproducible", False, "SecretNotReadable", message)
     on_claims = [
         dataset.dataset for dataset in inputs.datasets if dataset.source is not None and dataset.source.pvc is not None
     ]

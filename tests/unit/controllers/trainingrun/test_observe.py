@@ -29,9 +29,9 @@ class Api:
     def __init__(self) -> None:
         self.requests: list[str] = []
 
-    async def get(self, resource: Resource, namespace: str, name: str) -> Body | None:
+    async def metadata(self, resource: Resource, namespace: str, name: str) -> Body | None:
         self.requests.append(f"get {resource.kind} {name}")
-        return {"data": {"token": "eA=="}}
+        return {"uid": "u", "resourceVersion": "1"}
 
     async def find(self, resource: Resource, namespace: str, labels: str = "", **more: str) -> list[Body]:
         self.requests.append(f"find {resource.kind}")

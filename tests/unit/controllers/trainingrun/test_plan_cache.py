@@ -3,9 +3,23 @@
 import pytest
 
 from modelops.api.trainingrun import TrainingRun
+from modelops.controllers.trainingrun.inputs.references import References
+from modelops.controllers.trainingrun.plan import plan
+from modelops.lineage.input_key import UNKNOWN_VERSION
 from support.builders.common import digest
+from support.builders.plans import names, reason
 from support.builders.trainingruns import training_run
-from support.controllers.run_observations import TAG, VERSION, RunCase, check, job_name, observe, pinned, version_of
+from support.controllers.run_observations import (
+    TAG,
+    VERSION,
+    RunCase,
+    check,
+    job_name,
+    observe,
+    pinned,
+    status_of,
+    version_of,
+)
 
 
 def sibling(reason: str = "Trained") -> TrainingRun:
@@ -86,3 +100,17 @@ CASES = [
 def test_plan_by_cache(case: RunCase) -> None:
     """Each row's name is the promise that it protects."""
     check(case)
+
+
+def test_a_result_is_not_reused_if_a_secret_may_have_changed() -> None:
+    """The operator may not look at the Secret: a model of another token or password could be taken for this one."""
+    unknown = References({"Secret hub": UNKNOWN_VERSION, "ConfigMap c": digest("c")})
+    seen = observe(references=unknown, seen={"siblings": (sibling(),)})
+    decided = plan(seen)
+    assert [name.split()[0] for name in names(decided.apply)] == ["Job"]
+    cache = status_of(decided).cache
+    assert cache is not None
+    assert cache.reason.startswith("Secret hub may have changed, so no other result is reused")
+    assert reason(decided, "Reproducible") == "False SecretNotReadable"
+    known = plan(observe(references=References({"Secret hub": "uid at 7"}), seen={"siblings": (sibling(),)}))
+    assert reason(known) == "True CacheHit"

@@ -74,7 +74,7 @@ def resolve_inputs(
         missing = ", ".join(references.missing)
         return MissingInput("ReferenceNotFound", f"not found: {missing}; trainer.env needs it")
     occurrence = scheduled_at if trains_each_time(run) else None
-    components = _components(run, pinned, references.digests, occurrence)
+    components = _components(run, pinned, references.versions, occurrence)
     inputs = Inputs(
         generation=run.metadata.generation,
         datasets=pinned,
