@@ -15,7 +15,7 @@ from modelops.store.listing import TooManyObjects
 from support.builders.common import NAMESPACE, NOW, ago, settings
 from support.builders.datasets import dataset
 
-WITH_SECRET = {"source": {"s3": {"bucket": "data", "secretRef": {"name": "keys"}}}, "interval": "5m"}
+WITH_SECRET: dict[str, Any] = {"source": {"s3": {"bucket": "data", "secretRef": {"name": "keys"}}}, "interval": "5m"}
 KEYS: Body = {"data": {"AWS_ACCESS_KEY_ID": "YQ==", "AWS_SECRET_ACCESS_KEY": "Yg=="}}
 
 
@@ -43,7 +43,7 @@ async def observed(prober: Prober, api: Api, **status: Any) -> Observation:
 
 def a_prober() -> Prober:
     """Return a Prober that finds too many objects in every source."""
-    return Prober(lambda place, credentials, most: TooManyObjects(most))
+    return Prober(lambda place, credentials, most, requests: TooManyObjects(most))
 
 
 async def test_without_the_right_to_read_secrets_a_job_probes() -> None:
