@@ -184,8 +184,7 @@ class DatasetStatus(Model):
     history: Annotated[list[PastSnapshot], Field(max_length=10), list_atomic()] = Field(default_factory=list)
     """Last ten snapshots, newest first, including the current snapshot."""
     jobs: MadeJobs = Field(default_factory=list)
-    """Jobs that the operator has made to read a candidate, and not yet deleted. No other Job of such a name is
-    believed."""
+    """Last Jobs that the operator has made to read a candidate. No other Job of such a name is believed."""
     conditions: Conditions = Field(default_factory=list)
     """Ready: there is a current snapshot and the source can be probed. Reconciling: a change is settling or being
     checked. Stalled: a person must change something. Valid: the newest data passes the schema and all checks. Fresh:

@@ -186,7 +186,7 @@ class InferenceServiceStatus(Model):
     last_handled_requests: LastHandledRequests = Field(default_factory=LastHandledRequests)
     """Requests by annotation that the operator has acted on."""
     jobs: MadeJobs = Field(default_factory=list)
-    """Jobs that the operator has made for checks, and not yet deleted. No other Job of such a name is believed."""
+    """Last Jobs that the operator has made for checks. No other Job of such a name is believed."""
     conditions: Conditions = Field(default_factory=list)
     """Ready: the selected version serves with all its Pods. Reconciling: a rollout is in progress. Stalled: a person
     must change something; the stable version keeps serving. RolledBack: the rollout of the selected version failed."""

@@ -162,7 +162,7 @@ class TrainingRunStatus(Model):
     model_version: ObjectName | None = None
     """ModelVersion of the model. Until a run for new inputs succeeds, that of the run before."""
     jobs: MadeJobs = Field(default_factory=list)
-    """Jobs that the operator has made for the run, and not yet deleted. No other Job of such a name is believed."""
+    """Last Jobs that the operator has made for the run. No other Job of such a name is believed."""
     conditions: Conditions = Field(default_factory=list)
     """Ready: a ModelVersion exists for the current inputs. Reconciling: the model is not ready yet. Stalled: a person
     must change something. Queued: the Job is waiting in a queue of Kueue. Running: the trainer runs. Succeeded: the run

@@ -24,8 +24,10 @@ def is_believed(body: Body, recorded: Iterable[MadeJob]) -> bool:
     return all(job.uid == uid for job in recorded if job.name == name)
 
 
-def with_changes(recorded: Iterable[MadeJob], changes: Mapping[str, str | None]) -> list[MadeJob]:
-    """Return the record after changes: the name of a Job → its UID, or None for a Job that was deleted."""
-    kept = [job for job in recorded if job.name not in changes]
-    created = [MadeJob(name=name, uid=uid) for name, uid in changes.items() if uid is not None]
-    return [*kept, *created][-_KEPT:]
+def with_created(recorded: Iterable[MadeJob], created: Mapping[str, str]) -> list[MadeJob]:
+    """Return the record with Jobs that were created, as name → UID. The record of a deleted Job stays: it harms none.
+
+    Removing it would be another write of the status, at the end of each Job.
+    """
+    kept = [job for job in recorded if job.name not in created]
+    return [*kept, *(MadeJob(name=name, uid=uid) for name, uid in created.items())][-_KEPT:]

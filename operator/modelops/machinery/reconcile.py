@@ -16,7 +16,7 @@ from modelops.machinery.controller import Controller, StalledError
 from modelops.machinery.dispatch import Dispatcher
 from modelops.machinery.events import EventRecorder
 from modelops.machinery.kube import ApiError, Kube
-from modelops.machinery.made_jobs import is_believed, made_jobs, with_changes
+from modelops.machinery.made_jobs import is_believed, made_jobs, with_created
 from modelops.machinery.matching import already_applied, merge_patch
 from modelops.machinery.ownership import may_write
 from modelops.machinery.plan import Delete, Event, Plan
@@ -75,47 +75,42 @@ class Reconciler:
         to write its status holds none.
         """
         plan = None
-        made: dict[str, str | None] = {}
+        created: dict[str, str] = {}
         try:
             parent = self._cache.parsed(key, controller.kind)
             if parent is not None and parent.metadata.deletion_timestamp is None:
-                plan = await self._execute_in_time(controller, key, parent, made)
+                plan = await self._execute_in_time(controller, key, parent, created)
         finally:
             self._slots.release(key.namespace)
         if parent is None or plan is None:
             if self._cache.leaves_out(key):
                 await self._show_left_out(controller, key)
             return None
-        await self._write_status(controller, key, parent, plan, made)
+        await self._write_status(controller, key, parent, plan, created)
         return plan.requeue_after
 
-    async def _execute_in_time(
-        self, controller: Controller, key: Key, parent: Kind, made: dict[str, str | None]
-    ) -> Plan:
+    async def _execute_in_time(self, controller: Controller, key: Key, parent: Kind, created: dict[str, str]) -> Plan:
         try:
             async with asyncio.timeout(_DEADLINE_SECONDS) as deadline:
-                return await self._execute(controller, key, parent, made)
+                return await self._execute(controller, key, parent, created)
         except TimeoutError as error:
             if deadline.expired():
                 raise DeadlineError(f"reconcile stopped after {_DEADLINE_SECONDS:g} s") from error
             raise
 
-    async def _execute(self, controller: Controller, key: Key, parent: Kind, made: dict[str, str | None]) -> Plan:
+    async def _execute(self, controller: Controller, key: Key, parent: Kind, created: dict[str, str]) -> Plan:
         """Decide, and write the children. Return the plan, or the plan that shows why that is impossible.
 
-        Adds to `made` the name of each Job that was created or deleted → its UID, or None. Raises ApiError when
-        retrying may help.
+        Adds to `created` the name of each Job to record → its UID. Raises ApiError when retrying may help.
         """
         try:
             plan = await controller.decide(parent, self._context())
             for child in plan.apply:
                 uid = await self._apply(child, parent, key)
                 if uid is not None and plan.jobs_recorded:
-                    made[child["metadata"]["name"]] = uid
+                    created[child["metadata"]["name"]] = uid
             for delete in plan.delete:
                 await self._delete(delete)
-                if delete.key.kind == JOBS.kind:
-                    made[delete.key.name] = None
         except StalledError as problem:
             plan = _stalled(problem.reason, problem.message)
         except InvalidNameError as problem:
@@ -226,7 +221,7 @@ class Reconciler:
         await self._kube.delete(resource, delete.key.namespace, delete.key.name, delete.uid)
 
     async def _write_status(
-        self, controller: Controller, key: Key, parent: Kind, plan: Plan, made: Mapping[str, str | None]
+        self, controller: Controller, key: Key, parent: Kind, plan: Plan, created: Mapping[str, str]
     ) -> None:
         old: dict[str, Any] = parent.status.wire()  # type: ignore[attr-defined]
         before: list[Condition] = parent.status.conditions  # type: ignore[attr-defined]
@@ -237,7 +232,7 @@ class Reconciler:
             "conditions": [condition.wire() for condition in merged],
         }
         if "jobs" in old:
-            new["jobs"] = [job.wire() for job in with_changes(made_jobs(parent), made)]
+            new["jobs"] = [job.wire() for job in with_created(made_jobs(parent), created)]
         patch = merge_patch(old, new)
         if patch:
             body = {"metadata": {"uid": parent.metadata.uid}, "status": patch}

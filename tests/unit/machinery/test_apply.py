@@ -164,10 +164,12 @@ async def test_a_created_job_is_recorded_in_the_status() -> None:
     assert (await reconciled(child("Job"), Api(), jobs_recorded=False)).jobs is None
 
 
-async def test_a_deleted_job_is_recorded_no_longer() -> None:
-    """Another Job of its name may then be found after a crash of the operator."""
+async def test_the_record_has_the_last_jobs_and_a_deletion_writes_nothing() -> None:
+    """The deletion of each Job would else write the status once more, and a long history fill it."""
     delete = Delete(Key("Job", NAMESPACE, "child"), "uid-of-child")
-    assert (await reconciled(child("ConfigMap"), Api(), made=[NEW], delete=(delete,))).jobs == []
+    assert (await reconciled(child("ConfigMap"), Api(), made=[NEW], delete=(delete,))).jobs is None
+    many = [{"name": f"job-{number}", "uid": "1"} for number in range(16)]
+    assert (await reconciled(child("Job"), Api(), made=many)).jobs == [*many[1:], NEW]
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["in the cache", "found by the API server alone"])
