@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
+from modelops.api.checkpoints import MAX_WORKERS
 from modelops.api.kinds import Kind, PrinterColumn
 from modelops.api.markers import list_map, list_set, rules
 from modelops.api.modelversion import ArtifactFormat, VersionTemplate
@@ -38,7 +39,7 @@ class Framework(StrEnum):
 class Workers(Model):
     """Pods that train together."""
 
-    count: Annotated[int, Field(ge=1, le=256)] = 1
+    count: Annotated[int, Field(ge=1, le=MAX_WORKERS)] = 1
     """Number of Pods. With more than 1 they are a gang: an Indexed Job whose Pods start and end together and resolve
     each other by name. Rank 0 publishes the model."""
     framework: Framework = Framework.PLAIN

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from modelops.api.base import Model
+from modelops.api.checkpoints import Checkpoints
 from modelops.api.markers import list_atomic, list_map
 from modelops.api.modelversion import OriginDataset
 from modelops.api.sweep import SweepStatus
@@ -143,6 +144,9 @@ class TrainingRunStatus(Model):
     """Last twenty attempts that failed or were stopped."""
     progress: Progress | None = None
     """Progress of the trainer."""
+    checkpoints: Annotated[Checkpoints, list_atomic()] = Field(default_factory=list)
+    """Newest checkpoints that each worker's sidecar has reported: the next attempt restores no others. Empty once a
+    model is published."""
     started_at: Timestamp | None = None
     """Start of the run for these inputs."""
     scheduled_at: Timestamp | None = None

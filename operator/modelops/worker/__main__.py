@@ -76,10 +76,9 @@ def _run(command: _Command) -> tuple[Model, int]:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return _failed(command, TaskError("InvalidTask", f"{TASK_VARIABLE}: {where or 'the document'}: {first['msg']}"))
-    except Terminated:
-        return _failed(
-            command, TaskError("Terminated", "the worker was stopped by SIGTERM before it was done", retry=True)
-        )
+    except Terminated as end:
+        message = "the worker was stopped by SIGTERM before it was done"
+        return _failed(command, TaskError("Terminated", message, retry=True, report=end.report))
     except Exception as error:
         traceback.print_exc()
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -5,6 +5,7 @@ from functools import partial
 from modelops.api.contract.reports import FetchReport
 from modelops.api.contract.tasks import FetchTask
 from modelops.worker.checkpoints import session
+from modelops.worker.checkpoints.pinned import pinned_checkpoints
 from modelops.worker.checkpoints.restore import restore
 from modelops.worker.datasets.channel import fill_channel
 from modelops.worker.runtime import paths
@@ -30,5 +31,5 @@ def run(task: FetchTask) -> FetchReport:
         channel = fill_channel(dataset, task.store)
         objects, size = objects + channel.objects, size + channel.bytes
     location = session.location_of(task.checkpoints)
-    session.save_restored(restore(partial(client_of, task.store), location, session.directory()))
+    session.save_restored(restore(partial(client_of, task.store), location, session.directory(), pinned_checkpoints()))
     return FetchReport(objects=objects, bytes=size)

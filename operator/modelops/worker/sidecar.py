@@ -11,11 +11,12 @@ from modelops.store.layout import Location, history_of, packages_of
 from modelops.worker.checkpoints import session
 from modelops.worker.checkpoints.background import BackgroundSync
 from modelops.worker.checkpoints.manifests import RankFolder
+from modelops.worker.checkpoints.pinned import SavedCheckpoints, pinned_checkpoints
 from modelops.worker.checkpoints.sync import CheckpointSync, TrainerState
 from modelops.worker.model.artifact import files_of
 from modelops.worker.model.publishing import publish
 from modelops.worker.model.run_records import MAX_HISTORY_BYTES, MAX_PACKAGES_BYTES, store_record
-from modelops.worker.runtime import paths
+from modelops.worker.runtime import paths, reporting
 from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.graceful_stop import GracefulStop, Terminated
 from modelops.worker.runtime.retry import retry
@@ -33,14 +34,39 @@ _log = logging.getLogger(__name__)
 
 
 def run(task: SidecarTask) -> SidecarReport:
-    """Accompany the trainer to its end, and publish its model. Raises TaskError and Terminated."""
+    """Accompany the trainer to its end, and publish its model.
+
+    Raises TaskError and Terminated, whose reports have the checkpoints that are saved.
+    """
+    saved = SavedCheckpoints(lambda newest: reporting.write(SidecarReport(checkpoints=list(newest))))
+    try:
+        return _accompany(task, saved)
+    except (TaskError, Terminated) as end:
+        end.report = SidecarReport(checkpoints=saved.newest())
+        raise
+    finally:
+        saved.close()
+
+
+def _accompany(task: SidecarTask, saved: SavedCheckpoints) -> SidecarReport:
     state = paths.shared() / "state"
     rank = own_rank()
     checkpoints = session.location_of(task.checkpoints)
     connect = partial(client_of, task.store)
-    sync = CheckpointSync(session.directory(), RankFolder(checkpoints, rank), connect, session.load_restored())
+    sync = CheckpointSync(
+        session.directory(),
+        RankFolder(checkpoints, rank),
+        connect,
+        session.load_restored(),
+        pinned=pinned_checkpoints,
+        on_saved=saved.add,
+    )
     tail = Tail(paths.ml() / "output" / "metrics.jsonl")
-    with GracefulStop(task.stop_seconds) as stop, serve_progress(tail), BackgroundSync(sync) as background:
+    with (
+        GracefulStop(task.stop_seconds) as stop,
+        serve_progress(tail, saved.newest),
+        BackgroundSync(sync) as background,
+    ):
         _log.info("waiting for the trainer")
         ended = trainer_exit.wait_for_end(state, stop)
         stopped = stop.requested
@@ -54,7 +80,7 @@ def run(task: SidecarTask) -> SidecarReport:
             raise Terminated
         trainer_exit.raise_if_failed(code, paths.ml() / "output" / "failure")
         if rank > 0:
-            return SidecarReport()
+            return SidecarReport(checkpoints=saved.newest())
         background.abandon()
         report = _publish(task).model_copy(update={"progress": _last_progress(tail, task.objective)})
         try:

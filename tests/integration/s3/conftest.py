@@ -64,6 +64,7 @@ def pod(s3: s3_server.Seaweed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "MODELOPS_SHARED": str(tmp_path / "shared"),
         "MODELOPS_ML_ROOT": str(tmp_path / "ml"),
         "MODELOPS_MODEL_DIR": str(tmp_path / "models"),
+        "MODELOPS_CHECKPOINTS_DIR": str(tmp_path / "pinned"),
         "MODELOPS_CREDENTIALS_DIR": str(tmp_path / "credentials"),
         "MODELOPS_PROGRESS_PORT": "0",
         "MODELOPS_REPORT": str(tmp_path / "report.json"),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
+from modelops.api.checkpoints import Checkpoint, newest_checkpoints
 from modelops.api.contract.tasks import S3Place
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
@@ -23,8 +24,10 @@ from modelops.worker.checkpoints.manifests import RankFolder, Restored
 from modelops.worker.checkpoints.restore import restore
 from modelops.worker.checkpoints.sync import CheckpointSync, TrainerState
 from support import s3_server
+from support.builders.common import digest
 
 PREFIX = "ops/runs/one/"
+PIN = Checkpoint(rank=0, manifest=f"{9:016}", digest=digest("a"))
 
 
 class Store:
@@ -33,14 +36,27 @@ class Store:
     def __init__(self, client: Any, bucket: str) -> None:
         self.client = client
         self.run = Location(bucket, PREFIX)
+        self.pins: list[Checkpoint] = []
+        """What the operator knows from the reports of all sidecars."""
 
     def sync(self, root: Path, rank: int = 0, restored: Restored | None = None) -> CheckpointSync:
         """Return the CheckpointSync of a rank's sidecar."""
-        return CheckpointSync(root, RankFolder(self.run, rank), lambda: self.client, restored)
+        return self.sync_by(lambda: self.client, root, rank, restored)
+
+    def sync_by(
+        self, connect: Callable[[], Any], root: Path, rank: int = 0, restored: Restored | None = None
+    ) -> CheckpointSync:
+        """Return the CheckpointSync of a rank's sidecar with another client."""
+        folder = RankFolder(self.run, rank)
+        return CheckpointSync(root, folder, connect, restored, pinned=lambda: self.pins, on_saved=self.report)
+
+    def report(self, checkpoint: Checkpoint) -> None:
+        """Pin a checkpoint, as the operator does once a sidecar has reported it."""
+        self.pins = newest_checkpoints(self.pins, [checkpoint])
 
     def restore(self, root: Path) -> Restored:
         """Restore into a directory, as `fetch` does."""
-        return restore(lambda: self.client, self.run, root)
+        return restore(lambda: self.client, self.run, root, self.pins)
 
     def keys(self, kind: str = "") -> list[str]:
         """Return the keys of `objects`, of `json` manifests, or all, relative to the run's prefix."""
@@ -181,7 +197,7 @@ def test_the_last_scan_counts_however_long_the_store_is_unreachable(
     clients = [away, store.client]
     write(root, first="1", cut="half")
     os.utime(root / "first", ns=(1, 1))
-    checkpoint_sync = CheckpointSync(root, RankFolder(store.run, 0), lambda: clients.pop(0))
+    checkpoint_sync = store.sync_by(lambda: clients.pop(0), root)
     checkpoint_sync.sync(TrainerState.RUNS)
     with pytest.raises(S3Error):
         checkpoint_sync.sync(TrainerState.MAY_WRITE)
@@ -274,7 +290,7 @@ def test_checkpoints_are_saved_without_the_right_to_delete(
     )
     for operation in ("ListMultipartUploads", "DeleteObject"):
         client.meta.events.register(f"before-call.s3.{operation}", refuse)
-    checkpoint_sync = CheckpointSync(root, RankFolder(store.run, 0), lambda: client)
+    checkpoint_sync = store.sync_by(lambda: client, root)
     for number in range(4):
         write(root, model=f"{number}")
         assert scan_twice(checkpoint_sync)
@@ -353,6 +369,77 @@ def test_an_unusable_checkpoint_is_never_restored_later(
     assert content(later) == {}
 
 
+def plant(store: Store, milliseconds: int) -> str:
+    """Write a whole checkpoint that no sidecar has saved, and return the key of its manifest."""
+    folder, content = RankFolder(store.run, 0), b"planted"
+    file = {"path": "model", "size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "mode": 0o644}
+    manifest = json.dumps({"files": [{**file, "modified": 1}]}).encode()
+    key = folder.manifest_key(milliseconds)
+    bodies = {folder.object_key(file["sha256"]): content, key: manifest}
+    for name, body in bodies.items():
+        store.client.put_object(Bucket=store.run.bucket, Key=name, Body=body)
+    return key
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_planted_checkpoint_is_not_restored(
+    store: Store, root: Path, new_directory: Callable[[], Path], saved: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever else can write to the store gives the trainer no bytes: most libraries run code that they load."""
+    if saved:
+        write(root, model="1")
+        assert scan_twice(store.sync(root))
+    plant(store, time.time_ns() // 1_000_000 + 3_600_000)
+    again = new_directory()
+    assert not store.restore(again).unusable
+    assert content(again) == ({"model": "1"} if saved else {})
+    assert "1 checkpoints in the store are left out: no sidecar has reported them to the operator" in caplog.text
+
+
+def test_a_pinned_manifest_that_was_replaced_is_not_restored(
+    store: Store, root: Path, new_directory: Callable[[], Path]
+) -> None:
+    """The digest decides, not the name: the checkpoint before is restored."""
+    checkpoint_sync = store.sync(root)
+    for number in ("1", "2"):
+        write(root, model=number)
+        assert scan_twice(checkpoint_sync)
+    plant(store, int(store.pins[0].manifest))
+    again = new_directory()
+    store.restore(again)
+    assert content(again) == {"model": "1"}
+
+
+def test_a_planted_manifest_of_the_far_future_does_not_end_the_order(
+    store: Store, root: Path, new_directory: Callable[[], Path]
+) -> None:
+    """What the trainer saves later is restored, and the planted objects are deleted."""
+    plant(store, 9_999_999_999_999_999)
+    write(root, model="1")
+    assert scan_twice(store.sync(root))
+    again = new_directory()
+    store.restore(again)
+    assert content(again) == {"model": "1"}
+    assert store.keys("json") == [f"rank-0/{store.pins[0].manifest}.json"]
+
+
+def test_the_newest_pinned_checkpoint_outlives_newer_ones_that_were_not_reported(
+    store: Store, root: Path, new_directory: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the operator is away, the checkpoint that it knows stays, so that a Pod can be lost then too."""
+    write(root, model="known")
+    checkpoint_sync = store.sync(root)
+    assert scan_twice(checkpoint_sync)
+    monkeypatch.setattr(checkpoint_sync, "_on_saved", lambda checkpoint: None)
+    for number in range(4):
+        write(root, model=f"{number}")
+        assert scan_twice(checkpoint_sync)
+    assert len(store.keys("json")) == 3
+    again = new_directory()
+    store.restore(again)
+    assert content(again) == {"model": "known"}
+
+
 def test_a_node_whose_clock_is_behind_saves_the_newest_manifest(
     store: Store, root: Path, new_directory: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -418,7 +505,7 @@ def test_an_unreachable_store_is_tried_again(
     away = make_client(place, Credentials("a", "b"), attempts=1)
     clients = [away, away, store.client]
     write(root, model="1")
-    checkpoint_sync = CheckpointSync(root, RankFolder(store.run, 0), lambda: clients.pop(0))
+    checkpoint_sync = store.sync_by(lambda: clients.pop(0), root)
     checkpoint_sync.sync(TrainerState.RUNS)
     for _ in range(2):
         with pytest.raises(S3Error):
@@ -442,7 +529,7 @@ def test_a_store_that_denies_access_does_not_stop_the_trainer(
         S3Place(bucket="-", endpoint=s3.endpoint), Credentials(s3_server.READER_KEY, s3_server.READER_SECRET)
     )
     for bucket in (new_bucket(), "no-such-bucket"):
-        assert not restore(lambda: reader, Location(bucket, PREFIX), tmp_path / "c").by_rank
+        assert not restore(lambda: reader, Location(bucket, PREFIX), tmp_path / "c", [PIN]).by_rank
     assert caplog.text.count("the trainer starts from the beginning") == 2
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from modelops.api.contract.reports import EXIT_RETRY
-from modelops.api.contract.tasks import S3Place
+from modelops.api.contract.tasks import PinnedCheckpoints, S3Place
+from modelops.controllers.trainingrun import children
 from modelops.lineage.digests import ArtifactFile, PinnedObject
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
@@ -30,7 +31,9 @@ from modelops.worker.model.artifact import files_of
 from modelops.worker.model.publishing import _Publication
 from modelops.worker.runtime.errors import TaskError
 from support import s3_server, tools
+from support.builders.trainingruns import training_run
 from support.checkout import OPERATOR
+from support.controllers.run_observations import resolved_inputs
 
 RUN = "ops/runs/one/"
 # As the image runs the sidecar, but with more frequent scans and smaller parts.
@@ -66,6 +69,14 @@ class TrainingPod:
         outcome = self.pod.run("fetch", self.task(datasets=[], hyperparameters={}))
         assert outcome.exit_code == 0, outcome.output
 
+    def pin(self, checkpoints: PinnedCheckpoints) -> None:
+        """Mount a ConfigMap with these checkpoints, as the operator writes it."""
+        config_map = children.pinned_checkpoints(training_run(), resolved_inputs(), checkpoints.checkpoints)
+        for name, text in config_map["data"].items():
+            file = self.pod.root / "pinned" / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
+
     def train(self, script: str) -> subprocess.Popen[Any]:
         """Start a trainer in Python under its supervisor, in the directory of the checkpoints."""
         shared = self.pod.root / "shared"
@@ -89,8 +100,9 @@ class TrainingPod:
         return report
 
     def restore(self, target: Path) -> dict[str, bytes]:
-        """Restore checkpoints as the next attempt would, and return the files."""
-        restore(lambda: self.client, Location(self.bucket, RUN), target)
+        """Restore the reported checkpoints as the next attempt would, and return the files."""
+        pinned = PinnedCheckpoints.model_validate(self.report()).checkpoints
+        restore(lambda: self.client, Location(self.bucket, RUN), target, pinned)
         return {file.relative_to(target).as_posix(): file.read_bytes() for file in target.rglob("*") if file.is_file()}
 
     def keys(self, prefix: str) -> list[str]:
@@ -215,6 +227,20 @@ def test_a_trainer_that_crashed_resumes_from_its_last_checkpoint(training_pod: T
     assert training_pod.restore(tmp_path / "next") == {"model": b"of the last step"}
 
 
+def test_fetch_restores_the_checkpoints_that_the_operator_has_pinned(training_pod: TrainingPod) -> None:
+    """From the sidecar's report through the ConfigMap of the operator to the next attempt; without a pin, nothing."""
+    training_pod.fetch()
+    training_pod.train("import sys; open('model', 'w').write('of the last step'); sys.exit(3)").wait()
+    assert training_pod.sidecar().wait(60) == 0
+    reported = PinnedCheckpoints.model_validate(training_pod.report())
+    (training_pod.checkpoints / "model").unlink()
+    training_pod.fetch()
+    assert list(training_pod.checkpoints.iterdir()) == []
+    training_pod.pin(reported)
+    training_pod.fetch()
+    assert (training_pod.checkpoints / "model").read_text() == "of the last step"
+
+
 def test_a_sidecar_that_is_killed_during_an_upload_leaves_the_checkpoint_before(
     training_pod: TrainingPod, tmp_path: Path
 ) -> None:
@@ -252,7 +278,9 @@ def test_only_rank_0_publishes_and_deletes_the_checkpoints_of_all_ranks(
     script = "open('shard', 'w').write('1'); open('../model/model', 'w').write('m')"
     training_pod.train(script).wait()
     assert training_pod.sidecar(rank=1).wait(60) == 0
-    assert training_pod.report() == {"metrics": {}}
+    report = training_pod.report()
+    assert [pinned["rank"] for pinned in report.pop("checkpoints")] == [1]
+    assert report == {"metrics": {}}
     assert training_pod.keys("ops/models/") == []
     assert training_pod.restore(tmp_path / "next") == {"shard": b"1"}
     assert training_pod.sidecar().wait(60) == 0

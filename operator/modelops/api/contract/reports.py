@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, FiniteFloat
 
 from modelops.api.base import Model
+from modelops.api.checkpoints import Checkpoints
 from modelops.api.checks import DataCheckResult
 from modelops.api.types import ObjectVersion
 
@@ -96,10 +97,16 @@ class ProgressReport(Model):
     points: Annotated[list[ProgressPoint], Field(max_length=32)] = Field(default_factory=list)
     """At most 32 steps, evenly spaced, including the first and the last. A metric that only some steps have appears at
     the next of these points."""
+    checkpoints: Checkpoints = Field(default_factory=list)
+    """Newest checkpoints that the sidecar has saved."""
 
 
 class SidecarReport(Model):
-    """Published model and its final metrics, or the failure to publish one."""
+    """Published model and its final metrics, or the failure to publish one.
+
+    While the trainer runs, the termination message is a report with the checkpoints alone, so that a sidecar that is
+    killed has reported them too.
+    """
 
     artifact: PublishedArtifact | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
@@ -109,6 +116,8 @@ class SidecarReport(Model):
     """URI (s3://) of the uploaded /opt/ml/output/metrics.jsonl."""
     progress: ProgressReport | None = None
     """Progress at the end of the trainer. The points are those of the task's `objective` alone."""
+    checkpoints: Checkpoints = Field(default_factory=list)
+    """Newest checkpoints that the sidecar has saved. Empty once a model is published."""
     failure: Failure | None = None
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from modelops.api.base import Model
+from modelops.api.checkpoints import Checkpoints
 from modelops.api.checks import DataCheck
 from modelops.api.types import Format, Schema
 
@@ -17,6 +18,10 @@ TASK_VARIABLE = "MODELOPS_TASK"
 CREDENTIALS_DIR = "/var/run/modelops/credentials"
 VOLUME_DIR = "/var/run/modelops/volume"
 """Mount path of a Dataset's PersistentVolumeClaim in a snapshot Job."""
+CHECKPOINTS_DIR = "/var/run/modelops/checkpoints"
+CHECKPOINTS_FILE = "pinned.json"
+"""File in CHECKPOINTS_DIR with PinnedCheckpoints. It does not exist before a checkpoint was reported, and it changes
+while the Pod runs."""
 PROGRESS_PORT = 9102
 """Port at which a sidecar serves the trainer's progress: /progress as JSON, /metrics for Prometheus."""
 
@@ -71,6 +76,12 @@ class FetchDataset(Model):
     """S3 source. Absent: the files are in a mounted volume, and are only verified."""
 
 
+class PinnedCheckpoints(Model):
+    """Checkpoints that sidecars of the run have reported: no other one is restored."""
+
+    checkpoints: Checkpoints
+
+
 class FetchTask(Model):
     """Before the trainer starts, fill `/opt/ml/input`, restore checkpoints and install the supervisor."""
 
@@ -82,7 +93,8 @@ class FetchTask(Model):
     hosts: list[str] = Field(default_factory=lambda: ["algo-1"])
     """Workers by rank, for SageMaker's resourceconfig.json. JOB_COMPLETION_INDEX is the rank of the reader."""
     checkpoints: str
-    """Prefix of the checkpoints of the run: an s3:// URI in the store, with a trailing slash."""
+    """Prefix of the checkpoints of the run: an s3:// URI in the store, with a trailing slash. Only those pinned in
+    CHECKPOINTS_FILE are restored."""
 
 
 class SidecarTask(Model):

@@ -1,8 +1,12 @@
 """Build a run's children: the Job of an attempt, and the ModelVersion of its model. Pure."""
 
+import json
 import math
+from collections.abc import Sequence
 
+from modelops.api.checkpoints import Checkpoint
 from modelops.api.contract.reports import EXIT_FINAL
+from modelops.api.contract.tasks import CHECKPOINTS_FILE, PinnedCheckpoints
 from modelops.api.durations import parse_duration
 from modelops.api.kinds import API_VERSION
 from modelops.api.modelversion import Artifact, ModelVersion, ModelVersionSpec, Origin, OriginRun
@@ -19,7 +23,7 @@ from modelops.controllers.metadata import (
 )
 from modelops.controllers.trainingrun.attempt import gang
 from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER
-from modelops.controllers.trainingrun.attempt.pod import pod_spec
+from modelops.controllers.trainingrun.attempt.pod import checkpoints_config_map, pod_spec
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.revision import code_revision
 from modelops.controllers.trainingrun.sweep.result import model_parameters
@@ -84,6 +88,22 @@ def job(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job_name
             "ownerReferences": owner_references(run),
         },
         "spec": spec,
+    }
+
+
+def pinned_checkpoints(run: TrainingRun, resolved: ResolvedInputs, checkpoints: Sequence[Checkpoint]) -> Body:
+    """Return the ConfigMap with the checkpoints that the Pods of a run may restore for these inputs."""
+    pinned = PinnedCheckpoints(checkpoints=list(checkpoints))
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": checkpoints_config_map(run, resolved),
+            "namespace": run.metadata.namespace,
+            "labels": labels(run, "checkpoints"),
+            "ownerReferences": owner_references(run),
+        },
+        "data": {CHECKPOINTS_FILE: json.dumps(pinned.wire(), sort_keys=True)},
     }
 
 

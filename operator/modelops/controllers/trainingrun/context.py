@@ -4,10 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from modelops.api.checkpoints import newest_checkpoints
 from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.controllers.jobs import JobState
 from modelops.controllers.trainingrun import children
 from modelops.controllers.trainingrun.annotations import retry_request, stop_request
+from modelops.controllers.trainingrun.attempt.outcome import saved_checkpoints
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.observe import Observation
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
@@ -58,7 +60,21 @@ def run_context(seen: Observation, resolved: ResolvedInputs) -> RunContext:
     )
     job_name = children.job_name(run, resolved.key)
     context = RunContext(seen, resolved, status, job_name, 1, stop.value if stop.new else None)
-    return _continued(context, retried=retry.new) if old.input_key == resolved.key else context
+    return _with_checkpoints(_continued(context, retried=retry.new) if old.input_key == resolved.key else context)
+
+
+def _with_checkpoints(context: RunContext) -> RunContext:
+    """Add what the sidecars of the attempt have reported to the checkpoints of the same inputs that are known.
+
+    After a success there are none: the sidecar has deleted them.
+    """
+    outcome, old, job = context.status.outcome, context.seen.run.status, context.job
+    if outcome is not None and outcome.state == "Succeeded":
+        return context
+    known = old.checkpoints if old.input_key == context.resolved.key else []
+    polled = context.seen.progress.checkpoints if job is not None and context.seen.progress is not None else []
+    reported = saved_checkpoints(job) if job is not None else []
+    return context.with_status(checkpoints=newest_checkpoints(known, polled, reported))
 
 
 def _continued(context: RunContext, *, retried: bool) -> RunContext:

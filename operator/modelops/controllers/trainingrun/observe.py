@@ -9,7 +9,7 @@ from modelops.api.modelversion import ModelVersion
 from modelops.api.trainingrun import TrainingRun
 from modelops.controllers.jobs import JobState, jobs_of
 from modelops.controllers.owned import owned
-from modelops.controllers.trainingrun.attempt.outcome import TRAINER
+from modelops.controllers.trainingrun.attempt.outcome import SIDECAR, TRAINER
 from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.inputs.references import read_references
 from modelops.controllers.trainingrun.inputs.rerun import Datasets
@@ -100,14 +100,18 @@ async def _inputs(run: TrainingRun, datasets: Datasets, context: ReconcileContex
 def _progress(
     run: TrainingRun, job: JobState, context: ReconcileContext, poller: ProgressPoller
 ) -> ProgressReport | None:
-    """Return the last report of the first rank's sidecar, and poll again in the background, which wakes the run."""
+    """Return the last report of the first rank's sidecar, and poll again in the background, which wakes the run.
+
+    It has the checkpoints of all ranks.
+    """
     pod = job.pod
     if pod is None or not pod.running(TRAINER):
         return None
     if len(poller) > 2 * context.cache.size(TrainingRun.__name__) + 100:
         poller.keep_only(lambda polled: context.cache.body(polled.key) is not None)
     key = Key(TrainingRun.__name__, run.metadata.namespace, run.metadata.name)
-    poller.start(key, run.metadata.uid, pod.uid, pod.address, context.enqueue)
+    others = [other.address for other in job.pods if other.uid != pod.uid and other.address and other.running(SIDECAR)]
+    poller.start(key, run.metadata.uid, pod.uid, pod.address, context.enqueue, others)
     return poller.last(key, run.metadata.uid, pod.uid)
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator, Field, StringConstraints
 
 from modelops.api.base import Model
+from modelops.api.checkpoints import Checkpoint
 from modelops.store.layout import Location
 from modelops.worker.runtime.object_paths import relative_path
 
@@ -99,15 +100,20 @@ class RankFolder(NamedTuple):
         name = key.removeprefix(self.prefix)
         return int(name.removesuffix(".json")) if key.startswith(self.prefix) and _MANIFEST.fullmatch(name) else None
 
-    def newest_first(self, keys: Iterable[str]) -> list[str]:
-        """Return those of `keys` that are manifests of this rank, the newest first."""
-        return sorted((key for key in keys if self.time_of(key) is not None), reverse=True)
+    def pin(self, milliseconds: int, digest: str) -> Checkpoint:
+        """Return the pin of the manifest of a time (Unix, in milliseconds) with a digest."""
+        return Checkpoint(rank=self.rank, manifest=f"{milliseconds:016}", digest=digest)
+
+    def pinned(self, checkpoints: Iterable[Checkpoint]) -> dict[str, str]:
+        """Return the digests of this rank's pinned manifests by their keys, the newest first."""
+        own = sorted((pin for pin in checkpoints if pin.rank == self.rank), key=lambda pin: pin.manifest, reverse=True)
+        return {self.manifest_key(int(pin.manifest)): pin.digest for pin in own}
 
 
-def rank_folders(run: Location, keys: Iterable[str]) -> list[RankFolder]:
-    """Return the folders of the ranks that have at least one of `keys`, by rank."""
-    folders = {_RANK_FOLDER.match(key.removeprefix(run.key)) for key in keys}
-    return [RankFolder(run, rank) for rank in sorted({int(folder[1]) for folder in folders if folder})]
+def is_manifest(run: Location, key: str) -> bool:
+    """Return whether a key below a run's prefix is that of a manifest."""
+    folder = _RANK_FOLDER.match(key.removeprefix(run.key))
+    return folder is not None and RankFolder(run, int(folder[1])).time_of(key) is not None
 
 
 def leads_outside(target: str) -> bool:

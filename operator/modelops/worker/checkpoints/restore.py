@@ -1,14 +1,19 @@
-"""Restore the checkpoints of the previous attempt: every byte verified, and nothing if no complete ones are left."""
+"""Restore the checkpoints of the previous attempt: every byte verified, and nothing if no complete ones are left.
+
+Only a manifest that the operator has pinned by its digest is restored: whoever else can write to the store, none of
+their checkpoints reaches the trainer.
+"""
 
 import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from modelops.api.checkpoints import Checkpoint
 from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error
@@ -20,8 +25,8 @@ from modelops.worker.checkpoints.manifests import (
     CheckpointManifest,
     RankFolder,
     Restored,
+    is_manifest,
     leads_outside,
-    rank_folders,
 )
 from modelops.worker.checkpoints.sync import read_manifest
 from modelops.worker.runtime.parallel import map_ordered
@@ -29,6 +34,13 @@ from modelops.worker.runtime.retry import retry
 
 _STAGING_DIRECTORY = ".modelops-restoring"
 _log = logging.getLogger(__name__)
+
+
+class _Folder(NamedTuple):
+    """Folder of a rank, and the digests of its pinned manifests by their keys, the newest first."""
+
+    location: RankFolder
+    pinned: dict[str, str]
 
 
 class _Choice(NamedTuple):
@@ -46,8 +58,8 @@ class _Item(NamedTuple):
     file: CheckpointFile
 
 
-def restore(connect: Callable[[], S3Client], run: Location, root: Path) -> Restored:
-    """Fill `root` with the newest complete checkpoints below a run's prefix, those of all ranks together.
+def restore(connect: Callable[[], S3Client], run: Location, root: Path, pinned: Sequence[Checkpoint]) -> Restored:
+    """Fill `root` with the newest complete ones of the pinned checkpoints, those of all ranks together.
 
     Raises S3Error only if it is transient: to start from the beginning then would throw away the checkpoints.
     """
@@ -55,7 +67,7 @@ def restore(connect: Callable[[], S3Client], run: Location, root: Path) -> Resto
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     try:
-        return _restore(connect(), run, root, staging)
+        return _restore(connect(), run, root, staging, pinned)
     except S3Error as problem:
         if problem.transient:
             raise
@@ -65,11 +77,13 @@ def restore(connect: Callable[[], S3Client], run: Location, root: Path) -> Resto
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _restore(client: S3Client, run: Location, root: Path, staging: Path) -> Restored:
+def _restore(client: S3Client, run: Location, root: Path, staging: Path, pinned: Sequence[Checkpoint]) -> Restored:
     broken: set[str] = set()
+    ranks = sorted({checkpoint.rank for checkpoint in pinned})
+    folders = [_Folder(folder, folder.pinned(pinned)) for folder in (RankFolder(run, rank) for rank in ranks)]
     while True:
-        sizes = {pinned.key: pinned.size for pinned in retry(lambda: _list(client, run))}
-        folders = [folder for folder in rank_folders(run, sizes) if folder.newest_first(sizes)]
+        sizes = {listed.key: listed.size for listed in retry(lambda: _list(client, run))}
+        _log_left_out(run, sizes, folders)
         candidates = [_choose(client, folder, sizes, broken) for folder in folders]
         choices = [choice for choice in candidates if choice is not None]
         if len(choices) < len(folders):
@@ -92,14 +106,22 @@ def _list(client: S3Client, run: Location) -> list[PinnedObject]:
     return list(list_current(client, run.bucket, run.key).objects)
 
 
-def _choose(client: S3Client, folder: RankFolder, sizes: Mapping[str, int], broken: set[str]) -> _Choice | None:
-    """Return a rank's newest manifest of which every content exists, or None. Add unusable manifests to `broken`."""
-    for key in folder.newest_first(sizes):
+def _log_left_out(run: Location, keys: Iterable[str], folders: Sequence[_Folder]) -> None:
+    pinned = {key for folder in folders for key in folder.pinned}
+    count = sum(1 for key in keys if is_manifest(run, key) and key not in pinned)
+    if count:
+        _log.warning("%d checkpoints in the store are left out: no sidecar has reported them to the operator", count)
+
+
+def _choose(client: S3Client, pinned: _Folder, sizes: Mapping[str, int], broken: set[str]) -> _Choice | None:
+    """Return a rank's newest pinned manifest of which every content exists, or None. Add unusable ones to `broken`."""
+    folder = pinned.location
+    for key, digest in pinned.pinned.items():
         if key in broken:
             continue
-        why = "not a valid manifest"
+        why = "not the manifest that a sidecar has reported"
         try:
-            manifest = retry(partial(read_manifest, client, folder.run.bucket, key))
+            manifest = retry(partial(read_manifest, client, folder.run.bucket, key, digest))
             if manifest is not None:
                 lost = [file for file in manifest.files if sizes.get(folder.object_key(file.sha256)) != file.size]
                 if not lost:
@@ -108,7 +130,7 @@ def _choose(client: S3Client, folder: RankFolder, sizes: Mapping[str, int], brok
         except S3Error as problem:
             if problem.reason is not Reason.NO_SUCH_KEY:
                 raise
-            why = "deleted meanwhile"
+            why = "deleted"
         broken.add(key)
         _log.warning("checkpoint %s cannot be used: %s; trying the one before", key, why)
     return None

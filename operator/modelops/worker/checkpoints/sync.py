@@ -3,14 +3,15 @@
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from modelops.lineage.digests import PinnedObject
+from modelops.api.checkpoints import KEPT_FOR_EACH_WORKER, Checkpoint
+from modelops.lineage.digests import PREFIX, PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import S3Error
 from modelops.store.fetching import fetch
@@ -34,7 +35,6 @@ PART_BYTES = 16 << 20
 _UPLOAD_THREADS = 4
 _READ_BYTES = 1 << 20
 _MAX_DEFERRED_SCANS = 4
-_KEPT_MANIFESTS = 2
 _QUIET_NANOSECONDS = 2_000_000_000
 _log = logging.getLogger(__name__)
 
@@ -55,10 +55,21 @@ class SyncAbandonedError(Exception):
 
 
 class CheckpointSync:
-    """Only writer of its rank's folder. `restored`: the checkpoints that the trainer began with."""
+    """Only writer of its rank's folder.
+
+    `restored` has the checkpoints that the trainer began with, `pinned` returns those that the operator has pinned, and
+    `on_saved` is told of each new one.
+    """
 
     def __init__(
-        self, root: Path, folder: RankFolder, connect: Callable[[], S3Client], restored: Restored | None = None
+        self,
+        root: Path,
+        folder: RankFolder,
+        connect: Callable[[], S3Client],
+        restored: Restored | None = None,
+        *,
+        pinned: Callable[[], Sequence[Checkpoint]],
+        on_saved: Callable[[Checkpoint], None],
     ) -> None:
         self._root = root
         self._folder = folder
@@ -70,6 +81,9 @@ class CheckpointSync:
         self._known: dict[str, tuple[Signature, str]] = {}
         self._from_other_ranks: dict[str, tuple[Signature | None, str]] = {}
         self._manifests: dict[str, CheckpointManifest] = {}
+        self._digests: dict[str, str] = {}
+        self._pinned = pinned
+        self._on_saved = on_saved
         self._saved: CheckpointManifest | None = CheckpointManifest()
         self._reported_skipped: set[str] = set()
         self.abandoned = False
@@ -193,15 +207,20 @@ class CheckpointSync:
         )
         if self._saved is not None and manifest.same_content(self._saved):
             return False
-        newest = max((self._folder.time_of(key) or 0 for key in existing), default=0)
+        pinned = self._folder.pinned(self._pinned())
+        newest = max((self._folder.time_of(key) or 0 for key in (*pinned, *self._digests)), default=0)
         # The newest manifest is the one with the highest key, even if this node's clock is behind the last one's.
-        key = self._folder.manifest_key(max(time.time_ns() // 1_000_000, newest + 1))
+        # Keys that nobody has pinned do not count: one of the far future would end the order.
+        milliseconds = max(time.time_ns() // 1_000_000, newest + 1)
+        key, content = self._folder.manifest_key(milliseconds), manifest.model_dump_json(by_alias=True).encode()
         self._raise_if_abandoned()
-        if not put_if_absent(client, bucket, key, manifest.model_dump_json(by_alias=True).encode()):
+        if not put_if_absent(client, bucket, key, content):
             return False  # Another writer took this millisecond. The next sync takes a later one.
+        self._digests[key] = PREFIX + hashlib.sha256(content).hexdigest()
         self._manifests[key] = self._saved = manifest
+        self._on_saved(self._folder.pin(milliseconds, self._digests[key]))
         _log.info("checkpoints: saved %d files, %d of them new, as %s", len(manifest.files), len(uploaded), key)
-        self._collect_garbage(client, existing, key)
+        self._collect_garbage(client, existing, key, pinned)
         return True
 
     def _with_stored_contents(
@@ -231,18 +250,25 @@ class CheckpointSync:
             self._known.pop(file.path, None)
             return False
 
-    def _collect_garbage(self, client: S3Client, existing: Mapping[str, PinnedObject], newest: str) -> None:
-        """Delete all but the last manifests and their contents.
+    def _collect_garbage(
+        self, client: S3Client, existing: Mapping[str, PinnedObject], newest: str, pinned: Mapping[str, str]
+    ) -> None:
+        """Delete all but the last manifests, the newest one that is pinned, and their contents.
 
-        Manifests are deleted first, so that no manifest ever names a deleted content.
+        A manifest that is neither pinned nor this sidecar's own is never restored, and is deleted too. Manifests are
+        deleted first, so that no manifest ever names a deleted content.
         """
-        kept, contents = [newest], set(self._manifests[newest].hashes)
+        kept, contents, has_pinned = [newest], set(self._manifests[newest].hashes), False
+        known = {**pinned, **self._digests}
         try:
-            for key in self._folder.newest_first(existing):
-                manifest = self._manifest(client, key) if len(kept) < _KEPT_MANIFESTS else None
+            for key in sorted(known.keys() & existing.keys(), reverse=True):
+                if len(kept) >= KEPT_FOR_EACH_WORKER and (has_pinned or key not in pinned):
+                    continue
+                manifest = self._manifest(client, key, known[key])
                 if manifest is not None:
                     kept.append(key)
                     contents |= manifest.hashes
+                    has_pinned = has_pinned or key in pinned
             needed = {*kept, *(self._folder.object_key(sha256) for sha256 in contents)}
             for pinned in sorted(existing.values(), key=lambda pinned: self._folder.time_of(pinned.key) is None):
                 self._raise_if_abandoned()
@@ -251,11 +277,12 @@ class CheckpointSync:
         except S3Error as problem:
             _log.info("old checkpoints cannot be deleted now: %s", problem.message)
         self._manifests = {key: manifest for key, manifest in self._manifests.items() if key in kept}
+        self._digests = {key: digest for key, digest in self._digests.items() if key in kept}
 
-    def _manifest(self, client: S3Client, key: str) -> CheckpointManifest | None:
-        """Return a manifest in S3; None if its content is not valid, so that it need not be kept."""
+    def _manifest(self, client: S3Client, key: str, digest: str) -> CheckpointManifest | None:
+        """Return a manifest in S3; None if it has not the digest, so that it need not be kept."""
         if key not in self._manifests:
-            manifest = read_manifest(client, self._folder.run.bucket, key)
+            manifest = read_manifest(client, self._folder.run.bucket, key, digest)
             if manifest is None:
                 return None
             self._manifests[key] = manifest
@@ -272,11 +299,12 @@ class CheckpointSync:
             raise SyncAbandonedError
 
 
-def read_manifest(client: S3Client, bucket: str, key: str) -> CheckpointManifest | None:
-    """Return a manifest in S3; None if its content is not valid. Raises S3Error."""
+def read_manifest(client: S3Client, bucket: str, key: str, digest: str) -> CheckpointManifest | None:
+    """Return a manifest in S3; None if it has another digest or is not valid. Raises S3Error."""
     file = paths.scratch() / "manifest"
     try:
-        fetch(client, bucket, key, file)
+        if PREFIX + fetch(client, bucket, key, file) != digest:
+            return None
         return CheckpointManifest.model_validate_json(file.read_bytes())
     except ValidationError:
         return None

@@ -5,6 +5,8 @@ import time
 from types import TracebackType
 from typing import NoReturn
 
+from modelops.api.base import Model
+
 _TRAINER_FRACTION = 2 / 3
 _MAX_SAVING_SECONDS = 20.0
 _REPORTING_FRACTION = 0.1
@@ -13,6 +15,9 @@ _MAX_REPORTING_SECONDS = 3.0
 
 class Terminated(BaseException):
     """No time is left after SIGTERM. Not an Exception, so that no retry catches it."""
+
+    report: Model | None = None
+    """Results so far, if they are to be reported."""
 
 
 class GracefulStop:

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from modelops.api.contract.tasks import VOLUME_DIR
+from modelops.api.contract.tasks import CHECKPOINTS_DIR, VOLUME_DIR
 
 
 def shared() -> Path:
@@ -25,6 +25,11 @@ def model() -> Path:
 def volume() -> Path:
     """Return the directory in which a snapshot Job finds a Dataset's volume."""
     return Path(os.environ.get("MODELOPS_VOLUME_DIR", VOLUME_DIR))
+
+
+def pinned_checkpoints() -> Path:
+    """Return the directory in which the operator says which checkpoints it has pinned."""
+    return Path(os.environ.get("MODELOPS_CHECKPOINTS_DIR", CHECKPOINTS_DIR))
 
 
 def tool(name: str) -> Path:

@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from modelops.api.checkpoints import Checkpoint
 from modelops.api.contract.eta import completed_ratio, estimated_end
 from modelops.api.contract.tasks import PROGRESS_PORT
 from modelops.worker.training.tailing import Tail
@@ -26,11 +27,14 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def serve_progress(tail: Tail) -> Iterator[None]:
-    """Read the file regularly and answer requests, while the context lasts. No failure here reaches the training."""
+def serve_progress(tail: Tail, checkpoints: Callable[[], list[Checkpoint]] = list) -> Iterator[None]:
+    """Read the file regularly and answer requests, while the context lasts. No failure here reaches the training.
+
+    The progress has what `checkpoints` returns.
+    """
     stopping = threading.Event()
     threading.Thread(target=_follow, args=(tail, stopping), name="tail", daemon=True).start()
-    server = _start_server(tail)
+    server = _start_server(tail, checkpoints)
     try:
         yield
     finally:
@@ -53,10 +57,10 @@ def _follow(tail: Tail, stopping: threading.Event) -> None:
         read_new_lines(tail)
 
 
-def _start_server(tail: Tail) -> "_Server | None":
+def _start_server(tail: Tail, checkpoints: Callable[[], list[Checkpoint]]) -> "_Server | None":
     port = int(os.environ.get(PORT_VARIABLE, PROGRESS_PORT))
     try:
-        server = _Server(port, tail)
+        server = _Server(port, tail, checkpoints)
     except OSError as error:
         _log.warning("progress cannot be served on port %d: %s", port, error)
         return None
@@ -70,8 +74,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
 
-    def __init__(self, port: int, tail: Tail) -> None:
+    def __init__(self, port: int, tail: Tail, checkpoints: Callable[[], list[Checkpoint]]) -> None:
         self.tail = tail
+        self.checkpoints = checkpoints
         self.registry = CollectorRegistry()
         self.registry.register(_ProgressCollector(tail))
         super().__init__(("", port), _Handler)
@@ -92,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         if path == "/progress":
-            report = self.server.tail.report()
+            report = self.server.tail.report().model_copy(update={"checkpoints": self.server.checkpoints()})
             self._answer("application/json", report.model_dump_json(by_alias=True, exclude_none=True).encode())
         elif path == "/metrics":
             self._answer(CONTENT_TYPE_LATEST, generate_latest(self.server.registry))

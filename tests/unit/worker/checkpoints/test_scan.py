@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.store.layout import Location
-from modelops.worker.checkpoints.manifests import RankFolder, leads_outside, rank_folders
+from modelops.worker.checkpoints.manifests import RankFolder, is_manifest, leads_outside
 from modelops.worker.checkpoints.scan import scan
+from support.builders.common import digest
 
 
 def test_a_scan_finds_regular_files_and_links_that_stay_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,17 +57,21 @@ def test_no_saved_link_leads_outside_its_directory(target: str) -> None:
         assert os.path.normpath(os.path.join("/root/x", target)).startswith("/root/x")
 
 
-def test_only_folders_of_ranks_count_as_ranks() -> None:
-    """Objects that no sidecar wrote do not make a rank."""
+def test_only_objects_with_the_name_of_a_manifest_count_as_checkpoints() -> None:
+    """The log names checkpoints that are left out, and no other objects."""
     run = Location("b", "runs/one/")
-    keys = ["rank-10/1.json", "rank-2/objects/x", "rank-2/1.json", "rank-x/1", "rank-01/1", "other", "rank-3"]
-    assert rank_folders(run, [run.key + key for key in keys]) == [RankFolder(run, 2), RankFolder(run, 10)]
+    manifest = RankFolder(run, 10).manifest_key(1_767_225_600_000)
+    keys = ["rank-2/objects/x", "rank-2/1.json", f"rank-x/{9:016}.json", f"rank-01/{9:016}.json", "other", "rank-3"]
+    assert [key for key in [*(run.key + key for key in keys), manifest] if is_manifest(run, key)] == [manifest]
 
 
-def test_manifests_are_sorted_newest_first() -> None:
-    """The newest manifest is restored, whatever other objects there are."""
+def test_the_pins_of_a_rank_are_its_manifests_newest_first() -> None:
+    """The newest pinned checkpoint of a worker is restored, and never that of another worker in its place."""
     folder = RankFolder(Location("b", "runs/one/"), 1)
-    keys = [folder.manifest_key(time) for time in (9, 10, 1_767_225_600_000)]
-    others = [folder.object_key("0" * 64), folder.prefix + "1.json", RankFolder(folder.run, 0).manifest_key(5)]
-    assert folder.newest_first([*others, *keys]) == keys[::-1]
-    assert [folder.time_of(key) for key in keys] == [9, 10, 1_767_225_600_000]
+    times = (9, 10, 1_767_225_600_000)
+    pins = [folder.pin(time, digest("a")) for time in times]
+    others = [RankFolder(folder.run, 0).pin(11, digest("b"))]
+    keys = [folder.manifest_key(time) for time in times]
+    assert list(folder.pinned([*others, *pins])) == keys[::-1]
+    assert set(folder.pinned([*others, *pins]).values()) == {digest("a")}
+    assert [folder.time_of(key) for key in keys] == list(times)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from modelops.api.checkpoints import Checkpoint
 from modelops.api.contract.reports import FetchReport, ProgressReport, PublishedArtifact, SidecarReport
 from modelops.api.trainingrun_status import RunArtifact
 from modelops.api.types import Metrics
@@ -66,6 +67,12 @@ def _artifact(report: SidecarReport, published: PublishedArtifact, image_id: str
         packages=report.packages,
         history=report.history,
     )
+
+
+def saved_checkpoints(job: JobState) -> list[Checkpoint]:
+    """Return the checkpoints that the sidecars of a Job have reported as they ended, also those that were killed."""
+    reports = (pod.report(SIDECAR, SidecarReport) for pod in job.pods)
+    return [checkpoint for report in reports if report is not None for checkpoint in report.checkpoints]
 
 
 def pod_failure(pod: PodState) -> JobFailure | None:

@@ -26,6 +26,7 @@ from modelops.controllers.trainingrun.reproducible import with_reproducible
 from modelops.controllers.trainingrun.sweep.metadata import OBJECTIVE
 from modelops.machinery.conditions import READY, condition, find, format_timestamp, in_progress
 from modelops.machinery.plan import Event, Plan
+from modelops.machinery.resources import Body
 
 
 def plan_attempt(context: RunContext) -> Plan:
@@ -49,7 +50,10 @@ def _without_job(context: RunContext) -> Plan:
         return _deleting_ended_jobs(context)
     run = context.seen.run
     return Plan(
-        apply=(children.job(run, context.resolved, context.seen.settings, context.job_name),),
+        apply=(
+            *_pinned_checkpoints(context),
+            children.job(run, context.resolved, context.seen.settings, context.job_name),
+        ),
         status=_with_job(context, context.job_name).status,
         conditions=with_reproducible(context, *created_conditions(run, context.job_name)),
     )
@@ -89,11 +93,23 @@ def _running(context: RunContext, job: JobState) -> Plan:
     missing = gang.is_gang(run) and gang.service_name(context.job_name) not in context.seen.services
     running = job_conditions(run, job, context.seen.held_up)
     return Plan(
-        apply=(gang.service(run, context.job_name, job.uid),) if missing else (),
+        apply=(
+            *_pinned_checkpoints(context),
+            *((gang.service(run, context.job_name, job.uid),) if missing else ()),
+        ),
         status=_with_job(context, job.key.name).with_status(progress=_progress(context, context.seen.progress)).status,
         conditions=with_reproducible(context, *running.conditions),
         requeue_after=earliest(end, running.requeue_after),
     )
+
+
+def _pinned_checkpoints(context: RunContext) -> tuple[Body, ...]:
+    """Return the ConfigMap by which Pods learn what they may restore.
+
+    A task would not do: a Job that Kueue suspends and resumes creates new Pods from the same template.
+    """
+    pinned = context.status.checkpoints
+    return (children.pinned_checkpoints(context.seen.run, context.resolved, pinned),) if pinned else ()
 
 
 def _progress(context: RunContext, report: ProgressReport | None) -> Progress | None:
@@ -121,7 +137,7 @@ def _ended(context: RunContext, job: JobState) -> Plan:
             message = f"trained by Job {job.key.name} in {count} attempt{'s' if count != 1 else ''}"
             progress = _progress(context, last)
             trained = _with_job(context, job.key.name).with_status(
-                artifact=artifact, metrics=metrics, progress=progress
+                artifact=artifact, metrics=metrics, progress=progress, checkpoints=[]
             )
             return finish(trained, new_outcome(context, "Succeeded", "Trained", message))
 

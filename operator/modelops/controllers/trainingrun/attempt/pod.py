@@ -2,7 +2,7 @@
 
 import hashlib
 
-from modelops.api.contract.tasks import PROGRESS_PORT, FetchDataset, FetchTask, SidecarTask
+from modelops.api.contract.tasks import CHECKPOINTS_DIR, PROGRESS_PORT, FetchDataset, FetchTask, SidecarTask
 from modelops.api.durations import parse_duration
 from modelops.api.modelversion import OriginDataset
 from modelops.api.trainingrun import TrainingRun
@@ -31,13 +31,14 @@ from modelops.controllers.trainingrun.attempt.environment import ML, trainer_env
 from modelops.controllers.trainingrun.attempt.outcome import FETCH, SIDECAR, TRAINER
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.sweep.metadata import OBJECTIVE
-from modelops.lineage.digests import hex_digits
+from modelops.lineage.digests import hex_digits, json_digest, short
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
 from modelops.store.layout import checkpoints_of
 
 _INPUT, _MODEL, _OUTPUT, _CHECKPOINTS = "input", "model", "output", "checkpoints"
 _WRITTEN = (_MODEL, _OUTPUT, _CHECKPOINTS)
+_PINNED = "pinned-checkpoints"
 _SUPERVISED = [
     f"{SHARED_DIR}/bin/tini",
     "-g",
@@ -50,6 +51,11 @@ _DEFAULT_RESOURCES = {"requests": {"cpu": "250m", "memory": "256Mi"}}
 """Without limits: the needs of a training are not known. The requests keep it from being evicted first."""
 _GRACE_SECONDS = 60
 """Time for the trainer to end after SIGTERM, and for its last checkpoint to be stored."""
+
+
+def checkpoints_config_map(run: TrainingRun, resolved: ResolvedInputs) -> str:
+    """Return the name of the ConfigMap with a run's pinned checkpoints: checkpoints are of one run and its inputs."""
+    return f"checkpoints-{short(json_digest({'uid': run.metadata.uid, 'key': resolved.key}), 10)}"
 
 
 def pod_spec(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job_name: str) -> Body:
@@ -80,7 +86,12 @@ def pod_spec(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job
             checkpoints=checkpoints,
         ),
         secrets,
-        [mount(SHARED, SHARED_DIR), *(mount(name, f"{ML}/{name}") for name in (_INPUT, *_WRITTEN)), *on_claims],
+        [
+            mount(SHARED, SHARED_DIR),
+            mount(_PINNED, CHECKPOINTS_DIR, read_only=True),
+            *(mount(name, f"{ML}/{name}") for name in (_INPUT, *_WRITTEN)),
+            *on_claims,
+        ],
         scratch=_scratch(FETCH),
     )
     sidecar = worker_container(
@@ -98,6 +109,7 @@ def pod_spec(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job
         store_secrets,
         [
             mount(SHARED, SHARED_DIR, read_only=True),
+            mount(_PINNED, CHECKPOINTS_DIR, read_only=True),
             *(mount(name, f"{ML}/{name}", read_only=True) for name in _WRITTEN),
         ],
         scratch=_scratch(SIDECAR),
@@ -120,6 +132,8 @@ def pod_spec(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job
         "containers": [_trainer(run, settings, job_name, on_claims), sidecar],
         "volumes": [
             *(empty_dir(name, size) for name, size in directories.items()),
+            # Optional: there is none before a checkpoint was reported. The kubelet updates it while the Pod runs.
+            {"name": _PINNED, "configMap": {"name": checkpoints_config_map(run, resolved), "optional": True}},
             *credential_volumes(secrets),
             *(claim_volume(_volume_of(name), claim) for name, claim in claims.items()),
         ],

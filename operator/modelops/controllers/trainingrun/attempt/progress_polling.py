@@ -1,7 +1,7 @@
 """Poll sidecars for their trainers' progress: in the background, a few at a time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import NamedTuple
@@ -10,6 +10,7 @@ import aiohttp
 from yarl import URL
 
 from modelops.api.addresses import POD_ADDRESSES
+from modelops.api.checkpoints import newest_checkpoints
 from modelops.api.contract.reports import ProgressReport
 from modelops.api.contract.tasks import PROGRESS_PORT
 from modelops.controllers.background import Background
@@ -36,7 +37,7 @@ class _Run(NamedTuple):
 
 @dataclass(frozen=True)
 class _Poll:
-    """Last report of a run's sidecar."""
+    """Last report of a run's sidecars."""
 
     pod_uid: str = ""
     """Pod that the report is of."""
@@ -60,8 +61,19 @@ class ProgressPoller(Background[_Run, _Poll]):
         poll = self._results.get(_Run(key, run_uid))
         return poll.report if poll is not None and poll.pod_uid == pod_uid else None
 
-    def start(self, key: Key, run_uid: str, pod_uid: str, address: str, enqueue: Callable[[Key], None]) -> None:
-        """Poll the sidecar at a Pod's IP address, unless that was done lately. Wake the run for a new report."""
+    def start(
+        self,
+        key: Key,
+        run_uid: str,
+        pod_uid: str,
+        address: str,
+        enqueue: Callable[[Key], None],
+        others: Sequence[str] = (),
+    ) -> None:
+        """Poll the sidecar at a Pod's IP address, unless that was done lately. Wake the run for a new report.
+
+        `others` are the addresses of a gang's other Pods: of their reports only the checkpoints are kept.
+        """
         run = _Run(key, run_uid)
         clock = asyncio.get_running_loop().time
         last = self._results.setdefault(run, _Poll())
@@ -69,16 +81,26 @@ class ProgressPoller(Background[_Run, _Poll]):
             return
 
         async def poll() -> _Poll:
-            try:
-                async with self._slots.hold(key.namespace):
-                    answered = _Poll(pod_uid, await _fetch_report(address, self._port))
-                metrics.PROGRESS_POLLS.labels(result="success").inc()
-            except (aiohttp.ClientError, OSError, ValueError):
-                metrics.PROGRESS_POLLS.labels(result="failure").inc()
-                answered = last
-            return replace(answered, ended_at=clock())
+            addresses = (address, *others)
+            report, *more = await asyncio.gather(*(self._poll(key.namespace, each) for each in addresses))
+            if report is None:
+                return replace(last, ended_at=clock())
+            known = last.report.checkpoints if last.report is not None and last.pod_uid == pod_uid else []
+            saved = (answer.checkpoints for answer in (report, *more) if answer is not None)
+            merged = report.model_copy(update={"checkpoints": newest_checkpoints(known, *saved)})
+            return _Poll(pod_uid, merged, clock())
 
         self._start(key, run, poll, enqueue)
+
+    async def _poll(self, namespace: str, address: str) -> ProgressReport | None:
+        async with self._slots.hold(namespace):
+            try:
+                report = await _fetch_report(address, self._port)
+            except (aiohttp.ClientError, OSError, ValueError):
+                metrics.PROGRESS_POLLS.labels(result="failure").inc()
+                return None
+        metrics.PROGRESS_POLLS.labels(result="success").inc()
+        return report
 
 
 async def _fetch_report(address: str, port: int) -> ProgressReport:

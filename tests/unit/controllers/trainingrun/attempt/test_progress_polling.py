@@ -10,11 +10,14 @@ import pytest
 from aiohttp import web
 from prometheus_client import REGISTRY
 
+from modelops.api.checkpoints import Checkpoint
+from modelops.api.contract.reports import ProgressReport
 from modelops.controllers.trainingrun.attempt import progress_polling
 from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
 from modelops.machinery.resources import Key
 from modelops.worker.training.progress_server import PORT_VARIABLE, serve_progress
 from modelops.worker.training.tailing import Tail
+from support.builders.common import digest
 
 KEY = Key("TrainingRun", "team-a", "mortgage")
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -53,10 +56,16 @@ def answering(text: str | bytes, *, status: int = 200, headers: dict[str, str] |
     return answer
 
 
-async def polled(poller: ProgressPoller, pod_uid: str = "pod", key: Key = KEY, address: str = "127.0.0.1") -> bool:
+async def polled(
+    poller: ProgressPoller,
+    pod_uid: str = "pod",
+    key: Key = KEY,
+    address: str = "127.0.0.1",
+    others: tuple[str, ...] = (),
+) -> bool:
     """Poll once. Return whether the run was woken."""
     woken: list[Key] = []
-    poller.start(key, "run", pod_uid, address, woken.append)
+    poller.start(key, "run", pod_uid, address, woken.append, others)
     if poller.running(key):
         await asyncio.wait_for(poller._running[key], 5)
     return woken == [key]
@@ -84,13 +93,31 @@ async def test_the_operator_reads_the_report_of_the_real_sidecar(
 ) -> None:
     """Worker and operator agree on the wire format."""
     monkeypatch.setenv(PORT_VARIABLE, str(unused_tcp_port))
+    pin = Checkpoint(rank=0, manifest=f"{7:016}", digest=digest("a"))
     (tmp_path / "metrics.jsonl").write_text('{"step": 7, "loss": 1}\n')
     tail = Tail(tmp_path / "metrics.jsonl")
     tail.read()
-    with serve_progress(tail):
+    with serve_progress(tail, lambda: [pin]):
         poller = ProgressPoller(unused_tcp_port)
         assert await polled(poller)
-    assert poller.last(KEY, "run", "pod") == tail.report()
+    assert poller.last(KEY, "run", "pod") == tail.report().model_copy(update={"checkpoints": [pin]})
+
+
+async def test_the_checkpoints_of_all_workers_are_kept(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that does not answer for once keeps the checkpoints that it has reported."""
+    pins = [Checkpoint(rank=rank, manifest=f"{rank:016}", digest=digest("a")) for rank in range(3)]
+    answers = iter([[pins[0]], [pins[1]], [pins[2]], [pins[0]]])
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=ProgressReport(checkpoints=next(answers)).model_dump_json(by_alias=True))
+
+    monkeypatch.setattr(progress_polling, "POLL_EVERY", timedelta(0))
+    poller = ProgressPoller(await serve(answer))
+    for others in (("127.0.0.1", "127.0.0.1"), ("127.0.0.2 is nobody",)):
+        await polled(poller, others=others)
+        last = poller.last(KEY, "run", "pod")
+        assert last is not None
+        assert last.checkpoints == pins
 
 
 async def test_a_run_is_polled_every_15_seconds_at_most(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
