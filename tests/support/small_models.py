@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime  # type: ignore[import-untyped]
 import pandas as pd  # type: ignore[import-untyped]
+import skops.io  # type: ignore[import-untyped]
 import xgboost
 from sklearn.compose import ColumnTransformer  # type: ignore[import-untyped]
 from sklearn.datasets import make_classification  # type: ignore[import-untyped]
@@ -37,13 +38,22 @@ class SmallModel:
 
 
 def sklearn() -> SmallModel:
-    """Build a pipeline of named columns, one of them text."""
+    """Build a pipeline of named columns, one of them text, as a pickle."""
+    return _pipeline("model.joblib", joblib.dump)
+
+
+def skops_() -> SmallModel:
+    """Build the same pipeline without pickle."""
+    return _pipeline("model.skops", skops.io.dump)
+
+
+def _pipeline(name: str, dump: Callable[[object, Path], object]) -> SmallModel:
     table = _TABLE.assign(kind=np.array(["x", "y", "z"] * 40, dtype=object))
     encode = ColumnTransformer([("kind", OneHotEncoder(), ["kind"])], remainder="passthrough")
     model = make_pipeline(encode, LogisticRegression()).fit(table, np.array(["no", "yes"])[_LABELS])
     request = table[_FIRST_FIVE]
     outputs = {"predict": model.predict(request), "predict_proba": model.predict_proba(request)}
-    return SmallModel(_file("model.joblib", lambda to: joblib.dump(model, to)), _columns(request), outputs)
+    return SmallModel(_file(name, lambda to: dump(model, to)), _columns(request), outputs)
 
 
 def xgboost_() -> SmallModel:
@@ -92,5 +102,5 @@ def _file(name: str, write: Callable[[Path], object]) -> dict[str, bytes]:
         return {name: file.read_bytes()}
 
 
-MODELS = {"sklearn": sklearn, "xgboost": xgboost_, "lightgbm": lightgbm_, "onnx": onnx_}
+MODELS = {"sklearn": sklearn, "skops": skops_, "xgboost": xgboost_, "lightgbm": lightgbm_, "onnx": onnx_}
 """Format → function that builds its model."""

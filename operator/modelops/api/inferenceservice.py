@@ -109,7 +109,7 @@ class Server(Model):
     )
 
     runtime: Name | None = None
-    """Preset of the chart, such as sklearn, xgboost, lightgbm or onnx."""
+    """Preset of the chart, such as sklearn, skops, xgboost, lightgbm or onnx."""
     resources: Resources | None = None
     """Resource requests and limits of the preset's container. Absent: the preset's own."""
     env: Environment | None = None
@@ -141,7 +141,7 @@ class Limits(Model):
     max_body: Quantity | None = None
     """Largest request body, such as 16Mi: beyond it 413. A body without Content-Length is buffered until complete.
     Absent: no limit, and nothing is buffered. The proxy does not limit gRPC: the model server reads the limit from
-    MODELOPS_MAX_BODY_BYTES. The presets sklearn, xgboost, lightgbm and onnx end a call with a longer message with
+    MODELOPS_MAX_BODY_BYTES. The presets sklearn, skops, xgboost, lightgbm and onnx end a call with a longer message by
     RESOURCE_EXHAUSTED, and accept up to 64Mi where this is absent."""
     max_concurrency: Annotated[int, Field(ge=1, le=10000)] | None = None
     """Most requests that a Pod's model handles at once: beyond it 429 with Retry-After. Absent: 10000."""

@@ -29,10 +29,16 @@ class ArtifactFormat(StrEnum):
     """File format of a model."""
 
     SKLEARN = "sklearn"
+    SKOPS = "skops"
     XGBOOST = "xgboost"
     LIGHTGBM = "lightgbm"
     ONNX = "onnx"
     CUSTOM = "custom"
+
+    @property
+    def runs_code_on_load(self) -> bool:
+        """Whether loading a model may run code that its files contain: pickles do, and nobody knows of custom ones."""
+        return self in (ArtifactFormat.SKLEARN, ArtifactFormat.CUSTOM)
 
 
 class Approval(StrEnum):
@@ -206,6 +212,9 @@ class ModelVersionStatus(Model):
     """Result of each of spec.gates."""
     approval: ApprovalStatus | None = None
     """Whether, when and by whom the version was approved."""
+    runs_code_on_load: bool | None = None
+    """true: loading the model may run code that its files contain. So it is with the format sklearn, whose files are
+    pickles, and may be with custom. false: the format holds data alone."""
     served_by: Annotated[list[ObjectName], Field(max_length=64), list_set()] = Field(default_factory=list)
     """Names of the InferenceServices whose stable version this is."""
     conditions: Conditions = Field(default_factory=list)
@@ -225,6 +234,8 @@ class ModelVersion(Kind):
         PrinterColumn("Model", "string", ".spec.model"),
         PrinterColumn("Approval", "string", ".status.approval.state"),
         PrinterColumn("Digest", "string", ".spec.artifact.digest", priority=1),
+        PrinterColumn("Format", "string", ".spec.artifact.format", priority=1),
+        PrinterColumn("Code", "boolean", ".status.runsCodeOnLoad", priority=1),
         PrinterColumn("Run", "string", ".spec.origin.trainingRun.name", priority=1),
         PrinterColumn("Age", "date", ".metadata.creationTimestamp"),
     )

@@ -13,7 +13,8 @@ from modelops.server.files import ModelLoadError
 EXIT_MODEL_NOT_LOADED = 2
 _DEFAULT_MAX_BYTES = 64 << 20
 _MAX_BYTES_VARIABLE = "MODELOPS_MAX_BODY_BYTES"
-FORMATS = ("sklearn", "xgboost", "lightgbm", "onnx")
+_TRUSTED_TYPES_VARIABLE = "MODELOPS_TRUSTED_TYPES"
+FORMATS = ("sklearn", "skops", "xgboost", "lightgbm", "onnx")
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -33,6 +34,12 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
         help=f"greatest size of a gRPC message (default: ${_MAX_BYTES_VARIABLE} or 64 MiB)",
     )
     parser.add_argument(
+        "--trusted-types",
+        type=_names,
+        default=os.environ.get(_TRUSTED_TYPES_VARIABLE, ""),
+        help=f"types that a skops file may have besides those of skops (default: ${_TRUSTED_TYPES_VARIABLE})",
+    )
+    parser.add_argument(
         "--host",
         default="127.0.0.1",
         help="address to listen on; only the Pod's proxy needs to reach it (default: 127.0.0.1)",
@@ -50,12 +57,16 @@ def main(argv: Sequence[str]) -> int:
     from modelops.server.formats import load
 
     try:
-        predictor = load(options.format, options.model_dir)
+        predictor = load(options.format, options.model_dir, options.trusted_types)
     except ModelLoadError as error:
         print(f"modelops.server: {error}", file=sys.stderr, flush=True)
         return EXIT_MODEL_NOT_LOADED
     listen = serving.ListenOptions(options.host, options.http_port, options.grpc_port, options.grpc_max_bytes)
     return serving.run(predictor, options.model_name, options.model_version, listen)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def _port(text: str) -> int:

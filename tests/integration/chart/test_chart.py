@@ -175,7 +175,7 @@ def test_the_operator_reads_every_setting_that_the_chart_writes(
 def test_presets_without_an_image_run_the_server_image(render: Render) -> None:
     """`runtime: sklearn` works without configuration, and a platform team can add its own runtimes."""
     runtimes = yaml.safe_load(settings_of(render(**EVERY_SETTING)))["runtimes"]
-    assert {"sklearn", "xgboost", "lightgbm", "onnx", "triton"} <= runtimes.keys()
+    assert {"sklearn", "skops", "xgboost", "lightgbm", "onnx", "triton"} <= runtimes.keys()
     assert runtimes["sklearn"]["image"] == "images.example/ml/modelops/server:0.1.0"
     placeholders = {"{model_dir}", "{model_name}", "{model_version}", "{format}", "{http_port}"}
     assert placeholders <= {*runtimes["sklearn"]["args"]}

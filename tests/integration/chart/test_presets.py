@@ -139,7 +139,7 @@ def test_torchserve_reads_its_ports_from_a_file(settings: Settings) -> None:
 
 def test_every_preset_has_a_contract_here(settings: Settings) -> None:
     """A preset without a contract would not be tested."""
-    ours = {"sklearn", "xgboost", "lightgbm", "onnx"}
+    ours = {"sklearn", "skops", "xgboost", "lightgbm", "onnx"}
     assert settings.runtimes.keys() - ours == CONTRACTS.keys()
 
 

@@ -15,7 +15,12 @@ def plan(seen: Observation) -> Plan:
     gates = [evaluate(gate, spec.origin.metrics) for gate in spec.gates]
     approval = approval_status(seen.version, seen.now)
     return Plan(
-        status=ModelVersionStatus(gates=gates, approval=approval, served_by=list(seen.served_by)),
+        status=ModelVersionStatus(
+            gates=gates,
+            approval=approval,
+            runs_code_on_load=spec.artifact.format.runs_code_on_load,
+            served_by=list(seen.served_by),
+        ),
         conditions=(*_ready(seen.version, gates, approval), _gates_passed(gates), _approved(seen.version, approval)),
     )
 

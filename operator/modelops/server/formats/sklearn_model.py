@@ -66,9 +66,14 @@ def load(model_dir: Path) -> SklearnModel:
     except _NOT_A_PICKLE as error:
         cause = f"{type(error).__name__}: {error}".removesuffix(": ")
         raise pickle.UnpicklingError(f"{file.name} is not a pickle, or is truncated ({cause})") from error
-    if not callable(getattr(model, "predict", None)):
-        raise ModelLoadError(f"{file} holds a {type(model).__name__}, which has no predict")
-    return SklearnModel(model)
+    return as_model(model, file)
+
+
+def as_model(content: Any, file: Path) -> SklearnModel:
+    """Return the content of a file as a model. Raises ModelLoadError for anything without `predict`."""
+    if not callable(getattr(content, "predict", None)):
+        raise ModelLoadError(f"{file} holds a {type(content).__name__}, which has no predict")
+    return SklearnModel(content)
 
 
 def _text_columns(model: Any) -> Iterator[str]:

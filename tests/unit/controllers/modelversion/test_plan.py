@@ -168,3 +168,14 @@ def _status(given: ModelVersion) -> ModelVersionStatus:
     status = plan(Observation(given, (), NOW)).status
     assert isinstance(status, ModelVersionStatus)
     return status
+
+
+@pytest.mark.parametrize(
+    ("format_", "runs_code"),
+    [("sklearn", True), ("custom", True), ("skops", False), ("xgboost", False), ("lightgbm", False), ("onnx", False)],
+)
+def test_the_status_says_whether_loading_runs_code(format_: str, runs_code: bool) -> None:
+    """A pickle is a program of whoever published the model."""
+    status = plan(Observation(version(format_=format_), (), NOW)).status
+    assert isinstance(status, ModelVersionStatus)
+    assert status.runs_code_on_load is runs_code
