@@ -17,6 +17,8 @@ from modelops.machinery.runtime import Runtime
 from modelops.machinery.settings import Settings, SettingsError, load
 
 SETTINGS_VARIABLE = "MODELOPS_SETTINGS"
+_CLIENT_LIBRARIES = ("aiohttp", "boto3", "botocore", "kubernetes", "urllib3")
+"""Libraries whose debug logs have the headers and bodies of requests: signatures, tokens, and the data of Secrets."""
 _DEFAULT_SETTINGS = "/etc/modelops/settings.yaml"
 
 
@@ -35,6 +37,14 @@ async def run(settings: Settings) -> None:
         await kube.close()
 
 
+def set_up_logging(level: str) -> None:
+    """Log at a level, but nothing of the libraries that would log secrets."""
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    for name in _CLIENT_LIBRARIES:
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLogger().level))
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the operator and return the exit code: 0 after a signal, 1 if the Lease was lost, 2 for invalid settings."""
     parser = ArgumentParser(prog="modelops", description=f"The operator. Its settings are in ${SETTINGS_VARIABLE}.")
@@ -45,8 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     except SettingsError as error:
         print(f"modelops: {error}", file=sys.stderr)
         return 2
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    set_up_logging(settings.log_level)
     try:
         uvloop.run(run(settings))
     except LeadershipLostError as error:
