@@ -196,6 +196,8 @@ class Reconciler:
             _check_owner(existing, child, parent)
             if resource is JOBS:
                 await self._check_made(existing, parent)
+                # A Job is made once: its template is immutable, and Kueue and the Job controller write the rest.
+                return None
             if (cached or not watched) and already_applied(_comparable(child) if cached else child, existing):
                 return None
         try:
@@ -287,9 +289,7 @@ def _out_of_quota(error: ApiError) -> Plan:
 
 
 def _comparable(child: Body) -> Body:
-    """Return a child as the cache has it: a Job without its immutable template, a ConfigMap without its content."""
-    if child["kind"] == JOBS.kind:
-        return {**child, "spec": {key: value for key, value in child["spec"].items() if key != "template"}}
+    """Return a child as the cache has it: a ConfigMap without its content."""
     if child["kind"] == CONFIG_MAPS.kind:
         known = {part: child[part] for part in ("apiVersion", "kind", "metadata")}
         return known if child.get("immutable") else {**known, CONTENT_DIGEST: content_digest(child)}

@@ -1,9 +1,11 @@
 """Manifests that the chart renders, without a cluster."""
 
+import itertools
 import json
 import os
 import re
 import subprocess
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -233,15 +235,45 @@ def test_with_watch_namespaces_nothing_is_granted_cluster_wide(render: Render) -
     assert 'variables.targetNamespace in [\\"team-a\\",\\"team-b\\"]' in held
 
 
+def granted(manifests: list[Manifest]) -> dict[str, set[str]]:
+    """Return the verbs that the operator has on each resource, by its name for kubectl, such as `jobs.batch`."""
+    verbs: dict[str, set[str]] = defaultdict(set)
+    operators = ("modelops", "modelops-election", "modelops-secrets")
+    for name, rule in rules(manifests):
+        if name in operators:
+            for group, resource in itertools.product(rule["apiGroups"], rule["resources"]):
+                plural, slash, subresource = resource.partition("/")
+                verbs[(f"{plural}.{group}" if group else plural) + slash + subresource] |= set(rule["verbs"])
+    return verbs
+
+
+def documented() -> dict[str, set[str]]:
+    """Return the verbs on each resource in the table of docs/operations.md, every row of which has a reason."""
+    verbs: dict[str, set[str]] = defaultdict(set)
+    section = (ROOT / "docs" / "operations.md").read_text().split("### The operator\n")[1].split("\n#")[0]
+    for row in re.findall(r"^\| (`.*) \| (.*) \| (.+) \|$", section, re.MULTILINE):
+        for resource in re.findall(r"`([^`]+)`", row[0]):
+            assert not verbs[resource] & {*row[1].split(", ")}, f"{resource} is in two rows with the same verb"
+            verbs[resource] |= {*row[1].split(", ")}
+    return verbs
+
+
+def test_every_verb_of_the_operator_is_documented_with_its_reason(render: Render) -> None:
+    """A right that nobody can explain helps only a thief of the operator's token."""
+    assert granted(render(rbac={"secretNamespaces": ["*"]})) == documented()
+    assert granted(render()) == {name: verbs for name, verbs in documented().items() if name != "secrets"}
+    without_kueue = granted(render(writes={"policies": {"kueueUser": ""}}))
+    assert documented().keys() - without_kueue.keys() == {"secrets", "workloads.kueue.x-k8s.io"}
+
+
 def test_without_watch_namespaces_the_operator_has_all_rights_that_it_uses(render: Render) -> None:
     """A missing right shows only in a cluster, as a watch that never starts."""
     manifests = render()
     for resource in resources.WATCHED:
-        verbs = allowed(manifests, "modelops", resource.group, resource.plural)
-        assert {"get", "list", "watch"} <= verbs, resource.plural
+        assert {"list", "watch"} <= allowed(manifests, "modelops", resource.group, resource.plural), resource.plural
     for resource in resources.PARENTS:
         assert allowed(manifests, "modelops", PROJECT, f"{resource.plural}/status") == {"patch"}
-    assert {"create", "patch", "delete"} <= allowed(manifests, "modelops", PROJECT, "trainingruns"), "trials of sweeps"
+    assert {"get", "create", "patch", "delete"} <= allowed(manifests, "modelops", PROJECT, "trainingruns"), "trials"
     for resource in (
         resources.DEPLOYMENTS,
         resources.AUTOSCALERS,
@@ -266,6 +298,10 @@ def test_the_operator_may_not_list_what_it_does_not_watch(render: Render) -> Non
         assert not {"list", "watch"} & allowed(manifests, "modelops", group, plural), plural
     assert not {"create", "delete", "update"} & allowed(manifests, "modelops", "", "pods")
     assert "delete" not in allowed(manifests, "modelops", "", "services")
+    assert "patch" not in allowed(manifests, "modelops", "batch", "jobs"), "a Job is made once"
+    for plural in ("datasets", "inferenceservices"):
+        assert "get" not in allowed(manifests, "modelops", PROJECT, plural), "watched, and never a child"
+    assert not allowed(manifests, "modelops", PROJECT, "modelversions/finalizers"), "a ModelVersion has no children"
 
 
 def secret_roles(manifests: list[Manifest]) -> list[tuple[str, str]]:

@@ -140,6 +140,13 @@ async def test_a_job_is_created_once_and_known_again() -> None:
     assert (again.written, again.reason) == ([], "")
 
 
+async def test_a_job_that_differs_is_left_as_it_is() -> None:
+    """Its template is immutable, and Kueue suspends it: the operator has no right to patch Jobs."""
+    changed = existing(child("Job", spec={"suspend": False}))
+    api = await reconciled(child("Job", spec={"suspend": True}), Api(changed), changed)
+    assert (api.written, api.reason) == ([], "")
+
+
 async def test_a_job_that_lost_its_owner_is_not_taken_over() -> None:
     """Its result would be believed, whoever made it."""
     api = await reconciled(child("Job"), Api(existing(child("Job", []))))

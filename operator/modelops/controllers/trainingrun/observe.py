@@ -24,6 +24,7 @@ from modelops.controllers.trainingrun.sweep.observe import SweepObservation
 from modelops.controllers.trainingrun.sweep.observe import observe as observe_sweep
 from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.context import ReconcileContext
+from modelops.machinery.kube import ApiError
 from modelops.machinery.resources import EVENTS, SERVICES, WORKLOADS, Key
 from modelops.machinery.settings import Settings
 
@@ -134,7 +135,13 @@ async def _held_up(job: JobState, context: ReconcileContext) -> str:
     """
     namespace = job.key.namespace
     if job.suspended:
-        workloads = await context.kube.find(WORKLOADS, namespace, f"{_JOB_UID_LABEL}={job.uid}")
+        try:
+            workloads = await context.kube.find(WORKLOADS, namespace, f"{_JOB_UID_LABEL}={job.uid}")
+        except ApiError as error:
+            if error.forbidden:
+                # The chart grants the right only for an installation with Kueue.
+                return ""
+            raise
         messages = (
             condition["message"]
             for workload in workloads

@@ -12,8 +12,8 @@ from modelops.controllers.trainingrun.observe import Observation, observe
 from modelops.machinery.cache import Cache
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.controller import StalledError
-from modelops.machinery.kube import Kube
-from modelops.machinery.resources import Body, Resource
+from modelops.machinery.kube import ApiError, Kube
+from modelops.machinery.resources import WORKLOADS, Body, Resource
 from support.builders.common import NOW, ago, metadata, settings
 from support.builders.datasets import S3, snapshot
 from support.builders.trainingruns import PINNED, training_run
@@ -26,8 +26,9 @@ TRAINER: dict[str, Any] = {"image": PINNED, "command": ["python", "train.py"], "
 class Api:
     """API server that has a Secret, and records what it is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, workloads: ApiError | None = None) -> None:
         self.requests: list[str] = []
+        self.workloads = workloads
 
     async def metadata(self, resource: Resource, namespace: str, name: str) -> Body | None:
         self.requests.append(f"get {resource.kind} {name}")
@@ -35,6 +36,8 @@ class Api:
 
     async def find(self, resource: Resource, namespace: str, labels: str = "", **more: str) -> list[Body]:
         self.requests.append(f"find {resource.kind}")
+        if resource is WORKLOADS and self.workloads is not None:
+            raise self.workloads
         return []
 
 
@@ -45,9 +48,11 @@ def active_job(created: str, **spec: Any) -> Body:
     return {"kind": "Job", "metadata": about, "spec": spec, "status": {}}
 
 
-async def observed(run: TrainingRun, *bodies: Body, data: str | None = "a") -> tuple[Observation, list[str]]:
+async def observed(
+    run: TrainingRun, *bodies: Body, data: str | None = "a", workloads: ApiError | None = None
+) -> tuple[Observation, list[str]]:
     """Observe a run beside its Dataset and these objects. Return the requests to the API server too."""
-    cache, api = Cache(dict(controller().indexers)), Api()
+    cache, api = Cache(dict(controller().indexers)), Api(workloads=workloads)
     status = {"snapshot": snapshot(data)} if data is not None else {}
     dataset = {"kind": "Dataset", "metadata": metadata("mortgage"), "spec": {"source": S3}, "status": status}
     for body in (dataset, *bodies):
@@ -95,6 +100,15 @@ async def test_events_and_workloads_are_read_only_for_a_job_without_pods(job: Bo
     """Neither is watched: each is read where nothing else says why a Job has no Pods."""
     _, requests = await observed(training_run(), job)
     assert requests == expected
+
+
+async def test_a_suspended_job_is_observed_without_the_right_to_read_workloads() -> None:
+    """The chart grants it only with Kueue; another error must not look like a Job without a reason."""
+    job = active_job(ago(seconds=1), suspend=True)
+    seen, _ = await observed(training_run(), job, workloads=ApiError(403, "Forbidden", "workloads is forbidden"))
+    assert seen.held_up == ""
+    with pytest.raises(ApiError):
+        await observed(training_run(), job, workloads=ApiError(500, "InternalError", "etcd"))
 
 
 async def test_an_invalid_schedule_stalls_the_run_before_anything_is_trained() -> None:
