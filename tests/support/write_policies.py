@@ -12,8 +12,10 @@ from modelops.controllers.containers import container_security, pod_defaults
 from modelops.controllers.inferenceservice.pod.names import ROUTES_ANNOTATION
 from modelops.controllers.trainingrun.children import QUEUE_LABEL
 from modelops.controllers.trainingrun.sweep.metadata import OBJECTIVE, PINNED_INPUTS, SWEEP, TRIAL
+from modelops.machinery.ownership import kind_label
 from modelops.machinery.resources import (
     CONFIG_MAPS,
+    CONTROLLER_REVISIONS,
     DATASETS,
     DEPLOYMENTS,
     EVENTS,
@@ -46,8 +48,10 @@ ME = "$USER"
 Verb = Literal["create", "patch", "delete"]
 
 _OWN = {MANAGED_BY: MANAGER}
+_SELECTED = kind_label("InferenceService")
 _DIGEST = "sha256:" + "a" * 64
 _REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
+_STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
 _CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob")
 _LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 
@@ -163,7 +167,7 @@ def _children() -> list[Attempt]:
             _REPLICA_SETS,
             {**_object(_REPLICA_SETS, "new"), "spec": _replicas(_OWN)},
             yes=(KUBERNETES,),
-            no={OPERATOR: NO_RIGHT, **_refused("the template of ReplicaSet new must not have the label")},
+            no={OPERATOR: NO_RIGHT, **_refused("the template of ReplicaSet new must not have the labels")},
             controller="deployment-controller",
         ),
         Attempt(
@@ -171,7 +175,33 @@ def _children() -> list[Attempt]:
             "create",
             _CRON_JOBS,
             _cron_job("new", _OWN),
-            no={OPERATOR: NO_RIGHT, **_refused("the template of CronJob new must not have the label")},
+            no={OPERATOR: NO_RIGHT, **_refused("the template of CronJob new must not have the labels")},
+        ),
+        Attempt(
+            "create a Pod that the Service of an InferenceService selects",
+            "create",
+            PODS,
+            {**_object(PODS, "new", {_SELECTED: "rollout"}), "spec": pod_spec()},
+            yes=(KUBERNETES,),
+            no={
+                OPERATOR: NO_RIGHT,
+                **_refused(f"Pod new must not have the labels {MANAGED_BY}={MANAGER} and {_SELECTED}"),
+            },
+            controller="replicaset-controller",
+        ),
+        Attempt(
+            "create a StatefulSet of such Pods",
+            "create",
+            _STATEFUL_SETS,
+            {**_object(_STATEFUL_SETS, "new"), "spec": {**_replicas({}, **{_SELECTED: "rollout"}), "serviceName": "a"}},
+            no={OPERATOR: NO_RIGHT, **_refused("the template of StatefulSet new must not have the labels")},
+        ),
+        Attempt(
+            "create a ControllerRevision that an InferenceService controls",
+            "create",
+            CONTROLLER_REVISIONS,
+            {**_controlled(CONTROLLER_REVISIONS, "new", "InferenceService"), "data": {}, "revision": 1},
+            no={OPERATOR: _ONLY_LABELLED, **_refused("must not have an object of modelops.dev as its controller")},
         ),
         Attempt(
             "change a Deployment with the label",
@@ -285,10 +315,8 @@ def _children() -> list[Attempt]:
 
 def _evidence() -> list[Attempt]:
     trial = {**_OWN, SWEEP: "search"}
-    owner = {"apiVersion": API_VERSION, "kind": "TrainingRun", "name": "search", "uid": "1", "controller": True}
     run, imported = {"name": "train", "uid": "1", "inputKey": _DIGEST}, {"source": "a notebook"}
-    owned = _run("new")
-    owned["metadata"]["ownerReferences"] = [owner]
+    owned = {**_run("new"), **_controlled(TRAINING_RUNS, "new", "TrainingRun")}
     return [
         Attempt(
             "create a TrainingRun with the marks of a trial",
@@ -504,6 +532,13 @@ def _object(
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
 
 
+def _controlled(resource: Resource, name: str, kind: str) -> Body:
+    body = _object(resource, name)
+    owner = {"apiVersion": API_VERSION, "kind": kind, "name": "search", "uid": "1", "controller": True}
+    body["metadata"]["ownerReferences"] = [owner]
+    return body
+
+
 def _template(labels: dict[str, str], **changes: Any) -> Body:
     return {"metadata": {"labels": {"app": "a", **labels}}, "spec": pod_spec(**changes)}
 
@@ -514,7 +549,7 @@ def _replicas(labels: dict[str, str], **selected: str) -> Body:
 
 
 def _deployment(name: str, labels: dict[str, str]) -> Body:
-    selected = {"modelops.dev/inferenceservice": "rollout"} if labels else {}
+    selected = {_SELECTED: "rollout"} if labels else {}
     return {**_object(DEPLOYMENTS, name, labels), "spec": _replicas(labels, **selected)}
 
 

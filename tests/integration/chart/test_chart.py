@@ -25,10 +25,13 @@ from modelops.api.annotations import (
     requester,
 )
 from modelops.controllers.inferenceservice.pod.names import ROUTES_ANNOTATION
+from modelops.controllers.inferenceservice.pod.template import selector
 from modelops.controllers.trainingrun.sweep.metadata import OBJECTIVE, PINNED_INPUTS, SWEEP, SWEEP_RETRY, TRIAL
 from modelops.machinery import resources
 from modelops.machinery.matching import already_applied
+from modelops.machinery.ownership import kind_label
 from modelops.machinery.settings import load
+from support.builders.inferenceservices import inference_service
 from support.checkout import ROOT
 
 CHART = ROOT / "helm" / "modelops"
@@ -38,7 +41,7 @@ PROJECT = "modelops.dev"
 CUSTOM = [resource.plural for resource in resources.PARENTS]
 ROLES = ("Role", "ClusterRole")
 BINDING = "ValidatingAdmissionPolicyBinding"
-POLICIES = ("approval", "steering", "children", "templates", "scale", "evidence", "leash", "pods")
+POLICIES = ("approval", "steering", "children", "imitations", "scale", "evidence", "leash", "pods")
 
 Manifest = dict[str, Any]
 Template = Callable[..., subprocess.CompletedProcess[str]]
@@ -417,6 +420,10 @@ def test_the_write_policies_name_what_the_operator_writes(render: Render) -> Non
     }
     made = (*resources.WATCHED, resources.CONTROLLER_REVISIONS, resources.HTTP_ROUTES)
     assert guarded >= {(child.group, child.plural) for child in made if child not in resources.PARENTS}
+    selected = {*selector(inference_service())} - {"app.kubernetes.io/component"}
+    assert selected == {kind_label("InferenceService")}
+    for name in ("modelops-imitations", "modelops-scale"):
+        assert kind_label("InferenceService") in json.dumps(policy(manifests, name)), name
     evidence = json.dumps(policy(manifests, "modelops-evidence"))
     for mark in (SWEEP, TRIAL, OBJECTIVE, PINNED_INPUTS, SWEEP_RETRY, resources.MANAGED_BY):
         assert f"'{mark}'" in evidence, mark

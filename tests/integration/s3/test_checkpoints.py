@@ -372,10 +372,11 @@ def test_an_unusable_checkpoint_is_never_restored_later(
 def plant(store: Store, milliseconds: int) -> str:
     """Write a whole checkpoint that no sidecar has saved, and return the key of its manifest."""
     folder, content = RankFolder(store.run, 0), b"planted"
-    file = {"path": "model", "size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "mode": 0o644}
+    sha256 = hashlib.sha256(content).hexdigest()
+    file = {"path": "model", "size": len(content), "sha256": sha256, "mode": 0o644}
     manifest = json.dumps({"files": [{**file, "modified": 1}]}).encode()
     key = folder.manifest_key(milliseconds)
-    bodies = {folder.object_key(file["sha256"]): content, key: manifest}
+    bodies = {folder.object_key(sha256): content, key: manifest}
     for name, body in bodies.items():
         store.client.put_object(Bucket=store.run.bucket, Key=name, Body=body)
     return key

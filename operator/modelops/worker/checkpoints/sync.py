@@ -270,10 +270,10 @@ class CheckpointSync:
                     contents |= manifest.hashes
                     has_pinned = has_pinned or key in pinned
             needed = {*kept, *(self._folder.object_key(sha256) for sha256 in contents)}
-            for pinned in sorted(existing.values(), key=lambda pinned: self._folder.time_of(pinned.key) is None):
+            for stored in sorted(existing.values(), key=lambda stored: self._folder.time_of(stored.key) is None):
                 self._raise_if_abandoned()
-                if pinned.key not in needed:
-                    remove(client, self._folder.run.bucket, pinned)
+                if stored.key not in needed:
+                    remove(client, self._folder.run.bucket, stored)
         except S3Error as problem:
             _log.info("old checkpoints cannot be deleted now: %s", problem.message)
         self._manifests = {key: manifest for key, manifest in self._manifests.items() if key in kept}
