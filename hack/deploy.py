@@ -49,7 +49,14 @@ def install(kubectl: Kubectl, step: Step, images: dict[str, Built], values_file:
     values = {
         # A standby replica takes over within seconds: right for demo and tests, too costly for a busy API server.
         "election": {"leaseSeconds": 5, "renewSeconds": 4, "retrySeconds": 1},
-        "store": {"url": STORE, "endpoint": ENDPOINT, "region": "us-east-1", "secretName": "s3"},
+        "store": {
+            "url": STORE,
+            "endpoint": ENDPOINT,
+            "region": "us-east-1",
+            "secretName": "s3",
+            # Each test has a bucket of its namespace's name, and imports models from there.
+            "importPrefixes": ["s3://{namespace}/"],
+        },
         # Tests wait for the next probe.
         "datasets": {"leastInterval": "1s"},
         # Sources are listed within seconds: a Job for each look would take most of the machine.

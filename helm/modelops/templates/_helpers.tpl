@@ -58,6 +58,9 @@ store:
   {{ $field }}: {{ . | quote }}
   {{- end }}
   {{- end }}
+  {{- with .Values.store.importPrefixes }}
+  importPrefixes: {{ . | toJson }}
+  {{- end }}
 runtimes:
   {{- range $name, $runtime := .Values.runtimes }}
   {{- if $runtime }}

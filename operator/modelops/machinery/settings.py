@@ -16,6 +16,9 @@ from modelops.api.pods import EnvVar, Resources
 from modelops.api.rollout import HttpUrl
 from modelops.api.types import DurationText
 
+ImportPrefix = Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/([^/]+/)*$")]
+"""Prefix, with its slash, of artifacts that may be imported. `{namespace}` is that of the ModelVersion."""
+
 
 class Images(Model):
     """Images of this project that the operator starts in Pods."""
@@ -31,6 +34,19 @@ class Store(Model):
     endpoint: str | None = None
     region: str | None = None
     secret_name: str | None = None
+    import_prefixes: list[ImportPrefix] = Field(default_factory=list)
+
+    def allows_artifact(self, uri: str, namespace: str) -> bool:
+        """Return whether a namespace's artifact may be at `uri`: below its own prefix, or below an import prefix.
+
+        Keys with empty segments or dots are refused: some services resolve them, and then they lead elsewhere.
+        """
+        segments = uri.removeprefix("s3://").removesuffix("/").split("/")
+        if any(segment in ("", ".", "..") for segment in segments):
+            return False
+        place = self.place_of(namespace)
+        allowed = (prefix.replace("{namespace}", namespace) for prefix in self.import_prefixes)
+        return any(uri.startswith(prefix) for prefix in (f"s3://{place.bucket}/{place.prefix}", *allowed))
 
     def place_of(self, namespace: str) -> S3Place:
         """Return the namespace's own part of the store, as a task of the worker names it: all that the task may write.

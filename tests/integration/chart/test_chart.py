@@ -131,7 +131,12 @@ def settings_of(manifests: list[Manifest]) -> str:
 
 
 EVERY_SETTING: dict[str, Any] = {
-    "store": {"endpoint": "http://s3:8333", "region": "us-east-1", "secretName": "s3"},
+    "store": {
+        "endpoint": "http://s3:8333",
+        "region": "us-east-1",
+        "secretName": "s3",
+        "importPrefixes": ["s3://imported/{namespace}/"],
+    },
     "watchNamespaces": ["team-a", "team-b"],
     "images": {"registry": "images.example/ml", "pullPolicy": "Always", "worker": {"digest": "sha256:" + "a" * 64}},
     "runtimes": {
@@ -485,7 +490,7 @@ PROFILE: dict[str, Any] = {
 def test_each_profile_is_a_policy_for_its_namespaces(render: Render) -> None:
     """A profile that held for the wrong namespaces would stop one tenant and free another."""
     manifests = render(tenancy={"profiles": {"team-a": PROFILE, "team-b": {**PROFILE, "namespaceSelector": {}}}})
-    for name, selector in (("team-a", PROFILE["namespaceSelector"]), ("team-b", {})):
+    for name, selects in (("team-a", PROFILE["namespaceSelector"]), ("team-b", {})):
         found = policy(manifests, f"modelops-profile-{name}")
         (binding,) = [
             binding
@@ -493,7 +498,7 @@ def test_each_profile_is_a_policy_for_its_namespaces(render: Render) -> None:
             if binding["spec"]["policyName"] == found["metadata"]["name"]
         ]
         assert binding["spec"]["validationActions"] == ["Deny"]
-        assert binding["spec"]["matchResources"]["namespaceSelector"] == selector
+        assert binding["spec"]["matchResources"]["namespaceSelector"] == selects
         assert found["spec"]["failurePolicy"] == "Fail"
 
 
@@ -591,6 +596,9 @@ def test_a_missing_store_is_rejected_by_name(template: Template) -> None:
     ("bad", "field"),
     [
         pytest.param("store.url=http://bucket", "url", id="the store must be an S3 URL"),
+        pytest.param(
+            "store.importPrefixes={s3://imported}", "importPrefixes", id="an import prefix must end with a slash"
+        ),
         pytest.param("workers=0", "workers", id="there must be at least one worker"),
         pytest.param("resync=often", "resync", id="resync must be a duration"),
         pytest.param("logLevel=chatty", "logLevel", id="the log level must be known"),

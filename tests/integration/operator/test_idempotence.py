@@ -51,7 +51,12 @@ def _manifests(space: Space) -> list[Body]:
             "imported",
             {
                 "model": "train",
-                "artifact": {"uri": "s3://a/b/", "digest": "sha256:" + "a" * 64, "format": "onnx", "bytes": 1},
+                "artifact": {
+                    "uri": f"s3://{space.bucket}/b/",
+                    "digest": "sha256:" + "a" * 64,
+                    "format": "onnx",
+                    "bytes": 1,
+                },
                 "origin": {"imported": {"source": "a notebook"}, "metrics": {"accuracy": 0.5}},
                 "gates": gates,
             },

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from modelops.machinery.settings import Store
 from modelops.store.layout import checkpoints_of, history_of, manifest_of, model_of, packages_of, profile_of
@@ -55,3 +56,35 @@ def test_no_namespace_has_an_object_below_the_prefix_of_another(url: str, namesp
     one, other = namespaces
     prefix = store.place_of(one).prefix
     assert not any(key.startswith(prefix) for _, key in locations(store, other))
+
+
+@pytest.mark.parametrize(
+    ("uri", "allowed"),
+    [
+        ("s3://ml/p/team-a/models/x/", True),
+        ("s3://ml/p/team-a/imported/", True),
+        ("s3://ml/p/team-b/models/x/", False),
+        ("s3://ml/p/team-ab/models/x/", False),
+        ("s3://ml/p/team-a/../team-b/models/x/", False),
+        ("s3://ml/p/team-a/./x/", False),
+        ("s3://ml/p/team-a//x/", False),
+        ("s3://ml/p/", False),
+        ("s3://other/p/team-a/models/x/", False),
+        ("s3://imported/team-a/x/", True),
+        ("s3://imported/team-b/x/", False),
+        ("s3://public/x/", True),
+        ("s3://public/../ml/p/team-b/x/", False),
+        ("s3://publicity/x/", False),
+    ],
+)
+def test_an_artifact_lies_below_the_namespaces_prefix_or_below_an_import_prefix(uri: str, allowed: bool) -> None:
+    """Nobody serves what lies under another namespace's prefix by naming it."""
+    store = Store(url="s3://ml/p", import_prefixes=["s3://imported/{namespace}/", "s3://public/"])
+    assert store.allows_artifact(uri, "team-a") == allowed
+
+
+@pytest.mark.parametrize("prefix", ["s3://public", "s3://", "public/", "s3://public//", "https://public/"])
+def test_an_import_prefix_ends_with_a_slash(prefix: str) -> None:
+    """Without its slash a prefix would also allow all names that only begin with it."""
+    with pytest.raises(ValidationError, match="import"):
+        Store(url="s3://ml/p", import_prefixes=[prefix])

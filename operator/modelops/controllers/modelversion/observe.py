@@ -6,13 +6,15 @@ from datetime import datetime
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
 from modelops.machinery.context import ReconcileContext
+from modelops.machinery.settings import Store
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A version, the names of the InferenceServices that serve it, and the time."""
+    """A version, the settings of the store, the names of the InferenceServices that serve it, and the time."""
 
     version: ModelVersion
+    store: Store
     served_by: tuple[str, ...]
     now: datetime
 
@@ -26,4 +28,4 @@ def observe(version: ModelVersion, context: ReconcileContext) -> Observation:
         for body in services
         if body.get("status", {}).get("stable", {}).get("version") == meta.name
     )
-    return Observation(version, serving, context.now)
+    return Observation(version, context.settings.store, serving, context.now)

@@ -7,6 +7,7 @@ from modelops.controllers.modelversion.gates import describe, evaluate
 from modelops.controllers.modelversion.observe import Observation
 from modelops.machinery.conditions import DesiredCondition, condition, in_progress, ready, stalled
 from modelops.machinery.plan import Plan
+from modelops.machinery.settings import Store
 
 
 def plan(seen: Observation) -> Plan:
@@ -21,11 +22,14 @@ def plan(seen: Observation) -> Plan:
             runs_code_on_load=spec.artifact.format.runs_code_on_load,
             served_by=list(seen.served_by),
         ),
-        conditions=(*_ready(seen.version, gates, approval), _gates_passed(gates), _approved(seen.version, approval)),
+        conditions=(*_ready(seen, gates, approval), _gates_passed(gates), _approved(seen.version, approval)),
     )
 
 
-def _ready(version: ModelVersion, gates: list[GateResult], approval: ApprovalStatus) -> tuple[DesiredCondition, ...]:
+def _ready(seen: Observation, gates: list[GateResult], approval: ApprovalStatus) -> tuple[DesiredCondition, ...]:
+    version = seen.version
+    if not seen.store.allows_artifact(version.spec.artifact.uri, version.metadata.namespace):
+        return stalled("ArtifactNotAllowed", _not_allowed(version, seen.store))
     failed = [describe(gate) for gate in gates if gate.outcome != "Passed"]
     if failed:
         return stalled("GateFailed", "; ".join(failed))
@@ -53,6 +57,15 @@ def _approved(version: ModelVersion, approval: ApprovalStatus) -> DesiredConditi
             return condition("Approved", False, "ApprovalMismatch", _mismatch(version))
         case _:
             return condition("Approved", False, "AwaitingApproval", _how_to_approve(version))
+
+
+def _not_allowed(version: ModelVersion, store: Store) -> str:
+    place = store.place_of(version.metadata.namespace)
+    own = f"s3://{place.bucket}/{place.prefix}"
+    return (
+        f"artifact.uri {version.spec.artifact.uri} is outside {own}, the namespace's prefix of the store; "
+        "import the model from there, or have its prefix added to store.importPrefixes of the chart"
+    )
 
 
 _WHOAMI = "\"$(kubectl auth whoami -o jsonpath='{.status.userInfo.username}')\""

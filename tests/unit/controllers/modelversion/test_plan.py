@@ -7,9 +7,11 @@ import pytest
 from modelops.api.modelversion import ModelVersion, ModelVersionStatus
 from modelops.controllers.modelversion.observe import Observation
 from modelops.controllers.modelversion.plan import plan
-from support.builders.common import NOW, digest
+from support.builders.common import NOW, digest, settings
 from support.builders.modelversions import version
+from support.builders.plans import condition_of
 
+STORE = settings().store
 GATE = {"metric": "accuracy", "min": 0.8}
 APPROVED = {"modelops.dev/approve": digest("a"), "modelops.dev/approved-by": "ada"}
 MISTAKEN = {"modelops.dev/approve": digest("c")}
@@ -131,7 +133,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_plan(case: Case) -> None:
     """Each row's name is the promise that the row protects."""
-    decided = plan(Observation(case.given, (), NOW))
+    decided = plan(Observation(case.given, STORE, (), NOW))
     conditions = {condition.type: condition for condition in decided.conditions}
     assert conditions["Ready"].reason == case.reason
     assert conditions["Ready"].status == ("True" if case.condition == "Ready" else "False")
@@ -159,13 +161,13 @@ def test_a_new_approval_has_its_time_and_its_person() -> None:
 
 def test_the_status_names_the_services_that_serve_the_version() -> None:
     """A person finds the services of a version without a search."""
-    status = plan(Observation(version(), ("blue", "green"), NOW)).status
+    status = plan(Observation(version(), STORE, ("blue", "green"), NOW)).status
     assert isinstance(status, ModelVersionStatus)
     assert status.served_by == ["blue", "green"]
 
 
 def _status(given: ModelVersion) -> ModelVersionStatus:
-    status = plan(Observation(given, (), NOW)).status
+    status = plan(Observation(given, STORE, (), NOW)).status
     assert isinstance(status, ModelVersionStatus)
     return status
 
@@ -176,6 +178,21 @@ def _status(given: ModelVersion) -> ModelVersionStatus:
 )
 def test_the_status_says_whether_loading_runs_code(format_: str, runs_code: bool) -> None:
     """A pickle is a program of whoever published the model."""
-    status = plan(Observation(version(format_=format_), (), NOW)).status
+    status = plan(Observation(version(format_=format_), STORE, (), NOW)).status
     assert isinstance(status, ModelVersionStatus)
     assert status.runs_code_on_load is runs_code
+
+
+def test_an_artifact_outside_the_namespaces_prefix_may_not_serve() -> None:
+    """With the store's credentials a Pod could read another namespace's bucket: the message has both remedies."""
+    given = version()
+    elsewhere = given.spec.artifact.model_copy(update={"uri": "s3://store/ml/team-b/models/a/"})
+    given = given.model_copy(update={"spec": given.spec.model_copy(update={"artifact": elsewhere})})
+    decided = plan(Observation(given, STORE, (), NOW))
+    ready = condition_of(decided, "Ready")
+    assert ready is not None
+    assert (ready.status, ready.reason) == ("False", "ArtifactNotAllowed")
+    assert "s3://store/ml/team-b/models/a/ is outside s3://store/ml/team-a/" in ready.message
+    assert "store.importPrefixes" in ready.message
+    allowing = STORE.model_copy(update={"import_prefixes": ["s3://store/ml/team-b/"]})
+    assert condition_of(plan(Observation(given, allowing, (), NOW)), "Stalled") is None
