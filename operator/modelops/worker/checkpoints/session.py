@@ -14,6 +14,9 @@ from modelops.worker.runtime import paths
 from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.incomplete_uploads import abort_incomplete_uploads
 from modelops.worker.runtime.parallel import map_ordered
+from modelops.worker.runtime.regular_file import open_regular_file
+
+_MAX_RECORD_BYTES = 64 << 20
 
 
 def directory() -> Path:
@@ -39,10 +42,18 @@ def save_restored(restored: Restored) -> None:
 
 
 def load_restored() -> Restored | None:
-    """Return the record that `fetch` wrote; None without a readable record."""
+    """Return the record that `fetch` wrote; None without a readable record.
+
+    The trainer can write to the directory of the record, so the record is read no further than a valid one can be long.
+    """
+    content = open_regular_file(_restored_file())
+    if content is None:
+        return None
+    with content:
+        text = content.read(_MAX_RECORD_BYTES)
     try:
-        return Restored.model_validate_json(_restored_file().read_bytes())
-    except (FileNotFoundError, ValidationError):
+        return Restored.model_validate_json(text)
+    except ValidationError:
         return None
 
 

@@ -29,6 +29,7 @@ from modelops.worker.checkpoints.scan import Scan, Signature, scan, signature
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.incomplete_uploads import abort_incomplete_uploads
 from modelops.worker.runtime.parallel import map_ordered
+from modelops.worker.runtime.regular_file import open_regular_file
 
 PART_BYTES = 16 << 20
 """Part size of multipart uploads. Smaller than a model's: a trainer may write many files, and the sidecar is small."""
@@ -176,7 +177,10 @@ class CheckpointSync:
             return known[1]
         digest = hashlib.sha256()
         try:
-            with (self._root / path).open("rb") as content:
+            opened = open_regular_file(self._root / path)
+            if opened is None:
+                return None
+            with opened as content:
                 while chunk := content.read(_READ_BYTES):
                     self._raise_if_abandoned()
                     digest.update(chunk)

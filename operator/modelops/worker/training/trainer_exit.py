@@ -12,6 +12,7 @@ from modelops.worker.runtime.regular_file import open_regular_file
 _POLL_SECONDS = 0.2
 _MAX_FAILURE_CHARACTERS = 1000
 _SIGKILL_CODE = 128 + 9
+_MAX_EXIT_CODE_BYTES = 16
 
 
 def wait_for_end(state: Path, stop: GracefulStop, sleep: Callable[[float], None] = time.sleep) -> bool:
@@ -24,7 +25,7 @@ def wait_for_end(state: Path, stop: GracefulStop, sleep: Callable[[float], None]
             return False
         sleep(_POLL_SECONDS)
     # Non-blocking: opening a pipe whose writer has already exited would wait for another writer.
-    pipe = os.open(state / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    pipe = os.open(state / "alive", os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
         while _has_writer(pipe):
             if stop.trainer_grace_expired:
@@ -36,10 +37,15 @@ def wait_for_end(state: Path, stop: GracefulStop, sleep: Callable[[float], None]
 
 
 def exit_code(state: Path) -> int | None:
-    """Return the trainer's exit code; None if it was killed together with its supervisor."""
+    """Return the trainer's exit code; None if it was killed together with its supervisor, or has left no such file."""
+    content = open_regular_file(state / "exit-code")
+    if content is None:
+        return None
+    with content:
+        text = content.read(_MAX_EXIT_CODE_BYTES)
     try:
-        return int((state / "exit-code").read_text())
-    except (FileNotFoundError, ValueError):
+        return int(text)
+    except ValueError:
         return None
 
 
