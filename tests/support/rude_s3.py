@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 
@@ -17,10 +18,11 @@ Answer = Callable[["RudeServer", socket.socket, bytes], None]
 class RudeServer:
     """Server that answers each request by a function."""
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    def __init__(self, answer: Answer, tls: ssl.SSLContext | None = None) -> None:
+        self._answer, self._tls = answer, tls
         self._listening = socket.create_server(("127.0.0.1", 0))
-        self.endpoint = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        scheme = "http" if tls is None else "https"
+        self.endpoint = f"{scheme}://127.0.0.1:{self._listening.getsockname()[1]}"
         self.requests = 0
         self.sent = 0
         self.answering = threading.Event()
@@ -48,6 +50,8 @@ class RudeServer:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
             while request := connection.recv(65536):
                 self.requests += 1
                 self._answer(self, connection, request)
@@ -113,9 +117,9 @@ def closes(server: RudeServer, connection: socket.socket, _: bytes) -> None:
 
 
 @contextlib.contextmanager
-def rude_s3(answer: Answer) -> Iterator[RudeServer]:
-    """Run a server within the context."""
-    server = RudeServer(answer)
+def rude_s3(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[RudeServer]:
+    """Run a server within the context, with TLS if given."""
+    server = RudeServer(answer, tls)
     try:
         yield server
     finally:

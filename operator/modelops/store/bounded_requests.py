@@ -57,10 +57,18 @@ class BoundedRequests:
                 connected.close()
             self._open.clear()
 
-    def sender(self, endpoint: str, timeout: tuple[float, float]) -> Callable[..., AWSResponse]:
-        """Return a handler of botocore's event `before-send`. `timeout`: seconds to connect, and of each read."""
-        session = URLLib3Session(
-            verify=os.environ.get("AWS_CA_BUNDLE") or True, proxies=get_environ_proxies(endpoint), timeout=timeout
+    def sender(
+        self, endpoint: str, timeout: tuple[float, float], ca_bundle: str | None = None
+    ) -> Callable[..., AWSResponse]:
+        """Return a handler of botocore's event `before-send`.
+
+        `timeout`: seconds to connect, and of each read. `ca_bundle`: authorities to trust besides the public ones.
+        """
+        session = _Session(
+            ca_bundle,
+            verify=os.environ.get("AWS_CA_BUNDLE") or True,
+            proxies=get_environ_proxies(endpoint),
+            timeout=timeout,
         )
         session._pool_classes_by_scheme.update(
             http=self._pools(AWSHTTPConnectionPool, AWSHTTPConnection),
@@ -125,6 +133,20 @@ class BoundedRequests:
                 raise NewConnectionError(connection, "ended")
             self._open.append(connected.dup())
         return connected
+
+
+class _Session(URLLib3Session):  # type: ignore[misc]
+    """Session that also trusts the authorities of a text, which is not in a file."""
+
+    def __init__(self, ca_bundle: str | None, **options: Any) -> None:
+        self._ca_bundle = ca_bundle
+        super().__init__(**options)
+
+    def _get_ssl_context(self) -> Any:
+        context = super()._get_ssl_context()
+        if self._ca_bundle is not None:
+            context.load_verify_locations(cadata=self._ca_bundle)
+        return context
 
 
 class _Body(BytesIO):

@@ -34,12 +34,13 @@ def make_client(
     of CONNECT_SECONDS and READ_SECONDS each; all of them belong to `requests` if given. Raises
     S3Error(InvalidEndpoint).
     """
-    keys = {}
+    options: dict[str, Any] = {}
     if credentials is not None:
-        keys = {
+        options = {
             "aws_access_key_id": credentials.access_key_id,
             "aws_secret_access_key": credentials.secret_access_key,
             "aws_session_token": credentials.session_token,
+            "verify": str(credentials.ca_file) if credentials.ca_file is not None else None,
         }
     try:
         with _lock:  # Sessions, unlike clients, are not safe for threads.
@@ -49,7 +50,7 @@ def make_client(
                 # A service without regions accepts any region in a signature. Without an endpoint the SDK finds it.
                 region_name=place.region or ("us-east-1" if place.endpoint else None),
                 config=_config(bool(place.endpoint), attempts),
-                **keys,
+                **options,
             )
     except ValueError as error:
         raise S3Error(
@@ -58,9 +59,9 @@ def make_client(
             transient=False,
         ) from error
     if requests is not None:
-        client.meta.events.register(
-            "before-send.s3", requests.sender(client.meta.endpoint_url, (CONNECT_SECONDS, READ_SECONDS))
-        )
+        ca_bundle = credentials.ca_bundle if credentials is not None else None
+        sender = requests.sender(client.meta.endpoint_url, (CONNECT_SECONDS, READ_SECONDS), ca_bundle)
+        client.meta.events.register("before-send.s3", sender)
     return client
 
 

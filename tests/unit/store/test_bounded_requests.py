@@ -1,9 +1,12 @@
 """Requests to S3 services that users chose: no answer holds the operator, fills its memory, or leads elsewhere."""
 
 import socket
+import ssl
+import subprocess
 import threading
 import tracemalloc
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +15,7 @@ from modelops.api.contract.tasks import S3Place
 from modelops.store import bounded_requests
 from modelops.store.bounded_requests import MAX_BYTES, BoundedRequests
 from modelops.store.client import make_client
-from modelops.store.credentials import Credentials
+from modelops.store.credentials import Credentials, from_secret, read_mounted
 from modelops.store.errors import S3Error
 from modelops.store.listing import max_pages, probe
 from support import rude_s3
@@ -121,3 +124,44 @@ def test_the_address_that_was_judged_is_the_one_that_is_connected_to(monkeypatch
         server.endpoint = "http://rebinding.example:80"
         assert problem_of(server, AddressRules()).reason == "EndpointUnreachable"
     assert connected == [("203.0.113.7", 80)]
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Make a certificate for loopback that signs itself, with its key in the same file."""
+    file = tmp_path / "certificate.pem"
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=s3"
+    names = ("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(file), "-out", str(tmp_path / "public.pem"))
+    subprocess.run(["openssl", *words.split(), *names], check=True, capture_output=True)
+    file.write_text(file.read_text() + (tmp_path / "public.pem").read_text())
+    return file
+
+
+@pytest.mark.parametrize("bounded", [True, False], ids=["in the operator", "in a Job"])
+@pytest.mark.parametrize("trusted", [True, False], ids=["with its certificate", "without"])
+def test_a_private_authority_is_trusted_by_the_secret(
+    tmp_path: Path, certificate: Path, bounded: bool, trusted: bool
+) -> None:
+    """Without that a service with a certificate of the company's own would have to be used by plain HTTP."""
+    secret = tmp_path / "s3"
+    secret.mkdir()
+    bundle = {"AWS_CA_BUNDLE": (tmp_path / "public.pem").read_text()} if trusted else {}
+    for name, text in {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", **bundle}.items():
+        (secret / name).write_text(text)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    denied = rude_s3.says(b"403 Forbidden", b"<Error><Code>AccessDenied</Code></Error>")
+    with rude_s3.rude_s3(denied, tls) as server:
+        place = S3Place(bucket="data", endpoint=server.endpoint, secret_name="s3")
+        requests = BoundedRequests(LOOPBACK) if bounded else None
+        client = make_client(place, read_mounted(place, tmp_path), attempts=1, requests=requests)
+        with pytest.raises(S3Error) as caught:
+            probe(client, place, 10)
+    assert caught.value.reason == ("AccessDenied" if trusted else "EndpointUnreachable")
+
+
+def test_certificates_that_cannot_be_read_are_named() -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_CA_BUNDLE": "no certificate"}
+    with pytest.raises(S3Error) as caught:
+        from_secret(keys, "s3")
+    assert caught.value.message == 'Secret "s3": AWS_CA_BUNDLE is not a list of certificates; write them as PEM'
