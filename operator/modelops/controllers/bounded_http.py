@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 import aiohttp
@@ -13,6 +14,8 @@ from yarl import URL
 from modelops.api.addresses import POD_ADDRESSES, AddressRules
 
 T = TypeVar("T")
+Slot = Callable[[], AbstractAsyncContextManager[None]]
+"""Context in which work may run: callers bound their own concurrency."""
 _CHUNK_BYTES = 1 << 16
 NO_ANSWER = (
     "no answer; check host name, port, certificate and timeout, and that the operator may connect to the address"
@@ -52,17 +55,17 @@ async def fetch_each(
     fetch: Callable[[aiohttp.ClientSession, str], Awaitable[T]],
     *,
     timeout_seconds: float,
-    concurrency: int,
+    within_seconds: float,
+    slot: Slot,
 ) -> dict[str, T | None]:
-    """Return what `fetch` returns for each of these Pod IPs.
+    """Return what `fetch` returns for each of these Pod IPs, within a time for all of them.
 
-    The value is None where `fetch` raises ClientError, OSError or ValueError. That is not an error: a Pod may be
-    starting or terminating.
+    The value is None where `fetch` raises ClientError, OSError or ValueError, or has not ended in time. That is not an
+    error: a Pod may be starting or terminating.
     """
-    slots = asyncio.Semaphore(concurrency)
 
     async def fetch_one(session: aiohttp.ClientSession, address: str) -> T | None:
-        async with slots:
+        async with slot():
             try:
                 return await fetch(session, address)
             except (aiohttp.ClientError, OSError, ValueError):
@@ -70,8 +73,14 @@ async def fetch_each(
 
     distinct = sorted(set(addresses))
     async with open_session(timeout_seconds, POD_ADDRESSES) as session:
-        results = await asyncio.gather(*(fetch_one(session, address) for address in distinct))
-    return dict(zip(distinct, results, strict=True))
+        tasks = {address: asyncio.create_task(fetch_one(session, address)) for address in distinct}
+        try:
+            if tasks:
+                await asyncio.wait(tasks.values(), timeout=within_seconds)
+        finally:
+            late = [task for task in tasks.values() if task.cancel()]
+            await asyncio.gather(*late, return_exceptions=True)
+    return {address: None if task in late else task.result() for address, task in tasks.items()}
 
 
 async def get(session: aiohttp.ClientSession, url: URL, max_bytes: int) -> bytes:

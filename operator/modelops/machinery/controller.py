@@ -21,8 +21,9 @@ class Controller:
 
     resource: Resource
     kind: type[Kind]
-    decide: Callable[[Any, ReconcileContext], Awaitable[Plan]]
-    """Observes one object of the kind and returns its plan. Writes nothing."""
+    decide: Callable[[Any, ReconcileContext], Awaitable[Plan | None]]
+    """Observes one object of the kind and returns its plan. Writes nothing. None: what the plan rests on is being read
+    in the background, which enqueues the object at its end; until then nothing changes."""
     event_mappings: Mapping[str, EventMapping]
     """Kind of a changed object → the objects of this kind to enqueue."""
     indexers: Mapping[str, Indexer]

@@ -34,4 +34,8 @@ EVENTS_DROPPED = Counter(
 PROGRESS_POLLS = Counter(
     "modelops_progress_polls_total", "Polls of sidecars for the progress of their trainers, by result.", ["result"]
 )
+REPORTS_LEFT_OUT = Counter(
+    "modelops_reports_left_out_total",
+    "Reports of monitors that an analysis left out, since there was no memory for them.",
+)
 LEADER = Gauge("modelops_leader", "1 while this replica is the leader.")

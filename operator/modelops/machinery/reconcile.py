@@ -66,8 +66,8 @@ class Reconciler:
         self._dispatcher = dispatcher
         self._slots = slots
 
-    async def reconcile(self, controller: Controller, key: Key) -> timedelta | None:
-        """Reconcile one object and return when to reconcile again.
+    async def reconcile(self, controller: Controller, key: Key) -> Plan | None:
+        """Reconcile one object and return the plan that was carried out; None where nothing could be decided yet.
 
         Raises ApiError and DeadlineError when retrying may help.
 
@@ -82,14 +82,17 @@ class Reconciler:
                 plan = await self._execute_in_time(controller, key, parent, created)
         finally:
             self._slots.release(key.namespace)
-        if parent is None or plan is None:
+        if parent is None or parent.metadata.deletion_timestamp is not None:
             if self._cache.leaves_out(key):
                 await self._show_left_out(controller, key)
-            return None
-        await self._write_status(controller, key, parent, plan, created)
-        return plan.requeue_after
+            return Plan()
+        if plan is not None:
+            await self._write_status(controller, key, parent, plan, created)
+        return plan
 
-    async def _execute_in_time(self, controller: Controller, key: Key, parent: Kind, created: dict[str, str]) -> Plan:
+    async def _execute_in_time(
+        self, controller: Controller, key: Key, parent: Kind, created: dict[str, str]
+    ) -> Plan | None:
         try:
             async with asyncio.timeout(_DEADLINE_SECONDS) as deadline:
                 return await self._execute(controller, key, parent, created)
@@ -98,13 +101,17 @@ class Reconciler:
                 raise DeadlineError(f"reconcile stopped after {_DEADLINE_SECONDS:g} s") from error
             raise
 
-    async def _execute(self, controller: Controller, key: Key, parent: Kind, created: dict[str, str]) -> Plan:
+    async def _execute(self, controller: Controller, key: Key, parent: Kind, created: dict[str, str]) -> Plan | None:
         """Decide, and write the children. Return the plan, or the plan that shows why that is impossible.
 
-        Adds to `created` the name of each Job to record → its UID. Raises ApiError when retrying may help.
+        None where nothing can be decided yet. Adds to `created` the name of each Job to record → its UID.
+
+        Raises ApiError when retrying may help.
         """
         try:
             plan = await controller.decide(parent, self._context())
+            if plan is None:
+                return None
             for child in plan.apply:
                 uid = await self._apply(child, parent, key)
                 if uid is not None and plan.jobs_recorded:

@@ -158,10 +158,12 @@ class Runtime:
         started = time.monotonic()
         result = "success"
         try:
-            requeue_after = await self._reconciler.reconcile(controller, key)
-            self._queue.succeeded(key)
-            if requeue_after is not None:
-                self._queue.add_after(key, requeue_after.total_seconds())
+            plan = await self._reconciler.reconcile(controller, key)
+            if plan is not None:
+                # Not after a reconcile that decided nothing: the next one may fail again.
+                self._queue.succeeded(key)
+                if plan.requeue_after is not None:
+                    self._queue.add_after(key, plan.requeue_after.total_seconds())
         except ApiError as error:
             result = "conflict" if error.conflict else "api_error"
             failures = self._queue.failed(key)

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,8 @@ async def test_the_operator_reads_the_reports_of_both_versions(peers: Pair) -> N
     served = sum(path == PATH for path, _ in stable.model.requests)
     stable.wait_until(lambda: stable.received() == served)
     candidate.wait_until(lambda: candidate.received() == 60)
-    reports = await fetch_reports(["127.0.0.2", "127.0.0.1", "127.0.0.3"], stable.stats)
+    addresses = ["127.0.0.2", "127.0.0.1", "127.0.0.3"]
+    reports = await fetch_reports(addresses, nullcontext, nullcontext, lambda entries: True, stable.stats)
     assert reports["127.0.0.3"] is None
     live = distributions(reports["127.0.0.2"], reports["127.0.0.1"], mirrored=False)
     assert live.inputs is not None

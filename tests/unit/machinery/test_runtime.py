@@ -45,6 +45,13 @@ async def decide(parent: Dataset, context: ReconcileContext) -> Plan:
     return Plan(conditions=ready("Synced", "as it should be"))
 
 
+def watched(runtime: Runtime, key: Key) -> None:
+    """Let the watch deliver a Dataset."""
+    metadata = {"name": key.name, "namespace": key.namespace, "uid": f"{key}", "resourceVersion": "1"}
+    spec = {"source": {"s3": {"bucket": "data"}}, "format": {"type": "csv"}}
+    runtime._dispatcher.on_event(DATASETS, None, {"kind": "Dataset", "metadata": metadata, "spec": spec})
+
+
 async def test_reconciles_that_hang_are_ended_and_shown_and_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """With more objects that hang than there are slots, another namespace's object is reconciled all the same."""
     monkeypatch.setattr(reconcile, "_DEADLINE_SECONDS", 0.05)
@@ -54,9 +61,7 @@ async def test_reconciles_that_hang_are_ended_and_shown_and_others_go_on(monkeyp
     labels = {"kind": "Dataset", "result": "deadline"}
     before = REGISTRY.get_sample_value("modelops_reconciles_total", labels) or 0.0
     for key in [*HANGING, CALM]:
-        metadata = {"name": key.name, "namespace": key.namespace, "uid": f"{key}", "resourceVersion": "1"}
-        spec = {"source": {"s3": {"bucket": "data"}}, "format": {"type": "csv"}}
-        runtime._dispatcher.on_event(DATASETS, None, {"kind": "Dataset", "metadata": metadata, "spec": spec})
+        watched(runtime, key)
     async with asyncio.TaskGroup() as group:
         processing = group.create_task(runtime._process_queue(group))
         await asyncio.wait_for(server.complete.wait(), 20)
@@ -78,6 +83,22 @@ async def test_a_timeout_within_a_reconcile_is_not_taken_for_its_deadline() -> N
     controller = Controller(DATASETS, Dataset, broken, {}, {})
     with pytest.raises(TimeoutError, match="of something else"):
         await runtime._reconciler._execute_in_time(controller, CALM, cast(Any, None), {})
+
+
+async def test_a_reconcile_that_cannot_decide_yet_changes_nothing() -> None:
+    """What it waits for is read in the background. It is no success either: the next one may fail again."""
+
+    async def not_yet(parent: Dataset, context: ReconcileContext) -> Plan | None:
+        return None
+
+    server = Statuses()
+    runtime = Runtime(settings(), cast(Any, server), [Controller(DATASETS, Dataset, not_yet, {}, {})])
+    watched(runtime, CALM)
+    assert runtime._queue.take() == CALM
+    assert runtime._queue.failed(CALM) == 1
+    await runtime._reconcile(CALM)
+    assert server.written == {}
+    assert runtime._queue.failed(CALM) == 2
 
 
 def test_one_key_that_stays_does_not_end_the_leader_while_others_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers.inferenceservice.analysis.memory import AnalysisMemory
+from modelops.controllers.inferenceservice.analysis.pod_looks import PodLooks
 from modelops.controllers.inferenceservice.observe import SERVER_OF, VERSION_OF
 from modelops.controllers.inferenceservice.pod.template import COMPONENT
 from modelops.controllers.inferenceservice.reconcile import decide
@@ -37,7 +38,7 @@ def controller() -> Controller:
     return Controller(
         resource=INFERENCE_SERVICES,
         kind=InferenceService,
-        decide=partial(decide, memory=AnalysisMemory()),
+        decide=partial(decide, memory=AnalysisMemory(), looks=PodLooks()),
         event_mappings={
             DEPLOYMENTS.kind: by_label(_KIND),
             PODS.kind: by_label(_KIND),

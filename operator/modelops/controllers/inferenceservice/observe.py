@@ -1,12 +1,8 @@
 """Read all that a plan depends on into one Observation. The only module that reads the cache and the API."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
-
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
-from modelops.controllers.inferenceservice.analysis.proxy_stats import fetch_proxy_stats
-from modelops.controllers.inferenceservice.analysis.reports import fetch_reports
+from modelops.controllers.inferenceservice.analysis.pod_looks import Look, PodLooks
 from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.pod.names import candidate_service_name, deployment_name, service_name
 from modelops.controllers.inferenceservice.revisions.observed import (
@@ -31,6 +27,7 @@ from modelops.machinery.resources import (
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
     HTTP_ROUTES,
+    INFERENCE_SERVICES,
     PODS,
     SERVICES,
     Body,
@@ -38,7 +35,6 @@ from modelops.machinery.resources import (
     Resource,
 )
 
-PageT = TypeVar("PageT")
 VERSION_OF = "version-of"
 """Index of ModelVersions by their model."""
 SERVER_OF = "server-of"
@@ -46,16 +42,20 @@ SERVER_OF = "server-of"
 _OWNED = (AUTOSCALERS, DISRUPTION_BUDGETS, CONFIG_MAPS)
 
 
-async def observe(service: InferenceService, context: ReconcileContext) -> Observation:
+async def observe(service: InferenceService, context: ReconcileContext, looks: PodLooks) -> Observation | None:
     """Read an InferenceService's surroundings.
 
-    The cache has all of them but the Services of others, and the kinds that are not watched.
+    The cache has all of them but the Services of others, the kinds that are not watched, and the pages of Pods. Returns
+    None where a decision needs these pages: they are being read, and the end of that enqueues the InferenceService.
     """
     namespace, uid = service.metadata.namespace, service.metadata.uid
     bodies = context.cache.bodies(SERVER_OF, namespace, service.metadata.name, kind=PODS.kind)
     pods = [server_pod(body) for body in bodies]
     revisions = observed_revisions(owned(namespace, uid, context.cache, DEPLOYMENTS.kind), pods)
     several = len(revisions) > 1
+    look = _look(service, context, looks, revisions) if several else Look()
+    if look is None:
+        return None
     service_body = await _stable_service(service, context, live=several)
     stable = stable_revision_name(service, service_body, revisions)
     selected = select_template(service, context.settings, tuple(_versions(service, context)))
@@ -79,8 +79,8 @@ async def observe(service: InferenceService, context: ReconcileContext) -> Obser
             if (read := await _read(resource, body, context)) is not None
         },
         http_route=await _http_route(service, context),
-        proxy_stats=await _of_each_pod(revisions, fetch_proxy_stats) if several else {},
-        monitor_reports=await _of_each_pod(revisions, fetch_reports) if several and _compares(service) else {},
+        proxy_stats=look.proxy_stats,
+        monitor_reports=look.monitor_reports,
         check_jobs=tuple(await jobs_of(service, context)),
     )
 
@@ -133,15 +133,20 @@ def _own(service: InferenceService, body: Body | None) -> Body | None:
     return body if is_owned_by(body, service, by_label="WithoutOwner") else None
 
 
-async def _of_each_pod(
-    revisions: tuple[ObservedRevision, ...], fetch: Callable[[Iterable[str]], Awaitable[dict[str, PageT | None]]]
-) -> dict[str, PageT | None]:
-    """Fetch a page of every Pod that has an address, and return the pages by the Pod's name."""
-    addresses = {
-        pod.state.name: pod.state.address for revision in revisions for pod in revision.living if pod.state.address
-    }
-    pages = await fetch(addresses.values())
-    return {name: pages[address] for name, address in addresses.items()}
+def _look(
+    service: InferenceService, context: ReconcileContext, looks: PodLooks, revisions: tuple[ObservedRevision, ...]
+) -> Look | None:
+    """Return the look at the Pods that the last reconcile began. Begin one where there is none."""
+    metadata = service.metadata
+    key = Key(INFERENCE_SERVICES.kind, metadata.namespace, metadata.name)
+    look = looks.take(key, metadata.uid)
+    if look is None:
+        addresses = {
+            pod.state.name: pod.state.address for revision in revisions for pod in revision.living if pod.state.address
+        }
+        looks.keep_only(lambda seen: (context.cache.body(seen.key) or {}).get("metadata", {}).get("uid") == seen.uid)
+        looks.start(key, metadata.uid, addresses, context.enqueue, reports=_compares(service))
+    return look
 
 
 def _compares(service: InferenceService) -> bool:

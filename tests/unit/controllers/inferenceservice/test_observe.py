@@ -1,5 +1,6 @@
 """What an InferenceService's observation reads from the cache and the API, and what enqueues a reconcile."""
 
+import asyncio
 import copy
 from typing import Any, cast
 
@@ -8,7 +9,9 @@ import pytest
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.modelversion import ModelVersion
 from modelops.controllers import inferenceservice
-from modelops.controllers.inferenceservice.observe import observe
+from modelops.controllers.inferenceservice.analysis.pod_looks import PodLooks
+from modelops.controllers.inferenceservice.observation import Observation
+from modelops.controllers.inferenceservice.observe import observe as observe_or_wait
 from modelops.controllers.inferenceservice.revisions.children import (
     candidate_service,
     revision_record,
@@ -89,6 +92,17 @@ def own_deployment(service: InferenceService = PINNED, of: ModelVersion = V1, **
     return {**body, "metadata": {**body["metadata"], **metadata}}
 
 
+async def observe(service: InferenceService, reads: ReconcileContext) -> Observation:
+    """Observe an InferenceService whose Pods have been looked at."""
+    looks = PodLooks(port=1)
+    seen = await observe_or_wait(service, reads, looks)
+    if seen is None:
+        await asyncio.gather(*looks._running.values())
+        seen = await observe_or_wait(service, reads, looks)
+    assert seen is not None
+    return seen
+
+
 async def test_the_newest_version_of_the_model_is_selected() -> None:
     """Only of this model and namespace, and none that is being deleted: it would vanish under its Pods."""
     newer = version("mortgage-9", letter="b", created="2026-11-05T11:59:00Z")
@@ -152,6 +166,26 @@ async def test_the_service_is_read_from_the_api_while_there_are_several_revision
     )
     assert ("Service", "mortgage") in api.reads
     assert seen.stable_service == live
+
+
+async def test_with_several_revisions_each_observation_waits_for_a_look_at_the_pods_in_the_background() -> None:
+    """A reconcile never waits for a Pod, and no two decisions rest on one look."""
+    service = inference_service(pinned="mortgage-2")
+    api = Api(service_object(service, revision_of(service, V2)))
+    own = service_body()
+    known = context(
+        {**own, "metadata": {**own["metadata"], "uid": service.metadata.uid}},
+        version_body(V2),
+        own_deployment(service),
+        own_deployment(service, V2, name="mortgage-other"),
+        api=api,
+    )
+    looks = PodLooks(port=1)
+    for _ in range(2):
+        assert await observe_or_wait(service, known, looks) is None
+        assert await observe_or_wait(service, known, looks) is None, "the look is running"
+        await asyncio.gather(*looks._running.values())
+        assert await observe_or_wait(service, known, looks) is not None
 
 
 @pytest.mark.parametrize(

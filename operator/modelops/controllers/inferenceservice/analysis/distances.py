@@ -49,6 +49,11 @@ class Sample:
     rows: int = 0
     columns: Mapping[str, ColumnCounts] = field(default_factory=dict)
 
+    @property
+    def entries(self) -> int:
+        """Number of columns, and of the different values in them."""
+        return sum(1 + len(counts.numbers) + len(counts.labels) for counts in self.columns.values())
+
     def since(self, before: Self) -> "Sample":
         """Return what was added after `before`. A count below that of `before` means a restart: then all of it was."""
         columns: dict[str, ColumnCounts] = {}

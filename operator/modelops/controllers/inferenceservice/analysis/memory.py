@@ -17,8 +17,13 @@ from modelops.controllers.inferenceservice.analysis.evaluation import window_end
 from modelops.controllers.inferenceservice.analysis.reports import MonitorReport
 from modelops.controllers.inferenceservice.analysis.windows import RolloutAttempt, Side, Windows
 from modelops.controllers.inferenceservice.observation import Observation, WindowCounts
+from modelops.machinery import metrics
 from modelops.machinery.plan import Plan
 from modelops.machinery.resources import INFERENCE_SERVICES, Key
+from modelops.machinery.scheduling.fair_budget import FairBudget
+
+_ENTRIES, _ENTRIES_SHARE = 1_000_000, 400_000
+"""Bins, words and columns of the contents of all windows, of about 100 bytes each."""
 
 
 class AnalysisMemory:
@@ -27,6 +32,7 @@ class AnalysisMemory:
     def __init__(self) -> None:
         self._requests: Windows[Counters] = Windows()
         self._contents: Windows[MonitorReport] = Windows()
+        self._entries: FairBudget[RolloutAttempt] = FairBudget(_ENTRIES, _ENTRIES_SHARE)
         self._checks = CheckRunner()
 
     def with_evidence(self, seen: Observation) -> Observation:
@@ -60,7 +66,7 @@ class AnalysisMemory:
         before, now = seen.service.status.candidate, status.candidate
         uid = seen.service.metadata.uid
         current = _attempt(seen.service, now) if now is not None else None
-        for memory in (self._requests, self._contents, self._checks):
+        for memory in (self._requests, self._contents, self._entries, self._checks):
             memory.keep_only(lambda attempt: attempt.service_uid != uid or attempt == current)
         spec = seen.service.spec.analysis
         if now is None or current is None or spec is None:
@@ -94,17 +100,33 @@ class AnalysisMemory:
         self._requests.keep_pods(attempt, kept)
 
     def _count_contents(self, seen: Observation, attempt: RolloutAttempt, candidate: CandidateVersion) -> None:
-        """Add what the monitors counted: each revision's own Pods report what they answered."""
+        """Add what the monitors counted: each revision's own Pods report what they answered.
+
+        A report for which there is no memory is left out, as that of a Pod that does not answer.
+        """
         sides: dict[str | None, Side] = {seen.stable: "stable", candidate.revision: "candidate"}
-        kept = set()
+        namespace = seen.service.metadata.namespace
+        kept, readings = set(), 0
         for revision in seen.revisions:
             side = sides.get(revision.name)
             for pod in revision.living:
                 report = seen.monitor_reports.get(pod.state.name)
-                if report is not None and side is not None:
-                    kept.add(pod.state.uid)
-                    self._contents.add(attempt, side, pod.state.uid, report)
+                if report is None or side is None:
+                    continue
+                # The reading itself, and at most as much again in the sums.
+                if not self._entries.set(namespace, attempt, self._summed(attempt) + readings + 2 * report.entries):
+                    metrics.REPORTS_LEFT_OUT.inc()
+                    continue
+                kept.add(pod.state.uid)
+                readings += report.entries
+                self._contents.add(attempt, side, pod.state.uid, report)
         self._contents.keep_pods(attempt, kept)
+        self._entries.set(namespace, attempt, self._summed(attempt) + readings)
+
+    def _summed(self, attempt: RolloutAttempt) -> int:
+        """Return the number of entries in an attempt's sums."""
+        sums = (self._contents.window(attempt, "stable"), self._contents.window(attempt, "candidate"))
+        return sum(contents.entries for contents in sums if contents is not None)
 
     def _run_checks(
         self,

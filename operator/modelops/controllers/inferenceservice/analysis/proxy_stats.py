@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import aiohttp
 from yarl import URL
 
-from modelops.controllers.bounded_http import fetch_each, get
+from modelops.controllers.bounded_http import Slot, fetch_each, get
 from modelops.controllers.inferenceservice.analysis import envoy_stats
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.pod.template import STATS_PORT
 
-_CONCURRENCY = 64
 _TIMEOUT_SECONDS = 1.0
+_WITHIN_SECONDS = 10.0
+"""Bound on the time for all Pods, whose number has none."""
 _MAX_BYTES = 1 << 20
 
 
@@ -31,7 +32,9 @@ class ProxyStats:
     """Name of the routes that the proxy applies."""
 
 
-async def fetch_proxy_stats(addresses: Iterable[str], port: int = STATS_PORT) -> dict[str, ProxyStats | None]:
+async def fetch_proxy_stats(
+    addresses: Iterable[str], slot: Slot, port: int = STATS_PORT
+) -> dict[str, ProxyStats | None]:
     """Return the statistics of the proxies at these Pod IPs.
 
     The value is None where a proxy does not answer properly: its Pod may be starting or terminating.
@@ -46,7 +49,9 @@ async def fetch_proxy_stats(addresses: Iterable[str], port: int = STATS_PORT) ->
             routes=envoy_stats.applied_routes(routes),
         )
 
-    return await fetch_each(addresses, fetch, timeout_seconds=_TIMEOUT_SECONDS, concurrency=_CONCURRENCY)
+    return await fetch_each(
+        addresses, fetch, timeout_seconds=_TIMEOUT_SECONDS, within_seconds=_WITHIN_SECONDS, slot=slot
+    )
 
 
 async def _page(session: aiohttp.ClientSession, address: str, port: int, path: str) -> envoy_stats.Json:

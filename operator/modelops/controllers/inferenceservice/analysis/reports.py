@@ -6,28 +6,34 @@ A Pod is not trusted: a report is parsed within bounds, or rejected as a whole.
 import asyncio
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import aiohttp
 from yarl import URL
 
-from modelops.controllers.bounded_http import fetch_each, get
+from modelops.controllers.bounded_http import Slot, fetch_each, get
 from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Sample
 from modelops.controllers.inferenceservice.analysis.evidence import Distributions, Pairs, Sides
 from modelops.controllers.inferenceservice.pod.template import STATS_PORT
 
-_CONCURRENCY = 8
-"""Lower than for statistics of proxies: a report can be large."""
 _TIMEOUT_SECONDS = 3.0
+_WITHIN_SECONDS = 10.0
+"""Bound on the time for all Pods, whose number has none."""
 _MAX_BYTES = 8 << 20
+_MAX_ENTRIES = 4 * 32_768 + 4 * 1_000
+"""Bins, words and columns of a report: as many as a monitor counts in its four parts."""
 _MAX_COLUMNS = 1_000
 _MAX_CHARACTERS = 256
 
 
 class UnreadableReportError(ValueError):
     """The response is not a report of a monitor."""
+
+
+class NoRoomError(ValueError):
+    """The reports that are held leave no room for this one."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,12 @@ class MonitorReport:
     pairs: Pairs = field(default_factory=Pairs)
     """Mirrored requests whose two answers were compared."""
 
+    @property
+    def entries(self) -> int:
+        """Number of bins, words and columns, which the memory for the report grows with."""
+        samples = (self.live.inputs, self.live.predictions, self.mirrored.inputs, self.mirrored.predictions)
+        return sum(sample.entries for sample in samples)
+
     def since(self, before: Self) -> "MonitorReport":
         """Return what was added after `before`."""
         return MonitorReport(
@@ -66,20 +78,29 @@ class MonitorReport:
         return MonitorReport(self.live + other.live, self.mirrored + other.mirrored, self.pairs + other.pairs)
 
 
-async def fetch_reports(addresses: Iterable[str], port: int = STATS_PORT) -> dict[str, MonitorReport | None]:
+async def fetch_reports(
+    addresses: Iterable[str], slot: Slot, parsing: Slot, fits: Callable[[int], bool], port: int = STATS_PORT
+) -> dict[str, MonitorReport | None]:
     """Return the reports of the monitors at these Pod IPs.
 
     The value is None where a monitor does not answer properly: its Pod may be starting or terminating, or the monitor
-    may be restarting.
+    may be restarting. It is None as well where `fits` returns False for the number of a report's entries: there is no
+    memory for the report.
     """
 
     async def fetch(session: aiohttp.ClientSession, address: str) -> MonitorReport:
         url = URL.build(scheme="http", host=address, port=port, path="/monitor/report")
         body = await get(session, url, _MAX_BYTES)
-        # In a thread: a large report takes long enough to hold up the event loop.
-        return await asyncio.to_thread(parse_report, body)
+        async with parsing():
+            # In a thread: a large report takes long enough to hold up the event loop.
+            report = await asyncio.to_thread(parse_report, body)
+        if not fits(report.entries):
+            raise NoRoomError(f"no room for a report of {report.entries} entries")
+        return report
 
-    return await fetch_each(addresses, fetch, timeout_seconds=_TIMEOUT_SECONDS, concurrency=_CONCURRENCY)
+    return await fetch_each(
+        addresses, fetch, timeout_seconds=_TIMEOUT_SECONDS, within_seconds=_WITHIN_SECONDS, slot=slot
+    )
 
 
 def distributions(stable: MonitorReport | None, candidate: MonitorReport | None, *, mirrored: bool) -> Distributions:
@@ -108,13 +129,16 @@ def parse_report(content: bytes) -> MonitorReport:
     try:
         report: Any = json.loads(content)
         pairs = report["pairs"]
-        return MonitorReport(
+        parsed = MonitorReport(
             live=_samples(report["live"]),
             mirrored=_samples(report["mirrored"]),
             pairs=_pairs(_count(pairs["compared"]), _count(pairs["agreed"])),
         )
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise UnreadableReportError(f"not a report of a monitor: {error}") from error
+    if parsed.entries > _MAX_ENTRIES:
+        raise UnreadableReportError(f"{parsed.entries} entries, at most {_MAX_ENTRIES}")
+    return parsed
 
 
 def _pairs(compared: int, agreed: int) -> Pairs:

@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 
+from modelops.controllers.inferenceservice.analysis import memory
 from modelops.controllers.inferenceservice.analysis.check_runner import CheckRun, CheckRunner
+from modelops.controllers.inferenceservice.analysis.distances import ColumnCounts, Sample
 from modelops.controllers.inferenceservice.analysis.envoy_stats import Counters
 from modelops.controllers.inferenceservice.analysis.memory import AnalysisMemory
 from modelops.controllers.inferenceservice.analysis.proxy_stats import ProxyStats
+from modelops.controllers.inferenceservice.analysis.reports import MonitorReport, Samples
+from modelops.controllers.inferenceservice.analysis.windows import RolloutAttempt
 from modelops.controllers.inferenceservice.observation import Observation
 from modelops.controllers.inferenceservice.plan import plan
 from support.builders.analyses import check_result
@@ -296,3 +300,32 @@ def test_without_spec_analysis_there_is_no_analysis() -> None:
     story.cluster.wait(60)
     story.reconcile()
     assert story.candidate.analysis is None
+
+
+def contents(words: int, count: int) -> MonitorReport:
+    """Return a report of a column with so many words, each counted so often."""
+    counted = ColumnCounts(labels={f"w{number}": count for number in range(words)})
+    return MonitorReport(live=Samples(inputs=Sample(count, {"x": counted})))
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        pytest.param(1_000, [30, 50, 50], id="three readings, then a sum for each side as well"),
+        pytest.param(35, [20, 20, 20], id="two readings, then one and a sum"),
+    ],
+)
+def test_contents_beyond_a_namespaces_share_of_the_memory_are_left_out(
+    share: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pods that report as much as they may fill no more of the memory than their namespace's share."""
+    monkeypatch.setattr(memory, "_ENTRIES_SHARE", share)
+    analysis: Json = {**ANALYSIS, "inputDistance": {"max": 0.1}}
+    story = begun({**CANARY, "analysis": analysis})
+    attempt = RolloutAttempt(story.cluster.service.metadata.uid, story.candidate.attempt)
+    held = []
+    for count in range(1, 4):
+        reports = dict.fromkeys(story.cluster.pods, contents(9, count))
+        story.memory.with_evidence(story.cluster.observe(monitor_reports=reports))
+        held.append(story.memory._entries.amount(attempt))
+    assert held == expected

@@ -1,6 +1,7 @@
 """Reports of monitors: parsed within bounds or rejected, and turned into the samples of both versions."""
 
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -73,6 +74,12 @@ INVALID_PARTS: dict[str, dict[str, Any]] = {
     "a label of 999 characters": {
         "live": {"inputs": counts(1, x={"numbers": [], "labels": {"a" * 999: 1}}), "predictions": counts()}
     },
+    "more entries than a monitor counts": {
+        "live": {
+            "inputs": counts(1, x={"numbers": [[edge, 1] for edge in range(140_000)], "labels": {}}),
+            "predictions": counts(),
+        }
+    },
     "1,001 columns": {
         "live": {
             "inputs": counts(1, **{f"x{n}": {"numbers": [], "labels": {}} for n in range(1_001)}),
@@ -118,8 +125,9 @@ def test_any_json_is_parsed_or_rejected(content: Any) -> None:
 
 
 async def test_a_pod_that_does_not_respond_has_no_report() -> None:
-    assert await fetch_reports(["127.0.0.1"], port=1) == {"127.0.0.1": None}
-    assert await fetch_reports([]) == {}
+    for addresses in (["127.0.0.1"], []):
+        reports = await fetch_reports(addresses, nullcontext, nullcontext, lambda entries: True, port=1)
+        assert reports == dict.fromkeys(addresses)
 
 
 STABLE = MonitorReport(live=Samples(sample(10, a=10), sample(10, yes=10)))
