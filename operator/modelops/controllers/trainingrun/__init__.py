@@ -10,6 +10,7 @@ from modelops.controllers.owned import by_owner
 from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.reconcile import decide
 from modelops.controllers.trainingrun.sweep.event_mapping import sweep_of_trial
+from modelops.controllers.trainingrun.sweep.suggester import Suggester
 from modelops.machinery.cache import Cache, IndexKey
 from modelops.machinery.controller import Controller
 from modelops.machinery.dispatch import by_label
@@ -23,7 +24,7 @@ def controller() -> Controller:
     return Controller(
         resource=TRAINING_RUNS,
         kind=TrainingRun,
-        decide=partial(decide, poller=ProgressPoller()),
+        decide=partial(decide, poller=ProgressPoller(), suggester=Suggester()),
         event_mappings={
             JOBS.kind: by_label(_KIND),
             PODS.kind: by_label(_KIND),

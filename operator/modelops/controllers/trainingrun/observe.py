@@ -22,6 +22,7 @@ from modelops.controllers.trainingrun.inputs.resolution import (
 )
 from modelops.controllers.trainingrun.sweep.observe import SweepObservation
 from modelops.controllers.trainingrun.sweep.observe import observe as observe_sweep
+from modelops.controllers.trainingrun.sweep.suggester import Suggester
 from modelops.machinery.conditions import parse_timestamp
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.kube import ApiError
@@ -56,7 +57,9 @@ class Observation:
     """Last report of the trainer that runs."""
 
 
-async def observe(run: TrainingRun, context: ReconcileContext, poller: ProgressPoller) -> Observation:
+async def observe(
+    run: TrainingRun, context: ReconcileContext, poller: ProgressPoller, suggester: Suggester
+) -> Observation:
     """Read the run's inputs, Jobs, trials, and the results that the inputs have already.
 
     Raises StalledError for an invalid schedule, and ApiError.
@@ -83,7 +86,7 @@ async def observe(run: TrainingRun, context: ReconcileContext, poller: ProgressP
         ),
         versions=_versions_made_from(resolved.key, run, context) if resolved is not None else (),
         siblings=_siblings_with(resolved.key, run, context) if resolved is not None else (),
-        sweep=await observe_sweep(run, resolved, context) if resolved is not None else None,
+        sweep=observe_sweep(run, resolved, context, suggester) if resolved is not None else None,
         held_up=held_up,
         progress=progress,
     )

@@ -9,6 +9,7 @@ from modelops.controllers.trainingrun import controller
 from modelops.controllers.trainingrun.attempt.progress_polling import ProgressPoller
 from modelops.controllers.trainingrun.inputs.resolution import MissingInput, ResolvedInputs
 from modelops.controllers.trainingrun.observe import Observation, observe
+from modelops.controllers.trainingrun.sweep.suggester import Suggester
 from modelops.machinery.cache import Cache
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.controller import StalledError
@@ -58,7 +59,7 @@ async def observed(
     for body in (dataset, *bodies):
         cache.put(body)
     context = ReconcileContext(cache, cast(Kube, api), settings(), NOW)
-    return await observe(run, context, ProgressPoller()), api.requests
+    return await observe(run, context, ProgressPoller(), Suggester()), api.requests
 
 
 async def test_references_are_read_only_while_the_run_needs_new_inputs() -> None:

@@ -1,22 +1,25 @@
 """Read what a sweep's plan rests on, beside what the plan of every run does."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 
-from modelops.api.sweep import Sweep
+from modelops.api.sweep import Algorithm, Sweep
 from modelops.api.trainingrun import TrainingRun
 from modelops.api.types import StringMap
 from modelops.controllers.owned import owned
 from modelops.controllers.trainingrun.inputs.resolution import ResolvedInputs
 from modelops.controllers.trainingrun.sweep.child import Child, child_of
 from modelops.controllers.trainingrun.sweep.identity import outcome_holds
+from modelops.controllers.trainingrun.sweep.suggester import Question, Suggester
 from modelops.controllers.trainingrun.sweep.suggestions import suggest
 from modelops.controllers.trainingrun.sweep.trials import TrialRun, trial_runs, trials_due
 from modelops.machinery.context import ReconcileContext
-from modelops.machinery.resources import Body
+from modelops.machinery.resources import Body, Key
+
+_UNTAKEN = 100
+"""Suggestions that nobody has taken, beyond which those of deleted runs are dropped."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,13 @@ class SweepObservation:
         return trial_runs(self.run, self.resolved, self.children)
 
 
-async def observe(run: TrainingRun, resolved: ResolvedInputs, context: ReconcileContext) -> SweepObservation:
-    """Read a run's trials, and have parameters suggested for those that are due. A suggestion takes a thread's time."""
+def observe(
+    run: TrainingRun, resolved: ResolvedInputs, context: ReconcileContext, suggester: Suggester
+) -> SweepObservation:
+    """Read a run's trials, and the parameters suggested for those that are due.
+
+    Where they are still to be suggested, that begins in the background, and its end enqueues the run.
+    """
     bodies = owned(run.metadata.namespace, run.metadata.uid, context.cache, TrainingRun.__name__)
     seen = SweepObservation(run, resolved, context.now, tuple(_child(_Version.of(body)) for body in bodies))
     sweep = run.spec.sweep
@@ -53,8 +61,17 @@ async def observe(run: TrainingRun, resolved: ResolvedInputs, context: Reconcile
     numbers = trials_due(sweep, trials)
     if not numbers:
         return seen
-    earlier = {trial.number: trial.as_earlier_trial for trial in trials}
-    return replace(seen, suggested=await asyncio.to_thread(suggest, sweep, numbers, earlier))
+    if sweep.algorithm is Algorithm.GRID:
+        return replace(seen, suggested=suggest(sweep, numbers, {}))
+    key = Key(TrainingRun.__name__, run.metadata.namespace, run.metadata.name)
+    question = Question.of(sweep, tuple(numbers), {trial.number: trial.as_earlier_trial for trial in trials})
+    suggested = suggester.take(key, run.metadata.uid, question)
+    if suggested is None:
+        if len(suggester) > _UNTAKEN:
+            suggester.keep_only(lambda asked: context.cache.body(asked.key) is not None)
+        suggester.start(key, run.metadata.uid, question, context.enqueue)
+        return seen
+    return replace(seen, suggested=suggested)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Plan of a sweep: as many trials as the spec says, each once whatever happens, and the model of the best trial."""
 
+import asyncio
 import copy
 import random
 from datetime import timedelta
@@ -14,6 +15,7 @@ from modelops.api.trainingrun_status import TrainingRunStatus
 from modelops.controllers.owned import by_owner
 from modelops.controllers.trainingrun.sweep.observe import observe
 from modelops.controllers.trainingrun.sweep.result import model_parameters, reused_table
+from modelops.controllers.trainingrun.sweep.suggester import Suggester
 from modelops.controllers.trainingrun.sweep.trials import best_trial
 from modelops.machinery.cache import Cache
 from modelops.machinery.context import ReconcileContext
@@ -266,23 +268,28 @@ async def test_a_sweep_observes_the_newest_version_of_its_own_trials() -> None:
     cache.put(stranger)
     context = ReconcileContext(cache, cast(Kube, None), operator_settings(), NOW)
     run = sweep.run.model_copy(update={"status": sweep.status})
-    first = await observe(run, sweep.resolved, context)
+    suggester = Suggester()
+    first = observe(run, sweep.resolved, context, suggester)
     assert [trial.number for trial in first.trials] == [0, 1]
     assert first.suggested == {}
     sweep.finish(0, auc=0.5)
     sweep.body(0)["metadata"]["resourceVersion"] = "2"
     cache.put(sweep.body(0))
-    then = await observe(run, sweep.resolved, context)
+    asked = observe(run, sweep.resolved, context, suggester)
+    assert asked.suggested == {}, "no reconcile waits for a suggestion"
+    await asyncio.gather(*suggester._running.values())
+    then = observe(run, sweep.resolved, context, suggester)
     assert [trial.result.state for trial in then.trials] == ["Succeeded", "Running"]
     assert then.suggested == sweep.seen().suggested
     assert list(then.suggested) == [2]
 
 
-async def test_a_sweep_that_has_ended_has_no_suggestions() -> None:
+def test_a_sweep_that_has_ended_has_no_suggestions() -> None:
     """No trial is created again after its deletion."""
     sweep = finished(0.7)
     context = ReconcileContext(Cache({"TrainingRun": by_owner}), cast(Kube, None), operator_settings(), NOW)
-    seen = await observe(sweep.run.model_copy(update={"status": sweep.status}), sweep.resolved, context)
+    run = sweep.run.model_copy(update={"status": sweep.status})
+    seen = observe(run, sweep.resolved, context, Suggester())
     assert (seen.children, seen.suggested) == ((), {})
 
 
