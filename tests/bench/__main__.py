@@ -5,6 +5,7 @@ On the cluster of the tests:
 - `trainingruns_500`: time until 500 TrainingRuns, created at once, have 500 Jobs, whose Pods fit no node.
 - `restart`: start of the operator with all of these objects settled.
 - `sweep_50`: cost of a trial of a sweep, compared with a run of its own.
+- `fairness`: work of one namespace, alone and beside another one whose Pods, hooks and sources do not answer.
 
 Without a cluster:
 
@@ -24,6 +25,7 @@ from collections.abc import Awaitable, Callable
 from kubernetes.aio import client, config
 
 from bench import data_figures, operator_figures, proxy_figures
+from bench.fairness import fairness
 from bench.report import Figure, keep, table
 from bench.sweep import sweep_50
 from hack.cluster import places
@@ -86,7 +88,12 @@ async def restart(cluster: RealCluster) -> list[Figure]:
     ]
 
 
-SCENARIOS = {"trainingruns_500": trainingruns_500, "restart": restart, "sweep_50": sweep_50}
+SCENARIOS = {
+    "trainingruns_500": trainingruns_500,
+    "restart": restart,
+    "sweep_50": sweep_50,
+    "fairness": fairness,
+}
 WITHOUT_CLUSTER = {"snapshot": data_figures.snapshots, "fetch": data_figures.fetches, "proxy": proxy_figures.requests}
 
 
