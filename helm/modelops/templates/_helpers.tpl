@@ -72,7 +72,7 @@ runtimes:
     image: {{ include "modelops.image" (list $ "server") | quote }}
     args: {{ default (include "modelops.serverArgs" $runtime | fromJsonArray) $runtime.args | toJson }}
     {{- end }}
-    {{- range $field := list "command" "env" "reservedEnv" "formats" "httpPort" "grpcPort" "readinessPath" "resources" }}
+    {{- range $field := list "command" "env" "reservedEnv" "formats" "httpPort" "grpcPort" "readinessPath" "paths" "resources" }}
     {{- with index $runtime $field }}
     {{ $field }}: {{ . | toJson }}
     {{- end }}

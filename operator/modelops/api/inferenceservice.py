@@ -29,6 +29,11 @@ class ServedModel(Model):
     """Name of a ModelVersion: this version serves, and no other."""
 
 
+PathPattern = Annotated[
+    str, StringConstraints(pattern=r"^/([A-Za-z0-9._~:@!$&'()+,;=-]|\*|/)*$", min_length=1, max_length=128)
+]
+
+
 class ServerContainer(Model):
     """A model server that the user brings. The model's files are in /mnt/models, read-only."""
 
@@ -50,6 +55,11 @@ class ServerContainer(Model):
     """Mounts of the volumes in `pod`."""
     readiness_path: Annotated[str, StringConstraints(pattern=r"^/[ -~]*$", max_length=256)] = "/v2/health/ready"
     """Path that returns 200 when the model is ready."""
+    paths: Annotated[list[PathPattern], Field(max_length=64), list_set()] = Field(default_factory=list)
+    """Paths that clients may use, such as /predict or /v2/models/*/infer, and gRPC's methods, such as
+    /inference.GRPCInferenceService/ModelInfer: any other is answered with 404. `*` matches a part between slashes, and
+    /** at the end anything below; neither matches an escaped character. Empty: all paths. List them if the server has
+    paths that manage it, such as one that unloads the model."""
 
 
 class WarmUpRequest(Model):
@@ -139,7 +149,7 @@ class Limits(Model):
     """Longest duration of a request, streamed responses included: beyond it 504. Absent: no limit, but a silence of 15
     minutes ends the request. The deadline of a gRPC client always counts."""
     max_body: Quantity | None = None
-    """Largest request body, such as 16Mi: beyond it 413. A body without Content-Length is buffered until complete.
+    """Largest request body, such as 16Mi: beyond it 413. A body without Content-Length gets 411.
     Absent: no limit, and nothing is buffered. The proxy does not limit gRPC: the model server reads the limit from
     MODELOPS_MAX_BODY_BYTES. The presets sklearn, skops, xgboost, lightgbm and onnx end a call with a longer message by
     RESOURCE_EXHAUSTED, and accept up to 64Mi where this is absent."""

@@ -12,6 +12,7 @@ from modelops.api.addresses import AddressRules
 from modelops.api.base import Model
 from modelops.api.contract.tasks import S3Place
 from modelops.api.durations import parse_duration
+from modelops.api.inferenceservice import PathPattern
 from modelops.api.pods import EnvVar, Resources
 from modelops.api.rollout import HttpUrl
 from modelops.api.types import DurationText
@@ -81,6 +82,8 @@ class ServingRuntime(Model):
     http_port: int = 8081
     grpc_port: int | None = None
     readiness_path: str = "/v2/health/ready"
+    paths: list[PathPattern] = Field(default_factory=list)
+    """Paths that clients may use, as in `server.container` of an InferenceService. Empty: all paths."""
     resources: Resources | None = None
 
 

@@ -6,10 +6,12 @@ place.
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -25,6 +27,8 @@ class MonitorServer(ThreadingMixIn, UnixStreamServer):
     """Server of /metrics, /report and /answers/<keys>."""
 
     daemon_threads = True
+    max_threads = 16
+    """Connections served at the same time. Others wait, and time out at Envoy."""
 
     def __init__(
         self,
@@ -38,8 +42,25 @@ class MonitorServer(ThreadingMixIn, UnixStreamServer):
         super().__init__(socket, _Handler)
         self._registry = registry
         self._aggregates = aggregates
+        self._free_threads = threading.BoundedSemaphore(self.max_threads)
         self._dropped = dropped
         self._routes_refused = routes_refused
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread, once one is free."""
+        self._free_threads.acquire()
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._free_threads.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, and free its thread."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free_threads.release()
 
     def page(self, path: str) -> tuple[str, bytes] | None:
         """Return the content type and content of a page, or None if the path is unknown."""

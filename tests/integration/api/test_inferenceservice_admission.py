@@ -135,6 +135,11 @@ MISTAKES = [
         "Pods must not run as root", {"pod.runAsUser": 0}, says=["spec.pod.runAsUser", "greater than or equal to 1"]
     ),
     Mistake(
+        "a path must begin with a slash",
+        {"server": {"container": {**CONTAINER, "paths": ["predict"]}}},
+        says=["spec.server.container.paths[0]", "should match"],
+    ),
+    Mistake(
         "the model must not be the proxy's user",
         {"pod.runAsUser": 65531},
         says=["runAsUser must not be 65531: that is the proxy's user"],

@@ -3,7 +3,10 @@
 import os
 import re
 import subprocess
+import sys
+import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from modelops.machinery.settings import Settings
 from support.builders.inferenceservices import inference_service
 from support.builders.modelversions import version
 from support.checkout import ROOT
+from support.ports import free_ports
 
 PROXY_PORTS = {8080, 9090, 9091, 15000}
 
@@ -49,7 +53,7 @@ CONTRACTS = {
         resources=GPU,
     ),
     "huggingface": Contract(
-        command=["python3", "-m", "huggingfaceserver"],
+        command=["python3", "-c"],
         args=["--model_name=mortgage", "--model_dir=/mnt/models", "--http_port=8081", "--grpc_port=8082"],
         readiness_path="/v2/health/ready",
         resources={"requests": {"cpu": "1", "memory": "4Gi"}},
@@ -66,12 +70,6 @@ CONTRACTS = {
             "MLSERVER_GRPC_PORT": "8082",
         },
         resources={"requests": {"cpu": "250m", "memory": "1Gi"}},
-    ),
-    "torchserve": Contract(
-        command=["sh", "-c"],
-        args=[],
-        readiness_path="/ping",
-        resources={"requests": {"cpu": "1", "memory": "2Gi"}},
     ),
 }
 
@@ -127,14 +125,69 @@ def test_a_preset_has_no_unknown_placeholder_and_no_port_of_the_proxy(settings: 
     assert ":" in server["image"], "an image without a tag may be another image tomorrow"
 
 
-def test_torchserve_reads_its_ports_from_a_file(settings: Settings) -> None:
-    """TorchServe's default port is the proxy's, and only a file can set another one."""
-    (server,) = pod(settings, "torchserve")["containers"]
-    (script,) = server["args"]
-    assert "inference_address=http://127.0.0.1:8081 " in script
-    assert "grpc_inference_port=8082 " in script
-    assert "exec torchserve --foreground" in script, "TorchServe must get the signal when the Pod terminates"
-    subprocess.run(["sh", "-n", "-c", script], check=True)
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_no_preset_listens_beyond_loopback(settings: Settings, name: str) -> None:
+    """What listens at other addresses is reached past the proxy: its limits, its closed paths, and its figures."""
+    (server,) = pod(settings, name)["containers"]
+    words = [*server["command"], *server["args"], *(f"{key}={value}" for key, value in variables(server).items())]
+    text = "\n".join(words)
+    assert not re.search(r"0\.0\.0\.0|\[?::\]?(?=[:/\s]|$)", text)
+    assert re.search(LOOPBACK[name], text, re.DOTALL)
+
+
+LOOPBACK = {
+    "vllm": r"--host=127\.0\.0\.1\b",
+    "triton": r"--http-address=127\.0\.0\.1\n.*--grpc-address=127\.0\.0\.1\n.*--allow-metrics=false",
+    "mlflow": r"MLSERVER_HOST=127\.0\.0\.1\b",
+    "huggingface": r"socket\.socket\.bind = .*_server\.Server\.add_insecure_port = ",
+}
+"""What binds each server to loopback."""
+
+
+def test_kserves_server_listens_on_loopback(settings: Settings, tmp_path: Path) -> None:
+    """KServe's server has no option for its address: the preset's program sets it, for HTTP and gRPC.
+
+    The server is KServe's own, with another model in the place of Hugging Face's.
+    """
+    (server,) = pod(settings, "huggingface")["containers"]
+    (tmp_path / "huggingfaceserver.py").write_text(STAND_IN)
+    http, grpc = free_ports(2)
+    script = next(word for word in server["args"] if "runpy" in word)
+    command = [sys.executable, "-c", script, f"--http_port={http}", f"--grpc_port={grpc}"]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    try:
+        until = time.monotonic() + 60
+        while len(listening := addresses(http, grpc)) < 2:
+            assert time.monotonic() < until, f"it listens only at {listening}"
+            assert process.poll() is None
+            time.sleep(0.1)
+        assert listening == {("127.0.0.1", http), ("127.0.0.1", grpc)}
+    finally:
+        process.kill()
+        process.wait()
+
+
+STAND_IN = """
+from kserve import Model, ModelServer
+
+model = Model("mortgage")
+model.ready = True
+ModelServer().start([model])
+"""
+
+
+def addresses(*ports: int) -> set[tuple[str, int]]:
+    """Return the addresses at which a process of this machine listens at these ports; `::` for any of IPv6."""
+    found = set()
+    for file in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(file).read_text().splitlines()[1:]:
+            _, local, _, state = line.split()[:4]
+            address, port = local.split(":")
+            if state == "0A" and int(port, 16) in ports:
+                four = ".".join(str(byte) for byte in reversed(bytes.fromhex(address[-8:])))
+                mapped = len(address) == 32 and address[16:24] != "FFFF0000"
+                found.add(("::" if mapped else four, int(port, 16)))
+    return found
 
 
 def test_every_preset_has_a_contract_here(settings: Settings) -> None:

@@ -1,7 +1,9 @@
 """Requests that a Pod rejects: each gets a status and a JSON body with the reason, whatever the model does."""
 
+import contextlib
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -45,14 +47,18 @@ def test_a_body_larger_than_the_limit_gives_413(limited: Proxy) -> None:
     assert "/large" not in [path for path, _ in limited.model.requests]
 
 
-def test_a_chunked_body_larger_than_the_limit_gives_413(limited: Proxy) -> None:
-    """The length of a chunked body is known only at its end."""
-    for size, status in ((MAX_BYTES, 200), (MAX_BYTES + 1, 413)):
+def test_a_body_that_does_not_tell_its_length_gives_411(limited: Proxy) -> None:
+    """The length of a chunked body is known only at its end, and until then it would fill the proxy's memory."""
+    for size in (2, 1000, MAX_BYTES + 1):
         connection = http.client.HTTPConnection("127.0.0.1", limited.http, timeout=10)
-        connection.request("POST", f"/chunks-{size}", iter([bytes(1000)] * (size // 1000) + [bytes(size % 1000)]))
-        assert connection.getresponse().status == status
+        connection.request("POST", f"/chunks-{size}", iter([bytes(size)]), encode_chunked=True)
+        response = connection.getresponse()
+        assert response.status == 411
+        assert json.loads(response.read()) == {
+            "error": "request rejected: the length of the body is not told; send a Content-Length header"
+        }
         connection.close()
-    assert f"/chunks-{MAX_BYTES + 1}" not in [path for path, _ in limited.model.requests]
+    assert not [path for path, _ in limited.model.requests if path.startswith("/chunks")]
 
 
 def test_a_request_beyond_the_concurrency_limit_gives_429(limited: Proxy) -> None:
@@ -170,3 +176,46 @@ def test_a_grpc_call_after_the_timeout_gives_deadline_exceeded(proxy: Proxy) -> 
         with pytest.raises(grpc.RpcError) as raised:
             channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(b"hello", timeout=10)
         assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_slow_clients_take_no_model_out(model: Model, tmp_path: Path) -> None:
+    """One client can hold many connections: others are answered, and the kubelet's probe passes.
+
+    All but a few connections are idle, and sixteen clients send bodies that never end. Then all connections are taken.
+    """
+    with (
+        running_proxy(model, tmp_path, MAX_CONNECTIONS=120, MAX_BODY_BYTES=MAX_BYTES) as proxy,
+        contextlib.ExitStack() as open_,
+    ):
+
+        def connect() -> socket.socket:
+            return open_.enter_context(socket.create_connection((proxy.address, proxy.http), 10))
+
+        for _ in range(90):
+            connect()
+        for _ in range(16):
+            connect().sendall(b"POST /slow HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+        assert proxy.request("/", "POST", b"x").status == 200
+        assert proxy.request("/ready", port=proxy.probe).status == 200
+        for _ in range(40):
+            connect()
+        with pytest.raises((OSError, http.client.HTTPException)):
+            proxy.request("/", "POST", b"x")
+        assert proxy.request("/ready", port=proxy.probe).status == 200
+        assert proxy.request("/ready", port=proxy.stats).status == 200
+
+
+def test_idle_connections_are_closed(model: Model, tmp_path: Path) -> None:
+    """Otherwise a client that forgets its connections takes those of others."""
+    with (
+        running_proxy(model, tmp_path, CONNECTION_IDLE_SECONDS=1) as proxy,
+        socket.create_connection((proxy.address, proxy.http), 30) as idle,
+    ):
+        assert idle.recv(1) == b""
+
+
+def test_the_probes_port_answers_the_readiness_path_alone(proxy: Proxy) -> None:
+    """It is not limited, so that nothing else may be asked there."""
+    assert proxy.request("/ready", port=proxy.probe).status == 200
+    for method, path in (("POST", "/ready"), ("GET", "/v2/models"), ("POST", "/invocations"), ("GET", "/ready/../x")):
+        assert proxy.request(path, method, port=proxy.probe).status == 404

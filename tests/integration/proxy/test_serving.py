@@ -180,7 +180,7 @@ def test_no_port_of_the_pod_leads_to_the_admin_interface(proxy: Proxy) -> None:
     """A model could reset the figures by which it is judged, or end the proxy."""
     proxy.wait_until(proxy.report)
     listening = ports_of(proxy)
-    assert listening == {proxy.http, proxy.stats, proxy.loopback}
+    assert listening == {proxy.http, proxy.stats, proxy.probe, proxy.loopback}
     for port in listening:
         assert proxy.request("/server_info", port=port).body != proxy.request("/server_info", port=proxy.admin).body
     assert proxy.admin.stat().st_mode & 0o777 == 0o600
@@ -188,7 +188,7 @@ def test_no_port_of_the_pod_leads_to_the_admin_interface(proxy: Proxy) -> None:
 
 def test_another_process_cannot_listen_at_the_proxys_ports(proxy: Proxy) -> None:
     """Even a process of the same user would get no connection that is meant for the proxy."""
-    for port in (proxy.http, proxy.stats, proxy.loopback):
+    for port in (proxy.http, proxy.stats, proxy.probe, proxy.loopback):
         with socket.socket() as other:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             with pytest.raises(OSError, match="Address already in use"):

@@ -141,6 +141,7 @@ class Proxy:
     admin: Path
     """Unix socket of Envoy's admin interface."""
     loopback: int
+    probe: int
     grpc: int
     log: Path
     backend: Model | FastModel
@@ -281,13 +282,14 @@ class Pair:
 @contextlib.contextmanager
 def running_proxy(model: Model | FastModel, directory: Path, **changed: object) -> Iterator[Proxy]:
     """Run a proxy in front of a model, with changes to the usual settings, and wait until it is ready."""
-    listen, stats, loopback, grpc = free_ports(4)
+    listen, stats, loopback, probe, grpc = free_ports(5)
     mount = Mount(directory / "routes")
     settings = {
         "LISTEN_ADDRESS": "127.0.0.1",
         "LISTEN_PORT": listen,
         "STATS_PORT": stats,
         "LOOPBACK_PORT": loopback,
+        "PROBE_PORT": probe,
         "MODEL_PORT": model.server_port,
         "MODEL_GRPC_PORT": grpc,
         "READINESS_PATH": "/ready",
@@ -317,7 +319,7 @@ def running_proxy(model: Model | FastModel, directory: Path, **changed: object) 
         )
     address, stats = str(settings["LISTEN_ADDRESS"]), int(str(settings["STATS_PORT"]))
     admin = directory / "admin.sock"
-    proxy = Proxy(process, address, listen, stats, admin, loopback, grpc, log, model, mount, environment)
+    proxy = Proxy(process, address, listen, stats, admin, loopback, probe, grpc, log, model, mount, environment)
     try:
         proxy.wait_until(lambda: proxy.request("/ready", port=stats).status == 200)
         yield proxy

@@ -1,13 +1,11 @@
-"""HTTP filters that reject bodies larger than `limits.maxBody`. Pure.
+"""HTTP filters that reject bodies larger than `limits.maxBody`, and those that do not tell their length. Pure.
 
 A body with a Content-Length is rejected by its header without being buffered: HTTP allows no body longer than
-announced. Only bodies without one are buffered until they are complete.
+announced. A body without one is rejected when its second byte arrives, since it could only be limited in memory.
 """
 
 from typing import Any
 
-RBAC_DENIED = 403
-"""Status with which Envoy's RBAC filter rejects a length. No other reply of this proxy has this status."""
 _LENGTH = "content-length"
 _MAX_LENGTH = 2**63 - 1
 
@@ -16,7 +14,7 @@ Json = dict[str, Any]
 
 def body_limit(max_bytes: int | None) -> list[Json]:
     """Return the filters, or none without a limit. gRPC is exempt, because its messages arrive one by one."""
-    return [] if max_bytes is None else [_reject_by_length(max_bytes), _reject_by_buffering(max_bytes)]
+    return [] if max_bytes is None else [_reject_by_length(max_bytes), _reject_without_length()]
 
 
 def _reject_by_length(max_bytes: int) -> Json:
@@ -33,8 +31,8 @@ def _reject_by_length(max_bytes: int) -> Json:
     }
 
 
-def _reject_by_buffering(max_bytes: int) -> Json:
-    """Build the buffer filter. gRPC's routes disable it by this name."""
+def _reject_without_length() -> Json:
+    """Build the buffer filter, with room for nothing. gRPC's routes disable it by this name."""
     name = "envoy.filters.http.buffer"
     has_length = {
         "input": {
@@ -63,7 +61,7 @@ def _reject_by_buffering(max_bytes: int) -> Json:
                 "name": name,
                 "typed_config": {
                     "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer",
-                    "max_request_bytes": max_bytes,
+                    "max_request_bytes": 1,
                 },
             },
         },

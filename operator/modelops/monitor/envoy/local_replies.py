@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from modelops.monitor.envoy.body_limit import RBAC_DENIED
+from modelops.monitor.envoy.paths import DENIED, allowed_paths
 from modelops.monitor.envoy.upstreams import MAX_REQUESTS
 from modelops.monitor.settings import Settings
 
@@ -29,7 +29,18 @@ def local_reply_config(settings: Settings) -> Json:
         too_large = (
             f"request rejected: the body is larger than {max_bytes} bytes; see limits.maxBody of the InferenceService"
         )
-        rules[:0] = [_rule(_status(413), too_large), {**_rule(_status(RBAC_DENIED), too_large), "status_code": 413}]
+        without_length = "request rejected: the length of the body is not told; send a Content-Length header"
+        rules[:0] = [
+            {**_rule(_status(413), without_length), "status_code": 411},
+            {**_rule(_status(DENIED), too_large), "status_code": 413},
+        ]
+    if settings.paths:
+        unknown = (
+            "request rejected: the path is not one of the model server's protocol; see paths of the runtime in the"
+            " chart, or of server.container in the InferenceService"
+        )
+        outside = {"and_filter": {"filters": [_status(DENIED), _path_is_not(allowed_paths(settings.paths))]}}
+        rules.insert(0, {**_rule(outside, unknown), "status_code": 404})
     return {"mappers": rules, "body_format": _text("%LOCAL_REPLY_BODY%")}
 
 
@@ -47,6 +58,12 @@ def _flags(*flags: str) -> Json:
     See https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage.
     """
     return {"response_flag_filter": {"flags": list(flags)}}
+
+
+def _path_is_not(expression: str) -> Json:
+    """Match requests whose path is not of this form, whatever their query."""
+    matcher = {"name": ":path", "string_match": {"safe_regex": {"regex": rf"(?:{expression})(?:\?.*)?"}}}
+    return {"header_filter": {"header": {**matcher, "invert_match": True}}}
 
 
 def _status(status: int) -> Json:

@@ -16,6 +16,8 @@ FALLBACK = "127.0.0.2"
 address is on loopback, and its port is that of the drain listener, which no model can use."""
 BUFFER_BYTES = 2**20
 MAX_REQUESTS = 10_000
+MAX_PAGES = 16
+"""Requests for pages of the monitor, or of the admin interface, at the same time. Further ones get 503."""
 UPSTREAM_IDLE = "4s"
 """Idle timeout of connections to models, shorter than uvicorn's default keep-alive of 5 s and so than any common
 server's. Envoy must be the one to close idle connections: a request written to a connection that the model is closing
@@ -65,7 +67,9 @@ def _loopback_cluster(name: str, port: int, *, http1: bool, max_requests: int = 
 
 
 def _socket_cluster(name: str, path: str) -> Json:
-    return {"type": "STATIC", **_cluster(name, pipe(path), {}, http1=True, max_requests=MAX_REQUESTS)}
+    cluster = _cluster(name, pipe(path), {}, http1=True, max_requests=MAX_PAGES)
+    cluster["circuit_breakers"]["thresholds"][0] |= {"max_connections": MAX_PAGES, "max_pending_requests": MAX_PAGES}
+    return {"type": "STATIC", **cluster}
 
 
 def _candidate_cluster(name: str, settings: Settings, *, http1: bool) -> Json:

@@ -144,16 +144,29 @@ def test_the_models_limit_does_not_apply_to_probes() -> None:
     """A Pod at its limit is still ready, and its admin interface and monitor still answer."""
     limits = max_requests(document(max_concurrency="3", model_grpc_port="8082", candidate_host="credit.bank.svc"))
     assert {name for name, limit in limits.items() if limit == 3} == {"model", "model_grpc"}
-    assert set(max_requests(document()).values()) == {10_000}
+    assert {name for name, limit in limits.items() if limit == 16} == {"admin", "monitor"}
+    assert set(max_requests(document()).values()) == {10_000, 16}
 
 
-def test_bodies_are_buffered_only_if_limited_and_of_unknown_length() -> None:
-    """Without a limit, bodies are streamed. With a limit, only bodies without Content-Length are buffered."""
+def test_paths_are_closed_before_anything_else_is_done() -> None:
+    """A closed path costs no buffer and is never captured. The query is no part of the path."""
+    config = document(paths="/v2/models/*/infer /ready", max_body_bytes="1000")
+    assert filters(config) == ["paths", "rbac", "buffer", "capture", "router"]
+    (permission,) = manager(config, "ingress")["http_filters"][0]["typed_config"]["rules"]["policies"]["unknown-path"][
+        "permissions"
+    ]
+    regex = permission["not_rule"]["url_path"]["path"]["safe_regex"]["regex"]
+    assert re.fullmatch(regex, "/v2/models/a/infer")
+    assert not re.fullmatch(regex, "/v2/repository/models/a/unload")
+
+
+def test_bodies_are_refused_only_if_limited_and_of_unknown_length() -> None:
+    """Without a limit, bodies are streamed. With a limit, those without Content-Length have no room in memory."""
     assert filters(document()) == ["capture", "router"]
     config_with_limit = document(max_body_bytes="1048576")
     assert filters(config_with_limit) == ["rbac", "buffer", "capture", "router"]
     buffer = manager(config_with_limit, "ingress")["http_filters"][1]["typed_config"]
-    assert buffer["extension_config"]["typed_config"]["max_request_bytes"] == 1048576
+    assert buffer["extension_config"]["typed_config"]["max_request_bytes"] == 1
     (matcher,) = buffer["xds_matcher"]["matcher_list"]["matchers"]
     assert matcher["predicate"]["single_predicate"]["input"]["typed_config"]["header_name"] == "content-length"
 
@@ -259,6 +272,33 @@ def test_the_drain_listener_has_the_hooks_two_paths() -> None:
     assert rest["direct_response"]["status"] == 404
 
 
+def test_probes_and_pages_do_not_depend_on_clients_connections() -> None:
+    """Idle clients must not take a ready model out of service, nor hide its figures."""
+    config = document(readiness_path="/is%20ready?full=1")
+    listeners = {listener["name"]: listener for listener in config["static_resources"]["listeners"]}
+    for name in ("stats", "probe", "drain"):
+        assert listeners[name]["ignore_global_conn_limit"] is True
+        assert listeners[name]["bypass_overload_manager"] is True
+        assert manager(config, name)["common_http_protocol_options"] == {"idle_timeout": "15s"}
+    assert "ignore_global_conn_limit" not in listeners["ingress"]
+    probe, rest = routes(config, "probe")
+    assert (probe["match"]["path"], probe["route"]["cluster"]) == ("/is%20ready", "model_probe")
+    assert rest["direct_response"]["status"] == 404
+
+
+def test_clients_connections_are_limited_in_number_and_time() -> None:
+    """No client may hold what all need."""
+    config = document(max_connections="7", connection_idle_seconds="60", stream_idle_seconds="120")
+    ingress = manager(config, "ingress")
+    assert ingress["common_http_protocol_options"] == {"idle_timeout": "60.0s"}
+    assert ingress["stream_idle_timeout"] == "120.0s"
+    assert manager(document(), "ingress")["common_http_protocol_options"] == {"idle_timeout": "300s"}
+    _, connections = config["overload_manager"]["resource_monitors"]
+    assert connections["typed_config"]["max_active_downstream_connections"] == 7
+    windows = ingress["http2_protocol_options"]
+    assert windows["initial_connection_window_size"] < windows["max_concurrent_streams"] * 2**20
+
+
 def test_no_other_process_can_share_a_port_of_the_proxy() -> None:
     """With SO_REUSEPORT the model could take a part of the proxy's connections."""
     listeners = document(candidate_host="credit.bank.svc")["static_resources"]["listeners"]
@@ -273,7 +313,7 @@ def test_names_cannot_become_configuration(text: str) -> None:
     """Names are the user's text, and appear only as strings."""
     config = json.loads(json.dumps(document(revision=text, inference_service=text)))
     assert config["node"] == {"id": text, "cluster": text}
-    assert len(config["static_resources"]["listeners"]) == 3
+    assert len(config["static_resources"]["listeners"]) == 4
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "eighty"])

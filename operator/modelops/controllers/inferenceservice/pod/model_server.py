@@ -33,6 +33,8 @@ class ModelServer:
     http_port: int
     grpc_port: int | None
     readiness_path: str
+    paths: tuple[str, ...] = ()
+    """Paths that clients may use. Empty: all paths."""
     volume_mounts: tuple[VolumeMount, ...] = ()
     max_body_bytes: int | None = None
     """Value of `limits.maxBody`. The proxy enforces it for HTTP; for gRPC only the server can."""
@@ -113,6 +115,7 @@ def model_server(service: InferenceService, settings: Settings, version: ModelVe
             http_port=own.port,
             grpc_port=own.grpc_port,
             readiness_path=own.readiness_path,
+            paths=tuple(own.paths),
             volume_mounts=tuple(own.volume_mounts),
             max_body_bytes=max_body_bytes,
         )
@@ -128,6 +131,7 @@ def model_server(service: InferenceService, settings: Settings, version: ModelVe
         http_port=runtime.http_port,
         grpc_port=runtime.grpc_port,
         readiness_path=runtime.readiness_path,
+        paths=tuple(runtime.paths),
         volume_mounts=tuple(server.volume_mounts or ()),
         max_body_bytes=max_body_bytes,
     )

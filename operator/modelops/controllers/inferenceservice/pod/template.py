@@ -52,6 +52,7 @@ GRPC = f"{GROUP}/grpc"
 """Annotation of a Pod whose model has a port for gRPC."""
 HTTP_PORT = 8080
 STATS_PORT = 9090
+PROBE_PORT = 9091
 LOOPBACK_PORT = 15000
 SERVICE_PORT = 80
 _OUT_OF_ENDPOINTS_SECONDS = 5
@@ -215,6 +216,7 @@ def _proxy(
     environment = {
         "LISTEN_PORT": str(HTTP_PORT),
         "STATS_PORT": str(STATS_PORT),
+        "PROBE_PORT": str(PROBE_PORT),
         "LOOPBACK_PORT": str(LOOPBACK_PORT),
         "MODEL_PORT": str(server.http_port),
         "READINESS_PATH": path,
@@ -233,6 +235,8 @@ def _proxy(
         environment["MAX_CONCURRENCY"] = str(limits.max_concurrency)
     if server.grpc_port is not None:
         environment["MODEL_GRPC_PORT"] = str(server.grpc_port)
+    if server.paths:
+        environment["PATHS"] = " ".join([*server.paths, path.partition("?")[0]])
     if revision:
         environment["REVISION"] = revision
     return {
@@ -245,9 +249,10 @@ def _proxy(
         "ports": [
             {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
             {"name": "stats", "containerPort": STATS_PORT, "protocol": "TCP"},
+            {"name": "probe", "containerPort": PROBE_PORT, "protocol": "TCP"},
         ],
         "readinessProbe": {
-            "httpGet": {"path": path, "port": "http"},
+            "httpGet": {"path": path, "port": "probe"},
             "periodSeconds": 3,
             "timeoutSeconds": 3,
             "failureThreshold": 3,

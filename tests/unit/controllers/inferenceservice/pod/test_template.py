@@ -71,7 +71,7 @@ def test_the_proxys_startup_probe_does_not_ask_the_model() -> None:
     """The model starts after the proxy: a startup probe that reaches the model would wait for ever."""
     proxy = container(spec(), "proxy")
     assert proxy["startupProbe"]["httpGet"] == {"path": "/ready", "port": "stats"}
-    assert proxy["readinessProbe"]["httpGet"] == {"path": "/v2/health/ready", "port": "http"}
+    assert proxy["readinessProbe"]["httpGet"] == {"path": "/v2/health/ready", "port": "probe"}
     assert proxy["livenessProbe"]["httpGet"]["port"] == "stats"
 
 
@@ -192,6 +192,27 @@ def test_the_monitor_accepts_the_environment_of_the_proxy(runtime: Any) -> None:
     assert settings.revision == built(**given)["spec"]["template"]["metadata"]["labels"][REVISION]
     assert {name.removeprefix("MODELOPS_").lower() for name in variables} <= set(ProxySettings.model_fields)
     bootstrap(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "paths"),
+    [
+        pytest.param({}, (), id="without paths all of them are open"),
+        pytest.param(
+            {"runtimes": {"sklearn": {**TRITON, "paths": ["/v2/$x"]}}}, ("/v2/$x", "/ready"), id="of a runtime"
+        ),
+        pytest.param(
+            {"service": inference_service(server={"container": {"image": "x", "paths": ["/a", "/b/**"]}})},
+            ("/a", "/b/**", "/v2/health/ready"),
+            id="of the user's own container",
+        ),
+    ],
+)
+def test_the_proxy_gets_the_paths_of_the_server(given: Any, paths: tuple[str, ...]) -> None:
+    """Probes must pass too, whatever the list says."""
+    variables = environment(container(spec(**given), "proxy"))
+    settings = ProxySettings.from_environment({name: value.replace("$$", "$") for name, value in variables.items()})
+    assert settings.paths == paths
 
 
 def test_a_space_in_the_readiness_path_is_encoded() -> None:
