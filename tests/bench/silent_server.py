@@ -27,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         kind = self.path.split("?")[0].strip("/").split("/")[0]
-        if self.server.server_address[1] == 9090 or kind == "hanging":
+        if self.connection.getsockname()[1] == 9090 or kind == "hanging":
             time.sleep(3600)
         elif kind == "paging":
             body = (PAGE % next(PAGE_NUMBERS)).encode()
