@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from modelops.controllers.inferenceservice.analysis import pod_looks, proxy_stats
+from modelops.controllers.inferenceservice.analysis import pod_looks, proxy_stats, reports
 from modelops.controllers.inferenceservice.analysis.pod_looks import Look, PodLooks
 from modelops.machinery.resources import Key
 from support.checkout import TEST_DATA
@@ -22,6 +22,14 @@ PAGES = {
     "/figures": (TEST_DATA / "envoy-figures.json").read_bytes(),
     "/routes": (TEST_DATA / "envoy-routes-dump.json").read_bytes(),
 }
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine time no Pod out."""
+    for module in (proxy_stats, reports):
+        monkeypatch.setattr(module, "_TIMEOUT_SECONDS", 600.0)
+        monkeypatch.setattr(module, "_WITHIN_SECONDS", 600.0)
 
 
 def report(words: int) -> bytes:
@@ -44,7 +52,7 @@ async def looked(
 ) -> Look:
     """Look at Pods to the end, and take the look."""
     looks.start(key, uid, addresses, lambda key: None, reports=reports)
-    await asyncio.wait_for(looks._running[key], 20)
+    await looks._running[key]
     look = looks.take(key, uid)
     assert look is not None
     return look
@@ -57,7 +65,7 @@ async def test_a_look_is_taken_once_and_its_end_enqueues_the_object(serve: Serve
     for expected in ([KEY], [KEY, KEY]):
         looks.start(KEY, "uid", {"a": "127.0.0.1"}, enqueued.append, reports=False)
         assert looks.take(KEY, "uid") is None, "a look that is running is not taken"
-        await asyncio.wait_for(looks._running[KEY], 5)
+        await looks._running[KEY]
         assert enqueued == expected, "also where the look shows the same as the one before"
         look = looks.take(KEY, "uid")
         assert look is not None
@@ -77,7 +85,7 @@ async def test_pods_that_do_not_answer_are_seen_as_such(serve: Serve) -> None:
 async def test_a_look_of_a_deleted_namesake_is_not_taken(serve: Serve) -> None:
     looks = PodLooks(await serve(pod()))
     looks.start(KEY, "uid", {"a": "127.0.0.1"}, lambda key: None, reports=False)
-    await asyncio.wait_for(looks._running[KEY], 5)
+    await looks._running[KEY]
     assert looks.take(KEY, "another") is None
 
 
@@ -85,16 +93,12 @@ async def test_a_look_that_waited_long_is_begun_again(serve: Serve, monkeypatch:
     monkeypatch.setattr(pod_looks, "_STALE_SECONDS", -1.0)
     looks = PodLooks(await serve(pod()))
     looks.start(KEY, "uid", {"a": "127.0.0.1"}, lambda key: None, reports=False)
-    await asyncio.wait_for(looks._running[KEY], 5)
+    await looks._running[KEY]
     assert looks.take(KEY, "uid") is None
 
 
-async def test_services_of_one_namespace_whose_pods_are_silent_delay_no_look_of_another(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_services_of_one_namespace_whose_pods_are_silent_delay_no_look_of_another(serve: Serve) -> None:
     """A network policy that drops the operator's packets stops only the rollouts of its own namespace."""
-    monkeypatch.setattr(proxy_stats, "_TIMEOUT_SECONDS", 600.0)
-    monkeypatch.setattr(proxy_stats, "_WITHIN_SECONDS", 600.0)
     answer = pod()
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -120,7 +124,6 @@ async def test_services_of_one_namespace_whose_pods_are_silent_delay_no_look_of_
 async def test_a_look_ends_in_time_whatever_the_number_of_silent_pods(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proxy_stats, "_TIMEOUT_SECONDS", 600.0)
     monkeypatch.setattr(proxy_stats, "_WITHIN_SECONDS", 0.1)
 
     async def silent(request: web.Request) -> web.StreamResponse:
@@ -132,8 +135,7 @@ async def test_a_look_ends_in_time_whatever_the_number_of_silent_pods(
     assert set(look.proxy_stats.values()) == {None}
 
 
-async def test_pods_are_asked_a_few_at_a_time_and_reports_fewer(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxy_stats, "_TIMEOUT_SECONDS", 60.0)  # A busy machine must not time a Pod out here.
+async def test_pods_are_asked_a_few_at_a_time_and_reports_fewer(serve: Serve) -> None:
     now, most = Counter[str](), Counter[str]()
     answer = pod()
 
@@ -163,7 +165,7 @@ async def test_reports_that_are_held_fit_into_the_share_of_their_namespace(
     looks = PodLooks(await serve(pod(words=9), host="0.0.0.0"))
     addresses = {f"p{n}": f"127.0.0.{n}" for n in range(1, 6)}
     looks.start(KEY, "uid", addresses, lambda key: None, reports=True)
-    await asyncio.wait_for(looks._running[KEY], 20)
+    await looks._running[KEY]
     other = await looked(looks, addresses, OTHER, reports=True)
     first = looks.take(KEY, "uid")
     assert first is not None
@@ -176,7 +178,7 @@ async def test_the_look_of_a_deleted_object_is_dropped(serve: Serve) -> None:
     """Objects that are created and deleted do not fill the operator's memory."""
     looks = PodLooks(await serve(pod()))
     looks.start(KEY, "uid", {"a": "127.0.0.1"}, lambda key: None, reports=True)
-    await asyncio.wait_for(looks._running[KEY], 5)
+    await looks._running[KEY]
     looks.keep_only(lambda service: False)
     assert (len(looks), looks.take(KEY, "uid")) == (0, None)
     assert not looks._entries._held
