@@ -105,9 +105,10 @@ class Kube:
             query["labelSelector"] = resource.label_selector
         while True:
             page = await self._call("GET", resource.path(namespace), resource, query=query, verb="LIST", accept=accept)
-            for item in page["items"]:
+            items = page["items"] or []  # In a list of metadata the API server writes null for no objects.
+            for item in items:
                 item["kind"] = resource.kind
-            yield int(page["metadata"]["resourceVersion"]), page["items"]
+            yield int(page["metadata"]["resourceVersion"]), items
             token = page["metadata"].get("continue")
             if not token:
                 return

@@ -63,6 +63,7 @@ def _session(connection: kopf.ConnectionInfo) -> kopf.AiohttpSession:
         proxy=connection.proxy_url,
         trust_env=connection.trust_env,
         middlewares=[ask_for_metadata],
+        response_class=ListResponse,
     )
     return kopf.AiohttpSession(
         server=connection.server,
@@ -71,6 +72,17 @@ def _session(connection: kopf.ConnectionInfo) -> kopf.AiohttpSession:
         expiration=connection.expiration,
         aiohttp_session=session,
     )
+
+
+class ListResponse(ClientResponse):
+    """Response whose empty list has items. In a list of metadata the API server writes null for no objects."""
+
+    async def json(self, **options: Any) -> Any:
+        """Return the body, with an empty list for items that are null."""
+        body = await super().json(**options)
+        if isinstance(body, dict) and body.get("items", ()) is None:
+            body["items"] = []
+        return body
 
 
 async def ask_for_metadata(

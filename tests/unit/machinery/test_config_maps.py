@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import yaml
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelops.machinery.cache import Cache
 from modelops.machinery.resources import CONFIG_MAPS, CONTENT_DIGEST, PAGE, WATCHED, Body, Key, content_digest
-from modelops.machinery.watching import ask_for_metadata
+from modelops.machinery.watching import ListResponse, ask_for_metadata
 from support.checkout import ROOT
 
 KEY = Key("ConfigMap", "n", "routes")
@@ -94,6 +95,23 @@ async def test_lists_and_watches_of_config_maps_ask_for_metadata_alone() -> None
         paths[1]: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
         paths[2]: "*/*",
     }
+
+
+@pytest.mark.parametrize("items", [None, [], [{"metadata": {"name": "a"}}]])
+async def test_a_list_of_metadata_without_objects_is_an_empty_list(items: list[object] | None) -> None:
+    """The API server writes null there, at which the watch would end."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"kind": "PartialObjectMetadataList", "items": items})
+
+    app = web.Application()
+    app.add_routes([web.get("/", answer)])
+    async with (
+        TestServer(app) as server,
+        ClientSession(response_class=ListResponse) as session,
+        session.get(server.make_url("/")) as response,
+    ):
+        assert (await response.json())["items"] == (items or [])
 
 
 def test_a_page_of_the_largest_objects_takes_a_quarter_of_the_memory() -> None:

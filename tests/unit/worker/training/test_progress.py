@@ -67,7 +67,7 @@ def test_lines_of_one_step_make_one_point() -> None:
 
 def test_a_trainer_without_metrics_has_an_empty_report() -> None:
     """A trainer need not write metrics.jsonl; without that file there is no progress, and no error."""
-    assert progress().report().model_dump(exclude_none=True) == {"points": []}
+    assert progress().report().model_dump(exclude_none=True) == {"points": [], "checkpoints": []}
 
 
 def test_metrics_with_other_names_at_every_step_do_not_accumulate() -> None:

@@ -49,7 +49,7 @@ def wait_for(port: int, path: str, text: str) -> str:
 
 def test_the_operator_reads_progress_as_a_report(file: Path, port: int) -> None:
     """Before the first line the report has no step; each line shows soon after it was written."""
-    assert get(port, "/progress") == (200, "application/json", '{"points":[]}')
+    assert get(port, "/progress") == (200, "application/json", '{"points":[],"checkpoints":[]}')
     file.write_text('{"step": 4, "total_steps": 8, "loss": 0.5}\n')
     report = ProgressReport.model_validate_json(wait_for(port, "/progress", "totalSteps"))
     assert report.last is not None
