@@ -29,7 +29,7 @@ def main() -> None:
     """Run the demo on the development cluster, which stays up."""
     cluster = places.Cluster("dev")
     steps = Steps(cluster.logs)
-    images = deploy(cluster, steps)
+    images = deploy(cluster, steps, EXAMPLE)
     with steps.step("Data in S3") as step:
         put_data(Kubectl(cluster, step), step)
     with steps.step("Manifests of the example") as step:

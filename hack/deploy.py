@@ -22,8 +22,11 @@ _CHART = places.CHECKOUT / "helm" / "modelops"
 _S3 = places.CHECKOUT / "hack" / "s3" / "s3.yaml"
 
 
-def deploy(cluster: places.Cluster, steps: Steps) -> dict[str, Built]:
-    """Set up everything but an example: cluster, images, S3 server, chart. Return the images by name."""
+def deploy(cluster: places.Cluster, steps: Steps, example: Path | None = None) -> dict[str, Built]:
+    """Set up everything but an example: cluster, images, S3 server, chart. Return the images by name.
+
+    `example` is a directory whose namespace is made, and whose `platform.yaml` has further values of the chart.
+    """
     built = build_images(cluster, steps)
     node(cluster).up(steps)
     load_images(cluster, steps, built)
@@ -31,7 +34,13 @@ def deploy(cluster: places.Cluster, steps: Steps) -> dict[str, Built]:
     with steps.step("S3 server") as step:
         start_s3(Kubectl(cluster, step), step, images)
     with steps.step("Chart modelops") as step:
-        install(Kubectl(cluster, step), step, images, cluster.outputs / "values.json")
+        kubectl = Kubectl(cluster, step)
+        further: list[Path] = []
+        if example is not None:
+            # NetworkPolicies lie in the namespace, which the chart does not create.
+            kubectl.apply((example / "manifests" / "00-namespace.yaml").read_text())
+            further.append(example / "platform.yaml")
+        install(kubectl, step, images, cluster.outputs / "values.json", *further)
     return images
 
 
@@ -41,10 +50,10 @@ def start_s3(kubectl: Kubectl, step: Step, images: dict[str, Built]) -> None:
     kubectl("-n", "s3", "rollout", "status", "deployment/s3", "--timeout=120s")
 
 
-def install(kubectl: Kubectl, step: Step, images: dict[str, Built], values_file: Path) -> None:
+def install(kubectl: Kubectl, step: Step, images: dict[str, Built], values_file: Path, *further: Path) -> None:
     """Install or upgrade the chart with the given images, and wait until the operator is ready.
 
-    Raises StepError, with the state of a container that is not ready.
+    `further` are files with more values. Raises StepError, with the state of a container that is not ready.
     """
     values = {
         # A standby replica takes over within seconds: right for demo and tests, too costly for a busy API server.
@@ -70,7 +79,8 @@ def install(kubectl: Kubectl, step: Step, images: dict[str, Built], values_file:
         },
     }
     values_file.write_text(json.dumps(values, indent=2))
-    arguments = (RELEASE, str(_CHART), "--namespace", NAMESPACE, "--values", str(values_file))
+    files = [argument for file in (values_file, *further) for argument in ("--values", str(file))]
+    arguments = (RELEASE, str(_CHART), "--namespace", NAMESPACE, *files)
     try:
         kubectl.helm("upgrade", "--install", *arguments, "--create-namespace", "--wait", "--timeout", "90s")
     except StepError as problem:
