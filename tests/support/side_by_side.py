@@ -44,6 +44,12 @@ def begin(config: pytest.Config) -> None:
         os.environ[_RUN_VARIABLE] = directory.name
 
 
+def is_whole_run(config: pytest.Config) -> bool:
+    """Return whether all tests run, as under `make test`, and not a selection of them."""
+    selected = config.option.keyword or config.option.markexpr or config.option.deselect
+    return not selected and {*config.args} <= {*config.getini("testpaths")}
+
+
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Scheduling that runs the tests of one group in one process, in the order of `in_order`.
 

@@ -3,12 +3,20 @@
 import pytest
 
 from hack.cluster import configs, machine
-from hack.deploy import NAMESPACE
-from support.cluster.audit import Request, requests, strays
+from hack.deploy import NAMESPACE, RELEASE
+from modelops.api.kinds import GROUP
+from support import side_by_side
+from support.cluster.audit import Request, granted_rights, requests, strays, used_rights
 from support.cluster.polling import poll
 from support.cluster.real_cluster import ApplyRefusedError, RealCluster, Space, has
 
 pytestmark = pytest.mark.skipif(machine.docker_answers(), reason="only the embedded node keeps an audit log")
+_OF_THE_CHART = f"app.kubernetes.io/instance={RELEASE}"
+_OF_THE_OPERATOR = (RELEASE, f"{RELEASE}-election")
+_NEVER_A_REQUEST = [
+    # What the API server looks for when owner references with blockOwnerDeletion are written, in clusters that check.
+    *((GROUP, f"{kind}/finalizers", "update") for kind in ("datasets", "trainingruns", "inferenceservices"))
+]
 
 
 def _log(cluster: RealCluster) -> list[Request]:
@@ -36,3 +44,17 @@ def test_no_request_of_the_operator_leaves_the_namespaces_of_its_objects(cluster
     assert {"get", "create", "patch", "list", "watch"} <= {request.verb for request in of_operator}
     assert strays(log, configs.AUDITED_USER, NAMESPACE) == []
     assert not list(cluster.place.state.glob("audit-*.log*")), "the log was rotated: the test has not read all of it"
+
+
+@pytest.mark.alone
+def test_the_chart_grants_no_right_that_a_whole_run_does_not_use(
+    request: pytest.FixtureRequest, cluster: RealCluster
+) -> None:
+    """A right that nothing needs is worth something only to a thief of the operator's token."""
+    if not side_by_side.is_whole_run(request.config):
+        pytest.skip("only all tests together use all rights")
+    roles = [role for kind in ("clusterroles", "roles") for role in cluster.api.listed(kind, NAMESPACE, _OF_THE_CHART)]
+    operators = [role for role in roles if role["metadata"]["name"] in _OF_THE_OPERATOR]
+    assert len(operators) == len(_OF_THE_OPERATOR)
+    unused = granted_rights(operators) - used_rights(_log(cluster), configs.AUDITED_USER)
+    assert unused == {*_NEVER_A_REQUEST}

@@ -1,8 +1,9 @@
 """Audit log of the API server: which requests of the operator left the namespaces that have its objects. Pure."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from modelops.api.crds import KINDS
 from modelops.api.kinds import GROUP
@@ -16,6 +17,9 @@ _KNOWN = {
     (resource.group, resource.plural) for resource in (*BY_KIND.values(), EVENTS, PERSISTENT_VOLUME_CLAIMS, WORKLOADS)
 }
 _LEASES = ("coordination.k8s.io", "leases")
+_CREATED = 201
+Right = tuple[str, str, str]
+"""Group of the API, resource with its subresource, and verb."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Request:
     uri: str
     group: str
     resource: str
+    subresource: str
     namespace: str
     name: str
     code: int
@@ -53,6 +58,7 @@ def requests(lines: Iterable[str]) -> Iterator[Request]:
             uri=event["requestURI"],
             group=about.get("apiGroup", ""),
             resource=about.get("resource", ""),
+            subresource=about.get("subresource", ""),
             namespace=about.get("namespace", ""),
             name=about.get("name", ""),
             code=event.get("responseStatus", {}).get("code", 0),
@@ -79,6 +85,32 @@ def strays(log: Iterable[Request], operator: str, own_namespace: str) -> list[st
     return [
         str(request) for request in seen if request.user == operator and not _stays(request, reconciled, own_namespace)
     ]
+
+
+def used_rights(log: Iterable[Request], operator: str) -> set[Right]:
+    """Return the rights that the operator's requests needed, as group, resource and verb.
+
+    A server-side apply that creates its object needs the verb create too, although the request is a patch.
+    """
+    rights = set()
+    for request in log:
+        if request.user == operator and request.resource:
+            resource = "/".join(filter(None, (request.resource, request.subresource)))
+            created = request.verb == "patch" and request.code == _CREATED
+            rights |= {(request.group, resource, verb) for verb in (request.verb, *(["create"] if created else []))}
+    return rights
+
+
+def granted_rights(roles: Iterable[Mapping[str, Any]]) -> set[Right]:
+    """Return the rights that roles grant, as group, resource and verb."""
+    return {
+        (group, resource, verb)
+        for role in roles
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
 
 
 def _stays(request: Request, reconciled: set[str], own_namespace: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from hack.cluster import configs
 from hack.cluster.network import Network
-from support.cluster.audit import requests, strays
+from support.cluster.audit import granted_rights, requests, strays, used_rights
 
 OPERATOR = configs.AUDITED_USER
 GROUPS = {"datasets": "modelops.dev", "trainingruns": "modelops.dev", "jobs": "batch", "leases": "coordination.k8s.io"}
@@ -106,3 +106,23 @@ def test_the_log_has_metadata_alone_and_is_bounded(tmp_path: Path) -> None:
     flags = dict(flag.removeprefix("--").split("=", 1) for flag in command[1:])
     assert flags["audit-log-path"] == str(configs.audit_log(tmp_path))
     assert int(flags["audit-log-maxsize"]) * (1 + int(flags["audit-log-maxbackup"])) <= 1024
+
+
+def test_the_rights_that_requests_needed_are_those_of_the_operator() -> None:
+    """A server-side apply needs the verb create where it creates, and writes of others use no right."""
+    log = [
+        named("patch", "jobs", "team", code=201),
+        named("patch", "datasets", "team", subresource="status"),
+        named("delete", "jobs", "team", user="kubernetes-admin"),
+        line("get", "/apis"),
+    ]
+    assert used_rights(requests(log), OPERATOR) == {
+        ("batch", "jobs", "patch"),
+        ("batch", "jobs", "create"),
+        ("modelops.dev", "datasets/status", "patch"),
+    }
+
+
+def test_a_role_grants_each_verb_on_each_of_its_resources() -> None:
+    rules = [{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list"]}]
+    assert granted_rights([{"rules": rules}]) == {("batch", "jobs", "get"), ("batch", "jobs", "list")}
