@@ -120,9 +120,14 @@ def _policies(space: Space) -> list[Body]:
 
 def _pod(space: Space, name: str, **labels: str) -> Body:
     image = space.cluster.images["examples"].by_digest
-    container = {"name": "main", "image": image, "command": ["python3", "-c", _LISTENS]}
+    locked = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container = {"name": "main", "image": image, "command": ["python3", "-c", _LISTENS], "securityContext": locked}
     metadata = {"name": name, "namespace": space.name, "labels": {"test": name, **labels}}
-    spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
+    spec = {
+        "containers": [container],
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+        "terminationGracePeriodSeconds": 0,
+    }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
