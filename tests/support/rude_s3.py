@@ -102,6 +102,13 @@ def pages_without_entries(server: RudeServer, connection: socket.socket, request
     server.send(connection, HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
 
+def endless_object(server: RudeServer, connection: socket.socket, _: bytes) -> None:
+    """Answer with an object that has no end, and whose length is not told."""
+    server.send(connection, HEAD + b'ETag: "e"\r\nTransfer-Encoding: chunked\r\n\r\n')
+    while True:
+        server.send(connection, b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+
+
 def says(status: bytes, body: bytes = b"") -> Answer:
     """Return an answer with this status and body."""
 

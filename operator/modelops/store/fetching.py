@@ -8,6 +8,7 @@ must be the pinned one.
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,32 @@ _ABSENT = ("404", "NoSuchKey", "NotFound")
 _NO_PARTS = ("400", "416", "501")
 
 
-def fetch(client: S3Client, bucket: str, key: str, target: Path) -> str:
-    """Download the current object to `target` and return its SHA-256 in hex. Raises S3Error."""
+class ObjectTooLargeError(Exception):
+    """The object has more bytes than the caller expects at most."""
+
+    def __init__(self, key: str, max_bytes: int) -> None:
+        super().__init__(f'object "{key}" has more than {max_bytes} bytes')
+
+
+def fetch(client: S3Client, bucket: str, key: str, target: Path, *, max_bytes: int) -> str:
+    """Download the current object to `target` and return its SHA-256 in hex.
+
+    Raises S3Error, and ObjectTooLargeError if the object has more than `max_bytes`, which are not written.
+    """
     sha256, size = hashlib.sha256(), 0
     with translate_errors(client, bucket, key), target.open("wb") as file:
         answer = client.get_object(Bucket=bucket, Key=key)
-        for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
-            size += file.write(chunk)
-            sha256.update(chunk)
-    if size != answer["ContentLength"]:
+        with closing(answer["Body"]) as body:
+            # A service need not say how long its answer is.
+            if answer.get("ContentLength", 0) > max_bytes:
+                raise ObjectTooLargeError(key, max_bytes)
+            for chunk in body.iter_chunks(_CHUNK_BYTES):
+                size += len(chunk)
+                if size > max_bytes:
+                    raise ObjectTooLargeError(key, max_bytes)
+                file.write(chunk)
+                sha256.update(chunk)
+    if size != answer.get("ContentLength", size):
         raise S3Error(
             Reason.ENDPOINT_UNREACHABLE, f'object "{key}": connection closed early; trying again', transient=True
         )
@@ -59,9 +77,12 @@ def fetch_pinned(client: S3Client, bucket: str, pinned: PinnedObject, target: Pa
             answer, name = _request(client.get_object, bucket, pinned, ChecksumMode="ENABLED")
             verifier = _verifier(client, name, pinned, answer)
             size = 0
-            with target.open("wb") as file:
-                for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
-                    size += file.write(chunk)
+            with target.open("wb") as file, closing(answer["Body"]) as body:
+                for chunk in body.iter_chunks(_CHUNK_BYTES):
+                    size += len(chunk)
+                    if size > pinned.size:
+                        break
+                    file.write(chunk)
                     if verifier is not None:
                         verifier.update(chunk)
         _check_state(client, bucket, pinned, answer, verifier)
@@ -104,8 +125,13 @@ class LargeObject:
                         "use an S3-compatible service",
                         transient=False,
                     )
-                for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
-                    file.write(chunk)
+                left = length
+                with closing(answer["Body"]) as body:
+                    for chunk in body.iter_chunks(_CHUNK_BYTES):
+                        file.write(chunk[:left])
+                        left -= len(chunk)
+                        if left < 0:
+                            break
 
     def verify_range(self, start: int, length: int, target: Path) -> None:
         """Verify a downloaded range of `target`. Ranges must come in order; the last one completes the verification.

@@ -17,10 +17,12 @@ from modelops.api.contract.tasks import S3Place
 from modelops.store.client import make_client
 from modelops.store.credentials import Credentials
 from modelops.store.errors import S3Error
+from modelops.store.fetching import fetch
 from modelops.store.layout import Location
 from modelops.store.listing import list_current
+from modelops.worker.checkpoints import restore as restoring
 from modelops.worker.checkpoints import session, sync
-from modelops.worker.checkpoints.manifests import RankFolder, Restored
+from modelops.worker.checkpoints.manifests import MAX_MANIFEST_BYTES, RankFolder, Restored
 from modelops.worker.checkpoints.restore import restore
 from modelops.worker.checkpoints.sync import CheckpointSync, TrainerState
 from support import s3_server
@@ -409,6 +411,70 @@ def test_a_pinned_manifest_that_was_replaced_is_not_restored(
     again = new_directory()
     store.restore(again)
     assert content(again) == {"model": "1"}
+
+
+def test_a_manifest_that_is_too_large_is_neither_saved_nor_downloaded(
+    store: Store,
+    root: Path,
+    new_directory: Callable[[], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its digest is known only once it is on disk, which a manifest without an end would fill."""
+    checkpoint_sync = store.sync(root)
+    for number in ("1", "2"):
+        write(root, model=number)
+        assert scan_twice(checkpoint_sync)
+    newest = PREFIX + store.keys("json")[-1]
+    store.client.put_object(Bucket=store.run.bucket, Key=newest, Body=b" " * (MAX_MANIFEST_BYTES + 1))
+    written: list[int] = []
+
+    def measured(client: Any, bucket: str, key: str, target: Path, *, max_bytes: int) -> str:
+        try:
+            return fetch(client, bucket, key, target, max_bytes=max_bytes)
+        finally:
+            written.append(target.stat().st_size)
+
+    monkeypatch.setattr(sync, "fetch", measured)
+    again = new_directory()
+    restored = store.restore(again)
+    assert content(again) == {"model": "1"}
+    assert len(written) == 2
+    assert max(written) < 1000
+
+    monkeypatch.setattr(sync, "MAX_MANIFEST_BYTES", 10)
+    before = store.keys("json")
+    write(again, model="3")
+    assert not scan_twice(store.sync(again, restored=restored))
+    assert store.keys("json") == before
+    assert "checkpoints of 1 files are too many to be saved" in caplog.text
+
+
+def test_a_content_that_grows_after_the_listing_is_not_downloaded(
+    store: Store,
+    root: Path,
+    new_directory: Callable[[], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The checkpoint before is restored."""
+    checkpoint_sync = store.sync(root)
+    for number in ("1", "2"):
+        write(root, model=number)
+        assert scan_twice(checkpoint_sync)
+    key = f"{PREFIX}rank-0/objects/sha256-{hashlib.sha256(b'2').hexdigest()}"
+    list_all = restoring._list
+
+    def then_write(client: Any, run: Location) -> Any:
+        listed = list_all(client, run)
+        store.client.put_object(Bucket=run.bucket, Key=key, Body=b"2" * 100)
+        return listed
+
+    monkeypatch.setattr(restoring, "_list", then_write)
+    again = new_directory()
+    store.restore(again)
+    assert content(again) == {"model": "1"}
+    assert "the content of model was altered (it has more than its 1 bytes)" in caplog.text
 
 
 def test_a_planted_manifest_of_the_far_future_does_not_end_the_order(

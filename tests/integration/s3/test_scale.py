@@ -322,10 +322,16 @@ def test_a_fetch_that_was_killed_twice_ends_with_the_right_data(
         list(pool.map(lambda name: client.put_object(Bucket=source, Key=f"in/{name}", Body=contents[name]), contents))
     listed = pin(client, S3Place(bucket=source, prefix="in/"), pod.root / "manifest")
     client.put_object(Bucket=store, Key="manifest", Body=(pod.root / "manifest").read_bytes())
-    dataset = {"name": "train", "digest": listed.manifest.digest, "manifest": f"s3://{store}/manifest"}
+    dataset = {
+        "name": "train",
+        "digest": listed.manifest.digest,
+        "manifest": f"s3://{store}/manifest",
+        "objects": listed.manifest.objects,
+        "source": pod.place(source, "in/"),
+    }
     task = {
         "store": pod.place(store),
-        "datasets": [{**dataset, "source": pod.place(source, "in/")}],
+        "datasets": [dataset],
         "hyperparameters": {},
         "checkpoints": f"s3://{store}/checkpoints/",
     }

@@ -115,7 +115,7 @@ def fetch_from_volume(pod: WorkerPod, store: str, snapshot: Json, volume: Path) 
     mounted.symlink_to(volume)
     return {
         "store": pod.place(store, "ops"),
-        "datasets": [{"name": "train", "digest": snapshot["digest"], "manifest": snapshot["manifest"]}],
+        "datasets": [{"name": "train", **{key: snapshot[key] for key in ("digest", "manifest", "objects")}}],
         "hyperparameters": {},
         "checkpoints": f"s3://{store}/checkpoints/",
     }

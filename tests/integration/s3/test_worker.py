@@ -6,13 +6,18 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modelops.api.contract.tasks import S3Place
 from modelops.store.client import S3Client
-from modelops.store.listing import ListingSummary, probe
+from modelops.store.listing import ListingSummary, list_current, probe
+from modelops.store.pages import Page, Pages, Position
+from modelops.worker import fetch_model
+from modelops.worker.quality import baselines
 from support import s3_server
 from support.checkout import ROOT
 from support.worker_pod import Json, WorkerPod
@@ -119,7 +124,9 @@ def test_checks_compare_with_the_profile_of_the_current_snapshot(
     assert "failure" not in worse
 
 
-def test_an_altered_or_missing_baseline_is_refused(pod: WorkerPod, client: S3Client, buckets: tuple[str, str]) -> None:
+def test_an_altered_or_missing_baseline_is_refused(
+    pod: WorkerPod, client: S3Client, buckets: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Drift is never measured against a wrong profile. Without a check that compares, the profile is not read."""
     _, store = buckets
     profile = pod.run("snapshot", snapshot_task(pod, client, buckets)).report["profile"]
@@ -127,6 +134,11 @@ def test_an_altered_or_missing_baseline_is_refused(pod: WorkerPod, client: S3Cli
     task = snapshot_task(pod, client, buckets, baseline=profile, checks=CHECKS[:3])
     client.put_object(Bucket=store, Key=key, Body=b"{}")
     assert pod.run("snapshot", task).failure == (42, "DigestMismatch")
+    with monkeypatch.context() as context:
+        context.setattr(baselines, "_MAX_BYTES", 1)
+        outcome = pod.run("snapshot", task)
+        assert outcome.failure == (42, "BaselineUnreadable")
+        assert "the profile has more than 1 bytes; restore" in outcome.report["failure"]["message"]
     client.delete_object(Bucket=store, Key=key)
     assert pod.run("snapshot", task).failure == (42, "BaselineMissing")
     assert "failure" not in pod.run("snapshot", {**task, "checks": CHECKS[:1]}).report
@@ -189,6 +201,7 @@ def fetch_task(pod: WorkerPod, client: S3Client, buckets: tuple[str, str], **mor
         "name": "train",
         "digest": report["digest"],
         "manifest": report["manifest"],
+        "objects": report["objects"],
         "source": pod.place(source, "in/"),
     }
     return {
@@ -238,6 +251,20 @@ def test_fetch_refuses_data_that_is_not_the_snapshot(
     assert pod.run("fetch", task).failure == (42, "ManifestMissing")
 
 
+def test_a_manifest_larger_than_its_objects_need_is_not_downloaded(
+    pod: WorkerPod, client: S3Client, buckets: tuple[str, str]
+) -> None:
+    """The digest is compared once the manifest is on disk, which a manifest without an end would fill."""
+    store = buckets[1]
+    task = fetch_task(pod, client, buckets)
+    manifest = task["datasets"][0]["manifest"].removeprefix(f"s3://{store}/")
+    client.put_object(Bucket=store, Key=manifest, Body=b"x" * (8 << 20))
+    outcome = pod.run("fetch", task)
+    assert outcome.failure == (42, "DigestMismatch")
+    assert "more than 8192 bytes for 1 objects; restore" in outcome.report["failure"]["message"]
+    assert not [file for file in pod.root.glob("modelops-*/manifest") if file.stat().st_size]
+
+
 MODEL = {"model.bin": b"weights" * 1000, "tokens/vocab.txt": b"a\nb\n", "empty": b""}
 
 
@@ -274,7 +301,12 @@ def publish_model(pod: WorkerPod, store: str) -> Json:
 
 
 def fetch_model_task(pod: WorkerPod, store: str, artifact: Json) -> Json:
-    return {"artifactUri": artifact["uri"], "digest": artifact["digest"], "store": pod.place(store)}
+    return {
+        "artifactUri": artifact["uri"],
+        "digest": artifact["digest"],
+        "bytes": artifact["bytes"],
+        "store": pod.place(store),
+    }
 
 
 def test_a_published_model_is_fetched_as_it_was(
@@ -299,9 +331,18 @@ def test_a_published_model_is_fetched_as_it_was(
     assert os.access(pod.root / "shared/bin/warm-up.sh", os.X_OK)
 
 
-@pytest.mark.parametrize("change", ["a file is overwritten", "a file is added", "a file is deleted"])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("a file is overwritten", "DigestMismatch"),
+        ("an empty file is added", "DigestMismatch"),
+        ("a file is deleted", "DigestMismatch"),
+        ("a file is added", "ArtifactTooLarge"),
+        ("a file grows", "ArtifactTooLarge"),
+    ],
+)
 def test_an_altered_model_is_never_served(
-    pod: WorkerPod, client: S3Client, new_bucket: Callable[..., str], change: str
+    pod: WorkerPod, client: S3Client, new_bucket: Callable[..., str], change: str, reason: str
 ) -> None:
     """Whatever was done to the artifact, the server finds no file of it."""
     store = new_bucket(versioned=False)
@@ -311,16 +352,97 @@ def test_an_altered_model_is_never_served(
         client.put_object(Bucket=store, Key=root + "model.bin", Body=b"w3ights" * 1000)
     elif change == "a file is deleted":
         client.delete_object(Bucket=store, Key=root + "model.bin")
+    elif change == "a file grows":
+        client.put_object(Bucket=store, Key=root + "model.bin", Body=b"weights" * 1001)
     else:
-        client.put_object(Bucket=store, Key=root + "added", Body=b"x")
+        client.put_object(Bucket=store, Key=root + "added", Body=b"x" if change == "a file is added" else b"")
+    assert pod.run("fetch-model", fetch_model_task(pod, store, artifact)).failure == (42, reason)
+    assert not list((pod.root / "models").iterdir())
+
+
+@pytest.fixture
+def largest_file(pod: WorkerPod, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Function that returns the size of the largest file that was in the model directory at any time."""
+    sizes = [0]
+    empty = fetch_model._empty
+
+    def measure(directory: Path) -> None:
+        sizes.extend(file.stat().st_size for file in directory.rglob("*") if file.is_file())
+        empty(directory)
+
+    monkeypatch.setattr(fetch_model, "_empty", measure)
+    return lambda: max(sizes)
+
+
+def test_no_more_of_an_artifact_is_downloaded_than_its_version_declares(
+    pod: WorkerPod, client: S3Client, new_bucket: Callable[..., str], largest_file: Callable[[], int]
+) -> None:
+    """An object larger than all of the model would fill the node's disk before its digest is known."""
+    store = new_bucket()
+    client.put_object(Bucket=store, Key="models/one/model.bin", Body=b"x" * (8 << 20))
+    artifact = {"uri": f"s3://{store}/models/one/", "digest": "sha256:" + "0" * 64, "bytes": (8 << 20) - 1}
+    outcome = pod.run("fetch-model", fetch_model_task(pod, store, artifact))
+    assert outcome.failure == (42, "ArtifactTooLarge")
+    assert "has 8388608 bytes, and artifact.bytes is 8388607; restore" in outcome.report["failure"]["message"]
+    assert largest_file() == 0
+
+
+def test_a_file_that_grows_after_the_listing_is_not_downloaded(
+    pod: WorkerPod,
+    client: S3Client,
+    new_bucket: Callable[..., str],
+    largest_file: Callable[[], int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever writes to the store between the listing and the download gains nothing."""
+    store = new_bucket(versioned=False)
+    artifact = publish_model(pod, store)["artifact"]
+    key = artifact["uri"].removeprefix(f"s3://{store}/") + "model.bin"
+
+    def then_write(*place: Any) -> Any:
+        listed = list_current(*place)
+        objects = list(listed.objects)
+        client.put_object(Bucket=store, Key=key, Body=b"x" * (8 << 20))
+        return listed._replace(objects=iter(objects))
+
+    monkeypatch.setattr(fetch_model, "list_current", then_write)
+    outcome = pod.run("fetch-model", fetch_model_task(pod, store, artifact))
+    assert outcome.failure == (42, "ArtifactTooLarge")
+    assert "more than 7000 bytes, its size in the listing; restore" in outcome.report["failure"]["message"]
+    assert largest_file() < 7000
+    assert not list((pod.root / "models").iterdir())
+
+
+def test_a_listing_of_too_many_objects_ends_early(
+    pod: WorkerPod, client: S3Client, new_bucket: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A prefix with a million empty objects neither fills the worker's memory nor the disk's inodes."""
+    store = new_bucket(versioned=False)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: client.put_object(Bucket=store, Key=f"m/{number:04}"), range(1003)))
+    artifact = {"uri": f"s3://{store}/m/", "digest": "sha256:" + "0" * 64, "bytes": 0}
+    pages: list[Page] = []
+    request = Pages.page
+
+    def page(listing: Pages, at: Position) -> Page:
+        pages.append(request(listing, at))
+        return pages[-1]
+
+    monkeypatch.setattr(Pages, "page", page)
     assert pod.run("fetch-model", fetch_model_task(pod, store, artifact)).failure == (42, "DigestMismatch")
+    assert len(pages) == 2
+    monkeypatch.setattr(fetch_model, "MAX_FILES", 3)
+    outcome = pod.run("fetch-model", fetch_model_task(pod, store, artifact))
+    assert outcome.failure == (42, "ArtifactTooLarge")
+    assert "has more than 3 objects; restore" in outcome.report["failure"]["message"]
+    assert len(pages) == 3, "the second page is not requested"
     assert not list((pod.root / "models").iterdir())
 
 
 def test_a_model_that_was_deleted_has_its_own_reason(pod: WorkerPod, new_bucket: Callable[..., str]) -> None:
     """A person can distinguish a deleted artifact from an altered one."""
     store = new_bucket()
-    artifact = {"uri": f"s3://{store}/none/", "digest": "sha256:" + "0" * 64}
+    artifact = {"uri": f"s3://{store}/none/", "digest": "sha256:" + "0" * 64, "bytes": 1}
     assert pod.run("fetch-model", fetch_model_task(pod, store, artifact)).failure == (42, "ArtifactNotFound")
 
 

@@ -72,6 +72,8 @@ class FetchDataset(Model):
     name: str
     digest: str
     manifest: str
+    objects: int
+    """Number of objects in the manifest, which bounds the manifest's size."""
     source: S3Place | None = None
     """S3 source. Absent: the files are in a mounted volume, and are only verified."""
 
@@ -115,6 +117,8 @@ class FetchModelTask(Model):
 
     artifact_uri: str
     digest: str
+    bytes: int
+    """Total size of the artifact's files. No more is downloaded."""
     store: S3Place
 
 

@@ -21,6 +21,9 @@ from modelops.worker.runtime.object_paths import relative_path
 _RANK_FOLDER = re.compile(r"rank-(0|[1-9][0-9]{0,5})/")
 _MANIFEST = re.compile(r"[0-9]{16}\.json")
 
+MAX_MANIFEST_BYTES = 16 << 20
+"""Largest manifest that is written or read: some sixty thousand files of one rank."""
+
 
 def _valid_path(text: str) -> str:
     relative_path(text, "")

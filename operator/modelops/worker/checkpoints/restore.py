@@ -17,7 +17,7 @@ from modelops.api.checkpoints import Checkpoint
 from modelops.lineage.digests import PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error
-from modelops.store.fetching import fetch
+from modelops.store.fetching import ObjectTooLargeError, fetch
 from modelops.store.layout import Location
 from modelops.store.listing import list_current
 from modelops.worker.checkpoints.manifests import (
@@ -151,16 +151,19 @@ def _fetch(client: S3Client, staging: Path, item: _Item) -> str | None:
     target = staging / sha256
     if target.exists():
         return None
+    key = folder.object_key(sha256)
     try:
-        actual = retry(lambda: fetch(client, folder.run.bucket, folder.object_key(sha256), target))
+        actual = retry(lambda: fetch(client, folder.run.bucket, key, target, max_bytes=item.file.size))
+        if actual == sha256:
+            return None
+        why = f"altered (its SHA-256 is {actual})"
+    except ObjectTooLargeError:
+        why = f"altered (it has more than its {item.file.size} bytes)"
     except S3Error as problem:
         if problem.reason is not Reason.NO_SUCH_KEY:
             raise
-        actual = ""
-    if actual == sha256:
-        return None
+        why = "deleted"
     target.unlink(missing_ok=True)
-    why = f"altered (its SHA-256 is {actual})" if actual else "deleted"
     _log.warning("checkpoint %s cannot be used: the content of %s was %s", item.choice.key, item.file.path, why)
     return item.choice.key
 

@@ -14,11 +14,12 @@ from modelops.api.checkpoints import KEPT_FOR_EACH_WORKER, Checkpoint
 from modelops.lineage.digests import PREFIX, PinnedObject
 from modelops.store.client import S3Client
 from modelops.store.errors import S3Error
-from modelops.store.fetching import fetch
+from modelops.store.fetching import ObjectTooLargeError, fetch
 from modelops.store.listing import list_current
 from modelops.store.removing import remove
 from modelops.store.writing import ContentChangedError, put_if_absent
 from modelops.worker.checkpoints.manifests import (
+    MAX_MANIFEST_BYTES,
     CheckpointFile,
     CheckpointLink,
     CheckpointManifest,
@@ -218,6 +219,9 @@ class CheckpointSync:
         milliseconds = max(time.time_ns() // 1_000_000, newest + 1)
         key, content = self._folder.manifest_key(milliseconds), manifest.model_dump_json(by_alias=True).encode()
         self._raise_if_abandoned()
+        if len(content) > MAX_MANIFEST_BYTES:
+            _log.warning("checkpoints of %d files are too many to be saved; write fewer files", len(manifest.files))
+            return False
         if not put_if_absent(client, bucket, key, content):
             return False  # Another writer took this millisecond. The next sync takes a later one.
         self._digests[key] = PREFIX + hashlib.sha256(content).hexdigest()
@@ -304,13 +308,13 @@ class CheckpointSync:
 
 
 def read_manifest(client: S3Client, bucket: str, key: str, digest: str) -> CheckpointManifest | None:
-    """Return a manifest in S3; None if it has another digest or is not valid. Raises S3Error."""
+    """Return a manifest in S3; None if it is too large, has another digest or is not valid. Raises S3Error."""
     file = paths.scratch() / "manifest"
     try:
-        if PREFIX + fetch(client, bucket, key, file) != digest:
+        if PREFIX + fetch(client, bucket, key, file, max_bytes=MAX_MANIFEST_BYTES) != digest:
             return None
         return CheckpointManifest.model_validate_json(file.read_bytes())
-    except ValidationError:
+    except (ObjectTooLargeError, ValidationError):
         return None
     finally:
         file.unlink(missing_ok=True)

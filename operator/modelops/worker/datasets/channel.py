@@ -9,11 +9,11 @@ from typing import NamedTuple
 from modelops.api.contract.tasks import FetchDataset, S3Place
 from modelops.lineage.digests import BY_CONTENT, NotAManifestError, PinnedObject
 from modelops.store.errors import Reason, S3Error
-from modelops.store.fetching import fetch
+from modelops.store.fetching import ObjectTooLargeError, fetch
 from modelops.store.layout import parse
 from modelops.worker.datasets.download import Download, download_objects
 from modelops.worker.datasets.download_journal import DownloadJournal
-from modelops.worker.datasets.manifests import DatasetManifest
+from modelops.worker.datasets.manifests import MAX_LINE_BYTES, DatasetManifest
 from modelops.worker.datasets.volume import PathEscapesVolumeError, hash_file
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.errors import TaskError
@@ -52,10 +52,12 @@ def fill_channel(dataset: FetchDataset, store: S3Place) -> ChannelSize:
 def _fetch_manifest(dataset: FetchDataset, store: S3Place) -> DatasetManifest:
     """Fetch the manifest and verify its digest: the run's input key holds that digest, so no other list is allowed."""
     location = parse(dataset.manifest)
-    file = paths.scratch() / "manifest"
+    file, max_bytes = paths.scratch() / "manifest", dataset.objects * MAX_LINE_BYTES
     client = client_of(store)
     try:
-        retry(lambda: fetch(client, location.bucket, location.key, file))
+        retry(lambda: fetch(client, location.bucket, location.key, file, max_bytes=max_bytes))
+    except ObjectTooLargeError as error:
+        raise _altered(dataset, f"it has more than {max_bytes} bytes for {dataset.objects} objects") from error
     except S3Error as error:
         if error.reason is not Reason.NO_SUCH_KEY:
             raise
@@ -64,12 +66,16 @@ def _fetch_manifest(dataset: FetchDataset, store: S3Place) -> DatasetManifest:
         ) from error
     digest = digest_of_file(file)
     if digest != dataset.digest:
-        raise TaskError(
-            "DigestMismatch",
-            f"{dataset.manifest}: the manifest was altered, its digest is {digest}, not {dataset.digest}; restore the"
-            " original object, or take a new snapshot of the data",
-        )
+        raise _altered(dataset, f"its digest is {digest}, not {dataset.digest}")
     return DatasetManifest(file, dataset.digest, 0, 0)
+
+
+def _altered(dataset: FetchDataset, how: str) -> TaskError:
+    return TaskError(
+        "DigestMismatch",
+        f"{dataset.manifest}: the manifest was altered, {how}; restore the original object, or take a new snapshot of"
+        " the data",
+    )
 
 
 def _entries(dataset: FetchDataset, manifest: DatasetManifest) -> Iterator[PinnedObject]:

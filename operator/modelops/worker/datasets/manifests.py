@@ -8,6 +8,9 @@ from typing import NamedTuple
 from modelops.lineage.digests import PREFIX, PinnedObject, manifest_entries
 from modelops.worker.datasets.sorting import sort_lines
 
+MAX_LINE_BYTES = 8 << 10
+"""More than any line has: a path on a volume has at most 4 KiB, key and version in S3 have 1 KiB each."""
+
 
 class RepeatedKeyError(ValueError):
     """A key was listed twice: the source changed during the listing."""

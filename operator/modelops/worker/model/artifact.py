@@ -2,19 +2,26 @@
 
 import stat
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from modelops.lineage.digests import ArtifactFile, UnrepresentableNameError, artifact_digest, hex_digits
 from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.file_digest import digest_of_file
 
+MAX_FILES = 100_000
+"""Most files of a model: as many are listed before any is downloaded."""
+
 
 def files_of(directory: Path) -> list[ArtifactFile]:
     """Return the files below a directory, sorted by path.
 
-    Raises TaskError(InvalidModel) for an entry that is neither a regular file nor a directory.
+    Raises TaskError(InvalidModel) for an entry that is neither a regular file nor a directory, and for too many files.
     """
-    return [_artifact_file(file, directory) for file in sorted(_walk(directory))]
+    files = sorted(islice(_walk(directory), MAX_FILES + 1))
+    if len(files) > MAX_FILES:
+        raise TaskError("InvalidModel", f"the model has more than {MAX_FILES} files; write fewer, larger ones")
+    return [_artifact_file(file, directory) for file in files]
 
 
 def digest_of(files: list[ArtifactFile]) -> str:

@@ -9,10 +9,13 @@ from modelops.api.base import Model
 from modelops.api.checks import DataCheck
 from modelops.store.client import S3Client
 from modelops.store.errors import Reason, S3Error
-from modelops.store.fetching import fetch
+from modelops.store.fetching import ObjectTooLargeError, fetch
 from modelops.store.layout import parse
 from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.retry import retry
+
+_MAX_BYTES = 64 << 20
+"""Largest profile that is read: some thousand columns of long texts."""
 
 
 class ValueCount(Model):
@@ -56,7 +59,13 @@ def load_baseline(store: S3Client, uri: str | None, checks: Sequence[DataCheck],
         return None
     location, file = parse(uri), scratch / "baseline"
     try:
-        sha256 = retry(lambda: fetch(store, location.bucket, location.key, file))
+        sha256 = retry(lambda: fetch(store, location.bucket, location.key, file, max_bytes=_MAX_BYTES))
+    except ObjectTooLargeError as error:
+        raise TaskError(
+            "BaselineUnreadable",
+            f"{uri}: the profile has more than {_MAX_BYTES} bytes; restore the original object, or remove drift and"
+            " rowsChange from spec.checks for one snapshot",
+        ) from error
     except S3Error as error:
         if error.reason is not Reason.NO_SUCH_KEY:
             raise

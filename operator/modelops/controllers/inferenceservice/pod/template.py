@@ -194,7 +194,10 @@ def _fetch(version: ModelVersion, settings: Settings, secrets: list[str]) -> Bod
         settings.image_pull_policy,
         "fetch-model",
         FetchModelTask(
-            artifact_uri=artifact.uri, digest=artifact.digest, store=settings.store.place_of(version.metadata.namespace)
+            artifact_uri=artifact.uri,
+            digest=artifact.digest,
+            bytes=artifact.bytes,
+            store=settings.store.place_of(version.metadata.namespace),
         ),
         secrets,
         [mount(SHARED, SHARED_DIR), mount(_MODELS, MODEL_DIR)],

@@ -170,7 +170,9 @@ def _scratch(container: str) -> str:
 def _fetch_dataset(dataset: OriginDataset) -> FetchDataset:
     source = dataset.source
     place = place_of(source.s3) if source is not None and source.s3 is not None else None
-    return FetchDataset(name=dataset.name, digest=dataset.digest, manifest=dataset.manifest, source=place)
+    return FetchDataset(
+        name=dataset.name, digest=dataset.digest, manifest=dataset.manifest, objects=dataset.objects, source=place
+    )
 
 
 def _volume_of(channel: str) -> str:

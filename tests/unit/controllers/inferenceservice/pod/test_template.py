@@ -76,10 +76,11 @@ def test_the_proxys_startup_probe_does_not_ask_the_model() -> None:
 
 
 def test_the_fetch_container_has_the_task_of_the_artifact() -> None:
-    """The worker parses artifact, digest and store."""
+    """The worker parses artifact, digest, size and store."""
     fetch = container(spec(), "fetch-model")
     task = FetchModelTask.model_validate_json(environment(fetch)["MODELOPS_TASK"])
     assert (task.artifact_uri, task.digest) == ("s3://store/ml/team-a/models/a/", digest("a"))
+    assert task.bytes == version().spec.artifact.bytes
     assert (task.store.bucket, task.store.secret_name) == ("store", "store")
     assert fetch["args"] == ["fetch-model"]
 
