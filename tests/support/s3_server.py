@@ -74,6 +74,8 @@ def start(directory: Path) -> Seaweed:
                 "-volume.max=2000",
                 # By default a write to a bucket creates the bucket.
                 "-s3.autoCreateBucket=false",
+                # Users and their policies can be made while the server runs.
+                "-s3.iam.readOnly=false",
                 # Catalogue services at fixed ports, which are not needed: a second server could not start.
                 "-s3.port.iceberg=0",
                 "-s3.port.lance=0",

@@ -122,11 +122,15 @@ def _check(key: str, expected: str | None, actual: "hashlib._Hash") -> None:
 
 
 def _exists(client: S3Client, bucket: str, key: str) -> bool:
+    """Return whether there is an object; False also if S3 does not tell.
+
+    S3 answers 403 in place of 404 to whoever may list some prefixes of the bucket only.
+    """
     try:
         client.head_object(Bucket=bucket, Key=key)
         return True
     except ClientError as error:
-        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in (403, 404):
             return False
         raise
 

@@ -477,6 +477,27 @@ def test_a_content_that_grows_after_the_listing_is_not_downloaded(
     assert "the content of model was altered (it has more than its 1 bytes)" in caplog.text
 
 
+def test_a_manifest_that_was_deleted_is_not_requested(
+    store: Store, root: Path, new_directory: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS answers 403 in place of 404 to credentials that may list some prefixes only: the run would begin afresh."""
+    checkpoint_sync = store.sync(root)
+    for number in ("1", "2"):
+        write(root, model=number)
+        assert scan_twice(checkpoint_sync)
+    newest = PREFIX + store.keys("json")[-1]
+    store.client.delete_object(Bucket=store.run.bucket, Key=newest)
+
+    def hides(client: Any, bucket: str, key: str, target: Path, *, max_bytes: int) -> str:
+        assert key != newest
+        return fetch(client, bucket, key, target, max_bytes=max_bytes)
+
+    monkeypatch.setattr(sync, "fetch", hides)
+    again = new_directory()
+    store.restore(again)
+    assert content(again) == {"model": "1"}
+
+
 def test_a_planted_manifest_of_the_far_future_does_not_end_the_order(
     store: Store, root: Path, new_directory: Callable[[], Path]
 ) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from modelops.api.contract.tasks import S3Place
 from modelops.lineage.digests import PinnedObject, dataset_digest, manifest_line
@@ -211,6 +213,22 @@ def test_a_written_object_is_never_replaced(
     assert not put_if_absent(client, bucket, "k", second, part_bytes=part_bytes)
     assert client.get_object(Bucket=bucket, Key="k")["Body"].read(3) == b"111"
     assert not client.list_multipart_uploads(Bucket=bucket).get("Uploads")
+
+
+def test_an_object_is_written_in_parts_where_s3_hides_whether_it_exists(
+    s3: Seaweed, client: S3Client, new_bucket: NewBucket
+) -> None:
+    """AWS answers 403 in place of 404 to credentials that may list some prefixes only. The completion decides."""
+
+    def refuse(model: Any, **_: object) -> None:
+        raise ClientError({"Error": {"Code": "403"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, model.name)
+
+    bucket, part_bytes = new_bucket(), 5 << 20
+    limited = make_client(S3Place(bucket="-", endpoint=s3.endpoint), ALL_RIGHTS)
+    limited.meta.events.register("before-call.s3.HeadObject", refuse)
+    assert put_if_absent(limited, bucket, "k", b"1" * (6 << 20), part_bytes=part_bytes)
+    assert not put_if_absent(limited, bucket, "k", b"2" * (6 << 20), part_bytes=part_bytes)
+    assert client.get_object(Bucket=bucket, Key="k")["Body"].read(3) == b"111"
 
 
 def test_of_many_writers_at_the_same_time_exactly_one_writes(client: S3Client, new_bucket: NewBucket) -> None:

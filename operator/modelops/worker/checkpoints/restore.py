@@ -121,8 +121,11 @@ def _choose(client: S3Client, pinned: _Folder, sizes: Mapping[str, int], broken:
             continue
         why = "not the manifest that a sidecar has reported"
         try:
-            manifest = retry(partial(read_manifest, client, folder.run.bucket, key, digest))
-            if manifest is not None:
+            # The listing decides: S3 answers 403 in place of 404 to whoever may list some prefixes of the bucket only.
+            manifest = retry(partial(read_manifest, client, folder.run.bucket, key, digest)) if key in sizes else None
+            if key not in sizes:
+                why = "deleted"
+            elif manifest is not None:
                 lost = [file for file in manifest.files if sizes.get(folder.object_key(file.sha256)) != file.size]
                 if not lost:
                     return _Choice(folder, key, manifest)
