@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelops.worker.checkpoints.manifests import leads_outside
+from modelops.worker.runtime.beneath import open_beneath, opened_directory
 from modelops.worker.runtime.unicode_text import is_utf8
 
 
@@ -40,7 +41,11 @@ def scan(root: Path) -> Scan:
     An entry that disappears during the scan is left out.
     """
     result = Scan()
-    _walk(root, "", result)
+    try:
+        with opened_directory(root) as directory:
+            _walk(directory, "", result)
+    except OSError:
+        pass
     return result
 
 
@@ -49,24 +54,25 @@ def signature(status: os.stat_result) -> Signature:
     return Signature(status.st_size, status.st_mtime_ns, stat.S_IMODE(status.st_mode))
 
 
-def _walk(root: Path, folder: str, result: Scan) -> None:
-    try:
-        entries = list(os.scandir(root / folder))
-    except OSError:
-        return
-    for entry in entries:
+def _walk(directory: int, folder: str, result: Scan) -> None:
+    """Add what is in a directory, given by its descriptor: the trainer may meanwhile put a link where it was."""
+    for entry in list(os.scandir(directory)):
         path = f"{folder}{entry.name}"
         try:
             status = entry.stat(follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
-                _walk(root, f"{path}/", result)
+                inner = open_beneath(directory, entry.name, os.O_RDONLY | os.O_DIRECTORY, follow_links=False)
+                try:
+                    _walk(inner, f"{path}/", result)
+                finally:
+                    os.close(inner)
             elif not is_utf8(path):
                 result.skipped.append(repr(path))
             elif stat.S_ISREG(status.st_mode):
                 result.files[path] = signature(status)
             elif (
                 stat.S_ISLNK(status.st_mode)
-                and not leads_outside(target := os.readlink(root / path))
+                and not leads_outside(target := os.readlink(entry.name, dir_fd=directory))
                 and is_utf8(target)
             ):
                 result.links[path] = target

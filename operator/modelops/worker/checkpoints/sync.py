@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
@@ -30,7 +31,7 @@ from modelops.worker.checkpoints.scan import Scan, Signature, scan, signature
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.incomplete_uploads import abort_incomplete_uploads
 from modelops.worker.runtime.parallel import map_ordered
-from modelops.worker.runtime.regular_file import open_regular_file
+from modelops.worker.runtime.regular_file import open_regular_file_beneath, path_of
 
 PART_BYTES = 16 << 20
 """Part size of multipart uploads. Smaller than a model's: a trainer may write many files, and the sidecar is small."""
@@ -178,15 +179,15 @@ class CheckpointSync:
             return known[1]
         digest = hashlib.sha256()
         try:
-            opened = open_regular_file(self._root / path)
+            opened = open_regular_file_beneath(self._root, path)
             if opened is None:
                 return None
             with opened as content:
                 while chunk := content.read(_READ_BYTES):
                     self._raise_if_abandoned()
                     digest.update(chunk)
-            if signature((self._root / path).stat(follow_symlinks=False)) != seen:
-                return None
+                if signature(os.fstat(content.fileno())) != seen:
+                    return None
         except OSError as error:
             _log.info("checkpoint %s cannot be read: %s", path, error)
             return None
@@ -244,19 +245,23 @@ class CheckpointSync:
     def _upload(self, client: S3Client, file: CheckpointFile) -> bool:
         """Return True if the content is in S3. A file that has changed meanwhile is left for a later sync."""
         try:
-            put_if_absent(
-                client,
-                self._folder.run.bucket,
-                self._folder.object_key(file.sha256),
-                self._root / file.path,
-                part_bytes=PART_BYTES,
-                sha256=file.sha256,
-                before_part=self._raise_if_abandoned,
-            )
-            return True
+            opened = open_regular_file_beneath(self._root, file.path)
+            if opened is not None:
+                with opened as content:
+                    put_if_absent(
+                        client,
+                        self._folder.run.bucket,
+                        self._folder.object_key(file.sha256),
+                        path_of(content),
+                        part_bytes=PART_BYTES,
+                        sha256=file.sha256,
+                        before_part=self._raise_if_abandoned,
+                    )
+                return True
         except (ContentChangedError, OSError):
-            self._known.pop(file.path, None)
-            return False
+            pass
+        self._known.pop(file.path, None)
+        return False
 
     def _collect_garbage(
         self, client: S3Client, existing: Mapping[str, PinnedObject], newest: str, pinned: Mapping[str, str]

@@ -137,7 +137,7 @@ def _verify(dataset: FetchDataset, pinned: PinnedObject) -> PinnedObject:
         )
     try:
         file, sha256 = hash_file(_directory(dataset), pinned.key)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PathEscapesVolumeError) as error:
+    except (FileNotFoundError, NotADirectoryError, PathEscapesVolumeError) as error:
         raise _not_as_pinned(dataset, pinned, "is missing") from error
     except PermissionError as error:
         raise TaskError(

@@ -15,10 +15,18 @@ from modelops.worker.datasets.download import Download, download_objects
 from modelops.worker.datasets.manifests import DatasetManifest, RepeatedKeyError, finish_manifest
 from modelops.worker.datasets.pinning import PinnedListing, pin
 from modelops.worker.datasets.sorting import sort_lines
-from modelops.worker.datasets.volume import PathEscapesVolumeError, VolumeFile, hash_file, parse_line, walk_files
+from modelops.worker.datasets.volume import (
+    PathEscapesVolumeError,
+    VolumeFile,
+    hash_file,
+    open_file,
+    parse_line,
+    walk_files,
+)
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.errors import TaskError, task_error_of
 from modelops.worker.runtime.parallel import map_ordered
+from modelops.worker.runtime.regular_file import path_of
 from modelops.worker.runtime.stores import client_of
 
 _DOWNLOADS = 4
@@ -160,7 +168,8 @@ class VolumeSource:
     def files(self, manifest: DatasetManifest) -> Iterator[tuple[PinnedObject, Path]]:
         """Yield each file in place; after the last one, raise if the volume has changed since the probe."""
         for pinned in manifest.entries():
-            yield pinned, self._root / pinned.key
+            with open_file(self._root, pinned.key) as file:
+                yield pinned, path_of(file)
         if self._walk().token != self.change_token:
             raise _source_changed("a file of the volume was written, added or removed")
 

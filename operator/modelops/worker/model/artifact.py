@@ -1,13 +1,17 @@
 """Files of a model, and the digest of all of them."""
 
+import hashlib
+import os
 import stat
 from collections.abc import Iterator
+from io import FileIO
 from itertools import islice
 from pathlib import Path
 
-from modelops.lineage.digests import ArtifactFile, UnrepresentableNameError, artifact_digest, hex_digits
+from modelops.lineage.digests import ArtifactFile, UnrepresentableNameError, artifact_digest
+from modelops.worker.runtime.beneath import LeadsOutError
 from modelops.worker.runtime.errors import TaskError
-from modelops.worker.runtime.file_digest import digest_of_file
+from modelops.worker.runtime.regular_file import open_regular_file_beneath
 
 MAX_FILES = 100_000
 """Most files of a model: as many are listed before any is downloaded."""
@@ -22,6 +26,17 @@ def files_of(directory: Path) -> list[ArtifactFile]:
     if len(files) > MAX_FILES:
         raise TaskError("InvalidModel", f"the model has more than {MAX_FILES} files; write fewer, larger ones")
     return [_artifact_file(file, directory) for file in files]
+
+
+def open_file(directory: Path, path: str) -> FileIO:
+    """Open a file of a model for reading. Raises TaskError(InvalidModel) if a link, or no file, has taken its place."""
+    try:
+        file = open_regular_file_beneath(directory, path)
+    except LeadsOutError as error:
+        raise _not_a_file(directory / path, "behind a symbolic link") from error
+    if file is None:
+        raise _not_a_file(directory / path, "not a regular file")
+    return file
 
 
 def digest_of(files: list[ArtifactFile]) -> str:
@@ -42,12 +57,15 @@ def _walk(directory: Path) -> Iterator[Path]:
         else:
             # A link could lead to a file that the model's digest does not cover, such as a mounted credential.
             kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a regular file"
-            raise TaskError("InvalidModel", f"{path} is {kind}; write the model as regular files")
+            raise _not_a_file(path, kind)
+
+
+def _not_a_file(path: Path, kind: str) -> TaskError:
+    return TaskError("InvalidModel", f"{path} is {kind}; write the model as regular files")
 
 
 def _artifact_file(file: Path, directory: Path) -> ArtifactFile:
-    return ArtifactFile(
-        path=file.relative_to(directory).as_posix(),
-        size=file.stat().st_size,
-        sha256=hex_digits(digest_of_file(file)),
-    )
+    path = file.relative_to(directory).as_posix()
+    with open_file(directory, path) as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        return ArtifactFile(path, os.fstat(content.fileno()).st_size, sha256)

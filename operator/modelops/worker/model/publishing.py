@@ -20,12 +20,13 @@ from modelops.store.layout import model_of
 from modelops.store.listing import list_current
 from modelops.store.removing import remove
 from modelops.store.writing import put_if_absent
-from modelops.worker.model.artifact import digest_of
+from modelops.worker.model.artifact import digest_of, open_file
 from modelops.worker.runtime import paths
 from modelops.worker.runtime.errors import TaskError
 from modelops.worker.runtime.graceful_stop import Terminated
 from modelops.worker.runtime.incomplete_uploads import abort_incomplete_uploads
 from modelops.worker.runtime.parallel import map_ordered
+from modelops.worker.runtime.regular_file import path_of
 from modelops.worker.runtime.retry import retry
 from modelops.worker.runtime.stores import client_of
 
@@ -134,11 +135,12 @@ class _Publication:
 
     def _is_right(self, path: str) -> bool | None:
         """Return whether an object has the bytes of its file; None if another publisher has removed the object."""
-        file = paths.ml() / "model" / path
 
         def compare() -> bool | None:
             try:
-                return is_stored(self._client, self._bucket, self._prefix + path, file, self._files[path].sha256)
+                with open_file(paths.ml() / "model", path) as file:
+                    sha256 = self._files[path].sha256
+                    return is_stored(self._client, self._bucket, self._prefix + path, path_of(file), sha256)
             except S3Error as problem:
                 if problem.reason is Reason.NO_SUCH_KEY:
                     return None
@@ -155,18 +157,19 @@ class _Publication:
         with self._lock:
             self._uploading += 1
         try:
-            written = retry(
-                lambda: put_if_absent(
-                    self._client,
-                    self._bucket,
-                    self._prefix + file.path,
-                    paths.ml() / "model" / file.path,
-                    sha256=file.sha256,
-                    before_part=self._raise_if_abandoned,
-                ),
-                seconds=self._deadline - time.monotonic(),
-                retry_if=self._retry_if,
-            )
+            with open_file(paths.ml() / "model", file.path) as content:
+                written = retry(
+                    lambda: put_if_absent(
+                        self._client,
+                        self._bucket,
+                        self._prefix + file.path,
+                        path_of(content),
+                        sha256=file.sha256,
+                        before_part=self._raise_if_abandoned,
+                    ),
+                    seconds=self._deadline - time.monotonic(),
+                    retry_if=self._retry_if,
+                )
             if written:
                 self._written.add(file.path)
             return written

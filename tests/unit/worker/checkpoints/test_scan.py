@@ -3,6 +3,7 @@
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,6 +31,26 @@ def test_a_scan_finds_regular_files_and_links_that_stay_inside(tmp_path: Path, m
     assert list(result.files) == ["d/e/file"]
     assert result.links == {"d/last": "e"}
     assert sorted(result.skipped) == ["'\\udcff'", "away", "pipe", "socket", "up"]
+
+
+def test_a_link_that_takes_a_directorys_place_is_not_scanned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trainer that swaps its directory for a link while the sidecar scans saves none of the sidecar's files."""
+    outside, root = tmp_path / "outside", tmp_path / "root"
+    (root / "d").mkdir(parents=True)
+    (root / "d" / "file").touch()
+    outside.mkdir()
+    (outside / "secret").touch()
+
+    def list_then_swap(directory: Any) -> Any:
+        entries = list(scandir(directory))
+        if (root / "d").is_dir() and not (root / "d").is_symlink():
+            (root / "d").rename(tmp_path / "before")
+            (root / "d").symlink_to(outside)
+        return entries
+
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", list_then_swap)
+    assert scan(root).files == {}
 
 
 def test_a_directory_that_does_not_exist_has_no_files(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_files_and_links_to_files_are_walked(volume: Path) -> None:
     assert paths(volume) == ["a.csv", "deep/er/b-c", "link.csv"]
 
 
-@pytest.mark.parametrize("target", ["/etc/hostname", "../beside", "/etc", "missing", CREDENTIALS_DIR])
+@pytest.mark.parametrize("target", ["/etc/hostname", "../beside", "/etc", "missing", "link", CREDENTIALS_DIR])
 def test_a_link_that_points_outside_the_volume_or_to_nothing_is_refused(
     volume: Path, source: VolumeSource, target: str
 ) -> None:
@@ -85,7 +86,7 @@ def test_files_are_pinned_by_their_content(source: VolumeSource, volume: Path) -
     ]
     assert manifest.digest == "sha256:" + hashlib.sha256(manifest.file.read_bytes()).hexdigest()
     assert (state.objects, state.bytes) == (manifest.objects, manifest.bytes) == (2, 4)
-    assert [file for _, file in source.files(manifest)] == [volume / "a.csv", volume / "deep/er/b-c"]
+    assert [file.resolve() for _, file in source.files(manifest)] == [volume / "a.csv", volume / "deep/er/b-c"]
 
 
 def test_the_change_token_is_a_hash_of_paths_sizes_and_modification_times(source: VolumeSource, volume: Path) -> None:
@@ -139,3 +140,55 @@ def test_a_change_during_reading_is_noticed(source: VolumeSource, volume: Path) 
     with pytest.raises(TaskError) as caught:
         list(files)
     assert caught.value.failure.reason == "SourceChanged"
+
+
+@pytest.fixture
+def outside(volume: Path) -> Path:
+    """Directory outside the volume, with a file of the same name, size and times as one of the volume's."""
+    outside = volume.parent / "outside"
+    outside.mkdir()
+    shutil.copy2(volume / "a.csv", outside / "a.csv")
+    return outside
+
+
+def swap(path: Path, target: Path) -> None:
+    """Replace a file or directory by a link, as a writer of the volume can at any time."""
+    path.rename(path.with_name("before"))
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize("step", ["hashing", "reading"])
+def test_a_link_that_takes_a_files_place_after_the_look_is_not_followed(
+    source: VolumeSource, volume: Path, outside: Path, step: str
+) -> None:
+    """The Pod's credentials never become data, whoever writes to the volume while it is read."""
+    source.probe()
+    files = source.files(source.pin()) if step == "reading" else iter(())
+    swap(volume / "a.csv", outside / "a.csv")
+    with pytest.raises(TaskError) as caught, source.translate_errors():
+        next(files) if step == "reading" else source.pin()
+    assert caught.value.failure.reason == "UnusableKey"
+
+
+def test_a_link_that_takes_an_open_files_place_is_not_read(source: VolumeSource, volume: Path, outside: Path) -> None:
+    """Rows are read from the very file that was checked, and the change is noticed at the end."""
+    source.probe()
+    (outside / "a.csv").write_text("other")
+    files = source.files(source.pin())
+    _, file = next(files)
+    swap(volume / "a.csv", outside / "a.csv")
+    assert file.read_bytes() == b"x\n1\n"
+    with pytest.raises(TaskError), source.translate_errors():
+        list(files)
+
+
+def test_a_link_that_takes_a_directorys_place_is_not_walked(volume: Path, outside: Path) -> None:
+    """Between the listing of a directory and its opening, a link to another directory changes nothing."""
+    (volume / "a.csv").unlink()
+    (volume / "other").mkdir()
+    (volume / "other/x").touch()
+    files = walk_files(volume)
+    first = next(files).path.partition("/")[0]
+    swap(volume / ("other" if first == "deep" else "deep"), outside)
+    with pytest.raises(NotADirectoryError):
+        list(files)
