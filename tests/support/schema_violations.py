@@ -10,7 +10,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as parquet  # type: ignore[import-untyped]
 
 from modelops.api.contract.reports import Violations
-from modelops.api.types import Column
+from modelops.api.types import Schema
 from modelops.worker.quality.schema_validation import SchemaValidator
 from modelops.worker.tabular.readers import MalformedRows, UnreadableObjectError, read_batches
 
@@ -18,11 +18,16 @@ FormatType = Literal["csv", "jsonl", "parquet"]
 
 
 def violations_of(
-    directory: Path, columns: Sequence[Mapping[str, Any]], *objects: tuple[str, bytes], kind: FormatType = "csv"
+    directory: Path,
+    columns: Sequence[Mapping[str, Any]],
+    *objects: tuple[str, bytes],
+    kind: FormatType = "csv",
+    protected: Sequence[str] = (),
 ) -> Violations | None:
     """Validate objects, each a name and its content, against the columns of a schema, as the worker does."""
     scratch = Path(tempfile.mkdtemp(dir=directory))
-    validator = SchemaValidator([Column.model_validate(column) for column in columns], scratch)
+    schema = Schema.model_validate({"columns": list(columns), "protected": list(protected)})
+    validator = SchemaValidator(schema, scratch)
     for name, content in objects:
         file = directory / "object"
         file.write_bytes(content)

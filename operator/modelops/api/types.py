@@ -135,6 +135,7 @@ class Format(Model):
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 CellText = Annotated[str, StringConstraints(max_length=256)]
 OnViolation = Literal["Reject", "Warn"]
+Quote = Literal["Numbers", "All", "None"]
 
 
 class ColumnType(StrEnum):
@@ -171,6 +172,10 @@ class Column(Model):
     """Allowed values, as text. Numbers are compared as numbers. Absent: any value."""
     unique: bool = False
     """Whether each value may occur only once in the whole snapshot. Missing values do not count."""
+    quote: Quote = "Numbers"
+    """Which values violations quote, in status, Events and logs, beside object, row, column and rule. Numbers: numbers
+    of columns of another type than string. All: also text, which may be about a person. None: no value. Values of
+    protected columns are never quoted."""
 
 
 class Label(Model):
@@ -185,6 +190,14 @@ class Label(Model):
 
 class Schema(Model):
     """Requirements that data must meet to become the current snapshot. Columns not listed are allowed and profiled."""
+
+    model_config = rules(
+        (
+            "!has(self.protected) || !has(self.columns) || self.columns.all(c, !has(c.quote) || c.quote != 'All'"
+            " || !(c.name in self.protected))",
+            "values of a protected column are never quoted: quote All is for other columns",
+        )
+    )
 
     columns: Annotated[list[Column], Field(max_length=256), list_map("name")] = Field(default_factory=list)
     """Required columns, and the requirements on their values."""

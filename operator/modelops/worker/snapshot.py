@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from modelops.api.contract.reports import SnapshotReport, Violations
 from modelops.api.contract.tasks import SnapshotTask
-from modelops.api.types import ObjectVersion
+from modelops.api.types import ObjectVersion, Schema
 from modelops.lineage.digests import canonical_json, json_digest
 from modelops.store.client import S3Client
 from modelops.store.layout import Location, manifest_of, profile_of
@@ -125,8 +125,8 @@ def _check_expected(task: SnapshotTask, report: SnapshotReport) -> None:
 
 
 def _read_all(source: Source, task: SnapshotTask, manifest: DatasetManifest, scratch: Path) -> _Content:
-    columns = task.schema_.columns if task.schema_ else []
-    validator, profile, readable = SchemaValidator(columns, scratch), Profile(task.schema_, task.checks), True
+    validator = SchemaValidator(task.schema_ or Schema(), scratch)
+    profile, readable = Profile(task.schema_, task.checks), True
     for number, (pinned, file) in enumerate(source.files(manifest), start=1):
         name, malformed = display_name(pinned.key), MalformedRows()
         try:

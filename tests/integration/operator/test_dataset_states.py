@@ -20,6 +20,16 @@ _SCHEMA: Body = {
         {"name": "deny", "type": "boolean", "nullable": False},
     ]
 }
+_CELL = "Ada Lovelace"
+_PEOPLE = f"name,lvr,group,deny\n{_CELL},{_CELL},{_CELL},{_CELL}\n{_CELL},1,x,true,{_CELL}\n{_CELL},3.41,x,true\n"
+_OF_PEOPLE: Body = {
+    "columns": [
+        *_SCHEMA["columns"],
+        {"name": "name", "type": "string", "enum": ["x"], "unique": True},
+        {"name": "group", "type": "string", "enum": ["x"]},
+    ],
+    "protected": ["group"],
+}
 
 
 def _secret(space: Space, name: str, secret_key: str = SECRET_KEY) -> Body:
@@ -48,6 +58,7 @@ def shared(cluster: RealCluster) -> Iterator[Space]:
     space.upload("goodness.csv", "not of this Dataset")
     space.upload("warn/a.csv", "lvr,deny\n3.41,true\n")
     space.upload("column/a.csv", "lvr\n0.5\n")
+    space.upload("people/a.csv", _PEOPLE)
     space.upload("garbled/a.csv", b"PAR1\x00\xff\xfe\x00\n\xff\n")
     space.apply(
         _secret(space, "wrong", "not-the-secret"),
@@ -68,6 +79,7 @@ def shared(cluster: RealCluster) -> Iterator[Space]:
         _dataset(space, "settle", {"settle": "15s"}),
         _dataset(space, "warn", {"schema": {**_SCHEMA, "onViolation": "Warn"}}),
         _dataset(space, "column", {"schema": _SCHEMA}),
+        _dataset(space, "people", {"schema": _OF_PEOPLE}),
         _dataset(space, "garbled"),
         _dataset(space, "plain", bucket=plain),
     )
@@ -296,3 +308,16 @@ def test_a_suspended_dataset_ignores_new_data_until_resumed(shared: Space) -> No
     shared.apply(_dataset(shared, "suspend"))
     resumed = shared.wait("dataset", "suspend", current(after))
     assert [snapshot["digest"] for snapshot in resumed["status"]["history"]] == [after, before]
+
+
+def test_no_text_and_no_protected_cell_is_in_any_object(shared: Space) -> None:
+    """Who may read statuses, Events and logs finds where a violation is, and nothing about the people in the data."""
+    dataset = shared.wait("dataset", "people", has("Valid", "False", "SchemaViolated"))
+    examples = " ".join(dataset["status"]["candidate"]["examples"])
+    for column in ("name", "lvr", "group", "deny"):
+        assert f'column "{column}": ' in examples
+    assert "people/a.csv row 3: 3.41" in examples
+    for kind in ("datasets", "jobs", "pods", "events"):
+        assert _CELL not in str(shared.listed(kind)), kind
+    for pod in shared.listed("pods", "modelops.dev/dataset=people"):
+        assert _CELL not in shared.cluster.kubectl("logs", "-n", shared.name, pod["metadata"]["name"])

@@ -84,7 +84,7 @@ def validate_and_profile(scratch: Path, rows: int) -> tuple[Violations | None, P
     """Validate and profile the header and the first rows of the data, as a snapshot Job does."""
     schema, lines = DATASET.spec.schema_, DATA.read_bytes().splitlines(keepends=True)
     assert schema is not None
-    validator, profile = SchemaValidator(schema.columns, scratch), Profile(schema, DATASET.spec.checks)
+    validator, profile = SchemaValidator(schema, scratch), Profile(schema, DATASET.spec.checks)
     (scratch / "object").write_bytes(b"".join(lines[: rows + 1]))
     for batch in read_batches(scratch / "object", "a.csv", "csv", MalformedRows()):
         validator.add("a.csv", batch)

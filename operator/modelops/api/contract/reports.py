@@ -1,7 +1,7 @@
 """Reports of the worker to the operator: JSON of at most 4,096 bytes, as the container's termination message.
 
-A report has digests, counts and outcomes, and no data beyond the first ten violations. `failure` is set exactly when
-the task failed; the exit code then says whether a retry can help.
+A report has digests, counts and outcomes, and no data but the numbers that the first ten violations quote.
+`failure` is set exactly when the task failed; the exit code then says whether a retry can help.
 """
 
 from typing import Annotated
@@ -32,7 +32,9 @@ class Violations(Model):
 
     total: int
     examples: list[str]
-    """First ten, one sentence each: `column "lvr": 12 of 2381 values are above max 2 (first at row 88: 3.41)`."""
+    """First ten, one sentence each: `column "lvr": 12 of 2381 values are above max 2 (first in a.csv row 88: 3.41)`.
+
+    The value is quoted only where the schema allows it."""
 
 
 class SnapshotReport(Model):

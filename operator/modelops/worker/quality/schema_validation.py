@@ -9,7 +9,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 
 from modelops.api.contract.reports import Violations
-from modelops.api.types import Column, ColumnType
+from modelops.api.types import Column, ColumnType, Quote, Schema
 from modelops.worker.tabular.canonical_text import FALSE, TRUE, canonical_text, canonical_texts
 from modelops.worker.tabular.column_values import ColumnValues, ValueKind
 from modelops.worker.tabular.readers import Batch
@@ -52,6 +52,8 @@ class _ValueViolations:
 @dataclass
 class _ColumnState:
     column: Column
+    quote: Quote
+    """Which values messages may quote: none of a protected column."""
     allowed: Any = None
     """Arrow array of the enum's canonical texts; None if the column has no enum."""
     uniqueness: Uniqueness | None = None
@@ -65,12 +67,12 @@ class _ColumnState:
 class SchemaValidator:
     """Validator of batches, one object after the other. Values that must be unique are kept in files in `scratch`."""
 
-    def __init__(self, columns: list[Column], scratch: Path) -> None:
-        unique = [column.name for column in columns if column.unique]
+    def __init__(self, schema: Schema, scratch: Path) -> None:
+        unique = [column.name for column in schema.columns if column.unique]
         self._locations = RowLocations(scratch / "objects") if unique else None
         self._states: list[_ColumnState] = []
-        for column in columns:
-            state = _ColumnState(column)
+        for column in schema.columns:
+            state = _ColumnState(column, "None" if column.name in schema.protected else column.quote)
             if column.enum:
                 state.allowed = pa.array([canonical_text(value, column.type) for value in column.enum], pa.string())
             if column.unique:
@@ -173,8 +175,19 @@ def _validate(state: _ColumnState, values: ColumnValues, name: str, batch: Batch
         count = int(np.count_nonzero(violates))
         if count:
             first = int(np.argmax(violates))
-            value = "" if null[first] else f": {values.text_at(first)}"
-            _count(state, predicate, count, f"{name} row {batch.row_number(first)}{value}")
+            _count(state, predicate, count, f"{name} row {batch.row_number(first)}{_quoted(state, values, first)}")
+
+
+def _quoted(state: _ColumnState, values: ColumnValues, row: int) -> str:
+    """Return a value as the end of a sentence, empty where it must not be quoted: text may be about a person.
+
+    A column of numbers can hold text too, for instance where the cells of a row are shifted.
+    """
+    kind = values.kinds[row]
+    is_number = kind == ValueKind.NUMBER and state.column.type is not ColumnType.STRING
+    if kind == ValueKind.NULL or state.quote == "None" or (state.quote == "Numbers" and not is_number):
+        return ""
+    return f": {values.text_at(row)}"
 
 
 def _has_type(kind: ColumnType, values: ColumnValues) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import re
 from bisect import insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ BLOCK_BYTES = 2 << 20
 _BATCH_ROWS = 8192
 _MAX_LINE_BYTES = 16 << 20
 _MAX_SKIPPED_ROWS = 10_000
+_QUOTED = re.compile(r"['\"].*['\"]")
+"""What a message of Arrow quotes may be a value of the data."""
 _FORMAT_NAMES = {"csv": "CSV", "jsonl": "JSON Lines", "parquet": "Parquet"}
 
 
@@ -75,7 +78,7 @@ def read_batches(
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        reason = " ".join(str(error).split())[:120]
+        reason = _QUOTED.sub("…", " ".join(str(error).split()))[:120]
         raise UnreadableObjectError(f"{name} is not a readable {_FORMAT_NAMES[kind]} file: {reason}") from error
 
 
@@ -83,11 +86,12 @@ def _csv(file: Path, content: Any, name: str, malformed: MalformedRows) -> Itera
     _require_utf8(file, name)
     names = _header(file, name)
     yield Batch(0, {column: from_csv(pa.array([], pa.string())) for column in names}, _row_numbers(0, []))
-    seen: set[str] = set()
-    for column in names:
+    seen: dict[str, int] = {}
+    for number, column in enumerate(names, start=1):
         if column in seen:
-            malformed.add(f'{name} has more than one column "{column}"')
-        seen.add(column)
+            # The name is not quoted: in a file without a header it is a value.
+            malformed.add(f"{name} has the same name for column {seen[column]} and column {number}")
+        seen[column] = number
     reader = csv.open_csv(
         content,
         # One thread: only then does Arrow know the number of a row that does not fit.

@@ -11,6 +11,7 @@ from support.schema_violations import FormatType, encode_column, total_of, viola
 
 Json = dict[str, Any]
 LVR: Json = {"name": "lvr", "type": "number", "max": 2}
+QUOTED: Json = {**LVR, "quote": "All"}
 FORMATS = pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 
 
@@ -25,14 +26,14 @@ FORMATS = pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
             id="values above max are counted, and the first is shown",
         ),
         pytest.param(
-            LVR,
+            QUOTED,
             "lvr\n1\nhigh\n",
             1,
             'column "lvr": 1 of 2 values is not a number (first in a.csv row 2: "high")',
             id="text in a numeric column is not a number",
         ),
         pytest.param(
-            LVR,
+            QUOTED,
             "lvr\nNaN\n",
             1,
             'column "lvr": 1 of 1 values is not a number (first in a.csv row 1: "NaN")',
@@ -60,7 +61,7 @@ FORMATS = pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
             id="a number with a fraction is not an integer, 1.0 is",
         ),
         pytest.param(
-            {"name": "a", "type": "boolean"},
+            {"name": "a", "type": "boolean", "quote": "All"},
             "a\nTrue\n0\nyes\n",
             1,
             'neither true nor false (first in a.csv row 3: "yes")',
@@ -89,7 +90,7 @@ def test_bad_values_of_a_csv(tmp_path: Path, column: Json, text: str, total: int
     ("column", "text", "sentence"),
     [
         pytest.param(
-            LVR,
+            QUOTED,
             '{"lvr": "1"}\n',
             'is not a number (first in a row 1: "1")',
             id="a number in quotes is not a number",
@@ -103,7 +104,7 @@ def test_bad_values_of_a_csv(tmp_path: Path, column: Json, text: str, total: int
             id="a number with a fraction is not an integer, 1.0 is",
         ),
         pytest.param(
-            {"name": "t", "type": "string"},
+            {"name": "t", "type": "string", "quote": "All"},
             '{"t": 1}\n',
             "is not a string (first in a row 1: 1)",
             id="a number is not a string",
@@ -138,6 +139,59 @@ def test_bad_values_of_json_lines(tmp_path: Path, column: Json, text: str, sente
 def test_null_and_absent_keys_of_a_nullable_column_are_accepted(tmp_path: Path) -> None:
     text = b'{"lvr": 1}\n\n{"lvr": null}\n{}\n'
     assert violations_of(tmp_path, [LVR], ("a", text), kind="jsonl") is None
+
+
+MARK = "Ada Lovelace"
+_EVERY_RULE: Json = {"nullable": False, "unique": True, "enum": ["x", "1"]}
+
+
+@pytest.mark.parametrize(
+    ("column", "protected", "cells", "quoted"),
+    [
+        pytest.param({"type": "string"}, False, [MARK], [], id="text is not quoted"),
+        pytest.param({"type": "string"}, False, ["270385"], [], id="a number in a column of text is not quoted"),
+        pytest.param({"type": "number"}, False, [MARK], [], id="text in a column of numbers is not quoted"),
+        pytest.param({"type": "boolean"}, False, [MARK], [], id="text in a column of booleans is not quoted"),
+        pytest.param({"type": "number"}, False, ["270385"], ["270385"], id="a number is quoted"),
+        pytest.param({"type": "number", "quote": "None"}, False, ["270385"], [], id="a number need not be quoted"),
+        pytest.param({"type": "string", "quote": "All"}, False, [MARK], [MARK], id="text is quoted where allowed"),
+        pytest.param({"type": "number"}, True, ["270385", MARK], [], id="nothing of a protected column is quoted"),
+        pytest.param({"type": "string", "quote": "All"}, True, [MARK], [], id="protected is stronger than quote"),
+    ],
+)
+@FORMATS
+def test_cells_are_quoted_only_where_the_schema_allows(
+    tmp_path: Path, column: Json, protected: bool, cells: list[str], quoted: list[str], kind: FormatType
+) -> None:
+    """Reports, and so statuses and Events, have no data about people; object, row, column and rule are always there."""
+    values: list[Any] = [int(cell) if cell.isdigit() and kind != "csv" else cell for cell in cells]
+    if kind == "parquet":  # A column has one type.
+        values = [str(value) for value in values] if MARK in cells or column["type"] == "string" else values
+    content = encode_column(kind, [*values, *values, None], tmp_path)
+    declared = {"name": "v", **_EVERY_RULE, **column}
+    violations = violations_of(tmp_path, [declared], ("a", content), kind=kind, protected=["v"] if protected else [])
+    assert violations is not None
+    assert all('column "v": ' in example and " row " in example for example in violations.examples)
+    text = " ".join(violations.examples)
+    assert [cell for cell in cells if cell in text] == quoted
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(f"{MARK},{MARK}\n1,2\n", id="two equal cells where the header should be"),
+        pytest.param(f"v,w\n{MARK},1,2\n", id="a row with more fields than the header"),
+        pytest.param(f'v,w\n1,"{MARK}\n', id="a quotation that does not end"),
+        pytest.param(f"{MARK}\0\udcff\n", id="not text"),
+        pytest.param(f"v\n{MARK * 300_000}\n", id="a cell longer than a block"),
+    ],
+)
+@FORMATS
+def test_what_is_wrong_with_a_file_is_told_without_its_content(tmp_path: Path, content: str, kind: FormatType) -> None:
+    """A file that is not what it should be may hold anything."""
+    violations = violations_of(tmp_path, [LVR], ("a", content.encode(errors="surrogateescape")), kind=kind)
+    assert violations is not None
+    assert MARK not in " ".join(violations.examples)
 
 
 def test_violations_are_counted_over_all_objects(tmp_path: Path) -> None:
@@ -176,7 +230,7 @@ def test_examples_are_at_most_ten_of_at_most_200_characters(tmp_path: Path) -> N
     ("column", "values", "total", "sentence"),
     [
         pytest.param(
-            {"type": "string", "enum": ["no", "yes"]},
+            {"type": "string", "enum": ["no", "yes"], "quote": "All"},
             ["no", "maybe", None, "yes", "No"],
             2,
             'column "v": 2 of 5 values are not in the enum (first in a row 2: "maybe")',
@@ -197,7 +251,7 @@ def test_examples_are_at_most_ten_of_at_most_200_characters(tmp_path: Path) -> N
             id="large integers are compared with the enum digit by digit",
         ),
         pytest.param(
-            {"type": "boolean", "enum": ["True"]},
+            {"type": "boolean", "enum": ["True"], "quote": "All"},
             [True, False, None],
             1,
             'column "v": 1 of 3 values is not in the enum (first in a row 2: ',
