@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from modelops.controllers.inferenceservice.analysis.reports import distributions, fetch_reports
-from support.proxy.proxies import Answer, Model, Pair, Proxy, running_model, running_proxy
+from support.proxy.proxies import TOKEN, Answer, Model, Pair, Proxy, running_model, running_proxy
 
 PATH = "/v1/models/approval:predict"
 MAX_CAPTURED_BYTES = 65_536
@@ -158,8 +158,8 @@ def test_predictions_for_mirrored_requests_are_compared(peers: Pair) -> None:
     # Envoy drops the records of requests before its monitor listens.
     stable.wait_until(stable.report)
     candidate.wait_until(candidate.report)
-    stable.route(mirror_percent=100, capture_percent=100, tolerance=0.01)
-    candidate.route(capture_percent=100, tolerance=0.01, candidate=True)
+    stable.route(mirror_percent=100, capture_percent=100, tolerance=0.01, token=TOKEN)
+    candidate.route(capture_percent=100, tolerance=0.01, candidate=True, token=TOKEN)
 
     def predicts(slightly_off: float, refuses: int) -> Any:
         def respond(body: bytes) -> bytes:
@@ -186,56 +186,108 @@ def test_predictions_for_mirrored_requests_are_compared(peers: Pair) -> None:
 def test_weight_mirroring_and_capture_are_sampled_independently(peers: Pair) -> None:
     """Half of each half: if two were correlated, all or none of the requests would be compared."""
     stable, candidate = peers.stable, peers.candidate
-    stable.route(weight=50, mirror_percent=50, capture_percent=50, tolerance=0)
-    candidate.route(capture_percent=0, candidate=True)
+    stable.route(weight=50, mirror_percent=50, capture_percent=50, tolerance=0, token=TOKEN)
+    candidate.route(capture_percent=100, tolerance=0, candidate=True, token=TOKEN)
     for n in range(400):
         infer(stable, [n])
     served = sum(path == PATH for path, _ in stable.model.requests)
     mirrored = sum("x-modelops-mirrored" in headers for _, headers in candidate.model.requests)
-    captured = sum(headers.get("x-modelops-mirrored") == "127.0.0.2" for _, headers in candidate.model.requests)
     stable.wait_until(lambda: stable.received() > 60)
     assert 150 < served < 250
     assert 60 < mirrored < 140
-    assert 25 < captured < 80
+    candidate.wait_until(lambda: 25 < candidate.report()["pairs"]["compared"] < 80)
 
 
 def test_predictions_are_paired_even_if_all_requests_have_one_id(peers: Pair) -> None:
     """Only predictions for the very same request are compared."""
     stable, candidate = peers.stable, peers.candidate
-    stable.route(mirror_percent=100, capture_percent=100, tolerance=0)
-    candidate.route(capture_percent=100, tolerance=0, candidate=True)
+    stable.route(mirror_percent=100, capture_percent=100, tolerance=0, token=TOKEN)
+    candidate.route(capture_percent=100, tolerance=0, candidate=True, token=TOKEN)
     for n in range(20):
         infer(stable, [n], X_Request_Id="always the same")
     candidate.wait_until(lambda: candidate.report()["pairs"]["compared"] == 20)
     assert candidate.report()["pairs"]["agreed"] == 20
 
 
-def test_requests_sent_to_the_candidates_own_service_are_not_captured(peers: Pair) -> None:
-    """Only requests passed on by the stable version count: a person may try the candidate with inputs of any kind.
+MARKS: dict[str, dict[str, str]] = {
+    "no mark": {},
+    "plain marks": {"X_Modelops_Forwarded": "true", "X_Modelops_Mirrored": "true"},
+    "a mark with an address": {"X_Modelops_Mirrored": "127.0.0.2"},
+    "a wrong token": {"X_Modelops_Forwarded": TOKEN[::-1], "X_Modelops_Mirrored": f"{TOKEN[::-1]} 127.0.0.2"},
+    "a part of the token": {"X_Modelops_Forwarded": TOKEN[:-1], "X_Modelops_Mirrored": f"{TOKEN[:-1]} 127.0.0.2"},
+    "more than the token": {"X_Modelops_Forwarded": f"{TOKEN}0", "X_Modelops_Mirrored": f"{TOKEN}0 127.0.0.2"},
+}
 
-    The header that marks such requests never reaches a model, and a client cannot send it to the stable version.
+
+def test_requests_sent_to_the_candidates_own_service_are_not_captured(peers: Pair) -> None:
+    """Only requests passed on by the stable version count: a client can neither fail nor pass an analysis.
+
+    Without the rollout's token no header makes a request count, and none makes the monitor ask another Pod.
     """
     stable, candidate = peers.stable, peers.candidate
-    candidate.route(capture_percent=100, candidate=True)
-    stable.route(weight=100)
-    infer(candidate, [1])
-    infer(stable, [2], X_Modelops_Shared="mine")
-    stable.route(weight=0, mirror_percent=100)
-    infer(stable, [3], X_Modelops_Shared="mine")
-    infer(candidate, [4])
-    candidate.wait_until(lambda: candidate.received() == 2)
+    candidate.route(capture_percent=100, tolerance=0, candidate=True, token=TOKEN)
+    stable.route(weight=100, capture_percent=100, tolerance=0, token=TOKEN)
+    for headers in MARKS.values():
+        assert infer(candidate, [1], **headers).status == 200
+    infer(stable, [2], X_Modelops_Forwarded="mine", X_Modelops_Mirrored="true")
+    stable.route(weight=0, mirror_percent=100, capture_percent=100, tolerance=0, token=TOKEN)
+    infer(stable, [3], X_Modelops_Forwarded="mine", X_Modelops_Mirrored=f"{TOKEN} 127.0.0.2")
+    candidate.wait_until(lambda: candidate.report()["pairs"]["compared"] == 1)
     report = candidate.report()
+    assert report["records"]["received"] == 2
+    assert report["pairs"] == {"compared": 1, "agreed": 1, "unpaired": 0}
     assert dict(report["live"]["inputs"]["columns"]["instances[0]"]["numbers"]) == {2: 1}
     assert dict(report["mirrored"]["inputs"]["columns"]["instances[0]"]["numbers"]) == {3: 1}
-    assert [path for path, _ in candidate.model.requests].count(PATH) == 4
-    assert not any("x-modelops-forwarded" in headers for _, headers in candidate.model.requests + stable.model.requests)
+    assert [path for path, _ in candidate.model.requests].count(PATH) == len(MARKS) + 2
+    assert dict(stable.report()["live"]["inputs"]["columns"]["instances[0]"]["numbers"]) == {3: 1}
+
+
+@pytest.mark.parametrize("candidate_routes", ["of a candidate", "of before the rollout"])
+def test_no_model_gets_the_token(peers: Pair, candidate_routes: str) -> None:
+    """A candidate's model that knew the token could judge itself, by requests to its own Service.
+
+    Its proxy may get its routes after the stable version's have begun to mark requests.
+    """
+    stable, candidate = peers.stable, peers.candidate
+    if candidate_routes == "of a candidate":
+        candidate.route(capture_percent=100, tolerance=0, candidate=True, token=TOKEN)
+    for changed in ({"weight": 100}, {"mirror_percent": 100}, {"mirror_percent": 100, "tolerance": 0}):
+        stable.route(capture_percent=100, token=TOKEN, **changed)
+        infer(stable, [1])
+    stable.wait_until(lambda: [path for path, _ in candidate.model.requests].count(PATH) == 3)
+    requests = [*stable.model.requests, *candidate.model.requests]
+    assert not any("x-modelops-forwarded" in headers for _, headers in requests)
+    assert TOKEN not in str(requests)
+    mirrored = [headers["x-modelops-mirrored"] for _, headers in requests if "x-modelops-mirrored" in headers]
+    assert mirrored == ["true", "true"]
+
+
+def test_the_token_is_on_no_page(peers: Pair) -> None:
+    """Any Pod that reaches port 9090 could mark its requests."""
+    stable, candidate = peers.stable, peers.candidate
+    stable.route(weight=50, mirror_percent=100, capture_percent=100, tolerance=0, token=TOKEN)
+    candidate.route(capture_percent=100, tolerance=0, candidate=True, token=TOKEN)
+    infer(stable, [1])
+    for proxy in (stable, candidate):
+        for path in (
+            "/metrics",
+            "/monitor/metrics",
+            "/monitor/report",
+            "/ready",
+            "/figures",
+            "/routes",
+            "/config_dump",
+        ):
+            assert TOKEN.encode() not in proxy.request(path, port=proxy.stats).body
+        assert TOKEN.encode() in proxy.request("/config_dump", port=proxy.admin).body
+        assert TOKEN not in proxy.log.read_text()
 
 
 async def test_the_operator_reads_the_reports_of_both_versions(peers: Pair) -> None:
     """The Pods' reports become the distributions that an analysis compares."""
     stable, candidate = peers.stable, peers.candidate
-    stable.route(weight=50, mirror_percent=100, capture_percent=100)
-    candidate.route(capture_percent=100, candidate=True)
+    stable.route(weight=50, mirror_percent=100, capture_percent=100, token=TOKEN)
+    candidate.route(capture_percent=100, candidate=True, token=TOKEN)
     for n in range(60):
         infer(stable, [n])
     served = sum(path == PATH for path, _ in stable.model.requests)

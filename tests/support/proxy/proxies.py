@@ -25,6 +25,9 @@ from support.checkout import ROOT
 from support.ports import free_ports
 from support.proxy.fast_model import FastModel
 
+TOKEN = "0123456789abcdef" * 2
+"""Token of a test's rollout, which its clients do not know unless they say so."""
+
 
 def split(**changed: Any) -> Split:
     """Return how a Pod divides its requests. By default its own model answers all of them."""
@@ -231,7 +234,7 @@ class Proxy:
         """Return the name of the routes that Envoy uses."""
         dump = json.loads(self.request("/routes", port=self.stats).body)
         (config,) = dump["configs"]
-        name: str = config["route_config"]["virtual_hosts"][0]["name"]
+        name: str = config["version_info"]
         return name
 
     def route(self, **changed: Any) -> None:

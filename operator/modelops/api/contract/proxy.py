@@ -6,13 +6,16 @@ ACTIVE_REQUESTS_PATH = "/active"
 """Path of the proxy's drain listener with the number of requests in flight."""
 
 MIRRORED_HEADER = "x-modelops-mirrored"
-"""Header of mirrored requests, whose responses are discarded.
+"""Header of mirrored requests, whose responses are discarded. The model gets it with the value `true`.
 
-Its value is the address of the Pod that keeps its own response for comparison, or `true` without a comparison."""
+Between proxies its value is the rollout's token where contents are compared, followed by a space and the address of the
+Pod that keeps its own response if responses are compared."""
 FORWARDED_HEADER = "x-modelops-forwarded"
-"""Header of requests that a proxy of the stable version forwards to the candidate. Its value is `true`.
+"""Header of requests that a proxy of the stable version forwards to the candidate, where contents are compared.
 
-The candidate's proxy removes the header before the model gets the request."""
+Its value is the rollout's token. The candidate's proxy removes the header before the model gets the request."""
+TOKEN = "[0-9a-f]{32}"
+"""Regular expression of a rollout's token, which proxies of both versions know and no client does."""
 CAPTURE_FILTER = "modelops.capture"
 """Name of Envoy's capture filter: routes enable the filter by it, and captured bodies are request metadata under it."""
 ENDPOINT_METADATA = "modelops"

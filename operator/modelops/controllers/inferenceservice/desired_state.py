@@ -120,7 +120,8 @@ def _revision(seen: Observation, desired: DesiredRevision) -> list[Body]:
     """Build the objects of one revision, with the notices to its Pods where their routes change."""
     service, serving = seen.service, desired.template.serving
     name, observed = deployment_name(service, serving.revision), seen.revision(serving.revision)
-    routes = rendered(split_of(service, serving, desired.step, captured=desired.captured))
+    split = split_of(service, serving, desired.step, captured=desired.captured, token=seen.rollout_token)
+    routes = rendered(split)
     config_map = children.routes_config_map(service, serving.revision, routes.text)
     made = [config_map]
     if observed is None:

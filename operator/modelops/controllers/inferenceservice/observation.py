@@ -160,6 +160,17 @@ class Observation:
         }
         return short(json_digest(identity), 10)
 
+    @cached_property
+    def rollout_token(self) -> str:
+        """Value by which proxies mark the requests that they pass to the candidate; empty before it exists.
+
+        Clients cannot know it: the API server draws the UID of the candidate's Deployment at random, and only its
+        readers see that. A restarted operator finds the same value, and another rollout has another one.
+        """
+        if self.target_revision is None:
+            return ""
+        return short(json_digest(["rollout token", self.target_revision.deployment["metadata"]["uid"]]), 32)
+
     def check_arguments(self, candidate: CandidateVersion) -> CheckArguments:
         """Return the versions, the weight and the URLs that are passed to the user's own checks."""
         domain = self.settings.cluster_domain

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelops.api.addresses import POD_ADDRESSES
-from modelops.api.contract.proxy import CAPTURE_FILTER, MIRRORED_HEADER
+from modelops.api.contract.proxy import CAPTURE_FILTER
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,15 @@ def parse_record(entry: Any) -> Record:
     request_headers, response_headers = _headers(entry.request.headers), _headers(entry.response.headers)
     request = _body(captured, b"request", request_headers)
     response = _body(captured, b"response", response_headers)
-    mirrored = request_headers.get(MIRRORED_HEADER.encode())
+    mirrored_by = captured.get(b"mirrored_by")
     tolerance = captured.get(b"tolerance")
     return Record(
         key=_request_key(entry.request.request_id, entry.request.path, request.content) if request else "",
         status=entry.response.code.value,
         request=request,
         response=response,
-        mirrored=mirrored is not None,
-        mirrored_by=_pod_address(mirrored) if mirrored is not None else None,
+        mirrored=b"mirrored" in captured and captured[b"mirrored"].truth,
+        mirrored_by=_pod_address(mirrored_by.text) if mirrored_by is not None else None,
         tolerance=tolerance.number if tolerance is not None else None,
     )
 
@@ -96,9 +96,9 @@ def _request_key(request_id: bytes, path: bytes, body: bytes) -> str:
 
 
 def _pod_address(text: bytes) -> str | None:
-    """Return the IP address in a header, or None for anything a client could use to make this Pod call elsewhere.
+    """Return the IP address in a mark, or None for anything by which this Pod would call elsewhere.
 
-    Host names are rejected, and addresses that no Pod has.
+    Host names are rejected, and addresses that no Pod has, although only the other version's Pods can write a mark.
     """
     try:
         address = ipaddress.ip_address(text.decode("ascii"))

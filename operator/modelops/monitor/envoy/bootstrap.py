@@ -10,7 +10,13 @@ process and reset its figures, so it listens on a Unix socket that the model's c
 from pathlib import PurePosixPath
 from typing import Any
 
-from modelops.api.contract.proxy import ACTIVE_REQUESTS_PATH, DRAIN_PATH, FORWARDED_HEADER, RETRY_POLICY
+from modelops.api.contract.proxy import (
+    ACTIVE_REQUESTS_PATH,
+    DRAIN_PATH,
+    FORWARDED_HEADER,
+    MIRRORED_HEADER,
+    RETRY_POLICY,
+)
 from modelops.monitor.envoy.body_limit import body_limit
 from modelops.monitor.envoy.capture_config import capture_cluster, capture_filter, capture_log
 from modelops.monitor.envoy.local_replies import local_reply_config
@@ -128,11 +134,11 @@ def _fallback(settings: Settings) -> Json:
 def _fallback_route(match: Json, cluster: str) -> Json:
     """Build a route to the model without a timeout, since `ingress` enforces the deadline.
 
-    A request is retried only if it certainly did not reach the model. The header meant for the candidate's proxy is
+    A request is retried only if it certainly did not reach the model. The headers meant for the candidate's proxy are
     removed.
     """
     route = {"cluster": cluster, "timeout": "0s", "retry_policy": RETRY_POLICY}
-    return {"match": match, "route": route, "request_headers_to_remove": [FORWARDED_HEADER]}
+    return {"match": match, "route": route, "request_headers_to_remove": [FORWARDED_HEADER, MIRRORED_HEADER]}
 
 
 def _watched_file(path: str) -> Json:

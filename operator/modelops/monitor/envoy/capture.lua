@@ -2,6 +2,7 @@
 -- monitor. Runs only on routes that enable it. Bodies are streamed: they are not buffered, changed or delayed here.
 
 local NAMESPACE = "modelops.capture"
+local MIRRORED_HEADER = "x-modelops-mirrored"
 local MAX_BYTES = 65536
 
 local function header(headers, name)
@@ -43,9 +44,18 @@ function envoy_on_request(handle)
   end
   local metadata = handle:streamInfo():dynamicMetadata()
   metadata:set(NAMESPACE, "kept", true)
-  local tolerance = handle:filterContext():get("tolerance")
+  local context = handle:filterContext()
+  local tolerance = context:get("tolerance")
   if tolerance then
     metadata:set(NAMESPACE, "tolerance", tolerance)
+  end
+  -- The route knows that another Pod mirrored the request: a client can send the same header, without the token.
+  if context:get("mirrored") then
+    metadata:set(NAMESPACE, "mirrored", true)
+    local address = header(headers, MIRRORED_HEADER):match("^%x+ ([%x.:]+)$")
+    if address then
+      metadata:set(NAMESPACE, "mirrored_by", address)
+    end
   end
   if can_be_captured(headers) then
     capture(handle, "request")

@@ -8,13 +8,13 @@ up, records are dropped and counted.
 from pathlib import Path
 from typing import Any
 
-from modelops.api.contract.proxy import CAPTURE_FILTER, MIRRORED_HEADER
+from modelops.api.contract.proxy import CAPTURE_FILTER
 from modelops.monitor.envoy.upstreams import pipe
 from modelops.monitor.settings import Settings
 
 CLUSTER = "capture"
-REQUEST_HEADERS = ("content-type", "inference-header-content-length", MIRRORED_HEADER)
-RESPONSE_HEADERS = ("content-type", "inference-header-content-length")
+LOGGED_HEADERS = ("content-type", "inference-header-content-length")
+"""Headers of requests and of responses that say how to read their bodies."""
 BATCH_BYTES = 256 * 1024
 """Bytes that each Envoy worker collects before it sends a batch, and collects further while it cannot send."""
 BUFFER_BYTES_PER_STREAM = 4 * 2**20
@@ -51,8 +51,8 @@ def capture_log() -> Json:
                 "buffer_flush_interval": _FLUSH_INTERVAL,
                 "buffer_size_bytes": BATCH_BYTES,
             },
-            "additional_request_headers_to_log": list(REQUEST_HEADERS),
-            "additional_response_headers_to_log": list(RESPONSE_HEADERS),
+            "additional_request_headers_to_log": list(LOGGED_HEADERS),
+            "additional_response_headers_to_log": list(LOGGED_HEADERS),
         },
     }
 

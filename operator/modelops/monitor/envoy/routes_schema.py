@@ -11,7 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from modelops.api.contract.proxy import CAPTURE_FILTER, ENDPOINT_METADATA, FALLBACK_RETRY_POLICY, RETRY_POLICY
+from modelops.api.contract.proxy import (
+    CAPTURE_FILTER,
+    ENDPOINT_METADATA,
+    FALLBACK_RETRY_POLICY,
+    RETRY_POLICY,
+    TOKEN,
+)
 
 MAX_BYTES = 2**20
 """Limit of the API server for the data of a ConfigMap."""
@@ -44,19 +50,26 @@ class _Fraction(_Strict):
     default_value: _Percentage
 
 
-class _Regex(_Strict):
-    regex: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{0,64} ?\[0-9a-f\.:\]\+$")]
+class _IsGet(_Strict):
+    exact: Literal["GET"]
 
 
-class _StringMatch(_Strict):
-    exact: Text | None = None
-    safe_regex: _Regex | None = None
+class _MethodMatch(_Strict):
+    name: Literal[":method"]
+    string_match: _IsGet
 
 
-class _HeaderMatch(_Strict):
-    name: Literal[":method", "x-modelops-mirrored", "x-modelops-forwarded"]
-    string_match: _StringMatch | None = None
-    present_match: Literal[True] | None = None
+class _IsToken(_Strict):
+    exact: Annotated[str, StringConstraints(pattern=rf"^{TOKEN}$")]
+
+
+class _BeginsWithToken(_Strict):
+    prefix: Annotated[str, StringConstraints(pattern=rf"^{TOKEN} $")]
+
+
+class _MarkMatch(_Strict):
+    name: HeldHeader
+    string_match: _IsToken | _BeginsWithToken
 
 
 class _Empty(_Strict):
@@ -67,20 +80,18 @@ class _Match(_Strict):
     prefix: Literal["/"] | None = None
     path: Text | None = None
     grpc: _Empty | None = None
-    headers: Annotated[list[_HeaderMatch], Field(max_length=2)] = []
+    headers: Annotated[list[_MethodMatch | _MarkMatch], Field(max_length=1)] = []
     runtime_fraction: _Fraction | None = None
 
 
 class _RequestHeader(_Strict):
     key: HeldHeader
-    value: Annotated[
-        str, StringConstraints(pattern=r"^(true|[0-9a-f]{32}|([0-9a-f]{32} )?%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%)$")
-    ]
+    value: Annotated[str, StringConstraints(pattern=rf"^(true|{TOKEN}( %DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%)?)$")]
 
 
 class _RequestHeaderAdded(_Strict):
     header: _RequestHeader
-    append_action: Overwrite
+    append_action: Literal["OVERWRITE_IF_EXISTS_OR_ADD", "OVERWRITE_IF_EXISTS"]
 
 
 class _LiteralMark(_Strict):
@@ -154,7 +165,7 @@ class _Filters(_Strict):
 class _Route(_Strict):
     match: _Match
     route: _Action
-    request_headers_to_add: Annotated[list[_RequestHeaderAdded], Field(max_length=2)] = []
+    request_headers_to_add: Annotated[list[_RequestHeaderAdded], Field(max_length=1)] = []
     request_headers_to_remove: Annotated[list[HeldHeader], Field(max_length=2)] = []
     response_headers_to_add: Annotated[list[_MarkAdded], Field(max_length=2)] = []
     typed_per_filter_config: _Filters = _Filters()

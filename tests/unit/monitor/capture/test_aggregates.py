@@ -24,9 +24,13 @@ def entry(
     path: bytes = b"/v1/models/m:predict",
     request_id: bytes = b"id-1",
     as_base64: bool = False,
+    mirrored_by: bytes | None = None,
     **headers: bytes,
 ) -> Any:
-    """Build an access log entry as Envoy sends it, after a round trip through protobuf."""
+    """Build an access log entry as Envoy sends it, after a round trip through protobuf.
+
+    `mirrored_by`: address of the Pod that mirrored the request, empty for none.
+    """
     batch = Batch()
     written = batch.http_logs.log_entry.add()
     written.request.path, written.request.request_id, written.response.code.value = path, request_id, status
@@ -44,6 +48,9 @@ def entry(
             field.value.text = base64.b64encode(body) if as_base64 else body
     if tolerance is not None:
         captured.fields.add(key=b"tolerance").value.number = tolerance
+    if mirrored_by is not None:
+        captured.fields.add(key=b"mirrored").value.truth = True
+        captured.fields.add(key=b"mirrored_by").value.text = mirrored_by
     (read,) = Batch.FromString(batch.SerializeToString()).http_logs.log_entry
     return read
 
@@ -117,7 +124,7 @@ def test_inputs_predictions_and_unread_records_are_counted(
 
 def test_mirrored_requests_are_counted_apart_from_live_ones() -> None:
     """They are the stable version's traffic: counted as the candidate's live inputs, they would hide a difference."""
-    report, _, _ = aggregate(entry(x_modelops_mirrored=b"true"))
+    report, _, _ = aggregate(entry(mirrored_by=b""))
     assert rows(report, "live") == (0, 0)
     assert rows(report, "mirrored") == (1, 1)
 
@@ -125,7 +132,7 @@ def test_mirrored_requests_are_counted_apart_from_live_ones() -> None:
 def test_the_mirroring_pod_stores_its_prediction_and_the_mirrored_one_compares() -> None:
     """Both derive the same key from the request itself."""
     _, stable, added_by_stable = aggregate(entry(tolerance=0.1))
-    _, candidate, added_by_candidate = aggregate(entry(tolerance=0.2, x_modelops_mirrored=b"10.0.0.7"))
+    _, candidate, added_by_candidate = aggregate(entry(tolerance=0.2, mirrored_by=b"10.0.0.7"))
     ((key, mirrored_by, prediction, tolerance),) = added_by_candidate
     assert (mirrored_by, prediction, tolerance) == ("10.0.0.7", {"predictions": [0.5]}, 0.2)
     assert json.loads(stable.predictions.take([key])) == {key: {"predictions": [0.5]}}
@@ -152,33 +159,33 @@ def test_the_key_depends_on_all_of_the_request(changed: dict[str, Any]) -> None:
         pytest.param({}, 0, 0, id="without a tolerance nothing is stored"),
         pytest.param({"tolerance": 0.1, "status": 500}, 0, 0, id="the response of a failed request is not stored"),
         pytest.param(
-            {"tolerance": 0.1, "status": 500, "x_modelops_mirrored": b"::1"},
+            {"tolerance": 0.1, "status": 500, "mirrored_by": b"::1"},
             0,
             0,
             id="a failed mirrored request is not compared",
         ),
         pytest.param(
-            {"tolerance": 0.1, "status": 429, "x_modelops_mirrored": b"::1"},
+            {"tolerance": 0.1, "status": 429, "mirrored_by": b"::1"},
             0,
             0,
             id="a mirrored request rejected for overload is not compared",
         ),
         pytest.param(
-            {"tolerance": 0.1, "status": 422, "x_modelops_mirrored": b"::1"},
+            {"tolerance": 0.1, "status": 422, "mirrored_by": b"::1"},
             0,
             1,
             id="a mirrored request rejected for its content is compared",
         ),
         pytest.param({"tolerance": 0.1, "response": b"?"}, 0, 0, id="a malformed response is not stored"),
         pytest.param(
-            {"tolerance": 0.1, "response": b"?", "x_modelops_mirrored": b"::1"},
+            {"tolerance": 0.1, "response": b"?", "mirrored_by": b"::1"},
             0,
             0,
             id="a malformed response to a mirrored request is not compared",
         ),
         pytest.param({"tolerance": 0.1, "request": None}, 0, 0, id="a response without its request body is not stored"),
         pytest.param(
-            {"tolerance": 0.1, "x_modelops_mirrored": b"true"},
+            {"tolerance": 0.1, "mirrored_by": b""},
             0,
             0,
             id="a mirrored request whose other prediction no Pod stores is not compared",
@@ -196,13 +203,19 @@ def test_predictions_are_stored_and_compared_only_if_comparable(
 
 @pytest.mark.parametrize("address", [b"true", b"example.org", b"169.254.169.254", b"224.0.0.1", b"0.0.0.0", b"\xff"])
 def test_predictions_are_fetched_from_pod_addresses_only(address: bytes) -> None:
-    """The header comes over the network: a client must not be able to make a monitor call arbitrary addresses."""
-    assert parse_record(entry(x_modelops_mirrored=address)).mirrored_by is None
+    """Whatever the other version's Pods say, a monitor does not call arbitrary addresses."""
+    assert parse_record(entry(mirrored_by=address)).mirrored_by is None
+
+
+def test_the_header_of_a_client_does_not_make_a_request_a_mirrored_one() -> None:
+    """Only a route says so, which knows the rollout's token."""
+    record = parse_record(entry(tolerance=0.1, x_modelops_mirrored=b"10.0.0.7", x_modelops_forwarded=b"true"))
+    assert (record.mirrored, record.mirrored_by) == (False, None)
 
 
 def test_headers_that_are_not_utf8_are_read() -> None:
     """One such request must not lose the batch that carries it."""
-    assert parse_record(entry(path=b"/\xff", x_modelops_mirrored=b"\xff\xfe")).mirrored
+    assert parse_record(entry(path=b"/\xff", content_encoding=b"\xff\xfe", mirrored_by=b"")).mirrored
 
 
 def test_malformed_base64_is_read_as_no_body() -> None:

@@ -27,6 +27,7 @@ SPLIT = Split(
     mirror_percent=50,
     capture_percent=100,
     tolerance=0.1,
+    token="0123456789abcdef" * 2,
 )
 names = st.from_regex(r"[a-z0-9%.-]{0,30}", fullmatch=True)
 splits = st.builds(
@@ -36,6 +37,7 @@ splits = st.builds(
     readiness_path=st.just("/ready?x=1"),
     grpc=st.booleans(),
     candidate=st.booleans(),
+    token=st.sampled_from(["", SPLIT.token]),
     weight=st.integers(0, 100),
     mirror_percent=st.integers(0, 100),
     capture_percent=st.integers(0, 100),
@@ -59,6 +61,11 @@ def host(document: Json) -> Json:
 def last(document: Json) -> Json:
     route: Json = host(document)["routes"][-1]
     return route
+
+
+def mark(value: str) -> Json:
+    header = {"key": "x-modelops-forwarded", "value": value}
+    return {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"
@@ -108,6 +115,18 @@ MISCHIEF: dict[str, Callable[[Json], Any]] = {
         request_headers_to_add=[
             {"header": {"key": "authorization", "value": "x"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
         ]
+    ),
+    "a header for the candidate without a token": lambda d: host(d)["routes"][1].update(
+        request_headers_to_add=[mark(value="%REQ(authorization)%")]
+    ),
+    "a token that clients know": lambda d: last(d)["match"].update(
+        headers=[{"name": "x-modelops-mirrored", "string_match": {"exact": "true"}}]
+    ),
+    "a mark of any value": lambda d: last(d)["match"].update(
+        headers=[{"name": "x-modelops-mirrored", "present_match": True}]
+    ),
+    "a mark that begins with anything": lambda d: last(d)["match"].update(
+        headers=[{"name": "x-modelops-mirrored", "string_match": {"prefix": ""}}]
     ),
     "a header less": lambda d: last(d).update(request_headers_to_remove=["authorization"]),
     "JSON's other spelling of a field": lambda d: last(d)["route"].update(prefixRewrite="/x"),

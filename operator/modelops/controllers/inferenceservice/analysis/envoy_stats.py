@@ -108,17 +108,16 @@ def in_flight(stats: Json, cluster: Cluster) -> int:
 
 
 def applied_routes(dump: Json) -> str | None:
-    """Return the name of the virtual host in the routes that Envoy applies; None without routes.
+    """Return the name of the routes that Envoy applies; None without routes.
 
     Raises UnreadableStatsError.
     """
     try:
         for config in dump.get("configs", []):
-            for host in config.get("route_config", {}).get("virtual_hosts", []):
-                name = host["name"]
-                if isinstance(name, str):
-                    return name
-    except (AttributeError, KeyError, TypeError) as error:
+            name = config.get("version_info")
+            if isinstance(name, str):
+                return name
+    except (AttributeError, TypeError) as error:
         raise UnreadableStatsError("not a dump of Envoy's routes") from error
     return None
 

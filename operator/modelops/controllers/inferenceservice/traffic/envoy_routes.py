@@ -41,7 +41,9 @@ class Split:
     """Whether the model has a port for gRPC."""
     candidate: bool = False
     """Whether these Pods are a candidate's: the monitor captures only requests that another revision's Pods forward or
-    mirror, which a header marks."""
+    mirror, which a header marks by the token."""
+    token: str = ""
+    """Value that marks requests as forwarded or mirrored, unknown to clients. Empty: the marks count for nothing."""
     weight: int = 0
     """Percent of the requests that are forwarded to the candidate, 0 to 100. The own model answers the rest."""
     mirror_percent: int = 0
@@ -118,16 +120,12 @@ def _split(split: Split, *, grpc: bool) -> list[Json]:
     if split.weight > 0:
         weight = {"runtime_fraction": {"default_value": {"numerator": split.weight, "denominator": "HUNDRED"}}}
         route = {"cluster": f"candidate{suffix}", **until, "retry_policy": FALLBACK_RETRY_POLICY}
-        forwarded = {
-            "header": {"key": FORWARDED_HEADER, "value": "true"},
-            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-        }
         entries.append(
             {
                 "match": {**match, **weight},
                 "route": route,
-                "request_headers_to_add": [forwarded],
-                "request_headers_to_remove": [MIRRORED_HEADER],
+                "request_headers_to_add": [_header(FORWARDED_HEADER, split.token)] if split.token else [],
+                "request_headers_to_remove": [MIRRORED_HEADER, FORWARDED_HEADER],
                 "response_headers_to_add": _fallback_marks(),
             }
         )
@@ -155,7 +153,7 @@ def _captured(split: Split, match: Json, local: Json) -> list[Json]:
     if split.candidate:
         return [*_forwarded(split, match, part, local), plain]
     mirrors = split.mirror_percent > 0
-    address = _OWN_ADDRESS if split.tolerance is not None else "true"
+    address = f" {_OWN_ADDRESS}" if split.token and split.tolerance is not None else ""
     captured = _own(split, part, _mirroring(split, local, address=address))
     entries = [_capturing(captured, split.tolerance if mirrors else None)]
     return entries if split.capture_percent == 100 else [*entries, plain]
@@ -164,17 +162,22 @@ def _captured(split: Split, match: Json, local: Json) -> list[Json]:
 def _forwarded(split: Split, match: Json, part: Json, local: Json) -> list[Json]:
     """Capture what a candidate is analysed by: forwarded and mirrored requests, not those through its own Service.
 
-    Where responses are compared, every mirrored request is captured that the other Pod has captured too, which the
-    address in its header says.
+    The token tells them apart from a client's requests with the same headers. Where responses are compared, every
+    mirrored request is captured that the other Pod has captured too, which the address in its header says.
     """
-    entries = []
-    if split.tolerance is not None:
-        mirrored = {"name": MIRRORED_HEADER, "string_match": {"safe_regex": {"regex": "[0-9a-f.:]+"}}}
-        entries.append(_capturing(_own(split, {**match, "headers": [mirrored]}, local), split.tolerance))
-    for name in (FORWARDED_HEADER, MIRRORED_HEADER):
-        marked = {**part, "headers": [{"name": name, "present_match": True}]}
-        entries.append(_capturing(_own(split, marked, local), None))
-    return entries
+    if not split.token:
+        return []
+    exact = {"exact": split.token}
+    forwarded = {**part, "headers": [{"name": FORWARDED_HEADER, "string_match": exact}]}
+    mirrored = {**part, "headers": [{"name": MIRRORED_HEADER, "string_match": exact}]}
+    entries = [
+        _capturing(_own(split, forwarded, local), None),
+        _capturing(_own_mirrored(split, mirrored, local), None, mirrored=True),
+    ]
+    if split.tolerance is None:
+        return entries
+    kept = {**match, "headers": [{"name": MIRRORED_HEADER, "string_match": {"prefix": f"{split.token} "}}]}
+    return [_capturing(_own_mirrored(split, kept, local), split.tolerance, mirrored=True), *entries]
 
 
 def _part(percent: int) -> Json:
@@ -188,53 +191,65 @@ def _part(percent: int) -> Json:
     return {"runtime_fraction": {"default_value": {"numerator": percent * 100, "denominator": "TEN_THOUSAND"}}}
 
 
-def _capturing(route: Json, tolerance: float | None) -> Json:
-    """Turn on the capture filter for a route. The Pod's bootstrap has the filter, turned off."""
+def _capturing(route: Json, tolerance: float | None, *, mirrored: bool = False) -> Json:
+    """Turn on the capture filter for a route. The Pod's bootstrap has the filter, turned off.
+
+    The filter says that a request is mirrored only where the route does, whatever the request's headers.
+    """
     kind = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"
-    context = {} if tolerance is None else {"tolerance": tolerance}
+    context: Json = {} if tolerance is None else {"tolerance": tolerance}
+    if mirrored:
+        context["mirrored"] = True
     return {**route, "typed_per_filter_config": {CAPTURE_FILTER: {"@type": kind, "filter_context": context}}}
 
 
-def _mirroring(split: Split, local: Json, suffix: str = "", address: str = "true") -> Json:
+def _mirroring(split: Split, local: Json, suffix: str = "", address: str = "") -> Json:
     if not split.mirror_percent:
         return {**local, "request_mirror_policies": []}
-    return {**local, "request_mirror_policies": [_mirror(f"candidate{suffix}", split.mirror_percent, address)]}
+    mark = f"{split.token}{address}" if split.token else "true"
+    return {**local, "request_mirror_policies": [_mirror(f"candidate{suffix}", split.mirror_percent, mark)]}
 
 
-def _mirror(cluster: str, percent: int, address: str) -> Json:
+def _mirror(cluster: str, percent: int, mark: str) -> Json:
     """Mirror a percentage of the requests, drawn as `_part` says."""
     return {
         "cluster": cluster,
         "runtime_fraction": {"default_value": {"numerator": percent * 10_000, "denominator": "MILLION"}},
         "disable_shadow_host_suffix_append": True,
-        "request_headers_mutations": [
-            {
-                "append": {
-                    "header": {"key": MIRRORED_HEADER, "value": address},
-                    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-                }
-            }
-        ],
+        "request_headers_mutations": [{"append": _header(MIRRORED_HEADER, mark)}],
     }
 
 
 def _own(split: Split, match: Json, route: Json) -> Json:
     """Route to the own model, and mark its responses with its version and revision, whatever the model claims.
 
-    During an analysis the headers of forwarded and mirrored requests are removed from clients' requests, so that none
-    counts as one. Otherwise the mark of mirrored requests stays: without mirroring or captured contents, the
-    candidate's routes are then the same before and after its promotion.
+    The model gets neither the token nor an address: the header of forwarded requests is removed, and that of mirrored
+    requests has the value `true`, or is removed where no mirrored request can arrive. Without mirroring or captured
+    contents, the candidate's routes are the same before and after its promotion.
     """
     marks = {"x-modelops-model-version": split.version, "x-modelops-revision": split.revision}
-    added = [
-        # Envoy would read %…% as a command operator.
-        {"header": {"key": key, "value": value.replace("%", "%%")}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-        for key, value in marks.items()
-        if value
-    ]
+    # Envoy would read %…% as a command operator.
+    added = [_header(key, value.replace("%", "%%")) for key, value in marks.items() if value]
     compares = split.weight > 0 or split.mirror_percent > 0 or split.capture_percent > 0
-    removed = [MIRRORED_HEADER, FORWARDED_HEADER] if compares and not split.candidate else [FORWARDED_HEADER]
-    return {"match": match, "route": route, "request_headers_to_remove": removed, "response_headers_to_add": added}
+    removed = [MIRRORED_HEADER, FORWARDED_HEADER] if compares else [FORWARDED_HEADER]
+    mirrored = [] if compares else [{**_header(MIRRORED_HEADER, "true"), "append_action": "OVERWRITE_IF_EXISTS"}]
+    return {
+        "match": match,
+        "route": route,
+        "request_headers_to_add": mirrored,
+        "request_headers_to_remove": removed,
+        "response_headers_to_add": added,
+    }
+
+
+def _own_mirrored(split: Split, match: Json, route: Json) -> Json:
+    """Route mirrored requests to the candidate's own model, which learns that they are mirrored."""
+    own = _own(split, match, route)
+    return {**own, "request_headers_to_add": [_header(MIRRORED_HEADER, "true")]}
+
+
+def _header(key: str, value: str) -> Json:
+    return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def _until(timeout: timedelta | None) -> Json:

@@ -27,11 +27,18 @@ _KUBELET_SYNC = timedelta(seconds=150)
 _EVERY_REQUEST = 100
 
 
-def split_of(service: InferenceService, serving: Serving, step: Step | None = None, *, captured: bool = False) -> Split:
+def split_of(
+    service: InferenceService,
+    serving: Serving,
+    step: Step | None = None,
+    *,
+    captured: bool = False,
+    token: str = "",
+) -> Split:
     """Return how the Pods of a revision split their requests. Without a step they answer all requests themselves.
 
     `captured`: the monitor counts contents as far as the analysis compares them. Without a step the Pods are then a
-    candidate's.
+    candidate's. `token`: mark of the requests that pass from the stable revision to the candidate.
     """
     timeout = service.spec.limits.timeout
     analysis = service.spec.analysis
@@ -48,6 +55,7 @@ def split_of(service: InferenceService, serving: Serving, step: Step | None = No
     )
     if service.spec.gateway is not None:
         return own
+    own = replace(own, token=token if counted else "")
     if step is None:
         return replace(own, candidate=counted)
     return replace(own, weight=step.weight, mirror_percent=step.mirror)

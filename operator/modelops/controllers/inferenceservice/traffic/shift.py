@@ -21,7 +21,8 @@ def traffic_shifted(seen: Observation, step: Step | None) -> bool:
         return not gateway.route_problem(seen.http_route)
     if seen.stable_template is None or seen.stable_revision is None:
         return True
-    split = split_of(seen.service, seen.stable_template.serving, step, captured=step is not None)
+    serving = seen.stable_template.serving
+    split = split_of(seen.service, serving, step, captured=step is not None, token=seen.rollout_token)
     return routes_in_effect(seen.stable_revision.pods, seen.proxy_stats, rendered(split).name, seen.now)
 
 

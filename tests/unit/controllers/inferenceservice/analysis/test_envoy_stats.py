@@ -127,7 +127,7 @@ def test_an_envoy_without_routes_applies_none(dump: Any) -> None:
     assert applied_routes(dump) is None
 
 
-@pytest.mark.parametrize("dump", [[], None, {"configs": 1}, {"configs": [{"route_config": {"virtual_hosts": [{}]}}]}])
+@pytest.mark.parametrize("dump", [[], None, {"configs": 1}, {"configs": ["weights-0123abcd"]}])
 def test_a_page_that_is_not_a_dump_of_routes_is_rejected(dump: Any) -> None:
     with pytest.raises(UnreadableStatsError):
         applied_routes(dump)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from modelops.controllers.inferenceservice.traffic.envoy_routes import RenderedRoutes, Split, name_of, rendered, routes
 
 PLAIN = Split(version="credit-3", revision="abc", readiness_path="/v2/health/ready")
+TOKEN = "0123456789abcdef" * 2
 Json = dict[str, Any]
 
 
@@ -64,6 +65,7 @@ splits = st.builds(
     readiness_path=st.just("/ready"),
     grpc=st.booleans(),
     candidate=st.booleans(),
+    token=st.sampled_from(["", TOKEN]),
     weight=st.integers(0, 100),
     mirror_percent=st.integers(0, 100),
     capture_percent=st.integers(0, 100),
@@ -164,12 +166,17 @@ def test_only_requests_to_the_own_model_are_captured(split: Split) -> None:
             id="the Pods that mirror get no mirrored requests",
         ),
         pytest.param(
-            {"capture_percent": 100, "candidate": True},
+            {"capture_percent": 100, "candidate": True, "token": TOKEN},
             [True, True, False],
             id="a candidate's Pods capture forwarded and mirrored requests, not those through its own Service",
         ),
         pytest.param(
-            {"capture_percent": 7, "tolerance": 0.1, "candidate": True},
+            {"capture_percent": 100, "candidate": True, "tolerance": 0.1},
+            [False],
+            id="a candidate's Pods capture nothing without a token, which any client could otherwise mark",
+        ),
+        pytest.param(
+            {"capture_percent": 7, "tolerance": 0.1, "candidate": True, "token": TOKEN},
             [True, True, True, False],
             id="a candidate's Pods capture all mirrored requests whose responses are compared",
         ),
@@ -191,31 +198,61 @@ def test_responses_are_compared_only_where_they_are_kept() -> None:
 
     The Pod that mirrors keeps its responses, and says by its address where. The candidate's Pod compares.
     """
-    captured, rest = built(mirror_percent=10, capture_percent=7, tolerance=0.1)[1:]
+    captured, rest = built(mirror_percent=10, capture_percent=7, tolerance=0.1, token=TOKEN)[1:]
     assert filter_context(captured) == {"tolerance": 0.1}
-    assert mirrored_header(captured) == "%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%"
-    assert mirrored_header(rest) == "true"
-    mirrored, forwarded, others, _ = built(capture_percent=7, tolerance=0.1, candidate=True)[1:]
-    assert filter_context(mirrored) == {"tolerance": 0.1}
-    assert filter_context(forwarded) == filter_context(others) == {}
-    plain, _ = built(mirror_percent=10, capture_percent=7)[1:]
-    assert (mirrored_header(plain), filter_context(plain)) == ("true", {})
+    assert mirrored_header(captured) == f"{TOKEN} %DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%"
+    assert mirrored_header(rest) == TOKEN
+    compared, forwarded, others, _ = built(capture_percent=7, tolerance=0.1, candidate=True, token=TOKEN)[1:]
+    assert filter_context(compared) == {"tolerance": 0.1, "mirrored": True}
+    assert filter_context(forwarded) == {}
+    assert filter_context(others) == {"mirrored": True}
+    plain, _ = built(mirror_percent=10, capture_percent=7, token=TOKEN)[1:]
+    assert (mirrored_header(plain), filter_context(plain)) == (TOKEN, {})
+    assert mirrored_header(built(mirror_percent=10)[-1]) == "true"
+
+
+@given(splits)
+def test_a_candidate_captures_only_what_has_the_token(split: Split) -> None:
+    """The value of a header decides, not its presence: clients can send any header, and do not know the token."""
+    captured = [
+        route
+        for route in routes_of(replace(split, candidate=True, weight=0, mirror_percent=0))
+        if capture_filter(route)
+    ]
+    assert bool(captured) == (split.capture_percent > 0 and split.token != "")
+    for route in captured:
+        (header,) = route["match"]["headers"]
+        assert header["string_match"] in ({"exact": TOKEN}, {"prefix": f"{TOKEN} "})
+        assert filter_context(route).get("mirrored", False) == (header["name"] == "x-modelops-mirrored")
+
+
+@given(splits)
+def test_no_model_gets_the_token(split: Split) -> None:
+    """A candidate's model that knew the token could be its own judge, by requests to its own Service."""
+    for route in routes_of(split):
+        if route["route"]["cluster"].startswith("model"):
+            for header in route["request_headers_to_add"]:
+                assert header["header"] == {"key": "x-modelops-mirrored", "value": "true"}
+            kept = {"x-modelops-mirrored", "x-modelops-forwarded"} - set(route["request_headers_to_remove"])
+            assert kept <= {header["header"]["key"] for header in route["request_headers_to_add"]}
 
 
 @given(splits)
 def test_clients_cannot_set_the_proxies_own_headers(split: Split) -> None:
     """A client's request would count as a mirrored or forwarded one.
 
-    A forwarded request is marked again, and only a candidate's Pods trust the mark of mirrored requests.
+    A forwarded request is marked again. A revision that compares nothing keeps only the fact that a request is
+    mirrored.
     """
     for route in routes_of(split):
-        added = [header["header"]["key"] for header in route.get("request_headers_to_add", [])]
         trusted = {"x-modelops-mirrored", "x-modelops-forwarded"} - set(route["request_headers_to_remove"])
         if route["route"]["cluster"].startswith("candidate"):
-            assert trusted == set(added) == {"x-modelops-forwarded"}
+            assert trusted == set()
+            added = [header["header"] for header in route["request_headers_to_add"]]
+            assert added == ([{"key": "x-modelops-forwarded", "value": TOKEN}] if split.token else [])
         else:
             compares = split.weight or split.mirror_percent or split.capture_percent
-            assert trusted == (set() if compares and not split.candidate else {"x-modelops-mirrored"})
+            assert trusted == (set() if compares else {"x-modelops-mirrored"})
 
 
 @pytest.mark.parametrize(
@@ -288,7 +325,8 @@ def test_rendered_routes_are_those_of_the_split() -> None:
         {"timeout": timedelta(seconds=5)},
         {"capture_percent": 5},
         {"capture_percent": 5, "tolerance": 0.1},
-        {"capture_percent": 5, "candidate": True},
+        {"capture_percent": 5, "candidate": True, "token": TOKEN},
+        {"mirror_percent": 5, "token": TOKEN},
     ],
     ids=lambda changed: " and ".join(changed),
 )
@@ -301,5 +339,5 @@ def test_every_field_of_a_split_is_changed_above() -> None:
     """A new field must have an effect as well."""
     assert {field.name for field in fields(Split)} == {
         "version", "revision", "readiness_path", "grpc", "weight", "mirror_percent", "timeout",
-        "capture_percent", "tolerance", "candidate",
+        "capture_percent", "tolerance", "candidate", "token",
     }  # fmt: skip
