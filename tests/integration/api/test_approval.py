@@ -73,7 +73,7 @@ def _version(space: Space, name: str, annotations: dict[str, str] | None = None)
         name,
         {
             "model": "approval",
-            "artifact": {"uri": "s3://models/approval/", "digest": _DIGEST, "format": "sklearn", "bytes": 1},
+            "artifact": {"uri": f"s3://{space.name}/approval/", "digest": _DIGEST, "format": "sklearn", "bytes": 1},
             "origin": {"imported": {"source": "a notebook"}},
             "approval": "Manual",
         },

@@ -45,7 +45,7 @@ def test_names_of_jobs_are_pinned() -> None:
     """An operator that named a Job otherwise after an upgrade would run a second one beside it."""
     public = {"s3": {name: value for name, value in S3["s3"].items() if name != "secretRef"}}
     assert snapshot_job_name("a", source=public) == "mortgage-cb1d7cf1ec"
-    assert snapshot_job_name("b", source=public, schema=SCHEMA, checks=[ROWS]) == "mortgage-4e1d75b64e"
+    assert snapshot_job_name("b", source=public, schema=SCHEMA, checks=[ROWS]) == "mortgage-00499ab771"
     assert probe_job_name(source=CLAIM) == "mortgage-0e5e93a5ca"
     assert probe_job_name(PROBED, "now", source=CLAIM) == "mortgage-0f277c9a6b"
 
