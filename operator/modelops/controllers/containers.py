@@ -16,6 +16,8 @@ SCRATCH = "scratch"
 SHARED = "modelops"
 """Volume that the operator's containers share with the user's."""
 SHARED_DIR = "/modelops"
+NO_LOG = "File"
+"""Policy by which the termination message is what the container wrote to its file, and never the end of its log."""
 
 
 def container_security(user: int | None = None) -> Json:
@@ -84,7 +86,7 @@ def worker_container(
         "env": [{"name": TASK_VARIABLE, "value": literal(json.dumps(task.wire(), sort_keys=True))}],
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": memory}},
         "securityContext": container_security(),
-        "terminationMessagePolicy": "File",
+        "terminationMessagePolicy": NO_LOG,
         "volumeMounts": [*mounts, mount(scratch, "/tmp"), *credential_mounts(secrets)],
     }
 
@@ -115,6 +117,21 @@ def credential_volumes(secrets: Iterable[str]) -> list[Json]:
 def credential_mounts(secrets: Iterable[str]) -> list[Json]:
     """Build the mounts of the credentials, one directory a Secret, below CREDENTIALS_DIR."""
     return [mount(_volume_of(secret), f"{CREDENTIALS_DIR}/{secret}", read_only=True) for secret in _distinct(secrets)]
+
+
+def termination_message_policy(
+    environment: Iterable[Json], mounts: Iterable[Json] = (), volumes: Iterable[Json] = ()
+) -> str:
+    """Return whether the kubelet copies the end of a failed container's log to the Pod's status, and so to ours.
+
+    It does not if the container has a Secret, as a variable or as files: what has failed may print its values. What the
+    container writes to /dev/termination-log by itself is always in the status.
+    """
+    secret = {volume["name"] for volume in volumes if "secret" in volume}
+    has_secret = any("secretKeyRef" in variable.get("valueFrom", {}) for variable in environment) or any(
+        mounted["name"] in secret for mounted in mounts
+    )
+    return NO_LOG if has_secret else "FallbackToLogsOnError"
 
 
 def environment(variables: Iterable[EnvVar]) -> list[Json]:

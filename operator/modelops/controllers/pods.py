@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from modelops.api.base import Model
+from modelops.controllers.containers import NO_LOG
 from modelops.machinery.resources import Body
 
 R = TypeVar("R", bound=Model)
@@ -33,6 +34,8 @@ class Container:
     restarts: int
     ended_at: str = ""
     """Time of the last termination, as Kubernetes writes times."""
+    log_is_kept_out: bool = False
+    """Whether the message is never the end of the container's log, so that no Secret that it printed is in a status."""
 
 
 @dataclass(frozen=True)
@@ -98,17 +101,20 @@ def pod_state(body: Body) -> PodState:
     conditions = {item["type"]: item for item in status.get("conditions", [])}
     scheduled = conditions.get("PodScheduled", {})
     disruption = conditions.get("DisruptionTarget", {})
+    spec = body.get("spec", {})
+    containers = spec.get("containers", [])
+    no_log = {item["name"] for item in containers if item.get("terminationMessagePolicy") == NO_LOG}
     statuses = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
     return PodState(
         name=body["metadata"]["name"],
         created=body["metadata"].get("creationTimestamp", ""),
-        node=body.get("spec", {}).get("nodeName") or "",
+        node=spec.get("nodeName") or "",
         phase=status.get("phase", "Pending"),
         reason=status.get("reason", ""),
         message=status.get("message", ""),
         ready=conditions.get("Ready", {}).get("status") == "True",
         unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
-        containers={item["name"]: _container(item) for item in statuses},
+        containers={item["name"]: _container(item, log_is_kept_out=item["name"] in no_log) for item in statuses},
         index=int((body["metadata"].get("annotations") or {}).get(INDEX_ANNOTATION, 0)),
         address=status.get("podIP", ""),
         uid=body["metadata"].get("uid", ""),
@@ -116,12 +122,25 @@ def pod_state(body: Body) -> PodState:
     )
 
 
+def see_log(pod: PodState, container: str) -> str:
+    """Return the end of a message that says where the log is, if it is kept out of the container's message; else empty.
+
+    `container` is the first of its Pod, whose log `kubectl logs` shows. One that has left a message of its own says
+    enough.
+    """
+    state = pod.containers.get(container)
+    if state is None or state.message or not state.log_is_kept_out:
+        return ""
+    previous = " --previous" if state.running or state.waiting_reason else ""
+    return f"; its log is not shown here, since the container has Secrets: see kubectl logs {pod.name}{previous}"
+
+
 def newest(pods: Iterable[PodState]) -> PodState | None:
     """Return the Pod that was created last; None if there are no Pods."""
     return max(pods, key=lambda pod: (pod.created, pod.name), default=None)
 
 
-def _container(status: dict[str, Any]) -> Container:
+def _container(status: dict[str, Any], *, log_is_kept_out: bool) -> Container:
     state = status.get("state", {})
     ended = state.get("terminated") or status.get("lastState", {}).get("terminated") or {}
     waiting = state.get("waiting", {})
@@ -137,4 +156,5 @@ def _container(status: dict[str, Any]) -> Container:
         image_id=status.get("imageID", ""),
         restarts=status.get("restartCount", 0),
         ended_at=ended.get("finishedAt") or "",
+        log_is_kept_out=log_is_kept_out,
     )

@@ -107,8 +107,13 @@ def _trim_job(body: Body) -> Body:
 
 
 def _trim_pod(body: Body) -> Body:
-    """Keep only the node of a Pod's spec: the operator set the rest."""
-    return _trim_metadata({**body, "spec": {"nodeName": body.get("spec", {}).get("nodeName")}})
+    """Keep of a Pod's spec only the node, and whether logs become messages: the operator set the rest."""
+    spec = body.get("spec", {})
+    containers = [
+        {field: container[field] for field in ("name", "terminationMessagePolicy") if field in container}
+        for container in spec.get("containers", [])
+    ]
+    return _trim_metadata({**body, "spec": {"nodeName": spec.get("nodeName"), "containers": containers}})
 
 
 def _trim_config_map(body: Body) -> Body:

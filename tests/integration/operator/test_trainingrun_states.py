@@ -12,6 +12,7 @@ from support.cluster.real_cluster import Body, RealCluster, Space, condition, ha
 _WRITES = (
     "import os; open('/opt/ml/model/model', 'w').write(os.environ.get('SM_HPS', '') + os.environ.get('GREETING', ''))"
 )
+_MARK = "value-of-a-secret"
 _SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}}
 
 
@@ -42,6 +43,18 @@ def shared(cluster: RealCluster) -> Iterator[Space]:
             space,
             "failure",
             "open('/opt/ml/output/failure', 'w').write('all labels are alike'); raise SystemExit(1)",
+        ),
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "token", "namespace": name},
+            "stringData": {"token": _MARK},
+        },
+        _run(
+            space,
+            "prints",
+            "import os; print(os.environ['TOKEN']); raise SystemExit(os.environ['TOKEN'])",
+            trainer={"env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "token"}}}]},
         ),
         _run(space, "nothing", "pass"),
         _run(
@@ -89,6 +102,7 @@ def _jobs(space: Space, name: str) -> list[Body]:
     [
         ("code", "TrainerFailed", ("code 3", "weights are NaN")),
         ("failure", "TrainerFailed", ("all labels are alike",)),
+        ("prints", "TrainerFailed", ("code 1", "kubectl logs prints-")),
         ("nothing", "NoModelWritten", ("/opt/ml/model",)),
         ("metrics", "InvalidMetrics", ("accuracy",)),
         ("memory", "OutOfMemory", ("trainer.resources.limits.memory",)),
@@ -110,6 +124,13 @@ def test_each_failure_of_a_trainer_has_its_own_reason_and_message(
     assert run["status"]["attempts"] == 1
     assert "modelVersion" not in run["status"]
     assert shared.listed("modelversions", f"modelops.dev/trainingrun={name}") == []
+
+
+def test_a_secret_that_a_trainer_prints_is_in_no_object(shared: Space) -> None:
+    """Who may read runs, Pods and Events may not read Secrets: a failed trainer's log stays in its Pod."""
+    shared.wait("trainingrun", "prints", has("Stalled", "True", "TrainerFailed"))
+    for kind in ("trainingruns", "jobs", "pods", "events", "configmaps"):
+        assert _MARK not in str(shared.listed(kind)), kind
 
 
 def test_a_failed_run_is_retried_up_to_its_limit(shared: Space) -> None:

@@ -14,6 +14,7 @@ from modelops.controllers.containers import (
     mount,
     pod_defaults,
     resources_or_default,
+    termination_message_policy,
 )
 from modelops.controllers.disk import room_for_scratch
 from modelops.controllers.inferenceservice.analysis.arguments import CheckArguments
@@ -22,6 +23,7 @@ from modelops.controllers.inferenceservice.pod.environment import canonical_envi
 from modelops.controllers.inferenceservice.pod.quantities import canonical_resources
 from modelops.controllers.jobs import JobState
 from modelops.controllers.metadata import labels, owner_references
+from modelops.controllers.pods import see_log
 from modelops.lineage.digests import json_digest, short
 from modelops.machinery.resources import Body
 from modelops.machinery.settings import Settings
@@ -89,27 +91,28 @@ def check_job_result(check: AnalysisCheck, job: JobState) -> AnalysisCheckResult
     """
     if not job.finished:
         return None
-    message, code = _termination_message(job), _exit_code(job)
+    message, code, place = _termination_message(job), _exit_code(job), _place_of_log(job)
     if job.state == "Complete":
         return check_result(check.name, "Passed", message or "exit code 0")
     if job.finished_reason == _DEADLINE_EXCEEDED:
         timeout = check.job.timeout if check.job is not None else ""
         return check_result(check.name, "Error", f"timeout of {timeout} exceeded: see Job {job.key.name}")
     if code == 1:
-        return check_result(check.name, "Failed", message or "exit code 1")
+        return check_result(check.name, "Failed", message or f"exit code 1{place}")
     end = f"exit code {code}" if code is not None else job.message or job.finished_reason or "ended without a Pod"
-    return check_result(check.name, "Error", f"{end}: {message}" if message else end)
+    return check_result(check.name, "Error", f"{end}: {message}" if message else f"{end}{place}")
 
 
 def _container(job: CheckJob, arguments: CheckArguments, settings: Settings) -> Body:
+    variables = _environment(job, arguments)
     container: Body = {
         "name": CHECK,
         "image": job.image,
         "imagePullPolicy": settings.image_pull_policy,
-        "env": _environment(job, arguments),
+        "env": variables,
         "resources": canonical_resources(resources_or_default(job.resources, _DEFAULT_RESOURCES)),
         "securityContext": container_security(),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "terminationMessagePolicy": termination_message_policy(variables),
         "volumeMounts": [mount(SCRATCH, "/tmp")],
     }
     if job.command:
@@ -135,6 +138,11 @@ def _exit_code(job: JobState) -> int | None:
     pod = job.deciding_pod
     container = pod.containers.get(CHECK) if pod is not None else None
     return container.exit_code if container is not None else None
+
+
+def _place_of_log(job: JobState) -> str:
+    pod = job.deciding_pod
+    return see_log(pod, CHECK) if pod is not None else ""
 
 
 def _termination_message(job: JobState) -> str:

@@ -21,6 +21,7 @@ from modelops.controllers.containers import (
     literal,
     mount,
     pod_defaults,
+    termination_message_policy,
     worker_container,
 )
 from modelops.controllers.disk import SMALL, TOOLS, room_for_files, room_for_scratch
@@ -292,25 +293,27 @@ def _model(service: InferenceService, version: ModelVersion, settings: Settings,
         str(_OUT_OF_ENDPOINTS_SECONDS),
         str(_DRAIN_SECONDS),
     ]
+    variables = container_environment(server, version)
+    mounted = [
+        mount(_MODELS, MODEL_DIR, read_only=True),
+        mount(SHARED, SHARED_DIR, read_only=True),
+        mount(_scratch(MODEL), "/tmp"),
+        *warm_up.mounts(service),
+        *mounts(server.volume_mounts),
+    ]
     return {
         "name": MODEL,
         "image": server.image,
         "imagePullPolicy": settings.image_pull_policy,
         "command": list(server.command),
         "args": list(server.args),
-        "env": container_environment(server, version),
+        "env": variables,
         "resources": container_resources(server),
         "lifecycle": {"preStop": {"exec": {"command": drain}}},
         **warm_up.probe(service, server),
         "securityContext": container_security(),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [
-            mount(_MODELS, MODEL_DIR, read_only=True),
-            mount(SHARED, SHARED_DIR, read_only=True),
-            mount(_scratch(MODEL), "/tmp"),
-            *warm_up.mounts(service),
-            *mounts(server.volume_mounts),
-        ],
+        "terminationMessagePolicy": termination_message_policy(variables, mounted, volumes(service.spec.pod.volumes)),
+        "volumeMounts": mounted,
     }
 
 

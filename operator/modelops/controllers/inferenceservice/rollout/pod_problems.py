@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from modelops.api.contract.reports import EXIT_FINAL, FetchReport
 from modelops.controllers.inferenceservice.pod.model_server import FETCH, MODEL, PROXY
 from modelops.controllers.inferenceservice.revisions.observed import ObservedRevision, ServerPod
-from modelops.controllers.pods import Container, PodState
+from modelops.controllers.pods import Container, PodState, see_log
 from modelops.machinery.resources import Body
 
 _CRASHES_BEFORE_FAILURE = 3
@@ -102,7 +102,7 @@ def _crashed(pod: PodState) -> Problem | None:
         container = pod.containers.get(name)
         if container is not None and _has_failed(container):
             reason = "OOMKilled" if container.terminated_reason == "OOMKilled" else "CrashLoopBackOff"
-            return Problem(reason, f"Pod {pod.name}: {_termination(container)}")
+            return Problem(reason, f"Pod {pod.name}: {_termination(pod, container)}")
     return None
 
 
@@ -125,13 +125,13 @@ def _terminations(container: Container) -> int:
     return container.restarts + (not container.running)
 
 
-def _termination(container: Container) -> str:
+def _termination(pod: PodState, container: Container) -> str:
     unusual = container.terminated_reason not in ("", "Error", "Completed")
     reason = f" ({container.terminated_reason})" if unusual else ""
     log = container.message.strip()
     tail = log if len(log) <= _LOG_TAIL else "…" + log[-_LOG_TAIL:]
     ending = f"container {container.name} ended with exit code {container.exit_code}{reason}"
-    return f"{ending}: {tail}" if tail else ending
+    return f"{ending}: {tail}" if tail else f"{ending}{see_log(pod, container.name)}"
 
 
 def _waiting_message(pod: PodState, container: Container) -> str:

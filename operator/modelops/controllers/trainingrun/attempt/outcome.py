@@ -8,7 +8,7 @@ from modelops.api.contract.reports import FetchReport, ProgressReport, Published
 from modelops.api.trainingrun_status import RunArtifact
 from modelops.api.types import Metrics
 from modelops.controllers.jobs import JobState
-from modelops.controllers.pods import Container, PodState
+from modelops.controllers.pods import PodState, see_log
 
 FETCH, TRAINER, SIDECAR = "fetch", "trainer", "sidecar"
 _SIDECAR_GRACE = timedelta(minutes=1)
@@ -94,9 +94,9 @@ def pod_failure(pod: PodState) -> JobFailure | None:
         )
     report = pod.report(SIDECAR, SidecarReport)
     if report is not None and report.failure is not None:
-        return JobFailure(report.failure.reason, _with_log(report.failure.message, trainer))
+        return JobFailure(report.failure.reason, _with_log(report.failure.message, pod))
     if trainer is not None and trainer.exit_code:
-        return JobFailure("TrainerFailed", _with_log(f"the trainer exited with code {trainer.exit_code}", trainer))
+        return JobFailure("TrainerFailed", _with_log(f"the trainer exited with code {trainer.exit_code}", pod))
     return next(
         (
             JobFailure(
@@ -127,11 +127,16 @@ def trainer_not_started(pod: PodState, now: datetime) -> JobFailure | timedelta 
     if trainer.terminated_reason == "OOMKilled":
         return pod_failure(pod)
     end = f"{trainer.terminated_reason} (exit code {trainer.exit_code})"
-    return JobFailure("TrainerNotStarted", _with_log(f"the trainer ended with {end} before its command ran", trainer))
+    return JobFailure("TrainerNotStarted", _with_log(f"the trainer ended with {end} before its command ran", pod))
 
 
-def _with_log(message: str, trainer: Container | None) -> str:
-    """Append the end of a failed trainer's log to a message without a reason: the trainer wrote no failure file."""
-    if trainer is None or not trainer.exit_code or not trainer.message or not message.startswith(_EXIT_CODE_ONLY):
+def _with_log(message: str, pod: PodState) -> str:
+    """Append the end of a failed trainer's log to a message without a reason: the trainer wrote no failure file.
+
+    The log of a trainer that has Secrets is not in its Pod's status: then append where it is.
+    """
+    trainer = pod.containers.get(TRAINER)
+    if trainer is None or not trainer.exit_code or not message.startswith(_EXIT_CODE_ONLY):
         return message
-    return f"{message}: {trainer.message.strip()[-_LOG_CHARACTERS:]}"
+    log = trainer.message.strip()[-_LOG_CHARACTERS:]
+    return f"{message}: {log}" if log else f"{message}{see_log(pod, TRAINER)}"

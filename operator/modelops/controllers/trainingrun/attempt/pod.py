@@ -15,6 +15,7 @@ from modelops.controllers.containers import (
     mount,
     pod_defaults,
     resources_or_default,
+    termination_message_policy,
     worker_container,
 )
 from modelops.controllers.disk import (
@@ -142,17 +143,17 @@ def pod_spec(run: TrainingRun, resolved: ResolvedInputs, settings: Settings, job
 
 
 def _trainer(run: TrainingRun, settings: Settings, job_name: str, on_claims: list[Body]) -> Body:
-    trainer = run.spec.trainer
+    trainer, variables = run.spec.trainer, trainer_environment(run, job_name)
     return {
         "name": TRAINER,
         "image": trainer.image,
         "imagePullPolicy": settings.image_pull_policy,
         "command": [*_SUPERVISED, *trainer.command],
         "args": list(trainer.args),
-        "env": trainer_environment(run, job_name),
+        "env": variables,
         "resources": resources_or_default(trainer.resources, _DEFAULT_RESOURCES),
         "securityContext": container_security(),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "terminationMessagePolicy": termination_message_policy(variables),
         "volumeMounts": [
             mount(SHARED, SHARED_DIR),
             mount(_INPUT, f"{ML}/{_INPUT}", read_only=True),
