@@ -98,6 +98,30 @@ def test_violations_are_reported_and_are_not_a_failure(
     assert "failure" not in report
 
 
+def test_no_text_and_no_protected_cell_is_in_a_report_or_a_log(
+    pod: WorkerPod, client: S3Client, buckets: tuple[str, str]
+) -> None:
+    """Reports become statuses and Events, which more people read than the data."""
+    source, _ = buckets
+    cell = "Ada Lovelace"
+    rows = f"name,dir,black\n{cell},{cell},{cell}\n{cell},{cell},{cell},{cell}\nx,9,270385\n"
+    client.put_object(Bucket=source, Key="in/z.csv", Body=rows.encode())
+    client.put_object(Bucket=source, Key="in/zz.csv", Body=f"{cell},{cell}\n".encode())
+    columns: Json = schema(
+        {"name": "name", "type": "string", "enum": ["x"], "unique": True},
+        {"name": "dir", "type": "number", "max": 3},
+        {"name": "black", "type": "string", "enum": ["yes"]},
+    )
+    columns["schema"]["protected"] = ["black"]
+    outcome = pod.run("snapshot", snapshot_task(pod, client, buckets, **columns))
+    examples = " ".join(outcome.report["violations"]["examples"])
+    assert "in/z.csv row 3: 9" in examples
+    assert 'column "black"' in examples
+    for value in (cell, "270385"):
+        assert value not in str(outcome.report)
+        assert value not in outcome.output
+
+
 CHECKS = [
     {"rows": {"min": 2}},
     {"rowsChange": {"min": -0.5}},
