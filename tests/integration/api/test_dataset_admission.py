@@ -186,6 +186,16 @@ MISTAKES = [
         says=["spec.schema.columns[0]", "min must not be greater than max"],
     ),
     Mistake(
+        "what is quoted of a column must be one of three",
+        {"schema": columns({"name": "a", "type": "string", "quote": "Text"})},
+        says=["spec.schema.columns[0].quote: Unsupported value", '"Numbers"', '"None"'],
+    ),
+    Mistake(
+        "text of a protected column must not be quoted",
+        {"schema": {**columns({"name": "a", "type": "string", "quote": "All"}), "protected": ["b", "a"]}},
+        says=["spec.schema", "values of a protected column are never quoted: quote All is for other columns"],
+    ),
+    Mistake(
         "a column of strings must not have a min",
         {"schema": columns({"name": "a", "type": "string", "min": 2})},
         says=["spec.schema.columns[0]", "min and max need type number or integer"],
