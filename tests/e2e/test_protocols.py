@@ -104,13 +104,12 @@ def test_a_binary_body_passes_unchanged_in_both_directions(client: httpx.Client)
     assert answer.content == body
 
 
-def test_a_chunked_request_body_passes_unchanged(client: httpx.Client) -> None:
-    """A client that does not know the length in advance sends chunks of any size."""
-    chunks = [b"a", os.urandom(_MIB), b"", os.urandom(17), b"\r\n0\r\n\r\n"]
-    answer = client.post("/echo", content=iter(chunks))
-    assert answer.status_code == 200, answer.text
-    assert _missing({"transfer-encoding": "chunked"}, answer) == {}
-    assert answer.content == b"".join(chunks)
+def test_bodies_are_limited_by_default(client: httpx.Client) -> None:
+    """The chart limits bodies, and so those that do not tell their length: the reason says what to send instead."""
+    answer = client.post("/echo", content=iter([b"a", os.urandom(17)]))
+    assert (answer.status_code, "send a Content-Length header" in answer.text) == (411, True)
+    answer = client.post("/echo", content=bytes(16 * _MIB + 1))
+    assert (answer.status_code, "see limits.maxBody" in answer.text) == (413, True)
 
 
 def _events(answer: httpx.Response) -> Iterator[str]:

@@ -96,6 +96,14 @@ imagePullPolicy: {{ .Values.images.pullPolicy }}
 disk:
   scratch: {{ .Values.disk.scratch | quote }}
   training: {{ .Values.disk.training | quote }}
+servers:
+  {{- range $field := list "defaultMaxBody" "defaultMemoryLimit" }}
+  {{ $field }}: {{ index $.Values.servers $field | default nil | toJson }}
+  {{- end }}
+proxy:
+  maxConnections: {{ .Values.proxy.maxConnections | int }}
+  idleTimeout: {{ .Values.proxy.idleTimeout | quote }}
+  streamIdleTimeout: {{ .Values.proxy.streamIdleTimeout | quote }}
 userNamespaces: {{ .Values.tenancy.userNamespaces }}
 clusterDomain: {{ .Values.clusterDomain | quote }}
 workers: {{ .Values.workers | int }}

@@ -150,9 +150,9 @@ class Limits(Model):
     minutes ends the request. The deadline of a gRPC client always counts."""
     max_body: Quantity | None = None
     """Largest request body, such as 16Mi: beyond it 413. A body without Content-Length gets 411.
-    Absent: no limit, and nothing is buffered. The proxy does not limit gRPC: the model server reads the limit from
+    Absent: that of the chart, 16Mi by default. The proxy does not limit gRPC: the model server reads the limit from
     MODELOPS_MAX_BODY_BYTES. The presets sklearn, skops, xgboost, lightgbm and onnx end a call with a longer message by
-    RESOURCE_EXHAUSTED, and accept up to 64Mi where this is absent."""
+    RESOURCE_EXHAUSTED."""
     max_concurrency: Annotated[int, Field(ge=1, le=10000)] | None = None
     """Most requests that a Pod's model handles at once: beyond it 429 with Retry-After. Absent: 10000."""
 

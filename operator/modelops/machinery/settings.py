@@ -136,14 +136,32 @@ class AnalysisSettings(Model):
     prometheus: PrometheusSettings = Field(default_factory=PrometheusSettings)
 
 
-DiskSize = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,5}(Mi|Gi|Ti)$")]
+Size = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,5}(Mi|Gi|Ti)$")]
+
+
+class ServerDefaults(Model):
+    """Limits of model servers that set none of their own. None: no limit."""
+
+    default_max_body: Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]{0,2}(Ki|Mi)|[1-3]Gi)$")] | None = None
+    default_memory_limit: Size | None = None
+
+
+IdleTime = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}(s|m|h)$")]
+
+
+class ProxySettings(Model):
+    """What clients may hold of a model's proxy. The defaults are those of the proxy's own settings."""
+
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    idle_timeout: IdleTime = "5m"
+    stream_idle_timeout: IdleTime = "15m"
 
 
 class Disk(Model):
     """Limits of the directories of Pods whose content only the user knows."""
 
-    scratch: DiskSize = "50Gi"
-    training: DiskSize = "500Gi"
+    scratch: Size = "50Gi"
+    training: Size = "500Gi"
 
 
 class Election(Model):
@@ -170,6 +188,8 @@ class Settings(Model):
     election: Election = Field(default_factory=Election)
     image_pull_policy: str = "IfNotPresent"
     disk: Disk = Field(default_factory=Disk)
+    servers: ServerDefaults = Field(default_factory=ServerDefaults)
+    proxy: ProxySettings = Field(default_factory=ProxySettings)
     user_namespaces: bool = False
     cluster_domain: str = "cluster.local"
     workers: Annotated[int, Field(ge=1, le=256)] = 32

@@ -165,6 +165,8 @@ EVERY_SETTING: dict[str, Any] = {
     "logLevel": "DEBUG",
     "tenancy": {"userNamespaces": True},
     "disk": {"scratch": "1Gi", "training": "2Ti"},
+    "servers": {"defaultMaxBody": "512Ki", "defaultMemoryLimit": "8Gi"},
+    "proxy": {"maxConnections": 100, "idleTimeout": "30s", "streamIdleTimeout": "1h"},
     "clusterDomain": "cluster.example",
     "httpPort": 8090,
 }
@@ -612,6 +614,10 @@ def test_a_missing_store_is_rejected_by_name(template: Template) -> None:
         ),
         pytest.param("tenancy.contact=it's me", "contact", id="a contact must not break an expression"),
         pytest.param("disk.scratch=1.5Gi", "scratch", id="a limit of a directory must be a whole number"),
+        pytest.param("servers.defaultMaxBody=4Gi", "defaultMaxBody", id="a limit of bodies must be less than 4Gi"),
+        pytest.param("servers.defaultMemoryLimit=4", "defaultMemoryLimit", id="a limit of memory must have a unit"),
+        pytest.param("proxy.idleTimeout=0s", "idleTimeout", id="connections must not be closed at once"),
+        pytest.param("proxy.maxConnections=0", "maxConnections", id="a proxy must accept connections"),
         pytest.param(
             "rbac.secretNamespaces={other},watchNamespaces={team-a}",
             "rbac.secretNamespaces",

@@ -36,7 +36,11 @@ class Contract:
     resources: dict[str, Any] = field(default_factory=dict)
 
 
-GPU = {"limits": {"nvidia.com/gpu": "1"}}
+def on_gpu(reserved: str) -> dict[str, Any]:
+    """Return the resources of a server on a GPU, with so much memory reserved."""
+    return {"requests": {"memory": reserved}, "limits": {"nvidia.com/gpu": "1", "memory": "64Gi"}}
+
+
 CONTRACTS = {
     "vllm": Contract(
         command=["vllm", "serve"],
@@ -44,19 +48,19 @@ CONTRACTS = {
         readiness_path="/health",
         grpc_port=None,
         env={"USER": "model", "HOME": "/tmp"},
-        resources=GPU,
+        resources=on_gpu("8Gi"),
     ),
     "triton": Contract(
         command=["tritonserver"],
         args=["--model-repository=/mnt/models", "--http-port=8081", "--grpc-port=8082"],
         readiness_path="/v2/health/ready",
-        resources=GPU,
+        resources=on_gpu("4Gi"),
     ),
     "huggingface": Contract(
         command=["python3", "-c"],
         args=["--model_name=mortgage", "--model_dir=/mnt/models", "--http_port=8081", "--grpc_port=8082"],
         readiness_path="/v2/health/ready",
-        resources={"requests": {"cpu": "1", "memory": "4Gi"}},
+        resources={"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"memory": "32Gi"}},
     ),
     "mlflow": Contract(
         command=["mlserver", "start", "/mnt/models"],
@@ -69,7 +73,7 @@ CONTRACTS = {
             "MLSERVER_HTTP_PORT": "8081",
             "MLSERVER_GRPC_PORT": "8082",
         },
-        resources={"requests": {"cpu": "250m", "memory": "1Gi"}},
+        resources={"requests": {"cpu": "250m", "memory": "1Gi"}, "limits": {"memory": "8Gi"}},
     ),
 }
 
@@ -113,6 +117,16 @@ def test_a_preset_starts_its_server_with_the_model_and_the_ports(
     assert proxy["readinessProbe"]["httpGet"]["path"] == contract.readiness_path
     assert variables(proxy)["MODELOPS_MODEL_PORT"] == "8081"
     assert variables(proxy).get("MODELOPS_MODEL_GRPC_PORT") == contract.grpc_port
+
+
+def test_every_preset_limits_memory_and_bodies(settings: Settings) -> None:
+    """By default one client must not be able to take a node's memory, whatever the server."""
+    for name, runtime in settings.runtimes.items():
+        version_ = version(format_=runtime.formats[0])
+        spec = template(inference_service(runtime=name), version_, settings)["spec"]
+        (server,) = spec["containers"]
+        assert "memory" in server["resources"]["limits"]
+        assert variables(spec["initContainers"][1])["MODELOPS_MAX_BODY_BYTES"] == str(16 * 2**20)
 
 
 @pytest.mark.parametrize("name", CONTRACTS)

@@ -51,15 +51,8 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST
 
     def body(self) -> bytes:
-        """Return the request's body, by its length or in chunks."""
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        chunks = []
-        while size := int(self.rfile.readline(), 16):
-            chunks.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(chunks)
+        """Return the request's body."""
+        return self.rfile.read(int(self.headers.get("Content-Length", "0")))
 
     def answer(self, body: bytes) -> None:
         request = {"method": self.command, "path": self.path, "headers": self.headers.items()}

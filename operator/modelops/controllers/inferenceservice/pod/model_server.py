@@ -10,15 +10,16 @@ from modelops.api.pods import EnvVar, Resources, VolumeMount
 from modelops.controllers.containers import resources_or_default
 from modelops.controllers.inferenceservice.pod.environment import canonical_environment
 from modelops.controllers.inferenceservice.pod.placeholders import PLACEHOLDERS, fill_placeholders, has_placeholder
-from modelops.controllers.inferenceservice.pod.quantities import canonical_resources, to_integer
+from modelops.controllers.inferenceservice.pod.quantities import canonical_resources, greatest, to_integer
 from modelops.machinery.settings import ServingRuntime, Settings
 
 Json = dict[str, Any]
 FETCH, PROXY, MODEL = "fetch-model", "proxy", "model"
 """Containers of a Pod, in the order of their start."""
 MODEL_DIR = "/mnt/models"
-_DEFAULT_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}}
-"""No limits, since a model's needs are unknown. With requests the Pod is not the first to be evicted."""
+_MEMORY = "memory"
+_DEFAULT_REQUESTS = {"cpu": "100m", _MEMORY: "256Mi"}
+"""With requests the Pod is not the first to be evicted."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class ModelServer:
     """Paths that clients may use. Empty: all paths."""
     volume_mounts: tuple[VolumeMount, ...] = ()
     max_body_bytes: int | None = None
-    """Value of `limits.maxBody`. The proxy enforces it for HTTP; for gRPC only the server can."""
+    """Value of `limits.maxBody`, or the chart's. The proxy enforces it for HTTP; for gRPC only the server can."""
+    memory_limit: str | None = None
+    """Limit of memory for resources without one. None: no limit."""
 
     @property
     def probe_path(self) -> str:
@@ -102,7 +105,8 @@ def overridden_variable(service: InferenceService, settings: Settings) -> Miscon
 
 def model_server(service: InferenceService, settings: Settings, version: ModelVersion) -> ModelServer:
     """Return the server of a version. The runtime must be known."""
-    server, limit = service.spec.server, service.spec.limits.max_body
+    server, defaults = service.spec.server, settings.servers
+    limit = service.spec.limits.max_body or defaults.default_max_body
     max_body_bytes = to_integer(limit) if limit is not None else None
     own = server.container
     if own is not None:
@@ -118,10 +122,12 @@ def model_server(service: InferenceService, settings: Settings, version: ModelVe
             paths=tuple(own.paths),
             volume_mounts=tuple(own.volume_mounts),
             max_body_bytes=max_body_bytes,
+            memory_limit=defaults.default_memory_limit,
         )
     runtime = runtime_of(service, settings)
     assert isinstance(runtime, ServingRuntime), "validation has rejected an unknown runtime"
     values = _placeholders(runtime, version)
+    limits = (runtime.resources.limits if runtime.resources is not None else None) or {}
     return ModelServer(
         image=runtime.image,
         command=tuple(fill_placeholders(word, values) for word in runtime.command or []),
@@ -134,6 +140,7 @@ def model_server(service: InferenceService, settings: Settings, version: ModelVe
         paths=tuple(runtime.paths),
         volume_mounts=tuple(server.volume_mounts or ()),
         max_body_bytes=max_body_bytes,
+        memory_limit=str(limits[_MEMORY]) if _MEMORY in limits else defaults.default_memory_limit,
     )
 
 
@@ -156,8 +163,18 @@ def container_environment(server: ModelServer, version: ModelVersion) -> list[Js
 
 
 def container_resources(server: ModelServer) -> Json:
-    """Return the container's requests and limits, as the API server writes them back."""
-    return canonical_resources(resources_or_default(server.resources, _DEFAULT_RESOURCES))
+    """Return the container's requests and limits, as the API server writes them back.
+
+    Without a limit of memory one client's requests could fill the node. A greater request is then the limit.
+    """
+    own = resources_or_default(server.resources, {"requests": _DEFAULT_REQUESTS})
+    limits = own.get("limits") or {}
+    if server.memory_limit is None or _MEMORY in limits:
+        return canonical_resources(own)
+    # The API server would copy the limit to an absent request.
+    requests = {_MEMORY: _DEFAULT_REQUESTS[_MEMORY], **(own.get("requests") or {})}
+    limit = greatest(server.memory_limit, requests[_MEMORY])
+    return canonical_resources({"requests": requests, "limits": {**limits, _MEMORY: limit}})
 
 
 def _placeholders(runtime: ServingRuntime, version: ModelVersion) -> dict[str, str]:

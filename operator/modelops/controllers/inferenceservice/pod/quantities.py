@@ -41,6 +41,12 @@ def to_integer(quantity: str | int) -> int:
     return _round_up(_value(*parsed))
 
 
+def greatest(*quantities: str | int) -> str | int:
+    """Return the greatest quantity, or any other text, for the API server to reject."""
+    others = [quantity for quantity in quantities if _parse(quantity) is None]
+    return others[0] if others else max(quantities, key=to_integer)
+
+
 def canonical_resources(resources: dict[str, Any]) -> dict[str, Any]:
     """Return a container's requests and limits with canonical quantities."""
     return {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from modelops.api.annotations import ARTIFACT_DIGEST, LINEAGE
 from modelops.api.contract.tasks import FetchModelTask
+from modelops.api.durations import parse_duration
 from modelops.api.inferenceservice import InferenceService
 from modelops.api.kinds import GROUP
 from modelops.api.modelversion import ModelVersion
@@ -37,7 +38,6 @@ from modelops.controllers.inferenceservice.pod.model_server import (
     model_server,
 )
 from modelops.controllers.inferenceservice.pod.names import ROUTES_FILE, candidate_host, deployment_name
-from modelops.controllers.inferenceservice.pod.quantities import to_integer
 from modelops.controllers.inferenceservice.pod.volumes import mounts, volumes
 from modelops.controllers.metadata import DATASET_DIGESTS, IMAGE_ID, INPUT_KEY, kind_label, labels
 from modelops.lineage.digests import json_digest, short
@@ -231,12 +231,14 @@ def _proxy(
         "ROUTES_PATH": f"{_ROUTES_DIR}/{ROUTES_FILE}",
         "CANDIDATE_HOST": candidate_host(service, settings.cluster_domain),
         "CANDIDATE_PORT": str(SERVICE_PORT),
+        "MAX_CONNECTIONS": str(settings.proxy.max_connections),
+        "CONNECTION_IDLE_SECONDS": _seconds(settings.proxy.idle_timeout),
+        "STREAM_IDLE_SECONDS": _seconds(settings.proxy.stream_idle_timeout),
     }
-    limits = service.spec.limits
-    if limits.max_body is not None:
-        environment["MAX_BODY_BYTES"] = str(to_integer(limits.max_body))
-    if limits.max_concurrency is not None:
-        environment["MAX_CONCURRENCY"] = str(limits.max_concurrency)
+    if server.max_body_bytes is not None:
+        environment["MAX_BODY_BYTES"] = str(server.max_body_bytes)
+    if service.spec.limits.max_concurrency is not None:
+        environment["MAX_CONCURRENCY"] = str(service.spec.limits.max_concurrency)
     if server.grpc_port is not None:
         environment["MODEL_GRPC_PORT"] = str(server.grpc_port)
     if server.paths:
@@ -315,6 +317,10 @@ def _model(service: InferenceService, version: ModelVersion, settings: Settings,
         "terminationMessagePolicy": termination_message_policy(variables, mounted, volumes(service.spec.pod.volumes)),
         "volumeMounts": mounted,
     }
+
+
+def _seconds(length: str) -> str:
+    return f"{parse_duration(length).total_seconds():.0f}"
 
 
 def _scratch(container: str) -> str:

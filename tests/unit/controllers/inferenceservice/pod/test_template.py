@@ -278,6 +278,78 @@ def test_the_server_has_the_limit_of_a_body_as_a_variable(server: Any) -> None:
     assert "MODELOPS_MAX_BODY_BYTES" not in environment(container(spec(), "model"))
 
 
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        pytest.param({}, 16 * 2**20, id="without a limit of its own it has the chart's"),
+        pytest.param({"maxBody": "32Mi"}, 32 * 2**20, id="its own limit wins"),
+    ],
+)
+@pytest.mark.parametrize("server", [{"runtime": "sklearn"}, {"container": {"image": "mine:1"}}])
+def test_a_server_without_a_limit_of_bodies_has_the_charts(limits: Any, expected: int, server: Any) -> None:
+    """One client must not fill a model's memory. Objects from before the default get it too."""
+    pod = spec(service=inference_service(server=server, limits=limits), servers={"defaultMaxBody": "16Mi"})
+    for name in ("model", "proxy"):
+        assert environment(container(pod, name))["MODELOPS_MAX_BODY_BYTES"] == str(expected)
+
+
+@pytest.mark.parametrize(
+    ("preset", "own", "expected"),
+    [
+        pytest.param(
+            None,
+            None,
+            {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "4Gi"}},
+            id="without resources the chart's limit holds",
+        ),
+        pytest.param(
+            None,
+            {"limits": {"nvidia.com/gpu": 1}},
+            {"requests": {"memory": "256Mi"}, "limits": {"memory": "4Gi", "nvidia.com/gpu": "1"}},
+            id="the limit is not what is reserved",
+        ),
+        pytest.param(
+            None,
+            {"requests": {"memory": "10240Mi"}},
+            {"requests": {"memory": "10Gi"}, "limits": {"memory": "10Gi"}},
+            id="a greater request is the limit, since the API server rejects a request above it",
+        ),
+        pytest.param(
+            None,
+            {"requests": {"memory": "1e100"}},
+            {"requests": {"memory": "1e100"}, "limits": {"memory": "1e100"}},
+            id="the API server rejects what is no quantity",
+        ),
+        pytest.param(
+            None, {"limits": {"memory": "64Gi"}}, {"limits": {"memory": "64Gi"}}, id="a limit of its own stays"
+        ),
+        pytest.param(
+            {"limits": {"memory": "32Gi"}},
+            {"limits": {"nvidia.com/gpu": 2}},
+            {"requests": {"memory": "256Mi"}, "limits": {"memory": "32Gi", "nvidia.com/gpu": "2"}},
+            id="a preset's limit holds for other resources too",
+        ),
+    ],
+)
+def test_a_model_has_a_limit_of_memory(preset: Any, own: Any, expected: Any) -> None:
+    """Without one, one client's requests could take the node's memory from all other Pods."""
+    runtime = {"image": "x:1", "formats": ["sklearn"], "resources": preset}
+    settings = {"servers": {"defaultMemoryLimit": "4Gi"}, "runtimes": {"sklearn": runtime}}
+    server = {"runtime": "sklearn", "resources": own}
+    assert container(spec(service=inference_service(server=server), **settings), "model")["resources"] == expected
+    if preset is None:
+        mine = {"container": {"image": "mine:1", "resources": own}}
+        assert container(spec(service=inference_service(server=mine), **settings), "model")["resources"] == expected
+
+
+def test_the_chart_limits_what_clients_hold_of_a_proxy() -> None:
+    chart = {"maxConnections": 100, "idleTimeout": "2m", "streamIdleTimeout": "1h"}
+    variables = environment(container(spec(proxy=chart), "proxy"))
+    assert variables["MODELOPS_MAX_CONNECTIONS"] == "100"
+    assert variables["MODELOPS_CONNECTION_IDLE_SECONDS"] == "120"
+    assert variables["MODELOPS_STREAM_IDLE_SECONDS"] == "3600"
+
+
 def test_the_annotations_of_a_pod_name_its_version_run_image_and_data() -> None:
     deployment = built()
     metadata = deployment["spec"]["template"]["metadata"]
