@@ -282,8 +282,8 @@ def _children() -> list[Attempt]:
             JOBS,
             {"spec": {"suspend": False}},
             name="queued",
-            yes=(OPERATOR, KUBERNETES, KUEUE),
-            no=_refused(_CHANGED),
+            yes=(KUBERNETES, KUEUE),
+            no={OPERATOR: NO_RIGHT, **_refused(_CHANGED)},
         ),
         Attempt(
             "resume a Job with the label that is in no queue",
@@ -291,8 +291,8 @@ def _children() -> list[Attempt]:
             JOBS,
             {"spec": {"suspend": False}},
             name="plain",
-            yes=(OPERATOR, KUBERNETES),
-            no=_refused(_CHANGED, EDITOR, ADMINISTRATOR, KUEUE),
+            yes=(KUBERNETES,),
+            no={OPERATOR: NO_RIGHT, **_refused(_CHANGED, EDITOR, ADMINISTRATOR, KUEUE)},
         ),
         Attempt(
             "delete a Deployment with the label",

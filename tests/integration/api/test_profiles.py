@@ -379,7 +379,11 @@ def tenants(cluster: RealCluster, api: ApiServer) -> Iterator[Tenants]:
         for name, profile in (("restricted", _PROFILE), ("served", {"runtimes": ["onnx"]}))
     }
     policies = rendered_policies(
-        own, tenancy={"basics": {"enabled": False}, "profiles": profiles}, approval={"policy": {"enabled": False}}
+        own,
+        tenancy={"basics": {"enabled": False}, "profiles": profiles},
+        approval={"policy": {"enabled": False}},
+        steering={"policy": {"enabled": False}},
+        writes={"policies": {"enabled": False}},
     )
     assert len(policies) == 4
     cluster.apply(*policies)
