@@ -59,16 +59,16 @@
 {{- if hasKey $profile "secrets" }}
 - name: secrets
   expression: >-
-    [{'field': 'spec.source.s3.secretRef', 'name': object.spec.?source.?s3.?secretRef.?name.orValue('')}]
-    + variables.pod.?imagePullSecrets.orValue([]).map(s, {'field': 'spec.pod.imagePullSecrets', 'name': s.name})
+    [{'field': 'spec.source.s3.secretRef', 'name': string(object.spec.?source.?s3.?secretRef.?name.orValue(''))}]
+    + variables.pod.?imagePullSecrets.orValue([]).map(s, {'field': 'spec.pod.imagePullSecrets', 'name': string(s.name)})
     + variables.pod.?volumes.orValue([]).map(v,
-    {'field': 'spec.pod.volumes', 'name': v.?secret.?secretName.orValue('')})
+    {'field': 'spec.pod.volumes', 'name': string(v.?secret.?secretName.orValue(''))})
     + object.spec.?trainer.?env.orValue([]).map(v,
-    {'field': 'spec.trainer.env', 'name': v.?valueFrom.?secretKeyRef.?name.orValue('')})
+    {'field': 'spec.trainer.env', 'name': string(v.?valueFrom.?secretKeyRef.?name.orValue(''))})
     + object.spec.?server.?env.orValue([]).map(v,
-    {'field': 'spec.server.env', 'name': v.?valueFrom.?secretKeyRef.?name.orValue('')})
+    {'field': 'spec.server.env', 'name': string(v.?valueFrom.?secretKeyRef.?name.orValue(''))})
     + object.spec.?server.?container.?env.orValue([]).map(v,
-    {'field': 'spec.server.container.env', 'name': v.?valueFrom.?secretKeyRef.?name.orValue('')})
+    {'field': 'spec.server.container.env', 'name': string(v.?valueFrom.?secretKeyRef.?name.orValue(''))})
 - name: refusedSecrets
   expression: variables.secrets.filter(s, !(s.name in {{ toJson (prepend $profile.secrets "") }}))
 - name: refusedSecretsOfChecks
@@ -79,10 +79,10 @@
 {{- if hasKey $profile "images" }}
 - name: images
   expression: >-
-    ([{'field': 'spec.trainer.image', 'image': object.spec.?trainer.?image.orValue('')},
-    {'field': 'spec.server.container.image', 'image': object.spec.?server.?container.?image.orValue('')}]
+    ([{'field': 'spec.trainer.image', 'image': string(object.spec.?trainer.?image.orValue(''))},
+    {'field': 'spec.server.container.image', 'image': string(object.spec.?server.?container.?image.orValue(''))}]
     + variables.checks.map(c,
-    {'field': 'spec.rollout.analysis.checks[' + c.name + '].job.image', 'image': c.?job.?image.orValue('')}))
+    {'field': 'spec.rollout.analysis.checks[' + c.name + '].job.image', 'image': string(c.?job.?image.orValue(''))}))
     .filter(i, i.image != '')
 {{- if hasKey $profile.images "prefixes" }}
 - name: refusedImages
