@@ -1,5 +1,8 @@
 """Stepped rollouts under load."""
 
+import math
+from collections import Counter
+
 from support.cluster import scripted_model
 from support.cluster.real_cluster import Space, has
 
@@ -9,6 +12,12 @@ ANALYSIS = {
     "errorRate": {"max": 0.01},
     "latency": [{"quantile": 0.5, "max": "500ms"}],
 }
+
+
+def assert_share(counts: Counter[str], *, weight: float, within: float) -> None:
+    """Assert that v2 gets its weight. Of few responses, as on a busy machine, chance alone makes a larger error."""
+    deviation = math.sqrt(weight * (1 - weight) / counts.total())
+    assert abs(counts["v2"] / counts.total() - weight) < max(within, 4 * deviation), counts
 
 
 def test_a_stepped_rollout_under_load_loses_no_request(space: Space) -> None:
@@ -24,11 +33,9 @@ def test_a_stepped_rollout_under_load_loses_no_request(space: Space) -> None:
         stable = first_step["status"]["stable"]
         assert stable == {**stable, "version": "v1", "replicas": 2, "ready": 2}
         assert first_step["status"]["candidate"]["weight"] == 20
-        shares = short.shares(2.5)
-        assert 0.1 < shares["v2"] < 0.3, shares
+        assert_share(short.counts(2.5), weight=0.2, within=0.1)
         space.wait("inferenceservice", "isvc", scripted_model.in_step(2), within=60)
-        shares = short.shares(2.5)
-        assert 0.45 < shares["v2"] < 0.75, shares
+        assert_share(short.counts(2.5), weight=0.6, within=0.15)
         done = space.wait("inferenceservice", "isvc", scripted_model.serves("v2"), within=90)
         long.answered_by("v2")
         streamed.answered_by("v2")

@@ -20,8 +20,10 @@ LIBRARIES = ("aiohttp", "boto3", "botocore", "kubernetes", "kopf.objects", "urll
 @pytest.fixture
 def _levels() -> Iterator[None]:
     """Restore the levels of the loggers that a test changes."""
-    loggers = [logging.getLogger(name) for name in (None, *LIBRARIES)]
+    loggers = [logging.getLogger(name) for name in (None, "modelops", *LIBRARIES)]
     levels = [logger.level for logger in loggers]
+    # Tests of the worker set a level of their own.
+    logging.getLogger("modelops").setLevel(logging.NOTSET)
     yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)

@@ -11,7 +11,7 @@ from modelops.machinery.context import ReconcileContext
 from modelops.machinery.made_jobs import is_believed, made_jobs
 from modelops.machinery.ownership import controller_of
 from modelops.machinery.plan import Delete
-from modelops.machinery.resources import JOBS, PODS, Body, Key, key_of
+from modelops.machinery.resources import CHILD_SELECTOR, JOBS, PODS, Body, Key, key_of
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ async def _with_pods(body: Body, context: ReconcileContext) -> JobState:
     state = job_state(body, owned(namespace, uid, context.cache, PODS.kind))
     if state.finished and not _has_report(state):
         # The watch can deliver the end of a Job before the end of its Pods, and only the Pods have the report.
-        live = await context.kube.find(PODS, namespace, f"{JOB_NAME_LABEL}={state.key.name}")
+        # With the operator's label, which the chart's policies let nobody else give: any Pod may name the Job as its
+        # controller, and have the label of the Job's name.
+        live = await context.kube.find(PODS, namespace, f"{CHILD_SELECTOR},{JOB_NAME_LABEL}={state.key.name}")
         state = job_state(body, (pod for pod in live if _controls(uid, pod)))
     return state
 
@@ -112,6 +114,6 @@ def _has_report(state: JobState) -> bool:
 
 
 def _controls(uid: str, pod: Body) -> bool:
-    """Return whether a Pod is the Job's. Its labels can be anybody's."""
+    """Return whether a Pod is the Job's."""
     controller = controller_of(pod)
     return controller is not None and controller["uid"] == uid

@@ -20,6 +20,9 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,ap
 METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 """Media type of a list of objects by their metadata alone."""
 
+_MOST_FOUND = 1000
+"""Largest number of objects that one request returns: more than a Job has Pods."""
+
 
 class ApiError(Exception):
     """The API server rejected a request, or was unreachable (status 0)."""
@@ -117,9 +120,9 @@ class Kube:
     async def find(self, resource: Resource, namespace: str, selector: str = "", *, fields: str = "") -> list[Body]:
         """Return the objects of a namespace that match a label selector and a field selector.
 
-        Returns no objects where the resource is not installed.
+        Returns no objects where the resource is not installed, and the first thousand where there are more.
         """
-        query = {"labelSelector": selector} if selector else {}
+        query = {"limit": str(_MOST_FOUND), **({"labelSelector": selector} if selector else {})}
         if fields:
             query["fieldSelector"] = fields
         try:

@@ -23,6 +23,8 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 _OBJECT_NAME = re.compile(OBJECT_NAME_PATTERN)
 _LONGEST_NAME = 253
+_LONGEST_OF_A_POD = 256
+"""Length of the longest annotation of a Pod that the cache keeps. Those that are read are digests and numbers."""
 
 Body = dict[str, Any]
 
@@ -107,13 +109,20 @@ def _trim_job(body: Body) -> Body:
 
 
 def _trim_pod(body: Body) -> Body:
-    """Keep of a Pod's spec only the node, and whether logs become messages: the operator set the rest."""
+    """Keep of a Pod's spec only the node, and whether logs become messages: the operator set the rest.
+
+    Its longer annotations are dropped, such as the lineage: a model with thousands of Pods has as many copies.
+    """
     spec = body.get("spec", {})
     containers = [
         {field: container[field] for field in ("name", "terminationMessagePolicy") if field in container}
         for container in spec.get("containers", [])
     ]
-    return _trim_metadata({**body, "spec": {"nodeName": spec.get("nodeName"), "containers": containers}})
+    metadata = {**body["metadata"]}
+    if annotations := metadata.get("annotations"):
+        metadata["annotations"] = {name: text for name, text in annotations.items() if len(text) <= _LONGEST_OF_A_POD}
+    kept = {"nodeName": spec.get("nodeName"), "containers": containers}
+    return _trim_metadata({**body, "metadata": metadata, "spec": kept})
 
 
 def _trim_config_map(body: Body) -> Body:

@@ -12,10 +12,11 @@ from support.cluster.real_cluster import ApplyRefusedError, RealCluster, Space, 
 
 pytestmark = pytest.mark.skipif(machine.docker_answers(), reason="only the embedded node keeps an audit log")
 _OF_THE_CHART = f"app.kubernetes.io/instance={RELEASE}"
-_OF_THE_OPERATOR = (RELEASE, f"{RELEASE}-election")
 _NEVER_A_REQUEST = [
+    # Read where a Job exists that the cache does not know, as after a restart: a race that need not happen.
+    ("batch", "jobs", "get"),
     # What the API server looks for when owner references with blockOwnerDeletion are written, in clusters that check.
-    *((GROUP, f"{kind}/finalizers", "update") for kind in ("datasets", "trainingruns", "inferenceservices"))
+    *((GROUP, f"{kind}/finalizers", "update") for kind in ("datasets", "trainingruns", "inferenceservices")),
 ]
 
 
@@ -53,8 +54,12 @@ def test_the_chart_grants_no_right_that_a_whole_run_does_not_use(
     """A right that nothing needs is worth something only to a thief of the operator's token."""
     if not side_by_side.is_whole_run(request.config):
         pytest.skip("only all tests together use all rights")
-    roles = [role for kind in ("clusterroles", "roles") for role in cluster.api.listed(kind, NAMESPACE, _OF_THE_CHART)]
-    operators = [role for role in roles if role["metadata"]["name"] in _OF_THE_OPERATOR]
-    assert len(operators) == len(_OF_THE_OPERATOR)
-    unused = granted_rights(operators) - used_rights(_log(cluster), configs.AUDITED_USER)
+    # The Role for the election is left out, as the log leaves out the Lease.
+    roles = [
+        role
+        for role in cluster.api.listed("clusterroles", NAMESPACE, _OF_THE_CHART)
+        if role["metadata"]["name"] == RELEASE
+    ]
+    assert len(roles) == 1
+    unused = granted_rights(roles) - used_rights(_log(cluster), configs.AUDITED_USER)
     assert unused == {*_NEVER_A_REQUEST}

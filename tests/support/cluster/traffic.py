@@ -52,10 +52,14 @@ class Traffic(Clients):
 
     def shares(self, seconds: float) -> dict[str, float]:
         """Measure for so many seconds, and return each version's part of the responses."""
+        new = self.counts(seconds)
+        return {version: count / new.total() for version, count in new.items()}
+
+    def counts(self, seconds: float) -> Counter[str]:
+        """Count each version's responses for so many seconds."""
         before = Counter(self.answers)
         time.sleep(seconds)
-        new = Counter(self.answers) - before
-        return {version: count / new.total() for version, count in new.items()}
+        return Counter(self.answers) - before
 
     def _ask(self, number: int) -> None:
         connection: http.client.HTTPConnection | None = None

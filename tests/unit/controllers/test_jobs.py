@@ -9,12 +9,12 @@ from modelops.controllers.jobs import JobState, jobs_of
 from modelops.machinery.cache import Cache
 from modelops.machinery.context import ReconcileContext
 from modelops.machinery.kube import Kube
-from modelops.machinery.resources import Body, Resource
+from modelops.machinery.resources import MANAGED_BY, MANAGER, Body, Resource
 from support.builders.common import NAMESPACE, NOW, metadata, settings
 from support.builders.datasets import dataset
 from support.builders.jobs import pod, terminated
 
-LABELS = {"modelops.dev/dataset": "mortgage", "batch.kubernetes.io/job-name": "read"}
+LABELS = {"modelops.dev/dataset": "mortgage", "batch.kubernetes.io/job-name": "read", MANAGED_BY: MANAGER}
 
 
 def owner(kind: str, name: str, *, controller: bool = True) -> Body:
@@ -44,8 +44,9 @@ class Api:
         self.pods = list(pods)
 
     async def find(self, resource: Resource, namespace: str, selector: str = "") -> list[Body]:
-        """Return the Pods with the Job's label, whoever's they are."""
-        return self.pods
+        """Return the Pods with the selected labels, whoever's they are."""
+        wanted = dict(term.split("=") for term in selector.split(","))
+        return [pod for pod in self.pods if wanted.items() <= pod["metadata"]["labels"].items()]
 
 
 async def seen(*bodies: Body, live: tuple[Body, ...] = (), made: list[Body] | None = None) -> list[JobState]:
@@ -94,6 +95,13 @@ async def test_a_pod_that_is_read_by_its_label_is_not_the_jobs(foreign: Body) ->
     """Where the watch has no Pods of a Job that has ended, its Pods are listed by a label that anybody may set."""
     live = (foreign, pod_body("real"))
     assert names(await seen(job_body(ended=True), live=live)) == [("read", ["real"])]
+
+
+async def test_a_pod_without_the_operators_label_is_not_the_jobs() -> None:
+    """Whoever may create Pods can name the Job as controller. The label is the operator's, by a policy of the chart."""
+    forged = pod_body("a-forged")
+    forged["metadata"]["labels"] = {name: text for name, text in LABELS.items() if name != MANAGED_BY}
+    assert names(await seen(job_body(ended=True), live=(forged, pod_body("real")))) == [("read", ["real"])]
 
 
 @pytest.mark.parametrize(

@@ -26,5 +26,5 @@ async def test_the_url_is_sent_as_it_was_written() -> None:
     finally:
         await kube.close()
         server.close()
-    selectors = "labelSelector=name%3Da%2F..%2F%252e%252e&fieldSelector=spec.nodeName%3D%C3%A4"
+    selectors = "limit=1000&labelSelector=name%3Da%2F..%2F%252e%252e&fieldSelector=spec.nodeName%3D%C3%A4"
     assert asked == [f"GET /a/../%2e%2e/api/v1/namespaces/team/pods?{selectors} HTTP/1.1"]

@@ -60,3 +60,10 @@ def test_a_refusal_shows_the_name_and_what_a_name_is(name: str) -> None:
     """An object from before its definition had a pattern shows this message in its status."""
     with pytest.raises(InvalidNameError, match=r'^"[^"]+" cannot be the name of a Secret; use at most 253 lower-case'):
         SECRETS.path("team", name)
+
+
+def test_a_pod_is_kept_without_its_long_annotations() -> None:
+    """A model with a thousand Pods would otherwise have its lineage in the cache a thousand times."""
+    annotations = {"modelops.dev/lineage": "x" * 70_000, "modelops.dev/artifact-digest": "sha256:" + "a" * 64}
+    kept = PODS.trim({"metadata": {"name": "a", "annotations": annotations}, "spec": {}})
+    assert kept["metadata"]["annotations"] == {"modelops.dev/artifact-digest": "sha256:" + "a" * 64}

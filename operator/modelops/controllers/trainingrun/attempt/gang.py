@@ -5,7 +5,7 @@ import json
 from modelops.api.trainingrun import Framework, TrainingRun
 from modelops.controllers.metadata import labels
 from modelops.controllers.pods import INDEX_ANNOTATION, JOB_NAME_LABEL
-from modelops.machinery.resources import Body
+from modelops.machinery.resources import MANAGED_BY, MANAGER, Body
 
 SINGLE_HOST = "algo-1"
 """Host name that SageMaker gives a training on one machine."""
@@ -48,7 +48,8 @@ def service(run: TrainingRun, job_name: str, job_uid: str) -> Body:
             "clusterIP": "None",
             # Workers resolve each other before they are ready.
             "publishNotReadyAddresses": True,
-            "selector": {JOB_NAME_LABEL: job_name},
+            # The second label is one that nobody else may give a Pod, which would get a worker's name.
+            "selector": {JOB_NAME_LABEL: job_name, MANAGED_BY: MANAGER},
             "ports": [{"name": "rendezvous", "port": _PORT, "targetPort": _PORT, "protocol": "TCP"}],
         },
     }
