@@ -67,13 +67,6 @@ class Mirror(Model):
     """Percent of the requests to the stable version that are mirrored."""
 
 
-class AtMost(Model):
-    """An upper bound."""
-
-    max: Annotated[float, Field(ge=0)]
-    """Greatest value that passes."""
-
-
 class ErrorRate(Model):
     """Ratio of requests that ended with a 5xx status or 429, or without a status."""
 

@@ -101,6 +101,14 @@ def scan_twice(checkpoint_sync: CheckpointSync) -> bool:
     return checkpoint_sync.sync(TrainerState.RUNS) or checkpoint_sync.sync(TrainerState.RUNS)
 
 
+def save_twice(store: Store, root: Path) -> None:
+    """Save a checkpoint with the model "1", and then another one with the model "2"."""
+    checkpoint_sync = store.sync(root)
+    for number in ("1", "2"):
+        write(root, model=number)
+        assert scan_twice(checkpoint_sync)
+
+
 def test_the_next_attempt_finds_what_one_attempt_saved(
     store: Store, root: Path, new_directory: Callable[[], Path]
 ) -> None:
@@ -403,10 +411,7 @@ def test_a_pinned_manifest_that_was_replaced_is_not_restored(
     store: Store, root: Path, new_directory: Callable[[], Path]
 ) -> None:
     """The digest decides, not the name: the checkpoint before is restored."""
-    checkpoint_sync = store.sync(root)
-    for number in ("1", "2"):
-        write(root, model=number)
-        assert scan_twice(checkpoint_sync)
+    save_twice(store, root)
     plant(store, int(store.pins[0].manifest))
     again = new_directory()
     store.restore(again)
@@ -421,10 +426,7 @@ def test_a_manifest_that_is_too_large_is_neither_saved_nor_downloaded(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Its digest is known only once it is on disk, which a manifest without an end would fill."""
-    checkpoint_sync = store.sync(root)
-    for number in ("1", "2"):
-        write(root, model=number)
-        assert scan_twice(checkpoint_sync)
+    save_twice(store, root)
     newest = PREFIX + store.keys("json")[-1]
     store.client.put_object(Bucket=store.run.bucket, Key=newest, Body=b" " * (MAX_MANIFEST_BYTES + 1))
     written: list[int] = []
@@ -458,10 +460,7 @@ def test_a_content_that_grows_after_the_listing_is_not_downloaded(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The checkpoint before is restored."""
-    checkpoint_sync = store.sync(root)
-    for number in ("1", "2"):
-        write(root, model=number)
-        assert scan_twice(checkpoint_sync)
+    save_twice(store, root)
     key = f"{PREFIX}rank-0/objects/sha256-{hashlib.sha256(b'2').hexdigest()}"
     list_all = restoring._list
 
@@ -481,10 +480,7 @@ def test_a_manifest_that_was_deleted_is_not_requested(
     store: Store, root: Path, new_directory: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """AWS answers 403 in place of 404 to credentials that may list some prefixes only: the run would begin afresh."""
-    checkpoint_sync = store.sync(root)
-    for number in ("1", "2"):
-        write(root, model=number)
-        assert scan_twice(checkpoint_sync)
+    save_twice(store, root)
     newest = PREFIX + store.keys("json")[-1]
     store.client.delete_object(Bucket=store.run.bucket, Key=newest)
 
