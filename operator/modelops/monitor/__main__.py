@@ -15,7 +15,6 @@ import time
 from modelops import __version__
 
 CONFIG = "/tmp/envoy.json"
-ROUTES = "/etc/modelops/routes/routes.json"
 MONITOR_MEMORY_BYTES = 256 * 2**20
 MODULE_COMMAND = [sys.executable, "-m", "modelops.monitor"]
 
@@ -46,12 +45,12 @@ def main(arguments: list[str]) -> int:
 def supervise() -> int:
     """Write the bootstrap and check the routes in children, so that pydantic's memory is freed, and supervise."""
     from modelops.monitor import supervisor
-    from modelops.monitor.routes_check import RoutesCheck
+    from modelops.monitor.routes_check import ROUTES_PATH, RoutesCheck
 
     supervisor.block_signals()
     config = os.environ.get("MODELOPS_ENVOY_CONFIG") or CONFIG
     memory = int(os.environ.get("MODELOPS_MONITOR_MEMORY_BYTES") or MONITOR_MEMORY_BYTES)
-    routes = RoutesCheck([*MODULE_COMMAND, "routes"], os.environ.get("MODELOPS_ROUTES_PATH") or ROUTES)
+    routes = RoutesCheck([*MODULE_COMMAND, "routes"], os.environ.get("MODELOPS_ROUTES_PATH") or ROUTES_PATH)
     routes.start_when_changed()
     code = write_bootstrap(config)
     if code != 0:

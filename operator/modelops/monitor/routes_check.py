@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 from modelops.monitor.processes import log, start
 
+ROUTES_PATH = "/etc/modelops/routes/routes.json"
+"""File of the operator's routes, unless the settings name another one."""
 LOOK_SECONDS = 0.5
 """Interval at which the file is looked at: a change of a weight takes up to so much longer."""
 ACCEPTED, PREVIOUS, REFUSED = 0, 3, 4

@@ -5,6 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from modelops.monitor.routes_check import ROUTES_PATH
+
 PREFIX = "MODELOPS_"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -30,7 +32,7 @@ class Settings(BaseModel):
     """Port of the listeners on loopback: `drain` for the model container's hook, and `fallback`."""
     model_port: Port = 8081
     model_grpc_port: Port | None = None
-    routes_path: str = Field(default="/etc/modelops/routes/routes.json", pattern=r"^/.*[^/]$")
+    routes_path: str = Field(default=ROUTES_PATH, pattern=r"^/.*[^/]$")
     """File of the routes, from the operator's ConfigMap."""
     accepted_routes_path: str = Field(default="/tmp/routes/routes.json", pattern=r"^/.*[^/]$")
     """File of the routes that Envoy applies: the last version of `routes_path` that was accepted."""
